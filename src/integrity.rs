@@ -1,0 +1,306 @@
+//! Subresource integrity (SRI) as npm lockfiles write it: `algorithm-base64`, several separated by white space.
+//!
+//! nixpkgs knows `sha1` and `sha512` only and prefers the latter; everything else is refused here, by name.
+//! The text of the chosen entry is kept as written, because it goes into the cache index verbatim.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha512};
+
+/// A digest algorithm that npm's cache and nixpkgs' fetcher both accept.
+///
+/// The order is the order of strength: `Sha1 < Sha512`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Algorithm {
+    /// `sha1`, 20 bytes; lockfiles from before npm 5 carry it.
+    Sha1,
+    /// `sha512`, 64 bytes.
+    Sha512,
+}
+
+impl Algorithm {
+    /// The name used in SRI strings and as a folder of npm's cache.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// Length of a digest in bytes.
+    #[must_use]
+    pub fn digest_len(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha512 => 64,
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "sha1" => Some(Self::Sha1),
+            "sha512" => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+}
+
+/// Algorithm and digest: what identifies a tarball's bytes, however its SRI text was written.
+///
+/// Ordered as NAR orders `content-v2`: by algorithm name, then by the bytes of the lower-case hex digest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentId {
+    algorithm: Algorithm,
+    digest: [u8; 64],
+}
+
+impl ContentId {
+    /// The identity of content with this digest.
+    ///
+    /// `None` if the digest's length is not the algorithm's.
+    #[must_use]
+    pub fn new(algorithm: Algorithm, digest: &[u8]) -> Option<Self> {
+        let mut padded = [0; 64];
+        (digest.len() == algorithm.digest_len()).then(|| padded[..digest.len()].copy_from_slice(digest))?;
+        Some(Self { algorithm, digest: padded })
+    }
+
+    /// The sha512 identity of these bytes.
+    #[must_use]
+    pub fn sha512_of(bytes: &[u8]) -> Self {
+        let digest: [u8; 64] = Sha512::digest(bytes).into();
+        Self { algorithm: Algorithm::Sha512, digest }
+    }
+
+    /// The digest's algorithm.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The digest: 20 or 64 bytes.
+    #[must_use]
+    pub fn digest(&self) -> &[u8] {
+        &self.digest[..self.algorithm.digest_len()]
+    }
+
+    /// The digest in lower-case hexadecimal.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex(self.digest())
+    }
+
+    /// The canonical SRI text: `sha512-<padded base64>`.
+    #[must_use]
+    pub fn sri(&self) -> String {
+        format!("{}-{}", self.algorithm.name(), BASE64.encode(self.digest()))
+    }
+}
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sri())
+    }
+}
+
+impl fmt::Debug for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentId({self})")
+    }
+}
+
+/// Lower-case hexadecimal of `bytes`.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// One integrity of a lockfile entry: what the bytes must be, and the text that says so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Integrity {
+    id: ContentId,
+    text: String,
+}
+
+impl Integrity {
+    /// The strongest entry of an SRI set, white-space separated.
+    ///
+    /// Errors: an empty set, an entry with another algorithm, broken base64, a digest of the wrong length, and two
+    /// different digests of the strongest algorithm (which of them nixpkgs would use is left to chance there).
+    pub fn strongest_of(set: &str) -> Result<Self, IntegrityError> {
+        let mut best: Option<Self> = None;
+        for entry in set.split_whitespace() {
+            let entry = Self::parse(entry)?;
+            best = Some(match best {
+                None => entry,
+                Some(best) => best.stronger(entry)?,
+            });
+        }
+        best.ok_or(IntegrityError::Empty)
+    }
+
+    /// The stronger of two integrities of the same content; `self` if they are equal.
+    ///
+    /// Errors: two different digests of one algorithm.
+    pub fn stronger(self, other: Self) -> Result<Self, IntegrityError> {
+        let (mine, theirs) = (self.id.algorithm, other.id.algorithm);
+        if mine == theirs && self.id != other.id {
+            return Err(IntegrityError::Conflict { one: self.text, other: other.text });
+        }
+        Ok(if theirs > mine { other } else { self })
+    }
+
+    fn parse(entry: &str) -> Result<Self, IntegrityError> {
+        let malformed = || IntegrityError::Malformed(entry.to_owned());
+        let (name, digest) = entry.split_once('-').ok_or_else(malformed)?;
+        let algorithm = Algorithm::from_name(name)
+            .ok_or_else(|| IntegrityError::Algorithm { algorithm: name.to_owned() })?;
+        let digest = BASE64.decode(digest).map_err(|_| malformed())?;
+        let id = ContentId::new(algorithm, &digest).ok_or_else(malformed)?;
+        Ok(Self { id, text: entry.to_owned() })
+    }
+
+    /// What the bytes must be.
+    #[must_use]
+    pub fn id(&self) -> ContentId {
+        self.id
+    }
+
+    /// The entry as written in the lockfile.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<ContentId> for Integrity {
+    fn from(id: ContentId) -> Self {
+        Self { id, text: id.sri() }
+    }
+}
+
+impl fmt::Display for Integrity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why an integrity text cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntegrityError {
+    /// Nothing but white space.
+    #[error("empty integrity")]
+    Empty,
+    /// Not `algorithm-base64`, or a digest of the wrong length.
+    #[error("malformed integrity `{0}`")]
+    Malformed(String),
+    /// An algorithm that nixpkgs' fetcher does not know.
+    #[error("unsupported integrity algorithm `{algorithm}`: only sha1 and sha512 exist in nixpkgs' fetcher")]
+    Algorithm {
+        /// The algorithm's name as written.
+        algorithm: String,
+    },
+    /// Two digests of the same strength for one content.
+    #[error("two different integrities of the same strength: {one} and {other}")]
+    Conflict {
+        /// The one met first.
+        one: String,
+        /// The one met later.
+        other: String,
+    },
+}
+
+/// An incremental digest of content that should have a known identity.
+pub struct Hasher(State);
+
+enum State {
+    Sha1(Sha1),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    /// A hasher that has seen no bytes.
+    #[must_use]
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha1 => State::Sha1(Sha1::new()),
+            Algorithm::Sha512 => State::Sha512(Sha512::new()),
+        })
+    }
+
+    /// Adds the next bytes of the content.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Sha1(state) => state.update(bytes),
+            State::Sha512(state) => state.update(bytes),
+        }
+    }
+
+    /// The identity of all the bytes seen.
+    #[must_use]
+    pub fn finish(self) -> ContentId {
+        let (algorithm, digest) = match self.0 {
+            State::Sha1(state) => (Algorithm::Sha1, state.finalize().to_vec()),
+            State::Sha512(state) => (Algorithm::Sha512, state.finalize().to_vec()),
+        };
+        ContentId::new(algorithm, &digest).expect("bug: a digest has its algorithm's length")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA1: &str = "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=";
+    const SHA512: &str =
+        "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
+
+    #[test]
+    fn the_strongest_entry_wins_and_keeps_its_text() {
+        let chosen = Integrity::strongest_of(&format!("{SHA1} \n\t{SHA512}")).unwrap();
+        assert_eq!(chosen.text(), SHA512);
+        assert_eq!(chosen.id(), ContentId::sha512_of(b""));
+        assert_eq!(chosen.id().sri(), SHA512);
+    }
+
+    #[test]
+    fn parsing_and_printing_round_trip() {
+        for text in [SHA1, SHA512] {
+            assert_eq!(Integrity::strongest_of(text).unwrap().id().sri(), text);
+        }
+        let mut hasher = Hasher::new(Algorithm::Sha1);
+        hasher.update(b"");
+        assert_eq!(hasher.finish().sri(), SHA1);
+    }
+
+    #[test]
+    fn what_nixpkgs_refuses_is_refused_by_name() {
+        let error = |text: &str| Integrity::strongest_of(text).unwrap_err().to_string();
+        assert_eq!(error(" "), "empty integrity");
+        assert!(error("sha256-AAAA").contains("`sha256`"));
+        assert!(error("sha512-AAAA").contains("malformed"));
+        assert!(error("sha1").contains("malformed"));
+        let other = ContentId::sha512_of(b"x").sri();
+        assert!(error(&format!("{SHA512} {other}")).contains("two different"));
+    }
+
+    #[test]
+    fn identities_order_as_their_paths_do() {
+        let mut ids: Vec<_> = (0..50_u8).map(|n| ContentId::sha512_of(&[n])).collect();
+        ids.push(Integrity::strongest_of(SHA1).unwrap().id());
+        let mut paths: Vec<_> = ids.iter().map(|id| (id.algorithm().name(), id.hex())).collect();
+        ids.sort_unstable();
+        paths.sort_unstable();
+        assert_eq!(
+            ids.iter().map(ContentId::hex).collect::<Vec<_>>(),
+            paths.into_iter().map(|p| p.1).collect::<Vec<_>>()
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! lib
+pub mod integrity;
+pub mod options;
