@@ -1,0 +1,203 @@
+//! The tree's shape: which paths exist, before any content does.
+
+use std::sync::Arc;
+
+use camino::Utf8Path;
+
+use super::IndexEntry;
+use crate::integrity::{Algorithm, ContentId, hex};
+
+/// The tree that `npmDepsHash` is the hash of.
+#[derive(Debug)]
+pub struct Tree {
+    fetcher_version: u32,
+    contents: Vec<ContentId>,
+    buckets: Vec<Bucket>,
+    lockfile: Arc<[u8]>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    key: [u8; 32],
+    lines: Vec<IndexEntry>,
+}
+
+/// What stands at a path of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node<'a> {
+    /// A folder with these names in it, in the order of their bytes.
+    Directory(Vec<String>),
+    /// A small file whose bytes are known beforehand.
+    Bytes(Vec<u8>),
+    /// The lockfile.
+    Lockfile(&'a Arc<[u8]>),
+    /// A tarball or packument.
+    Content(ContentId),
+    /// An index file: its lines, to be joined by newlines.
+    Index(&'a [IndexEntry]),
+}
+
+impl Tree {
+    /// The tree that holds these entries' contents, their index lines and the lockfile.
+    ///
+    /// Entries with the same URL share an index file, in the order given.
+    #[must_use]
+    pub fn new(fetcher_version: u32, entries: Vec<IndexEntry>, lockfile: Arc<[u8]>) -> Self {
+        let mut contents: Vec<_> = entries.iter().map(|entry| entry.content).collect();
+        contents.sort_unstable();
+        contents.dedup();
+        let mut keyed: Vec<_> = entries.into_iter().map(|entry| (entry.bucket(), entry)).collect();
+        keyed.sort_by_key(|(key, _)| *key);
+        let mut buckets: Vec<Bucket> = Vec::with_capacity(keyed.len());
+        for (key, entry) in keyed {
+            match buckets.last_mut() {
+                Some(last) if last.key == key => last.lines.push(entry),
+                _ => buckets.push(Bucket { key, lines: vec![entry] }),
+            }
+        }
+        Self { fetcher_version, contents, buckets, lockfile }
+    }
+
+    /// All contents, in the order in which a NAR of the tree holds them.
+    #[must_use]
+    pub fn contents(&self) -> &[ContentId] {
+        &self.contents
+    }
+
+    /// What stands at `path`, relative to the tree's root; `None` if nothing does.
+    #[must_use]
+    pub fn node(&self, path: &Utf8Path) -> Option<Node<'_>> {
+        let names: Vec<&str> = path.components().map(|name| name.as_str()).collect();
+        match names.as_slice() {
+            [] => Some(Node::Directory(self.top())),
+            [".fetcher-version"] => self.version_file(),
+            ["package-lock.json"] => Some(Node::Lockfile(&self.lockfile)),
+            ["_cacache"] => Some(directory(["content-v2", "index-v5"])),
+            ["_cacache", "content-v2"] => Some(Node::Directory(self.algorithms())),
+            ["_cacache", "content-v2", algorithm, below @ ..] => self.content_node(algorithm, below),
+            ["_cacache", "index-v5", below @ ..] => self.index_node(below),
+            _ => None,
+        }
+    }
+
+    fn top(&self) -> Vec<String> {
+        let version = (self.fetcher_version >= 2).then_some(".fetcher-version");
+        version.into_iter().chain(["_cacache", "package-lock.json"]).map(str::to_owned).collect()
+    }
+
+    fn version_file(&self) -> Option<Node<'_>> {
+        (self.fetcher_version >= 2).then(|| Node::Bytes(self.fetcher_version.to_string().into_bytes()))
+    }
+
+    fn algorithms(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.contents.iter().map(|id| id.algorithm().name().to_owned()).collect();
+        names.dedup();
+        names
+    }
+
+    fn content_node(&self, algorithm: &str, below: &[&str]) -> Option<Node<'_>> {
+        let algorithm = [Algorithm::Sha1, Algorithm::Sha512].into_iter().find(|known| known.name() == algorithm)?;
+        let start = self.contents.partition_point(|id| id.algorithm() < algorithm);
+        let end = self.contents.partition_point(|id| id.algorithm() <= algorithm);
+        match find(&self.contents[start..end], ContentId::digest, below)? {
+            Found::Names(names) => Some(Node::Directory(names)),
+            Found::Item(id) => Some(Node::Content(*id)),
+        }
+    }
+
+    fn index_node(&self, below: &[&str]) -> Option<Node<'_>> {
+        // The folder exists also when it is empty.
+        if below.is_empty() && self.buckets.is_empty() {
+            return Some(Node::Directory(Vec::new()));
+        }
+        match find(&self.buckets, |bucket| &bucket.key, below)? {
+            Found::Names(names) => Some(Node::Directory(names)),
+            Found::Item(bucket) => Some(Node::Index(&bucket.lines)),
+        }
+    }
+}
+
+fn directory<const N: usize>(names: [&str; N]) -> Node<'static> {
+    Node::Directory(names.map(str::to_owned).to_vec())
+}
+
+enum Found<'a, T> {
+    Names(Vec<String>),
+    Item(&'a T),
+}
+
+/// Looks up `ab/cd/ef...` among `items`, which are sorted by digest; a shorter path names a folder.
+fn find<'a, T>(items: &'a [T], digest: impl Fn(&T) -> &[u8], below: &[&str]) -> Option<Found<'a, T>> {
+    let prefix = unhex(&below.concat())?;
+    let start = items.partition_point(|item| digest(item) < prefix.as_slice());
+    let matching = items[start..].iter().take_while(|item| digest(item).starts_with(&prefix));
+    if below.len() == 3 {
+        return matching.take(1).find(|item| digest(item) == prefix).map(Found::Item);
+    }
+    let mut names: Vec<String> = matching
+        .map(|item| match below.len() {
+            depth @ 0..=1 => hex(&digest(item)[depth..=depth]),
+            depth => hex(&digest(item)[depth..]),
+        })
+        .collect();
+    names.dedup();
+    (below.len() < 3 && !names.is_empty()).then_some(Found::Names(names))
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(url: &str, content: ContentId) -> IndexEntry {
+        IndexEntry { url: url.to_owned(), integrity: content.sri(), content, accept: None }
+    }
+
+    /// All files below `path`, depth first.
+    fn walk(tree: &Tree, path: &Utf8Path, files: &mut Vec<String>) {
+        match tree.node(path).unwrap_or_else(|| panic!("{path} is listed but absent")) {
+            Node::Directory(names) => {
+                assert!(names.is_sorted(), "{path} lists {names:?}");
+                names.iter().for_each(|name| walk(tree, &path.join(name), files));
+            }
+            _ => files.push(path.to_string()),
+        }
+    }
+
+    #[test]
+    fn every_entry_has_its_content_and_its_index_file() {
+        let ids: Vec<_> = (0..600_u16).map(|n| ContentId::sha512_of(&n.to_le_bytes())).collect();
+        let entries = ids.iter().enumerate().map(|(n, id)| entry(&format!("https://host/{n}"), *id)).collect();
+        let tree = Tree::new(2, entries, Arc::from(*b"{}"));
+        let mut files = Vec::new();
+        walk(&tree, Utf8Path::new(""), &mut files);
+        assert_eq!(files.len(), 600 + 600 + 2);
+        let contents: Vec<_> = tree.contents().iter().map(ContentId::hex).collect();
+        let listed: Vec<_> = files[1..=600].iter().map(|path| path.split('/').skip(3).collect::<String>()).collect();
+        assert_eq!(contents, listed, "contents() is the order of the NAR");
+    }
+
+    #[test]
+    fn an_empty_cache_has_its_folders() {
+        let tree = Tree::new(1, Vec::new(), Arc::from(*b"{}"));
+        assert_eq!(tree.node(Utf8Path::new("_cacache/content-v2")), Some(Node::Directory(vec![])));
+        assert_eq!(tree.node(Utf8Path::new("_cacache/index-v5")), Some(Node::Directory(vec![])));
+        assert_eq!(tree.node(Utf8Path::new(".fetcher-version")), None);
+        assert_eq!(tree.node(Utf8Path::new("_cacache/content-v2/sha512")), None);
+    }
+
+    #[test]
+    fn entries_of_one_url_share_a_file_in_order() {
+        let id = ContentId::sha512_of(b"");
+        let first = IndexEntry { accept: Some("one"), ..entry("https://host/p", id) };
+        let second = IndexEntry { accept: Some("two"), ..first.clone() };
+        let tree = Tree::new(2, vec![first.clone(), second.clone()], Arc::from(*b"{}"));
+        let key = hex(&first.bucket());
+        let path = format!("_cacache/index-v5/{}/{}/{}", &key[..2], &key[2..4], &key[4..]);
+        assert_eq!(tree.node(Utf8Path::new(&path)), Some(Node::Index(&[first, second])));
+    }
+}

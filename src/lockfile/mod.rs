@@ -1,0 +1,124 @@
+//! `package-lock.json` and `npm-shrinkwrap.json`, versions 1, 2 and 3: what has to be fetched, and from where.
+//!
+//! Grammar, as far as it decides the hash: version 1 nests `dependencies`; versions 2 and 3 hold a flat map `packages`
+//! from install path to entry (version 2 repeats the former for old clients, which is ignored here). An entry's
+//! `resolved` is the URL it came from, `integrity` an SRI set over the tarball.
+//!
+//! This module reads bytes and never panics on them; it neither touches the network nor decides what nixpkgs would
+//! refuse: it only records the facts ([`Lockfile::skipped`], [`Lockfile::problems`]) that [`crate::npm_deps`] judges.
+
+mod dependency;
+mod hosted_git;
+mod packages;
+mod text;
+mod v1;
+
+use serde::Deserialize;
+
+pub use dependency::{Dependency, Problem, ProblemKind, Skipped, Source};
+pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
+
+use text::Entries;
+
+/// File names of a lockfile, the one npm and nixpkgs prefer first.
+pub const FILE_NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
+
+/// The lockfile formats that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// npm 5 and 6: nested `dependencies`.
+    V1,
+    /// npm 7 and 8: `packages`, with `dependencies` for older clients.
+    V2,
+    /// npm 9 and later: `packages` alone.
+    V3,
+}
+
+/// A lockfile, reduced to what decides the hash.
+#[derive(Debug)]
+pub struct Lockfile {
+    /// The format.
+    pub version: Version,
+    /// What is fetched, one per URL, in the order of the URLs.
+    pub dependencies: Vec<Dependency>,
+    /// Packages that an install needs but that carry no URL to fetch them from.
+    pub skipped: Vec<Skipped>,
+    /// Entries that nixpkgs' fetcher stumbles over, in file order.
+    pub problems: Vec<Problem>,
+}
+
+/// Why a text is not a lockfile.
+#[derive(Debug, thiserror::Error)]
+pub enum LockfileError {
+    /// The bytes are not UTF-8.
+    #[error("line {line}: not valid UTF-8")]
+    Utf8 {
+        /// Line of the first bad byte, from 1.
+        line: usize,
+    },
+    /// Git left conflict markers in the file.
+    #[error("line {line}: unresolved merge conflict")]
+    Conflict {
+        /// Line of the first marker, from 1.
+        line: usize,
+    },
+    /// Not JSON, or JSON of another shape.
+    #[error("not a lockfile")]
+    Json(#[source] serde_json::Error),
+    /// A format this tool and nixpkgs do not know.
+    #[error("unsupported lockfileVersion {0}: only 1, 2 and 3 exist")]
+    Version(u64),
+}
+
+impl LockfileError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Conflict { .. } => Some("resolve the conflict with `npm install --package-lock-only`, then run this again"),
+            Self::Version(_) => Some("write it again with `npm install --package-lock-only --lockfile-version 3`"),
+            Self::Utf8 { .. } | Self::Json(_) => None,
+        }
+    }
+}
+
+/// The parts of the document that decide the hash; all else is passed over unread.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "lockfileVersion")]
+    version: u64,
+    #[serde(default)]
+    dependencies: Option<Entries<v1::Entry>>,
+    #[serde(default)]
+    packages: Option<Entries<packages::Entry>>,
+}
+
+impl Lockfile {
+    /// Reads a lockfile.
+    ///
+    /// Errors: bytes that are no lockfile of a known version. Entries that cannot be fetched are no error here; they
+    /// are listed in [`Lockfile::problems`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, LockfileError> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| LockfileError::Utf8 { line: line_at(bytes, error.valid_up_to()) })?;
+        let document: Document = serde_json::from_str(text).map_err(|error| explain(text, error))?;
+        let (version, found) = match document.version {
+            1 => (Version::V1, v1::collect(document.dependencies)),
+            2 => (Version::V2, packages::collect(document.packages).with_legacy(document.dependencies.as_ref())),
+            3 => (Version::V3, packages::collect(document.packages)),
+            other => return Err(LockfileError::Version(other)),
+        };
+        Ok(found.into_lockfile(version))
+    }
+}
+
+fn explain(text: &str, error: serde_json::Error) -> LockfileError {
+    match text.lines().position(|line| line.starts_with("<<<<<<< ")) {
+        Some(index) => LockfileError::Conflict { line: index + 1 },
+        None => LockfileError::Json(error),
+    }
+}
+
+fn line_at(bytes: &[u8], offset: usize) -> usize {
+    1 + bytes[..offset].split(|byte| *byte == b'\n').count() - 1
+}
