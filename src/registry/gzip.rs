@@ -1,0 +1,18 @@
+//! Undoing `content-encoding: gzip`, for documents that were asked for with it.
+
+use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
+
+use super::error::Problem;
+
+/// The decoded bytes, if there are not more than `limit`.
+pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
+    let mut decoded = Vec::with_capacity(bytes.len().saturating_mul(4).min(limit));
+    let read = MultiGzDecoder::new(bytes).take(limit as u64 + 1).read_to_end(&mut decoded);
+    match read {
+        Ok(len) if len > limit => Err(Problem::TooLarge { limit }),
+        Ok(_) => Ok(decoded),
+        Err(error) => Err(Problem::Encoding { reason: error.to_string() }),
+    }
+}

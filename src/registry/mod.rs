@@ -1,0 +1,44 @@
+//! The only module that opens a socket: verified downloads of tarballs, and small documents.
+//!
+//! It reads no environment and no files but the certificates it is told of; everything else arrives in [`Options`].
+//! Requests run under a limit that adapts to the server (see [`gate`]), are repeated where repeating can help (see
+//! [`retry`]), and give up together on a host that cannot be reached (see [`health`]). Credentials go to the host and
+//! path they were configured for and nowhere else (see [`access`]).
+
+mod access;
+mod attempt;
+mod client;
+mod error;
+mod gate;
+mod gzip;
+mod health;
+pub mod npmrc;
+mod options;
+mod retry;
+mod secret;
+mod transport;
+mod trust;
+
+pub use access::{Access, Credential, InvalidOverride};
+pub use client::{Client, Get, Reply, Request};
+pub use error::{FetchError, Problem};
+pub use options::{Options, Proxies, Roots, Timeouts, Trust};
+pub use retry::Retry;
+pub use secret::{Secret, redacted};
+
+/// Watches downloads; every method does nothing unless it is overridden. Called often and from many tasks: be quick.
+pub trait Watch: Send + Sync {
+    /// A body begins, of this length if the server tells.
+    fn begun(&self, _len: Option<u64>) {}
+    /// Bytes of a body arrived.
+    fn received(&self, _bytes: u64) {}
+    /// Bytes that had arrived do not count: their attempt failed and will be repeated.
+    fn discarded(&self, _bytes: u64) {}
+    /// A request will be repeated.
+    fn retrying(&self, _retry: &Retry<'_>) {}
+}
+
+/// Watches nothing.
+pub struct Unwatched;
+
+impl Watch for Unwatched {}

@@ -1,0 +1,332 @@
+//! npm's configuration, as far as it concerns where tarballs come from.
+//!
+//! The shell reads the files and hands their texts in, from the weakest to the strongest: global, user, project,
+//! then `npm_config_*` settings. The syntax is npm's `ini` dialect: `key = value`, `key[] = value`, comments with `;` and
+//! `#`, quotes, `\` before `;`, `#` and `\`; `${NAME}` is replaced by the environment, `${NAME?}` by nothing if it is
+//! not set.
+//!
+//! Not honoured, but reported: `strict-ssl=false` (certificates are always checked), client certificates, and
+//! credentials that name no registry (npm refuses those too). `@scope:registry` decides nothing here, because lockfiles
+//! hold whole URLs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use url::Url;
+
+use super::access::{Credential, ReplaceHost};
+use super::options::Options;
+use super::secret::Secret;
+
+/// Settings of all layers. Values are not shown by `Debug`: any of them may be a secret.
+#[derive(Clone, Default)]
+pub struct Npmrc {
+    settings: BTreeMap<String, Vec<String>>,
+}
+
+impl std::fmt::Debug for Npmrc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.settings.keys()).finish()
+    }
+}
+
+/// A setting that is not honoured, worth a warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The setting's name; never its value.
+    pub setting: String,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl Npmrc {
+    /// Adds a file's text, which wins over what was added before. `lookup` answers for the environment.
+    pub fn layer(&mut self, text: &str, lookup: &dyn Fn(&str) -> Option<String>) {
+        let mut layer: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        for line in
+            lines.take_while(|line| !line.starts_with('[')).filter(|line| !line.starts_with([';', '#']))
+        {
+            let (key, value) = line.split_once('=').unwrap_or((line, "true"));
+            let key = expand(&unquote(key), lookup);
+            let value = expand(&unquote(value), lookup);
+            match key.strip_suffix("[]") {
+                _ if key.is_empty() => {}
+                Some(list) => layer.entry(list.to_owned()).or_default().push(value),
+                None => drop(layer.insert(key, vec![value])),
+            }
+        }
+        self.settings.extend(layer);
+    }
+
+    /// Sets one value, as the environment does: `npm_config_<name>`, given here without the prefix.
+    ///
+    /// Names are lower-cased and `_` becomes `-`, but for those of credentials, which start with `//`.
+    pub fn set(&mut self, name: &str, value: String) {
+        let is_exact = name.starts_with("//") || name.starts_with('@') || name.starts_with('_');
+        let name = if is_exact { name.to_owned() } else { name.to_ascii_lowercase().replace('_', "-") };
+        self.settings.insert(name, vec![value]);
+    }
+
+    /// A setting's (last) value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.settings.get(name)?.last().map(String::as_str).filter(|value| !matches!(*value, "" | "null"))
+    }
+
+    /// The folder of npm's cache, if it is set; `~/` and relative paths are resolved.
+    #[must_use]
+    pub fn cache(&self, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
+        self.path("cache", home, here)
+    }
+
+    fn path(&self, name: &str, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
+        let text = self.get(name)?;
+        match (text.strip_prefix("~/"), home) {
+            (Some(rest), Some(home)) => Some(home.join(rest)),
+            _ => Some(here.join(text)),
+        }
+    }
+
+    /// Writes the settings into `options`; tells what was not honoured.
+    pub fn apply(&self, options: &mut Options, home: Option<&Path>, here: &Path) -> Vec<Ignored> {
+        let mut ignored = Vec::new();
+        self.apply_registry(options, &mut ignored);
+        self.apply_credentials(options, &mut ignored);
+        options.trust.extra_files.extend(self.path("cafile", home, here));
+        if self.get("ca").is_some() {
+            // A PEM text on one line has its line ends written as `\n`.
+            let texts = self.settings["ca"].iter().map(|text| text.replace("\\n", "\n"));
+            options.trust.extra_pem.extend(texts);
+        }
+        self.apply_proxies(options);
+        if let Some(sockets) = self.get("maxsockets").and_then(|text| text.parse::<usize>().ok()) {
+            options.jobs = options.jobs.min(sockets.max(1));
+        }
+        if let Some(retries) = self.get("fetch-retries").and_then(|text| text.parse().ok()) {
+            options.retries = retries;
+        }
+        if self.get("strict-ssl") == Some("false") {
+            ignored.push(Ignored {
+                setting: "strict-ssl".to_owned(),
+                reason: "certificates are always checked",
+            });
+        }
+        ignored
+    }
+
+    fn apply_registry(&self, options: &mut Options, ignored: &mut Vec<Ignored>) {
+        let Some(text) = self.get("registry") else { return };
+        let replace = match self.get("replace-registry-host") {
+            None | Some("npmjs") => ReplaceHost::Public,
+            Some("never") => ReplaceHost::Never,
+            Some("always") => ReplaceHost::Always,
+            Some(host) => ReplaceHost::Host(host.to_ascii_lowercase()),
+        };
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => options.access.set_registry(url, replace),
+            _ => ignored.push(Ignored { setting: "registry".to_owned(), reason: "not an http or https URL" }),
+        }
+    }
+
+    fn apply_credentials(&self, options: &mut Options, ignored: &mut Vec<Ignored>) {
+        for name in self.settings.keys() {
+            let Some((prefix, field)) = name.rsplit_once(':').filter(|_| name.starts_with("//")) else {
+                if matches!(name.as_str(), "_authToken" | "_auth" | "_password") {
+                    ignored.push(Ignored { setting: name.clone(), reason: "it names no registry" });
+                }
+                continue;
+            };
+            match field {
+                "_authToken" | "_auth" | "username" | "_password" => {
+                    if let Some(credential) = self.credential(prefix) {
+                        options.access.credential(prefix, credential);
+                    }
+                }
+                "certfile" | "keyfile" => ignored
+                    .push(Ignored { setting: name.clone(), reason: "client certificates are not supported" }),
+                _ => {}
+            }
+        }
+    }
+
+    /// The credential of one prefix, with npm's preference: token, user and password, both in one.
+    fn credential(&self, prefix: &str) -> Option<Credential> {
+        let field = |name: &str| self.get(&format!("{prefix}:{name}"));
+        if let Some(token) = field("_authToken") {
+            return Some(Credential::Bearer(Secret::new(token.to_owned())));
+        }
+        if let (Some(user), Some(password)) = (field("username"), field("_password")) {
+            let password = BASE64.decode(password).ok()?;
+            let pair = [user.as_bytes(), b":", &password].concat();
+            return Some(Credential::Basic(Secret::new(BASE64.encode(pair))));
+        }
+        field("_auth").map(|auth| Credential::Basic(Secret::new(auth.to_owned())))
+    }
+
+    fn apply_proxies(&self, options: &mut Options) {
+        let proxy = |names: &[&str]| {
+            let value = names.iter().find_map(|name| self.get(name)).filter(|value| *value != "false");
+            value.map(|value| Secret::new(value.to_owned()))
+        };
+        if let Some(https) = proxy(&["https-proxy", "proxy"]) {
+            options.proxies.https = Some(https);
+        }
+        if let Some(http) = proxy(&["http-proxy", "proxy"]) {
+            options.proxies.http = Some(http);
+        }
+        if let Some(exempt) = self.get("noproxy").or_else(|| self.get("no-proxy")) {
+            options.proxies.exempt = Some(exempt.to_owned());
+        }
+    }
+}
+
+/// The `ini` dialect's values: quoted, or with comments and escapes.
+fn unquote(text: &str) -> String {
+    let text = text.trim();
+    if text.len() > 1 && text.starts_with('"') && text.ends_with('"') {
+        return serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
+    }
+    if let Some(inner) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        return inner.to_owned();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => match rest.next() {
+                Some(escaped @ ('\\' | ';' | '#')) => plain.push(escaped),
+                Some(other) => plain.extend(['\\', other]),
+                None => plain.push('\\'),
+            },
+            ';' | '#' => break,
+            other => plain.push(other),
+        }
+    }
+    plain.trim().to_owned()
+}
+
+/// Replaces `${NAME}`; an unset name stays as written, and an odd number of backslashes before it protects it.
+fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, inside, after)) = next_reference(rest) {
+        let slashes = before.len() - before.trim_end_matches('\\').len();
+        expanded.push_str(&before[..before.len() - slashes.div_ceil(2)]);
+        let name = inside.strip_suffix('?').unwrap_or(inside);
+        if slashes % 2 == 1 {
+            expanded.extend(["${", inside, "}"]);
+        } else if let Some(value) = lookup(name) {
+            expanded.push_str(&value);
+        } else if name == inside {
+            expanded.extend(["${", name, "}"]);
+        }
+        rest = after;
+    }
+    expanded + rest
+}
+
+/// Splits at the first `${NAME}`.
+fn next_reference(text: &str) -> Option<(&str, &str, &str)> {
+    let start = text.find("${")?;
+    let (before, rest) = (&text[..start], &text[start + 2..]);
+    let end = rest.find('}').filter(|end| *end > 0)?;
+    Some((before, &rest[..end], &rest[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(name: &str) -> Option<String> {
+        (name == "TOKEN").then(|| "s3cret".to_owned())
+    }
+
+    fn parsed(texts: &[&str]) -> Npmrc {
+        let mut npmrc = Npmrc::default();
+        for text in texts {
+            npmrc.layer(text, &lookup);
+        }
+        npmrc
+    }
+
+    fn applied(texts: &[&str]) -> (Options, Vec<Ignored>) {
+        let mut options = Options::default();
+        let ignored = parsed(texts).apply(&mut options, Some(Path::new("/home/me")), Path::new("/work/app"));
+        (options, ignored)
+    }
+
+    #[test]
+    fn the_ini_dialect() {
+        let npmrc = parsed(&[
+            "\u{feff}; comment\n# another\nplain = a b ; trailing\r\nquoted = \"x;y\"\nsingle='z#'\nflag\nesc=a\\;b\\\\c\\d\n",
+            "list[] = one\nlist[] = two\nunset=${NONE}\ngone=<${NONE?}>\nset=${TOKEN}!\nkept=\\${TOKEN}\nopen=${TOKEN\n\
+             [section]\nplain=no\n",
+        ]);
+        for (name, value) in [
+            ("plain", "a b"),
+            ("quoted", "x;y"),
+            ("single", "z#"),
+            ("flag", "true"),
+            ("esc", "a;b\\c\\d"),
+            ("list", "two"),
+            ("unset", "${NONE}"),
+            ("gone", "<>"),
+            ("set", "s3cret!"),
+            ("kept", "${TOKEN}"),
+            ("open", "${TOKEN"),
+        ] {
+            assert_eq!(npmrc.get(name), Some(value), "{name}");
+        }
+        assert_eq!(npmrc.settings["list"], ["one", "two"]);
+        assert!(!format!("{npmrc:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn later_layers_and_the_environment_win() {
+        let mut npmrc = parsed(&["cache=/global\nmaxsockets=9", "cache=~/c"]);
+        let cache = |npmrc: &Npmrc| npmrc.cache(Some(Path::new("/home/me")), Path::new("/work"));
+        assert_eq!(cache(&npmrc), Some("/home/me/c".into()));
+        npmrc.set("CACHE", "rel".to_owned());
+        assert_eq!(cache(&npmrc), Some("/work/rel".into()));
+        npmrc.set("fetch_retries", "7".to_owned());
+        assert_eq!(npmrc.get("fetch-retries"), Some("7"));
+        assert_eq!(parsed(&[]).cache(None, Path::new("/")), None);
+    }
+
+    #[test]
+    fn credentials_by_prefix() {
+        let (options, ignored) = applied(&[
+            "//a/:_authToken=${TOKEN}\n//b/x/:username=u\n//b/x/:_password=cA==\n//c:81/:_auth=dTpw\n_authToken=loose\n\
+             //a/:certfile=x\nstrict-ssl=false",
+        ]);
+        let sent = |text: &str| {
+            let value = options.access.authorization(&Url::parse(text).unwrap());
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(sent("https://a/t.tgz").as_deref(), Some("Bearer s3cret"));
+        assert_eq!(sent("https://b/x/t.tgz").as_deref(), Some("Basic dTpw"));
+        assert_eq!(sent("https://b/t.tgz"), None);
+        assert_eq!(sent("http://c:81/t.tgz").as_deref(), Some("Basic dTpw"));
+        let names: Vec<_> = ignored.iter().map(|one| one.setting.as_str()).collect();
+        assert_eq!(names, ["//a/:certfile", "_authToken", "strict-ssl"]);
+        assert!(!format!("{options:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn everything_else_lands_in_the_options() {
+        let (options, ignored) = applied(&[
+            "registry=https://corp/npm/\ncafile=certs/ca.pem\nca[]=\"one\\nline\"\nca[]=two\nhttps-proxy=http://u:p@proxy:1/\n\
+             noproxy=corp,local\nmaxsockets=3\nfetch-retries=1\n",
+        ]);
+        assert_eq!(options.trust.extra_files, [PathBuf::from("/work/app/certs/ca.pem")]);
+        assert_eq!(options.trust.extra_pem, ["one\nline", "two"]);
+        assert_eq!((options.jobs, options.retries), (3, 1));
+        assert_eq!(options.proxies.exempt.as_deref(), Some("corp,local"));
+        assert!(options.proxies.https.is_some() && options.proxies.http.is_none());
+        assert!(ignored.is_empty());
+        let (_, ignored) = applied(&["registry=corp"]);
+        assert_eq!(ignored[0].setting, "registry");
+    }
+}

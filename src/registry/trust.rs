@@ -1,0 +1,119 @@
+//! The TLS configuration: which certificates are believed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+
+use super::options::{Roots, Trust};
+
+/// Why the trusted certificates cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// A PEM file cannot be read.
+    #[error("cannot read the certificates in {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with it.
+        #[source]
+        source: pem::Error,
+    },
+    /// A PEM file holds no certificate.
+    #[error("no certificate in {}", .0.display())]
+    NoCertificate(PathBuf),
+    /// A PEM text of the npm configuration is broken.
+    #[error("cannot read the certificate in npm's setting `ca`")]
+    Text(#[source] pem::Error),
+    /// TLS refuses the set of certificates.
+    #[error("cannot use the trusted certificates")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The TLS configuration; loading the system's trust store takes milliseconds, so it is made once and on demand.
+pub(super) fn tls_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    if trust.insecure {
+        let verifier = Arc::new(BelieveAll(provider));
+        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+    }
+    let extra = extra_certificates(trust)?;
+    Ok(match &trust.roots {
+        Roots::System => {
+            let verifier = Arc::new(Verifier::new_with_extra_roots(extra, provider)?);
+            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+        }
+        Roots::File(path) => {
+            let mut roots = RootCertStore::empty();
+            // A bundle may hold certificates that webpki cannot parse; the others still count, as with OpenSSL.
+            roots.add_parsable_certificates(read_file(path)?.into_iter().chain(extra));
+            if roots.is_empty() {
+                return Err(TrustError::NoCertificate(path.clone()));
+            }
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+    })
+}
+
+fn extra_certificates(trust: &Trust) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let mut extra = Vec::new();
+    for path in &trust.extra_files {
+        extra.extend(read_file(path)?);
+    }
+    for text in &trust.extra_pem {
+        let certificates = CertificateDer::pem_slice_iter(text.as_bytes());
+        extra.extend(certificates.collect::<Result<Vec<_>, _>>().map_err(TrustError::Text)?);
+    }
+    Ok(extra)
+}
+
+fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let failed = |source| TrustError::File { path: path.to_owned(), source };
+    CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Believes every certificate. Signatures are still checked, so that the peer at least holds its key.
+#[derive(Debug)]
+struct BelieveAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for BelieveAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

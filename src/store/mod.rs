@@ -1,0 +1,174 @@
+//! The tarball store on disk: verified tarballs of earlier runs, keyed by what they are.
+//!
+//! ```text
+//! <dir>/v1/<algo>/<h[0:2]>/<h[2:]>     the tarball's bytes and a footer (see [`entry`])
+//! <dir>/v1/tmp/                        drafts; they become entries by a rename
+//! ```
+//!
+//! Many processes use one store at once without locks: an entry appears whole, by a rename, and two processes that
+//! write the same one write the same bytes. Nothing is synced to disk, because the footer tells a torn file from a
+//! whole one; a damaged entry is removed when it is met and counts as missing. A store that cannot be written still
+//! serves what it has; the first failure is kept for the shell to show (see [`Store::trouble`]).
+
+mod draft;
+mod entry;
+pub mod npm_cache;
+mod prune;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::integrity::ContentId;
+use crate::tarball::verified::{Draft, Shelf, Source, Tarball};
+
+pub use prune::{Pruned, Stats};
+
+/// The version of the layout; another one lives beside it, untouched.
+const VERSION: &str = "v1";
+
+/// A folder of verified tarballs. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    trouble: OnceLock<StoreTrouble>,
+    /// The drafts' folder, once it was made and swept.
+    drafts: OnceLock<PathBuf>,
+}
+
+/// Why the store keeps nothing: a warning, never a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the tarball store {}: nothing is kept for the next run", dir.display())]
+pub struct StoreTrouble {
+    /// The store's folder.
+    pub dir: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl StoreTrouble {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        "name a writable folder with NPM_NIXHASH_CACHE, or use --no-cache"
+    }
+}
+
+impl Store {
+    /// The store in `dir`. Touches nothing: folders are made by the first write.
+    #[must_use]
+    pub fn at(dir: PathBuf) -> Self {
+        Self { inner: Arc::new(Inner { dir, trouble: OnceLock::new(), drafts: OnceLock::new() }) }
+    }
+
+    /// The store's folder, as it was handed in.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// The first failure to write, if there was one; from then on nothing was written.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&StoreTrouble> {
+        self.inner.trouble.get()
+    }
+
+    /// Where an entry lies.
+    #[must_use]
+    pub fn path(&self, id: &ContentId) -> PathBuf {
+        let hex = id.hex();
+        let mut path = self.versioned();
+        path.extend([id.algorithm().name(), &hex[..2], &hex[2..]]);
+        path
+    }
+
+    fn versioned(&self) -> PathBuf {
+        self.inner.dir.join(VERSION)
+    }
+
+    /// The length of an entry that seems to be there; only [`Store::get`] knows whether it is whole.
+    #[must_use]
+    pub fn probe(&self, id: &ContentId) -> Option<u64> {
+        fs::metadata(self.path(id)).ok()?.len().checked_sub(entry::FOOTER as u64)
+    }
+
+    /// The tarball, if the store has it whole. A damaged entry is removed.
+    #[must_use]
+    pub fn get(&self, id: &ContentId) -> Option<Tarball> {
+        let path = self.path(id);
+        match entry::load(&path, id) {
+            Ok(tarball) => Some(tarball),
+            Err(error) => {
+                if error.kind() == io::ErrorKind::InvalidData {
+                    // Failing to remove it is no loss: the next write replaces it.
+                    let _ = fs::remove_file(&path);
+                }
+                None
+            }
+        }
+    }
+
+    /// Keeps a verified tarball. `false` if the store cannot be written; see [`Store::trouble`].
+    pub fn put(&self, tarball: &Tarball) -> bool {
+        let Some(bytes) = tarball.bytes() else {
+            return self.probe(&tarball.id()).is_some() || self.copy(tarball).is_ok();
+        };
+        self.begin(&tarball.id())
+            .and_then(|mut draft| {
+                draft.write(bytes)?;
+                draft.keep().map_err(|source| self.note(source))
+            })
+            .is_ok()
+    }
+
+    /// A handle on the entry with this tarball's bytes, if there is one: it takes no memory.
+    #[must_use]
+    pub fn handle(&self, tarball: &Tarball) -> Option<Tarball> {
+        let (id, len) = (tarball.id(), tarball.len());
+        let entry = StoredEntry { path: self.path(&id), id };
+        (self.probe(&id) == Some(len)).then(|| Tarball::shelved(id, len, Arc::new(entry)))
+    }
+
+    fn copy(&self, tarball: &Tarball) -> io::Result<()> {
+        let mut draft = draft::FileDraft::create(self, tarball.id())?;
+        io::copy(&mut tarball.reader()?, &mut draft)?;
+        Box::new(draft).keep().map(drop)
+    }
+
+    /// Remembers the first failure to write.
+    fn note(&self, source: io::Error) -> io::Error {
+        let copy = io::Error::new(source.kind(), source.to_string());
+        let _ = self.inner.trouble.set(StoreTrouble { dir: self.inner.dir.clone(), source });
+        copy
+    }
+}
+
+impl Shelf for Store {
+    fn begin(&self, id: &ContentId) -> io::Result<Box<dyn Draft>> {
+        if self.trouble().is_some() {
+            return Err(io::Error::other("the store cannot be written"));
+        }
+        Ok(Box::new(draft::FileDraft::create(self, *id).map_err(|source| self.note(source))?))
+    }
+}
+
+/// An entry that was whole when it was written; it is checked again at each opening.
+struct StoredEntry {
+    path: PathBuf,
+    id: ContentId,
+}
+
+impl Source for StoredEntry {
+    fn open(&self) -> io::Result<Box<dyn io::Read + Send>> {
+        entry::open(&self.path, &self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

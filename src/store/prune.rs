@@ -1,0 +1,111 @@
+//! Counting and removing entries.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::Store;
+use super::draft;
+
+/// What a store holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries.
+    pub entries: u64,
+    /// Their bytes on disk, footers included.
+    pub bytes: u64,
+}
+
+/// What pruning removed and left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// What was removed.
+    pub removed: Stats,
+    /// What is left.
+    pub left: Stats,
+    /// Abandoned drafts that were removed.
+    pub drafts: u64,
+}
+
+struct Found {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+impl Store {
+    /// Counts the entries. A store that does not exist is empty.
+    pub fn stats(&self) -> io::Result<Stats> {
+        let mut stats = Stats::default();
+        for entry in self.entries()? {
+            stats.add(entry.bytes);
+        }
+        Ok(stats)
+    }
+
+    /// Removes entries unused for `older_than`, then the longest unused ones until `max_size` bytes are left.
+    ///
+    /// An entry that another process reads meanwhile stays readable for it or counts as missing.
+    pub fn prune(&self, max_size: Option<u64>, older_than: Option<Duration>) -> io::Result<Pruned> {
+        let mut entries = self.entries()?;
+        entries.sort_by_key(|entry| entry.used);
+        let mut pruned = Pruned { drafts: self.sweep(draft::ABANDONED), ..Pruned::default() };
+        for entry in &entries {
+            pruned.left.add(entry.bytes);
+        }
+        let now = SystemTime::now();
+        for entry in &entries {
+            let age = now.duration_since(entry.used).unwrap_or_default();
+            let too_old = older_than.is_some_and(|limit| age >= limit);
+            let too_much = max_size.is_some_and(|limit| pruned.left.bytes > limit);
+            if too_old || too_much {
+                remove(&entry.path)?;
+                pruned.left.subtract(entry.bytes);
+                pruned.removed.add(entry.bytes);
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn entries(&self) -> io::Result<Vec<Found>> {
+        let mut found = Vec::new();
+        for algorithm in ["sha1", "sha512"] {
+            for group in list(&self.versioned().join(algorithm))? {
+                for path in list(&group)? {
+                    // Gone since it was listed: another process prunes too.
+                    let Ok(metadata) = fs::metadata(&path) else { continue };
+                    found.push(Found { path, bytes: metadata.len(), used: metadata.modified()? });
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Stats {
+    fn add(&mut self, bytes: u64) {
+        self.entries += 1;
+        self.bytes += bytes;
+    }
+
+    fn subtract(&mut self, bytes: u64) {
+        self.entries -= 1;
+        self.bytes -= bytes;
+    }
+}

@@ -1,0 +1,174 @@
+use std::io::Read as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::npm_cache::NpmCache;
+use super::*;
+use crate::tarball::verified::{IN_MEMORY, Receiver};
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::at(dir.path().join("cache"));
+    (dir, store)
+}
+
+fn large() -> Vec<u8> {
+    (0..=250).cycle().take(IN_MEMORY + 77).collect()
+}
+
+fn read(tarball: &Tarball) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    tarball.reader().unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn keep(store: &Store, bytes: &[u8]) -> ContentId {
+    let id = ContentId::sha512_of(bytes);
+    let mut receiver = Receiver::new(id, Arc::new(store.clone()));
+    bytes.chunks(1000).for_each(|chunk| receiver.write(chunk).unwrap());
+    assert!(store.put(&receiver.finish().unwrap()));
+    id
+}
+
+fn drafts(store: &Store) -> usize {
+    fs::read_dir(store.dir().join("v1/tmp")).unwrap().count()
+}
+
+#[test]
+fn what_is_put_comes_back() {
+    let (_dir, store) = store();
+    for bytes in [Vec::new(), b"small".to_vec(), vec![1; IN_MEMORY], large()] {
+        let id = keep(&store, &bytes);
+        assert_eq!(store.probe(&id), Some(bytes.len() as u64));
+        let tarball = store.get(&id).unwrap();
+        assert_eq!(tarball.bytes().is_some(), bytes.len() <= IN_MEMORY);
+        assert!(read(&tarball) == bytes);
+    }
+    assert!(store.get(&ContentId::sha512_of(b"other")).is_none());
+    assert_eq!(store.stats().unwrap().entries, 4);
+    assert_eq!(drafts(&store), 0);
+    assert!(store.trouble().is_none());
+}
+
+#[test]
+fn damage_anywhere_is_seen_and_the_entry_is_dropped() {
+    let (_dir, store) = store();
+    for bytes in [b"small".to_vec(), large()] {
+        let id = ContentId::sha512_of(&bytes);
+        let path = store.path(&id);
+        let spoil = |change: &dyn Fn(&mut Vec<u8>)| {
+            keep(&store, &bytes);
+            let mut file = fs::read(&path).unwrap();
+            change(&mut file);
+            fs::write(&path, file).unwrap();
+            assert!(store.get(&id).is_none());
+            assert!(!path.exists());
+        };
+        spoil(&|file| file[2] ^= 1);
+        spoil(&|file| *file.last_mut().unwrap() ^= 1);
+        spoil(&|file| file.truncate(file.len() - 1));
+        spoil(&|file| file.push(0));
+        spoil(&|file| file.truncate(3));
+        spoil(&|file| file.clear());
+    }
+}
+
+#[test]
+fn an_entry_under_another_name_is_damage() {
+    let (_dir, store) = store();
+    let (a, b) = (keep(&store, b"aaaa"), keep(&store, b"bbbb"));
+    fs::copy(store.path(&a), store.path(&b)).unwrap();
+    assert!(store.get(&b).is_none());
+    assert!(store.get(&a).is_some());
+}
+
+#[test]
+fn damage_after_the_handle_was_given_is_an_error_before_the_first_byte() {
+    let (_dir, store) = store();
+    let bytes = large();
+    let id = keep(&store, &bytes);
+    let tarball = store.get(&id).unwrap();
+    let mut file = fs::read(store.path(&id)).unwrap();
+    file[9] ^= 1;
+    fs::write(store.path(&id), file).unwrap();
+    assert!(tarball.reader().is_err());
+}
+
+#[test]
+fn wrong_bytes_leave_nothing_behind() {
+    let (_dir, store) = store();
+    let id = ContentId::sha512_of(b"right");
+    let mut receiver = Receiver::new(id, Arc::new(store.clone()));
+    receiver.write(&large()).unwrap();
+    assert_eq!(drafts(&store), 1);
+    assert!(receiver.finish().is_err());
+    assert_eq!(drafts(&store), 0);
+    assert!(store.get(&id).is_none());
+}
+
+#[test]
+fn a_store_that_cannot_be_written_says_so_once() {
+    let (dir, _) = store();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let store = Store::at(dir.path().join("file"));
+    let tarball = Tarball::of(Bytes::from_static(b"x"));
+    assert!(!store.put(&tarball) && !store.put(&tarball));
+    assert!(store.trouble().unwrap().to_string().contains("cannot write"));
+    assert!(store.get(&tarball.id()).is_none());
+}
+
+#[test]
+fn pruning_goes_by_last_use() {
+    let (_dir, store) = store();
+    let ids: Vec<_> = ["aaaa", "bbbb", "cccc"].iter().map(|text| keep(&store, text.as_bytes())).collect();
+    let age = |id, days: u64| {
+        let then = std::time::SystemTime::now() - Duration::from_hours(days * 24);
+        let file = fs::File::options().write(true).open(store.path(id)).unwrap();
+        file.set_modified(then).unwrap();
+    };
+    for (id, days) in ids.iter().zip([9, 8, 7]) {
+        age(id, days);
+    }
+    assert!(store.get(&ids[0]).is_some());
+    let pruned = store.prune(Some(80), None).unwrap();
+    assert_eq!((pruned.removed.entries, pruned.left), (1, Stats { entries: 2, bytes: 72 }));
+    assert!(store.probe(&ids[1]).is_none());
+    let pruned = store.prune(None, Some(Duration::from_hours(24))).unwrap();
+    assert_eq!((pruned.removed.entries, pruned.left.entries), (1, 1));
+    assert!(store.get(&ids[0]).is_some());
+}
+
+#[test]
+fn abandoned_drafts_are_swept() {
+    let (_dir, store) = store();
+    keep(&store, b"x");
+    let abandoned = store.dir().join("v1/tmp/1-0-0");
+    fs::write(&abandoned, "half").unwrap();
+    assert_eq!(store.prune(None, None).unwrap().drafts, 0);
+    let file = fs::File::options().write(true).open(&abandoned).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_hours(2)).unwrap();
+    let other = Store::at(store.dir().to_owned());
+    assert!(other.put(&Tarball::of(Bytes::from_static(b"y"))));
+    assert_eq!(drafts(&store), 0);
+}
+
+#[test]
+fn npms_cache_is_read_and_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = NpmCache::at(dir.path());
+    for bytes in [b"small".to_vec(), large()] {
+        let id = ContentId::sha512_of(&bytes);
+        let hex = id.hex();
+        let folder = dir.path().join("_cacache/content-v2/sha512").join(&hex[..2]).join(&hex[2..4]);
+        fs::create_dir_all(&folder).unwrap();
+        assert!(cache.get(&id).is_none());
+        fs::write(folder.join(&hex[4..]), &bytes).unwrap();
+        assert_eq!(cache.probe(&id), Some(bytes.len() as u64));
+        assert!(read(&cache.get(&id).unwrap()) == bytes);
+        let mut wrong = bytes.clone();
+        wrong[1] ^= 1;
+        fs::write(folder.join(&hex[4..]), &wrong).unwrap();
+        assert!(cache.get(&id).is_none());
+    }
+}
