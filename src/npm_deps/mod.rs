@@ -1,3 +1,229 @@
-//! The pipeline.
+//! THE PIPELINE: lockfile -> tarballs -> cacache tree -> NAR -> hash.
+//!
+//! [`compute`] takes all lockfiles of a run at once. Equal ones are computed once, a tarball that several want is fetched
+//! once, and all trees are hashed side by side while the downloads run; no tree is ever written to disk on the way, and
+//! no tarball counts before its bytes were checked against the lockfile's integrity.
 
+mod archive;
+mod assembly;
+mod depot;
+mod failure;
+mod orders;
+mod packument;
+mod packuments;
+mod prepare;
 pub mod supply;
+mod verdict;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+    sync::Arc,
+    thread,
+};
+
+pub use assembly::{NarHash, Outputs};
+pub use failure::{Failure, Obstacle};
+pub use verdict::{Refusal, Warning};
+
+use self::{
+    archive::Archives,
+    assembly::Assembly,
+    depot::{Depot, Ended, TreeId},
+    orders::Orders,
+    packuments::Packuments,
+    prepare::{Preparation, Workshop, names_of},
+    supply::Supply,
+};
+use crate::{cacache::Tree, lockfile::Lockfile, options::HashOptions};
+
+/// One hash to compute.
+#[derive(Debug)]
+pub struct Request {
+    /// The lockfile's bytes.
+    pub lockfile: Arc<[u8]>,
+    /// What else decides the hash.
+    pub options: HashOptions,
+    /// Where else the tree should go.
+    pub outputs: Outputs,
+}
+
+/// What a run has to know besides its lockfiles.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Scopes (`@acme`) whose packuments are taken as absent from the public registry without asking.
+    pub assumed_absent: BTreeSet<String>,
+}
+
+/// A computed hash.
+#[derive(Debug, Clone)]
+pub struct Computed {
+    /// The hash of the tree.
+    pub hash: NarHash,
+    /// Number of contents in the tree, packuments included.
+    pub packages: usize,
+    /// Size of the tree's contents in bytes.
+    pub bytes: u64,
+    /// What the user should know nevertheless.
+    pub warnings: Vec<Warning>,
+}
+
+/// Computes the hashes of all requests, in their order.
+///
+/// Errors are per request: a lockfile that fails does not keep the others from their hashes.
+#[must_use]
+pub fn compute(requests: &[Request], supply: &Arc<Supply>, settings: &Settings) -> Vec<Result<Computed, Failure>> {
+    let firsts = first_equals(requests);
+    let (mut jobs, mut results) = (Vec::new(), HashMap::new());
+    for (tree, request) in requests.iter().enumerate().filter(|(tree, _)| firsts[*tree] == *tree) {
+        match parse(request) {
+            Ok((lockfile, warnings)) => jobs.push(Job { tree, request, lockfile, warnings }),
+            Err(failure) => drop(results.insert(tree, Err(failure))),
+        }
+    }
+    results.extend(hash_all(jobs, supply, settings));
+    firsts.iter().map(|tree| results[tree].clone()).collect()
+}
+
+/// For each request the first one that asks for the same hash.
+fn first_equals(requests: &[Request]) -> Vec<TreeId> {
+    let mut seen = HashMap::new();
+    let first = |(index, request): (TreeId, &Request)| {
+        if request.outputs.wanted() {
+            return index;
+        }
+        let key = (Arc::clone(&request.lockfile), request.options);
+        *seen.entry(key).or_insert(index)
+    };
+    requests.iter().enumerate().map(first).collect()
+}
+
+fn parse(request: &Request) -> Result<(Lockfile, Vec<Warning>), Failure> {
+    let lockfile = Lockfile::parse(&request.lockfile).map_err(|error| Obstacle::Lockfile(Arc::new(error)))?;
+    let (refusals, warnings) = verdict::judge(&lockfile, request.options, false);
+    if refusals.is_empty() {
+        return Ok((lockfile, warnings));
+    }
+    Err(Failure { obstacles: refusals.into_iter().map(Obstacle::Refused).collect() })
+}
+
+/// A hash that is being computed.
+struct Job<'a> {
+    tree: TreeId,
+    request: &'a Request,
+    lockfile: Lockfile,
+    warnings: Vec<Warning>,
+}
+
+/// What is known of a job once its tree was started or given up.
+struct Begun {
+    tree: TreeId,
+    packages: usize,
+    warnings: Vec<Warning>,
+    obstacles: Vec<Obstacle>,
+}
+
+type Results = HashMap<TreeId, Result<Computed, Failure>>;
+
+fn hash_all(jobs: Vec<Job<'_>>, supply: &Arc<Supply>, settings: &Settings) -> Results {
+    let trees: Vec<TreeId> = jobs.iter().map(|job| job.tree).collect();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::from(Obstacle::Assembly(Arc::new(error)));
+            return trees.into_iter().map(|tree| (tree, Err(failure.clone()))).collect();
+        }
+    };
+    let (orders, order) = Orders::new(Arc::clone(supply));
+    let depot = Depot::new(supply, order);
+    let workshop = Workshop {
+        depot: &depot,
+        archives: Archives::new(supply),
+        packuments: Packuments::new(supply, settings.assumed_absent.clone(), foreseen(&jobs)),
+    };
+    // Held until every tree was started, so that the workers do not go home before.
+    depot.hold();
+    let begun = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers()).map(|_| scope.spawn(|| depot.work())).collect();
+        let stop = orders.stopper();
+        let network = scope.spawn(|| runtime.block_on(run_network(orders, jobs, &workshop)));
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        stop.stop();
+        network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    drop(workshop);
+    let mut ended = depot.finish();
+    begun.into_iter().map(|begun| (begun.tree, conclude(begun.tree, begun, &mut ended))).collect()
+}
+
+fn workers() -> usize {
+    thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// The versions of every name that the lockfiles of version 2 jobs are known to want.
+fn foreseen(jobs: &[Job<'_>]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for job in jobs.iter().filter(|job| job.request.options.fetcher_version >= 2) {
+        for (name, version) in names_of(&job.lockfile) {
+            wanted.entry(name.to_owned()).or_default().insert(version.to_owned());
+        }
+    }
+    wanted
+}
+
+async fn run_network(orders: Orders, jobs: Vec<Job<'_>>, workshop: &Workshop<'_>) -> Vec<Begun> {
+    let prepare = async {
+        let begun = futures::future::join_all(jobs.into_iter().map(|job| begin(job, workshop))).await;
+        workshop.depot.rest();
+        begun
+    };
+    let (begun, ()) = futures::join!(prepare, orders.serve(workshop.depot));
+    begun
+}
+
+/// Brings a job to where its tree can be assembled.
+async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
+    let Job { tree, request, lockfile, mut warnings } = job;
+    let mut preparation = Preparation::new(workshop, tree, request.options);
+    let archives = preparation.absorb(lockfile);
+    preparation.fetch_archives(archives).await;
+    preparation.fetch_packuments().await;
+    let prepared = preparation.finish();
+    warnings.extend(prepared.warnings);
+    let mut obstacles = prepared.obstacles;
+    let mut packages = 0;
+    if obstacles.is_empty() {
+        let shape = Tree::new(request.options.fetcher_version, prepared.entries, Arc::clone(&request.lockfile));
+        packages = shape.contents().len();
+        match Assembly::new(Arc::new(shape), &request.outputs) {
+            Ok(assembly) => workshop.depot.start(tree, assembly),
+            Err(error) => obstacles.push(Obstacle::Assembly(Arc::new(error))),
+        }
+    }
+    if !obstacles.is_empty() {
+        workshop.depot.give_up(tree);
+    }
+    Begun { tree, packages, warnings, obstacles }
+}
+
+fn conclude(tree: TreeId, begun: Begun, ended: &mut HashMap<TreeId, Ended>) -> Result<Computed, Failure> {
+    let Begun { packages, warnings, mut obstacles, .. } = begun;
+    let ended = ended.remove(&tree).unwrap_or_default();
+    obstacles.extend(ended.failures.into_iter().map(Obstacle::Supply));
+    match ended.outcome {
+        Some(Ok(hash)) if obstacles.is_empty() => Ok(Computed { hash, packages, bytes: ended.bytes, warnings }),
+        Some(Err(error)) => {
+            obstacles.push(Obstacle::Assembly(Arc::new(error)));
+            Err(Failure { obstacles })
+        }
+        _ if obstacles.is_empty() => {
+            let error = io::Error::other("the tree was left unfinished");
+            Err(Failure::from(Obstacle::Assembly(Arc::new(error))))
+        }
+        _ => Err(Failure { obstacles }),
+    }
+}

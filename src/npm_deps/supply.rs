@@ -3,14 +3,23 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use reqwest::StatusCode;
 use url::Url;
 
 use crate::integrity::ContentId;
-use crate::registry::{Client, FetchError, Problem, Request, Unwatched, Watch};
+use crate::registry::{Client, FetchError, Get, Problem, Reply, Request, Watch, redacted};
 use crate::store::Store;
 use crate::store::npm_cache::NpmCache;
+use crate::tarball::repack;
 use crate::tarball::spool::Spool;
 use crate::tarball::verified::{Draft, Receiver, Shelf, Tarball};
+
+/// The largest git archive that is fetched, in bytes.
+const ARCHIVE_LIMIT: usize = 512 << 20;
+
+/// The largest packument that is read, in bytes.
+const PACKUMENT_LIMIT: usize = 256 << 20;
 
 /// Where tarballs come from, in this order; each may be missing. Without a client nothing is downloaded ("offline").
 #[derive(Clone)]
@@ -18,9 +27,23 @@ pub struct Supply {
     store: Option<Store>,
     npm_cache: Option<NpmCache>,
     client: Option<Client>,
-    watch: Arc<dyn Watch>,
+    progress: Arc<dyn Progress>,
     shelf: Arc<Shelves>,
 }
+
+/// Watches a run: its downloads, and how many contents are still to come. Every method does nothing by default.
+pub trait Progress: Watch {
+    /// A content has to be fetched.
+    fn ordered(&self) {}
+    /// A content that was ordered came, or failed.
+    fn delivered(&self) {}
+}
+
+/// Watches nothing.
+struct Unwatched;
+
+impl Watch for Unwatched {}
+impl Progress for Unwatched {}
 
 /// A tarball that is wanted.
 #[derive(Debug, Clone)]
@@ -31,20 +54,42 @@ pub struct Want {
     pub url: Url,
     /// What its bytes must be.
     pub id: ContentId,
+    /// Whether to fetch it before others, because it is probably large.
+    pub early: bool,
 }
 
 /// Why a tarball cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SupplyError {
     /// It is not on disk, and the network may not be used.
-    #[error("{package} is not on disk")]
+    #[error("{package} is not on disk ({url})")]
     Offline {
         /// The package.
         package: String,
-        /// The lockfile's URL, without secrets.
+        /// Where it would be fetched from, without secrets.
         url: String,
-        /// What was looked for.
-        id: ContentId,
+    },
+    /// A git archive that cannot be repacked.
+    #[error("the archive of {package} at {url} cannot be used")]
+    Archive {
+        /// The package.
+        package: String,
+        /// The archive's URL, without secrets.
+        url: String,
+        /// Why.
+        #[source]
+        source: repack::Error,
+    },
+    /// An answer that is no packument.
+    #[error("the registry's answer for {package} at {url} is no packument")]
+    Packument {
+        /// The package.
+        package: String,
+        /// The packument's URL, without secrets.
+        url: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
     },
     /// It cannot be fetched.
     #[error("{package} cannot be had")]
@@ -58,10 +103,19 @@ pub enum SupplyError {
 }
 
 impl SupplyError {
+    pub(super) fn archive(package: &str, url: &Url, source: repack::Error) -> Self {
+        Self::Archive { package: package.to_owned(), url: redacted(url), source }
+    }
+
+    pub(super) fn packument(package: &str, url: &Url, source: serde_json::Error) -> Self {
+        Self::Packument { package: package.to_owned(), url: redacted(url), source }
+    }
+
     /// What to do about it, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Archive { .. } | Self::Packument { .. } => None,
             Self::Offline { .. } => Some("run once without --offline, or run `npm ci` first".to_owned()),
             Self::Fetch { source, .. } => source.hint(),
         }
@@ -79,14 +133,25 @@ impl Supply {
     #[must_use]
     pub fn new(store: Option<Store>, npm_cache: Option<NpmCache>, client: Option<Client>) -> Self {
         let shelf = Arc::new(Shelves { store: store.clone(), spool: Spool::default() });
-        Self { store, npm_cache, client, watch: Arc::new(Unwatched), shelf }
+        Self { store, npm_cache, client, progress: Arc::new(Unwatched), shelf }
     }
 
     /// The same supply, watched.
     #[must_use]
-    pub fn watched_by(mut self, watch: Arc<dyn Watch>) -> Self {
-        self.watch = watch;
+    pub fn watched_by(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
         self
+    }
+
+    /// Who watches.
+    pub(super) fn progress(&self) -> &dyn Progress {
+        &*self.progress
+    }
+
+    /// How many requests to have under way at once.
+    pub(super) fn concurrency(&self) -> usize {
+        // Some more than the client lets through, so that one waits at its gate when a place becomes free.
+        self.client.as_ref().map_or(1, |client| client.options().jobs) + 8
     }
 
     /// The store, for its trouble and its numbers.
@@ -119,12 +184,9 @@ impl Supply {
 
     /// The tarball from the network, without looking on disk.
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
-        let Some(client) = &self.client else {
-            let url = crate::registry::redacted(&want.url);
-            return Err(SupplyError::Offline { package: want.package.clone(), url, id: want.id });
-        };
+        let client = self.client(&want.package, &want.url)?;
         let receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
-        let request = Request { url: &want.url, watch: &*self.watch };
+        let request = Request { url: &want.url, watch: &*self.progress };
         let tarball = client
             .download(&request, receiver)
             .await
@@ -133,6 +195,38 @@ impl Supply {
             store.put(&tarball);
         }
         Ok(tarball)
+    }
+
+    /// A code host's archive.
+    pub(super) async fn archive(&self, package: &str, url: &Url) -> Result<Bytes, SupplyError> {
+        let get = Get { url, accept: "*/*", limit: ARCHIVE_LIMIT, registry: false, gzip: false };
+        let reply = self.get(package, &get).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            let problem = Problem::Status { status: reply.status };
+            let source = FetchError { url: redacted(url), asked: None, attempts: 1, problem };
+            return Err(SupplyError::Fetch { package: package.to_owned(), source });
+        }
+        Ok(reply.bytes)
+    }
+
+    /// A packument of the public registry, whole; `None` if it knows no such name.
+    pub(super) async fn packument(&self, package: &str, url: &Url) -> Result<Option<Bytes>, SupplyError> {
+        // Not from a configured registry: it may answer with other fields, and nixpkgs would not ask it.
+        let get = Get { url, accept: "application/json", limit: PACKUMENT_LIMIT, registry: false, gzip: true };
+        let reply = self.get(package, &get).await?;
+        Ok((reply.status != StatusCode::NOT_FOUND).then_some(reply.bytes))
+    }
+
+    async fn get(&self, package: &str, get: &Get<'_>) -> Result<Reply, SupplyError> {
+        let client = self.client(package, get.url)?;
+        let reply = client.get(get).await;
+        reply.map_err(|source| SupplyError::Fetch { package: package.to_owned(), source })
+    }
+
+    fn client(&self, package: &str, url: &Url) -> Result<&Client, SupplyError> {
+        self.client
+            .as_ref()
+            .ok_or_else(|| SupplyError::Offline { package: package.to_owned(), url: redacted(url) })
     }
 
     /// The same tarball with its bytes out of memory, for one that has to wait.

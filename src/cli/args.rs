@@ -1,0 +1,164 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What every `--help` ends with.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything is in sync, or was updated
+  1  check: a hash is stale
+  2  failed: a hash that should be computable could not be computed, or a file could not be read, parsed or written
+
+A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the
+summary. With --deny undecided it is exit code 1 of check and 2 of update, which then changes nothing.";
+
+/// Keeps npmDepsHash right: finds every npm derivation of a Nix repository, computes the hash of its lockfile as
+/// nixpkgs' fetcher would, without Nix, and rewrites it in place.
+#[derive(Debug, Parser)]
+#[command(name = "npm-nixhash", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(super) struct Cli {
+    /// Print no progress and no warnings, only errors
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Rewrite every stale hash in place; all files or none
+    Update(UpdateArgs),
+    /// Tell which hashes are stale; writes nothing
+    Check(CheckArgs),
+    /// Show every npm derivation, its lockfile and where its hash stands
+    List(ListArgs),
+    /// Print the npmDepsHash of one lockfile
+    Hash(HashArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ScopeArgs {
+    /// A flake directory, a repository, or one .nix file
+    #[arg(default_value = ".")]
+    pub(super) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct UpdateArgs {
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    /// Change nothing; print what would change as a unified diff
+    #[arg(long, visible_alias = "diff")]
+    pub(super) dry_run: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Treat this as a failure
+    #[arg(long, value_name = "WHAT")]
+    pub(super) deny: Vec<Denied>,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Treat this as drift
+    #[arg(long, value_name = "WHAT")]
+    pub(super) deny: Vec<Denied>,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    /// Show the chain of places that led to each answer
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct HashArgs {
+    /// The lockfile, or a folder that holds one
+    pub(super) lockfile: PathBuf,
+    /// Also write the tree to this folder, which must not exist
+    pub(super) out: Option<PathBuf>,
+    /// The fetcher version, 1 or 2 [default: NPM_FETCHER_VERSION, else 1]
+    #[arg(long, value_name = "N")]
+    pub(super) fetcher_version: Option<u32>,
+    /// Accept git dependencies that have install scripts but no lockfile
+    #[arg(long)]
+    pub(super) force_git_deps: bool,
+    /// Accept a lockfile without anything to fetch
+    #[arg(long)]
+    pub(super) force_empty_cache: bool,
+    /// Also write the tree as a Nix archive to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) nar: Option<PathBuf>,
+    /// Also print the store path that Nix will use for a derivation of this name
+    #[arg(long, value_name = "NAME")]
+    pub(super) store_path: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+}
+
+/// What can be made a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Denied {
+    /// Derivations whose lockfile or hash literal cannot be known
+    Undecided,
+}
+
+/// Where tarballs come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network and cache")]
+pub(super) struct SourceArgs {
+    /// Requests in flight at most
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<usize>,
+    /// Use only what is on disk already
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Neither read nor keep tarballs on disk
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// Send requests for HOST to a mirror; its path goes before theirs
+    #[arg(long, value_name = "HOST=URL", value_parser = registry_override)]
+    pub(super) registry_override: Vec<(String, String)>,
+    /// Take packuments of this scope as absent from the public registry, without asking it
+    #[arg(long, value_name = "@SCOPE", value_parser = scope)]
+    pub(super) private_scope: Vec<String>,
+}
+
+fn registry_override(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((host, url)) if !host.is_empty() && !url.is_empty() => Ok((host.to_owned(), url.to_owned())),
+        _ => Err("expected HOST=URL".to_owned()),
+    }
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    if text.starts_with('@') && text.len() > 1 && !text.contains('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a scope such as @acme".to_owned())
+    }
+}

@@ -1,0 +1,119 @@
+//! The environment, read once. Only names that are known here are looked up: others may hold secrets.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// Everything the program takes from its environment.
+#[derive(Default)]
+pub(super) struct Environment {
+    values: BTreeMap<&'static str, OsString>,
+    npm_settings: BTreeMap<&'static str, String>,
+    /// The current folder.
+    pub(super) here: PathBuf,
+}
+
+/// The variables that mean something to this program.
+const NAMES: &[&str] = &[
+    "ALL_PROXY",
+    "CACHE_MAP_PATH",
+    "FORCE_EMPTY_CACHE",
+    "FORCE_GIT_DEPS",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NIX_BUILD_CORES",
+    "NIX_NPM_REGISTRY_OVERRIDES",
+    "NIX_NPM_TOKENS",
+    "NIX_SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "NO_COLOR",
+    "NO_PROXY",
+    "NPM_FETCHER_VERSION",
+    "NPM_NIXHASH_CACHE",
+    "NPM_NIXHASH_PRIVATE_SCOPES",
+    "NPM_NIXHASH_REGISTRY_OVERRIDES",
+    "SSL_CERT_FILE",
+    "USERPROFILE",
+    "XDG_CACHE_HOME",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "npmDeps",
+    "outputHash",
+];
+
+/// npm's settings that mean something here, as `npm_config_<name>` in either case.
+pub(super) const NPM_SETTINGS: &[&str] = &[
+    "ca",
+    "cache",
+    "cafile",
+    "fetch_retries",
+    "https_proxy",
+    "maxsockets",
+    "noproxy",
+    "proxy",
+    "registry",
+    "replace_registry_host",
+    "strict_ssl",
+    "userconfig",
+];
+
+impl Environment {
+    /// Reads it.
+    pub(super) fn read() -> Self {
+        let values = NAMES.iter().filter_map(|name| Some((*name, variable(name)?))).collect();
+        let setting = |name: &&'static str| {
+            let lower = format!("npm_config_{name}");
+            let value = variable(&lower).or_else(|| variable(&lower.to_uppercase()))?;
+            Some((*name, value.into_string().ok().filter(|text| !text.is_empty())?))
+        };
+        let npm_settings = NPM_SETTINGS.iter().filter_map(setting).collect();
+        Self { values, npm_settings, here: env::current_dir().unwrap_or_default() }
+    }
+
+    /// One of [`NPM_SETTINGS`].
+    pub(super) fn npm_config(&self, name: &str) -> Option<&str> {
+        self.npm_settings.get(name).map(String::as_str)
+    }
+
+    /// A variable that is set and not empty.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.to_str().filter(|text| !text.is_empty())
+    }
+
+    /// A variable that names a file or folder.
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.values.get(name).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    /// Whether a variable is set, be it empty.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// The user's folder.
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        self.path("HOME").or_else(|| self.path("USERPROFILE"))
+    }
+
+    /// Looks up what a user's own `.npmrc` refers to as `${NAME}`. Never used for files of a repository.
+    #[expect(clippy::unused_self, reason = "a method, so that only a holder of the environment can ask")]
+    pub(super) fn expand(&self, name: &str) -> Option<String> {
+        variable(name)?.into_string().ok()
+    }
+
+    /// A path as seen from the current folder.
+    pub(super) fn absolute(&self, path: &Path) -> PathBuf {
+        self.here.join(path)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
+}

@@ -1,0 +1,114 @@
+//! `hash`: the npmDepsHash of one lockfile, and on request the tree itself.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use npm_nixhash::{
+    lockfile,
+    npm_deps::{self, Computed, NarHash, Obstacle, Outputs, Request},
+    options::HashOptions,
+    report::Message,
+    store_path,
+};
+use serde_json::json;
+
+use super::{
+    args::HashArgs,
+    env::Environment,
+    output::{Exit, Fatal, Outcome, Terminal},
+    supply::Sources,
+};
+
+pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
+    let path = find_lockfile(&environment.absolute(&args.lockfile))?;
+    let store_name = args.store_path.as_deref().map(|name| store_path::Name::parse(name).map_err(|e| Fatal::new(&e)));
+    let store_name = store_name.transpose()?;
+    let lockfile = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let outputs = Outputs {
+        tree: args.out.as_deref().map(|out| environment.absolute(out)),
+        nar: args.nar.as_deref().map(|nar| environment.absolute(nar)),
+    };
+    let request = Request { lockfile: lockfile.into(), options: options(args, environment)?, outputs };
+    let sources = Sources::new(&args.sources, environment, terminal)?;
+    let result = npm_deps::compute(std::slice::from_ref(&request), &sources.supply, &sources.settings).pop();
+    sources.finish(terminal);
+    match result.expect("bug: one request has one result") {
+        Ok(computed) => {
+            warn(&path, &computed, terminal);
+            let store_path = store_name.map(|name| name.fixed_output_path(&computed.hash));
+            terminal.data(&if args.json { json_form(&computed, store_path) } else { plain(&computed.hash, store_path) });
+            Ok(Exit::Fine)
+        }
+        Err(failure) => {
+            for obstacle in &failure.obstacles {
+                terminal.message("error", &about(&path, obstacle));
+            }
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// The lockfile that a path names: itself, or of a folder the one that npm would take.
+fn find_lockfile(path: &Path) -> Result<PathBuf, Fatal> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let candidates = lockfile::FILE_NAMES.map(|name| path.join(name));
+    candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
+        let message = Message::plain(format!("{} holds no lockfile", path.display()));
+        Fatal(message.hinting(Some("write one with `npm install --package-lock-only`")))
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Fatal {
+    let message = Message::plain(format!("cannot read {}", path.display()));
+    Fatal(Message { causes: vec![error.to_string()], ..message })
+}
+
+/// Flags first, then the variables of nixpkgs' own tool.
+fn options(args: &HashArgs, environment: &Environment) -> Result<HashOptions, Fatal> {
+    let fetcher_version = match (args.fetcher_version, environment.text("NPM_FETCHER_VERSION")) {
+        (Some(version), _) => version,
+        (None, None) => HashOptions::default().fetcher_version,
+        (None, Some(text)) => text.parse().map_err(|_| {
+            Fatal(Message::plain(format!("NPM_FETCHER_VERSION is not a number: {text}")))
+        })?,
+    };
+    Ok(HashOptions {
+        fetcher_version,
+        force_git_deps: args.force_git_deps || environment.is_set("FORCE_GIT_DEPS"),
+        force_empty_cache: args.force_empty_cache || environment.is_set("FORCE_EMPTY_CACHE"),
+    })
+}
+
+fn warn(path: &Path, computed: &Computed, terminal: &Terminal) {
+    for warning in &computed.warnings {
+        let message = Message::plain(format!("{}: {warning}", path.display()));
+        terminal.message("warning", &message.hinting(warning.hint()));
+    }
+}
+
+fn about(path: &Path, obstacle: &Obstacle) -> Message {
+    let message = Message::from_error(obstacle).hinting(obstacle.hint());
+    Message { message: format!("{}: {}", path.display(), message.message), ..message }
+}
+
+fn plain(hash: &NarHash, store_path: Option<String>) -> String {
+    let path = store_path.map(|path| path + "\n").unwrap_or_default();
+    format!("{}\n{path}", hash.sri())
+}
+
+fn json_form(computed: &Computed, store_path: Option<String>) -> String {
+    let value = json!({
+        "schema_version": npm_nixhash::report::SCHEMA_VERSION,
+        "command": "hash",
+        "hash": computed.hash.sri(),
+        "packages": computed.packages,
+        "bytes": computed.bytes,
+        "store_path": store_path,
+        "warnings": computed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    format!("{value:#}\n")
+}

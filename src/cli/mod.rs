@@ -1,0 +1,38 @@
+//! THE SHELL: the only place that prints, reads the environment, and knows exit codes. One file per command.
+
+mod args;
+mod check;
+mod env;
+mod hash;
+mod list;
+mod output;
+mod progress;
+mod supply;
+mod survey;
+mod update;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use env::Environment;
+use output::{Exit, Fatal, Terminal};
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::read();
+    let terminal = Terminal::new(cli.quiet, &environment);
+    let outcome = match &cli.command {
+        Command::Update(args) => update::run(args, &environment, &terminal),
+        Command::Check(args) => check::run(args, &environment, &terminal),
+        Command::List(args) => list::run(args, &environment, &terminal),
+        Command::Hash(args) => hash::run(args, &environment, &terminal),
+    };
+    outcome.unwrap_or_else(|Fatal(message)| {
+        terminal.message("error", &message);
+        Exit::Failed
+    })
+    .into()
+}

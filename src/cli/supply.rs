@@ -1,0 +1,138 @@
+//! Where tarballs come from, as flags, environment and npm's configuration say.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+
+use npm_nixhash::{
+    npm_deps::{Settings, supply::Supply},
+    registry::{
+        Client,
+        Options,
+        Roots,
+        Secret,
+        npmrc::{Ignored, Npmrc},
+    },
+    report::Message,
+    store::{Store, npm_cache::NpmCache},
+};
+use serde_json::{Map, Value};
+
+use super::{
+    args::SourceArgs,
+    env::Environment,
+    output::{Fatal, Terminal},
+    progress::Bar,
+};
+
+/// Everything a computation draws on.
+pub(super) struct Sources {
+    pub(super) supply: Arc<Supply>,
+    pub(super) settings: Settings,
+    bar: Arc<Bar>,
+}
+
+impl Sources {
+    /// Reads npm's configuration and sets everything up; nothing is connected to, nothing written.
+    pub(super) fn new(args: &SourceArgs, environment: &Environment, terminal: &Terminal) -> Result<Self, Fatal> {
+        let npmrc = npmrc(environment);
+        let (options, ignored) = options(args, environment, &npmrc)?;
+        for Ignored { setting, reason } in ignored {
+            terminal.message("warning", &Message::plain(format!("npm's setting `{setting}` is ignored: {reason}")));
+        }
+        let (store, npm_cache) = if args.no_cache {
+            (None, None)
+        } else {
+            (store_folder(environment).map(Store::at), npm_cache(environment, &npmrc))
+        };
+        let client = (!args.offline).then(|| Client::new(options));
+        let bar = Arc::new(Bar::new(terminal.watched));
+        let supply = Supply::new(store, npm_cache, client).watched_by(Arc::clone(&bar) as _);
+        let assumed_absent = private_scopes(args, environment);
+        Ok(Self { supply: Arc::new(supply), settings: Settings { assumed_absent }, bar })
+    }
+
+    /// Takes the progress bar away, and tells what became of the store.
+    pub(super) fn finish(&self, terminal: &Terminal) {
+        self.bar.finish();
+        if let Some(trouble) = self.supply.store().and_then(Store::trouble) {
+            terminal.message("warning", &Message::from_error(trouble).hinting(Some(trouble.hint())));
+        }
+    }
+}
+
+/// The folder of the tarball store.
+pub(super) fn store_folder(environment: &Environment) -> Option<PathBuf> {
+    let below_home = || environment.home().map(|home| home.join(".cache"));
+    let named = environment.path("NPM_NIXHASH_CACHE");
+    let cache = || environment.path("XDG_CACHE_HOME").filter(|path| path.is_absolute()).or_else(below_home);
+    let folder = named.or_else(|| cache().map(|cache| cache.join("npm-nixhash")))?;
+    Some(environment.absolute(&folder))
+}
+
+fn npm_cache(environment: &Environment, npmrc: &Npmrc) -> Option<NpmCache> {
+    let home = environment.home();
+    let configured = npmrc.cache(home.as_deref(), &environment.here);
+    configured.or_else(|| Some(home?.join(".npm"))).map(|folder| NpmCache::at(&folder))
+}
+
+/// The user's own configuration. A repository's `.npmrc` is not read: it could send the user's tokens anywhere.
+fn npmrc(environment: &Environment) -> Npmrc {
+    let mut npmrc = Npmrc::default();
+    let file = environment.npm_config("userconfig").map(PathBuf::from);
+    let file = file.or_else(|| Some(environment.home()?.join(".npmrc")));
+    if let Some(text) = file.and_then(|file| fs::read_to_string(file).ok()) {
+        npmrc.layer(&text, &|name| environment.expand(name));
+    }
+    for name in super::env::NPM_SETTINGS {
+        if let Some(value) = environment.npm_config(name) {
+            npmrc.set(name, value.to_owned());
+        }
+    }
+    npmrc
+}
+
+fn options(args: &SourceArgs, environment: &Environment, npmrc: &Npmrc) -> Result<(Options, Vec<Ignored>), Fatal> {
+    let mut options = Options::default();
+    let proxy = |names: [&str; 2]| names.iter().find_map(|name| environment.text(name)).map(|url| Secret::new(url.to_owned()));
+    let any = || proxy(["all_proxy", "ALL_PROXY"]);
+    // Of the unencrypted pair only the lower case counts, because a web server sets HTTP_PROXY from a request's header.
+    options.proxies.http = proxy(["http_proxy", "http_proxy"]).or_else(any);
+    options.proxies.https = proxy(["https_proxy", "HTTPS_PROXY"]).or_else(any);
+    options.proxies.exempt = environment.text("no_proxy").or(environment.text("NO_PROXY")).map(str::to_owned);
+    let roots = environment.path("NIX_SSL_CERT_FILE").or_else(|| environment.path("SSL_CERT_FILE"));
+    if let Some(file) = roots.filter(|file| file.exists()) {
+        options.trust.roots = Roots::File(file);
+    }
+    options.trust.extra_files.extend(environment.path("NODE_EXTRA_CA_CERTS"));
+    let ignored = npmrc.apply(&mut options, environment.home().as_deref(), &environment.here);
+    for (host, mirror) in overrides(args, environment)? {
+        options.access.override_host(&host, &mirror).map_err(|error| Fatal::new(&error))?;
+    }
+    for (host, token) in table(environment, "NIX_NPM_TOKENS")? {
+        options.access.token(&host, Secret::new(token));
+    }
+    if let Some(jobs) = args.jobs {
+        options.jobs = jobs.max(1);
+    }
+    Ok((options, ignored))
+}
+
+fn overrides(args: &SourceArgs, environment: &Environment) -> Result<Vec<(String, String)>, Fatal> {
+    let mut overrides = table(environment, "NIX_NPM_REGISTRY_OVERRIDES")?;
+    overrides.extend(args.registry_override.iter().cloned());
+    Ok(overrides)
+}
+
+/// A variable that holds a JSON object of strings, as nixpkgs' fetcher has them. Its text may hold secrets.
+fn table(environment: &Environment, name: &str) -> Result<Vec<(String, String)>, Fatal> {
+    let Some(text) = environment.text(name) else { return Ok(Vec::new()) };
+    let refuse = || Fatal(Message::plain(format!("{name} is not a JSON object of strings")));
+    let object: Map<String, Value> = serde_json::from_str(text).map_err(|_| refuse())?;
+    let pair = |(host, value): (String, Value)| Some((host, value.as_str()?.to_owned()));
+    object.into_iter().map(|entry| pair(entry).ok_or_else(refuse)).collect()
+}
+
+fn private_scopes(args: &SourceArgs, environment: &Environment) -> BTreeSet<String> {
+    let named = environment.text("NPM_NIXHASH_PRIVATE_SCOPES").unwrap_or_default();
+    let named = named.split([',', ' ']).filter(|scope| scope.starts_with('@')).map(str::to_owned);
+    named.chain(args.private_scope.iter().cloned()).collect()
+}

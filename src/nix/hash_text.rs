@@ -1,0 +1,183 @@
+//! A hash as it is written in a file, in any of the forms that Nix accepts.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// The spelling of a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HashForm {
+    /// `sha256-<base64>=`
+    Sri,
+    /// SRI without its `=` padding.
+    UnpaddedSri,
+    /// `sha256:<nix base32>`, or only the 52 characters.
+    Base32,
+    /// `sha256:<hex>`, or only the 64 characters.
+    Hex,
+    /// `sha256:<base64>`, or only the 44 characters.
+    Base64,
+    /// A placeholder: `lib.fakeHash` and its relatives, or all zero.
+    Fake,
+    /// The empty string.
+    Empty,
+    /// A hash of another algorithm.
+    OtherAlgorithm,
+    /// Anything else.
+    Invalid,
+}
+
+/// A parsed hash literal: its spelling, its text and, where it is a SHA-256, its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashText {
+    /// How it is spelt.
+    pub form: HashForm,
+    /// The string as Nix sees it.
+    pub text: String,
+    /// The digest, whatever the spelling.
+    pub digest: Option<[u8; 32]>,
+}
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+const NIX_BASE32: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
+
+impl HashText {
+    /// Reads a hash; surrounding white space (of a text file) does not count.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let (form, digest) = classify(text.trim());
+        let form = if digest == Some([0; 32]) { HashForm::Fake } else { form };
+        Self { form, text: text.to_owned(), digest }
+    }
+
+    /// The placeholders of `lib`: `fakeHash`, `fakeSha256`, `fakeSha512`, `fakeSha1`.
+    #[must_use]
+    pub fn fake() -> Self {
+        let text = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned();
+        Self { form: HashForm::Fake, text, digest: Some([0; 32]) }
+    }
+
+    /// Whether this says the same hash as `other`, however both are written.
+    #[must_use]
+    pub fn same_hash(&self, other: &HashText) -> bool {
+        self.digest.is_some() && self.digest == other.digest
+    }
+
+    /// A placeholder that waits for its hash.
+    #[must_use]
+    pub fn is_placeholder(&self) -> bool {
+        matches!(self.form, HashForm::Fake | HashForm::Empty)
+    }
+
+    /// Whether the text could be a hash of any kind.
+    #[must_use]
+    pub fn is_hash(&self) -> bool {
+        !matches!(self.form, HashForm::Invalid)
+    }
+}
+
+fn classify(text: &str) -> (HashForm, Option<[u8; 32]>) {
+    if text.is_empty() {
+        return (HashForm::Empty, None);
+    }
+    if let Some(encoded) = text.strip_prefix("sha256-") {
+        let form = if encoded.ends_with('=') { HashForm::Sri } else { HashForm::UnpaddedSri };
+        return decode_base64(encoded).map_or((HashForm::Invalid, None), |d| (form, Some(d)));
+    }
+    let bare = text.strip_prefix("sha256:").unwrap_or(text);
+    let decoded = match bare.len() {
+        52 => decode_base32(bare).map(|d| (HashForm::Base32, d)),
+        64 => decode_hex(bare).map(|d| (HashForm::Hex, d)),
+        44 => decode_base64(bare).map(|d| (HashForm::Base64, d)),
+        _ => None,
+    };
+    if let Some((form, digest)) = decoded {
+        return (form, Some(digest));
+    }
+    if is_other_algorithm(text) {
+        return (HashForm::OtherAlgorithm, None);
+    }
+    (HashForm::Invalid, None)
+}
+
+fn is_other_algorithm(text: &str) -> bool {
+    ["md5", "sha1", "sha512", "blake3"].iter().any(|name| {
+        text.strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix(['-', ':']))
+            .is_some_and(|rest| rest.len() >= 20 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)))
+    })
+}
+
+fn decode_base64(text: &str) -> Option<[u8; 32]> {
+    LENIENT.decode(text).ok()?.try_into().ok()
+}
+
+fn decode_hex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let bytes = text.as_bytes();
+    for (i, slot) in digest.iter_mut().enumerate() {
+        let pair = std::str::from_utf8(bytes.get(2 * i..2 * i + 2)?).ok()?;
+        *slot = pair.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u8::from_str_radix(pair, 16).ok())??;
+    }
+    Some(digest)
+}
+
+/// Nix's base 32: 52 digits, the last one first, five bits each.
+fn decode_base32(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0u8; 32];
+    for (n, byte) in text.bytes().rev().enumerate() {
+        let digit = u8::try_from(NIX_BASE32.iter().position(|d| *d == byte)?).ok()?;
+        let (i, j) = (n * 5 / 8, n * 5 % 8);
+        *digest.get_mut(i)? |= digit << j;
+        let carry = if j > 3 { digit >> (8 - j) } else { 0 };
+        match digest.get_mut(i + 1) {
+            Some(next) => *next |= carry,
+            None if carry != 0 => return None,
+            None => {}
+        }
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SRI: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+    #[test]
+    fn every_spelling_is_one_digest() {
+        let sri = HashText::parse(SRI);
+        assert_eq!(sri.form, HashForm::Sri);
+        for (text, form) in [
+            (SRI.trim_end_matches('='), HashForm::UnpaddedSri),
+            ("sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73", HashForm::Base32),
+            ("0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73", HashForm::Base32),
+            ("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", HashForm::Hex),
+            ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", HashForm::Hex),
+            ("sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", HashForm::Base64),
+            ("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", HashForm::Sri),
+        ] {
+            let parsed = HashText::parse(text);
+            assert_eq!(parsed.form, form, "{text}");
+            assert!(parsed.same_hash(&sri), "{text}");
+        }
+    }
+
+    #[test]
+    fn placeholders_and_strangers() {
+        assert_eq!(HashText::parse("").form, HashForm::Empty);
+        assert_eq!(HashText::parse(&HashText::fake().text).form, HashForm::Fake);
+        assert_eq!(HashText::parse(&"0".repeat(52)).form, HashForm::Fake);
+        assert_eq!(HashText::parse("sha256-").form, HashForm::Invalid);
+        assert_eq!(HashText::parse("not a hash").form, HashForm::Invalid);
+        let sha512 = format!("sha512-{}==", "A".repeat(86));
+        assert_eq!(HashText::parse(&sha512).form, HashForm::OtherAlgorithm);
+    }
+}

@@ -1,0 +1,117 @@
+//! Sources that must be fetched, described as data.
+
+use super::site::{Literal, Place};
+
+/// Which fetcher makes the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RemoteKind {
+    /// `fetchurl`: a file with a flat hash.
+    FetchUrl,
+    /// `fetchzip`: the unpacked tree is hashed.
+    FetchZip,
+    /// `fetchTarball`, `builtins.fetchTarball`.
+    FetchTarball,
+    /// `builtins.fetchurl`.
+    BuiltinFetchUrl,
+    /// `builtins.fetchTree`, `builtins.getFlake`.
+    FetchTree,
+    /// `fetchgit`.
+    FetchGit,
+    /// `builtins.fetchGit`.
+    BuiltinFetchGit,
+    /// `fetchFromGitHub`.
+    GitHub,
+    /// `fetchFromGitLab`.
+    GitLab,
+    /// `fetchFromGitea`.
+    Gitea,
+    /// `fetchFromForgejo`.
+    Forgejo,
+    /// `fetchFromCodeberg`.
+    Codeberg,
+    /// `fetchFromSourcehut`.
+    Sourcehut,
+    /// `fetchFromBitbucket`.
+    Bitbucket,
+    /// An input of the flake, pinned by `flake.lock`.
+    FlakeInput,
+    /// A fetcher that is known by name only.
+    Other,
+}
+
+/// The value of one attribute of a fetcher call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttributeValue {
+    /// A string.
+    Text(String),
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Number(i64),
+    /// A list of strings, each with its literal.
+    Texts(Vec<(String, Option<Literal>)>),
+    /// Given, but not known: why.
+    Unknown(String),
+}
+
+/// One attribute of a fetcher call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceAttribute {
+    /// `url`, `rev`, `hash`, ...
+    pub name: String,
+    /// Its value.
+    pub value: AttributeValue,
+    /// The one token that holds the value, if it is one.
+    pub literal: Option<Literal>,
+}
+
+/// A patch that nixpkgs applies to the source before the lockfile is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patch {
+    /// A file of the repository.
+    Local(std::path::PathBuf),
+    /// Something else: what it is.
+    Other(String),
+}
+
+/// A source that must be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteSource {
+    /// The fetcher.
+    pub kind: RemoteKind,
+    /// The name of the fetcher as it is written, such as `fetchFromGitHub`.
+    pub fetcher: String,
+    /// The call.
+    pub place: Place,
+    /// All attributes, in the order of their names.
+    pub attributes: Vec<SourceAttribute>,
+    /// The name of the flake's input and its locked node of `flake.lock`, as JSON text.
+    pub input: Option<(String, String)>,
+    /// `sourceRoot` of the derivation, as it is written.
+    pub source_root: Option<String>,
+    /// Patches in the order in which they are applied.
+    pub patches: Vec<Patch>,
+}
+
+impl RemoteSource {
+    /// The attribute of that name.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&SourceAttribute> {
+        self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// The attribute's text, if it is a string.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.attribute(name)?.value {
+            AttributeValue::Text(ref text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The attribute that holds the source's own hash.
+    #[must_use]
+    pub fn hash(&self) -> Option<&SourceAttribute> {
+        ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"].iter().find_map(|name| self.attribute(name))
+    }
+}

@@ -1,0 +1,214 @@
+//! What a survey says: sites, their literals, and everything that is worth a word.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::hash_text::HashText;
+use super::remote::RemoteSource;
+use crate::options::HashOptions;
+
+/// A position in a file, as people count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Absolute path.
+    pub file: PathBuf,
+    /// One-based.
+    pub line: usize,
+    /// One-based, in characters.
+    pub column: usize,
+}
+
+/// What kind of token holds a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LiteralKind {
+    /// A quoted string in a Nix file.
+    NixString,
+    /// An expression in a Nix file that stands for a placeholder, such as `lib.fakeHash`.
+    NixExpr,
+    /// A string in a JSON file.
+    JsonString,
+    /// A string in a TOML file.
+    TomlString,
+    /// The whole text of a file, without the white space around it.
+    TextFile,
+}
+
+/// The token that holds a hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Literal {
+    /// Absolute path of the file.
+    pub file: PathBuf,
+    /// The bytes of the token, quotes included.
+    pub range: Range<usize>,
+    /// What the token is.
+    pub kind: LiteralKind,
+    /// The hash as it is written now.
+    pub written: HashText,
+    /// One-based.
+    pub line: usize,
+    /// One-based, in characters.
+    pub column: usize,
+}
+
+/// Why a site is undecided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The source cannot be known statically.
+    UnknownSource,
+    /// The hash is not one literal.
+    UnknownHash,
+    /// No hash is given at all.
+    NoHash,
+    /// `sourceRoot` cannot be followed.
+    SourceRoot,
+    /// A phase may change the lockfile before it is hashed.
+    LockfileEdited,
+    /// A patch touches the lockfile, or may do so.
+    Patched,
+    /// A filter leaves the lockfile out.
+    FilteredOut,
+    /// One literal is shared by derivations that need different hashes.
+    SharedLiteral,
+    /// The options cannot be known statically.
+    UnknownOptions,
+    /// The arguments are only partly known.
+    UnknownArguments,
+    /// The derivation was reached by no evaluation.
+    Unreached,
+    /// `fetchNpmDeps` or a relative is replaced by the repository.
+    Replaced,
+    /// The lockfile is inside an archive that lies in the repository.
+    InArchive,
+    /// The lockfile is made by a build.
+    Generated,
+    /// The lockfile is inside a source that has to be fetched.
+    RemoteSource,
+}
+
+impl Reason {
+    /// A stable word for machines.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UnknownSource => "unknown-source",
+            Self::UnknownHash => "unknown-hash",
+            Self::NoHash => "no-hash",
+            Self::SourceRoot => "source-root",
+            Self::LockfileEdited => "lockfile-edited",
+            Self::Patched => "patched",
+            Self::FilteredOut => "filtered-out",
+            Self::SharedLiteral => "shared-literal",
+            Self::UnknownOptions => "unknown-options",
+            Self::UnknownArguments => "unknown-arguments",
+            Self::Unreached => "unreached",
+            Self::Replaced => "replaced",
+            Self::InArchive => "in-archive",
+            Self::Generated => "generated",
+            Self::RemoteSource => "remote-source",
+        }
+    }
+}
+
+/// An unanswered question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecided {
+    /// The class.
+    pub reason: Reason,
+    /// The sentence for people, lower-case, no full stop.
+    pub message: String,
+    /// The expression that stopped the evaluation.
+    pub stopped_at: Place,
+    /// The configuration entry or comment that would settle it.
+    pub settle: String,
+}
+
+/// What is known of a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The lockfile is a file of the repository.
+    Local {
+        /// The file that is hashed; a shrinkwrap wins.
+        lockfile: PathBuf,
+    },
+    /// Everything is known, only the file is not there.
+    MissingLockfile {
+        /// Where `package-lock.json` should be.
+        expected: PathBuf,
+    },
+    /// The lockfile is inside a source that must be fetched.
+    Remote {
+        /// The source.
+        source: Box<RemoteSource>,
+        /// Folder of the lockfile inside the unpacked source, `/`-separated, empty at the top.
+        folder: String,
+    },
+    /// Not known, and why.
+    Undecided(Undecided),
+}
+
+/// One step of the proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Where.
+    pub place: Place,
+    /// What happens there.
+    pub text: String,
+}
+
+/// One derivation of npm dependencies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The first attribute path that leads to it, such as `packages.x86_64-linux.web`.
+    pub attr_path: Option<String>,
+    /// All other attribute paths.
+    pub other_attr_paths: Vec<String>,
+    /// `pname` or `name`.
+    pub name: Option<String>,
+    /// `version`.
+    pub version: Option<String>,
+    /// The call that makes the derivation.
+    pub place: Place,
+    /// The literals that hold its hash.
+    pub hashes: Vec<Literal>,
+    /// What changes the hash besides the lockfile.
+    pub options: HashOptions,
+    /// The answer.
+    pub outcome: Outcome,
+    /// The remote source, also where the lockfile is vendored.
+    pub source: Option<RemoteSource>,
+    /// The chain of places that led to the answer.
+    pub explain: Vec<Step>,
+}
+
+/// A file that could not be read or parsed; only this file stops.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileProblem {
+    /// The place of the error.
+    pub place: Place,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Something worth knowing that is no undecided site.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Warning {
+    /// The class.
+    pub kind: WarningKind,
+    /// Where.
+    pub place: Place,
+    /// The sentence.
+    pub message: String,
+}
+
+/// The classes of [`Warning`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WarningKind {
+    /// An overlay replaces `fetchNpmDeps` or a relative.
+    Overlay,
+    /// A hash that nothing uses, such as `npmDepsHash` beside `npmDeps`.
+    DeadHash,
+    /// A function of the repository that is never called here; the hash comes from its callers.
+    UncalledFunction,
+    /// The evaluation was cut short.
+    Budget,
+}

@@ -1,0 +1,87 @@
+//! Git archives: fetched once a run, repacked as nixpkgs does.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::{
+    supply::{Supply, SupplyError},
+    verdict::Refusal,
+};
+use crate::{lockfile::Dependency, options::HashOptions, tarball::repack::repack};
+
+/// The scripts for which npm installs a git dependency's own dependencies, and nixpkgs therefore wants its lockfile.
+const INSTALL_SCRIPTS: [&str; 6] = ["postinstall", "build", "preinstall", "install", "prepack", "prepare"];
+
+/// What an archive may unpack to at most: far above any real package, far below what would exhaust a machine.
+const UNPACKED_LIMIT: u64 = 2 << 30;
+
+/// A repacked git archive.
+#[derive(Debug)]
+pub(super) struct Archive {
+    /// The tarball that goes into the cache.
+    pub(super) bytes: Bytes,
+    /// The text of its `package-lock.json`.
+    pub(super) lockfile: Option<String>,
+    manifest: Option<String>,
+}
+
+/// All git archives of a run.
+pub(super) struct Archives<'a> {
+    supply: &'a Supply,
+    fetched: Mutex<HashMap<Url, Arc<OnceCell<Arc<Archive>>>>>,
+}
+
+impl<'a> Archives<'a> {
+    pub(super) fn new(supply: &'a Supply) -> Self {
+        Self { supply, fetched: Mutex::default() }
+    }
+
+    /// The archive of a git dependency.
+    pub(super) async fn get(&self, dependency: &Dependency) -> Result<Arc<Archive>, SupplyError> {
+        let cell = {
+            let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(fetched.entry(dependency.url.clone()).or_default())
+        };
+        cell.get_or_try_init(|| self.fetch(dependency)).await.cloned()
+    }
+
+    async fn fetch(&self, dependency: &Dependency) -> Result<Arc<Archive>, SupplyError> {
+        let (package, url) = (&dependency.name, &dependency.url);
+        let body = self.supply.archive(package, url).await?;
+        // Compressing takes seconds for large packages, and blocks.
+        let repacked = tokio::task::spawn_blocking(move || repack(body.as_ref(), UNPACKED_LIMIT)).await;
+        let repacked = repacked
+            .expect("bug: repacking neither panics nor is cancelled")
+            .map_err(|error| SupplyError::archive(package, url, error))?;
+        Ok(Arc::new(Archive {
+            bytes: repacked.bytes.into(),
+            lockfile: repacked.package_lock,
+            manifest: repacked.package_json,
+        }))
+    }
+}
+
+impl Archive {
+    /// Whether nixpkgs would take this package as a dependency.
+    pub(super) fn judge(&self, place: &str, options: HashOptions) -> Result<(), Refusal> {
+        let refuse = |reason| Refusal::GitManifest { place: place.to_owned(), reason };
+        let manifest = self.manifest.as_deref().ok_or_else(|| refuse("is missing"))?;
+        let manifest: Map<String, Value> = serde_json::from_str(manifest).map_err(|_| refuse("is not a JSON object"))?;
+        if self.lockfile.is_some() || options.force_git_deps {
+            return Ok(());
+        }
+        let Some(Value::Object(scripts)) = manifest.get("scripts") else { return Ok(()) };
+        let found: Vec<_> = INSTALL_SCRIPTS.into_iter().filter(|script| scripts.contains_key(*script)).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::GitScripts { place: place.to_owned(), scripts: found.join(", ") })
+    }
+}

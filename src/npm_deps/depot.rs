@@ -1,0 +1,305 @@
+//! Where contents and the trees that want them meet.
+//!
+//! All trees of a run are hashed side by side, in one pass over their contents: every NAR holds its contents in the same
+//! order, so a content that arrives is hashed into all trees that wait for it and then let go. A few worker threads
+//! advance whichever tree can advance; none ever blocks on a particular content.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    assembly::{Assembly, NarHash, Progress},
+    supply::{Supply, SupplyError, Want},
+};
+use crate::{integrity::ContentId, tarball::Tarball};
+
+/// The number of a tree in its run.
+pub(super) type TreeId = usize;
+
+/// Bytes of waiting contents that may stay in memory; what comes on top is put aside on disk.
+const HELD_IN_MEMORY: u64 = 24 << 20;
+
+/// Called with a content that has to be fetched, because it is not on disk.
+pub(super) type Order = Box<dyn Fn(Want) + Send + Sync>;
+
+pub(super) struct Depot<'a> {
+    supply: &'a Supply,
+    state: Mutex<State>,
+    changed: Condvar,
+    order: Order,
+}
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<ContentId, Slot>,
+    trees: HashMap<TreeId, TreeState>,
+    /// Trees that may be able to advance.
+    runnable: VecDeque<TreeId>,
+    /// Work that may still make a tree runnable: fetches, preparations, and trees being advanced.
+    busy: usize,
+    /// Bytes of contents in memory.
+    held: u64,
+}
+
+struct Slot {
+    want: Want,
+    content: Content,
+    users: Vec<TreeId>,
+    waiting: Vec<TreeId>,
+}
+
+enum Content {
+    /// Nobody has asked for it yet; it may be on disk.
+    Unknown,
+    /// It is being fetched.
+    Ordered,
+    Here(Tarball),
+    Failed(Arc<SupplyError>),
+}
+
+#[derive(Default)]
+struct TreeState {
+    contents: Vec<ContentId>,
+    assembly: Option<Assembly>,
+    outcome: Option<io::Result<NarHash>>,
+    bytes: u64,
+}
+
+/// What became of a tree.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// The hash; `None` if contents are missing.
+    pub(super) outcome: Option<io::Result<NarHash>>,
+    /// Why contents are missing.
+    pub(super) failures: Vec<Arc<SupplyError>>,
+    /// Size of all contents together.
+    pub(super) bytes: u64,
+}
+
+impl<'a> Depot<'a> {
+    pub(super) fn new(supply: &'a Supply, order: Order) -> Self {
+        Self { supply, state: Mutex::default(), changed: Condvar::new(), order }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Poisoned means that another thread panicked; its panic is what the user should see.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that work has begun that may still add to the depot; undone by [`Depot::rest`].
+    pub(super) fn hold(&self) {
+        self.lock().busy += 1;
+    }
+
+    /// Ends what [`Depot::hold`] began.
+    pub(super) fn rest(&self) {
+        self.lock().busy -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Announces that `tree` will want a content. It is fetched from now on, and kept until the tree had it, even while
+    /// the rest of the tree is still unknown.
+    pub(super) fn announce(&self, tree: TreeId, want: Want) {
+        let id = want.id;
+        let mut state = self.lock();
+        state.trees.entry(tree).or_default().contents.push(id);
+        let slot = state.slots.entry(id).or_insert_with(|| Slot::new(want));
+        slot.users.push(tree);
+        if matches!(slot.content, Content::Unknown) && self.supply.probe(&id).is_none() {
+            self.send_for(&mut state, id);
+        }
+    }
+
+    fn send_for(&self, state: &mut State, id: ContentId) {
+        if let Some(slot) = state.slots.get_mut(&id) {
+            slot.content = Content::Ordered;
+            state.busy += 1;
+            (self.order)(slot.want.clone());
+        }
+    }
+
+    /// Puts in a content that was made here (a repacked archive, a packument) for `tree`.
+    pub(super) fn put(&self, tree: TreeId, want: Want, made: Tarball) {
+        let made = self.put_aside(made);
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.trees.entry(tree).or_default().contents.push(made.id());
+        let slot = state.slots.entry(made.id()).or_insert_with(|| Slot::new(want));
+        slot.users.push(tree);
+        if !matches!(slot.content, Content::Here(_)) {
+            state.held += in_memory(&made);
+            slot.content = Content::Here(made);
+        }
+    }
+
+    /// Starts a tree, all of whose contents were announced or put in.
+    pub(super) fn start(&self, tree: TreeId, assembly: Assembly) {
+        let mut state = self.lock();
+        state.trees.entry(tree).or_default().assembly = Some(assembly);
+        state.runnable.push_back(tree);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Gives up a tree that will not be started.
+    pub(super) fn give_up(&self, tree: TreeId) {
+        abandon(&mut self.lock(), tree);
+    }
+
+    /// Takes in what was ordered.
+    pub(super) fn deliver(&self, id: ContentId, result: Result<Tarball, SupplyError>) {
+        let result = result.map(|tarball| self.put_aside(tarball));
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.busy -= 1;
+        if let Some(slot) = state.slots.get_mut(&id) {
+            // Of a content that nobody wants any longer, only the failure is of interest.
+            let unwanted = slot.users.is_empty();
+            slot.content = match result {
+                Ok(_) if unwanted => Content::Unknown,
+                Ok(tarball) => {
+                    state.held += in_memory(&tarball);
+                    Content::Here(tarball)
+                }
+                Err(error) => Content::Failed(Arc::new(error)),
+            };
+            state.runnable.extend(slot.waiting.drain(..));
+        }
+        self.changed.notify_all();
+    }
+
+    /// Moves a tarball to disk if too many wait in memory already.
+    fn put_aside(&self, tarball: Tarball) -> Tarball {
+        if self.lock().held + in_memory(&tarball) <= HELD_IN_MEMORY {
+            return tarball;
+        }
+        // Only a full disk keeps it from being parked; then memory has to do.
+        self.supply.park(tarball.clone()).unwrap_or(tarball)
+    }
+
+    /// Advances trees until nothing can make another one runnable.
+    pub(super) fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(tree) = state.runnable.pop_front() {
+                let Some(assembly) = state.trees.get_mut(&tree).and_then(|tree| tree.assembly.take()) else { continue };
+                state.busy += 1;
+                drop(state);
+                let step = self.advance(tree, assembly);
+                state = self.lock();
+                state.busy -= 1;
+                self.note(&mut state, tree, step);
+            } else if state.busy == 0 {
+                self.changed.notify_all();
+                return;
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn advance(&self, tree: TreeId, mut assembly: Assembly) -> (Assembly, io::Result<Progress>) {
+        let progress = assembly.advance(|id| self.take(tree, id));
+        (assembly, progress)
+    }
+
+    fn note(&self, state: &mut State, tree: TreeId, (assembly, progress): (Assembly, io::Result<Progress>)) {
+        let Some(entry) = state.trees.get_mut(&tree) else { return };
+        match progress {
+            Ok(Progress::Waits(id)) => {
+                entry.assembly = Some(assembly);
+                match state.slots.get_mut(&id) {
+                    Some(Slot { content: Content::Ordered, waiting, .. }) => waiting.push(tree),
+                    Some(Slot { content: Content::Failed(_), .. }) | None => abandon(state, tree),
+                    // It came while we were on our way here.
+                    Some(_) => state.runnable.push_back(tree),
+                }
+            }
+            Ok(Progress::Done(hash)) => entry.outcome = Some(Ok(hash)),
+            Err(error) => {
+                entry.outcome = Some(Err(error));
+                abandon(state, tree);
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Hands a content to a tree, if it is there; orders it if it is not even on its way.
+    fn take(&self, tree: TreeId, id: ContentId) -> Option<Tarball> {
+        let mut state = self.lock();
+        if matches!(state.slots.get(&id)?.content, Content::Unknown) {
+            drop(state);
+            // Reading and checking a file takes its time: not under the lock.
+            let found = self.supply.on_disk(&id);
+            state = self.lock();
+            let slot = state.slots.get_mut(&id)?;
+            match (found, &slot.content) {
+                (Some(tarball), Content::Unknown) => {
+                    let size = in_memory(&tarball);
+                    slot.content = Content::Here(tarball);
+                    state.held += size;
+                }
+                (None, Content::Unknown) => self.send_for(&mut state, id),
+                _ => {}
+            }
+        }
+        let state = &mut *state;
+        let slot = state.slots.get_mut(&id)?;
+        let Content::Here(tarball) = &slot.content else { return None };
+        let tarball = tarball.clone();
+        if let Some(entry) = state.trees.get_mut(&tree) {
+            entry.bytes += tarball.len();
+        }
+        leave(slot, &mut state.held, tree);
+        Some(tarball)
+    }
+
+    /// The outcome of every tree that was added. To be called when all work is done.
+    pub(super) fn finish(self) -> HashMap<TreeId, Ended> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let slots = state.slots;
+        let ended = |tree: TreeState| {
+            let failures = tree.contents.iter().filter_map(|id| match &slots.get(id)?.content {
+                Content::Failed(error) => Some(Arc::clone(error)),
+                _ => None,
+            });
+            Ended { failures: failures.collect(), outcome: tree.outcome, bytes: tree.bytes }
+        };
+        state.trees.into_iter().map(|(id, tree)| (id, ended(tree))).collect()
+    }
+}
+
+impl Slot {
+    fn new(want: Want) -> Self {
+        Self { want, content: Content::Unknown, users: Vec::new(), waiting: Vec::new() }
+    }
+}
+
+fn in_memory(tarball: &Tarball) -> u64 {
+    tarball.bytes().map_or(0, |bytes| bytes.len() as u64)
+}
+
+/// Strikes a tree off a content's users; the last one lets go of the bytes.
+fn leave(slot: &mut Slot, held: &mut u64, tree: TreeId) {
+    slot.users.retain(|user| *user != tree);
+    if slot.users.is_empty()
+        && let Content::Here(tarball) = &slot.content
+    {
+        *held = held.saturating_sub(in_memory(tarball));
+        slot.content = Content::Unknown;
+    }
+}
+
+/// Gives up a tree, so that no content is kept for it any longer.
+fn abandon(state: &mut State, tree: TreeId) {
+    let Some(entry) = state.trees.get_mut(&tree) else { return };
+    entry.assembly = None;
+    for id in &entry.contents {
+        if let Some(slot) = state.slots.get_mut(id) {
+            leave(slot, &mut state.held, tree);
+        }
+    }
+}

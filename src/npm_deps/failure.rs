@@ -1,0 +1,58 @@
+//! Why a hash could not be computed: every reason, not only the first.
+
+use std::{io, sync::Arc};
+
+use super::{supply::SupplyError, verdict::Refusal};
+use crate::lockfile::LockfileError;
+
+/// One reason why there is no hash.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Obstacle {
+    /// The file is no lockfile.
+    #[error("cannot read the lockfile")]
+    Lockfile(#[source] Arc<LockfileError>),
+    /// The lockfile of a git dependency is none.
+    #[error("{place}: cannot read the package-lock.json of this git dependency")]
+    Nested {
+        /// Where the git dependency stands in the outer lockfile.
+        place: String,
+        /// What is wrong with its lockfile.
+        #[source]
+        error: Arc<LockfileError>,
+    },
+    /// nixpkgs' fetcher would refuse it.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// Something that is needed could not be had.
+    #[error(transparent)]
+    Supply(Arc<SupplyError>),
+    /// A content could not be read again, or an output not written.
+    #[error("cannot assemble the tree")]
+    Assembly(#[source] Arc<io::Error>),
+}
+
+impl Obstacle {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Lockfile(error) | Self::Nested { error, .. } => error.hint().map(str::to_owned),
+            Self::Refused(refusal) => refusal.hint().map(str::to_owned),
+            Self::Supply(error) => error.hint(),
+            Self::Assembly(_) => None,
+        }
+    }
+}
+
+/// All reasons why there is no hash; there is at least one.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The reasons.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl From<Obstacle> for Failure {
+    fn from(obstacle: Obstacle) -> Self {
+        Self { obstacles: vec![obstacle] }
+    }
+}

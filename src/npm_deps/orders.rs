@@ -1,0 +1,107 @@
+//! The queue between the depot and the network: what is wanted first is fetched first.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinHandle,
+};
+
+use super::{
+    depot::{Depot, Order},
+    supply::{Supply, SupplyError, Want},
+};
+use crate::{integrity::ContentId, tarball::Tarball};
+
+/// Orders that wait for a free place, and the means to carry them out.
+pub(super) struct Orders {
+    supply: Arc<Supply>,
+    incoming: UnboundedReceiver<Message>,
+    sender: UnboundedSender<Message>,
+    waiting: BTreeMap<Rank, Want>,
+    open: bool,
+}
+
+enum Message {
+    Order(Want),
+    Stop,
+}
+
+/// Packages for some platforms only come first: they carry binaries, and a large download that starts late is the tail
+/// of the run. All others come in the order in which the trees are hashed.
+type Rank = (bool, ContentId);
+
+type Fetched = (ContentId, Result<Tarball, SupplyError>);
+
+/// Ends [`Orders::serve`] once there is nothing left to order.
+pub(super) struct Stopper(UnboundedSender<Message>);
+
+impl Stopper {
+    pub(super) fn stop(self) {
+        // The receiver is gone only if serving has ended already.
+        let _ = self.0.send(Message::Stop);
+    }
+}
+
+impl Orders {
+    pub(super) fn new(supply: Arc<Supply>) -> (Self, Order) {
+        let (sender, incoming) = unbounded_channel();
+        let orders = Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
+        let order = move |want| {
+            let _ = sender.send(Message::Order(want));
+        };
+        (orders, Box::new(order))
+    }
+
+    pub(super) fn stopper(&self) -> Stopper {
+        Stopper(self.sender.clone())
+    }
+
+    /// Fetches what is ordered and delivers it, until told to stop.
+    pub(super) async fn serve(mut self, depot: &Depot<'_>) {
+        let mut running = FuturesUnordered::new();
+        while self.open || !running.is_empty() {
+            while running.len() < self.supply.concurrency()
+                && let Some((_, want)) = self.waiting.pop_first()
+            {
+                running.push(self.fetch(want));
+            }
+            tokio::select! {
+                message = self.incoming.recv(), if self.open => self.take_in(message),
+                Some(fetched) = running.next(), if !running.is_empty() => {
+                    // A task that panicked has said so on its own; the run cannot go on without its content.
+                    let (id, result): Fetched = fetched.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    self.supply.progress().delivered();
+                    depot.deliver(id, result);
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, first: Option<Message>) {
+        let mut next = first;
+        loop {
+            match next {
+                Some(Message::Order(want)) => {
+                    self.supply.progress().ordered();
+                    self.waiting.insert((!want.early, want.id), want);
+                }
+                Some(Message::Stop) | None => {
+                    self.open = false;
+                    return;
+                }
+            }
+            match self.incoming.try_recv() {
+                Ok(message) => next = Some(message),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// In a task of its own: checking what arrives takes a core's time.
+    fn fetch(&self, want: Want) -> JoinHandle<Fetched> {
+        let supply = Arc::clone(&self.supply);
+        tokio::spawn(async move { (want.id, supply.obtain(&want).await) })
+    }
+}

@@ -1,0 +1,210 @@
+//! What nixpkgs' fetcher would say of a lockfile: decided here, once, for every command.
+//!
+//! Three kinds of answer: a *refusal* (its build fails and no hash exists), a *warning* (the hash is computable, but the
+//! user should know something), and nothing. Each names the place, the reason and a cure.
+
+use std::fmt;
+
+use crate::{
+    lockfile::{Lockfile, Problem, ProblemKind},
+    options::HashOptions,
+};
+
+/// Why nixpkgs would build no tree from this lockfile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An entry that cannot be fetched.
+    #[error("{place}: {kind}")]
+    Entry {
+        /// Where the entry stands in the lockfile.
+        place: String,
+        /// What is wrong with it.
+        kind: ProblemKind,
+    },
+    /// Nothing to fetch at all.
+    #[error("the lockfile has no package to fetch")]
+    NothingToFetch,
+    /// A git dependency that would run scripts at install time but has no lockfile.
+    #[error("{place}: git dependency with install scripts ({scripts}) but without a package-lock.json")]
+    GitScripts {
+        /// Where the entry stands in the lockfile.
+        place: String,
+        /// The scripts, separated by commas.
+        scripts: String,
+    },
+    /// A git dependency that is not an npm package.
+    #[error("{place}: git dependency whose package.json {reason}")]
+    GitManifest {
+        /// Where the entry stands in the lockfile.
+        place: String,
+        /// What is wrong with the file.
+        reason: &'static str,
+    },
+    /// A fetcher version that never existed.
+    #[error("fetcher version {0} does not exist")]
+    FetcherVersion(u32),
+}
+
+impl Refusal {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NothingToFetch => {
+                "give its packages `resolved` and `integrity` (npm install --package-lock-only \
+                 --omit-lockfile-registry-resolved=false), or set forceEmptyCache = true if it really needs nothing"
+            }
+            Self::GitScripts { .. } => "set forceGitDeps = true if the package works without running them",
+            Self::FetcherVersion(_) => "use 1 or 2",
+            Self::GitManifest { .. } => return None,
+            Self::Entry { kind, .. } => return kind_hint(kind),
+        })
+    }
+}
+
+fn kind_hint(kind: &ProblemKind) -> Option<&'static str> {
+    match kind {
+        ProblemKind::NoIntegrity(_) | ProblemKind::NoVersion { .. } | ProblemKind::AliasWithoutUrl(_) => {
+            Some("let npm write the entry again: remove it from the lockfile and run `npm install --package-lock-only`")
+        }
+        ProblemKind::Integrity { .. } => Some("let npm record a sha512: remove the entry and run `npm install --package-lock-only`"),
+        ProblemKind::Git(_) => Some("depend on a published version, or on a commit at github.com, bitbucket.org or git.sr.ht"),
+        ProblemKind::NotAUrl(_) => None,
+    }
+}
+
+/// Something the user should know although the hash could be computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// Packages that an install wants from the registry but that the lockfile gives no URL for.
+    NoUrl {
+        /// `name or path@version`, in file order.
+        packages: Vec<String>,
+    },
+    /// Legacy entries that nixpkgs refuses although they do not decide the hash.
+    LegacyWithoutVersion {
+        /// Where they stand.
+        places: Vec<String>,
+    },
+    /// `resolved` texts that are no URL, which nixpkgs passes over in silence.
+    NotAUrl {
+        /// Where they stand.
+        places: Vec<String>,
+    },
+    /// A fetcher version that nixpkgs accepted only before August 2026.
+    FetcherVersion(u32),
+    /// Scopes that were taken as absent from the public registry without asking.
+    AssumedAbsent {
+        /// The packages concerned.
+        packages: Vec<String>,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUrl { packages } => write!(
+                f,
+                "{} without `resolved`: the hash covers none of them and the offline install will fail (ENOTCACHED): {}",
+                count(packages, "package"),
+                list(packages)
+            ),
+            Self::LegacyWithoutVersion { places } => write!(
+                f,
+                "{} of the legacy `dependencies` map without `version`: nixpkgs' fetcher refuses this lockfile: {}",
+                count(places, "entry"),
+                list(places)
+            ),
+            Self::NotAUrl { places } => write!(
+                f,
+                "{} with a `resolved` that is no URL, which nixpkgs' fetcher passes over: {}",
+                count(places, "entry"),
+                list(places)
+            ),
+            Self::FetcherVersion(version) => {
+                write!(f, "fetcher version {version}: nixpkgs accepts only 1 and 2 since August 2026")
+            }
+            Self::AssumedAbsent { packages } => write!(
+                f,
+                "{} taken as absent from the public registry without asking; the hash equals nixpkgs' only if that is so: {}",
+                count(packages, "package"),
+                list(packages)
+            ),
+        }
+    }
+}
+
+impl Warning {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoUrl { .. } => {
+                Some("write them with `npm install --package-lock-only --omit-lockfile-registry-resolved=false`")
+            }
+            Self::LegacyWithoutVersion { .. } => {
+                Some("write the lockfile again with `npm install --package-lock-only --lockfile-version 3`")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Names in a message before the rest is only counted.
+const LISTED: usize = 8;
+
+fn list(names: &[String]) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+fn count(items: &[String], noun: &str) -> String {
+    match items.len() {
+        1 => format!("1 {noun}"),
+        n if noun.ends_with('y') => format!("{n} {}ies", &noun[..noun.len() - 1]),
+        n => format!("{n} {noun}s"),
+    }
+}
+
+/// What can be said of a lockfile before anything is fetched. `nested` is a lockfile inside a git dependency.
+pub(super) fn judge(lockfile: &Lockfile, options: HashOptions, nested: bool) -> (Vec<Refusal>, Vec<Warning>) {
+    let mut refusals = Vec::new();
+    if options.fetcher_version == 0 {
+        refusals.push(Refusal::FetcherVersion(0));
+    }
+    let fatal = lockfile.problems.iter().filter(|problem| is_fatal(&problem.kind));
+    refusals.extend(fatal.map(|Problem { place, kind }| Refusal::Entry { place: place.clone(), kind: kind.clone() }));
+    if lockfile.dependencies.is_empty() && refusals.is_empty() && !options.force_empty_cache && !nested {
+        refusals.push(Refusal::NothingToFetch);
+    }
+    (refusals, warnings(lockfile, options, nested))
+}
+
+fn is_fatal(kind: &ProblemKind) -> bool {
+    !matches!(kind, ProblemKind::NoVersion { legacy: true } | ProblemKind::NotAUrl(_))
+}
+
+fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<Warning> {
+    let places = |wanted: fn(&ProblemKind) -> bool| -> Vec<String> {
+        lockfile.problems.iter().filter(|problem| wanted(&problem.kind)).map(|problem| problem.place.clone()).collect()
+    };
+    let packages: Vec<_> = lockfile
+        .skipped
+        .iter()
+        .map(|skipped| match &skipped.version {
+            Some(version) => format!("{}@{version}", skipped.place),
+            None => skipped.place.clone(),
+        })
+        .collect();
+    let legacy = places(|kind| matches!(kind, ProblemKind::NoVersion { legacy: true }));
+    let not_urls = places(|kind| matches!(kind, ProblemKind::NotAUrl(_)));
+    let version = options.fetcher_version;
+    let all = [
+        (!packages.is_empty()).then_some(Warning::NoUrl { packages }),
+        (!legacy.is_empty()).then_some(Warning::LegacyWithoutVersion { places: legacy }),
+        (!not_urls.is_empty()).then_some(Warning::NotAUrl { places: not_urls }),
+        (version > 2 && !nested).then_some(Warning::FetcherVersion(version)),
+    ];
+    all.into_iter().flatten().collect()
+}
