@@ -30,7 +30,11 @@ fn main() {
     }
     let mut list = String::new();
     std::io::stdin().read_to_string(&mut list).expect("a list");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let started = Instant::now();
     let jobs = options.jobs;
     let supply = Arc::new(Supply::new(store, None, Some(Client::new(options))));
@@ -38,7 +42,9 @@ fn main() {
         let wants: Vec<_> = list.lines().map(want).collect();
         let tasks = wants.into_iter().map(|want| {
             let supply = Arc::clone(&supply);
-            async move { tokio::spawn(async move { supply.obtain(&want).await.map(|tarball| tarball.len()) }).await }
+            async move {
+                tokio::spawn(async move { supply.obtain(&want).await.map(|tarball| tarball.len()) }).await
+            }
         });
         let mut running = futures::stream::iter(tasks).buffer_unordered(jobs);
         let (mut bytes, mut failed) = (0, 0);
@@ -53,7 +59,11 @@ fn main() {
         }
         (bytes, failed)
     });
-    let _ = writeln!(std::io::stdout(), "{:.3} s, {bytes} bytes, {failed} failed", started.elapsed().as_secs_f64());
+    let _ = writeln!(
+        std::io::stdout(),
+        "{:.3} s, {bytes} bytes, {failed} failed",
+        started.elapsed().as_secs_f64()
+    );
     runtime.shutdown_background();
 }
 

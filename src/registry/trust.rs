@@ -35,8 +35,14 @@ pub enum TrustError {
     Tls(#[from] rustls::Error),
 }
 
-/// The TLS configuration; loading the system's trust store takes milliseconds, so it is made once and on demand.
+/// The TLS configuration for HTTP/2 and HTTP/1.1; loading the system's trust store takes milliseconds, so it is made once and on demand.
 pub(super) fn tls_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
+    let mut config = verifying(trust)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn verifying(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;

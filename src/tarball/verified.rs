@@ -254,11 +254,11 @@ impl Receiver {
 
     /// The tarball, if what arrived is what was expected.
     ///
-    /// The receiver is empty afterwards and can take another attempt.
+    /// Another attempt needs a [`Receiver::reset`] before.
     pub fn finish(&mut self) -> Result<Tarball, ReceiveError> {
         let expected = self.expected;
         let hasher = std::mem::replace(&mut self.hasher, Hasher::new(expected.algorithm()));
-        let (got, len) = (hasher.finish(), std::mem::take(&mut self.len));
+        let (got, len) = (hasher.finish(), self.len);
         let (memory, draft) = (std::mem::take(&mut self.memory), self.draft.take());
         if got != expected {
             return Err(Box::new(Mismatch { expected, got, len }).into());
@@ -310,6 +310,8 @@ mod tests {
         receiver.write(b"wrong").unwrap();
         let Err(ReceiveError::Mismatch(mismatch)) = receiver.finish() else { panic!("accepted") };
         assert_eq!(*mismatch, Mismatch { expected: id, got: ContentId::sha512_of(b"wrong"), len: 5 });
+        assert_eq!(receiver.received(), 5);
+        receiver.reset();
         receiver.write(b"rig").unwrap();
         receiver.reset();
         receiver.announce(5).unwrap();

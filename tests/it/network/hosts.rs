@@ -1,0 +1,162 @@
+//! Hosts that cannot be reached or trusted, redirects, and who sees which credentials.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use npm_nixhash::registry::npmrc::Npmrc;
+use npm_nixhash::registry::{Problem, Secret};
+
+use super::*;
+use crate::support::registry::{Fault, closed_port};
+
+fn unreachable(mirror: &str, count: usize) -> (Vec<FetchError>, Duration) {
+    let mut options = Options { timeouts: quick(), ..Options::default() };
+    options.access.override_host(PUBLIC, mirror).unwrap();
+    let wants: Vec<_> = (0..count)
+        .map(|n| Want {
+            package: format!("p{n}"),
+            url: format!("https://{PUBLIC}/p{n}/-/p{n}-1.0.0.tgz").parse().unwrap(),
+            id: npm_nixhash::integrity::ContentId::sha512_of(b""),
+        })
+        .collect();
+    let supply = Supply::new(None, None, Some(Client::new(options)));
+    let started = Instant::now();
+    let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
+    (done.into_iter().map(|done| fetch_error(done.unwrap_err())).collect(), started.elapsed())
+}
+
+#[test]
+fn a_refused_connection_ends_soon_and_for_all() {
+    let port = closed_port();
+    let (errors, elapsed) = unreachable(&format!("http://127.0.0.1:{port}"), 500);
+    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
+    assert!(errors.iter().all(|error| chain(error).contains("refused")));
+    let unreachable =
+        errors.iter().filter(|error| matches!(error.problem, Problem::Unreachable { .. })).count();
+    assert!(unreachable > 400, "{unreachable}");
+    assert!(errors[0].hint().unwrap().contains("--offline"));
+    assert!(chain(&errors[499]).contains(&port.to_string()));
+}
+
+#[test]
+fn a_host_that_swallows_connections_ends_at_the_deadline() {
+    // The kernel accepts the connection, nobody answers the TLS greeting.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (errors, elapsed) = unreachable(&format!("https://{}", silent.local_addr().unwrap()), 500);
+    let limit = quick().unreachable + quick().connect * 2;
+    assert!(elapsed < limit, "{elapsed:?}");
+    assert!(errors.iter().all(|error| error.hint().is_some()), "{:?}", errors[0]);
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_said_so() {
+    let (errors, _) = unreachable("https://registry.invalid", 3);
+    assert!(chain(&errors[0]).contains("registry.invalid"), "{}", chain(&errors[0]));
+}
+
+#[test]
+fn an_untrusted_certificate_fails_at_once_and_other_roots_help() {
+    let registry = Registry::start();
+    let published = registry.publish("a", "1.0.0", &[]);
+    let mut options = tls_options(&registry);
+    let other = Registry::start();
+    options.trust.roots = Roots::File(other.ca_file());
+    let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
+    assert!(matches!(error.problem, Problem::Certificate { .. }), "{error:?}");
+    assert_eq!(error.attempts, 1);
+    assert!(error.hint().unwrap().contains("NODE_EXTRA_CA_CERTS"));
+    options.trust.extra_files.push(registry.ca_file());
+    download(options.clone(), &want(&published)).unwrap();
+    options.trust.extra_files.clear();
+    options.trust.extra_pem.push(std::fs::read_to_string(registry.ca_file()).unwrap());
+    download(options.clone(), &want(&published)).unwrap();
+    options.trust.extra_pem.clear();
+    options.trust.insecure = true;
+    download(options.clone(), &want(&published)).unwrap();
+    options.trust.insecure = false;
+    options.trust.roots = Roots::File("/nonexistent/roots.pem".into());
+    let error = download(options, &want(&published)).unwrap_err();
+    assert!(chain(&error).contains("/nonexistent/roots.pem"), "{}", chain(&error));
+}
+
+#[test]
+fn redirects_are_followed_without_credentials_for_others() {
+    let (here, there) = (Registry::start(), Registry::start());
+    let published = here.publish("a", "1.0.0", &[]);
+    there.serve("/elsewhere.tgz", published.bytes.clone());
+    here.serve("/moved.tgz", published.bytes.clone());
+    let mut options = options(&here);
+    let host = |registry: &Registry| registry.url().replace("http://", "");
+    options.access.token(&host(&here), Secret::new("mine".into()));
+    options.access.token(&host(&there), Secret::new("theirs".into()));
+
+    here.fault(&published.path, 1, Fault::Redirect("/moved.tgz".into()));
+    download(options.clone(), &want(&published)).unwrap();
+    let mine = Some("Bearer mine".to_owned());
+    for path in [published.path.as_str(), "/moved.tgz"] {
+        assert_eq!(here.headers(path, "authorization").as_slice(), std::slice::from_ref(&mine));
+    }
+
+    here.fault(&published.path, 1, Fault::Redirect(format!("{}/elsewhere.tgz", there.url())));
+    there.fault("/elsewhere.tgz", 1, Fault::Redirect(format!("{}/moved.tgz", here.url())));
+    download(options.clone(), &want(&published)).unwrap();
+    assert_eq!(there.headers("/elsewhere.tgz", "authorization"), [None]);
+    assert_eq!(here.headers("/moved.tgz", "authorization")[1], None);
+
+    here.fault(&published.path, 99, Fault::Redirect(published.path.clone()));
+    let error = fetch_error(download(options, &want(&published)).unwrap_err());
+    assert!(matches!(error.problem, Problem::Redirect { .. }) && error.attempts == 1);
+}
+
+#[test]
+fn a_redirect_from_https_to_http_is_refused() {
+    let registry = Registry::start();
+    let published = registry.publish("a", "1.0.0", &[]);
+    registry.serve("/plain.tgz", published.bytes.clone());
+    registry.fault(&published.path, 2, Fault::Redirect(format!("{}/plain.tgz", registry.url())));
+    let mut options = tls_options(&registry);
+    let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
+    assert!(matches!(error.problem, Problem::Downgrade { .. }), "{error:?}");
+    options.trust.insecure = true;
+    download(options, &want(&published)).unwrap();
+}
+
+#[test]
+fn npmrc_leads_to_the_registry_and_opens_its_door() {
+    let registry = Registry::start();
+    let published = registry.publish("@corp/a", "1.0.0", &[]);
+    registry.serve(&format!("/npm{}", published.path), published.bytes.clone());
+    registry.require("/npm/", "Bearer s3cret");
+    let host = registry.url().replace("http:", "");
+    let text = format!("registry={}/npm/\n{host}/npm/:_authToken=${{TOKEN}}\n", registry.url());
+    let apply = |text: &str| {
+        let mut npmrc = Npmrc::default();
+        npmrc.layer(text, &|name| (name == "TOKEN").then(|| "s3cret".to_owned()));
+        let mut options = Options::default();
+        npmrc.apply(&mut options, None, std::path::Path::new("/"));
+        options
+    };
+    download(apply(&text), &want(&published)).unwrap();
+    let wrong = text.replace("/npm/:_auth", "/other/:_auth");
+    let error = download(apply(&wrong), &want(&published)).unwrap_err();
+    let sent = registry.headers(&format!("/npm{}", published.path), "authorization");
+    assert_eq!(sent, [Some("Bearer s3cret".to_owned()), None]);
+    let text = chain(&error);
+    assert!(text.contains(&format!("{} from {}/npm/", published.url, registry.url())), "{text}");
+    assert!(text.contains("401") && !text.contains("s3cret"), "{text}");
+    assert!(error.hint().unwrap().contains("_authToken"));
+}
+
+#[test]
+fn user_info_in_a_url_is_used_and_not_shown() {
+    let registry = Registry::start();
+    let published = registry.publish("a", "1.0.0", &[]);
+    registry.require("/", "Basic dTpodW50ZXIy");
+    let mut options = options(&registry);
+    let mirror = registry.url().replace("http://", "http://u:hunter2@");
+    options.access.override_host(PUBLIC, &mirror).unwrap();
+    download(options.clone(), &want(&published)).unwrap();
+    registry.fault(&published.path, 1, Fault::Status(404));
+    let text = chain(&download(options, &want(&published)).unwrap_err());
+    assert!(text.contains("***:***@") && !text.contains("hunter2"), "{text}");
+}

@@ -1,0 +1,215 @@
+//! The server's plumbing: listeners, certificates, and one answer per request.
+
+use std::convert::Infallible;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use http_body_util::StreamBody;
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+use super::{Fault, Received, Shared};
+
+type Body = StreamBody<BoxStream<'static, io::Result<Frame<Bytes>>>>;
+
+/// Bound, not yet served.
+pub struct Listening {
+    plain: TcpListener,
+    tls: TcpListener,
+    config: ServerConfig,
+}
+
+impl Listening {
+    pub fn new(ca_file: &Path) -> Self {
+        let bind = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            listener
+        };
+        Self { plain: bind(), tls: bind(), config: tls_config(ca_file) }
+    }
+
+    pub fn plain_address(&self) -> SocketAddr {
+        self.plain.local_addr().unwrap()
+    }
+
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls.local_addr().unwrap()
+    }
+
+    /// Serves until `stopped`.
+    pub fn run(self, shared: &Shared, stopped: oneshot::Receiver<()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let plain = tokio::net::TcpListener::from_std(self.plain).unwrap();
+            let tls = tokio::net::TcpListener::from_std(self.tls).unwrap();
+            let acceptor = TlsAcceptor::from(Arc::new(self.config));
+            tokio::select! {
+                _ = stopped => {}
+                () = accept(plain, None, shared) => {}
+                () = accept(tls, Some(acceptor), shared) => {}
+            }
+        });
+    }
+}
+
+/// A certificate for localhost, signed by a new authority whose certificate goes to `ca_file`.
+fn tls_config(ca_file: &Path) -> ServerConfig {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(ca_file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let authority = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key.into())
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
+}
+
+async fn accept(listener: tokio::net::TcpListener, acceptor: Option<TlsAcceptor>, shared: &Shared) {
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        let (shared, acceptor) = (shared.clone(), acceptor.clone());
+        tokio::spawn(async move {
+            match acceptor {
+                None => connection(stream, peer, shared).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        connection(stream, peer, shared).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: SocketAddr, shared: Shared) {
+    let service = service_fn(|request| {
+        let shared = shared.clone();
+        async move { answer(&request, peer, &shared).await }
+    });
+    // A client that goes away, or a fault that breaks the connection, is no failure of the server.
+    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> io::Result<Response<Body>> {
+    let path = request.uri().path().to_owned();
+    let (fault, delay, refused, body) = {
+        let mut state = shared.lock();
+        state.log.push(received(request, peer));
+        let fault = state.faults.get_mut(&path).and_then(|queue| {
+            let (times, fault) = queue.front_mut()?;
+            let fault = fault.clone();
+            *times -= 1;
+            if *times == 0 {
+                queue.pop_front();
+            }
+            Some(fault)
+        });
+        let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        let refused = state.tokens.iter().any(|(at, token)| path.starts_with(at) && given != Some(token));
+        let packument = state.packuments.get(&path).map(|packument| packument.to_string().into());
+        (fault, state.delay, refused, state.files.get(&path).cloned().or(packument))
+    };
+    tokio::time::sleep(delay).await;
+    match (fault, body) {
+        (Some(fault), body) => misbehave(fault, body.unwrap_or_default()).await,
+        (None, _) if refused => Ok(short(401)),
+        (None, Some(body)) => Ok(whole(body)),
+        (None, None) => Ok(short(404)),
+    }
+}
+
+fn received(request: &Request<Incoming>, peer: SocketAddr) -> Received {
+    let headers = request.headers().iter();
+    let headers = headers
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    Received {
+        path: request.uri().path().to_owned(),
+        version: format!("{:?}", request.version()),
+        headers: headers.collect(),
+        peer,
+    }
+}
+
+async fn misbehave(fault: Fault, body: Bytes) -> io::Result<Response<Body>> {
+    let len = body.len();
+    Ok(match fault {
+        Fault::Status(status) => short(status),
+        Fault::RetryAfter(status, text) => with(short(status), RETRY_AFTER, &text),
+        Fault::Redirect(target) => with(short(302), LOCATION, &target),
+        Fault::ClaimGzip => with(whole(body), CONTENT_ENCODING, "gzip"),
+        Fault::Gzip => with(whole(gzipped(&body)), CONTENT_ENCODING, "gzip"),
+        Fault::WrongBytes => whole(vec![b'x'; len].into()),
+        Fault::Truncate(sent) => {
+            let broken = stream::once(async { Err(io::Error::other("broken on purpose")) });
+            announced(len, data(body.slice(..sent)).chain(broken).boxed())
+        }
+        Fault::Stall(sent) => announced(len, data(body.slice(..sent)).chain(stream::pending()).boxed()),
+        Fault::Delay(delay) => {
+            tokio::time::sleep(delay).await;
+            whole(body)
+        }
+        Fault::Silence => std::future::pending::<Result<_, Infallible>>().await.unwrap(),
+        Fault::Close => return Err(io::Error::other("closed on purpose")),
+    })
+}
+
+fn gzipped(body: &[u8]) -> Bytes {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap().into()
+}
+
+fn data(bytes: Bytes) -> BoxStream<'static, io::Result<Frame<Bytes>>> {
+    stream::once(async move { Ok(Frame::data(bytes)) }).boxed()
+}
+
+fn announced(len: usize, body: BoxStream<'static, io::Result<Frame<Bytes>>>) -> Response<Body> {
+    let mut response = Response::new(StreamBody::new(body));
+    response.headers_mut().insert(CONTENT_LENGTH, len.into());
+    response
+}
+
+fn whole(body: Bytes) -> Response<Body> {
+    announced(body.len(), data(body))
+}
+
+fn short(status: u16) -> Response<Body> {
+    let mut response = whole(Bytes::from_static(b"{\"error\":\"on purpose\"}"));
+    *response.status_mut() = status.try_into().unwrap();
+    response
+}
+
+fn with(mut response: Response<Body>, name: hyper::header::HeaderName, value: &str) -> Response<Body> {
+    response.headers_mut().insert(name, value.parse().unwrap());
+    response
+}
