@@ -98,7 +98,7 @@ pub enum SupplyError {
         package: String,
         /// Why.
         #[source]
-        source: FetchError,
+        source: Box<FetchError>,
     },
 }
 
@@ -124,7 +124,7 @@ impl SupplyError {
     /// Whether the bytes that arrived were others than the lockfile's.
     #[must_use]
     pub fn is_mismatch(&self) -> bool {
-        matches!(self, Self::Fetch { source: FetchError { problem: Problem::Mismatch(_), .. }, .. })
+        matches!(self, Self::Fetch { source, .. } if matches!(source.problem, Problem::Mismatch(_)))
     }
 }
 
@@ -190,7 +190,7 @@ impl Supply {
         let tarball = client
             .download(&request, receiver)
             .await
-            .map_err(|source| SupplyError::Fetch { package: want.package.clone(), source })?;
+            .map_err(|source| SupplyError::Fetch { package: want.package.clone(), source: source.into() })?;
         if let Some(store) = &self.store {
             store.put(&tarball);
         }

@@ -89,7 +89,7 @@ fn watched(options: Options, published: &Published) -> Vec<Duration> {
 
 fn fetch_error(error: SupplyError) -> FetchError {
     match error {
-        SupplyError::Fetch { source, .. } => source,
+        SupplyError::Fetch { source, .. } => *source,
         SupplyError::Offline { .. } => panic!("offline: {error}"),
     }
 }
@@ -100,6 +100,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn document<'a>(url: &'a Url, limit: usize) -> Get<'a> {
+fn document(url: &Url, limit: usize) -> Get<'_> {
     Get { url, accept: "application/json", limit, registry: false, gzip: true }
 }

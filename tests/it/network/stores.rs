@@ -82,11 +82,7 @@ fn contents() -> Vec<Bytes> {
 /// Runs in a process of its own: writes all contents, over and over, until it is killed or has done it `rounds` times.
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "how the parent speaks with this process"
-)]
+#[expect(clippy::disallowed_methods, reason = "how the parent speaks with this process")]
 fn child_fills_a_store() {
     let Ok(dir) = std::env::var(CHILD) else { return };
     let (dir, rounds) = dir.split_once('|').unwrap();
