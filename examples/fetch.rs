@@ -70,5 +70,5 @@ fn main() {
 fn want(line: &str) -> Want {
     let (url, integrity) = line.split_once('\t').expect("URL <tab> integrity");
     let integrity = Integrity::strongest_of(integrity).expect("an integrity");
-    Want { package: url.to_owned(), url: url.parse().expect("a URL"), id: integrity.id() }
+    Want { package: url.to_owned(), url: url.parse().expect("a URL"), id: integrity.id(), early: false }
 }

@@ -20,7 +20,7 @@ use crate::{lockfile::Dependency, options::HashOptions, tarball::repack::repack}
 const INSTALL_SCRIPTS: [&str; 6] = ["postinstall", "build", "preinstall", "install", "prepack", "prepare"];
 
 /// What an archive may unpack to at most: far above any real package, far below what would exhaust a machine.
-const UNPACKED_LIMIT: u64 = 2 << 30;
+const UNPACKED_LIMIT: u64 = 512 << 20;
 
 /// A repacked git archive.
 #[derive(Debug)]

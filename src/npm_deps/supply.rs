@@ -204,7 +204,7 @@ impl Supply {
         if reply.status == StatusCode::NOT_FOUND {
             let problem = Problem::Status { status: reply.status };
             let source = FetchError { url: redacted(url), asked: None, attempts: 1, problem };
-            return Err(SupplyError::Fetch { package: package.to_owned(), source });
+            return Err(SupplyError::Fetch { package: package.to_owned(), source: Box::new(source) });
         }
         Ok(reply.bytes)
     }
@@ -220,7 +220,7 @@ impl Supply {
     async fn get(&self, package: &str, get: &Get<'_>) -> Result<Reply, SupplyError> {
         let client = self.client(package, get.url)?;
         let reply = client.get(get).await;
-        reply.map_err(|source| SupplyError::Fetch { package: package.to_owned(), source })
+        reply.map_err(|source| SupplyError::Fetch { package: package.to_owned(), source: Box::new(source) })
     }
 
     fn client(&self, package: &str, url: &Url) -> Result<&Client, SupplyError> {

@@ -1,6 +1,11 @@
-//! The integration tests: one crate, a file per subject.
+//! The integration tests: one crate, a file per subject. They need nothing but this repository.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod gzip;
+mod hostile;
+#[path = "../real/inputs.rs"]
+mod inputs;
 mod network;
 mod support;
+mod tarball;

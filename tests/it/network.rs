@@ -7,7 +7,7 @@ mod stores;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use npm_nixhash::npm_deps::supply::{Supply, SupplyError, Want};
+use npm_nixhash::npm_deps::supply::{Progress, Supply, SupplyError, Want};
 use npm_nixhash::registry::{Client, FetchError, Get, Options, Retry, Roots, Timeouts, Watch};
 use npm_nixhash::tarball::verified::Tarball;
 use url::Url;
@@ -44,6 +44,7 @@ fn want(published: &Published) -> Want {
         package: format!("{}@{}", published.name, published.version),
         url: published.url.parse().unwrap(),
         id: published.id(),
+        early: false,
     }
 }
 
@@ -68,6 +69,8 @@ impl Watch for Tally {
     }
 }
 
+impl Progress for Tally {}
+
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(future)
@@ -90,7 +93,7 @@ fn watched(options: Options, published: &Published) -> Vec<Duration> {
 fn fetch_error(error: SupplyError) -> FetchError {
     match error {
         SupplyError::Fetch { source, .. } => *source,
-        SupplyError::Offline { .. } => panic!("offline: {error}"),
+        other => panic!("no fetch error: {other}"),
     }
 }
 

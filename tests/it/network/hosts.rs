@@ -17,6 +17,7 @@ fn unreachable(mirror: &str, count: usize) -> (Vec<FetchError>, Duration) {
             package: format!("p{n}"),
             url: format!("https://{PUBLIC}/p{n}/-/p{n}-1.0.0.tgz").parse().unwrap(),
             id: npm_nixhash::integrity::ContentId::sha512_of(b""),
+            early: false,
         })
         .collect();
     let supply = Supply::new(None, None, Some(Client::new(options)));

@@ -1,0 +1,196 @@
+//! Repacked archives: known hashes, and what repacking keeps, normalises and finds.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use npm_nixhash::tarball::gzip::compress;
+use npm_nixhash::tarball::pack::{Kind, Packer};
+use npm_nixhash::tarball::repack::{Repacked, repack};
+use sha2::{Digest, Sha256};
+
+const LIMIT: u64 = 1 << 24;
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(format!("{}/fixtures/tarball/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a fixture")
+}
+
+fn repacked(name: &str) -> Repacked {
+    repack(&fixture(name)[..], LIMIT).expect("an archive")
+}
+
+/// An archive of these entries, as a host would serve it.
+fn archive(entries: &[(&str, u32, Kind<'_>)]) -> Vec<u8> {
+    let mut packer = Packer::new(Vec::new());
+    for (name, mode, kind) in entries {
+        packer.append(name.as_bytes(), *mode, *kind).expect("memory");
+    }
+    compress(&packer.finish().expect("memory"))
+}
+
+#[test]
+fn the_integrity_of_hosted_archives() {
+    for (name, expected) in [
+        (
+            "locked",
+            "jJeRYl9TQjkPpqrxUUL14q7lS697xJZzgFbd4tXZ+6fC8h4dLs2710feC7maJWfMZ8fXW8qEiApNcsVvSdFqqw==",
+        ),
+        ("long", "WNssvfQu5fRNMvgBeYDh9SdJpYUB15KX5sNxrlntf+DVBI2lEazcfsukC57ZztTtv410ZZlb3ejZ95gnJnvwKA=="),
+        ("plain", "TVDjy/wKHZlC3lea6rXxym7rrIDQ9XwpPh2btKIPcdqUCdxz5QR0eeQ00iWUnAWVXQDr4Xr40R9p6z1rozwhtQ=="),
+        (
+            "scripted",
+            "77VbfFWGDE3Hg4sTjiZBcxEzh/aETVuV39eA/98bd2QKqXFR203vwrj2S6Y88cREy4Bx9IUnG8qvJcydCr38tw==",
+        ),
+    ] {
+        let repacked = repacked(&format!("{name}.tar.gz"));
+        assert_eq!(repacked.integrity(), format!("sha512-{expected}"), "{name}");
+    }
+}
+
+#[test]
+fn what_it_says_of_itself() {
+    let locked = repacked("locked.tar.gz");
+    assert!(locked.package_json.is_some_and(|text| text.contains("\"scripts\"")));
+    assert!(locked.package_lock.is_some_and(|text| text.contains("\"lockfileVersion\": 3")));
+    let scripted = repacked("scripted.tar.gz");
+    assert!(scripted.package_json.is_some() && scripted.package_lock.is_none());
+}
+
+#[test]
+fn texts_are_found_through_links_and_only_if_they_are_texts() {
+    let of = |entries: &[_]| repack(&archive(entries)[..], LIMIT).expect("an archive");
+    let linked = of(&[
+        ("r/package.json", 0o777, Kind::Symlink(b"sub/p.json")),
+        ("r/sub/p.json", 0o644, Kind::File(b"{}")),
+        ("r/package-lock.json", 0o777, Kind::Symlink(b"../package/sub/p.json")),
+    ]);
+    assert_eq!((linked.package_json.as_deref(), linked.package_lock), (Some("{}"), None));
+    let latin = of(&[
+        ("r/package.json", 0o644, Kind::File(b"\xe9")),
+        ("r/package-lock.json/", 0o755, Kind::Directory),
+    ]);
+    assert_eq!((latin.package_json, latin.package_lock), (None, None));
+    let shrinkwrap = of(&[
+        ("r/npm-shrinkwrap.json", 0o644, Kind::File(b"{}")),
+        ("package-lock.json", 0o644, Kind::File(b"{}")),
+    ]);
+    assert_eq!((shrinkwrap.package_json, shrinkwrap.package_lock), (None, None));
+}
+
+/// What differs between two servings of one commit does not matter.
+#[test]
+fn order_and_umask_of_the_host_do_not_matter() {
+    let one = archive(&[
+        ("r/", 0o775, Kind::Directory),
+        ("r/b", 0o664, Kind::File(b"1")),
+        ("r/a", 0o775, Kind::File(b"2")),
+    ]);
+    let other = archive(&[("s/a", 0o755, Kind::File(b"2")), ("s/b", 0o644, Kind::File(b"1"))]);
+    let [one, other] = [one, other].map(|archive| repack(&archive[..], LIMIT).expect("an archive"));
+    assert_eq!(one, other);
+}
+
+#[test]
+fn repacking_what_was_repacked_changes_nothing() {
+    for name in ["locked", "long", "plain", "scripted"] {
+        let once = repacked(&format!("{name}.tar.gz"));
+        assert!(repack(&once.bytes[..], LIMIT).expect("an archive") == once, "{name}");
+    }
+}
+
+/// A folder of files, for the hash of a whole cache.
+enum Node {
+    File(Vec<u8>),
+    Folder(BTreeMap<String, Node>),
+}
+
+impl Node {
+    fn put(&mut self, path: &str, content: &[u8]) {
+        let Node::Folder(children) = self else { panic!("a file is in the way") };
+        match path.split_once('/') {
+            Some((first, rest)) => {
+                let folder = children.entry(first.into()).or_insert(Node::Folder(BTreeMap::new()));
+                folder.put(rest, content);
+            }
+            None => drop(children.insert(path.into(), Node::File(content.to_vec()))),
+        }
+    }
+
+    fn nar(&self, out: &mut Vec<u8>) {
+        let text = |out: &mut Vec<u8>, text: &[u8]| {
+            out.extend((text.len() as u64).to_le_bytes());
+            out.extend(text);
+            out.resize(out.len().next_multiple_of(8), 0);
+        };
+        let words = |out: &mut Vec<u8>, words: &[&str]| {
+            for word in words {
+                text(out, word.as_bytes());
+            }
+        };
+        match self {
+            Node::File(content) => {
+                words(out, &["(", "type", "regular", "contents"]);
+                text(out, content);
+            }
+            Node::Folder(children) => {
+                words(out, &["(", "type", "directory"]);
+                for (name, node) in children {
+                    words(out, &["entry", "(", "name", name, "node"]);
+                    node.nar(out);
+                    words(out, &[")"]);
+                }
+            }
+        }
+        words(out, &[")"]);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).expect("a digit");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+fn fanned(hash: &str) -> String {
+    format!("{}/{}/{}", &hash[..2], &hash[2..4], &hash[4..])
+}
+
+/// The hash of a cache that holds one repacked archive; `line` is the index line's checksum.
+fn npm_deps_hash(lockfile: &str, url: &str, line: &str, repacked: &Repacked) -> String {
+    let key = format!("make-fetch-happen:request-cache:{url}");
+    let (integrity, size) = (repacked.integrity(), repacked.bytes.len());
+    let json = format!(
+        r#"{{"key":"{key}","integrity":"{integrity}","time":0,"size":{size},"metadata":{{"url":"{url}","options":{{"compress":true}}}}}}"#
+    );
+    let mut tree = Node::Folder(BTreeMap::new());
+    tree.put(&format!("_cacache/content-v2/sha512/{}", fanned(&hex(&repacked.sha512))), &repacked.bytes);
+    let index = fanned(&hex(&Sha256::digest(key.as_bytes())));
+    tree.put(&format!("_cacache/index-v5/{index}"), format!("{line}\t{json}").as_bytes());
+    tree.put("package-lock.json", &fixture(lockfile));
+    let mut nar = b"\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0".to_vec();
+    tree.nar(&mut nar);
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(&nar)))
+}
+
+/// The whole way, from a hosted archive to the hash that nixpkgs' fetcher printed.
+#[test]
+fn the_hash_of_a_cache_with_one_git_dependency() {
+    for (name, commit, line, expected) in [
+        (
+            "long",
+            "46518ed42b1373bf201f3468798ebfa6a81662da",
+            "fde01a31cc9e6d31e5a341b54a3a231df7824f08",
+            "sha256-p1phu6svKkvmsngiEWM4Wzf/ymJosj+DBLXvDX9gHkE=",
+        ),
+        (
+            "scripted",
+            "ae426fa0c2ba47eea165116b466148e90dec1cca",
+            "741145235fea47a8d63f546ab9d0bbbbde9ec9cd",
+            "sha256-oel7NDZpeT7H5sI0ETbMrJK5E2zbvFiFhQE2PE2QUlE=",
+        ),
+    ] {
+        let url = format!("https://codeload.github.com/acme/{name}/tar.gz/{commit}");
+        let repacked = repacked(&format!("{name}.tar.gz"));
+        assert_eq!(npm_deps_hash(&format!("git-{name}-v3.json"), &url, line, &repacked), expected, "{name}");
+    }
+}

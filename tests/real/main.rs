@@ -1,0 +1,16 @@
+//! The real-parts run: this tool beside the programs and services it replaces or serves.
+//!
+//! It needs what a user's machine has (GNU gzip and tar, Nix, npm, the registry) and fails, rather than passes by doing
+//! nothing, where a part is missing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod gzip;
+mod inputs;
+mod repack;
+
+/// A number from the environment, to make a run longer or another.
+#[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
+fn variable(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+}
