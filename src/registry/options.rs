@@ -30,8 +30,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            jobs: 64,
-            connections: 2,
+            jobs: 128,
+            connections: 4,
             retries: 4,
             timeouts: Timeouts::default(),
             trust: Trust::default(),
