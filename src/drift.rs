@@ -3,7 +3,7 @@
 //! Nothing is printed or written here.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -23,6 +23,8 @@ pub struct Plan {
     pub problems: Vec<FileProblem>,
     /// What the survey noticed besides.
     pub warnings: Vec<Warning>,
+    /// The texts that the literals were read from.
+    pub files: BTreeMap<PathBuf, String>,
 }
 
 /// A site and where it stands.
@@ -104,7 +106,7 @@ impl Plan {
     fn with(survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Status>) -> Self {
         let statuses = judge(&survey.sites);
         let sites = survey.sites.into_iter().zip(statuses).map(|(site, status)| Planned { site, status }).collect();
-        Self { sites, problems: survey.problems, warnings: survey.warnings }
+        Self { sites, problems: survey.problems, warnings: survey.warnings, files: survey.files }
     }
 }
 

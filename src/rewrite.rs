@@ -1,7 +1,55 @@
-//! stub
-use crate::{drift::Plan, replace::Replacement};
-/// e
+//! From a plan to new texts: one edit for each stale literal, judged before anything is written.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    drift::Plan,
+    nix::edit::{self, EditError, FileKind},
+    replace::Replacement,
+};
+
+/// Why a file was not rewritten.
 #[derive(Debug, thiserror::Error)]
-pub enum RewriteError {}
-/// r
-pub fn rewrite(_: &Plan) -> Result<Vec<Replacement>, RewriteError> { Ok(vec![]) }
+pub enum RewriteError {
+    /// An edit was refused.
+    #[error("cannot rewrite {}", path.display())]
+    Edit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: EditError,
+    },
+    /// A literal of a file whose text was not kept.
+    #[error("the text of {} is not known", .0.display())]
+    NoText(PathBuf),
+}
+
+/// The files whose literals are stale, with their new texts, in the order of their paths.
+///
+/// Errors: an edit that would change anything but its literal.
+pub fn rewrite(plan: &Plan) -> Result<Vec<Replacement>, RewriteError> {
+    let mut edits: BTreeMap<PathBuf, (FileKind, Vec<edit::Replacement>)> = BTreeMap::new();
+    for (literal, sri) in plan.sites.iter().flat_map(|planned| planned.stale_literals()) {
+        let kind = FileKind::of(literal.kind);
+        let (_, edits) = edits.entry(literal.file.clone()).or_insert_with(|| (kind, Vec::new()));
+        edits.push(edit::replacement(literal, &sri));
+    }
+    edits.into_iter().map(|(path, (kind, edits))| rewrite_file(plan, path, kind, edits)).collect()
+}
+
+fn rewrite_file(
+    plan: &Plan,
+    path: PathBuf,
+    kind: FileKind,
+    mut edits: Vec<edit::Replacement>,
+) -> Result<Replacement, RewriteError> {
+    // Several derivations may share a literal; they were found to want the same hash.
+    edits.sort();
+    edits.dedup();
+    let Some(text) = plan.files.get(&path) else { return Err(RewriteError::NoText(path)) };
+    match edit::rewrite(kind, text, &edits) {
+        Ok(new) => Ok(Replacement { path, old: text.clone().into(), new: new.into() }),
+        Err(source) => Err(RewriteError::Edit { path, source }),
+    }
+}

@@ -1,15 +1,232 @@
-//! stub
-mod hash_text; mod remote; mod site;
-pub use hash_text::*; pub use remote::*; pub use site::*;
-/// scope
-pub struct Scope;
-impl Scope { /// new
- pub fn new(_: &std::path::Path)->Self {Self} }
-/// s
-#[derive(Debug,Default)]
-pub struct Survey { /// s
-pub sites: Vec<Site>, /// p
-pub problems: Vec<FileProblem>, /// w
-pub warnings: Vec<Warning> }
-/// survey
-pub fn survey(_: &Scope)->Survey { Survey::default() }
+//! Where hashes are written: every npm derivation of a repository, its lockfile, its options and the token of its hash.
+//!
+//! A lazy partial evaluator runs over the repository's Nix files. Every value remembers the token that it came from; what
+//! cannot be known is *unknown*, with the reason, and stays local. Nothing is guessed, nothing is run, nothing is fetched,
+//! and no file outside of the repository is read.
+
+mod builtins;
+mod directive;
+pub mod edit;
+mod eval;
+mod files;
+mod flake;
+mod hash_text;
+mod library;
+mod occurrences;
+mod packages;
+mod remote;
+mod resolve;
+mod scope;
+mod site;
+mod source;
+mod sweep;
+mod syntax;
+mod value;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use eval::Eval;
+use files::{FileId, Files};
+use occurrences::Occurrence;
+use resolve::{Draft, place_of};
+use scope::Found;
+use sweep::{Index, Sweep};
+use syntax::ast::Expr;
+
+pub use hash_text::{HashForm, HashText};
+pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
+pub use scope::Scope;
+pub use site::{FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind};
+
+/// Everything that is known about the npm derivations of a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// The folder that bounds imports and lockfiles.
+    pub root: PathBuf,
+    /// All sites, in the order of their places.
+    pub sites: Vec<Site>,
+    /// Files that could not be read or parsed.
+    pub problems: Vec<FileProblem>,
+    /// What else is worth a word.
+    pub warnings: Vec<Warning>,
+    /// The text of every file that holds a literal of a site, as it was read.
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+/// The evaluation recurses; its depth is bounded, and this is more than the bound needs.
+const STACK: usize = 512 << 20;
+
+/// Finds every npm derivation below a path.
+#[must_use]
+pub fn survey(scope: &Scope) -> Survey {
+    let found = match scope::discover(scope) {
+        Ok(found) => found,
+        Err(message) => return failed(scope, message),
+    };
+    let run = || evaluate(&found);
+    std::thread::scope(|threads| {
+        let builder = std::thread::Builder::new().stack_size(STACK);
+        match builder.spawn_scoped(threads, run) {
+            Ok(handle) => handle.join().unwrap_or_else(|_| failed(scope, "the evaluation stopped unexpectedly".to_owned())),
+            Err(error) => failed(scope, format!("no thread for the evaluation: {error}")),
+        }
+    })
+}
+
+fn failed(scope: &Scope, message: String) -> Survey {
+    let place = Place { file: scope.path.clone(), line: 1, column: 1 };
+    Survey { root: scope.path.clone(), problems: vec![FileProblem { place, message }], ..Survey::default() }
+}
+
+fn evaluate(found: &Found) -> Survey {
+    let mut survey = Survey { root: found.root.clone(), ..Survey::default() };
+    if found.candidates.is_empty() {
+        return survey;
+    }
+    let mut ev = Eval::new(Files::new(found.root.clone()));
+    let index = index(&mut ev, found);
+    let sweep = Sweep::new(&mut ev, &index);
+    let (drafts, open) = sweep.run(&found.flakes, &found.roots);
+    collect(&mut ev, &mut survey, drafts, &open);
+    restrict(&mut survey, found);
+    keep_texts(&ev, &mut survey);
+    survey
+}
+
+/// Parses every candidate and notes what it spells.
+fn index(ev: &mut Eval, found: &Found) -> Index {
+    let mut index = Index::new();
+    for path in &found.candidates {
+        let file = match ev.files.read(path) {
+            Ok(file) => file,
+            Err(error) => {
+                let place = Place { file: path.clone(), line: 1, column: 1 };
+                ev.problems.push(FileProblem { place, message: error.to_string() });
+                continue;
+            }
+        };
+        let Some(ast) = ev.ast(file) else { continue };
+        let all = occurrences::occurrences(&ast);
+        for (name, at) in occurrences::own_functions(&ast, &all) {
+            ev.own_functions.entry(name).or_insert(at);
+        }
+        if path.starts_with(&found.target) {
+            index.insert(path.clone(), all);
+        }
+    }
+    for (path, message) in &found.unreadable {
+        let place = Place { file: path.clone(), line: 1, column: 1 };
+        ev.problems.push(FileProblem { place, message: format!("cannot read the file: {message}") });
+    }
+    index
+}
+
+/// Sites, warnings, and the occurrences that nothing accounts for.
+fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occurrence]) {
+    for draft in drafts {
+        if draft.from_caller && draft.literals.is_empty() {
+            let message = "a function that nothing here calls; its hash comes from its callers".to_owned();
+            survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place: draft.site.place, message });
+        } else {
+            survey.sites.push(draft.site);
+        }
+    }
+    for occurrence in open {
+        match unreached(ev, occurrence) {
+            Some(site) => survey.sites.push(site),
+            None => {
+                let message = "a hash attribute that no derivation was seen to use".to_owned();
+                let place = place_of(ev, occurrence.at);
+                survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place, message });
+            }
+        }
+    }
+    for (at, why) in &ev.dead {
+        let message = format!("a hash that nothing uses: {why}");
+        survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, *at), message });
+    }
+    for (name, at) in &ev.replaced {
+        let message = format!("an overlay replaces `{name}`; the hashes of this repository are not what nixpkgs computes");
+        survey.warnings.push(Warning { kind: WarningKind::Overlay, place: place_of(ev, *at), message });
+    }
+    if ev.exhausted {
+        let place = Place { file: survey.root.clone(), line: 1, column: 1 };
+        let message = "the evaluation was cut short; some sites may be undecided for that reason".to_owned();
+        survey.warnings.push(Warning { kind: WarningKind::Budget, place, message });
+    }
+    survey.problems.append(&mut ev.problems);
+    directive::apply(ev, &mut survey.sites);
+    survey.sites.sort_by(|a, b| a.place.cmp(&b.place));
+    survey.warnings.sort();
+    survey.warnings.dedup();
+    survey.problems.sort();
+    survey.problems.dedup();
+}
+
+/// A literal that no derivation was seen to use.
+fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
+    let ast = ev.parsed(occurrence.at.file)?;
+    let id = occurrence.value?;
+    let kind = match ast.expr(id) {
+        Expr::Str(parts) if parts.iter().all(|part| matches!(part, syntax::ast::Part::Text(_))) => LiteralKind::NixString,
+        Expr::Select { .. } | Expr::Var(_) if ev.files.text(ast.location(id)).contains("fake") => LiteralKind::NixExpr,
+        _ => return None,
+    };
+    let at = ast.location(id);
+    let text: String = match ast.expr(id) {
+        Expr::Str(parts) => parts.iter().map(|part| if let syntax::ast::Part::Text(text) = part { text.as_ref() } else { "" }).collect(),
+        _ => HashText::fake().text,
+    };
+    let place = place_of(ev, occurrence.at);
+    let literal = Literal {
+        file: place.file.clone(),
+        range: at.span.start as usize..at.span.end as usize,
+        kind,
+        written: HashText::parse(&text),
+        line: place_of(ev, at).line,
+        column: place_of(ev, at).column,
+    };
+    let message = "no derivation that uses this hash was found".to_owned();
+    let step = Step { place: place.clone(), text: message.clone() };
+    let settle = directive::HINT.to_owned();
+    Some(Site {
+        attr_path: None,
+        other_attr_paths: Vec::new(),
+        name: None,
+        version: None,
+        place: place.clone(),
+        hashes: vec![literal],
+        options: crate::options::HashOptions::default(),
+        outcome: Outcome::Undecided(Undecided { reason: Reason::Unreached, message, stopped_at: place, settle }),
+        source: None,
+        explain: vec![step],
+    })
+}
+
+/// Only what belongs to the path that was asked for.
+fn restrict(survey: &mut Survey, found: &Found) {
+    let inside = |path: &Path| path.starts_with(&found.target);
+    if found.target == found.root {
+        return;
+    }
+    survey.sites.retain(|site| inside(&site.place.file) || site.hashes.iter().any(|literal| inside(&literal.file)));
+    survey.problems.retain(|problem| inside(&problem.place.file));
+    survey.warnings.retain(|warning| inside(&warning.place.file) || matches!(warning.kind, WarningKind::Budget | WarningKind::Overlay));
+}
+
+fn keep_texts(ev: &Eval, survey: &mut Survey) {
+    let mut wanted: Vec<&Path> = survey.sites.iter().flat_map(|site| site.hashes.iter().map(|literal| literal.file.as_path())).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let texts: BTreeMap<PathBuf, String> =
+        ev.files.iter().filter(|file| wanted.contains(&file.path.as_path())).map(|file| (file.path.clone(), file.text.to_string())).collect();
+    survey.files = texts;
+}
+
+/// The file of an identifier, for modules that only know the path.
+#[allow(dead_code)]
+fn path_of(ev: &Eval, file: FileId) -> &Path {
+    &ev.files.get(file).path
+}

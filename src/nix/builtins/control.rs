@@ -1,0 +1,256 @@
+//! Functions about evaluation itself: errors, tracing, fixed points, types.
+
+use std::rc::Rc;
+
+use super::lists::list;
+use super::{Native, row};
+use crate::nix::eval::{Eval, reason_of};
+use crate::nix::packages::{call_package, overlay};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Attr, Attrs, Doubt, Kind, ThunkId, Value};
+
+pub(super) const TABLE: &[Native] = &[
+    row("import", 1, import),
+    row("scopedImport", 2, |_, _, at| Value::unknown(Doubt::Unmodelled, "`scopedImport`", Some(at))),
+    row("throw", 1, |_, _, at| Value::unknown(Doubt::Throw, "`throw`", Some(at))),
+    row("abort", 1, |_, _, at| Value::unknown(Doubt::Throw, "`abort`", Some(at))),
+    row("seq", 2, second),
+    row("deepSeq", 2, second),
+    row("trace", 2, second),
+    row("traceVerbose", 2, second),
+    row("traceVal", 1, first),
+    row("traceSeq", 2, second),
+    row("traceSeqN", 3, |ev, a, _| ev.force(a[2])),
+    row("addErrorContext", 2, second),
+    row("warn", 2, second),
+    row("info", 2, second),
+    row("warnIf", 3, |ev, a, _| ev.force(a[2])),
+    row("warnIfNot", 3, |ev, a, _| ev.force(a[2])),
+    row("throwIf", 3, |ev, a, at| guard(ev, a, at, true)),
+    row("throwIfNot", 3, |ev, a, at| guard(ev, a, at, false)),
+    row("assertMsg", 2, first),
+    row("showWarnings", 2, second),
+    row("id", 1, first),
+    row("const", 2, first),
+    row("flip", 3, |ev, a, at| super::lists::call2(ev, a[0], a[2], a[1], at)),
+    row("pipe", 2, pipe),
+    row("fix", 1, fix),
+    row("fix'", 1, fix),
+    row("makeExtensible", 1, make_extensible),
+    row("extends", 3, extends),
+    row("composeExtensions", 2, |_, a, _| overlay::compose(a.to_vec())),
+    row("composeManyExtensions", 1, compose_many),
+    row("makeScope", 2, overlay::make_scope),
+    row("makeOverridable", 2, call_package::make_overridable),
+    row("callPackageWith", 3, call_with),
+    row("callPackagesWith", 3, call_with),
+    row("extendMkDerivation", 1, |_, _, at| Value::unknown(Doubt::Unmodelled, "`lib.extendMkDerivation`", Some(at))),
+    row("overrideDerivation", 2, second),
+    row("isFunction", 1, |ev, a, at| is(ev, a, at, Value::is_function)),
+    row("isAttrs", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Attrs(_)))),
+    row("isList", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::List(_)))),
+    row("isString", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Str(_)))),
+    row("isPath", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Path(_)))),
+    row("isInt", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Int(_)))),
+    row("isBool", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Bool(_)))),
+    row("isNull", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Null))),
+    row("isFloat", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Float(_)))),
+    row("isDerivation", 1, is_derivation),
+    row("typeOf", 1, type_of),
+    row("tryEval", 1, try_eval),
+    row("defaultTo", 2, default_to),
+    row("mapNullable", 2, map_nullable),
+    row("functionArgs", 1, function_args),
+    row("setFunctionArgs", 2, first),
+    row("mirrorFunctionArgs", 2, second),
+    row("toFunction", 1, to_function),
+    row("getEnv", 1, |_, _, at| Value::outside("an environment variable", Some(at))),
+    row("not", 1, negate),
+    row("mkIf", 2, second),
+    row("mkMerge", 1, first),
+    row("mkDefault", 1, first),
+    row("mkForce", 1, first),
+    row("mkBefore", 1, first),
+    row("mkAfter", 1, first),
+    row("mkOptionDefault", 1, first),
+    row("mkVMOverride", 1, first),
+    row("mkOverride", 2, second),
+    row("mkOrder", 2, second),
+    row("mkOption", 1, first),
+    row("addMetaAttrs", 2, second),
+    row("lowPrio", 1, first),
+    row("hiPrio", 1, first),
+    row("lazyDerivation", 1, first),
+    row("extendDerivation", 3, |ev, a, _| ev.force(a[2])),
+];
+
+fn first(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+    ev.force(args[0])
+}
+
+fn second(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+    ev.force(args[1])
+}
+
+fn import(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    ev.import(&value, at)
+}
+
+fn guard(ev: &mut Eval, args: &[ThunkId], at: Location, throws: bool) -> Value {
+    let condition = ev.force(args[0]);
+    if ev.truth(&condition) == Some(throws) {
+        return Value::unknown(Doubt::Throw, "`throwIf`", Some(at));
+    }
+    ev.force(args[2])
+}
+
+fn pipe(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let functions = match list(ev, args[1], at) {
+        Ok(list) => list,
+        Err(value) => return value,
+    };
+    let mut value = args[0];
+    for function in &functions.items {
+        value = super::lists::later(ev, *function, value, at);
+    }
+    ev.force(value)
+}
+
+fn fix(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let function = ev.force(args[0]);
+    let last = ev.reserve();
+    let value = ev.apply(&function, last, at);
+    ev.fill(last, value.clone());
+    value
+}
+
+fn make_extensible(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = fix(ev, args, at);
+    let body = args[0];
+    let extend = Value::new(Kind::Function(Rc::new(move |ev, overlay, at| {
+        let extended = Value::new(Kind::Function(Rc::new(move |ev, last, at| extends(ev, &[overlay, body, last], at))));
+        let extended = ev.done(extended);
+        make_extensible(ev, &[extended], at)
+    })));
+    let thunk = ev.done(extend);
+    let extra = Value::attrs(Attrs::of([(Rc::from("extend"), thunk)]));
+    ev.update(value, extra, at)
+}
+
+/// `lib.extends overlay body final`.
+fn extends(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let body = ev.force(args[1]);
+    let previous = ev.apply(&body, args[2], at);
+    let overlay = ev.force(args[0]);
+    let half = ev.apply(&overlay, args[2], at);
+    let added = ev.apply_value(&half, previous.clone(), at);
+    ev.update(previous, added, at)
+}
+
+fn compose_many(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    match list(ev, args[0], at) {
+        Ok(list) => overlay::compose(list.items.clone()),
+        Err(value) => value,
+    }
+}
+
+fn call_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let pkgs = ev.force(args[0]);
+    let callee = ev.force(args[1]);
+    let given = ev.force(args[2]);
+    ev.each(callee, &mut |ev, callee| call_package::call(ev, &pkgs, &callee, &given, at))
+}
+
+fn is(ev: &mut Eval, args: &[ThunkId], at: Location, test: fn(&Value) -> bool) -> Value {
+    let value = ev.force(args[0]);
+    ev.each(value, &mut |_, value| match value.kind {
+        Kind::Unknown(_) => Value::doubtful(reason_of(&value, "a type is not known", at)),
+        _ => Value::bool(test(&value)),
+    })
+}
+
+fn is_derivation(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    use crate::nix::value::Special;
+    is(ev, args, at, |value| match &value.kind {
+        Kind::Attrs(attrs) => matches!(attrs.special, Special::Drv(_) | Special::Source(_)),
+        _ => false,
+    })
+}
+
+fn type_of(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    ev.each(value, &mut |_, value| {
+        let name = match value.kind {
+            Kind::Unknown(_) | Kind::Alt(_) => return Value::doubtful(reason_of(&value, "a type is not known", at)),
+            Kind::Null => "null",
+            Kind::Bool(_) => "bool",
+            Kind::Int(_) => "int",
+            Kind::Float(_) => "float",
+            Kind::Str(_) => "string",
+            Kind::Path(_) => "path",
+            Kind::List(_) => "list",
+            Kind::Attrs(_) => "set",
+            Kind::Lambda(_) | Kind::Native(_) | Kind::Function(_) => "lambda",
+        };
+        Value::text(name)
+    })
+}
+
+fn try_eval(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    let success = match value.as_unknown() {
+        Some(unknown) if unknown.doubt == Doubt::Throw => Value::bool(false),
+        Some(_) => Value::doubtful(reason_of(&value, "", at)),
+        None => Value::bool(true),
+    };
+    let failed = matches!(success.kind, Kind::Bool(false));
+    let success = ev.done(success);
+    let value = if failed { ev.done(Value::bool(false)) } else { args[0] };
+    Value::attrs(Attrs::of([(Rc::from("success"), success), (Rc::from("value"), value)]))
+}
+
+fn default_to(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+    let value = ev.force(args[1]);
+    if matches!(value.kind, Kind::Null) { ev.force(args[0]) } else { value }
+}
+
+fn map_nullable(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[1]);
+    if matches!(value.kind, Kind::Null) {
+        return value;
+    }
+    let function = ev.force(args[0]);
+    ev.apply(&function, args[1], at)
+}
+
+fn function_args(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    match ev.formals(&value) {
+        Some(formals) => {
+            let mut set = Attrs::default();
+            for (name, default) in formals {
+                let thunk = ev.done(Value::bool(default));
+                set.map.insert(name, Attr::new(thunk));
+            }
+            Value::attrs(set)
+        }
+        None => Value::unknown(Doubt::Unmodelled, "the arguments of a function are not known", Some(at)),
+    }
+}
+
+fn to_function(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+    let value = ev.force(args[0]);
+    if value.is_function() {
+        return value;
+    }
+    Value::new(Kind::Function(Rc::new(move |_, _, _| value.clone())))
+}
+
+fn negate(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    match ev.truth(&value) {
+        Some(flag) => Value::bool(!flag),
+        None => Value::doubtful(reason_of(&value, "a condition is not known", at)),
+    }
+}

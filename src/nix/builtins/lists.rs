@@ -1,0 +1,404 @@
+//! Lists.
+
+use std::rc::Rc;
+
+use super::{Native, row};
+use crate::nix::eval::{Eval, reason_of};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Doubt, Kind, List, ThunkId, Value};
+
+pub(super) const TABLE: &[Native] = &[
+    row("map", 2, map),
+    row("forEach", 2, |ev, a, at| map(ev, &[a[1], a[0]], at)),
+    row("filter", 2, filter),
+    row("foldl'", 3, fold_left),
+    row("foldl", 3, fold_left),
+    row("foldr", 3, fold_right),
+    row("fold", 3, fold_right),
+    row("elem", 2, elem),
+    row("elemAt", 2, elem_at),
+    row("head", 1, |ev, a, at| nth(ev, a[0], 0, at)),
+    row("tail", 1, |ev, a, at| with_items(ev, a[0], at, |items| items.get(1..).unwrap_or_default().to_vec())),
+    row("init", 1, |ev, a, at| with_items(ev, a[0], at, |items| items[..items.len().saturating_sub(1)].to_vec())),
+    row("last", 1, last),
+    row("length", 1, length),
+    row("concatLists", 1, |ev, a, at| concat(ev, a[0], at)),
+    row("concatMap", 2, concat_map),
+    row("flatten", 1, flatten),
+    row("genList", 2, gen_list),
+    row("range", 2, range),
+    row("optional", 2, |ev, a, at| optional(ev, a, at, true)),
+    row("optionals", 2, |ev, a, at| optional(ev, a, at, false)),
+    row("singleton", 1, |_, a, _| Value::list(vec![a[0]])),
+    row("toList", 1, to_list),
+    row("any", 2, |ev, a, at| quantify(ev, a, at, true)),
+    row("all", 2, |ev, a, at| quantify(ev, a, at, false)),
+    row("reverseList", 1, |ev, a, at| with_items(ev, a[0], at, |items| items.iter().rev().copied().collect())),
+    row("sort", 2, |ev, a, at| with_items(ev, a[1], at, <[ThunkId]>::to_vec)),
+    row("naturalSort", 1, |ev, a, at| with_items(ev, a[0], at, <[ThunkId]>::to_vec)),
+    row("unique", 1, unique),
+    row("findFirst", 3, find_first),
+    row("imap0", 2, |ev, a, at| imap(ev, a, at, 0)),
+    row("imap1", 2, |ev, a, at| imap(ev, a, at, 1)),
+    row("zipListsWith", 3, zip_with),
+    row("take", 2, |ev, a, at| slice(ev, a, at, true)),
+    row("drop", 2, |ev, a, at| slice(ev, a, at, false)),
+    row("subtractLists", 2, subtract),
+    row("remove", 2, remove),
+];
+
+/// A list argument, or the value to answer instead.
+pub(super) fn list(ev: &mut Eval, id: ThunkId, at: Location) -> Result<Rc<List>, Value> {
+    let value = ev.force(id);
+    match &value.kind {
+        Kind::List(list) => Ok(Rc::clone(list)),
+        _ => Err(Value::doubtful(reason_of(&value, "a list is not known", at))),
+    }
+}
+
+fn rebuilt(list: &List, items: Vec<ThunkId>) -> Value {
+    Value::new(Kind::List(Rc::new(List { items, open: list.open.clone() })))
+}
+
+/// Runs on a list, or on each alternative of several.
+fn on_list(ev: &mut Eval, id: ThunkId, at: Location, run: &mut dyn FnMut(&mut Eval, &List) -> Value) -> Value {
+    let value = ev.force(id);
+    ev.each(value, &mut |ev, value| match &value.kind {
+        Kind::List(list) => run(ev, list),
+        _ => Value::doubtful(reason_of(&value, "a list is not known", at)),
+    })
+}
+
+fn with_items(ev: &mut Eval, id: ThunkId, at: Location, change: fn(&[ThunkId]) -> Vec<ThunkId>) -> Value {
+    on_list(ev, id, at, &mut |_, list| rebuilt(list, change(&list.items)))
+}
+
+fn map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let function = args[0];
+    let value = ev.force(args[1]);
+    if let Kind::Unknown(_) = &value.kind {
+        // The function may hold derivations even where its arguments are not known.
+        ev.pending.push(function);
+    }
+    on_list(ev, args[1], at, &mut |ev, list| {
+        let items = list.items.iter().map(|item| later(ev, function, *item, at)).collect();
+        rebuilt(list, items)
+    })
+}
+
+/// `f x`, when it is needed.
+pub(super) fn later(ev: &mut Eval, function: ThunkId, item: ThunkId, at: Location) -> ThunkId {
+    ev.lazy(move |ev| {
+        let function = ev.force(function);
+        ev.apply(&function, item, at)
+    })
+}
+
+/// `f x y`, when it is needed.
+pub(super) fn later2(ev: &mut Eval, function: ThunkId, first: ThunkId, second: ThunkId, at: Location) -> ThunkId {
+    ev.lazy(move |ev| call2(ev, function, first, second, at))
+}
+
+/// `f x y`.
+pub(super) fn call2(ev: &mut Eval, function: ThunkId, first: ThunkId, second: ThunkId, at: Location) -> Value {
+    let function = ev.force(function);
+    let half = ev.apply(&function, first, at);
+    ev.apply(&half, second, at)
+}
+
+fn filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let keep = ev.force(args[0]);
+    on_list(ev, args[1], at, &mut |ev, list| {
+        let mut items = Vec::new();
+        for item in &list.items {
+            let verdict = ev.apply(&keep, *item, at);
+            if ev.truth(&verdict) != Some(false) {
+                items.push(*item);
+            }
+        }
+        rebuilt(list, items)
+    })
+}
+
+fn fold_left(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let list = match list(ev, args[2], at) {
+        Ok(list) => list,
+        Err(value) => return value,
+    };
+    let mut sum = args[1];
+    for item in &list.items {
+        let value = call2(ev, args[0], sum, *item, at);
+        sum = ev.done(value);
+    }
+    finish_fold(ev, &list, sum, at)
+}
+
+fn fold_right(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let list = match list(ev, args[2], at) {
+        Ok(list) => list,
+        Err(value) => return value,
+    };
+    let mut sum = args[1];
+    for item in list.items.iter().rev() {
+        sum = later2(ev, args[0], *item, sum, at);
+    }
+    finish_fold(ev, &list, sum, at)
+}
+
+fn finish_fold(ev: &mut Eval, list: &List, sum: ThunkId, at: Location) -> Value {
+    let value = ev.force(sum);
+    match &list.open {
+        Some(unknown) => {
+            let other = Value::doubtful(Rc::clone(unknown));
+            ev.update(value, other, at)
+        }
+        None => value,
+    }
+}
+
+fn elem(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let needle = ev.force(args[0]);
+    on_list(ev, args[1], at, &mut |ev, list| {
+        let mut known = list.open.is_none();
+        for item in &list.items {
+            let item = ev.force(*item);
+            match ev.equal(&needle, &item, 0) {
+                Some(true) => return Value::bool(true),
+                Some(false) => {}
+                None => known = false,
+            }
+        }
+        if known { Value::bool(false) } else { Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at)) }
+    })
+}
+
+fn elem_at(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    match ev.force(args[1]).kind {
+        Kind::Int(index) => nth(ev, args[0], usize::try_from(index).unwrap_or(usize::MAX), at),
+        _ => Value::unknown(Doubt::Unmodelled, "an index is not known", Some(at)),
+    }
+}
+
+fn nth(ev: &mut Eval, id: ThunkId, index: usize, at: Location) -> Value {
+    on_list(ev, id, at, &mut |ev, list| match list.items.get(index) {
+        Some(item) => ev.force(*item),
+        None => Value::unknown(Doubt::Error, "a list is too short", Some(at)),
+    })
+}
+
+fn last(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    on_list(ev, args[0], at, &mut |ev, list| match list.items.last() {
+        Some(item) => ev.force(*item),
+        None => Value::unknown(Doubt::Error, "the list is empty", Some(at)),
+    })
+}
+
+fn length(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    on_list(ev, args[0], at, &mut |_, list| match &list.open {
+        None => Value::new(Kind::Int(i64::try_from(list.items.len()).unwrap_or(i64::MAX))),
+        Some(unknown) => Value::doubtful(Rc::clone(unknown)),
+    })
+}
+
+fn concat(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
+    on_list(ev, id, at, &mut |ev, list| {
+        let mut all = List { items: Vec::new(), open: list.open.clone() };
+        for item in &list.items {
+            let inner = ev.force(*item);
+            let options = match &inner.kind {
+                Kind::Alt(values) => values.as_ref().clone(),
+                _ => vec![inner],
+            };
+            for inner in options {
+                match &inner.kind {
+                    Kind::List(inner) if all.items.len() + inner.items.len() <= 100_000 => {
+                        all.items.extend(&inner.items);
+                        all.open = all.open.or_else(|| inner.open.clone());
+                    }
+                    _ => all.open = Some(reason_of(&inner, "a list is not known", at)),
+                }
+            }
+        }
+        Value::new(Kind::List(Rc::new(all)))
+    })
+}
+
+fn concat_map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let mapped = map(ev, args, at);
+    let mapped = ev.done(mapped);
+    concat(ev, mapped, at)
+}
+
+fn flatten(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    let mut all = List::default();
+    flatten_into(ev, args[0], &value, &mut all, 0);
+    let _ = at;
+    Value::new(Kind::List(Rc::new(all)))
+}
+
+fn flatten_into(ev: &mut Eval, id: ThunkId, value: &Value, all: &mut List, depth: u32) {
+    match &value.kind {
+        Kind::List(list) if depth < 20 => {
+            all.open = all.open.take().or_else(|| list.open.clone());
+            for item in list.items.clone() {
+                let inner = ev.force(item);
+                flatten_into(ev, item, &inner, all, depth + 1);
+            }
+        }
+        _ => all.items.push(id),
+    }
+}
+
+fn gen_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    match ev.force(args[1]).kind {
+        Kind::Int(count) if (0..=10_000).contains(&count) => {
+            let items = (0..count)
+                .map(|i| {
+                    let index = ev.done(Value::new(Kind::Int(i)));
+                    later(ev, args[0], index, at)
+                })
+                .collect();
+            Value::list(items)
+        }
+        _ => Value::unknown(Doubt::Unmodelled, "a length is not known", Some(at)),
+    }
+}
+
+fn range(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    match (ev.force(args[0]).kind, ev.force(args[1]).kind) {
+        (Kind::Int(from), Kind::Int(to)) if to.saturating_sub(from) <= 10_000 => {
+            Value::list((from..=to).map(|i| ev.done(Value::new(Kind::Int(i)))).collect())
+        }
+        _ => Value::unknown(Doubt::Unmodelled, "a range is not known", Some(at)),
+    }
+}
+
+fn optional(ev: &mut Eval, args: &[ThunkId], at: Location, wrap: bool) -> Value {
+    let condition = ev.force(args[0]);
+    let with = |ev: &mut Eval| if wrap { Value::list(vec![args[1]]) } else { ev.force(args[1]) };
+    match ev.truth(&condition) {
+        Some(true) => with(ev),
+        Some(false) => Value::list(Vec::new()),
+        None => {
+            let given = with(ev);
+            let _ = at;
+            ev.join(vec![given, Value::list(Vec::new())])
+        }
+    }
+}
+
+fn to_list(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+    let value = ev.force(args[0]);
+    if matches!(value.kind, Kind::List(_)) { value } else { Value::list(vec![args[0]]) }
+}
+
+fn quantify(ev: &mut Eval, args: &[ThunkId], at: Location, stop: bool) -> Value {
+    let test = ev.force(args[0]);
+    on_list(ev, args[1], at, &mut |ev, list| {
+        let mut known = list.open.is_none();
+        for item in &list.items {
+            let verdict = ev.apply(&test, *item, at);
+            match ev.truth(&verdict) {
+                Some(value) if value == stop => return Value::bool(stop),
+                Some(_) => {}
+                None => known = false,
+            }
+        }
+        if known { Value::bool(!stop) } else { Value::unknown(Doubt::Unmodelled, "a condition is not known", Some(at)) }
+    })
+}
+
+fn unique(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    on_list(ev, args[0], at, &mut |ev, list| {
+        let mut items: Vec<ThunkId> = Vec::new();
+        for item in &list.items {
+            let value = ev.force(*item);
+            let known = items.clone().into_iter().any(|other| {
+                let other = ev.force(other);
+                ev.equal(&value, &other, 0) == Some(true)
+            });
+            if !known {
+                items.push(*item);
+            }
+        }
+        rebuilt(list, items)
+    })
+}
+
+fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let test = ev.force(args[0]);
+    on_list(ev, args[2], at, &mut |ev, list| {
+        for item in &list.items {
+            let verdict = ev.apply(&test, *item, at);
+            match ev.truth(&verdict) {
+                Some(true) => return ev.force(*item),
+                Some(false) => {}
+                None => return Value::doubtful(reason_of(&verdict, "a condition is not known", at)),
+            }
+        }
+        ev.force(args[1])
+    })
+}
+
+fn imap(ev: &mut Eval, args: &[ThunkId], at: Location, first: i64) -> Value {
+    on_list(ev, args[1], at, &mut |ev, list| {
+        let items = list
+            .items
+            .iter()
+            .zip(first..)
+            .map(|(item, index)| {
+                let index = ev.done(Value::new(Kind::Int(index)));
+                later2(ev, args[0], index, *item, at)
+            })
+            .collect();
+        rebuilt(list, items)
+    })
+}
+
+fn zip_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let second = match list(ev, args[2], at) {
+        Ok(list) => list,
+        Err(value) => return value,
+    };
+    on_list(ev, args[1], at, &mut |ev, first| {
+        let items = first.items.iter().zip(&second.items).map(|(a, b)| later2(ev, args[0], *a, *b, at)).collect();
+        rebuilt(first, items)
+    })
+}
+
+fn slice(ev: &mut Eval, args: &[ThunkId], at: Location, take: bool) -> Value {
+    let Kind::Int(count) = ev.force(args[0]).kind else {
+        return Value::unknown(Doubt::Unmodelled, "a length is not known", Some(at));
+    };
+    let count = usize::try_from(count).unwrap_or(0);
+    on_list(ev, args[1], at, &mut |_, list| {
+        let middle = count.min(list.items.len());
+        let (head, tail) = list.items.split_at(middle);
+        rebuilt(list, if take { head.to_vec() } else { tail.to_vec() })
+    })
+}
+
+fn subtract(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let unwanted = match list(ev, args[0], at) {
+        Ok(list) => list,
+        Err(value) => return value,
+    };
+    on_list(ev, args[1], at, &mut |ev, list| {
+        let mut items = list.items.clone();
+        for other in &unwanted.items {
+            let other = ev.force(*other);
+            items.retain(|item| {
+                let item = ev.force(*item);
+                ev.equal(&item, &other, 0) != Some(true)
+            });
+        }
+        rebuilt(list, items)
+    })
+}
+
+fn remove(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let unwanted = Value::list(vec![args[0]]);
+    let unwanted = ev.done(unwanted);
+    subtract(ev, &[unwanted, args[1]], at)
+}

@@ -1,0 +1,128 @@
+//! Paths and filtered sources of `builtins`.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::data::local_path;
+use super::{Native, row};
+use crate::nix::eval::{Eval, reason_of};
+use crate::nix::source::{self, Filter};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, ThunkId, Value};
+
+pub(super) const TABLE: &[Native] = &[
+    row("baseNameOf", 1, |ev, a, at| part(ev, a[0], at, base_name)),
+    row("dirOf", 1, |ev, a, at| part(ev, a[0], at, dir_name)),
+    row("path", 1, builtin_path),
+    row("filterSource", 2, filter_source),
+    row("toPath", 1, |ev, a, at| {
+        let value = ev.force(a[0]);
+        local_path(ev, &value, at).map_or_else(|unknown| unknown, Value::path)
+    }),
+    row("storePath", 1, |_, _, at| Value::outside("builtins.storePath", Some(at))),
+    row("path.append", 2, append),
+    row("packagesFromDirectoryRecursive", 1, packages_from_directory),
+    row("listFilesRecursive", 1, |_, _, at| Value::unknown(Doubt::Unmodelled, "`listFilesRecursive`", Some(at))),
+];
+
+fn base_name(text: &str) -> String {
+    text.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_owned()
+}
+
+fn dir_name(text: &str) -> String {
+    match text.rsplit_once('/') {
+        Some(("", _)) => "/".to_owned(),
+        Some((head, _)) => head.to_owned(),
+        None => ".".to_owned(),
+    }
+}
+
+fn part(ev: &mut Eval, id: ThunkId, at: Location, run: fn(&str) -> String) -> Value {
+    let value = ev.force(id);
+    ev.each(value, &mut |_, value| match (&value.kind, value.known_text()) {
+        (Kind::Path(path), _) => {
+            let text = run(&path.to_string_lossy());
+            if text.starts_with('/') { Value::path(PathBuf::from(text)) } else { Value::text(&text) }
+        }
+        (_, Some(text)) => Value::text(&run(&text)),
+        _ => Value::doubtful(reason_of(&value, "a path is not known", at)),
+    })
+}
+
+/// `builtins.path { path; name; filter; ... }`.
+fn builtin_path(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let given = ev.force(args[0]);
+    ev.each(given, &mut |ev, given| {
+        let Some(path) = ev.peek_attr(&given, "path", at) else {
+            return Value::unknown(Doubt::Unmodelled, "`builtins.path` without a path", Some(at));
+        };
+        let name = ev.peek_attr(&given, "name", at).and_then(|name| name.known_text());
+        let filtered = given.as_attrs().is_some_and(|attrs| attrs.map.contains_key("filter"));
+        ev.each(path, &mut |ev, path| {
+            let mut source = source::of_value(ev, &path, at).named(name.clone());
+            if filtered {
+                source = source.filtered(opaque("`builtins.path`"), (at, "a filter that is taken to keep the lockfile"));
+            }
+            source.value()
+        })
+    })
+}
+
+/// A predicate that nobody evaluates.
+pub(crate) fn opaque(what: &str) -> Filter {
+    Filter::Opaque(Rc::from(what))
+}
+
+fn filter_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let path = ev.force(args[1]);
+    ev.each(path, &mut |ev, path| {
+        let source = source::of_value(ev, &path, at);
+        source.filtered(opaque("`builtins.filterSource`"), (at, "a filter that is taken to keep the lockfile")).value()
+    })
+}
+
+fn append(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let (path, text) = (ev.force(args[0]), ev.force(args[1]));
+    match (&path.kind, text.known_text()) {
+        (Kind::Path(path), Some(text)) => Value::path(source::join(path, &text)),
+        _ => Value::doubtful(reason_of(&text, "a path is not known", at)),
+    }
+}
+
+/// A folder of packages, each called with `callPackage`.
+fn packages_from_directory(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let given = ev.force(args[0]);
+    let folder = ev.select(&given, "directory", at);
+    let call = ev.select(&given, "callPackage", at);
+    match local_path(ev, &folder, at) {
+        Ok(path) => directory_set(ev, &path, &call, at, 0),
+        Err(unknown) => unknown,
+    }
+}
+
+fn directory_set(ev: &mut Eval, folder: &Path, call: &Value, at: Location, depth: u32) -> Value {
+    let mut set = Attrs::default();
+    for (name, kind) in ev.files.read_dir(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        let (name, thunk) = if kind == "directory" && depth < 8 {
+            let call = call.clone();
+            let thunk = ev.lazy(move |ev| {
+                let package = path.join("package.nix");
+                if ev.files.is_file(&package) { call_file(ev, &call, package, at) } else { directory_set(ev, &path, &call, at, depth + 1) }
+            });
+            (name, thunk)
+        } else if let Some(stem) = name.strip_suffix(".nix") {
+            let (stem, call) = (stem.to_owned(), call.clone());
+            (stem, ev.lazy(move |ev| call_file(ev, &call, path, at)))
+        } else {
+            continue;
+        };
+        set.map.insert(Rc::from(name), Attr::new(thunk));
+    }
+    Value::attrs(set).moved(at, Move::Note("a folder of packages".into()))
+}
+
+fn call_file(ev: &mut Eval, call: &Value, path: PathBuf, at: Location) -> Value {
+    let half = ev.apply_value(call, Value::path(path), at);
+    ev.apply_value(&half, Value::attrs(Attrs::default()), at)
+}

@@ -1,0 +1,243 @@
+//! Edits as data: a range and its replacement; sorted, disjoint, applied in one place, and judged before anybody writes them.
+
+use std::ops::Range;
+
+use rnix::{SyntaxKind, tokenize};
+
+use super::site::{Literal, LiteralKind};
+use super::syntax::json::{self, Json, Spanned};
+use super::syntax::{BOM, ast, checked_root, toml};
+
+/// A replacement of some bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Replacement {
+    /// The bytes to go.
+    pub range: (usize, usize),
+    /// What takes their place.
+    pub text: String,
+}
+
+/// What kind of file is edited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A Nix expression.
+    Nix,
+    /// A JSON document.
+    Json,
+    /// A TOML document.
+    Toml,
+    /// A text that is nothing but the hash.
+    Text,
+}
+
+/// Why an edit was refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// Two edits want the same bytes.
+    #[error("two edits overlap at byte {0}")]
+    Overlap(usize),
+    /// The range is not inside the text, or splits a character.
+    #[error("an edit lies outside of the text at byte {0}")]
+    OutOfRange(usize),
+    /// The text before is not what the literal was read from.
+    #[error("the file is no longer what it was when it was read")]
+    Changed,
+    /// The text after cannot be parsed.
+    #[error("the edited text would not parse: {0}")]
+    Unparsable(String),
+    /// The edit would change more than its literals.
+    #[error("the edit would change more than the hash at byte {0}")]
+    MoreThanLiterals(usize),
+}
+
+impl FileKind {
+    /// The kind of file that holds a literal.
+    #[must_use]
+    pub fn of(kind: LiteralKind) -> Self {
+        match kind {
+            LiteralKind::NixString | LiteralKind::NixExpr => Self::Nix,
+            LiteralKind::JsonString => Self::Json,
+            LiteralKind::TomlString => Self::Toml,
+            LiteralKind::TextFile => Self::Text,
+        }
+    }
+}
+
+/// The edit that writes a hash over a literal; `sri` holds no character that any of the formats escapes.
+#[must_use]
+pub fn replacement(literal: &Literal, sri: &str) -> Replacement {
+    let text = match literal.kind {
+        LiteralKind::TextFile => sri.to_owned(),
+        _ => format!("\"{sri}\""),
+    };
+    Replacement { range: (literal.range.start, literal.range.end), text }
+}
+
+/// Applies edits and proves that nothing but their tokens changed.
+///
+/// # Errors
+/// When the edits overlap or miss the text, or when the result differs in anything else.
+pub fn rewrite(kind: FileKind, text: &str, edits: &[Replacement]) -> Result<String, EditError> {
+    let edits = sorted(text, edits)?;
+    let after = splice(text, &edits);
+    match kind {
+        FileKind::Nix => prove_nix(text, &after, &edits)?,
+        FileKind::Json => prove_data(text, &after, &edits, json::parse)?,
+        FileKind::Toml => prove_data(text, &after, &edits, toml::parse)?,
+        FileKind::Text => prove_text(text, &edits)?,
+    }
+    Ok(after)
+}
+
+/// The edits in order, each once.
+fn sorted(text: &str, edits: &[Replacement]) -> Result<Vec<Replacement>, EditError> {
+    let mut edits = edits.to_vec();
+    edits.sort();
+    edits.dedup();
+    let mut end = 0;
+    for edit in &edits {
+        let (from, to) = edit.range;
+        if from > to || text.get(from..to).is_none() {
+            return Err(EditError::OutOfRange(from));
+        }
+        if from < end {
+            return Err(EditError::Overlap(from));
+        }
+        end = to;
+    }
+    Ok(edits)
+}
+
+fn splice(text: &str, edits: &[Replacement]) -> String {
+    let mut out = String::with_capacity(text.len() + edits.len() * 16);
+    let mut at = 0;
+    for edit in edits {
+        out.push_str(&text[at..edit.range.0]);
+        out.push_str(&edit.text);
+        at = edit.range.1;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// Old and new tokens side by side: equal outside of the edits, and inside exactly one quoted string.
+fn prove_nix(before: &str, after: &str, edits: &[Replacement]) -> Result<(), EditError> {
+    let old_body = before.strip_prefix(BOM).unwrap_or(before);
+    let new_body = after.strip_prefix(BOM).unwrap_or(after);
+    let shift = before.len() - old_body.len();
+    if after.len() - new_body.len() != shift {
+        return Err(EditError::MoreThanLiterals(0));
+    }
+    checked_root(new_body).map_err(|error| EditError::Unparsable(error.message))?;
+    let mut old = Tokens::new(old_body, shift);
+    let mut new = Tokens::new(new_body, shift);
+    for edit in edits {
+        while old.at < edit.range.0 {
+            step(&mut old, &mut new)?;
+        }
+        if old.at != edit.range.0 {
+            return Err(EditError::Changed);
+        }
+        old.take_until(edit.range.1)?;
+        new.take_string(&edit.text)?;
+    }
+    loop {
+        match (old.next(), new.next()) {
+            (None, None) => return Ok(()),
+            (a, b) if a == b => {}
+            _ => return Err(EditError::MoreThanLiterals(old.at)),
+        }
+    }
+}
+
+fn step(old: &mut Tokens, new: &mut Tokens) -> Result<(), EditError> {
+    match (old.next(), new.next()) {
+        (Some(a), Some(b)) if a == b => Ok(()),
+        _ => Err(EditError::MoreThanLiterals(old.at)),
+    }
+}
+
+struct Tokens<'a> {
+    all: std::vec::IntoIter<(SyntaxKind, &'a str)>,
+    at: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn new(body: &'a str, at: usize) -> Self {
+        Self { all: tokenize(body).collect::<Vec<_>>().into_iter(), at }
+    }
+
+    fn next(&mut self) -> Option<(SyntaxKind, &'a str)> {
+        let token = self.all.next()?;
+        self.at += token.1.len();
+        Some(token)
+    }
+
+    fn take_until(&mut self, end: usize) -> Result<(), EditError> {
+        while self.at < end {
+            self.next().ok_or(EditError::Changed)?;
+        }
+        if self.at == end { Ok(()) } else { Err(EditError::Changed) }
+    }
+
+    /// Exactly one quoted string of that text.
+    fn take_string(&mut self, text: &str) -> Result<(), EditError> {
+        let mut seen = String::new();
+        let kinds = [SyntaxKind::TOKEN_STRING_START, SyntaxKind::TOKEN_STRING_CONTENT, SyntaxKind::TOKEN_STRING_END];
+        for kind in kinds {
+            match self.next() {
+                Some((found, part)) if found == kind => seen.push_str(part),
+                _ => return Err(EditError::MoreThanLiterals(self.at)),
+            }
+        }
+        if seen == text { Ok(()) } else { Err(EditError::MoreThanLiterals(self.at)) }
+    }
+}
+
+/// Old and new documents side by side: the same structure, and equal values outside of the edits.
+fn prove_data(before: &str, after: &str, edits: &[Replacement], parse: fn(&str) -> Option<Spanned>) -> Result<(), EditError> {
+    let old = parse(before).ok_or(EditError::Changed)?;
+    let new = parse(after).ok_or_else(|| EditError::Unparsable("not a document any more".to_owned()))?;
+    let mut left = edits.len();
+    compare(&old, &new, edits, &mut left)?;
+    if left == 0 { Ok(()) } else { Err(EditError::Changed) }
+}
+
+fn compare(old: &Spanned, new: &Spanned, edits: &[Replacement], left: &mut usize) -> Result<(), EditError> {
+    let range: Range<usize> = old.span.start as usize..old.span.end as usize;
+    let error = EditError::MoreThanLiterals(range.start);
+    match (&old.value, &new.value) {
+        (Json::Text(_), Json::Text(written)) if edits.iter().any(|edit| (range.start, range.end) == edit.range) => {
+            let expected = edits.iter().any(|e| (range.start, range.end) == e.range && e.text.trim_matches('"') == written);
+            *left = left.saturating_sub(1);
+            if expected { Ok(()) } else { Err(error) }
+        }
+        (Json::List(a), Json::List(b)) if a.len() == b.len() => a.iter().zip(b).try_for_each(|(a, b)| compare(a, b, edits, left)),
+        (Json::Object(a), Json::Object(b)) if a.len() == b.len() => a.iter().zip(b).try_for_each(|((k, a), (l, b))| {
+            if k != l {
+                return Err(EditError::MoreThanLiterals(range.start));
+            }
+            compare(a, b, edits, left)
+        }),
+        (a, b) if a == b => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// One edit, of everything but the white space around.
+fn prove_text(before: &str, edits: &[Replacement]) -> Result<(), EditError> {
+    let start = before.len() - before.trim_start().len();
+    let end = before.trim_end().len().max(start);
+    match edits {
+        [] => Ok(()),
+        [edit] if edit.range == (start, end) => Ok(()),
+        [edit, ..] => Err(EditError::MoreThanLiterals(edit.range.0)),
+    }
+}
+
+/// A span as the range of an edit.
+#[must_use]
+#[allow(dead_code)]
+fn range_of(span: ast::Span) -> (usize, usize) {
+    (span.start as usize, span.end as usize)
+}

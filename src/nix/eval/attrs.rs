@@ -1,0 +1,122 @@
+//! Attribute sets: construction and `//`.
+
+use std::rc::Rc;
+
+use super::{Eval, Env};
+use crate::nix::syntax::ast::{Bindings, Location, Name};
+use crate::nix::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Move, Special, Unknown, Value};
+
+impl Eval {
+    /// `{ ... }` and `rec { ... }`.
+    pub fn eval_set(&mut self, code: &Code, recursive: bool, bindings: &Rc<Bindings>, env: EnvId) -> Value {
+        let mut set = Attrs::default();
+        let thunks: Vec<_> = bindings.entries.iter().map(|_| self.reserve()).collect();
+        let inner = if recursive {
+            let names = bindings.entries.iter().zip(&thunks).map(|(b, t)| (Rc::clone(&b.name), *t)).collect();
+            self.scope(Env::names(env, names))
+        } else {
+            env
+        };
+        let sources = self.inherit_sources(code, bindings, inner);
+        for (binding, thunk) in bindings.entries.iter().zip(thunks) {
+            self.suspend(code, binding, &sources, (env, inner), thunk);
+            let pos = Some(Location { file: code.ast.file, span: binding.span });
+            set.map.insert(Rc::clone(&binding.name), Attr { thunk, pos, maybe: None });
+        }
+        for (name, value) in &bindings.dynamic {
+            let key = self.eval(&code.at(*name), inner);
+            let pos = Some(code.ast.location(*name));
+            let thunk = self.delay(code.at(*value), inner);
+            self.insert_dynamic(&mut set, &key, Attr { thunk, pos, maybe: None });
+        }
+        Value::attrs(set).moved(code.location(), Move::Literal)
+    }
+
+    fn insert_dynamic(&mut self, set: &mut Attrs, key: &Value, attr: Attr) {
+        match &key.kind {
+            Kind::Null => {}
+            Kind::Str(text) => match text.known() {
+                Some(name) => {
+                    set.map.entry(name).or_insert(attr);
+                }
+                None => self.insert_unnamed(set, attr),
+            },
+            Kind::Alt(keys) => {
+                for key in keys.iter() {
+                    self.insert_dynamic(set, key, attr.clone());
+                }
+            }
+            _ => self.insert_unnamed(set, attr),
+        }
+    }
+
+    /// An attribute whose name is not known: the set is open, and its value is still worth a visit.
+    fn insert_unnamed(&mut self, set: &mut Attrs, attr: Attr) {
+        self.pending.push(attr.thunk);
+        let unknown = Unknown { doubt: Doubt::Unmodelled, message: "an attribute name is not known".into(), at: attr.pos, name: None };
+        set.open.get_or_insert(Rc::new(unknown));
+    }
+
+    /// `left // right`.
+    pub fn update(&mut self, left: Value, right: Value, here: Location) -> Value {
+        let trail = left.trail.clone().or_else(|| right.trail.clone());
+        let mut merged = self.each(left, &mut |ev, l| {
+            let right = right.clone();
+            ev.each(right, &mut |ev, r| ev.update_one(&l, &r, here))
+        });
+        if merged.trail.is_none() {
+            merged.trail = trail;
+        }
+        merged
+    }
+
+    fn update_one(&mut self, left: &Value, right: &Value, here: Location) -> Value {
+        match (&left.kind, &right.kind) {
+            (Kind::Attrs(l), Kind::Attrs(r)) => Value { kind: Kind::Attrs(Rc::new(merge(l, r))), trail: left.trail.clone() },
+            (Kind::Attrs(l), Kind::Unknown(unknown)) => {
+                if matches!(l.special, Special::Pkgs | Special::Lib) || unknown.doubt == Doubt::Throw {
+                    return left.clone();
+                }
+                Value { kind: Kind::Attrs(Rc::new(overlaid(l, unknown))), trail: left.trail.clone() }
+            }
+            (Kind::Unknown(unknown), Kind::Attrs(r)) => {
+                let mut set = r.as_ref().clone();
+                set.open.get_or_insert(Rc::clone(unknown));
+                Value { kind: Kind::Attrs(Rc::new(set)), trail: right.trail.clone() }
+            }
+            (Kind::Unknown(_), _) => left.clone(),
+            (_, Kind::Unknown(_)) => right.clone(),
+            _ => self.error(format!("`//` between {} and {}", left.type_name(), right.type_name()), here),
+        }
+    }
+}
+
+/// Both sets known as far as they are: the right one wins.
+pub(crate) fn merge(left: &Attrs, right: &Attrs) -> Attrs {
+    let mut set = match &right.open {
+        Some(unknown) if !matches!(left.special, Special::Pkgs | Special::Lib) => overlaid(left, unknown),
+        _ => left.clone(),
+    };
+    for (name, attr) in &right.map {
+        set.map.insert(Rc::clone(name), attr.clone());
+    }
+    if !right.special.is_none() {
+        set.special = right.special.clone();
+    }
+    set
+}
+
+/// A set that something unknown was laid over: every attribute may be another one.
+fn overlaid(left: &Attrs, unknown: &Rc<Unknown>) -> Attrs {
+    let mut set = left.clone();
+    for attr in set.map.values_mut() {
+        attr.maybe.get_or_insert(Rc::clone(unknown));
+    }
+    set.open.get_or_insert(Rc::clone(unknown));
+    set
+}
+
+/// A sorted list of the names of a set.
+pub(crate) fn names(attrs: &Attrs) -> Vec<Name> {
+    attrs.map.keys().cloned().collect()
+}

@@ -1,0 +1,358 @@
+//! The evaluator: thunks, scopes, bounds, and the dispatch over expressions.
+
+mod apply;
+mod attrs;
+mod import;
+mod operators;
+mod scope;
+mod select;
+mod strings;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+pub(crate) use attrs::merge;
+pub(crate) use scope::Env;
+pub(crate) use select::is_system;
+pub(crate) use strings::{concat, string};
+
+use super::files::{FileId, Files};
+use super::packages::record::Record;
+use super::site::{FileProblem, Warning};
+use super::syntax::ast::{Ast, Expr, Location, Name};
+use super::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Unknown, Value};
+
+/// Expressions nested deeper than this are not followed.
+const MAX_DEPTH: u32 = 1_200;
+/// More alternatives than this are not told apart.
+const MAX_ALTERNATIVES: usize = 16;
+/// More thunks than this are not made.
+const MAX_THUNKS: usize = 4_000_000;
+
+/// A computation that has not run yet.
+pub(crate) type Lazy = Box<dyn FnOnce(&mut Eval) -> Value>;
+
+enum Slot {
+    Code(Code, EnvId),
+    Lazy(Lazy),
+    Running,
+    Done(Value),
+}
+
+/// The partial evaluator of one survey.
+pub(crate) struct Eval {
+    pub files: Files,
+    pub problems: Vec<FileProblem>,
+    pub warnings: Vec<Warning>,
+    /// Every derivation of npm dependencies that was evaluated, in order.
+    pub records: Vec<Record>,
+    /// Arguments of unknown functions, and other values that hold code worth a visit.
+    pub pending: Vec<ThunkId>,
+    /// The outputs of flakes, by folder.
+    pub flakes: HashMap<PathBuf, ThunkId>,
+    /// Names that the repository binds to functions mentioning npm dependencies.
+    pub own_functions: HashMap<Name, Location>,
+    /// Functions that were called.
+    pub entered: HashSet<Location>,
+    /// Bindings of hashes that nothing reads, and why.
+    pub dead: BTreeMap<Location, &'static str>,
+    /// Overlays of the repository that replace the fetcher: which name, and where.
+    pub replaced: Vec<(String, Location)>,
+    /// How many more expressions may be evaluated.
+    pub fuel: u64,
+    thunks: Vec<Slot>,
+    envs: Vec<Env>,
+    asts: HashMap<FileId, Option<Rc<Ast>>>,
+    imports: HashMap<PathBuf, ThunkId>,
+    depth: u32,
+    pub exhausted: bool,
+}
+
+impl Eval {
+    /// An evaluator for the files of one root.
+    pub fn new(files: Files) -> Self {
+        Self {
+            files,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            records: Vec::new(),
+            pending: Vec::new(),
+            flakes: HashMap::new(),
+            own_functions: HashMap::new(),
+            entered: HashSet::new(),
+            dead: BTreeMap::new(),
+            replaced: Vec::new(),
+            fuel: 0,
+            thunks: Vec::new(),
+            envs: vec![Env::root()],
+            asts: HashMap::new(),
+            imports: HashMap::new(),
+            depth: 0,
+            exhausted: false,
+        }
+    }
+
+    /// A value that is already there.
+    pub fn done(&mut self, value: Value) -> ThunkId {
+        self.slot(Slot::Done(value))
+    }
+
+    /// An expression to be evaluated on demand.
+    pub fn delay(&mut self, code: Code, env: EnvId) -> ThunkId {
+        self.slot(Slot::Code(code, env))
+    }
+
+    /// A computation to be run on demand.
+    pub fn lazy(&mut self, run: impl FnOnce(&mut Eval) -> Value + 'static) -> ThunkId {
+        self.slot(Slot::Lazy(Box::new(run)))
+    }
+
+    fn slot(&mut self, slot: Slot) -> ThunkId {
+        if self.thunks.len() >= MAX_THUNKS {
+            self.fuel = 0;
+            self.exhausted = true;
+        }
+        let id = ThunkId(super::files::to_u32(self.thunks.len()));
+        self.thunks.push(slot);
+        id
+    }
+
+    /// A slot that is filled by [`Eval::fill`]; forcing it before is infinite recursion.
+    pub fn reserve(&mut self) -> ThunkId {
+        self.slot(Slot::Running)
+    }
+
+    /// Fills a reserved slot.
+    pub fn fill(&mut self, id: ThunkId, value: Value) {
+        self.thunks[id.0 as usize] = Slot::Done(value);
+    }
+
+    /// Where a thunk's expression stands, if it has not been evaluated.
+    pub fn thunk_code(&self, id: ThunkId) -> Option<&Code> {
+        match &self.thunks[id.0 as usize] {
+            Slot::Code(code, _) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The value of a thunk, evaluated at most once.
+    pub fn force(&mut self, id: ThunkId) -> Value {
+        let slot = &mut self.thunks[id.0 as usize];
+        match slot {
+            Slot::Done(value) => return value.clone(),
+            Slot::Running => return Value::unknown(Doubt::Error, "infinite recursion", None),
+            Slot::Code(..) | Slot::Lazy(_) => {}
+        }
+        let value = match std::mem::replace(slot, Slot::Running) {
+            Slot::Code(code, env) => self.eval(&code, env),
+            Slot::Lazy(run) => self.guarded(None, run),
+            Slot::Running | Slot::Done(_) => return Value::unknown(Doubt::Error, "infinite recursion", None),
+        };
+        self.thunks[id.0 as usize] = Slot::Done(value.clone());
+        value
+    }
+
+    /// Runs with the bounds of depth and fuel.
+    pub fn guarded(&mut self, at: Option<Location>, run: impl FnOnce(&mut Eval) -> Value) -> Value {
+        if self.fuel == 0 || self.depth >= MAX_DEPTH {
+            self.exhausted |= self.fuel == 0;
+            return Value::unknown(Doubt::Limit, "the evaluation is too long or too deep", at);
+        }
+        self.fuel -= 1;
+        self.depth += 1;
+        let value = run(self);
+        self.depth -= 1;
+        value
+    }
+
+    /// Evaluates an expression to its outermost form.
+    pub fn eval(&mut self, code: &Code, env: EnvId) -> Value {
+        let at = Some(code.location());
+        self.guarded(at, |ev| ev.dispatch(code, env))
+    }
+
+    fn dispatch(&mut self, code: &Code, env: EnvId) -> Value {
+        let here = code.location();
+        match code.ast.expr(code.id) {
+            Expr::Int(number) => Value::new(Kind::Int(*number)),
+            Expr::Float(number) => Value::new(Kind::Float(*number)),
+            Expr::Uri(text) => Value::text(text),
+            Expr::Str(parts) => self.eval_string(code, parts, env),
+            Expr::Path(parts) => self.eval_path(code, parts, env),
+            Expr::SearchPath(name) => self.eval_search_path(name, here),
+            Expr::Var(name) => self.eval_variable(name, env, here),
+            Expr::Set { recursive, bindings } => self.eval_set(code, *recursive, bindings, env),
+            Expr::Let { bindings, body } => {
+                let inner = self.bind(code, bindings, env);
+                self.eval(&code.at(*body), inner)
+            }
+            Expr::LegacyLet(bindings) => {
+                let set = self.eval_set(code, true, bindings, env);
+                self.select(&set, "body", here)
+            }
+            Expr::List(items) => {
+                let items = items.iter().map(|item| self.delay(code.at(*item), env)).collect();
+                Value::list(items).moved(here, Move::Literal)
+            }
+            Expr::Lambda(_) => {
+                let closure = super::value::Closure { code: code.clone(), env };
+                Value::new(Kind::Lambda(Rc::new(closure)))
+            }
+            Expr::Apply(function, argument) => self.eval_apply(code, *function, *argument, env),
+            Expr::Select { base, path, default } => self.eval_select(code, *base, path, *default, env),
+            Expr::HasAttr { base, path } => self.eval_has_attr(code, *base, path, env),
+            Expr::If { condition, then, otherwise } => self.eval_if(code, *condition, [*then, *otherwise], env),
+            Expr::Assert { condition, body } => self.eval_assert(code, *condition, *body, env),
+            Expr::With { namespace, body } => {
+                let namespace = self.delay(code.at(*namespace), env);
+                let inner = self.scope(Env::with(env, namespace));
+                self.eval(&code.at(*body), inner)
+            }
+            Expr::Binary(op, left, right) => self.eval_binary(code, *op, *left, *right, env),
+            Expr::Not(inner) => {
+                let value = self.eval(&code.at(*inner), env);
+                self.each(value, &mut |_, v| match v.kind {
+                    Kind::Bool(b) => Value::bool(!b),
+                    _ => v,
+                })
+            }
+            Expr::Negate(inner) => match self.eval(&code.at(*inner), env).kind {
+                Kind::Int(number) => Value::new(Kind::Int(number.wrapping_neg())),
+                Kind::Float(number) => Value::new(Kind::Float(-number)),
+                _ => Value::unknown(Doubt::Unmodelled, "a number that is not known", Some(here)),
+            },
+            Expr::CurrentPosition => Value::outside("__curPos", Some(here)),
+            Expr::Malformed => Value::unknown(Doubt::Error, "not an expression", Some(here)),
+        }
+    }
+
+    fn eval_if(&mut self, code: &Code, condition: super::syntax::ast::ExprId, branches: [super::syntax::ast::ExprId; 2], env: EnvId) -> Value {
+        let test = self.eval(&code.at(condition), env);
+        match self.truth(&test) {
+            Some(true) => self.eval(&code.at(branches[0]), env),
+            Some(false) => self.eval(&code.at(branches[1]), env),
+            None => {
+                let here = code.ast.location(condition);
+                let values = branches
+                    .iter()
+                    .map(|branch| self.eval(&code.at(*branch), env).moved(here, Move::Branch))
+                    .collect();
+                self.join(values)
+            }
+        }
+    }
+
+    fn eval_assert(&mut self, code: &Code, condition: super::syntax::ast::ExprId, body: super::syntax::ast::ExprId, env: EnvId) -> Value {
+        let test = self.eval(&code.at(condition), env);
+        if self.truth(&test) == Some(false) {
+            return Value::unknown(Doubt::Throw, "an assertion fails", Some(code.location()));
+        }
+        self.eval(&code.at(body), env)
+    }
+
+    /// A boolean if it is one; `None` when it is not known.
+    pub fn truth(&mut self, value: &Value) -> Option<bool> {
+        match &value.kind {
+            Kind::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Applies a function to every alternative.
+    pub fn each(&mut self, value: Value, apply: &mut dyn FnMut(&mut Eval, Value) -> Value) -> Value {
+        match &value.kind {
+            Kind::Alt(values) => {
+                let results = values.iter().map(|v| apply(self, v.clone())).collect();
+                self.join(results)
+            }
+            _ => apply(self, value),
+        }
+    }
+
+    /// One of several values; a branch that throws is none of them.
+    pub fn join(&mut self, values: Vec<Value>) -> Value {
+        let mut flat: Vec<Value> = Vec::new();
+        let mut thrown = None;
+        for value in values {
+            let inner = match &value.kind {
+                Kind::Alt(inner) => inner.as_ref().clone(),
+                _ => vec![value],
+            };
+            for value in inner {
+                if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Throw) {
+                    thrown = Some(value);
+                } else if !flat.iter().any(|known| same(known, &value)) {
+                    flat.push(value);
+                }
+            }
+        }
+        match flat.len() {
+            0 => thrown.unwrap_or_else(|| Value::unknown(Doubt::Error, "no alternative is left", None)),
+            1 => flat.remove(0),
+            n if n <= MAX_ALTERNATIVES => Value::new(Kind::Alt(Rc::new(flat))),
+            _ => Value::unknown(Doubt::Limit, "too many alternatives", None),
+        }
+    }
+
+    /// The tree of a file, parsed once; problems are noted.
+    pub fn ast(&mut self, file: FileId) -> Option<Rc<Ast>> {
+        if let Some(known) = self.asts.get(&file) {
+            return known.clone();
+        }
+        let text = Rc::clone(&self.files.get(file).text);
+        let parsed = match super::syntax::parse(file, &text) {
+            Ok(ast) => Some(ast),
+            Err(error) => {
+                let (line, column) = self.files.position(file, super::files::to_u32(error.offset));
+                let path = self.files.get(file).path.clone();
+                let place = super::site::Place { file: path, line, column };
+                self.problems.push(FileProblem { place, message: error.message });
+                None
+            }
+        };
+        self.asts.insert(file, parsed.clone());
+        parsed
+    }
+
+    /// The tree of a file that was parsed before.
+    pub fn parsed(&self, file: FileId) -> Option<Rc<Ast>> {
+        self.asts.get(&file).cloned().flatten()
+    }
+
+    /// A short note for an unknown value that stops here.
+    pub fn error(&self, message: impl Into<Rc<str>>, at: Location) -> Value {
+        Value::unknown(Doubt::Error, message, Some(at))
+    }
+}
+
+/// Whether two values are surely the same one.
+fn same(a: &Value, b: &Value) -> bool {
+    match (&a.kind, &b.kind) {
+        (Kind::Null, Kind::Null) => true,
+        (Kind::Bool(a), Kind::Bool(b)) => a == b,
+        (Kind::Int(a), Kind::Int(b)) => a == b,
+        (Kind::Path(a), Kind::Path(b)) => a == b,
+        (Kind::Attrs(a), Kind::Attrs(b)) => Rc::ptr_eq(a, b) || (is_empty(a) && is_empty(b)),
+        (Kind::List(a), Kind::List(b)) => Rc::ptr_eq(a, b) || (a.items == b.items && a.open.is_none() && b.open.is_none()),
+        (Kind::Lambda(a), Kind::Lambda(b)) => Rc::ptr_eq(a, b),
+        (Kind::Native(a), Kind::Native(b)) => std::ptr::eq(a.native, b.native) && a.args == b.args,
+        (Kind::Str(a), Kind::Str(b)) => {
+            a.token == b.token && a.known().is_some_and(|text| b.known().is_some_and(|other| text == other))
+        }
+        (Kind::Unknown(a), Kind::Unknown(b)) => Rc::ptr_eq(a, b) || (a.message == b.message && a.at == b.at),
+        _ => false,
+    }
+}
+
+fn is_empty(attrs: &super::value::Attrs) -> bool {
+    attrs.map.is_empty() && attrs.open.is_none() && attrs.special.is_none()
+}
+
+/// The shared reason of an unknown value, or a new one.
+pub(crate) fn reason_of(value: &Value, otherwise: &str, at: Location) -> Rc<Unknown> {
+    match &value.kind {
+        Kind::Unknown(unknown) => Rc::clone(unknown),
+        _ => Rc::new(Unknown { doubt: Doubt::Unmodelled, message: Rc::from(otherwise), at: Some(at), name: None }),
+    }
+}

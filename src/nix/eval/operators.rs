@@ -1,0 +1,216 @@
+//! Binary operators.
+
+use std::rc::Rc;
+
+use super::{Eval, reason_of};
+use crate::nix::hash_text::HashText;
+use crate::nix::syntax::ast::{AttrName, Expr, ExprId, Location, Op};
+use crate::nix::value::{Code, Doubt, EnvId, Kind, List, Value};
+
+impl Eval {
+    /// Evaluates a binary operator.
+    pub fn eval_binary(&mut self, code: &Code, op: Op, left: ExprId, right: ExprId, env: EnvId) -> Value {
+        let here = code.location();
+        match op {
+            Op::And | Op::Or | Op::Implies => self.eval_logic(code, op, left, right, env),
+            Op::PipeRight => {
+                let callee = self.eval(&code.at(right), env);
+                let argument = self.delay(code.at(left), env);
+                self.apply(&callee, argument, here)
+            }
+            Op::PipeLeft => self.eval_apply(code, left, right, env),
+            _ => {
+                let a = self.eval(&code.at(left), env);
+                let b = self.eval(&code.at(right), env);
+                if matches!(op, Op::Equal | Op::NotEqual) && tests_placeholder(code, (left, &a), (right, &b)) {
+                    return Value::bool(op == Op::NotEqual);
+                }
+                self.combine(op, a, b, here)
+            }
+        }
+    }
+
+    fn eval_logic(&mut self, code: &Code, op: Op, left: ExprId, right: ExprId, env: EnvId) -> Value {
+        let a = self.eval(&code.at(left), env);
+        let short = match op {
+            Op::And => Some(false),
+            _ => Some(true),
+        };
+        let first = match op {
+            Op::Implies => self.truth(&a).map(|v| !v),
+            _ => self.truth(&a),
+        };
+        if first.is_some() && first == short {
+            return Value::bool(op != Op::And);
+        }
+        let b = self.eval(&code.at(right), env);
+        match (first, self.truth(&b)) {
+            (Some(_), _) => b,
+            (None, Some(value)) if Some(value) == short => b,
+            _ => Value::doubtful(reason_of(&a, "a condition is not known", code.location())),
+        }
+    }
+
+    fn combine(&mut self, op: Op, a: Value, b: Value, here: Location) -> Value {
+        match op {
+            Op::Update => self.update(a, b, here),
+            Op::Concat => self.each(a, &mut |ev, a| {
+                let b = b.clone();
+                ev.each(b, &mut |_, b| concat_lists(&a, &b, here))
+            }),
+            Op::Add => self.each(a, &mut |ev, a| {
+                let b = b.clone();
+                ev.each(b, &mut |ev, b| ev.add(&a, &b, here))
+            }),
+            Op::Equal => self.equality(&a, &b, here),
+            Op::NotEqual => {
+                let equal = self.equality(&a, &b, here);
+                match equal.kind {
+                    Kind::Bool(value) => Value::bool(!value),
+                    _ => equal,
+                }
+            }
+            Op::Less => compare(&a, &b, here, |o| o.is_lt()),
+            Op::LessEq => compare(&a, &b, here, |o| o.is_le()),
+            Op::More => compare(&a, &b, here, |o| o.is_gt()),
+            Op::MoreEq => compare(&a, &b, here, |o| o.is_ge()),
+            _ => arithmetic(op, &a, &b, here),
+        }
+    }
+
+    fn equality(&mut self, a: &Value, b: &Value, here: Location) -> Value {
+        match self.equal(a, b, 0) {
+            Some(value) => Value::bool(value),
+            None => {
+                let doubtful = if a.as_unknown().is_some() { a } else { b };
+                Value::doubtful(reason_of(doubtful, "a comparison is not known", here))
+            }
+        }
+    }
+
+    /// Whether two values are equal; `None` when it is not known.
+    pub fn equal(&mut self, a: &Value, b: &Value, depth: u32) -> Option<bool> {
+        if depth > 20 {
+            return None;
+        }
+        match (&a.kind, &b.kind) {
+            (Kind::Unknown(_) | Kind::Alt(_), _) | (_, Kind::Unknown(_) | Kind::Alt(_)) => None,
+            (Kind::Null, Kind::Null) => Some(true),
+            (Kind::Bool(a), Kind::Bool(b)) => Some(a == b),
+            (Kind::Int(a), Kind::Int(b)) => Some(a == b),
+            (Kind::Path(a), Kind::Path(b)) => Some(a == b),
+            (Kind::Str(a), Kind::Str(b)) => {
+                let (x, y) = (a.known()?, b.known()?);
+                let systems = (a.system || b.system) && super::select::is_system(&x) && super::select::is_system(&y);
+                if systems { None } else { Some(x == y) }
+            }
+            (Kind::List(a), Kind::List(b)) => {
+                if a.open.is_some() || b.open.is_some() {
+                    return None;
+                }
+                if a.items.len() != b.items.len() {
+                    return Some(false);
+                }
+                let pairs: Vec<_> = a.items.iter().copied().zip(b.items.iter().copied()).collect();
+                self.all_equal(&pairs, depth)
+            }
+            (Kind::Attrs(a), Kind::Attrs(b)) => {
+                if a.open.is_some() || b.open.is_some() || !a.special.is_none() || !b.special.is_none() {
+                    return None;
+                }
+                if !a.map.keys().eq(b.map.keys()) {
+                    return Some(false);
+                }
+                let pairs: Vec<_> = a.map.values().zip(b.map.values()).map(|(x, y)| (x.thunk, y.thunk)).collect();
+                self.all_equal(&pairs, depth)
+            }
+            _ if a.is_function() || b.is_function() => None,
+            _ => Some(false),
+        }
+    }
+
+    fn all_equal(&mut self, pairs: &[(crate::nix::value::ThunkId, crate::nix::value::ThunkId)], depth: u32) -> Option<bool> {
+        let mut known = true;
+        for (a, b) in pairs {
+            let (a, b) = (self.force(*a), self.force(*b));
+            match self.equal(&a, &b, depth + 1) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => known = false,
+            }
+        }
+        known.then_some(true)
+    }
+}
+
+/// A test for a placeholder (`hash == ""`, `hash != lib.fakeHash`) is answered as it will be after the hash was written.
+fn tests_placeholder(code: &Code, left: (ExprId, &Value), right: (ExprId, &Value)) -> bool {
+    let waits = |value: &Value| match &value.kind {
+        Kind::Str(text) => text.token.is_some() && text.known().is_some_and(|t| HashText::parse(&t).is_placeholder()),
+        _ => false,
+    };
+    waits(left.1) && waits(right.1) && (named_hash(code, left.0) || named_hash(code, right.0))
+}
+
+fn named_hash(code: &Code, id: ExprId) -> bool {
+    let name = match code.ast.expr(id) {
+        Expr::Var(name) => name,
+        Expr::Select { path, .. } => match path.last() {
+            Some(AttrName::Static(name)) => name,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    let lower = name.to_ascii_lowercase();
+    (lower.contains("hash") || lower.contains("sha256")) && !lower.starts_with("fake")
+}
+
+fn concat_lists(a: &Value, b: &Value, here: Location) -> Value {
+    match (&a.kind, &b.kind) {
+        (Kind::List(x), Kind::List(y)) => {
+            const LONGEST: usize = 100_000;
+            if x.items.len() + y.items.len() > LONGEST {
+                return Value::unknown(Doubt::Limit, "a list is too long", Some(here));
+            }
+            let items = x.items.iter().chain(&y.items).copied().collect();
+            let open = x.open.clone().or_else(|| y.open.clone());
+            Value { kind: Kind::List(Rc::new(List { items, open })), trail: a.trail.clone().or_else(|| b.trail.clone()) }
+        }
+        (Kind::List(list), Kind::Unknown(unknown)) | (Kind::Unknown(unknown), Kind::List(list)) => {
+            let open = list.open.clone().or_else(|| Some(Rc::clone(unknown)));
+            Value::new(Kind::List(Rc::new(List { items: list.items.clone(), open })))
+        }
+        (Kind::Unknown(_), _) => a.clone(),
+        (_, Kind::Unknown(_)) => b.clone(),
+        _ => Value::unknown(Doubt::Error, "`++` needs two lists", Some(here)),
+    }
+}
+
+fn compare(a: &Value, b: &Value, here: Location, test: fn(std::cmp::Ordering) -> bool) -> Value {
+    let order = match (&a.kind, &b.kind) {
+        (Kind::Int(a), Kind::Int(b)) => Some(a.cmp(b)),
+        (Kind::Float(a), Kind::Float(b)) => a.partial_cmp(b),
+        (Kind::Str(_), Kind::Str(_)) => a.known_text().zip(b.known_text()).map(|(a, b)| a.cmp(&b)),
+        _ => None,
+    };
+    match order {
+        Some(order) => Value::bool(test(order)),
+        None => Value::doubtful(reason_of(a, "a comparison is not known", here)),
+    }
+}
+
+fn arithmetic(op: Op, a: &Value, b: &Value, here: Location) -> Value {
+    let (Kind::Int(x), Kind::Int(y)) = (&a.kind, &b.kind) else {
+        return Value::doubtful(reason_of(a, "a number is not known", here));
+    };
+    let result = match op {
+        Op::Sub => x.checked_sub(*y),
+        Op::Mul => x.checked_mul(*y),
+        Op::Div => x.checked_div(*y),
+        _ => None,
+    };
+    match result {
+        Some(number) => Value::new(Kind::Int(number)),
+        None => Value::unknown(Doubt::Error, "arithmetic without a result", Some(here)),
+    }
+}

@@ -1,0 +1,179 @@
+//! Scopes: lexical bindings, `with`, and the globals.
+
+use std::rc::Rc;
+
+use super::Eval;
+use crate::nix::syntax::ast::{Bindings, Bound, Location, Name};
+use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, Special, ThunkId, Value};
+
+/// One scope and its parent.
+pub(crate) struct Env {
+    parent: Option<EnvId>,
+    content: Content,
+}
+
+enum Content {
+    /// Sorted by name.
+    Names(Vec<(Name, ThunkId)>),
+    With(ThunkId),
+}
+
+impl Env {
+    /// The scope of the globals.
+    pub fn root() -> Self {
+        Self { parent: None, content: Content::Names(Vec::new()) }
+    }
+
+    /// The names of a `let`, a recursive set or a function's arguments.
+    pub fn names(parent: EnvId, mut names: Vec<(Name, ThunkId)>) -> Self {
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        Self { parent: Some(parent), content: Content::Names(names) }
+    }
+
+    /// The attributes of a `with`.
+    pub fn with(parent: EnvId, namespace: ThunkId) -> Self {
+        Self { parent: Some(parent), content: Content::With(namespace) }
+    }
+}
+
+/// The scope that holds only the globals.
+pub(crate) const ROOT: EnvId = EnvId(0);
+
+impl Eval {
+    /// Adds a scope.
+    pub fn scope(&mut self, env: Env) -> EnvId {
+        let id = EnvId(crate::nix::files::to_u32(self.envs.len()));
+        self.envs.push(env);
+        id
+    }
+
+    /// The thunk of a lexically bound name.
+    pub fn lexical(&self, name: &str, mut env: EnvId) -> Option<ThunkId> {
+        loop {
+            let scope = &self.envs[env.0 as usize];
+            if let Content::Names(names) = &scope.content
+                && let Ok(i) = names.binary_search_by(|(known, _)| known.as_ref().cmp(name))
+            {
+                return Some(names[i].1);
+            }
+            env = scope.parent?;
+        }
+    }
+
+    /// The value of a name.
+    pub fn eval_variable(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
+        let value = match self.lexical(name, env) {
+            Some(thunk) => self.force(thunk),
+            None => match crate::nix::builtins::global(self, name) {
+                Some(value) => value,
+                None => self.from_with(name, env, here),
+            },
+        };
+        let value = self.adopt(name, value);
+        mark_placeholder(value, here).moved(here, Move::Variable(Rc::clone(name)))
+    }
+
+    /// A name that everybody gives to nixpkgs is nixpkgs, even where its value comes from outside.
+    fn adopt(&mut self, name: &str, value: Value) -> Value {
+        let Kind::Unknown(unknown) = &value.kind else { return value };
+        if unknown.doubt == Doubt::Throw || unknown.message.as_ref() == "infinite recursion" {
+            return value;
+        }
+        match name {
+            "pkgs" => crate::nix::packages::nixpkgs(),
+            "lib" => crate::nix::library::value(),
+            _ => value,
+        }
+    }
+
+    fn from_with(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
+        let mut next = Some(env);
+        let mut doubt: Option<Value> = None;
+        while let Some(id) = next {
+            let scope = &self.envs[id.0 as usize];
+            next = scope.parent;
+            let Content::With(namespace) = scope.content else { continue };
+            let set = self.force(namespace);
+            match self.peek_attr(&set, name, here) {
+                Some(found) if found.as_unknown().is_none() => return found,
+                Some(unknown) => {
+                    let decisive = set.as_attrs().is_none_or(|attrs| attrs.special.is_none());
+                    doubt.get_or_insert(unknown);
+                    if decisive {
+                        break;
+                    }
+                }
+                None => {}
+            }
+        }
+        doubt.unwrap_or_else(|| self.error(format!("undefined variable `{name}`"), here))
+    }
+
+    /// A scope in which the bindings see each other.
+    pub fn bind(&mut self, code: &Code, bindings: &Rc<Bindings>, env: EnvId) -> EnvId {
+        let thunks: Vec<ThunkId> = bindings.entries.iter().map(|_| self.reserve()).collect();
+        let names = bindings.entries.iter().zip(&thunks).map(|(b, t)| (Rc::clone(&b.name), *t)).collect();
+        let inner = self.scope(Env::names(env, names));
+        let sources = self.inherit_sources(code, bindings, inner);
+        for (binding, thunk) in bindings.entries.iter().zip(thunks) {
+            self.suspend(code, binding, &sources, (env, inner), thunk);
+        }
+        inner
+    }
+
+    /// The sources of `inherit (source) ...`.
+    pub fn inherit_sources(&mut self, code: &Code, bindings: &Bindings, env: EnvId) -> Vec<ThunkId> {
+        bindings.sources.iter().map(|source| self.delay(code.at(*source), env)).collect()
+    }
+
+    /// Prepares the value of one binding; `scopes` are the outer and the inner one.
+    pub fn suspend(
+        &mut self,
+        code: &Code,
+        binding: &crate::nix::syntax::ast::Binding,
+        sources: &[ThunkId],
+        scopes: (EnvId, EnvId),
+        thunk: ThunkId,
+    ) {
+        let (outer, inner) = scopes;
+        let here = Location { file: code.ast.file, span: binding.span };
+        let name = Rc::clone(&binding.name);
+        match binding.bound {
+            Bound::Expr(id) => self.set_code(thunk, code.at(id), inner),
+            Bound::Outer => self.set_lazy(thunk, move |ev| ev.eval_variable(&name, outer, here)),
+            Bound::From(i) => {
+                let source = sources[i];
+                self.set_lazy(thunk, move |ev| {
+                    let set = ev.force(source);
+                    ev.select(&set, &name, here).moved(here, Move::Attribute(name))
+                });
+            }
+        }
+    }
+
+    fn set_code(&mut self, id: ThunkId, code: Code, env: EnvId) {
+        self.thunks[id.0 as usize] = super::Slot::Code(code, env);
+    }
+
+    fn set_lazy(&mut self, id: ThunkId, run: impl FnOnce(&mut Eval) -> Value + 'static) {
+        self.thunks[id.0 as usize] = super::Slot::Lazy(Box::new(run));
+    }
+}
+
+/// `lib.fakeHash` and its relatives are values of nixpkgs; the expression that names one is the token to rewrite.
+pub(crate) fn mark_placeholder(value: Value, here: Location) -> Value {
+    use crate::nix::site::LiteralKind;
+    use crate::nix::value::{Text, Token};
+    let Kind::Str(text) = &value.kind else { return value };
+    if text.token.is_some() || !crate::nix::library::is_fake(text) {
+        return value;
+    }
+    let token = Token { location: here, kind: LiteralKind::NixExpr };
+    let marked = Text { token: Some(Rc::new(token)), ..text.as_ref().clone() };
+    Value { kind: Kind::Str(Rc::new(marked)), trail: value.trail }
+}
+
+/// Whether a set has a meaning of its own.
+pub(crate) fn is_special(special: &Special) -> bool {
+    !special.is_none()
+}

@@ -1,0 +1,203 @@
+//! `set.name`, `set.${name} or default` and `set ? name`.
+
+use std::rc::Rc;
+
+use super::{Eval, reason_of};
+use crate::nix::syntax::ast::{AttrName, ExprId, Location};
+use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, Value};
+
+/// What a look-up can find: values, or nothing, or either.
+struct Found {
+    values: Vec<Value>,
+    missing: bool,
+}
+
+impl Eval {
+    /// The attribute of a value; an error value when it surely has none.
+    pub fn select(&mut self, set: &Value, name: &str, here: Location) -> Value {
+        let found = self.find(set, name, here);
+        if found.values.is_empty() {
+            return self.missing(set, name, here);
+        }
+        self.join(found.values)
+    }
+
+    /// The attribute of a value; `None` when it surely has none.
+    pub fn peek_attr(&mut self, set: &Value, name: &str, here: Location) -> Option<Value> {
+        let found = self.find(set, name, here);
+        if found.values.is_empty() { None } else { Some(self.join(found.values)) }
+    }
+
+    fn missing(&self, set: &Value, name: &str, here: Location) -> Value {
+        let message = match &set.kind {
+            Kind::Attrs(_) => format!("attribute `{name}` is missing"),
+            _ => format!("attribute `{name}` of {}", set.type_name()),
+        };
+        self.error(message, here)
+    }
+
+    fn find(&mut self, set: &Value, name: &str, here: Location) -> Found {
+        match &set.kind {
+            Kind::Attrs(attrs) => self.find_in(set, attrs, name, here),
+            Kind::Unknown(unknown) => {
+                let value = crate::nix::packages::outside_member(self, unknown, name, here);
+                Found { values: vec![value], missing: false }
+            }
+            Kind::Alt(sets) => {
+                let mut all = Found { values: Vec::new(), missing: false };
+                for set in sets.iter() {
+                    let found = self.find(set, name, here);
+                    all.values.extend(found.values);
+                    all.missing |= found.missing;
+                }
+                all
+            }
+            Kind::Function(_) | Kind::Native(_) if matches!(name, "override" | "overrideDerivation") => {
+                let value = crate::nix::packages::derivation::overridable_function(set.clone());
+                Found { values: vec![value], missing: false }
+            }
+            _ => Found { values: Vec::new(), missing: true },
+        }
+    }
+
+    fn find_in(&mut self, set: &Value, attrs: &Rc<Attrs>, name: &str, here: Location) -> Found {
+        if let Some(attr) = attrs.map.get(name) {
+            let value = self.force(attr.thunk);
+            let value = match attr.pos {
+                Some(pos) if value.trail.as_ref().is_none_or(|hop| hop.place != pos) => {
+                    value.moved(pos, Move::Attribute(Rc::from(name)))
+                }
+                _ => value,
+            };
+            let mut values = vec![value];
+            if let Some(unknown) = &attr.maybe {
+                values.push(Value::doubtful(Rc::clone(unknown)));
+            }
+            return Found { values, missing: false };
+        }
+        if let Some(value) = crate::nix::packages::special_member(self, set, attrs, name, here) {
+            return Found { values: vec![value], missing: false };
+        }
+        match &attrs.open {
+            Some(unknown) => Found { values: vec![Value::doubtful(Rc::clone(unknown))], missing: true },
+            None => Found { values: Vec::new(), missing: true },
+        }
+    }
+
+    /// `base.path or default`.
+    pub fn eval_select(&mut self, code: &Code, base: ExprId, path: &[AttrName], default: Option<ExprId>, env: EnvId) -> Value {
+        let here = code.location();
+        let mut value = self.eval(&code.at(base), env);
+        let mut may_miss = false;
+        for component in path {
+            let found = self.step(code, &value, component, env);
+            may_miss |= found.missing;
+            if found.values.is_empty() {
+                if let Some(default) = default {
+                    return self.eval(&code.at(default), env);
+                }
+                return match component {
+                    AttrName::Static(name) => self.missing(&value, name, here),
+                    AttrName::Dynamic(_) => self.error("an attribute is missing", here),
+                };
+            }
+            value = self.join(found.values);
+        }
+        let value = super::scope::mark_placeholder(value, here);
+        match default {
+            Some(default) if may_miss || is_doubtful(&value) => {
+                let other = self.eval(&code.at(default), env);
+                self.join(vec![value, other])
+            }
+            _ => value,
+        }
+    }
+
+    fn step(&mut self, code: &Code, set: &Value, component: &AttrName, env: EnvId) -> Found {
+        let here = code.location();
+        match component {
+            AttrName::Static(name) => self.find(set, name, here),
+            AttrName::Dynamic(expr) => {
+                let key = self.eval(&code.at(*expr), env);
+                self.find_dynamic(set, &key, here)
+            }
+        }
+    }
+
+    fn find_dynamic(&mut self, set: &Value, key: &Value, here: Location) -> Found {
+        match &key.kind {
+            Kind::Alt(keys) => {
+                let mut all = Found { values: Vec::new(), missing: false };
+                for key in keys.iter() {
+                    let found = self.find_dynamic(set, key, here);
+                    all.values.extend(found.values);
+                    all.missing |= found.missing;
+                }
+                all
+            }
+            Kind::Str(text) => match text.known() {
+                Some(name) if text.system => self.find_system(set, &name, here),
+                Some(name) => self.find(set, &name, here),
+                None => self.find_any(set, key, here),
+            },
+            _ => self.find_any(set, key, here),
+        }
+    }
+
+    /// A set indexed by a system: the answer for this system is as good as that for any other.
+    fn find_system(&mut self, set: &Value, name: &str, here: Location) -> Found {
+        let Kind::Attrs(attrs) = &set.kind else { return self.find(set, name, here) };
+        let systems: Vec<_> = attrs.map.keys().filter(|key| is_system(key)).cloned().collect();
+        if systems.is_empty() || systems.len() != attrs.map.len() {
+            return self.find(set, name, here);
+        }
+        let values: Vec<Value> = systems.iter().flat_map(|key| self.find(set, key, here).values).collect();
+        Found { values, missing: !attrs.map.contains_key(name) }
+    }
+
+    /// A set indexed by something unknown: any of its attributes.
+    fn find_any(&mut self, set: &Value, key: &Value, here: Location) -> Found {
+        match &set.kind {
+            Kind::Attrs(attrs) if attrs.special.is_none() && attrs.open.is_none() && attrs.map.len() <= 16 => {
+                let names: Vec<_> = attrs.map.keys().cloned().collect();
+                let values = names.iter().flat_map(|name| self.find(set, name, here).values).collect();
+                Found { values, missing: true }
+            }
+            Kind::Unknown(_) => Found { values: vec![set.clone()], missing: false },
+            _ => {
+                let unknown = reason_of(key, "an attribute name is not known", here);
+                Found { values: vec![Value::doubtful(unknown)], missing: true }
+            }
+        }
+    }
+
+    /// `base ? path`.
+    pub fn eval_has_attr(&mut self, code: &Code, base: ExprId, path: &[AttrName], env: EnvId) -> Value {
+        let mut value = self.eval(&code.at(base), env);
+        for component in path {
+            let found = self.step(code, &value, component, env);
+            if found.values.is_empty() {
+                return Value::bool(false);
+            }
+            if found.missing || is_doubtful(&value) {
+                return Value::unknown(Doubt::Unmodelled, "whether an attribute exists is not known", Some(code.location()));
+            }
+            value = self.join(found.values);
+        }
+        if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Outside) {
+            return Value::doubtful(reason_of(&value, "", code.location()));
+        }
+        Value::bool(true)
+    }
+}
+
+fn is_doubtful(value: &Value) -> bool {
+    value.as_unknown().is_some_and(|unknown| unknown.doubt != Doubt::Throw)
+}
+
+/// Whether a text names a system, such as `aarch64-darwin`.
+pub(crate) fn is_system(text: &str) -> bool {
+    let Some((cpu, os)) = text.split_once('-') else { return false };
+    matches!(cpu, "x86_64" | "aarch64" | "i686" | "armv6l" | "armv7l" | "armv7a" | "riscv64" | "powerpc64le" | "powerpc64" | "s390x")
+        && matches!(os, "linux" | "darwin" | "freebsd" | "openbsd" | "netbsd" | "windows" | "cygwin")
+}

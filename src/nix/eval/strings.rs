@@ -1,0 +1,187 @@
+//! Strings, paths, and how values become text.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::{Eval, reason_of};
+use crate::nix::files::normalize;
+use crate::nix::site::LiteralKind;
+use crate::nix::source::{self, Source};
+use crate::nix::syntax::ast::{Location, Part};
+use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, Piece, Text, Token, Unknown, Value};
+
+impl Eval {
+    /// A string literal.
+    pub fn eval_string(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
+        let here = code.location();
+        let token = || Some(Rc::new(Token { location: here, kind: LiteralKind::NixString }));
+        match parts {
+            [] => string(Text { token: token(), ..Text::default() }).moved(here, Move::Literal),
+            [Part::Text(text)] => {
+                let pieces = vec![Piece::Text(Rc::clone(text))];
+                string(Text { pieces, token: token(), ..Text::default() }).moved(here, Move::Literal)
+            }
+            [Part::Expr(id)] => {
+                let value = self.eval(&code.at(*id), env);
+                self.each(value, &mut |ev, v| match &v.kind {
+                    Kind::Str(_) => v,
+                    _ => Value { kind: Kind::Str(Rc::new(ev.interpolate(&v, here))), trail: v.trail },
+                })
+            }
+            parts => self.interpolated(code, parts, env),
+        }
+    }
+
+    fn interpolated(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
+        let here = code.location();
+        let mut versions = vec![Text::default()];
+        for part in parts {
+            let texts = match part {
+                Part::Text(text) => vec![Text { pieces: vec![Piece::Text(Rc::clone(text))], ..Text::default() }],
+                Part::Expr(id) => {
+                    let value = self.eval(&code.at(*id), env);
+                    let options = match &value.kind {
+                        Kind::Alt(values) => values.as_ref().clone(),
+                        _ => vec![value],
+                    };
+                    options.iter().map(|v| self.interpolate(v, here)).collect()
+                }
+            };
+            versions = product(&versions, &texts);
+        }
+        let values = versions.into_iter().map(|text| string(text).moved(here, Move::Literal)).collect();
+        self.join(values)
+    }
+
+    /// What a value becomes inside `"${...}"`.
+    pub fn interpolate(&mut self, value: &Value, here: Location) -> Text {
+        let piece = match &value.kind {
+            Kind::Str(text) => return text.as_ref().clone(),
+            Kind::Path(path) => Piece::Source(Rc::new(Source::local(path.as_ref().clone()))),
+            Kind::Attrs(attrs) => {
+                if let Some(attr) = attrs.map.get("__toString") {
+                    let function = self.force(attr.thunk);
+                    let text = self.apply_value(&function, value.clone(), here);
+                    if !matches!(text.kind, Kind::Attrs(_)) {
+                        return self.interpolate(&text, here);
+                    }
+                }
+                Piece::Source(source::of_value(self, value, here))
+            }
+            Kind::Int(number) => Piece::Text(Rc::from(number.to_string())),
+            _ => Piece::Unknown(reason_of(value, "a string is not known", here)),
+        };
+        Text { pieces: vec![piece], ..Text::default() }
+    }
+
+    /// `a + b` for strings, paths and numbers.
+    pub fn add(&mut self, a: &Value, b: &Value, here: Location) -> Value {
+        match (&a.kind, &b.kind) {
+            (Kind::Int(x), Kind::Int(y)) => Value::new(Kind::Int(x.wrapping_add(*y))),
+            (Kind::Float(x), Kind::Float(y)) => Value::new(Kind::Float(x + y)),
+            (Kind::Path(path), Kind::Str(_)) => match b.known_text() {
+                Some(text) => Value::path(join_text(path, &text)),
+                None => Value::doubtful(reason_of(b, "a path is not known", here)),
+            },
+            (Kind::Path(x), Kind::Path(y)) => Value::path(join_text(x, &y.to_string_lossy())),
+            (Kind::Unknown(_), Kind::Int(_) | Kind::Path(_)) => a.clone(),
+            (_, Kind::Unknown(_)) if matches!(a.kind, Kind::Int(_) | Kind::Path(_)) => b.clone(),
+            (Kind::Str(x), Kind::Str(y)) if y.pieces.is_empty() => Value { kind: Kind::Str(Rc::clone(x)), trail: a.trail.clone() },
+            _ => {
+                let left = self.interpolate(a, here);
+                let right = self.interpolate(b, here);
+                let trail = a.trail.clone();
+                Value { kind: Kind::Str(Rc::new(concat(&left, &right))), trail }.moved(here, Move::Literal)
+            }
+        }
+    }
+
+    /// A path literal, relative to its file.
+    pub fn eval_path(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
+        let here = code.location();
+        let mut texts = vec![String::new()];
+        for part in parts {
+            let options = match part {
+                Part::Text(text) => vec![text.to_string()],
+                Part::Expr(id) => {
+                    let value = self.eval(&code.at(*id), env);
+                    match self.path_parts(&value) {
+                        Some(options) => options,
+                        None => return Value::doubtful(reason_of(&value, "a path is not known", here)),
+                    }
+                }
+            };
+            texts = texts.iter().flat_map(|head| options.iter().map(move |tail| format!("{head}{tail}"))).take(16).collect();
+        }
+        let folder = self.folder(code.ast.file);
+        let values = texts.iter().map(|text| literal_path(&folder, text, here).moved(here, Move::Literal)).collect();
+        self.join(values)
+    }
+
+    fn path_parts(&mut self, value: &Value) -> Option<Vec<String>> {
+        match &value.kind {
+            Kind::Alt(values) => {
+                let parts: Option<Vec<Vec<String>>> = values.iter().map(|v| self.path_parts(v)).collect();
+                parts.map(|parts| parts.concat())
+            }
+            Kind::Path(path) => Some(vec![path.to_string_lossy().into_owned()]),
+            _ => value.known_text().map(|text| vec![text.to_string()]),
+        }
+    }
+
+    /// The folder of a file.
+    pub fn folder(&self, file: crate::nix::files::FileId) -> PathBuf {
+        self.files.get(file).path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
+    }
+
+    /// `<name>`.
+    pub fn eval_search_path(&mut self, name: &str, here: Location) -> Value {
+        crate::nix::flake::search_path(self, name, here)
+    }
+}
+
+fn literal_path(folder: &Path, text: &str, here: Location) -> Value {
+    if text.starts_with('~') {
+        return Value::unknown(Doubt::Outside, "a path in a home folder", Some(here));
+    }
+    let path = if text.starts_with('/') { PathBuf::from(text) } else { folder.join(text) };
+    Value::path(normalize(&path))
+}
+
+/// `path + text` glues text to the path's own text.
+fn join_text(path: &Path, text: &str) -> PathBuf {
+    normalize(Path::new(&format!("{}{}", path.display(), text)))
+}
+
+/// A string value.
+pub(crate) fn string(text: Text) -> Value {
+    Value::new(Kind::Str(Rc::new(text)))
+}
+
+/// Two strings as one; neighbouring known pieces grow together.
+pub(crate) fn concat(a: &Text, b: &Text) -> Text {
+    const LONGEST: usize = 1 << 20;
+    const MOST_PIECES: usize = 10_000;
+    if a.length() + b.length() > LONGEST || a.pieces.len() + b.pieces.len() > MOST_PIECES {
+        let unknown = Unknown { doubt: Doubt::Limit, message: "a string is too long".into(), at: None, name: None };
+        return Text { pieces: vec![Piece::Unknown(Rc::new(unknown))], ..Text::default() };
+    }
+    let mut pieces = a.pieces.clone();
+    for piece in &b.pieces {
+        match (pieces.last_mut(), piece) {
+            (Some(Piece::Text(last)), Piece::Text(next)) => *last = Rc::from(format!("{last}{next}")),
+            _ => pieces.push(piece.clone()),
+        }
+    }
+    Text { pieces, ..Text::default() }
+}
+
+fn product(heads: &[Text], tails: &[Text]) -> Vec<Text> {
+    const MOST: usize = 16;
+    if heads.len() * tails.len() > MOST {
+        let message = "too many alternatives".into();
+        let unknown = Rc::new(Unknown { doubt: Doubt::Limit, message, at: None, name: None });
+        return vec![Text { pieces: vec![Piece::Unknown(unknown)], ..Text::default() }];
+    }
+    heads.iter().flat_map(|head| tails.iter().map(|tail| concat(head, tail))).collect()
+}

@@ -1,0 +1,195 @@
+//! The files of a repository: discovery, bounded reading, positions.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use super::syntax::ast::{Location, Span};
+
+/// An index into [`Files`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FileId(pub u32);
+
+/// Larger files hold no hand-written Nix, JSON or TOML.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    pub path: PathBuf,
+    pub text: Rc<str>,
+    /// Byte offsets of the line starts.
+    lines: Vec<u32>,
+}
+
+/// Why a file could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("outside the repository")]
+    Outside,
+    #[error("larger than 8 MiB")]
+    TooLarge,
+    #[error("not UTF-8 text")]
+    NotText,
+    #[error("cannot read the file: {0}")]
+    Io(String),
+}
+
+/// All files below one root, read once.
+#[derive(Debug)]
+pub(crate) struct Files {
+    root: PathBuf,
+    files: Vec<SourceFile>,
+    index: HashMap<PathBuf, Result<FileId, ReadError>>,
+}
+
+impl Files {
+    /// `root` is absolute and canonical.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root, files: Vec::new(), index: HashMap::new() }
+    }
+
+    /// The folder that bounds every read.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads a file once; the same answer every time.
+    ///
+    /// # Errors
+    /// When the file is missing, too large, no text, or outside the root.
+    pub fn read(&mut self, path: &Path) -> Result<FileId, ReadError> {
+        let path = normalize(path);
+        if let Some(known) = self.index.get(&path) {
+            return known.clone();
+        }
+        let answer = self.load(&path);
+        self.index.insert(path, answer.clone());
+        answer
+    }
+
+    fn load(&mut self, path: &Path) -> Result<FileId, ReadError> {
+        if !self.contains(path) {
+            return Err(ReadError::Outside);
+        }
+        let io = |error: std::io::Error| ReadError::Io(error.kind().to_string());
+        let real = path.canonicalize().map_err(io)?;
+        if !real.starts_with(&self.root) {
+            return Err(ReadError::Outside);
+        }
+        let meta = std::fs::metadata(&real).map_err(io)?;
+        if !meta.is_file() {
+            return Err(ReadError::Io("not a regular file".to_owned()));
+        }
+        if meta.len() > MAX_BYTES {
+            return Err(ReadError::TooLarge);
+        }
+        let bytes = std::fs::read(&real).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|_| ReadError::NotText)?;
+        Ok(self.add(path.to_owned(), &text))
+    }
+
+    fn add(&mut self, path: PathBuf, text: &str) -> FileId {
+        let mut lines = vec![0];
+        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| to_u32(i + 1)));
+        let id = FileId(to_u32(self.files.len()));
+        self.files.push(SourceFile { path, text: Rc::from(text), lines });
+        id
+    }
+
+    /// A file that was read before.
+    pub fn get(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0 as usize]
+    }
+
+    /// Whether the path lies below the root.
+    pub fn contains(&self, path: &Path) -> bool {
+        path.starts_with(&self.root)
+    }
+
+    /// Whether a regular file (or a link to one inside the root) is there.
+    pub fn is_file(&self, path: &Path) -> bool {
+        self.real(path).is_some_and(|real| real.is_file())
+    }
+
+    /// Whether a folder is there, inside the root.
+    pub fn is_dir(&self, path: &Path) -> bool {
+        self.real(path).is_some_and(|real| real.is_dir())
+    }
+
+    fn real(&self, path: &Path) -> Option<PathBuf> {
+        if !self.contains(path) {
+            return None;
+        }
+        path.canonicalize().ok().filter(|real| real.starts_with(&self.root))
+    }
+
+    /// The names and kinds of a folder's entries, sorted; nothing outside the root.
+    pub fn read_dir(&self, path: &Path) -> Option<Vec<(String, &'static str)>> {
+        let real = self.real(path)?;
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(real).ok()?.take(20_000) {
+            let entry = entry.ok()?;
+            let kind = entry.file_type().ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            let kind = match (kind.is_dir(), kind.is_file(), kind.is_symlink()) {
+                (true, _, _) => "directory",
+                (_, true, _) => "regular",
+                (_, _, true) => "symlink",
+                _ => "unknown",
+            };
+            if name != ".git" {
+                names.push((name, kind));
+            }
+        }
+        names.sort();
+        Some(names)
+    }
+
+    /// One-based line and column (in characters) of a byte offset.
+    pub fn position(&self, file: FileId, offset: u32) -> (usize, usize) {
+        let source = self.get(file);
+        let line = source.lines.partition_point(|start| *start <= offset).max(1);
+        let start = source.lines[line - 1] as usize;
+        let end = (offset as usize).min(source.text.len());
+        let column = source.text.get(start..end).map_or(0, |text| text.chars().filter(|c| *c != '\u{feff}').count());
+        (line, column + 1)
+    }
+
+    /// The text of a span.
+    pub fn text(&self, location: Location) -> &str {
+        let Span { start, end } = location.span;
+        self.get(location.file).text.get(start as usize..end as usize).unwrap_or("")
+    }
+
+    /// A path as it is shown: relative to the root.
+    pub fn display(&self, path: &Path) -> String {
+        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        if relative.as_os_str().is_empty() { ".".to_owned() } else { relative.display().to_string() }
+    }
+
+    /// Every file read so far.
+    pub fn iter(&self) -> impl Iterator<Item = &SourceFile> {
+        self.files.iter()
+    }
+}
+
+/// Resolves `.` and `..` without looking at the disk, as Nix does.
+pub(crate) fn normalize(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Saturating conversion; files are bounded far below.
+pub(crate) fn to_u32(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}

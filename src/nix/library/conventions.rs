@@ -1,0 +1,94 @@
+//! Functions of well-known flakes, recognised by name.
+
+use std::rc::Rc;
+
+use crate::nix::builtins::{Native, native};
+use crate::nix::eval::Eval;
+use crate::nix::packages::{members_system, nixpkgs};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
+
+pub(super) const TABLE: &[Native] = &[
+    Native { name: "eachDefaultSystem", arity: 1, run: |ev, a, at| each_system(ev, None, a[0], at) },
+    Native { name: "eachSystem", arity: 2, run: |ev, a, at| each_system(ev, Some(a[0]), a[1], at) },
+    Native { name: "eachSystemPassThrough", arity: 2, run: |ev, a, at| each_system(ev, Some(a[0]), a[1], at) },
+    Native { name: "eachDefaultSystemPassThrough", arity: 1, run: |ev, a, at| each_system(ev, None, a[0], at) },
+    Native { name: "eachDefaultSystemMap", arity: 1, run: |ev, a, at| system_map(ev, None, a[0], at) },
+    Native { name: "eachSystemMap", arity: 2, run: |ev, a, at| system_map(ev, Some(a[0]), a[1], at) },
+    Native { name: "simpleFlake", arity: 1, run: simple_flake },
+    Native { name: "mkFlake", arity: 2, run: crate::nix::flake::parts },
+    Native { name: "flattenTree", arity: 1, run: |ev, a, _| ev.force(a[0]) },
+    Native { name: "mkApp", arity: 1, run: |ev, a, _| ev.force(a[0]) },
+];
+
+/// Members of sets from outside that mean the same everywhere.
+pub(crate) fn by_convention(name: &str) -> Option<Value> {
+    match name {
+        "eachDefaultSystem" | "eachSystem" | "eachDefaultSystemMap" | "eachSystemMap" | "mkFlake" | "flattenTree" | "mkApp"
+        | "gitignoreSource" | "gitignoreSourceWith" | "simpleFlake" | "eachSystemPassThrough" | "eachDefaultSystemPassThrough"
+        | "genAttrs" | "cleanSource" | "cleanSourceWith" | "makeOverridable" | "recursiveUpdate" => native(name),
+        "forAllSystems" | "forEachSystem" => None,
+        "defaultSystems" | "allSystems" => None,
+        _ => None,
+    }
+}
+
+/// The systems that stand for all: the given ones, else the usual ones.
+fn systems(ev: &mut Eval, list: Option<ThunkId>) -> Vec<Rc<str>> {
+    let mut names = Vec::new();
+    if let Some(list) = list
+        && let Kind::List(list) = ev.force(list).kind
+    {
+        for item in &list.items {
+            names.extend(ev.force(*item).known_text());
+        }
+    }
+    if names.is_empty() {
+        names = ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"].map(Rc::from).to_vec();
+    }
+    names
+}
+
+fn representative(names: &[Rc<str>]) -> Value {
+    match names.iter().find(|name| name.as_ref() == "x86_64-linux").or(names.first()) {
+        Some(name) => crate::nix::packages::system_named(name),
+        None => members_system(),
+    }
+}
+
+/// `{ packages = ...; }` of one system becomes `{ packages.<system> = ...; }` of all.
+fn each_system(ev: &mut Eval, list: Option<ThunkId>, body: ThunkId, at: Location) -> Value {
+    let names = systems(ev, list);
+    let body = ev.force(body);
+    let result = ev.apply_value(&body, representative(&names), at);
+    ev.each(result, &mut |ev, result| {
+        let Kind::Attrs(attrs) = &result.kind else { return result };
+        let mut set = Attrs { open: attrs.open.clone(), ..Attrs::default() };
+        for (name, attr) in &attrs.map {
+            let inner = Attrs::of(names.iter().map(|system| (Rc::clone(system), attr.thunk)));
+            let thunk = ev.done(Value::attrs(inner));
+            set.map.insert(Rc::clone(name), Attr::new(thunk));
+        }
+        Value::attrs(set)
+    })
+}
+
+fn system_map(ev: &mut Eval, list: Option<ThunkId>, body: ThunkId, at: Location) -> Value {
+    let names = systems(ev, list);
+    let representative = representative(&names);
+    let thunk = ev.lazy(move |ev| {
+        let body = ev.force(body);
+        ev.apply_value(&body, representative, at)
+    });
+    Value::attrs(Attrs::of(names.into_iter().map(|name| (name, thunk))))
+}
+
+fn simple_flake(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let given = ev.force(args[0]);
+    let _ = nixpkgs();
+    ev.pending.push(args[0]);
+    match ev.peek_attr(&given, "overlay", at) {
+        Some(overlay) => overlay,
+        None => Value::attrs(Attrs::default()),
+    }
+}

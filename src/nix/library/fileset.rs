@@ -1,0 +1,106 @@
+//! `lib.fileset`.
+
+use std::rc::Rc;
+
+use crate::nix::builtins::Native;
+use crate::nix::eval::{Eval, reason_of};
+use crate::nix::source::{self, Fileset, Filter};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Attrs, Kind, Special, ThunkId, Value};
+
+pub(super) const TABLE: &[Native] = &[
+    Native { name: "fileset.toSource", arity: 1, run: to_source },
+    Native { name: "fileset.union", arity: 2, run: |ev, a, at| binary(ev, a, at, |a, b| Fileset::Union(vec![a, b])) },
+    Native { name: "fileset.unions", arity: 1, run: unions },
+    Native { name: "fileset.intersection", arity: 2, run: |ev, a, at| binary(ev, a, at, Fileset::Intersection) },
+    Native { name: "fileset.difference", arity: 2, run: |ev, a, at| binary(ev, a, at, Fileset::Difference) },
+    Native { name: "fileset.maybeMissing", arity: 1, run: |ev, a, at| single(ev, a[0], at) },
+    Native { name: "fileset.gitTracked", arity: 1, run: |ev, a, at| single(ev, a[0], at) },
+    Native { name: "fileset.gitTrackedWith", arity: 2, run: |ev, a, at| single(ev, a[1], at) },
+    Native { name: "fileset.fromSource", arity: 1, run: from_source },
+    Native { name: "fileset.fileFilter", arity: 2, run: file_filter },
+    Native { name: "fileset.trace", arity: 2, run: |ev, a, _| ev.force(a[1]) },
+    Native { name: "fileset.traceVal", arity: 1, run: |ev, a, _| ev.force(a[0]) },
+];
+
+fn value(set: Fileset) -> Value {
+    Value::attrs(Attrs::special(Special::Fileset(Rc::new(set))))
+}
+
+/// A path is a set of files too.
+fn set_of(ev: &mut Eval, id: ThunkId, at: Location) -> Rc<Fileset> {
+    let value = ev.force(id);
+    of_value(ev, &value, at)
+}
+
+fn of_value(ev: &mut Eval, value: &Value, at: Location) -> Rc<Fileset> {
+    match &value.kind {
+        Kind::Attrs(attrs) => match &attrs.special {
+            Special::Fileset(set) => Rc::clone(set),
+            _ => source_set(ev, value, at),
+        },
+        Kind::Path(path) => Rc::new(Fileset::Path(path.as_ref().clone())),
+        _ => Rc::new(Fileset::Unknown),
+    }
+}
+
+/// A source with filters holds whatever the filters keep.
+fn source_set(ev: &mut Eval, value: &Value, at: Location) -> Rc<Fileset> {
+    let source = source::of_value(ev, value, at);
+    match source.local_path() {
+        Some(path) if source.filters.is_empty() => Rc::new(Fileset::Path(path)),
+        _ => Rc::new(Fileset::Unknown),
+    }
+}
+
+fn single(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
+    let set = set_of(ev, id, at);
+    value(set.as_ref().clone())
+}
+
+fn binary(ev: &mut Eval, args: &[ThunkId], at: Location, make: fn(Rc<Fileset>, Rc<Fileset>) -> Fileset) -> Value {
+    let a = set_of(ev, args[0], at);
+    let b = set_of(ev, args[1], at);
+    value(make(a, b))
+}
+
+fn unions(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let list = ev.force(args[0]);
+    let Kind::List(list) = &list.kind else { return value(Fileset::Unknown) };
+    let mut sets: Vec<Rc<Fileset>> = list.items.iter().map(|item| set_of(ev, *item, at)).collect();
+    if list.open.is_some() {
+        sets.push(Rc::new(Fileset::Unknown));
+    }
+    value(Fileset::Union(sets))
+}
+
+fn from_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let given = ev.force(args[0]);
+    value(source_set(ev, &given, at).as_ref().clone())
+}
+
+/// A predicate over files: the files below its root, as far as one can know.
+fn file_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let root = set_of(ev, args[1], at);
+    value(Fileset::Intersection(root, Rc::new(Fileset::Unknown)))
+}
+
+fn to_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let given = ev.force(args[0]);
+    ev.each(given, &mut |ev, given| {
+        let root = ev.select(&given, "root", at);
+        let set = ev.select(&given, "fileset", at);
+        let filters = match &set.kind {
+            Kind::Alt(sets) => sets.iter().map(|set| of_value(ev, set, at)).reduce(|_, _| Rc::new(Fileset::Unknown)),
+            _ => Some(of_value(ev, &set, at)),
+        };
+        ev.each(root, &mut |ev, root| {
+            if root.as_unknown().is_some() {
+                return Value::doubtful(reason_of(&root, "the root of a source is not known", at));
+            }
+            let source = source::of_value(ev, &root, at).named(Some(Rc::from("source")));
+            let set = filters.clone().unwrap_or_else(|| Rc::new(Fileset::Unknown));
+            source.filtered(Filter::Fileset(set), (at, "`lib.fileset.toSource`")).value()
+        })
+    })
+}

@@ -1,0 +1,136 @@
+//! Where the word `npmDepsHash` stands in the text of a file, as a name and not as part of a comment or a string.
+
+use super::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Span};
+
+/// A hash attribute as the text spells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Occurrence {
+    /// The name that is bound.
+    pub at: Location,
+    /// The expression that it is bound to, unless it is inherited.
+    pub value: Option<ExprId>,
+}
+
+/// All occurrences of a file, in order.
+pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
+    let mut all = Vec::new();
+    for expr in &ast.exprs {
+        match expr {
+            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => named(ast, bindings, "npmDepsHash", &mut all),
+            Expr::Lambda(lambda) => {
+                if let Param::Pattern { formals, .. } = &lambda.param {
+                    let defaults = formals.iter().filter(|f| f.name.as_ref() == "npmDepsHash" && f.default.is_some());
+                    all.extend(defaults.map(|f| Occurrence { at: location(ast, f.span), value: f.default }));
+                }
+            }
+            Expr::Apply(function, argument) if callee(ast, *function) == Some("fetchNpmDeps") => {
+                fetcher_hash(ast, *argument, &mut all);
+            }
+            _ => {}
+        }
+    }
+    all.sort_by_key(|occurrence| occurrence.at);
+    all.dedup();
+    all
+}
+
+fn location(ast: &Ast, span: Span) -> Location {
+    Location { file: ast.file, span }
+}
+
+fn named(ast: &Ast, bindings: &Bindings, name: &str, all: &mut Vec<Occurrence>) {
+    for binding in bindings.entries.iter().filter(|binding| binding.name.as_ref() == name) {
+        let value = match binding.bound {
+            Bound::Expr(id) => Some(id),
+            Bound::Outer | Bound::From(_) => None,
+        };
+        all.push(Occurrence { at: location(ast, binding.span), value });
+    }
+}
+
+/// The `hash` of a call of `fetchNpmDeps`.
+fn fetcher_hash(ast: &Ast, argument: ExprId, all: &mut Vec<Occurrence>) {
+    match ast.expr(argument) {
+        Expr::Set { bindings, .. } => named(ast, bindings, "hash", all),
+        Expr::Lambda(lambda) => fetcher_hash(ast, lambda.body, all),
+        Expr::Binary(_, left, right) => {
+            fetcher_hash(ast, *left, all);
+            fetcher_hash(ast, *right, all);
+        }
+        _ => {}
+    }
+}
+
+/// The last name of a callee.
+fn callee(ast: &Ast, id: ExprId) -> Option<&str> {
+    match ast.expr(id) {
+        Expr::Var(name) => Some(name),
+        Expr::Select { path, .. } => match path.last()? {
+            AttrName::Static(name) => Some(name),
+            AttrName::Dynamic(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// Names that the file binds to functions with occurrences in them.
+pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Location)> {
+    let holds = |id: ExprId| {
+        let span = ast.spans[id.0 as usize];
+        matches!(ast.expr(id), Expr::Lambda(_)) && all.iter().any(|occurrence| span.contains(occurrence.at.span))
+    };
+    let mut names = Vec::new();
+    for expr in &ast.exprs {
+        if let Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) = expr {
+            for binding in &bindings.entries {
+                if let Bound::Expr(id) = binding.bound
+                    && holds(id)
+                {
+                    names.push((binding.name.clone(), location(ast, binding.span)));
+                }
+            }
+        }
+    }
+    names
+}
+
+/// The children of a node, in order.
+pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
+    use super::syntax::ast::Part;
+    let parts = |parts: &[Part]| parts.iter().filter_map(|p| if let Part::Expr(id) = p { Some(*id) } else { None }).collect::<Vec<_>>();
+    let dynamic = |path: &[AttrName]| path.iter().filter_map(|p| if let AttrName::Dynamic(id) = p { Some(*id) } else { None }).collect::<Vec<_>>();
+    match expr {
+        Expr::Str(pieces) | Expr::Path(pieces) => parts(pieces),
+        Expr::Set { bindings, .. } | Expr::LegacyLet(bindings) => bound(bindings),
+        Expr::Let { bindings, body } => [bound(bindings), vec![*body]].concat(),
+        Expr::List(items) => items.clone(),
+        Expr::Lambda(lambda) => {
+            let mut ids = vec![lambda.body];
+            if let Param::Pattern { formals, .. } = &lambda.param {
+                ids.extend(formals.iter().filter_map(|formal| formal.default));
+            }
+            ids
+        }
+        Expr::Apply(a, b) | Expr::Binary(_, a, b) => vec![*a, *b],
+        Expr::Select { base, path, default } => [vec![*base], dynamic(path), default.iter().copied().collect()].concat(),
+        Expr::HasAttr { base, path } => [vec![*base], dynamic(path)].concat(),
+        Expr::If { condition, then, otherwise } => vec![*condition, *then, *otherwise],
+        Expr::Assert { condition, body } => vec![*condition, *body],
+        Expr::With { namespace, body } => vec![*namespace, *body],
+        Expr::Not(inner) | Expr::Negate(inner) => vec![*inner],
+        _ => Vec::new(),
+    }
+}
+
+fn bound(bindings: &Bindings) -> Vec<ExprId> {
+    let mut ids: Vec<ExprId> = bindings.sources.clone();
+    for binding in &bindings.entries {
+        if let Bound::Expr(id) = binding.bound {
+            ids.push(id);
+        }
+    }
+    for (name, value) in &bindings.dynamic {
+        ids.extend([*name, *value]);
+    }
+    ids
+}

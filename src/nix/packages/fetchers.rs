@@ -1,0 +1,70 @@
+//! Fetchers: calls become remote sources, nothing is fetched.
+
+use std::rc::Rc;
+
+use crate::nix::eval::Eval;
+use crate::nix::remote::RemoteKind;
+use crate::nix::source::{Base, Remote, Source};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Kind, Piece, Value};
+
+/// The fetcher of that name.
+pub(crate) fn kind(name: &str) -> Option<RemoteKind> {
+    Some(match name {
+        "fetchurl" | "fetchurlBoot" => RemoteKind::FetchUrl,
+        "fetchzip" => RemoteKind::FetchZip,
+        "fetchTarball" => RemoteKind::FetchTarball,
+        "fetchgit" | "fetchgitLocal" => RemoteKind::FetchGit,
+        "fetchGit" => RemoteKind::BuiltinFetchGit,
+        "fetchTree" => RemoteKind::FetchTree,
+        "fetchFromGitHub" => RemoteKind::GitHub,
+        "fetchFromGitLab" => RemoteKind::GitLab,
+        "fetchFromGitea" => RemoteKind::Gitea,
+        "fetchFromForgejo" => RemoteKind::Forgejo,
+        "fetchFromCodeberg" => RemoteKind::Codeberg,
+        "fetchFromSourcehut" => RemoteKind::Sourcehut,
+        "fetchFromBitbucket" => RemoteKind::Bitbucket,
+        "fetchhg" | "fetchsvn" | "fetchFromGitiles" | "fetchFromRepoOrCz" | "fetchFromSavannah" | "fetchMercurial"
+        | "fetchCrate" | "fetchPypi" | "requireFile" | "fetchFromRadicle" | "fetchdarcs" | "fetchfossil" => RemoteKind::Other,
+        _ => return None,
+    })
+}
+
+/// A fetcher as a function.
+pub(crate) fn function(kind: RemoteKind, name: &str) -> Value {
+    let fetcher: Rc<str> = Rc::from(name);
+    Value::new(Kind::Function(Rc::new(move |ev, args, here| {
+        let args = ev.force(args);
+        let fetcher = Rc::clone(&fetcher);
+        ev.each(args, &mut |ev, args| source(ev, kind, &fetcher, args, here))
+    })))
+}
+
+fn source(ev: &mut Eval, kind: RemoteKind, fetcher: &Rc<str>, args: Value, here: Location) -> Value {
+    let name = match &args.kind {
+        Kind::Attrs(_) => ev.peek_attr(&args, "name", here).and_then(|name| name.known_text()),
+        _ => None,
+    };
+    let name = if kind == RemoteKind::FetchUrl { None } else { name };
+    let remote = Remote { kind, fetcher: Rc::clone(fetcher), call: here, args, input: None, nixpkgs: false };
+    Source { name, ..Source::new(Base::Remote(Rc::new(remote))) }.value()
+}
+
+/// Whether a fetched tree is nixpkgs.
+pub(crate) fn is_nixpkgs(ev: &mut Eval, remote: &Remote, here: Location) -> bool {
+    let args = remote.args.clone();
+    let mut words = Vec::new();
+    match &args.kind {
+        Kind::Str(_) => words.push(args.clone()),
+        Kind::Attrs(_) => {
+            for name in ["url", "repo", "name"] {
+                words.extend(ev.peek_attr(&args, name, here));
+            }
+        }
+        _ => {}
+    }
+    words.iter().any(|value| match &value.kind {
+        Kind::Str(text) => text.pieces.iter().any(|piece| matches!(piece, Piece::Text(t) if t.to_ascii_lowercase().contains("nixpkgs"))),
+        _ => false,
+    })
+}

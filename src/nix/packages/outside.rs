@@ -1,0 +1,125 @@
+//! Values from outside of the repository: what their members are taken to be, and what a call of one tells.
+
+use std::rc::Rc;
+
+use super::derivation::{self, Builder};
+use super::{call_package, fetchers, nixpkgs, overlay, scripts};
+use crate::nix::eval::Eval;
+use crate::nix::source::Remote;
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Doubt, Kind, Special, ThunkId, Unknown, Value};
+
+/// The member of a value that is not known.
+pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
+    match unknown.doubt {
+        Doubt::Throw | Doubt::Limit => return Value::doubtful(Rc::clone(unknown)),
+        Doubt::Error if unknown.message.as_ref() == "infinite recursion" => return Value::doubtful(Rc::clone(unknown)),
+        Doubt::Outside | Doubt::Argument => {}
+        Doubt::Error | Doubt::Unmodelled if ev.own_functions.contains_key(name) => {
+            return Value::doubtful(Rc::clone(unknown));
+        }
+        Doubt::Error | Doubt::Unmodelled => {}
+    }
+    if let Some(value) = by_convention(unknown, name) {
+        return value;
+    }
+    match unknown.doubt {
+        Doubt::Outside | Doubt::Argument => {
+            let base = unknown.name.as_deref().unwrap_or("?");
+            let name: Rc<str> = Rc::from(format!("{base}.{name}"));
+            let message = match unknown.doubt {
+                Doubt::Argument => format!("`{name}` is an argument that nothing here gives"),
+                _ => format!("`{name}` comes from outside of the repository"),
+            };
+            let inner = Unknown { doubt: unknown.doubt, message: message.into(), at: unknown.at.or(Some(here)), name: Some(name) };
+            Value::doubtful(Rc::new(inner))
+        }
+        _ => Value::doubtful(Rc::clone(unknown)),
+    }
+}
+
+/// Names that mean the same wherever they come from.
+fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
+    if let Some(kind) = fetchers::kind(name) {
+        return Some(fetchers::function(kind, name));
+    }
+    if let Some(builder) = Builder::of(name) {
+        return Some(derivation::function(builder));
+    }
+    if let Some(value) = scripts::function(name) {
+        return Some(value);
+    }
+    match name {
+        "callPackage" => Some(call_package::call_package(nixpkgs())),
+        "override" | "overrideAttrs" | "overrideDerivation" | "overridePythonAttrs" | "overrideScope" | "overrideScope'" => {
+            Some(derivation::override_outside(Rc::clone(unknown), name))
+        }
+        "pkgs" | "nixpkgs" => Some(nixpkgs()),
+        "lib" => Some(crate::nix::library::value()),
+        "fakeHash" | "fakeSha256" | "fakeSha512" => Some(crate::nix::library::fake()),
+        "extend" => Some(overlay::extender(nixpkgs())),
+        "system" => Some(super::members::system()),
+        _ => crate::nix::library::by_convention(name),
+    }
+}
+
+/// A call of something unknown: its argument is still worth a look.
+pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value {
+    if matches!(unknown.doubt, Doubt::Throw) {
+        return Value::doubtful(Rc::clone(unknown));
+    }
+    ev.pending.push(argument);
+    if matches!(unknown.doubt, Doubt::Limit) {
+        return Value::doubtful(Rc::clone(unknown));
+    }
+    let value = ev.force(argument);
+    derivation::assume(ev, unknown, &value, here);
+    let given_code = value.is_function() || holds_function(ev, &value);
+    match unknown.doubt {
+        Doubt::Outside | Doubt::Argument => {
+            let name = unknown.name.as_deref().unwrap_or("?");
+            let doubt = if given_code { Doubt::Unmodelled } else { unknown.doubt };
+            let message = format!("the result of `{name}`, which is not known here");
+            let name = Some(Rc::from(format!("({name} …)")));
+            Value::doubtful(Rc::new(Unknown { doubt, message: message.into(), at: Some(here), name }))
+        }
+        _ => Value::doubtful(Rc::clone(unknown)),
+    }
+}
+
+/// Whether a set or list that is already evaluated holds functions of the repository.
+fn holds_function(ev: &mut Eval, value: &Value) -> bool {
+    let Kind::Attrs(attrs) = &value.kind else { return false };
+    if !matches!(attrs.special, Special::None) {
+        return false;
+    }
+    let thunks: Vec<ThunkId> = attrs.map.values().map(|attr| attr.thunk).collect();
+    thunks.into_iter().any(|thunk| {
+        ev.thunk_code(thunk).is_some_and(|code| matches!(code.ast.expr(code.id), crate::nix::syntax::ast::Expr::Lambda(_)))
+    })
+}
+
+/// `import` of something that is not known.
+pub(crate) fn import_outside(unknown: &Rc<Unknown>, here: Location) -> Value {
+    let name = unknown.name.as_deref().unwrap_or("?");
+    if name.to_ascii_lowercase().contains("nixpkgs") || name.ends_with("pkgs") {
+        return overlay::import_function();
+    }
+    match unknown.doubt {
+        Doubt::Outside | Doubt::Argument => Value::outside(&format!("import {name}"), Some(here)),
+        _ => Value::doubtful(Rc::clone(unknown)),
+    }
+}
+
+/// `import` of a source that must be fetched.
+pub(crate) fn import_remote(ev: &mut Eval, remote: &Remote, sub: &str, here: Location) -> Value {
+    if !(remote.nixpkgs || fetchers::is_nixpkgs(ev, remote, here)) {
+        let name = remote.input.as_ref().map_or_else(|| remote.fetcher.to_string(), |(name, _)| format!("inputs.{name}"));
+        return Value::outside(&format!("import {name}"), Some(here));
+    }
+    match sub {
+        "" | "default.nix" | "pkgs/top-level" => overlay::import_function(),
+        "lib" | "lib/default.nix" => crate::nix::library::value(),
+        _ => Value::outside(&format!("import nixpkgs/{sub}"), Some(here)),
+    }
+}

@@ -1,0 +1,120 @@
+//! Instances of nixpkgs, and overlays.
+
+use std::rc::Rc;
+
+use super::nixpkgs;
+use crate::nix::builtins::Native;
+use crate::nix::eval::Eval;
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Attr, Attrs, Kind, NativeCall, Special, ThunkId, Value};
+
+static IMPORT: Native = Native { name: "import nixpkgs", arity: 1, run: instantiate };
+
+/// What `import nixpkgs` is: a function of `{ system, overlays, config, ... }`.
+pub(crate) fn import_function() -> Value {
+    Value::new(Kind::Native(Rc::new(NativeCall { native: &IMPORT, args: Vec::new() })))
+}
+
+fn instantiate(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    let given = ev.force(args[0]);
+    ev.pending.push(args[0]);
+    let overlays = match &given.kind {
+        Kind::Attrs(_) => ev.peek_attr(&given, "overlays", here),
+        _ => None,
+    };
+    match overlays {
+        Some(list) => with_list(ev, &nixpkgs(), &list, here),
+        None => nixpkgs(),
+    }
+}
+
+fn with_list(ev: &mut Eval, base: &Value, list: &Value, here: Location) -> Value {
+    match &list.kind {
+        Kind::List(list) => with_overlays(ev, base.clone(), &list.items.clone(), here),
+        Kind::Alt(lists) => {
+            let values = lists.iter().map(|list| with_list(ev, base, list, here)).collect();
+            ev.join(values)
+        }
+        _ => base.clone(),
+    }
+}
+
+/// A package set with overlays of the repository laid over it; overlays from outside leave the modelled names alone.
+pub(crate) fn with_overlays(ev: &mut Eval, base: Value, overlays: &[ThunkId], here: Location) -> Value {
+    let last = ev.reserve();
+    let mut previous = base;
+    for overlay in overlays {
+        let overlay = ev.force(*overlay);
+        if !overlay.is_function() {
+            continue;
+        }
+        let half = ev.apply(&overlay, last, here);
+        let added = ev.apply_value(&half, previous.clone(), here);
+        let merged = ev.update(previous.clone(), added, here);
+        if merged.as_attrs().is_some() {
+            previous = merged;
+        }
+    }
+    note_replacements(ev, &previous);
+    ev.fill(last, previous.clone());
+    previous
+}
+
+/// An overlay that replaces the fetcher changes every hash of the repository in a way that nobody can foresee.
+fn note_replacements(ev: &mut Eval, pkgs: &Value) {
+    let Some(attrs) = pkgs.as_attrs() else { return };
+    for name in ["fetchNpmDeps", "prefetch-npm-deps"] {
+        if let Some(pos) = attrs.map.get(name).and_then(|attr| attr.pos) {
+            ev.replace_fetcher(name, pos);
+        }
+    }
+}
+
+/// `pkgs.extend overlay`.
+pub(crate) fn extender(pkgs: Value) -> Value {
+    Value::new(Kind::Function(Rc::new(move |ev, overlay, here| with_overlays(ev, pkgs.clone(), &[overlay], here))))
+}
+
+/// `pkgs.appendOverlays [ ... ]`.
+pub(crate) fn appender(pkgs: Value) -> Value {
+    Value::new(Kind::Function(Rc::new(move |ev, list, here| {
+        let list = ev.force(list);
+        with_list(ev, &pkgs, &list, here)
+    })))
+}
+
+/// `lib.composeExtensions f g`, and any longer chain of them.
+pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
+    Value::new(Kind::Function(Rc::new(move |_, last, _| {
+        let overlays = overlays.clone();
+        Value::new(Kind::Function(Rc::new(move |ev, previous, here| {
+            let base = ev.force(previous);
+            let mut previous = base;
+            let mut sum = Value::attrs(Attrs::default());
+            for overlay in &overlays {
+                let overlay = ev.force(*overlay);
+                let half = ev.apply(&overlay, last, here);
+                let added = ev.apply_value(&half, previous.clone(), here);
+                previous = ev.update(previous, added.clone(), here);
+                sum = ev.update(sum, added, here);
+            }
+            sum
+        })))
+    })))
+}
+
+/// `lib.makeScope newScope (self: { ... })`.
+pub(crate) fn make_scope(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    let body = ev.force(args[1]);
+    let own = ev.reserve();
+    let given = ev.apply(&body, own, here);
+    let base = Value::attrs(Attrs::special(Special::Pkgs));
+    let wide = ev.update(base, given.clone(), here);
+    let call = super::call_package::call_package(wide);
+    let mut extra = Attrs::default();
+    let thunk = ev.done(call);
+    extra.map.insert(Rc::from("callPackage"), Attr::new(thunk));
+    let result = ev.update(given, Value::attrs(extra), here);
+    ev.fill(own, result.clone());
+    result
+}

@@ -1,0 +1,95 @@
+//! Whether patches touch the lockfile.
+
+use std::rc::Rc;
+
+use crate::nix::eval::Eval;
+use crate::nix::remote::Patch;
+use crate::nix::source::{self, Base};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Kind, Value};
+
+/// What is known of a list of patches.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Patches {
+    pub list: Vec<Patch>,
+    /// Why the lockfile may be changed by one of them.
+    pub doubt: Option<String>,
+}
+
+/// Reads a `patches` attribute; `flags` says whether the usual `-p1` is replaced.
+pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> Patches {
+    let mut patches = Patches::default();
+    match &value.kind {
+        Kind::Null => {}
+        Kind::List(list) => {
+            for item in list.items.clone() {
+                let item = ev.force(item);
+                add(ev, &item, flags, at, &mut patches);
+            }
+            if list.open.is_some() {
+                patches.doubt = Some("not every patch is known".to_owned());
+            }
+        }
+        Kind::Alt(values) => {
+            for value in values.iter() {
+                let inner = read(ev, value, flags, at);
+                patches.list.extend(inner.list);
+                patches.doubt = patches.doubt.or(inner.doubt);
+            }
+        }
+        _ => patches.doubt = Some("the list of patches is not known".to_owned()),
+    }
+    patches
+}
+
+fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Patches) {
+    let source = source::of_value(ev, item, at);
+    let Some(path) = source.local_path() else {
+        let what = match &source.base {
+            Base::Remote(remote) => format!("a patch from `{}`", remote.fetcher),
+            Base::Unknown(unknown) => unknown.name.as_deref().map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
+            _ => "a patch that is made by a build".to_owned(),
+        };
+        patches.doubt.get_or_insert(format!("{what} may touch the lockfile"));
+        patches.list.push(Patch::Other(what));
+        return;
+    };
+    match ev.files.read(&path) {
+        Ok(file) => {
+            let text = Rc::clone(&ev.files.get(file).text);
+            if touches(&text, flags) {
+                patches.doubt = Some(format!("the patch {} changes the lockfile", ev.files.display(&path)));
+            }
+        }
+        Err(_) => {
+            patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
+        }
+    }
+    patches.list.push(Patch::Local(path));
+}
+
+/// Whether a unified diff names a lockfile at the top of the tree.
+fn touches(text: &str, flags: bool) -> bool {
+    let heads = ["+++ ", "--- ", "rename to ", "rename from ", "diff --git "];
+    text.lines().filter_map(|line| heads.iter().find_map(|head| line.strip_prefix(head))).any(|rest| {
+        rest.split_whitespace().any(|path| {
+            let name = path.trim_matches('"');
+            let base = name.rsplit('/').next().unwrap_or(name);
+            let top = name.split('/').count() <= 2;
+            super::phase::NAMES.contains(&base) && (flags || top)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::touches;
+
+    #[test]
+    fn only_the_top_lockfile_counts() {
+        assert!(touches("--- a/package-lock.json\n+++ b/package-lock.json\n", false));
+        assert!(!touches("--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n", false));
+        assert!(touches("--- a/ui/package-lock.json\n", true));
+        assert!(!touches("--- a/package.json\n+++ b/package.json\n package-lock.json\n", false));
+    }
+}

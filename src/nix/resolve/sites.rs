@@ -1,0 +1,378 @@
+//! Declarations become sites; equal ones become one, contradicting ones become undecided.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::explain::{excerpt, place_of, steps};
+use super::literals::{self, Hash};
+use super::locate::{Answer, Located, locate};
+use crate::nix::eval::Eval;
+use crate::nix::packages::record::{Record, RecordKind};
+use crate::nix::remote::{AttributeValue, Patch, RemoteSource, SourceAttribute};
+use crate::nix::site::{Outcome, Place, Reason, Site, Step, Undecided};
+use crate::nix::source::Remote;
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Doubt, Kind, Value};
+use crate::options::HashOptions;
+
+/// A site and what is needed to compare it with others.
+pub(crate) struct Draft {
+    pub site: Site,
+    pub literals: Vec<Location>,
+    /// The binding of the hash attribute.
+    pub binding: Option<Location>,
+    /// The hash is an argument that nothing in the repository gives.
+    pub from_caller: bool,
+    pub call: Location,
+}
+
+/// The sites of all records, in the order of their places.
+pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
+    let records = std::mem::take(&mut ev.records);
+    let drafts: Vec<Draft> = records.iter().map(|record| draft(ev, record)).collect();
+    ev.records = records;
+    let mut merged = merge(drafts);
+    settle_conflicts(&mut merged);
+    merged.sort_by(|a, b| a.site.place.cmp(&b.site.place).then_with(|| a.literals.cmp(&b.literals)));
+    merged
+}
+
+/// Every literal of the drafts.
+pub(crate) fn literal_ranges(drafts: &[Draft]) -> Vec<Location> {
+    drafts.iter().flat_map(|draft| draft.literals.iter().copied()).collect()
+}
+
+fn draft(ev: &mut Eval, record: &Record) -> Draft {
+    let at = record.call;
+    let binding = record.args.as_attrs().and_then(|attrs| attrs.map.get(record.hash_name())).and_then(|attr| attr.pos);
+    let hash = match ev.peek_attr(&record.args, record.hash_name(), at) {
+        Some(value) => literals::read(ev, &value),
+        None => {
+            let message = format!("`{}` is not given", record.hash_name());
+            Hash { doubt: Some((Reason::NoHash, message, Some(at))), ..Hash::default() }
+        }
+    };
+    let options = options(ev, record);
+    let direct = matches!(record.kind, RecordKind::FetchDeps);
+    let located = locate(ev, &record.args, direct, at);
+    let outcome = decide(ev, record, &hash, options.as_ref(), &located);
+    let explain = proof(ev, record, &hash, &located, &outcome);
+    let source = located.first().and_then(|l| l.remote.clone()).map(|(remote, root, patches)| remote_source(ev, &remote, root, patches));
+    let site = Site {
+        attr_path: record.attr_paths.first().cloned(),
+        other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
+        name: name_of(ev, &record.args, at),
+        version: text_of(ev, &record.args, "version", at),
+        place: place_of(ev, at),
+        hashes: hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
+        options: options.unwrap_or_default(),
+        outcome,
+        source,
+        explain,
+    };
+    Draft { site, literals: hash.literals.iter().map(|(_, at)| *at).collect(), binding, from_caller: hash.from_caller, call: at }
+}
+
+fn text_of(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Option<String> {
+    args.as_attrs()?.map.get(name)?;
+    ev.peek_attr(args, name, at)?.known_text().map(|text| text.to_string())
+}
+
+fn name_of(ev: &mut Eval, args: &Value, at: Location) -> Option<String> {
+    text_of(ev, args, "pname", at).or_else(|| text_of(ev, args, "name", at))
+}
+
+/// The options of a record.
+fn options(ev: &mut Eval, record: &Record) -> Result<HashOptions, (String, Option<Location>)> {
+    let defaults = HashOptions::default();
+    let version = option(ev, record, record.version_name(), |value| match value.kind {
+        Kind::Int(number) => u32::try_from(number).ok(),
+        _ => None,
+    })?;
+    let flag = |value: &Value| match value.kind {
+        Kind::Bool(flag) => Some(flag),
+        _ => None,
+    };
+    Ok(HashOptions {
+        fetcher_version: version.unwrap_or(defaults.fetcher_version),
+        force_git_deps: option(ev, record, "forceGitDeps", flag)?.unwrap_or(false),
+        force_empty_cache: option(ev, record, "forceEmptyCache", flag)?.unwrap_or(false),
+    })
+}
+
+fn option<T>(ev: &mut Eval, record: &Record, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, (String, Option<Location>)> {
+    let Some(value) = ev.peek_attr(&record.args, name, record.call) else { return Ok(None) };
+    if matches!(value.kind, Kind::Null) {
+        return Ok(None);
+    }
+    match read(&value) {
+        Some(option) => Ok(Some(option)),
+        None => {
+            let (message, at) = match value.as_unknown() {
+                Some(unknown) => (format!("`{name}` is not known: {}", unknown.message), unknown.at),
+                None => (format!("`{name}` is not one known value"), None),
+            };
+            Err((message, at.or(Some(record.call))))
+        }
+    }
+}
+
+fn decide(ev: &mut Eval, record: &Record, hash: &Hash, options: Result<&HashOptions, &(String, Option<Location>)>, located: &[Located]) -> Outcome {
+    if let Some((name, at)) = ev.replaced.first().cloned() {
+        let message = format!("an overlay of the repository replaces `{name}`");
+        return undecided(ev, Reason::Replaced, message, at);
+    }
+    if let RecordKind::Assumed(callee) = &record.kind
+        && !matches!(callee.doubt, Doubt::Outside | Doubt::Argument)
+    {
+        let message = format!("the function that is called is not known: {}", callee.message);
+        return undecided(ev, Reason::UnknownArguments, message, callee.at.unwrap_or(record.call));
+    }
+    if let RecordKind::Assumed(callee) = &record.kind
+        && let Some(own) = own_function(ev, callee.name.as_deref())
+    {
+        let message = "the function that is called is defined in the repository, but the way to it could not be followed".to_owned();
+        return undecided(ev, Reason::UnknownArguments, message, own);
+    }
+    if let Some((reason, message, at)) = &hash.doubt {
+        return undecided(ev, *reason, message.clone(), at.unwrap_or(record.call));
+    }
+    if let Err((message, at)) = options {
+        return undecided(ev, Reason::UnknownOptions, message.clone(), at.unwrap_or(record.call));
+    }
+    let answers: Vec<&Answer> = located.iter().map(|l| &l.answer).collect();
+    let Some(first) = answers.first() else {
+        return undecided(ev, Reason::UnknownSource, "no source is given".to_owned(), record.call);
+    };
+    if answers.len() > 1 && !answers.iter().all(|other| first.agrees(other)) {
+        return disagreement(ev, record, &answers);
+    }
+    outcome(ev, record, first)
+}
+
+/// The function of the repository that bears the name of an unknown callee.
+fn own_function(ev: &Eval, name: Option<&str>) -> Option<Location> {
+    let last = name?.rsplit('.').next()?;
+    ev.own_functions.get(last).copied()
+}
+
+fn disagreement(ev: &mut Eval, record: &Record, answers: &[&Answer]) -> Outcome {
+    for answer in answers {
+        if let Answer::Doubt { .. } = answer {
+            return outcome(ev, record, answer);
+        }
+    }
+    let message = "the lockfile depends on something that is not known".to_owned();
+    undecided(ev, Reason::UnknownSource, message, record.call)
+}
+
+fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
+    match answer {
+        Answer::Local(path) => Outcome::Local { lockfile: path.clone() },
+        Answer::Missing(path) => Outcome::MissingLockfile { expected: path.clone() },
+        Answer::Remote { remote, folder, root, patches } => {
+            let source = remote_source(ev, remote, root.clone(), patches.clone());
+            Outcome::Remote { source: Box::new(source), folder: folder.clone() }
+        }
+        Answer::Doubt { reason, message, at } => undecided(ev, *reason, message.clone(), at.unwrap_or(record.call)),
+    }
+}
+
+fn undecided(ev: &Eval, reason: Reason, message: String, at: Location) -> Outcome {
+    let settle = "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file".to_owned();
+    Outcome::Undecided(Undecided { reason, message, stopped_at: place_of(ev, at), settle })
+}
+
+/// A fetcher's call as data.
+fn remote_source(ev: &mut Eval, remote: &Rc<Remote>, root: Option<String>, patches: Vec<Patch>) -> RemoteSource {
+    let mut attributes = Vec::new();
+    match &remote.args.kind {
+        Kind::Attrs(attrs) => {
+            let names: Vec<_> = attrs.map.keys().cloned().collect();
+            for name in names {
+                if let Some(value) = ev.peek_attr(&remote.args, &name, remote.call) {
+                    attributes.push(attribute(ev, &name, &value));
+                }
+            }
+        }
+        _ => attributes.push(attribute(ev, "url", &remote.args.clone())),
+    }
+    RemoteSource {
+        kind: remote.kind,
+        fetcher: remote.fetcher.to_string(),
+        place: place_of(ev, remote.call),
+        attributes,
+        input: remote.input.clone(),
+        source_root: root,
+        patches,
+    }
+}
+
+fn attribute(ev: &mut Eval, name: &str, value: &Value) -> SourceAttribute {
+    let literal = literals::of_value(ev, value);
+    let value = match &value.kind {
+        Kind::Str(_) => value.known_text().map_or_else(|| AttributeValue::Unknown("a string that is not known".to_owned()), |t| AttributeValue::Text(t.to_string())),
+        Kind::Bool(flag) => AttributeValue::Bool(*flag),
+        Kind::Int(number) => AttributeValue::Number(*number),
+        Kind::List(list) => texts(ev, &list.items.clone()),
+        Kind::Unknown(unknown) => AttributeValue::Unknown(unknown.message.to_string()),
+        _ => AttributeValue::Unknown(format!("it is {}", value.type_name())),
+    };
+    SourceAttribute { name: name.to_owned(), value, literal }
+}
+
+fn texts(ev: &mut Eval, items: &[crate::nix::value::ThunkId]) -> AttributeValue {
+    let mut all = Vec::new();
+    for item in items {
+        let item = ev.force(*item);
+        match item.known_text() {
+            Some(text) => all.push((text.to_string(), literals::of_value(ev, &item))),
+            None => return AttributeValue::Unknown("a list that is not known".to_owned()),
+        }
+    }
+    AttributeValue::Texts(all)
+}
+
+/// The chain of places that led to the answer.
+fn proof(ev: &Eval, record: &Record, hash: &Hash, located: &[Located], outcome: &Outcome) -> Vec<Step> {
+    let mut proof = Vec::new();
+    let call = match &record.kind {
+        RecordKind::Package => "`buildNpmPackage` is called".to_owned(),
+        RecordKind::FetchDeps => "`fetchNpmDeps` is called".to_owned(),
+        RecordKind::Assumed(callee) => {
+            let name = callee.name.as_deref().unwrap_or("a function from outside");
+            format!("`{name}` is called with `npmDepsHash`; it is taken for a builder like `buildNpmPackage`")
+        }
+    };
+    proof.push(Step { place: place_of(ev, record.call), text: call });
+    steps(ev, "the hash", &hash.trail, &mut proof);
+    for located in located.iter().take(1) {
+        steps(ev, "the source", &located.trail, &mut proof);
+        for (at, note) in &located.notes {
+            proof.push(Step { place: place_of(ev, *at), text: note.to_string() });
+        }
+    }
+    let end = match outcome {
+        Outcome::Local { lockfile } => format!("so the lockfile is {}", ev.files.display(lockfile)),
+        Outcome::MissingLockfile { expected } => format!("so the lockfile would be {}, which is not there", ev.files.display(expected)),
+        Outcome::Remote { source, folder } => match folder.as_str() {
+            "" => format!("so the lockfile is inside what `{}` fetches", source.fetcher),
+            folder => format!("so the lockfile is in `{folder}` inside what `{}` fetches", source.fetcher),
+        },
+        Outcome::Undecided(undecided) => format!("nothing can be said: {}", undecided.message),
+    };
+    let place = match outcome {
+        Outcome::Undecided(undecided) => undecided.stopped_at.clone(),
+        _ => place_of(ev, record.call),
+    };
+    proof.push(Step { place, text: end });
+    let _ = excerpt;
+    proof
+}
+
+/// One set of literals with one answer is one site; without literals, one call is.
+fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
+    let mut merged: Vec<Draft> = Vec::new();
+    let mut index: BTreeMap<String, usize> = BTreeMap::new();
+    for draft in drafts {
+        let own = if draft.literals.is_empty() { format!("{:?} {:?}", draft.call, draft.site.name) } else { format!("{:?}", draft.literals) };
+        let key = format!("{own} {} {:?}", key_of(&draft.site.outcome), draft.site.options);
+        match index.get(&key).copied() {
+            Some(i) => absorb(&mut merged[i], draft),
+            None => {
+                index.insert(key, merged.len());
+                merged.push(draft);
+            }
+        }
+    }
+    merged
+}
+
+/// What distinguishes answers; a doubt is distinguished by its class only.
+fn key_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Local { lockfile } => format!("local {}", lockfile.display()),
+        Outcome::MissingLockfile { expected } => format!("missing {}", expected.display()),
+        Outcome::Remote { source, folder } => format!("remote {:?} {folder}", source.attributes),
+        Outcome::Undecided(undecided) => format!("undecided {}", undecided.reason.code()),
+    }
+}
+
+fn absorb(into: &mut Draft, other: Draft) {
+    let paths = other.site.attr_path.into_iter().chain(other.site.other_attr_paths);
+    for path in paths {
+        if into.site.attr_path.is_none() {
+            into.site.attr_path = Some(path);
+        } else if into.site.attr_path.as_ref() != Some(&path) && !into.site.other_attr_paths.contains(&path) {
+            into.site.other_attr_paths.push(path);
+        }
+    }
+}
+
+/// One literal that stands for different hashes is undecided everywhere.
+fn settle_conflicts(drafts: &mut [Draft]) {
+    let mut users: BTreeMap<Location, Vec<usize>> = BTreeMap::new();
+    for (i, draft) in drafts.iter().enumerate() {
+        for literal in &draft.literals {
+            users.entry(*literal).or_default().push(i);
+        }
+    }
+    let mut conflicts: BTreeMap<usize, (usize, Location)> = BTreeMap::new();
+    for (literal, users) in &users {
+        for a in users {
+            for b in users {
+                if a != b && !compatible(&drafts[*a].site, &drafts[*b].site) {
+                    conflicts.entry(*a).or_insert((*b, *literal));
+                }
+            }
+        }
+    }
+    let places: Vec<(Place, Option<String>)> = drafts.iter().map(|d| (d.site.place.clone(), d.site.attr_path.clone().or_else(|| d.site.name.clone()))).collect();
+    for (index, (other, _)) in conflicts {
+        let (place, name) = &places[other];
+        let who = name.as_deref().unwrap_or("another derivation");
+        let message = format!("its hash is shared with {who} (line {}), which needs another one", place.line);
+        mark_shared(&mut drafts[index].site, message, place.clone());
+    }
+}
+
+fn mark_shared(site: &mut Site, message: String, place: Place) {
+    if matches!(site.outcome, Outcome::Undecided(_)) {
+        return;
+    }
+    let settle = "give each derivation a hash of its own".to_owned();
+    site.explain.push(Step { place: place.clone(), text: message.clone() });
+    site.outcome = Outcome::Undecided(Undecided { reason: Reason::SharedLiteral, message, stopped_at: place, settle });
+}
+
+/// Whether two sites surely need the same hash, so that they can share a literal.
+fn compatible(a: &Site, b: &Site) -> bool {
+    if a.options != b.options && !matches!((&a.outcome, &b.outcome), (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_))) {
+        return false;
+    }
+    match (&a.outcome, &b.outcome) {
+        (Outcome::Local { lockfile: x }, Outcome::Local { lockfile: y }) => x == y || same_bytes(x, y),
+        (Outcome::MissingLockfile { expected: x }, Outcome::MissingLockfile { expected: y }) => x == y,
+        (Outcome::Remote { source: x, folder: f }, Outcome::Remote { source: y, folder: g }) => {
+            f == g && x.kind == y.kind && same_attributes(x, y) && x.input == y.input
+        }
+        // What is undecided stays so; it says nothing against the other.
+        (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_)) => true,
+        _ => false,
+    }
+}
+
+fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
+    let plain = |source: &RemoteSource| -> Vec<(String, AttributeValue)> {
+        source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
+    };
+    plain(a) == plain(b)
+}
+
+fn same_bytes(a: &Path, b: &Path) -> bool {
+    match (std::fs::read(a), std::fs::read(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,284 @@
+//! Where a derivation's files come from.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::eval::{Eval, reason_of};
+use super::files::normalize;
+use super::packages::derivation::Drv;
+use super::remote::RemoteKind;
+use super::syntax::ast::Location;
+use super::value::{Attrs, Doubt, Kind, Piece, Special, Text, Unknown, Value};
+
+/// A tree or file, and what was done to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub base: Base,
+    /// A folder or file inside, `/`-separated, without leading or trailing slash.
+    pub sub: String,
+    /// The name in the store, where it is given.
+    pub name: Option<Rc<str>>,
+    pub filters: Vec<Filter>,
+    /// What was done on the way, for the proof.
+    pub notes: Vec<(Location, Rc<str>)>,
+}
+
+/// What a source is made of.
+#[derive(Clone)]
+pub(crate) enum Base {
+    /// A folder or file of the repository.
+    Local(PathBuf),
+    Remote(Rc<Remote>),
+    /// `null`, or none given.
+    Nothing,
+    /// An empty folder.
+    Empty,
+    /// `runCommand`: the script that makes it, and its environment.
+    Script { text: Rc<Text>, env: Rc<Value> },
+    /// A derivation that changes another source: `applyPatches`.
+    Changed(Rc<Value>),
+    /// The output of a build.
+    Built(Rc<Drv>),
+    Unknown(Rc<Unknown>),
+}
+
+/// A call of a fetcher.
+#[derive(Clone)]
+pub(crate) struct Remote {
+    pub kind: RemoteKind,
+    pub fetcher: Rc<str>,
+    pub call: Location,
+    pub args: Value,
+    /// Name and locked node of a flake's input.
+    pub input: Option<(String, String)>,
+    /// Whether it is nixpkgs itself.
+    pub nixpkgs: bool,
+}
+
+/// A filter between a source and the store.
+#[derive(Debug, Clone)]
+pub(crate) enum Filter {
+    Fileset(Rc<Fileset>),
+    /// `nix-filter`: what is included and excluded, where known.
+    Lists { include: Option<Vec<PathBuf>>, exclude: Vec<PathBuf> },
+    /// A predicate that is not evaluated; it is taken to keep the lockfile.
+    Opaque(Rc<str>),
+}
+
+/// `lib.fileset`.
+#[derive(Debug, Clone)]
+pub(crate) enum Fileset {
+    Path(PathBuf),
+    Union(Vec<Rc<Fileset>>),
+    Intersection(Rc<Fileset>, Rc<Fileset>),
+    Difference(Rc<Fileset>, Rc<Fileset>),
+    Unknown,
+}
+
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Local(path) => write!(f, "Local({})", path.display()),
+            Self::Remote(remote) => write!(f, "Remote({})", remote.fetcher),
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Empty => f.write_str("Empty"),
+            Self::Script { .. } => f.write_str("Script"),
+            Self::Changed(_) => f.write_str("Changed"),
+            Self::Built(_) => f.write_str("Built"),
+            Self::Unknown(unknown) => write!(f, "Unknown({})", unknown.message),
+        }
+    }
+}
+
+impl Fileset {
+    /// Whether a file is in the set; `None` when it is not known.
+    pub fn contains(&self, path: &Path) -> Option<bool> {
+        match self {
+            Self::Path(root) => Some(path.starts_with(root)),
+            Self::Union(sets) => any(sets.iter().map(|set| set.contains(path))),
+            Self::Intersection(a, b) => both(a.contains(path), b.contains(path)),
+            Self::Difference(a, b) => both(a.contains(path), b.contains(path).map(|inside| !inside)),
+            Self::Unknown => None,
+        }
+    }
+}
+
+fn any(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = true;
+    for answer in answers {
+        match answer {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => known = false,
+        }
+    }
+    if known { Some(false) } else { None }
+}
+
+fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+impl Filter {
+    /// Whether a file passes; `None` when it is not known.
+    pub fn keeps(&self, path: &Path) -> Option<bool> {
+        match self {
+            Self::Fileset(set) => set.contains(path),
+            Self::Lists { include, exclude } => {
+                if exclude.iter().any(|root| path.starts_with(root)) {
+                    return Some(false);
+                }
+                include.as_ref().map(|roots| roots.iter().any(|root| path.starts_with(root)))
+            }
+            Self::Opaque(_) => None,
+        }
+    }
+}
+
+impl Source {
+    /// A source of that base.
+    pub fn new(base: Base) -> Self {
+        Self { base, sub: String::new(), name: None, filters: Vec::new(), notes: Vec::new() }
+    }
+
+    /// A path of the repository.
+    pub fn local(path: PathBuf) -> Self {
+        Self::new(Base::Local(path))
+    }
+
+    /// A place inside.
+    #[must_use]
+    pub fn inside(&self, text: &str) -> Self {
+        let mut inner = self.clone();
+        inner.sub = join_sub(&self.sub, text);
+        inner.name = None;
+        inner
+    }
+
+    /// Another name in the store.
+    #[must_use]
+    pub fn named(&self, name: Option<Rc<str>>) -> Self {
+        Self { name: name.or_else(|| self.name.clone()), ..self.clone() }
+    }
+
+    /// The same source behind one more filter.
+    #[must_use]
+    pub fn filtered(&self, filter: Filter, note: (Location, &str)) -> Self {
+        let mut filtered = self.clone();
+        filtered.filters.push(filter);
+        filtered.notes.push((note.0, Rc::from(note.1)));
+        filtered
+    }
+
+    /// The path in the repository, if it is there.
+    pub fn local_path(&self) -> Option<PathBuf> {
+        match &self.base {
+            Base::Local(root) => Some(join(root, &self.sub)),
+            _ => None,
+        }
+    }
+
+    /// The names that the unpacked folder can have.
+    pub fn folder_names(&self) -> Vec<String> {
+        if let Some(name) = &self.name {
+            return vec![name.to_string()];
+        }
+        if let Some((_, last)) = self.sub.rsplit_once('/') {
+            return vec![last.to_owned()];
+        }
+        if !self.sub.is_empty() {
+            return vec![self.sub.clone()];
+        }
+        let mut names = vec!["source".to_owned()];
+        match &self.base {
+            Base::Local(path) => names.extend(path.file_name().map(|n| n.to_string_lossy().into_owned())),
+            Base::Remote(remote) => names.extend(remote_folder(remote)),
+            _ => {}
+        }
+        names
+    }
+
+    /// As a value of the language.
+    pub fn value(self) -> Value {
+        Value::attrs(Attrs::special(Special::Source(Rc::new(self))))
+    }
+}
+
+/// npm tarballs unpack into `package`.
+fn remote_folder(remote: &Remote) -> Option<String> {
+    (remote.kind == RemoteKind::FetchUrl).then(|| "package".to_owned())
+}
+
+/// `root` and a `/`-separated path below it.
+pub(crate) fn join(root: &Path, sub: &str) -> PathBuf {
+    if sub.is_empty() { root.to_path_buf() } else { normalize(&root.join(sub)) }
+}
+
+fn join_sub(sub: &str, text: &str) -> String {
+    let mut parts: Vec<&str> = sub.split('/').filter(|part| !part.is_empty()).collect();
+    for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
+}
+
+/// What a value means as a source.
+pub(crate) fn of_value(ev: &mut Eval, value: &Value, here: Location) -> Rc<Source> {
+    match &value.kind {
+        Kind::Path(path) => Rc::new(Source::local(path.as_ref().clone())),
+        Kind::Str(text) => of_text(text, value, here),
+        Kind::Attrs(attrs) => of_set(ev, value, attrs, here),
+        Kind::Null => Rc::new(Source::new(Base::Nothing)),
+        _ => Rc::new(Source::new(Base::Unknown(reason_of(value, "the source is not known", here)))),
+    }
+}
+
+fn of_text(text: &Text, value: &Value, here: Location) -> Rc<Source> {
+    match text.pieces.as_slice() {
+        [Piece::Source(source)] => return Rc::clone(source),
+        [Piece::Source(source), Piece::Text(tail)] if tail.starts_with('/') => return Rc::new(source.inside(tail)),
+        [Piece::Text(path)] if path.starts_with('/') => {
+            return Rc::new(Source::local(normalize(Path::new(path.as_ref()))));
+        }
+        _ => {}
+    }
+    let unknown = text.pieces.iter().find_map(|piece| match piece {
+        Piece::Unknown(unknown) => Some(Rc::clone(unknown)),
+        _ => None,
+    });
+    Rc::new(Source::new(Base::Unknown(unknown.unwrap_or_else(|| reason_of(value, "a string that is no path", here)))))
+}
+
+fn of_set(ev: &mut Eval, value: &Value, attrs: &Rc<Attrs>, here: Location) -> Rc<Source> {
+    match &attrs.special {
+        Special::Source(source) => Rc::clone(source),
+        Special::Flake(folder) => {
+            let mut source = Source::local(folder.as_ref().clone());
+            source.notes.push((here, "`self` is the folder of the flake".into()));
+            Rc::new(source)
+        }
+        Special::Input(input) => Rc::new(Source::new(Base::Remote(Rc::new(input.remote(here))))),
+        Special::Drv(drv) => {
+            // A derivation that is only mentioned in a string may hold others.
+            let whole = ev.done(value.clone());
+            ev.pending.push(whole);
+            Rc::new(Source::new(Base::Built(Rc::clone(drv))))
+        }
+        _ => match ev.peek_attr(value, "outPath", here) {
+            Some(out) if !matches!(out.kind, Kind::Attrs(_)) => of_value(ev, &out, here),
+            _ => {
+                let message = "a set that is no source".into();
+                let unknown = Unknown { doubt: Doubt::Unmodelled, message, at: Some(here), name: None };
+                Rc::new(Source::new(Base::Unknown(Rc::new(unknown))))
+            }
+        },
+    }
+}

@@ -1,0 +1,240 @@
+//! Entry points, and the guarantee that no hash attribute of the text is dropped.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::eval::{Env, Eval};
+use super::occurrences::{Occurrence, children};
+use super::resolve::{self, Draft};
+use super::syntax::ast::{Expr, ExprId, Location, Param};
+use super::value::{Closure, Code, EnvId, Kind, Value};
+use super::walk::{Walker, blind_argument, call_blindly};
+
+/// How many expressions one survey may evaluate, in all and for each entry point.
+const FUEL: u64 = 6_000_000;
+const FUEL_PER_ENTRY: u64 = 1_500_000;
+
+/// The occurrences of every file that has any.
+pub(crate) type Index = BTreeMap<PathBuf, Vec<Occurrence>>;
+
+/// The evaluation of one repository.
+pub(crate) struct Sweep<'a> {
+    pub ev: &'a mut Eval,
+    pub index: &'a Index,
+    walker: Walker,
+    spent: u64,
+    done: HashSet<Location>,
+    /// Literals that arrived at some record, and how many records were looked at.
+    tokens: BTreeSet<Location>,
+    looked_at: usize,
+}
+
+impl<'a> Sweep<'a> {
+    /// Nothing evaluated yet.
+    pub fn new(ev: &'a mut Eval, index: &'a Index) -> Self {
+        Self { ev, index, walker: Walker::default(), spent: 0, done: HashSet::new(), tokens: BTreeSet::new(), looked_at: 0 }
+    }
+
+    /// Evaluates flakes, then files that nothing imports, then whatever is left; answers the sites.
+    pub fn run(mut self, flakes: &[PathBuf], roots: &[PathBuf]) -> (Vec<Draft>, Vec<Occurrence>) {
+        for folder in flakes {
+            self.entry(|sweep| {
+                let thunk = super::flake::outputs(sweep.ev, folder);
+                sweep.walker.visit(sweep.ev, thunk, Some(""), 0);
+            });
+        }
+        for path in roots {
+            self.file(path);
+        }
+        for path in self.index.keys() {
+            if !self.open_in(path).is_empty() {
+                self.file(path);
+            }
+        }
+        for path in self.index.keys() {
+            for occurrence in self.open_in(path) {
+                if self.open_in(path).contains(&occurrence) {
+                    self.entry(|sweep| sweep.enter_at(&occurrence));
+                }
+            }
+        }
+        self.ev.fuel = FUEL;
+        let drafts = resolve::all(self.ev);
+        let open = self.index.values().flatten().filter(|o| !covered(self.ev, &drafts, o)).cloned().collect();
+        (drafts, open)
+    }
+
+    /// Runs one entry point with its share of the fuel, then every function that it leaves uncalled.
+    fn entry(&mut self, run: impl FnOnce(&mut Self)) {
+        let grant = FUEL_PER_ENTRY.min(FUEL.saturating_sub(self.spent));
+        self.ev.fuel = grant;
+        run(self);
+        self.walker.drain(self.ev);
+        self.call_the_uncalled();
+        self.spent += grant - self.ev.fuel;
+    }
+
+    /// Functions with hash attributes that nothing called so far.
+    fn call_the_uncalled(&mut self) {
+        for _ in 0..8 {
+            let closures = std::mem::take(&mut self.walker.closures);
+            let mut waiting: Vec<Rc<Closure>> = closures.into_iter().filter(|closure| self.is_worth(closure)).collect();
+            waiting.sort_by_key(|closure| closure.code.location());
+            waiting.dedup_by_key(|closure| closure.code.location());
+            if waiting.is_empty() {
+                return;
+            }
+            for closure in waiting {
+                let folder = self.ev.folder(closure.code.ast.file);
+                self.done.insert(closure.code.location());
+                let value = call_blindly(self.ev, &closure, &folder);
+                self.walker.visit_value(self.ev, &value, None, 0);
+                self.walker.drain(self.ev);
+            }
+        }
+    }
+
+    fn is_worth(&self, closure: &Closure) -> bool {
+        let here = closure.code.location();
+        if self.ev.entered.contains(&here) || self.done.contains(&here) {
+            return false;
+        }
+        let path = &self.ev.files.get(here.file).path;
+        let imports = self.imports_candidates(here);
+        imports || self.index.get(path).is_some_and(|all| all.iter().any(|o| here.span.contains(o.at.span)))
+    }
+
+    /// Whether a function names other files, which may hold hashes.
+    fn imports_candidates(&self, here: Location) -> bool {
+        let text = self.ev.files.text(here);
+        text.contains("callPackage") || text.contains("import ")
+    }
+
+    /// Evaluates a file on its own.
+    fn file(&mut self, path: &Path) {
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        self.entry(|sweep| {
+            let Ok(thunk) = sweep.ev.file_thunk(path) else { return };
+            let value = sweep.ev.force(thunk);
+            sweep.value(&value, &folder, 0);
+        });
+    }
+
+    fn value(&mut self, value: &Value, folder: &Path, depth: u32) {
+        match &value.kind {
+            Kind::Lambda(closure) if depth < 4 => {
+                let result = call_blindly(self.ev, closure, folder);
+                self.value(&result, folder, depth + 1);
+            }
+            _ => self.walker.visit_value(self.ev, value, Some(""), 0),
+        }
+    }
+
+    /// The occurrences of a file that no record accounts for so far.
+    fn open_in(&mut self, path: &Path) -> Vec<Occurrence> {
+        self.look_at_records();
+        let Some(all) = self.index.get(path) else { return Vec::new() };
+        let bindings: BTreeSet<Location> = self.ev.records.iter().filter_map(binding).collect();
+        all.iter().filter(|o| !bindings.contains(&o.at) && !self.ev.dead.contains_key(&o.at) && !self.is_literal_used(o)).cloned().collect()
+    }
+
+    /// Whether the literal of an occurrence arrived at some record by another way.
+    fn is_literal_used(&self, occurrence: &Occurrence) -> bool {
+        self.ev.literal_of(occurrence).is_some_and(|own| self.tokens.contains(&own))
+    }
+
+    fn look_at_records(&mut self) {
+        while let Some(record) = self.ev.records.get(self.looked_at).cloned() {
+            self.looked_at += 1;
+            self.ev.fuel = self.ev.fuel.max(10_000);
+            if let Some(value) = self.ev.peek_attr(&record.args, record.hash_name(), record.call) {
+                tokens_of(&value, &mut self.tokens);
+            }
+        }
+    }
+
+    /// Evaluates the call around an occurrence with unknown arguments for every function around it.
+    fn enter_at(&mut self, occurrence: &Occurrence) {
+        let Some(ast) = self.ev.ast(occurrence.at.file) else { return };
+        let folder = self.ev.folder(occurrence.at.file);
+        let mut code = Code { id: ast.root, ast };
+        let mut env = EnvId(0);
+        let mut call: Option<(Code, EnvId)> = None;
+        loop {
+            env = self.scope_of(&code, env, &folder, occurrence);
+            let next = children(code.ast.expr(code.id)).into_iter().find(|id| code.ast.location(*id).span.contains(occurrence.at.span));
+            let Some(next) = next else { break };
+            if let Expr::Apply(_, argument) = code.ast.expr(code.id)
+                && *argument == next
+            {
+                call = Some((code.clone(), env));
+            }
+            code = code.at(next);
+        }
+        if let Some((code, env)) = call {
+            let value = self.ev.eval(&code, env);
+            self.walker.visit_value(self.ev, &value, None, 0);
+        }
+    }
+
+    /// The scope inside a node.
+    fn scope_of(&mut self, code: &Code, env: EnvId, folder: &Path, occurrence: &Occurrence) -> EnvId {
+        match code.ast.expr(code.id) {
+            Expr::Let { bindings, .. } => self.ev.bind(code, &Rc::clone(bindings), env),
+            Expr::Set { recursive: true, bindings } | Expr::LegacyLet(bindings) => self.ev.bind(code, &Rc::clone(bindings), env),
+            Expr::With { namespace, body } if self.is_around(code, *body, occurrence) => {
+                let namespace = self.ev.delay(code.at(*namespace), env);
+                self.ev.scope(Env::with(env, namespace))
+            }
+            Expr::Lambda(lambda) => {
+                let lambda = Rc::clone(lambda);
+                let closure = Closure { code: code.clone(), env };
+                let argument = blind_argument(self.ev, &lambda, folder, code.location());
+                match &lambda.param {
+                    Param::Ident(name) => self.ev.scope(Env::names(env, vec![(Rc::clone(name), argument)])),
+                    Param::Pattern { formals, bind, .. } => {
+                        let value = self.ev.force(argument);
+                        self.ev.match_formals(&closure, formals, bind.as_ref(), &value, code.location())
+                    }
+                }
+            }
+            _ => env,
+        }
+    }
+
+    fn is_around(&self, code: &Code, id: ExprId, occurrence: &Occurrence) -> bool {
+        code.ast.location(id).span.contains(occurrence.at.span)
+    }
+}
+
+fn tokens_of(value: &Value, tokens: &mut BTreeSet<Location>) {
+    match &value.kind {
+        Kind::Alt(values) => values.iter().for_each(|value| tokens_of(value, tokens)),
+        Kind::Str(text) => tokens.extend(text.token.as_ref().map(|token| token.location)),
+        _ => {}
+    }
+}
+
+/// The binding of a record's hash.
+fn binding(record: &super::packages::record::Record) -> Option<Location> {
+    record.args.as_attrs()?.map.get(record.hash_name())?.pos
+}
+
+/// Whether an occurrence is accounted for by a site or known to be dead.
+fn covered(ev: &Eval, drafts: &[Draft], occurrence: &Occurrence) -> bool {
+    if ev.dead.contains_key(&occurrence.at) {
+        return true;
+    }
+    drafts.iter().any(|draft| {
+        draft.binding == Some(occurrence.at) || draft.literals.iter().any(|literal| ev.literal_of(occurrence).is_some_and(|own| own == *literal))
+    })
+}
+
+impl Eval {
+    /// The place of the literal that an occurrence is bound to.
+    pub fn literal_of(&self, occurrence: &Occurrence) -> Option<Location> {
+        let ast = self.parsed(occurrence.at.file)?;
+        Some(ast.location(occurrence.value?))
+    }
+}

@@ -1,0 +1,67 @@
+//! From bytes to the compact tree: nesting check, rnix parse, lowering.
+
+pub(crate) mod ast;
+mod lower;
+mod nesting;
+pub(crate) mod toml;
+pub(crate) mod json;
+
+use std::rc::Rc;
+
+use rnix::ParseError;
+
+use crate::nix::files::FileId;
+use ast::Ast;
+
+/// Why a file is no Nix expression: the byte offset and a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    pub offset: usize,
+    pub message: String,
+}
+
+/// The byte order mark that some editors write; Nix sees none of it.
+pub(crate) const BOM: &str = "\u{feff}";
+
+/// Parses `text` (of file `file`) and lowers it.
+///
+/// # Errors
+/// The first syntax error, with its offset.
+pub(crate) fn parse(file: FileId, text: &str) -> Result<Rc<Ast>, SyntaxError> {
+    let body = text.strip_prefix(BOM).unwrap_or(text);
+    let shift = text.len() - body.len();
+    let root = checked_root(body).map_err(|e| SyntaxError { offset: e.offset + shift, ..e })?;
+    Ok(Rc::new(lower::lower(file, &root, shift)))
+}
+
+/// Parses with rnix after the nesting has been bounded; no byte order mark.
+pub(crate) fn checked_root(body: &str) -> Result<rnix::Root, SyntaxError> {
+    nesting::check(body)?;
+    let parsed = rnix::Root::parse(body);
+    if let Some(error) = parsed.errors().first() {
+        return Err(describe(error, body));
+    }
+    Ok(parsed.tree())
+}
+
+fn describe(error: &ParseError, body: &str) -> SyntaxError {
+    let end = body.trim_end().len();
+    let (offset, message) = match error {
+        ParseError::Unexpected(range) | ParseError::UnexpectedExtra(range) => {
+            (usize::from(range.start()), "unexpected token".to_owned())
+        }
+        ParseError::UnexpectedWanted(_, range, _) => {
+            (usize::from(range.start()), "syntax error, unexpected token".to_owned())
+        }
+        ParseError::UnexpectedDoubleBind(range) => {
+            (usize::from(range.start()), "the argument set is named twice".to_owned())
+        }
+        ParseError::DuplicatedArgs(range, name) => {
+            (usize::from(range.start()), format!("duplicate formal function argument `{name}`"))
+        }
+        ParseError::UnexpectedEOF | ParseError::UnexpectedEOFWanted(_) => (end, "unexpected end of file".to_owned()),
+        ParseError::RecursionLimitExceeded => (0, "nested too deeply".to_owned()),
+        _ => (0, "syntax error".to_owned()),
+    };
+    SyntaxError { offset, message }
+}

@@ -1,0 +1,363 @@
+//! Values of the partial evaluator. Every one knows the chain of places that it travelled.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::builtins::Native;
+use super::eval::Eval;
+use super::packages::derivation::Drv;
+use super::site::LiteralKind;
+use super::source::{Fileset, Source};
+use super::syntax::ast::{Ast, ExprId, Location, Name};
+
+/// An index into the evaluator's thunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ThunkId(pub u32);
+
+/// An index into the evaluator's scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EnvId(pub u32);
+
+/// A node of a file's tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Code {
+    pub ast: Rc<Ast>,
+    pub id: ExprId,
+}
+
+impl Code {
+    /// Where the node stands.
+    pub fn location(&self) -> Location {
+        self.ast.location(self.id)
+    }
+
+    /// Another node of the same file.
+    pub fn at(&self, id: ExprId) -> Code {
+        Code { ast: Rc::clone(&self.ast), id }
+    }
+}
+
+/// How a value came one step nearer to where it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Move {
+    Literal,
+    Variable(Name),
+    Attribute(Name),
+    Default(Name),
+    Import(Rc<str>),
+    Data(Rc<str>),
+    Branch,
+    Note(Rc<str>),
+}
+
+/// A step of the chain, the latest one first.
+#[derive(Debug)]
+pub(crate) struct Hop {
+    pub place: Location,
+    pub step: Move,
+    pub before: Trail,
+    pub length: u16,
+}
+
+/// The chain of places that a value travelled.
+pub(crate) type Trail = Option<Rc<Hop>>;
+
+/// A value and its chain.
+#[derive(Clone)]
+pub(crate) struct Value {
+    pub kind: Kind,
+    pub trail: Trail,
+}
+
+/// A function of the model that carries data.
+pub(crate) type Callable = Rc<dyn Fn(&mut Eval, ThunkId, Location) -> Value>;
+
+/// What a value is.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(Rc<Text>),
+    Path(Rc<PathBuf>),
+    List(Rc<List>),
+    Attrs(Rc<Attrs>),
+    Lambda(Rc<Closure>),
+    Native(Rc<NativeCall>),
+    Function(Callable),
+    /// One of these, depending on something unknown.
+    Alt(Rc<Vec<Value>>),
+    Unknown(Rc<Unknown>),
+}
+
+/// A token that can be rewritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub location: Location,
+    pub kind: LiteralKind,
+}
+
+/// A piece of a string.
+#[derive(Debug, Clone)]
+pub(crate) enum Piece {
+    Text(Rc<str>),
+    Source(Rc<Source>),
+    Unknown(Rc<Unknown>),
+}
+
+/// A string: its pieces and, if it is exactly one token of some file, that token.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Text {
+    pub pieces: Vec<Piece>,
+    pub token: Option<Rc<Token>>,
+    /// The name of a system; it stands for any of them.
+    pub system: bool,
+    /// The whole content of this file.
+    pub file: Option<super::files::FileId>,
+}
+
+impl Text {
+    /// The bytes of the known pieces.
+    pub fn length(&self) -> usize {
+        self.pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }).sum()
+    }
+
+    /// The text if every piece is known.
+    pub fn known(&self) -> Option<Rc<str>> {
+        match self.pieces.as_slice() {
+            [] => Some(Rc::from("")),
+            [Piece::Text(text)] => Some(Rc::clone(text)),
+            pieces => {
+                let mut whole = String::new();
+                for piece in pieces {
+                    match piece {
+                        Piece::Text(text) => whole.push_str(text),
+                        _ => return None,
+                    }
+                }
+                Some(Rc::from(whole))
+            }
+        }
+    }
+}
+
+/// A list; an open one may have more items.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct List {
+    pub items: Vec<ThunkId>,
+    pub open: Option<Rc<Unknown>>,
+}
+
+/// An attribute's value and the place of its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Attr {
+    pub thunk: ThunkId,
+    pub pos: Option<Location>,
+    /// Something unknown may have replaced it.
+    pub maybe: Option<Rc<Unknown>>,
+}
+
+/// An attribute set; an open one may have more attributes.
+#[derive(Clone, Default)]
+pub(crate) struct Attrs {
+    pub map: BTreeMap<Name, Attr>,
+    pub open: Option<Rc<Unknown>>,
+    pub special: Special,
+}
+
+/// What a set is, beyond its attributes.
+#[derive(Clone, Default)]
+pub(crate) enum Special {
+    #[default]
+    None,
+    Pkgs,
+    Lib,
+    Builtins,
+    Source(Rc<Source>),
+    Drv(Rc<Drv>),
+    /// A flake of the repository: its folder.
+    Flake(Rc<PathBuf>),
+    Input(Rc<super::flake::Input>),
+    Fileset(Rc<Fileset>),
+    /// The arguments of a file that nothing calls; the folder of that file.
+    Entry(Rc<PathBuf>),
+    /// A set of packages inside nixpkgs, such as `python3Packages`.
+    Scope(Rc<str>),
+}
+
+/// A function and the scope it was made in.
+#[derive(Clone)]
+pub(crate) struct Closure {
+    pub code: Code,
+    pub env: EnvId,
+}
+
+/// A function of the model with its first arguments.
+#[derive(Clone)]
+pub(crate) struct NativeCall {
+    pub native: &'static Native,
+    pub args: Vec<ThunkId>,
+}
+
+/// The classes of not knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// The value comes from outside of the repository.
+    Outside,
+    /// The argument of a function that nothing calls.
+    Argument,
+    /// Evaluation would stop with an error here.
+    Error,
+    /// `throw` and `abort`: no value at all.
+    Throw,
+    /// The bounds of the evaluator.
+    Limit,
+    /// Nothing that this evaluator models.
+    Unmodelled,
+}
+
+/// Why a value is not known.
+#[derive(Debug, Clone)]
+pub(crate) struct Unknown {
+    pub doubt: Doubt,
+    pub message: Rc<str>,
+    pub at: Option<Location>,
+    /// The dotted name of a value from outside, such as `pkgs.nodejs`.
+    pub name: Option<Rc<str>>,
+}
+
+impl Value {
+    /// A value without history.
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, trail: None }
+    }
+
+    /// A string without provenance.
+    pub fn text(text: &str) -> Self {
+        Self::new(Kind::Str(Rc::new(Text { pieces: vec![Piece::Text(Rc::from(text))], ..Text::default() })))
+    }
+
+    /// A set.
+    pub fn attrs(attrs: Attrs) -> Self {
+        Self::new(Kind::Attrs(Rc::new(attrs)))
+    }
+
+    /// A list.
+    pub fn list(items: Vec<ThunkId>) -> Self {
+        Self::new(Kind::List(Rc::new(List { items, open: None })))
+    }
+
+    /// A boolean.
+    pub fn bool(value: bool) -> Self {
+        Self::new(Kind::Bool(value))
+    }
+
+    /// A path.
+    pub fn path(path: PathBuf) -> Self {
+        Self::new(Kind::Path(Rc::new(path)))
+    }
+
+    /// An unknown value.
+    pub fn unknown(doubt: Doubt, message: impl Into<Rc<str>>, at: Option<Location>) -> Self {
+        Self::doubtful(Rc::new(Unknown { doubt, message: message.into(), at, name: None }))
+    }
+
+    /// A named value from outside of the repository.
+    pub fn outside(name: &str, at: Option<Location>) -> Self {
+        let message = format!("`{name}` comes from outside of the repository");
+        let unknown = Unknown { doubt: Doubt::Outside, message: message.into(), at, name: Some(Rc::from(name)) };
+        Self::doubtful(Rc::new(unknown))
+    }
+
+    /// An unknown value for a reason that is already there.
+    pub fn doubtful(unknown: Rc<Unknown>) -> Self {
+        Self::new(Kind::Unknown(unknown))
+    }
+
+    /// The same value one step further.
+    #[must_use]
+    pub fn moved(mut self, place: Location, step: Move) -> Self {
+        const LONGEST: u16 = 60;
+        let length = self.trail.as_ref().map_or(0, |hop| hop.length);
+        if length < LONGEST {
+            let before = self.trail.take();
+            self.trail = Some(Rc::new(Hop { place, step, before, length: length + 1 }));
+        }
+        self
+    }
+
+    /// The text of a wholly known string.
+    pub fn known_text(&self) -> Option<Rc<str>> {
+        match &self.kind {
+            Kind::Str(text) => text.known(),
+            _ => None,
+        }
+    }
+
+    /// The set behind the value.
+    pub fn as_attrs(&self) -> Option<&Rc<Attrs>> {
+        match &self.kind {
+            Kind::Attrs(attrs) => Some(attrs),
+            _ => None,
+        }
+    }
+
+    /// The reason of an unknown value.
+    pub fn as_unknown(&self) -> Option<&Rc<Unknown>> {
+        match &self.kind {
+            Kind::Unknown(unknown) => Some(unknown),
+            _ => None,
+        }
+    }
+
+    /// Whether the value can be called.
+    pub fn is_function(&self) -> bool {
+        matches!(self.kind, Kind::Lambda(_) | Kind::Native(_) | Kind::Function(_))
+    }
+
+    /// The word that Nix has for the type.
+    pub fn type_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Null => "null",
+            Kind::Bool(_) => "a Boolean",
+            Kind::Int(_) => "an integer",
+            Kind::Float(_) => "a float",
+            Kind::Str(_) => "a string",
+            Kind::Path(_) => "a path",
+            Kind::List(_) => "a list",
+            Kind::Attrs(_) => "a set",
+            Kind::Lambda(_) | Kind::Native(_) | Kind::Function(_) => "a function",
+            Kind::Alt(_) => "one of several values",
+            Kind::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl Attrs {
+    /// A closed set of these attributes.
+    pub fn of(entries: impl IntoIterator<Item = (Name, ThunkId)>) -> Self {
+        let map = entries.into_iter().map(|(name, thunk)| (name, Attr::new(thunk))).collect();
+        Self { map, ..Self::default() }
+    }
+
+    /// No attributes, but a meaning.
+    pub fn special(special: Special) -> Self {
+        Self { special, ..Self::default() }
+    }
+}
+
+impl Attr {
+    /// An attribute that no source file spells.
+    pub fn new(thunk: ThunkId) -> Self {
+        Self { thunk, pos: None, maybe: None }
+    }
+}
+
+impl Special {
+    /// Whether there is no special meaning.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Special::None)
+    }
+}

@@ -1,0 +1,192 @@
+//! Visits everything that an entry point leads to, so that every derivation is met.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::eval::Eval;
+use super::packages;
+use super::syntax::ast::{Expr, Lambda, Location, Param, Span};
+use super::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
+
+/// The order in which the outputs of a flake are visited; the first path found names a site.
+const FIRST: &[&str] = &["packages", "defaultPackage", "legacyPackages", "checks", "apps", "devShells", "devShell"];
+const DEPTH: u32 = 60;
+
+/// What was seen, and what is still to be done.
+#[derive(Default)]
+pub(crate) struct Walker {
+    thunks: HashSet<ThunkId>,
+    sets: HashSet<usize>,
+    /// Functions that were met; perhaps nothing ever calls them.
+    pub closures: Vec<Rc<Closure>>,
+    /// Derivations are also met on second paths; this bounds how often.
+    named: usize,
+    /// Keeps visited sets alive, so that their addresses stay theirs.
+    kept: Vec<Rc<Attrs>>,
+}
+
+impl Walker {
+    /// Visits a thunk under an attribute path.
+    pub fn visit(&mut self, ev: &mut Eval, thunk: ThunkId, path: Option<&str>, depth: u32) {
+        const MOST_NAMES: usize = 20_000;
+        let fresh = self.thunks.insert(thunk);
+        if depth > DEPTH || (!fresh && (path.is_none() || self.named > MOST_NAMES)) {
+            return;
+        }
+        let value = ev.force(thunk);
+        self.visit_value(ev, &value, path, depth);
+    }
+
+    /// Visits a value under an attribute path.
+    pub fn visit_value(&mut self, ev: &mut Eval, value: &Value, path: Option<&str>, depth: u32) {
+        match &value.kind {
+            Kind::Attrs(attrs) => self.visit_set(ev, attrs, path, depth),
+            Kind::List(list) => {
+                for item in &list.items {
+                    self.visit(ev, *item, None, depth + 1);
+                }
+            }
+            Kind::Lambda(closure) => self.closures.push(Rc::clone(closure)),
+            Kind::Native(call) => {
+                for arg in &call.args {
+                    self.visit(ev, *arg, None, depth + 1);
+                }
+            }
+            Kind::Alt(values) => {
+                for value in values.iter() {
+                    self.visit_value(ev, value, path, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn visit_set(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
+        if let Special::Drv(drv) = &attrs.special
+            && let Some(path) = path
+        {
+            self.named += 1;
+            if let Some(index) = drv.record {
+                ev.name_record(index, path);
+            }
+            self.name_dependencies(ev, attrs, path);
+        }
+        let address = Rc::as_ptr(attrs) as usize;
+        if !self.sets.insert(address) {
+            if path.is_some() && attrs.special.is_none() && self.named < 2_000 {
+                self.rename(ev, attrs, path, depth);
+            }
+            return;
+        }
+        self.kept.push(Rc::clone(attrs));
+        let inside = if matches!(attrs.special, Special::None) { path } else { None };
+        for (name, thunk) in ordered(attrs, path == Some("")) {
+            let inner = inside.map(|path| joined(path, &name));
+            self.visit(ev, thunk, inner.as_deref(), depth + 1);
+        }
+    }
+
+    /// The set was visited before: only the names of its derivations are new.
+    fn rename(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
+        if depth > 6 {
+            return;
+        }
+        self.named += 1;
+        for (name, thunk) in ordered(attrs, false) {
+            let value = ev.force(thunk);
+            if let (Kind::Attrs(inner), Some(path)) = (&value.kind, path) {
+                let inner = Rc::clone(inner);
+                self.visit_set(ev, &inner, Some(&joined(path, &name)), depth + 1);
+            }
+        }
+    }
+
+    /// The dependencies of a derivation bear its path.
+    fn name_dependencies(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
+        let Some(attr) = attrs.map.get("npmDeps") else { return };
+        let value = ev.force(attr.thunk);
+        let values = match &value.kind {
+            Kind::Alt(values) => values.as_ref().clone(),
+            _ => vec![value],
+        };
+        for value in values {
+            if let Kind::Attrs(deps) = &value.kind
+                && let Special::Drv(drv) = &deps.special
+                && let Some(index) = drv.record
+            {
+                ev.name_record(index, path);
+            }
+        }
+    }
+
+    /// Visits arguments of unknown functions until none is left.
+    pub fn drain(&mut self, ev: &mut Eval) {
+        while let Some(thunk) = ev.pending.pop() {
+            self.visit(ev, thunk, None, 0);
+        }
+    }
+}
+
+fn joined(path: &str, name: &str) -> String {
+    let name = if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() };
+    if path.is_empty() { name } else { format!("{path}.{name}") }
+}
+
+/// The attributes of a set; at the top of a flake the usual outputs come first.
+fn ordered(attrs: &Attrs, top: bool) -> Vec<(Rc<str>, ThunkId)> {
+    let mut all: Vec<(Rc<str>, ThunkId)> = attrs.map.iter().map(|(name, attr)| (Rc::clone(name), attr.thunk)).collect();
+    if top {
+        let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+        all.sort_by_key(|(name, _)| rank(name));
+    } else {
+        all.sort_by_key(|(name, _)| name.as_ref() != "x86_64-linux");
+    }
+    all
+}
+
+/// Calls a function that nothing calls, with what such functions are usually given.
+pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path) -> Value {
+    let here = closure.code.location();
+    let at = Location { file: here.file, span: Span { start: here.span.start, end: here.span.start } };
+    let Expr::Lambda(lambda) = closure.code.ast.expr(closure.code.id) else {
+        return ev.error("not a function", here);
+    };
+    let lambda = Rc::clone(lambda);
+    if is_overlay(&closure.code.ast, &lambda) {
+        let overlay = ev.done(Value::new(Kind::Lambda(Rc::new(closure.clone()))));
+        return packages::overlay::with_overlays(ev, packages::nixpkgs(), &[overlay], at);
+    }
+    let argument = blind_argument(ev, &lambda, folder, at);
+    ev.enter(closure, argument, at)
+}
+
+/// `final: prev: ...`, by any of its names.
+fn is_overlay(ast: &super::syntax::ast::Ast, lambda: &Lambda) -> bool {
+    let (Param::Ident(first), Expr::Lambda(inner)) = (&lambda.param, ast.expr(lambda.body)) else { return false };
+    let Param::Ident(second) = &inner.param else { return false };
+    let first = first.trim_start_matches('_');
+    let second = second.trim_start_matches('_');
+    matches!(first, "final" | "self" | "" | "pkgs" | "fself" | "finalPkgs" | "pkgsFinal" | "_final") && matches!(second, "prev" | "super" | "" | "previous" | "prevPkgs" | "pkgsPrev" | "psuper" | "pkgs")
+}
+
+/// The argument of a function that nothing calls.
+pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: Location) -> ThunkId {
+    let entry = Value::attrs(Attrs::special(Special::Entry(Rc::new(folder.to_path_buf()))));
+    match &lambda.param {
+        Param::Pattern { .. } => ev.done(entry),
+        Param::Ident(name) => {
+            let value = match name.as_ref() {
+                "system" => packages::members_system(),
+                _ => match ev.peek_attr(&entry, name, at) {
+                    Some(value) => value,
+                    None => {
+                        let message = format!("`{name}` is an argument that nothing here gives").into();
+                        Value::doubtful(Rc::new(Unknown { doubt: Doubt::Argument, message, at: Some(at), name: Some(Rc::clone(name)) }))
+                    }
+                },
+            };
+            ev.done(value)
+        }
+    }
+}
