@@ -4,6 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderMap, LOCATION};
 use reqwest::{Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use url::Url;
 
@@ -13,7 +14,7 @@ use super::error::{self, Problem};
 use super::health::Failed;
 use super::retry;
 use super::secret::redacted;
-use super::transport::{GREETING, Lane, Transport};
+use super::transport::{Lane, Transport};
 
 const REDIRECTS: usize = 10;
 
@@ -87,6 +88,12 @@ pub(super) struct Turn {
     pub fresh: bool,
 }
 
+/// A response, and the leave for its socket until the body is read.
+struct Answer {
+    response: Response,
+    socket: Option<OwnedSemaphorePermit>,
+}
+
 impl Inner {
     /// Makes one attempt and fills `sink`.
     pub(super) async fn attempt<S: Sink>(
@@ -96,25 +103,27 @@ impl Inner {
         turn: Turn,
         sink: &mut S,
     ) -> Result<Head, Failure> {
-        let response = self.follow(transport, ask, turn).await?;
+        let Answer { response, socket } = self.follow(transport, ask, turn).await?;
         let status = response.status();
         if !status.is_success() && !ask.answers.contains(&status) {
             return Err(refusal(&response));
         }
-        self.receive(response, ask, sink).await
+        let head = self.receive(response, ask, sink).await;
+        drop(socket);
+        head
     }
 
     /// Requests, following redirects. Credentials are looked up for each URL on the way, and no more of them are sent
     /// once a redirect has led to another host.
-    async fn follow(&self, transport: &Transport, ask: &Ask<'_>, turn: Turn) -> Result<Response, Failure> {
+    async fn follow(&self, transport: &Transport, ask: &Ask<'_>, turn: Turn) -> Result<Answer, Failure> {
         let mut url = ask.url.clone();
         let mut at_home = true;
         for _ in 0..=REDIRECTS {
-            let response = self.send(transport, &url, ask, at_home, turn).await?;
-            if !is_redirect(response.status()) {
-                return Ok(response);
+            let answer = self.send(transport, &url, ask, at_home, turn).await?;
+            if !is_redirect(answer.response.status()) {
+                return Ok(answer);
             }
-            let next = self.redirect_target(&url, &response)?;
+            let next = self.redirect_target(&url, &answer.response)?;
             at_home &= next.origin() == ask.url.origin();
             url = next;
         }
@@ -141,18 +150,18 @@ impl Inner {
         ask: &Ask<'_>,
         with_credentials: bool,
         turn: Turn,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Answer, Failure> {
         let lane = transport.lane(url);
-        let greeting =
-            if lane.greeting.is_done() { None } else { timeout(GREETING, lane.greeting.turn()).await.ok() };
+        let greeting = lane.greeting().await;
+        let socket = lane.socket().await;
         if let Some(reason) = self.health.given_up(url) {
             return Err(Problem::Unreachable { host: host(url), reason }.into());
         }
         let result = self.exchange(&lane, url, ask, with_credentials, turn).await;
         match &result {
-            Ok(_) => {
+            Ok(response) => {
                 self.health.answered(url);
-                lane.greeting.done();
+                lane.greeted(response.version());
             }
             Err(Problem::Connect { reason }) => {
                 let failed = Failed { first: turn.first, begun: turn.begun, last: turn.last, reason };
@@ -161,12 +170,12 @@ impl Inner {
             Err(_) => {}
         }
         drop(greeting);
-        result.map_err(Failure::from)
+        Ok(Answer { response: result?, socket })
     }
 
     async fn exchange(
         &self,
-        lane: &Lane,
+        lane: &Lane<'_>,
         url: &Url,
         ask: &Ask<'_>,
         with_credentials: bool,
@@ -176,7 +185,7 @@ impl Inner {
         let mut bare = url.clone();
         let _ = bare.set_username("");
         let _ = bare.set_password(None);
-        let mut request = lane.client.get(bare).header(ACCEPT, ask.accept);
+        let mut request = lane.client().get(bare).header(ACCEPT, ask.accept);
         if ask.gzip {
             request = request.header(ACCEPT_ENCODING, "gzip");
         }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{NoProxy, Proxy};
+use reqwest::{NoProxy, Proxy, Version};
 use rustls::ClientConfig;
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use url::Url;
 
 use super::options::{Options, Proxies};
@@ -23,7 +24,9 @@ const FRAME: u32 = 64 << 10;
 /// A dead HTTP/2 connection is noticed after these two, not when each of its streams has stalled.
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// How long others wait for the first request through a lane before they go anyway.
-pub(super) const GREETING: Duration = Duration::from_secs(3);
+const GREETING: Duration = Duration::from_secs(3);
+/// Sockets to one host that speaks HTTP/1.1 only.
+const HTTP1_SOCKETS: usize = 32;
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why no request can be made at all.
@@ -45,55 +48,95 @@ pub enum SetupError {
 
 pub(super) struct Transport {
     clients: Vec<reqwest::Client>,
-    next: AtomicUsize,
-    greetings: Mutex<HashMap<(usize, String), Arc<Greeting>>>,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
 
-/// A client, and whether it has a connection to the host yet.
-pub(super) struct Lane {
-    pub client: reqwest::Client,
-    pub greeting: Arc<Greeting>,
+/// What is known of a host, and how requests are spread over the clients.
+struct Host {
+    next: AtomicUsize,
+    greetings: Vec<Greeting>,
+    http1: AtomicBool,
+    sockets: Arc<Semaphore>,
+}
+
+/// A client to use for one request to a host.
+pub(super) struct Lane<'a> {
+    clients: &'a [reqwest::Client],
+    host: Arc<Host>,
+    index: usize,
 }
 
 /// The first request through a lane goes alone, for those that came with it would each open a connection of their own.
 #[derive(Default)]
-pub(super) struct Greeting {
+struct Greeting {
     done: AtomicBool,
     turn: AsyncMutex<()>,
-}
-
-impl Greeting {
-    pub(super) fn is_done(&self) -> bool {
-        self.done.load(Ordering::Acquire)
-    }
-
-    pub(super) fn done(&self) {
-        self.done.store(true, Ordering::Release);
-    }
-
-    /// Waits for leave to be the first; `None` if somebody was meanwhile.
-    pub(super) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        let turn = self.turn.lock().await;
-        (!self.is_done()).then_some(turn)
-    }
 }
 
 impl Transport {
     pub(super) fn new(options: &Options) -> Result<Self, SetupError> {
         let tls = trust::tls_config(&options.trust)?;
-        let clients = (0..options.connections.max(1))
-            .map(|_| client(options, tls.clone()))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { clients, next: AtomicUsize::new(0), greetings: Mutex::default() })
+        let clients = (0..options.connections.max(1)).map(|_| client(options, tls.clone()));
+        Ok(Self { clients: clients.collect::<Result<_, _>>()?, hosts: Mutex::default() })
     }
 
     /// The next lane to `url`'s host, in turn.
-    pub(super) fn lane(&self, url: &Url) -> Lane {
-        let index = self.next.fetch_add(1, Ordering::Relaxed) % self.clients.len();
-        let key = (index, url.origin().ascii_serialization());
-        let mut greetings = self.greetings.lock().unwrap_or_else(PoisonError::into_inner);
-        let greeting = Arc::clone(greetings.entry(key).or_default());
-        Lane { client: self.clients[index].clone(), greeting }
+    pub(super) fn lane(&self, url: &Url) -> Lane<'_> {
+        let host = self.host(url);
+        let index = host.next.fetch_add(1, Ordering::Relaxed) % self.clients.len();
+        Lane { clients: &self.clients, host, index }
+    }
+
+    fn host(&self, url: &Url) -> Arc<Host> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = hosts.entry(url.origin().ascii_serialization());
+        Arc::clone(host.or_insert_with(|| Arc::new(Host::new(self.clients.len()))))
+    }
+}
+
+impl Host {
+    fn new(clients: usize) -> Self {
+        Self {
+            next: AtomicUsize::new(0),
+            greetings: (0..clients).map(|_| Greeting::default()).collect(),
+            http1: AtomicBool::new(false),
+            sockets: Arc::new(Semaphore::new(HTTP1_SOCKETS)),
+        }
+    }
+
+    fn is_http1(&self) -> bool {
+        self.http1.load(Ordering::Acquire)
+    }
+}
+
+impl Lane<'_> {
+    /// The client to use. Without HTTP/2 there is nothing to spread, and one client keeps its sockets alive best.
+    pub(super) fn client(&self) -> &reqwest::Client {
+        &self.clients[if self.host.is_http1() { 0 } else { self.index }]
+    }
+
+    /// Waits until somebody has been greeted, for a while; `Some` for the one who goes first.
+    pub(super) async fn greeting(&self) -> Option<MutexGuard<'_, ()>> {
+        let greeting = &self.host.greetings[self.index];
+        if greeting.done.load(Ordering::Acquire) {
+            return None;
+        }
+        let turn = timeout(GREETING, greeting.turn.lock()).await.ok()?;
+        (!greeting.done.load(Ordering::Acquire)).then_some(turn)
+    }
+
+    /// The host answered, in this version of HTTP.
+    pub(super) fn greeted(&self, version: Version) {
+        self.host.http1.store(version < Version::HTTP_2, Ordering::Release);
+        self.host.greetings[self.index].done.store(true, Ordering::Release);
+    }
+
+    /// Leave for one more socket, where each request needs its own.
+    pub(super) async fn socket(&self) -> Option<OwnedSemaphorePermit> {
+        if !self.host.is_http1() {
+            return None;
+        }
+        Arc::clone(&self.host.sockets).acquire_owned().await.ok()
     }
 }
 

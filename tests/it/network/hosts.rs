@@ -161,3 +161,32 @@ fn user_info_in_a_url_is_used_and_not_shown() {
     let text = chain(&download(options, &want(&published)).unwrap_err());
     assert!(text.contains("***:***@") && !text.contains("hunter2"), "{text}");
 }
+
+#[test]
+fn a_proxy_is_used_but_for_exempt_hosts() {
+    let registry = Registry::start();
+    let published = registry.publish("a", "1.0.0", &[]);
+    let mut options = Options { timeouts: quick(), retries: 0, ..Options::default() };
+    options.access.override_host(PUBLIC, "http://upstream.invalid/").unwrap();
+    // A server sees a proxied request with the whole URL, whose path is what this one looks at.
+    options.proxies.http = Some(Secret::new(registry.url().replace("http://", "http://me:hunter2@")));
+    download(options.clone(), &want(&published)).unwrap();
+    assert_eq!(registry.headers(&published.path, "host"), [Some("upstream.invalid".to_owned())]);
+    assert!(registry.headers(&published.path, "proxy-authorization")[0].is_some());
+    options.proxies.exempt = Some("upstream.invalid".to_owned());
+    assert!(download(options, &want(&published)).is_err());
+    assert_eq!(registry.count(&published.path), 1);
+}
+
+#[test]
+fn http1_opens_a_bounded_number_of_sockets_and_uses_them_again() {
+    let registry = Registry::start();
+    registry.delay(Duration::from_millis(20));
+    let wants: Vec<_> = (0..200).map(|n| want(&registry.publish("many", &format!("1.0.{n}"), &[]))).collect();
+    let supply = Supply::new(None, None, Some(Client::new(options(&registry))));
+    let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
+    assert!(done.iter().all(Result::is_ok));
+    let peers: std::collections::HashSet<_> =
+        registry.requests().iter().map(|request| request.peer).collect();
+    assert!(peers.len() <= 40, "{}", peers.len());
+}
