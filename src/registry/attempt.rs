@@ -71,7 +71,8 @@ impl From<Problem> for Failure {
             Problem::Connect { .. } | Problem::Broken { .. } => Cure::Repeat,
             Problem::Stalled { .. } => Cure::Relieve(None),
             // Another shelf may take it: a store whose disk is full is not asked a second time.
-            Problem::Mismatch(_) | Problem::Shelf(_) => Cure::Once,
+            // A name that is not found twice does not exist.
+            Problem::Mismatch(_) | Problem::Shelf(_) | Problem::Lookup { .. } => Cure::Once,
             _ => Cure::None,
         };
         Self { problem, cure }
@@ -163,14 +164,21 @@ impl Inner {
                 self.health.answered(url);
                 lane.greeted(response.version());
             }
-            Err(Problem::Connect { reason }) => {
-                let failed = Failed { first: turn.first, begun: turn.begun, last: turn.last, reason };
-                self.health.failed(url, &failed, self.options.timeouts.unreachable);
-            }
-            Err(_) => {}
+            Err(problem) => self.note(url, turn, problem),
         }
         drop(greeting);
         Ok(Answer { response: result?, socket })
+    }
+
+    /// Tells the others of a host that could not be reached.
+    fn note(&self, url: &Url, turn: Turn, problem: &Problem) {
+        let (reason, last) = match problem {
+            Problem::Connect { reason } => (reason, turn.last),
+            Problem::Lookup { reason } => (reason, turn.last || turn.fresh),
+            _ => return,
+        };
+        let failed = Failed { first: turn.first, begun: turn.begun, last, reason };
+        self.health.failed(url, &failed, self.options.timeouts.unreachable);
     }
 
     async fn exchange(

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::attempt::{Ask, Cure, Failure, Head, Sink, Turn};
 use super::error::{FetchError, Problem};
-use super::gate::Gate;
+use super::gate::{Gate, Pass};
 use super::health::Health;
 use super::options::Options;
 use super::retry::{self, Retry};
@@ -115,13 +115,21 @@ impl Inner {
 
     /// Makes attempts until one succeeds or another would not help.
     async fn run<S: Sink>(&self, url: &Url, ask: &Ask<'_>, sink: &mut S) -> Result<Head, FetchError> {
+        let transport = self.transport().await.map_err(|problem| failed(url, ask, 0, problem))?;
         let first = Instant::now();
-        let (mut attempts, mut fresh) = (0, false);
+        let (mut attempts, mut fresh, mut kept) = (0, false, None);
         loop {
             attempts += 1;
+            let pass = match kept.take() {
+                Some(pass) => pass,
+                None => self.leave(&ask.url).await,
+            };
             let turn = Turn { first, begun: Instant::now(), last: attempts > self.options.retries, fresh };
-            let failure = match self.attempt_in_turn(ask, turn, sink).await {
-                Ok(head) => return Ok(head),
+            let failure = match self.attempt(transport, ask, turn, sink).await {
+                Ok(head) => {
+                    self.gate.succeeded();
+                    return Ok(head);
+                }
                 Err(failure) => failure,
             };
             ask.watch.discarded(sink.received());
@@ -130,47 +138,34 @@ impl Inner {
                 return Err(failed(url, ask, attempts, failure.problem));
             }
             fresh |= failure.cure == Cure::Once;
+            // Whether a host can be reached should be known soon, not when all others have tried once.
+            let unreached = matches!(failure.problem, Problem::Connect { .. } | Problem::Lookup { .. });
+            kept = Some(pass).filter(|_| unreached);
             self.pause(url, ask, attempts, &failure).await;
         }
     }
 
-    /// Waits for leave and makes one attempt.
-    async fn attempt_in_turn<S: Sink>(
-        &self,
-        ask: &Ask<'_>,
-        mut turn: Turn,
-        sink: &mut S,
-    ) -> Result<Head, Failure> {
-        let transport = self.transport().await?;
-        let _pass = loop {
+    /// Waits for leave to make a request.
+    async fn leave(&self, url: &Url) -> Pass {
+        loop {
             let pass = self.gate.enter().await;
-            match self.health.quiet_for(&ask.url) {
-                None => break pass,
-                Some(quiet) => {
-                    drop(pass);
-                    sleep(quiet).await;
-                }
-            }
-        };
-        turn.begun = Instant::now();
-        let result = self.attempt(transport, ask, turn, sink).await;
-        match &result {
-            Ok(_) => self.gate.succeeded(),
-            Err(Failure { cure: Cure::Relieve(asked), .. }) => {
-                self.gate.overloaded();
-                if let Some(asked) = asked {
-                    self.health.hush(&ask.url, (*asked).min(self.options.timeouts.retry_after));
-                }
-            }
-            Err(_) => {}
+            let Some(quiet) = self.health.quiet_for(url) else { return pass };
+            drop(pass);
+            sleep(quiet).await;
         }
-        result
     }
 
+    /// Waits before the next attempt, and has the others take care of the server.
     async fn pause(&self, url: &Url, ask: &Ask<'_>, attempts: u32, failure: &Failure) {
         let (asked, patience) = match failure.cure {
-            // An overloaded server needs longer than a broken connection.
-            Cure::Relieve(asked) => (asked, 2),
+            Cure::Relieve(asked) => {
+                self.gate.overloaded();
+                if let Some(asked) = asked {
+                    self.health.hush(&ask.url, asked.min(self.options.timeouts.retry_after));
+                }
+                // An overloaded server needs longer than a broken connection.
+                (asked, 2)
+            }
             _ => (None, 0),
         };
         let pause = retry::pause(&self.options.timeouts, attempts + patience, asked);

@@ -49,7 +49,7 @@ impl FetchError {
             Problem::Certificate { .. } => {
                 "if a company's proxy re-signs the traffic, name its certificate with NODE_EXTRA_CA_CERTS or `cafile` in .npmrc"
             }
-            Problem::Connect { .. } | Problem::Unreachable { .. } => {
+            Problem::Connect { .. } | Problem::Lookup { .. } | Problem::Unreachable { .. } => {
                 "check the network, the proxy settings and the registry in .npmrc; --offline uses only what is on disk"
             }
             Problem::Setup(_) => "check SSL_CERT_FILE, NODE_EXTRA_CA_CERTS and the proxy settings",
@@ -75,6 +75,12 @@ pub enum Problem {
     /// No connection came about.
     #[error("cannot connect: {reason}")]
     Connect {
+        /// What the system said.
+        reason: String,
+    },
+    /// The host's name leads nowhere.
+    #[error("cannot find the host: {reason}")]
+    Lookup {
         /// What the system said.
         reason: String,
     },
@@ -161,6 +167,10 @@ pub(super) fn of_exchange(error: &reqwest::Error, received: u64) -> Problem {
     let reason = innermost(error);
     if is_certificate(error) {
         Problem::Certificate { reason }
+    } else if error.is_dns() {
+        Problem::Lookup { reason }
+    } else if error.is_connect() && error.is_timeout() {
+        Problem::Connect { reason: "it took too long".to_owned() }
     } else if error.is_connect() {
         Problem::Connect { reason }
     } else if error.is_builder() {

@@ -53,6 +53,7 @@ fn a_host_that_swallows_connections_ends_at_the_deadline() {
 fn a_name_that_does_not_resolve_is_said_so() {
     let (errors, _) = unreachable("https://registry.invalid", 3);
     assert!(chain(&errors[0]).contains("registry.invalid"), "{}", chain(&errors[0]));
+    assert!(errors.iter().all(|error| error.attempts <= 2));
 }
 
 #[test]
