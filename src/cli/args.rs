@@ -140,6 +140,9 @@ pub(super) struct SourceArgs {
     /// Neither read nor keep tarballs on disk
     #[arg(long)]
     pub(super) no_cache: bool,
+    /// Compute every hash anew, also of lockfiles that did not change
+    #[arg(long)]
+    pub(super) no_memo: bool,
     /// Send requests for HOST to a mirror; its path goes before theirs
     #[arg(long, value_name = "HOST=URL", value_parser = registry_override)]
     pub(super) registry_override: Vec<(String, String)>,

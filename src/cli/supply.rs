@@ -12,7 +12,7 @@ use npm_nixhash::{
         npmrc::{Ignored, Npmrc},
     },
     report::Message,
-    store::{Store, npm_cache::NpmCache},
+    store::{Store, memo::Memo, npm_cache::NpmCache},
 };
 use serde_json::{Map, Value};
 
@@ -46,8 +46,9 @@ impl Sources {
         let client = (!args.offline).then(|| Client::new(options));
         let bar = Arc::new(Bar::new(terminal.watched));
         let supply = Supply::new(store, npm_cache, client).watched_by(Arc::clone(&bar) as _);
-        let assumed_absent = private_scopes(args, environment);
-        Ok(Self { supply: Arc::new(supply), settings: Settings { assumed_absent }, bar })
+        let memo = supply.store().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
+        let settings = Settings { memo, assumed_absent: private_scopes(args, environment) };
+        Ok(Self { supply: Arc::new(supply), settings, bar })
     }
 
     /// Takes the progress bar away, and tells what became of the store.

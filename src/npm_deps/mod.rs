@@ -12,6 +12,7 @@ mod orders;
 mod packument;
 mod packuments;
 mod prepare;
+mod recall;
 pub mod supply;
 mod verdict;
 
@@ -33,9 +34,10 @@ use self::{
     orders::Orders,
     packuments::Packuments,
     prepare::{Preparation, Workshop, names_of},
+    recall::{recall, remember},
     supply::Supply,
 };
-use crate::{cacache::Tree, lockfile::Lockfile, options::HashOptions};
+use crate::{cacache::Tree, lockfile::Lockfile, options::HashOptions, store::memo::Memo};
 
 /// One hash to compute.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Request {
 /// What a run has to know besides its lockfiles.
 #[derive(Debug, Default)]
 pub struct Settings {
+    /// Results of earlier runs, and the place for those of this one.
+    pub memo: Option<Memo>,
     /// Scopes (`@acme`) whose packuments are taken as absent from the public registry without asking.
     pub assumed_absent: BTreeSet<String>,
 }
@@ -76,12 +80,18 @@ pub fn compute(requests: &[Request], supply: &Arc<Supply>, settings: &Settings) 
     let firsts = first_equals(requests);
     let (mut jobs, mut results) = (Vec::new(), HashMap::new());
     for (tree, request) in requests.iter().enumerate().filter(|(tree, _)| firsts[*tree] == *tree) {
+        if let Some(computed) = settings.memo.as_ref().and_then(|memo| recall(memo, request)) {
+            results.insert(tree, Ok(computed));
+            continue;
+        }
         match parse(request) {
             Ok((lockfile, warnings)) => jobs.push(Job { tree, request, lockfile, warnings }),
             Err(failure) => drop(results.insert(tree, Err(failure))),
         }
     }
-    results.extend(hash_all(jobs, supply, settings));
+    if !jobs.is_empty() {
+        results.extend(hash_all(requests, jobs, supply, settings));
+    }
     firsts.iter().map(|tree| results[tree].clone()).collect()
 }
 
@@ -119,13 +129,15 @@ struct Job<'a> {
 struct Begun {
     tree: TreeId,
     packages: usize,
+    /// Whether the tree can never come out otherwise.
+    pinned: bool,
     warnings: Vec<Warning>,
     obstacles: Vec<Obstacle>,
 }
 
 type Results = HashMap<TreeId, Result<Computed, Failure>>;
 
-fn hash_all(jobs: Vec<Job<'_>>, supply: &Arc<Supply>, settings: &Settings) -> Results {
+fn hash_all(requests: &[Request], jobs: Vec<Job<'_>>, supply: &Arc<Supply>, settings: &Settings) -> Results {
     let trees: Vec<TreeId> = jobs.iter().map(|job| job.tree).collect();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -156,8 +168,19 @@ fn hash_all(jobs: Vec<Job<'_>>, supply: &Arc<Supply>, settings: &Settings) -> Re
         network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     drop(workshop);
+    // A name lookup that hangs cannot be cancelled, and must not hold up the end.
+    runtime.shutdown_background();
     let mut ended = depot.finish();
-    begun.into_iter().map(|begun| (begun.tree, conclude(begun.tree, begun, &mut ended))).collect()
+    let mut results = Results::new();
+    for begun in begun {
+        let (tree, pinned) = (begun.tree, begun.pinned);
+        let result = conclude(begun, ended.remove(&tree).unwrap_or_default());
+        if let (Some(memo), true, Ok(computed)) = (&settings.memo, pinned, &result) {
+            remember(memo, &requests[tree], computed);
+        }
+        results.insert(tree, result);
+    }
+    results
 }
 
 fn workers() -> usize {
@@ -207,12 +230,11 @@ async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
     if !obstacles.is_empty() {
         workshop.depot.give_up(tree);
     }
-    Begun { tree, packages, warnings, obstacles }
+    Begun { tree, packages, pinned: prepared.pinned, warnings, obstacles }
 }
 
-fn conclude(tree: TreeId, begun: Begun, ended: &mut HashMap<TreeId, Ended>) -> Result<Computed, Failure> {
+fn conclude(begun: Begun, ended: Ended) -> Result<Computed, Failure> {
     let Begun { packages, warnings, mut obstacles, .. } = begun;
-    let ended = ended.remove(&tree).unwrap_or_default();
     obstacles.extend(ended.failures.into_iter().map(Obstacle::Supply));
     match ended.outcome {
         Some(Ok(hash)) if obstacles.is_empty() => Ok(Computed { hash, packages, bytes: ended.bytes, warnings }),

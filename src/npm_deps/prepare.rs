@@ -42,6 +42,7 @@ pub(super) struct Preparation<'a> {
     entries: BTreeMap<Url, IndexEntry>,
     packuments: Vec<IndexEntry>,
     names: BTreeMap<String, BTreeSet<String>>,
+    pinned: bool,
     obstacles: Vec<Obstacle>,
     warnings: Vec<Warning>,
 }
@@ -49,6 +50,8 @@ pub(super) struct Preparation<'a> {
 /// What came of it.
 pub(super) struct Prepared {
     pub(super) entries: Vec<IndexEntry>,
+    /// Whether every content is pinned, by integrity or by commit.
+    pub(super) pinned: bool,
     pub(super) obstacles: Vec<Obstacle>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -70,6 +73,7 @@ impl<'a> Preparation<'a> {
             entries: BTreeMap::new(),
             packuments: Vec::new(),
             names: BTreeMap::new(),
+            pinned: options.fetcher_version < 2,
             obstacles: Vec::new(),
             warnings: Vec::new(),
         }
@@ -88,7 +92,10 @@ impl<'a> Preparation<'a> {
             }
             match &dependency.source {
                 Source::Tarball(integrity) => self.add_tarball(&dependency, &integrity.clone()),
-                Source::GitArchive { .. } => archives.push(dependency),
+                Source::GitArchive { pinned } => {
+                    self.pinned &= *pinned;
+                    archives.push(dependency);
+                }
             }
         }
         archives
@@ -196,6 +203,6 @@ impl<'a> Preparation<'a> {
 
     pub(super) fn finish(self) -> Prepared {
         let entries = self.entries.into_values().chain(self.packuments).collect();
-        Prepared { entries, obstacles: self.obstacles, warnings: self.warnings }
+        Prepared { entries, pinned: self.pinned, obstacles: self.obstacles, warnings: self.warnings }
     }
 }

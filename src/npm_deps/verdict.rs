@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     lockfile::{Lockfile, Problem, ProblemKind},
     options::HashOptions,
@@ -74,7 +76,7 @@ fn kind_hint(kind: &ProblemKind) -> Option<&'static str> {
 }
 
 /// Something the user should know although the hash could be computed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Warning {
     /// Packages that an install wants from the registry but that the lockfile gives no URL for.
     NoUrl {

@@ -12,6 +12,7 @@
 
 mod draft;
 mod entry;
+pub mod memo;
 pub mod npm_cache;
 mod prune;
 
