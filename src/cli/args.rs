@@ -36,6 +36,8 @@ pub(super) enum Command {
     List(ListArgs),
     /// Print the npmDepsHash of one lockfile
     Hash(HashArgs),
+    /// Show or prune the tarballs kept on disk
+    Cache(CacheArgs),
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +120,33 @@ pub(super) struct HashArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CacheArgs {
+    #[command(subcommand)]
+    pub(super) command: CacheCommand,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// Print the folder
+    Dir,
+    /// Count what is there
+    Stats,
+    /// Remove what was not used for long
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true)))]
+    Prune {
+        /// Remove the longest unused tarballs until this much is left, such as 500MB or 2GiB
+        #[arg(long, value_name = "SIZE", group = "what")]
+        max_size: Option<bytesize::ByteSize>,
+        /// Remove tarballs and remembered hashes that were not used for this long, such as 30d
+        #[arg(long, value_name = "AGE", group = "what")]
+        older_than: Option<humantime::Duration>,
+    },
 }
 
 /// What can be made a failure.

@@ -1,6 +1,7 @@
 //! THE SHELL: the only place that prints, reads the environment, and knows exit codes. One file per command.
 
 mod args;
+mod cache;
 mod check;
 mod env;
 mod hash;
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args, &environment, &terminal),
         Command::List(args) => list::run(args, &environment, &terminal),
         Command::Hash(args) => hash::run(args, &environment, &terminal),
+        Command::Cache(args) => cache::run(args, &environment, &terminal),
     };
     outcome.unwrap_or_else(|Fatal(message)| {
         terminal.message("error", &message);

@@ -10,10 +10,12 @@ use std::{
     fs, io,
     io::Write as _,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use twox_hash::XxHash3_128;
 
+use super::prune::{list, remove};
 use crate::integrity::hex;
 
 /// The version of the layout.
@@ -58,6 +60,23 @@ impl Memo {
         file.persist(path)?;
         Ok(())
     }
+
+    /// Removes values written longer ago than this.
+    ///
+    /// Errors: the folder cannot be listed, or a value not removed.
+    pub fn prune(&self, older_than: Duration) -> io::Result<()> {
+        let now = SystemTime::now();
+        for group in list(&self.folder)? {
+            for path in list(&group)? {
+                // Gone since it was listed: another process prunes too.
+                let Ok(written) = fs::metadata(&path).and_then(|metadata| metadata.modified()) else { continue };
+                if now.duration_since(written).unwrap_or_default() >= older_than {
+                    remove(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +97,11 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         assert_eq!(memo.get(&key), None);
         fs::write(&path, b"short").unwrap();
+        assert_eq!(memo.get(&key), None);
+        memo.put(&key, b"value").unwrap();
+        memo.prune(Duration::from_secs(60)).unwrap();
+        assert!(memo.get(&key).is_some());
+        memo.prune(Duration::ZERO).unwrap();
         assert_eq!(memo.get(&key), None);
     }
 }

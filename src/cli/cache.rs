@@ -1,0 +1,70 @@
+//! `cache`: the tarball store, for people.
+
+use npm_nixhash::{
+    report::{Message, SCHEMA_VERSION},
+    store::{Store, memo::Memo},
+};
+use serde_json::{Value, json};
+
+use super::{
+    args::{CacheArgs, CacheCommand},
+    env::Environment,
+    output::{Exit, Fatal, Outcome, Terminal},
+    supply::store_folder,
+};
+
+pub(super) fn run(args: &CacheArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
+    let nowhere = || {
+        let message = Message::plain("there is no folder for a cache: HOME is not set");
+        Fatal(message.hinting(Some("name one with NPM_NIXHASH_CACHE")))
+    };
+    let store = Store::at(store_folder(environment).ok_or_else(nowhere)?);
+    let (text, value) = match &args.command {
+        CacheCommand::Dir => (format!("{}\n", store.dir().display()), json!({ "dir": store.dir() })),
+        CacheCommand::Stats => stats(&store)?,
+        CacheCommand::Prune { max_size, older_than } => {
+            prune(&store, max_size.map(|size| size.as_u64()), older_than.map(Into::into))?
+        }
+    };
+    terminal.data(&if args.json { versioned(value) } else { text });
+    Ok(Exit::Fine)
+}
+
+fn stats(store: &Store) -> Result<(String, Value), Fatal> {
+    let stats = store.stats().map_err(|error| Fatal::new(&error))?;
+    let text = format!("{} tarballs, {}\n", stats.entries, bytesize::ByteSize(stats.bytes));
+    Ok((text, json!({ "tarballs": stats.entries, "bytes": stats.bytes })))
+}
+
+fn prune(
+    store: &Store,
+    max_size: Option<u64>,
+    older_than: Option<std::time::Duration>,
+) -> Result<(String, Value), Fatal> {
+    let pruned = store.prune(max_size, older_than).map_err(|error| Fatal::new(&error))?;
+    if let Some(age) = older_than {
+        Memo::at(store.dir()).prune(age).map_err(|error| Fatal::new(&error))?;
+    }
+    let (removed, left) = (pruned.removed, pruned.left);
+    let size = bytesize::ByteSize;
+    let text = format!(
+        "removed {} tarballs ({}), {} left ({})\n",
+        removed.entries,
+        size(removed.bytes),
+        left.entries,
+        size(left.bytes)
+    );
+    let value = json!({
+        "removed_tarballs": removed.entries,
+        "removed_bytes": removed.bytes,
+        "tarballs": left.entries,
+        "bytes": left.bytes,
+    });
+    Ok((text, value))
+}
+
+fn versioned(mut value: Value) -> String {
+    value["schema_version"] = SCHEMA_VERSION.into();
+    value["command"] = "cache".into();
+    format!("{value:#}\n")
+}
