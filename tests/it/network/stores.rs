@@ -49,7 +49,7 @@ fn offline_uses_the_store_and_npms_cache_and_says_what_is_missing() {
     let supply = Supply::new(None, Some(NpmCache::at(dir.path())), None);
     assert_eq!(run(supply.obtain(&want(&a))).unwrap().bytes().unwrap(), &a.bytes);
     let error = run(supply.obtain(&want(&b))).unwrap_err();
-    assert_eq!(error.to_string(), "b@1.0.0 is not on disk");
+    assert_eq!(error.to_string(), format!("b@1.0.0 is not on disk ({})", b.url));
     assert!(error.hint().is_some());
     assert!(registry.requests().is_empty());
 }
