@@ -81,9 +81,9 @@ impl SiteFailure {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoLockfile(_) => {
-                Some("write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else")
-            }
+            Self::NoLockfile(_) => Some(
+                "write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else",
+            ),
             Self::Unreadable { .. } | Self::Uncomputable { .. } => None,
         }
     }
@@ -105,7 +105,8 @@ impl Plan {
 
     fn with(survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Status>) -> Self {
         let statuses = judge(&survey.sites);
-        let sites = survey.sites.into_iter().zip(statuses).map(|(site, status)| Planned { site, status }).collect();
+        let sites =
+            survey.sites.into_iter().zip(statuses).map(|(site, status)| Planned { site, status }).collect();
         Self { sites, problems: survey.problems, warnings: survey.warnings, files: survey.files }
     }
 }
@@ -138,7 +139,9 @@ impl Planned {
 fn tie(site: &Site) -> Result<PathBuf, Status> {
     match &site.outcome {
         Outcome::Local { lockfile } => Ok(lockfile.clone()),
-        Outcome::MissingLockfile { expected } => Err(Status::Failed(SiteFailure::NoLockfile(expected.clone()))),
+        Outcome::MissingLockfile { expected } => {
+            Err(Status::Failed(SiteFailure::NoLockfile(expected.clone())))
+        }
         Outcome::Undecided(undecided) => Err(Status::Undecided(undecided.clone())),
         Outcome::Remote { source, folder } => Err(Status::Undecided(remote(site, &source.fetcher, folder))),
     }
@@ -149,7 +152,9 @@ fn remote(site: &Site, fetcher: &str, folder: &str) -> Undecided {
     let folder = if folder.is_empty() { String::new() } else { format!(" in its folder {folder}") };
     Undecided {
         reason: Reason::RemoteSource,
-        message: format!("the lockfile is inside the source that {fetcher} gives{folder}, not in this repository"),
+        message: format!(
+            "the lockfile is inside the source that {fetcher} gives{folder}, not in this repository"
+        ),
         stopped_at: site.place.clone(),
         settle: "keep a copy of the lockfile in the repository and copy it in by postPatch".to_owned(),
     }
@@ -170,7 +175,9 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings) -> Vec<Sta
     let mut results = npm_deps::compute(&requests, supply, settings).into_iter();
     let mut judge = |site: &Site, path: PathBuf| match results.next()? {
         Err(failure) => Some(Status::Failed(SiteFailure::Uncomputable { path, failure })),
-        Ok(computed) if site.hashes.iter().all(|literal| says(literal, &computed)) => Some(Status::InSync(computed)),
+        Ok(computed) if site.hashes.iter().all(|literal| says(literal, &computed)) => {
+            Some(Status::InSync(computed))
+        }
         Ok(computed) => Some(Status::Stale(computed)),
     };
     let status = |(site, tie): (&Site, Result<PathBuf, Status>)| match tie {

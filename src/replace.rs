@@ -69,7 +69,8 @@ fn put_back(done: &[&Replacement]) -> Result<(), ReplaceError> {
         let Replacement { path, old, new } = replacement;
         let back = Replacement { path: path.clone(), old: new.clone(), new: old.clone() };
         let restored = Staged::prepare(&back).and_then(Staged::commit);
-        restored.map_err(|error| ReplaceError::Half { path: path.clone(), source: io::Error::other(error) })?;
+        restored
+            .map_err(|error| ReplaceError::Half { path: path.clone(), source: io::Error::other(error) })?;
     }
     Ok(())
 }

@@ -19,7 +19,9 @@ pub struct Name(String);
 
 /// Why a text is no derivation name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a name that Nix accepts: `{0}` (1 to {MAX_NAME} letters, digits and any of + - . _ ? =, no dot first)")]
+#[error(
+    "not a name that Nix accepts: `{0}` (1 to {MAX_NAME} letters, digits and any of + - . _ ? =, no dot first)"
+)]
 pub struct NameError(String);
 
 impl Name {
@@ -28,7 +30,8 @@ impl Name {
     /// Errors: a name that Nix would not take.
     pub fn parse(name: &str) -> Result<Self, NameError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
-        let fine = (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed);
+        let fine =
+            (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed);
         if fine { Ok(Self(name.to_owned())) } else { Err(NameError(name.to_owned())) }
     }
 

@@ -7,10 +7,8 @@ use sha2::Sha256;
 use crate::integrity::{ContentId, hex};
 
 /// The two `accept` headers that npm asks for a packument with, in the order of nixpkgs' index lines.
-pub const PACKUMENT_ACCEPTS: [&str; 2] = [
-    "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*",
-    "application/json",
-];
+pub const PACKUMENT_ACCEPTS: [&str; 2] =
+    ["application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*", "application/json"];
 
 /// The key under which npm caches a request for this URL (as the WHATWG URL standard serialises it).
 #[must_use]

@@ -96,7 +96,8 @@ impl Tree {
     }
 
     fn content_node(&self, algorithm: &str, below: &[&str]) -> Option<Node<'_>> {
-        let algorithm = [Algorithm::Sha1, Algorithm::Sha512].into_iter().find(|known| known.name() == algorithm)?;
+        let algorithm =
+            [Algorithm::Sha1, Algorithm::Sha512].into_iter().find(|known| known.name() == algorithm)?;
         let start = self.contents.partition_point(|id| id.algorithm() < algorithm);
         let end = self.contents.partition_point(|id| id.algorithm() <= algorithm);
         match find(&self.contents[start..end], ContentId::digest, below)? {
@@ -146,7 +147,9 @@ fn find<'a, T>(items: &'a [T], digest: impl Fn(&T) -> &[u8], below: &[&str]) -> 
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect()
+    pairs
+        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -171,13 +174,15 @@ mod tests {
     #[test]
     fn every_entry_has_its_content_and_its_index_file() {
         let ids: Vec<_> = (0..600_u16).map(|n| ContentId::sha512_of(&n.to_le_bytes())).collect();
-        let entries = ids.iter().enumerate().map(|(n, id)| entry(&format!("https://host/{n}"), *id)).collect();
+        let entries =
+            ids.iter().enumerate().map(|(n, id)| entry(&format!("https://host/{n}"), *id)).collect();
         let tree = Tree::new(2, entries, Arc::from(*b"{}"));
         let mut files = Vec::new();
         walk(&tree, Utf8Path::new(""), &mut files);
         assert_eq!(files.len(), 600 + 600 + 2);
         let contents: Vec<_> = tree.contents().iter().map(ContentId::hex).collect();
-        let listed: Vec<_> = files[1..=600].iter().map(|path| path.split('/').skip(3).collect::<String>()).collect();
+        let listed: Vec<_> =
+            files[1..=600].iter().map(|path| path.split('/').skip(3).collect::<String>()).collect();
         assert_eq!(contents, listed, "contents() is the order of the NAR");
     }
 

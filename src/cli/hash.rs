@@ -23,7 +23,8 @@ use super::{
 
 pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let path = find_lockfile(&environment.absolute(&args.lockfile))?;
-    let store_name = args.store_path.as_deref().map(|name| store_path::Name::parse(name).map_err(|e| Fatal::new(&e)));
+    let store_name =
+        args.store_path.as_deref().map(|name| store_path::Name::parse(name).map_err(|e| Fatal::new(&e)));
     let store_name = store_name.transpose()?;
     let lockfile = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let outputs = Outputs {
@@ -38,7 +39,11 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         Ok(computed) => {
             warn(&path, &computed, terminal);
             let store_path = store_name.map(|name| name.fixed_output_path(&computed.hash));
-            terminal.data(&if args.json { json_form(&computed, store_path) } else { plain(&computed.hash, store_path) });
+            terminal.data(&if args.json {
+                json_form(&computed, store_path)
+            } else {
+                plain(&computed.hash, store_path)
+            });
             Ok(Exit::Fine)
         }
         Err(failure) => {
@@ -72,9 +77,9 @@ fn options(args: &HashArgs, environment: &Environment) -> Result<HashOptions, Fa
     let fetcher_version = match (args.fetcher_version, environment.text("NPM_FETCHER_VERSION")) {
         (Some(version), _) => version,
         (None, None) => HashOptions::default().fetcher_version,
-        (None, Some(text)) => text.parse().map_err(|_| {
-            Fatal(Message::plain(format!("NPM_FETCHER_VERSION is not a number: {text}")))
-        })?,
+        (None, Some(text)) => text
+            .parse()
+            .map_err(|_| Fatal(Message::plain(format!("NPM_FETCHER_VERSION is not a number: {text}"))))?,
     };
     Ok(HashOptions {
         fetcher_version,

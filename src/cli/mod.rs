@@ -32,9 +32,10 @@ pub fn main() -> ExitCode {
         Command::Hash(args) => hash::run(args, &environment, &terminal),
         Command::Cache(args) => cache::run(args, &environment, &terminal),
     };
-    outcome.unwrap_or_else(|Fatal(message)| {
-        terminal.message("error", &message);
-        Exit::Failed
-    })
-    .into()
+    outcome
+        .unwrap_or_else(|Fatal(message)| {
+            terminal.message("error", &message);
+            Exit::Failed
+        })
+        .into()
 }

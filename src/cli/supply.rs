@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 use npm_nixhash::{
     npm_deps::{Settings, supply::Supply},
     registry::{
-        Client,
-        Options,
-        Roots,
-        Secret,
+        Client, Options, Roots, Secret,
         npmrc::{Ignored, Npmrc},
     },
     report::Message,
@@ -32,11 +29,18 @@ pub(super) struct Sources {
 
 impl Sources {
     /// Reads npm's configuration and sets everything up; nothing is connected to, nothing written.
-    pub(super) fn new(args: &SourceArgs, environment: &Environment, terminal: &Terminal) -> Result<Self, Fatal> {
+    pub(super) fn new(
+        args: &SourceArgs,
+        environment: &Environment,
+        terminal: &Terminal,
+    ) -> Result<Self, Fatal> {
         let npmrc = npmrc(environment);
         let (options, ignored) = options(args, environment, &npmrc)?;
         for Ignored { setting, reason } in ignored {
-            terminal.message("warning", &Message::plain(format!("npm's setting `{setting}` is ignored: {reason}")));
+            terminal.message(
+                "warning",
+                &Message::plain(format!("npm's setting `{setting}` is ignored: {reason}")),
+            );
         }
         let (store, npm_cache) = if args.no_cache {
             (None, None)
@@ -91,9 +95,15 @@ fn npmrc(environment: &Environment) -> Npmrc {
     npmrc
 }
 
-fn options(args: &SourceArgs, environment: &Environment, npmrc: &Npmrc) -> Result<(Options, Vec<Ignored>), Fatal> {
+fn options(
+    args: &SourceArgs,
+    environment: &Environment,
+    npmrc: &Npmrc,
+) -> Result<(Options, Vec<Ignored>), Fatal> {
     let mut options = Options::default();
-    let proxy = |names: [&str; 2]| names.iter().find_map(|name| environment.text(name)).map(|url| Secret::new(url.to_owned()));
+    let proxy = |names: [&str; 2]| {
+        names.iter().find_map(|name| environment.text(name)).map(|url| Secret::new(url.to_owned()))
+    };
     let any = || proxy(["all_proxy", "ALL_PROXY"]);
     // Of the unencrypted pair only the lower case counts, because a web server sets HTTP_PROXY from a request's header.
     options.proxies.http = proxy(["http_proxy", "http_proxy"]).or_else(any);

@@ -7,11 +7,7 @@ use npm_nixhash::{
     report::{Message, Paths, Report},
 };
 
-use super::{
-    args::Denied,
-    env::Environment,
-    output::Fatal,
-};
+use super::{args::Denied, env::Environment, output::Fatal};
 
 /// Surveys what a path names.
 pub(super) fn survey(path: &Path, environment: &Environment) -> Result<Survey, Fatal> {

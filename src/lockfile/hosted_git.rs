@@ -69,7 +69,10 @@ mod tests {
     #[test]
     fn known_hosts_have_archives() {
         for (url, expected) in [
-            ("git+ssh://git@github.com/acme/tool.git#abc", "https://codeload.github.com/acme/tool/tar.gz/abc"),
+            (
+                "git+ssh://git@github.com/acme/tool.git#abc",
+                "https://codeload.github.com/acme/tool/tar.gz/abc",
+            ),
             ("git+https://github.com/acme/tool#v1.0", "https://codeload.github.com/acme/tool/tar.gz/v1.0"),
             ("git://github.com/acme/tool/tree/main", "https://codeload.github.com/acme/tool/tar.gz/main"),
             ("ssh://git@bitbucket.org/acme/tool.git#abc", "https://bitbucket.org/acme/tool/get/abc.tar.gz"),
@@ -81,11 +84,17 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused_by_kind() {
-        assert!(matches!(archive("git+ssh://git@gitlab.com/a/b.git#c"), Err(GitUrlError::UnsupportedHost(_))));
+        assert!(matches!(
+            archive("git+ssh://git@gitlab.com/a/b.git#c"),
+            Err(GitUrlError::UnsupportedHost(_))
+        ));
         assert!(matches!(archive("git+ssh://git@github.com/a#c"), Err(GitUrlError::Malformed(_))));
         assert!(matches!(archive("git+ssh://git@github.com/a/b/blob/c"), Err(GitUrlError::Malformed(_))));
         assert!(matches!(archive("git+ssh://git@github.com/a/b.git"), Err(GitUrlError::NoCommit(_))));
-        assert!(matches!(archive("ssh:opaque#c"), Err(GitUrlError::Malformed(_) | GitUrlError::UnsupportedHost(_))));
+        assert!(matches!(
+            archive("ssh:opaque#c"),
+            Err(GitUrlError::Malformed(_) | GitUrlError::UnsupportedHost(_))
+        ));
     }
 
     #[test]

@@ -75,8 +75,12 @@ impl LockfileError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Conflict { .. } => Some("resolve the conflict with `npm install --package-lock-only`, then run this again"),
-            Self::Version(_) => Some("write it again with `npm install --package-lock-only --lockfile-version 3`"),
+            Self::Conflict { .. } => {
+                Some("resolve the conflict with `npm install --package-lock-only`, then run this again")
+            }
+            Self::Version(_) => {
+                Some("write it again with `npm install --package-lock-only --lockfile-version 3`")
+            }
             Self::Utf8 { .. } | Self::Json(_) => None,
         }
     }
@@ -104,7 +108,10 @@ impl Lockfile {
         let document: Document = serde_json::from_str(text).map_err(|error| explain(text, error))?;
         let (version, found) = match document.version {
             1 => (Version::V1, v1::collect(document.dependencies)),
-            2 => (Version::V2, packages::collect(document.packages).with_legacy(document.dependencies.as_ref())),
+            2 => (
+                Version::V2,
+                packages::collect(document.packages).with_legacy(document.dependencies.as_ref()),
+            ),
             3 => (Version::V3, packages::collect(document.packages)),
             other => return Err(LockfileError::Version(other)),
         };

@@ -7,7 +7,8 @@ use super::files::normalize;
 use super::site::{Literal, Outcome, Site, Step};
 
 /// What to tell people.
-pub(super) const HINT: &str = "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file";
+pub(super) const HINT: &str =
+    "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file";
 
 const MARK: &str = "npm-nixhash:";
 

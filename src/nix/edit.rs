@@ -183,7 +183,8 @@ impl<'a> Tokens<'a> {
     /// Exactly one quoted string of that text.
     fn take_string(&mut self, text: &str) -> Result<(), EditError> {
         let mut seen = String::new();
-        let kinds = [SyntaxKind::TOKEN_STRING_START, SyntaxKind::TOKEN_STRING_CONTENT, SyntaxKind::TOKEN_STRING_END];
+        let kinds =
+            [SyntaxKind::TOKEN_STRING_START, SyntaxKind::TOKEN_STRING_CONTENT, SyntaxKind::TOKEN_STRING_END];
         for kind in kinds {
             match self.next() {
                 Some((found, part)) if found == kind => seen.push_str(part),
@@ -195,7 +196,12 @@ impl<'a> Tokens<'a> {
 }
 
 /// Old and new documents side by side: the same structure, and equal values outside of the edits.
-fn prove_data(before: &str, after: &str, edits: &[Replacement], parse: fn(&str) -> Option<Spanned>) -> Result<(), EditError> {
+fn prove_data(
+    before: &str,
+    after: &str,
+    edits: &[Replacement],
+    parse: fn(&str) -> Option<Spanned>,
+) -> Result<(), EditError> {
     let old = parse(before).ok_or(EditError::Changed)?;
     let new = parse(after).ok_or_else(|| EditError::Unparsable("not a document any more".to_owned()))?;
     let mut left = edits.len();
@@ -207,18 +213,26 @@ fn compare(old: &Spanned, new: &Spanned, edits: &[Replacement], left: &mut usize
     let range: Range<usize> = old.span.start as usize..old.span.end as usize;
     let error = EditError::MoreThanLiterals(range.start);
     match (&old.value, &new.value) {
-        (Json::Text(_), Json::Text(written)) if edits.iter().any(|edit| (range.start, range.end) == edit.range) => {
-            let expected = edits.iter().any(|e| (range.start, range.end) == e.range && e.text.trim_matches('"') == written);
+        (Json::Text(_), Json::Text(written))
+            if edits.iter().any(|edit| (range.start, range.end) == edit.range) =>
+        {
+            let expected = edits
+                .iter()
+                .any(|e| (range.start, range.end) == e.range && e.text.trim_matches('"') == written);
             *left = left.saturating_sub(1);
             if expected { Ok(()) } else { Err(error) }
         }
-        (Json::List(a), Json::List(b)) if a.len() == b.len() => a.iter().zip(b).try_for_each(|(a, b)| compare(a, b, edits, left)),
-        (Json::Object(a), Json::Object(b)) if a.len() == b.len() => a.iter().zip(b).try_for_each(|((k, a), (l, b))| {
-            if k != l {
-                return Err(EditError::MoreThanLiterals(range.start));
-            }
-            compare(a, b, edits, left)
-        }),
+        (Json::List(a), Json::List(b)) if a.len() == b.len() => {
+            a.iter().zip(b).try_for_each(|(a, b)| compare(a, b, edits, left))
+        }
+        (Json::Object(a), Json::Object(b)) if a.len() == b.len() => {
+            a.iter().zip(b).try_for_each(|((k, a), (l, b))| {
+                if k != l {
+                    return Err(EditError::MoreThanLiterals(range.start));
+                }
+                compare(a, b, edits, left)
+            })
+        }
         (a, b) if a == b => Ok(()),
         _ => Err(error),
     }

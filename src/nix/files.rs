@@ -152,7 +152,8 @@ impl Files {
         let line = source.lines.partition_point(|start| *start <= offset).max(1);
         let start = source.lines[line - 1] as usize;
         let end = (offset as usize).min(source.text.len());
-        let column = source.text.get(start..end).map_or(0, |text| text.chars().filter(|c| *c != '\u{feff}').count());
+        let column =
+            source.text.get(start..end).map_or(0, |text| text.chars().filter(|c| *c != '\u{feff}').count());
         (line, column + 1)
     }
 

@@ -108,9 +108,9 @@ fn classify(text: &str) -> (HashForm, Option<[u8; 32]>) {
 
 fn is_other_algorithm(text: &str) -> bool {
     ["md5", "sha1", "sha512", "blake3"].iter().any(|name| {
-        text.strip_prefix(name)
-            .and_then(|rest| rest.strip_prefix(['-', ':']))
-            .is_some_and(|rest| rest.len() >= 20 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)))
+        text.strip_prefix(name).and_then(|rest| rest.strip_prefix(['-', ':'])).is_some_and(|rest| {
+            rest.len() >= 20 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+        })
     })
 }
 

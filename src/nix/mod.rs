@@ -38,7 +38,9 @@ use syntax::ast::Expr;
 pub use hash_text::{HashForm, HashText};
 pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
 pub use scope::Scope;
-pub use site::{FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind};
+pub use site::{
+    FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind,
+};
 
 /// Everything that is known about the npm derivations of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,7 +71,9 @@ pub fn survey(scope: &Scope) -> Survey {
     std::thread::scope(|threads| {
         let builder = std::thread::Builder::new().stack_size(STACK);
         match builder.spawn_scoped(threads, run) {
-            Ok(handle) => handle.join().unwrap_or_else(|_| failed(scope, "the evaluation stopped unexpectedly".to_owned())),
+            Ok(handle) => handle
+                .join()
+                .unwrap_or_else(|_| failed(scope, "the evaluation stopped unexpectedly".to_owned())),
             Err(error) => failed(scope, format!("no thread for the evaluation: {error}")),
         }
     })
@@ -128,7 +132,11 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     for draft in drafts {
         if draft.from_caller && draft.literals.is_empty() {
             let message = "a function that nothing here calls; its hash comes from its callers".to_owned();
-            survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place: draft.site.place, message });
+            survey.warnings.push(Warning {
+                kind: WarningKind::UncalledFunction,
+                place: draft.site.place,
+                message,
+            });
         } else {
             survey.sites.push(draft.site);
         }
@@ -148,7 +156,9 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
         survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, *at), message });
     }
     for (name, at) in &ev.replaced {
-        let message = format!("an overlay replaces `{name}`; the hashes of this repository are not what nixpkgs computes");
+        let message = format!(
+            "an overlay replaces `{name}`; the hashes of this repository are not what nixpkgs computes"
+        );
         survey.warnings.push(Warning { kind: WarningKind::Overlay, place: place_of(ev, *at), message });
     }
     if ev.exhausted {
@@ -170,13 +180,20 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
     let ast = ev.parsed(occurrence.at.file)?;
     let id = occurrence.value?;
     let kind = match ast.expr(id) {
-        Expr::Str(parts) if parts.iter().all(|part| matches!(part, syntax::ast::Part::Text(_))) => LiteralKind::NixString,
-        Expr::Select { .. } | Expr::Var(_) if ev.files.text(ast.location(id)).contains("fake") => LiteralKind::NixExpr,
+        Expr::Str(parts) if parts.iter().all(|part| matches!(part, syntax::ast::Part::Text(_))) => {
+            LiteralKind::NixString
+        }
+        Expr::Select { .. } | Expr::Var(_) if ev.files.text(ast.location(id)).contains("fake") => {
+            LiteralKind::NixExpr
+        }
         _ => return None,
     };
     let at = ast.location(id);
     let text: String = match ast.expr(id) {
-        Expr::Str(parts) => parts.iter().map(|part| if let syntax::ast::Part::Text(text) = part { text.as_ref() } else { "" }).collect(),
+        Expr::Str(parts) => parts
+            .iter()
+            .map(|part| if let syntax::ast::Part::Text(text) = part { text.as_ref() } else { "" })
+            .collect(),
         _ => HashText::fake().text,
     };
     let place = place_of(ev, occurrence.at);
@@ -199,7 +216,12 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
         place: place.clone(),
         hashes: vec![literal],
         options: crate::options::HashOptions::default(),
-        outcome: Outcome::Undecided(Undecided { reason: Reason::Unreached, message, stopped_at: place, settle }),
+        outcome: Outcome::Undecided(Undecided {
+            reason: Reason::Unreached,
+            message,
+            stopped_at: place,
+            settle,
+        }),
         source: None,
         explain: vec![step],
     })
@@ -211,17 +233,29 @@ fn restrict(survey: &mut Survey, found: &Found) {
     if found.target == found.root {
         return;
     }
-    survey.sites.retain(|site| inside(&site.place.file) || site.hashes.iter().any(|literal| inside(&literal.file)));
+    survey
+        .sites
+        .retain(|site| inside(&site.place.file) || site.hashes.iter().any(|literal| inside(&literal.file)));
     survey.problems.retain(|problem| inside(&problem.place.file));
-    survey.warnings.retain(|warning| inside(&warning.place.file) || matches!(warning.kind, WarningKind::Budget | WarningKind::Overlay));
+    survey.warnings.retain(|warning| {
+        inside(&warning.place.file) || matches!(warning.kind, WarningKind::Budget | WarningKind::Overlay)
+    });
 }
 
 fn keep_texts(ev: &Eval, survey: &mut Survey) {
-    let mut wanted: Vec<&Path> = survey.sites.iter().flat_map(|site| site.hashes.iter().map(|literal| literal.file.as_path())).collect();
+    let mut wanted: Vec<&Path> = survey
+        .sites
+        .iter()
+        .flat_map(|site| site.hashes.iter().map(|literal| literal.file.as_path()))
+        .collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let texts: BTreeMap<PathBuf, String> =
-        ev.files.iter().filter(|file| wanted.contains(&file.path.as_path())).map(|file| (file.path.clone(), file.text.to_string())).collect();
+    let texts: BTreeMap<PathBuf, String> = ev
+        .files
+        .iter()
+        .filter(|file| wanted.contains(&file.path.as_path()))
+        .map(|file| (file.path.clone(), file.text.to_string()))
+        .collect();
     survey.files = texts;
 }
 

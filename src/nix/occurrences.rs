@@ -16,10 +16,13 @@ pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
     let mut all = Vec::new();
     for expr in &ast.exprs {
         match expr {
-            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => named(ast, bindings, "npmDepsHash", &mut all),
+            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                named(ast, bindings, "npmDepsHash", &mut all)
+            }
             Expr::Lambda(lambda) => {
                 if let Param::Pattern { formals, .. } = &lambda.param {
-                    let defaults = formals.iter().filter(|f| f.name.as_ref() == "npmDepsHash" && f.default.is_some());
+                    let defaults =
+                        formals.iter().filter(|f| f.name.as_ref() == "npmDepsHash" && f.default.is_some());
                     all.extend(defaults.map(|f| Occurrence { at: location(ast, f.span), value: f.default }));
                 }
             }
@@ -77,7 +80,8 @@ fn callee(ast: &Ast, id: ExprId) -> Option<&str> {
 pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Location)> {
     let holds = |id: ExprId| {
         let span = ast.spans[id.0 as usize];
-        matches!(ast.expr(id), Expr::Lambda(_)) && all.iter().any(|occurrence| span.contains(occurrence.at.span))
+        matches!(ast.expr(id), Expr::Lambda(_))
+            && all.iter().any(|occurrence| span.contains(occurrence.at.span))
     };
     let mut names = Vec::new();
     for expr in &ast.exprs {
@@ -97,8 +101,14 @@ pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Locatio
 /// The children of a node, in order.
 pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
     use super::syntax::ast::Part;
-    let parts = |parts: &[Part]| parts.iter().filter_map(|p| if let Part::Expr(id) = p { Some(*id) } else { None }).collect::<Vec<_>>();
-    let dynamic = |path: &[AttrName]| path.iter().filter_map(|p| if let AttrName::Dynamic(id) = p { Some(*id) } else { None }).collect::<Vec<_>>();
+    let parts = |parts: &[Part]| {
+        parts.iter().filter_map(|p| if let Part::Expr(id) = p { Some(*id) } else { None }).collect::<Vec<_>>()
+    };
+    let dynamic = |path: &[AttrName]| {
+        path.iter()
+            .filter_map(|p| if let AttrName::Dynamic(id) = p { Some(*id) } else { None })
+            .collect::<Vec<_>>()
+    };
     match expr {
         Expr::Str(pieces) | Expr::Path(pieces) => parts(pieces),
         Expr::Set { bindings, .. } | Expr::LegacyLet(bindings) => bound(bindings),
@@ -112,7 +122,9 @@ pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
             ids
         }
         Expr::Apply(a, b) | Expr::Binary(_, a, b) => vec![*a, *b],
-        Expr::Select { base, path, default } => [vec![*base], dynamic(path), default.iter().copied().collect()].concat(),
+        Expr::Select { base, path, default } => {
+            [vec![*base], dynamic(path), default.iter().copied().collect()].concat()
+        }
         Expr::HasAttr { base, path } => [vec![*base], dynamic(path)].concat(),
         Expr::If { condition, then, otherwise } => vec![*condition, *then, *otherwise],
         Expr::Assert { condition, body } => vec![*condition, *body],

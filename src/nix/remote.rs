@@ -112,6 +112,8 @@ impl RemoteSource {
     /// The attribute that holds the source's own hash.
     #[must_use]
     pub fn hash(&self) -> Option<&SourceAttribute> {
-        ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"].iter().find_map(|name| self.attribute(name))
+        ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"]
+            .iter()
+            .find_map(|name| self.attribute(name))
     }
 }

@@ -65,8 +65,13 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
             Err(error) => unreadable.push((path, error.kind().to_string())),
         }
     }
-    let candidates: Vec<PathBuf> = texts.iter().filter(|(_, bytes)| mentions(bytes)).map(|(path, _)| path.clone()).collect();
-    let mut flakes: Vec<PathBuf> = texts.keys().filter(|path| path.ends_with("flake.nix")).filter_map(|path| path.parent().map(Path::to_path_buf)).collect();
+    let candidates: Vec<PathBuf> =
+        texts.iter().filter(|(_, bytes)| mentions(bytes)).map(|(path, _)| path.clone()).collect();
+    let mut flakes: Vec<PathBuf> = texts
+        .keys()
+        .filter(|path| path.ends_with("flake.nix"))
+        .filter_map(|path| path.parent().map(Path::to_path_buf))
+        .collect();
     flakes.retain(|folder| folder.starts_with(&target) || target.starts_with(folder));
     flakes.sort_by_key(|folder| (folder.components().count(), folder.clone()));
     let wanted: Vec<PathBuf> = candidates.iter().filter(|path| path.starts_with(&target)).cloned().collect();
@@ -77,7 +82,11 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
 /// Every `*.nix` that git tracks or would track, and the target itself.
 fn nix_files(root: &Path, target: &Path) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
-    let walk = ignore::WalkBuilder::new(root).hidden(false).require_git(false).filter_entry(|entry| entry.file_name() != ".git").build();
+    let walk = ignore::WalkBuilder::new(root)
+        .hidden(false)
+        .require_git(false)
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .build();
     for entry in walk.flatten() {
         let path = entry.path();
         if path.extension().is_some_and(|ext| ext == "nix") && path.is_file() {

@@ -34,7 +34,10 @@ pub(crate) enum Base {
     /// An empty folder.
     Empty,
     /// `runCommand`: the script that makes it, and its environment.
-    Script { text: Rc<Text>, env: Rc<Value> },
+    Script {
+        text: Rc<Text>,
+        env: Rc<Value>,
+    },
     /// A derivation that changes another source: `applyPatches`.
     Changed(Rc<Value>),
     /// The output of a build.
@@ -60,7 +63,10 @@ pub(crate) struct Remote {
 pub(crate) enum Filter {
     Fileset(Rc<Fileset>),
     /// `nix-filter`: what is included and excluded, where known.
-    Lists { include: Option<Vec<PathBuf>>, exclude: Vec<PathBuf> },
+    Lists {
+        include: Option<Vec<PathBuf>>,
+        exclude: Vec<PathBuf>,
+    },
     /// A predicate that is not evaluated; it is taken to keep the lockfile.
     Opaque(Rc<str>),
 }
@@ -244,7 +250,9 @@ pub(crate) fn of_value(ev: &mut Eval, value: &Value, here: Location) -> Rc<Sourc
 fn of_text(text: &Text, value: &Value, here: Location) -> Rc<Source> {
     match text.pieces.as_slice() {
         [Piece::Source(source)] => return Rc::clone(source),
-        [Piece::Source(source), Piece::Text(tail)] if tail.starts_with('/') => return Rc::new(source.inside(tail)),
+        [Piece::Source(source), Piece::Text(tail)] if tail.starts_with('/') => {
+            return Rc::new(source.inside(tail));
+        }
         [Piece::Text(path)] if path.starts_with('/') => {
             return Rc::new(Source::local(normalize(Path::new(path.as_ref()))));
         }
@@ -254,7 +262,9 @@ fn of_text(text: &Text, value: &Value, here: Location) -> Rc<Source> {
         Piece::Unknown(unknown) => Some(Rc::clone(unknown)),
         _ => None,
     });
-    Rc::new(Source::new(Base::Unknown(unknown.unwrap_or_else(|| reason_of(value, "a string that is no path", here)))))
+    Rc::new(Source::new(Base::Unknown(
+        unknown.unwrap_or_else(|| reason_of(value, "a string that is no path", here)),
+    )))
 }
 
 fn of_set(ev: &mut Eval, value: &Value, attrs: &Rc<Attrs>, here: Location) -> Rc<Source> {

@@ -33,7 +33,15 @@ pub(crate) struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     /// Nothing evaluated yet.
     pub fn new(ev: &'a mut Eval, index: &'a Index) -> Self {
-        Self { ev, index, walker: Walker::default(), spent: 0, done: HashSet::new(), tokens: BTreeSet::new(), looked_at: 0 }
+        Self {
+            ev,
+            index,
+            walker: Walker::default(),
+            spent: 0,
+            done: HashSet::new(),
+            tokens: BTreeSet::new(),
+            looked_at: 0,
+        }
     }
 
     /// Evaluates flakes, then files that nothing imports, then whatever is left; answers the sites.
@@ -79,7 +87,8 @@ impl<'a> Sweep<'a> {
     fn call_the_uncalled(&mut self) {
         for _ in 0..8 {
             let closures = std::mem::take(&mut self.walker.closures);
-            let mut waiting: Vec<Rc<Closure>> = closures.into_iter().filter(|closure| self.is_worth(closure)).collect();
+            let mut waiting: Vec<Rc<Closure>> =
+                closures.into_iter().filter(|closure| self.is_worth(closure)).collect();
             waiting.sort_by_key(|closure| closure.code.location());
             waiting.dedup_by_key(|closure| closure.code.location());
             if waiting.is_empty() {
@@ -136,7 +145,12 @@ impl<'a> Sweep<'a> {
         self.look_at_records();
         let Some(all) = self.index.get(path) else { return Vec::new() };
         let bindings: BTreeSet<Location> = self.ev.records.iter().filter_map(binding).collect();
-        all.iter().filter(|o| !bindings.contains(&o.at) && !self.ev.dead.contains_key(&o.at) && !self.is_literal_used(o)).cloned().collect()
+        all.iter()
+            .filter(|o| {
+                !bindings.contains(&o.at) && !self.ev.dead.contains_key(&o.at) && !self.is_literal_used(o)
+            })
+            .cloned()
+            .collect()
     }
 
     /// Whether the literal of an occurrence arrived at some record by another way.
@@ -163,7 +177,9 @@ impl<'a> Sweep<'a> {
         let mut call: Option<(Code, EnvId)> = None;
         loop {
             env = self.scope_of(&code, env, &folder, occurrence);
-            let next = children(code.ast.expr(code.id)).into_iter().find(|id| code.ast.location(*id).span.contains(occurrence.at.span));
+            let next = children(code.ast.expr(code.id))
+                .into_iter()
+                .find(|id| code.ast.location(*id).span.contains(occurrence.at.span));
             let Some(next) = next else { break };
             if let Expr::Apply(_, argument) = code.ast.expr(code.id)
                 && *argument == next
@@ -182,7 +198,9 @@ impl<'a> Sweep<'a> {
     fn scope_of(&mut self, code: &Code, env: EnvId, folder: &Path, occurrence: &Occurrence) -> EnvId {
         match code.ast.expr(code.id) {
             Expr::Let { bindings, .. } => self.ev.bind(code, &Rc::clone(bindings), env),
-            Expr::Set { recursive: true, bindings } | Expr::LegacyLet(bindings) => self.ev.bind(code, &Rc::clone(bindings), env),
+            Expr::Set { recursive: true, bindings } | Expr::LegacyLet(bindings) => {
+                self.ev.bind(code, &Rc::clone(bindings), env)
+            }
             Expr::With { namespace, body } if self.is_around(code, *body, occurrence) => {
                 let namespace = self.ev.delay(code.at(*namespace), env);
                 self.ev.scope(Env::with(env, namespace))
@@ -227,7 +245,11 @@ fn covered(ev: &Eval, drafts: &[Draft], occurrence: &Occurrence) -> bool {
         return true;
     }
     drafts.iter().any(|draft| {
-        draft.binding == Some(occurrence.at) || draft.literals.iter().any(|literal| ev.literal_of(occurrence).is_some_and(|own| own == *literal))
+        draft.binding == Some(occurrence.at)
+            || draft
+                .literals
+                .iter()
+                .any(|literal| ev.literal_of(occurrence).is_some_and(|own| own == *literal))
     })
 }
 

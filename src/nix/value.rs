@@ -267,7 +267,8 @@ impl Value {
     /// A named value from outside of the repository.
     pub fn outside(name: &str, at: Option<Location>) -> Self {
         let message = format!("`{name}` comes from outside of the repository");
-        let unknown = Unknown { doubt: Doubt::Outside, message: message.into(), at, name: Some(Rc::from(name)) };
+        let unknown =
+            Unknown { doubt: Doubt::Outside, message: message.into(), at, name: Some(Rc::from(name)) };
         Self::doubtful(Rc::new(unknown))
     }
 

@@ -10,7 +10,8 @@ use super::syntax::ast::{Expr, Lambda, Location, Param, Span};
 use super::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// The order in which the outputs of a flake are visited; the first path found names a site.
-const FIRST: &[&str] = &["packages", "defaultPackage", "legacyPackages", "checks", "apps", "devShells", "devShell"];
+const FIRST: &[&str] =
+    &["packages", "defaultPackage", "legacyPackages", "checks", "apps", "devShells", "devShell"];
 const DEPTH: u32 = 60;
 
 /// What was seen, and what is still to be done.
@@ -135,7 +136,8 @@ fn joined(path: &str, name: &str) -> String {
 
 /// The attributes of a set; at the top of a flake the usual outputs come first.
 fn ordered(attrs: &Attrs, top: bool) -> Vec<(Rc<str>, ThunkId)> {
-    let mut all: Vec<(Rc<str>, ThunkId)> = attrs.map.iter().map(|(name, attr)| (Rc::clone(name), attr.thunk)).collect();
+    let mut all: Vec<(Rc<str>, ThunkId)> =
+        attrs.map.iter().map(|(name, attr)| (Rc::clone(name), attr.thunk)).collect();
     if top {
         let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
         all.sort_by_key(|(name, _)| rank(name));
@@ -163,11 +165,14 @@ pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path) -> V
 
 /// `final: prev: ...`, by any of its names.
 fn is_overlay(ast: &super::syntax::ast::Ast, lambda: &Lambda) -> bool {
-    let (Param::Ident(first), Expr::Lambda(inner)) = (&lambda.param, ast.expr(lambda.body)) else { return false };
+    let (Param::Ident(first), Expr::Lambda(inner)) = (&lambda.param, ast.expr(lambda.body)) else {
+        return false;
+    };
     let Param::Ident(second) = &inner.param else { return false };
     let first = first.trim_start_matches('_');
     let second = second.trim_start_matches('_');
-    matches!(first, "final" | "self" | "" | "pkgs" | "fself" | "finalPkgs" | "pkgsFinal" | "_final") && matches!(second, "prev" | "super" | "" | "previous" | "prevPkgs" | "pkgsPrev" | "psuper" | "pkgs")
+    matches!(first, "final" | "self" | "" | "pkgs" | "fself" | "finalPkgs" | "pkgsFinal" | "_final")
+        && matches!(second, "prev" | "super" | "" | "previous" | "prevPkgs" | "pkgsPrev" | "psuper" | "pkgs")
 }
 
 /// The argument of a function that nothing calls.
@@ -182,7 +187,12 @@ pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: 
                     Some(value) => value,
                     None => {
                         let message = format!("`{name}` is an argument that nothing here gives").into();
-                        Value::doubtful(Rc::new(Unknown { doubt: Doubt::Argument, message, at: Some(at), name: Some(Rc::clone(name)) }))
+                        Value::doubtful(Rc::new(Unknown {
+                            doubt: Doubt::Argument,
+                            message,
+                            at: Some(at),
+                            name: Some(Rc::clone(name)),
+                        }))
                     }
                 },
             };

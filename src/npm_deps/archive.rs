@@ -73,12 +73,14 @@ impl Archive {
     pub(super) fn judge(&self, place: &str, options: HashOptions) -> Result<(), Refusal> {
         let refuse = |reason| Refusal::GitManifest { place: place.to_owned(), reason };
         let manifest = self.manifest.as_deref().ok_or_else(|| refuse("is missing"))?;
-        let manifest: Map<String, Value> = serde_json::from_str(manifest).map_err(|_| refuse("is not a JSON object"))?;
+        let manifest: Map<String, Value> =
+            serde_json::from_str(manifest).map_err(|_| refuse("is not a JSON object"))?;
         if self.lockfile.is_some() || options.force_git_deps {
             return Ok(());
         }
         let Some(Value::Object(scripts)) = manifest.get("scripts") else { return Ok(()) };
-        let found: Vec<_> = INSTALL_SCRIPTS.into_iter().filter(|script| scripts.contains_key(*script)).collect();
+        let found: Vec<_> =
+            INSTALL_SCRIPTS.into_iter().filter(|script| scripts.contains_key(*script)).collect();
         if found.is_empty() {
             return Ok(());
         }

@@ -196,7 +196,10 @@ impl Stock {
     }
 
     fn loaded(&self, id: ContentId) -> io::Result<&Tarball> {
-        self.loaded.as_ref().filter(|tarball| tarball.id() == id).ok_or_else(|| io::Error::other("content out of order"))
+        self.loaded
+            .as_ref()
+            .filter(|tarball| tarball.id() == id)
+            .ok_or_else(|| io::Error::other("content out of order"))
     }
 }
 

@@ -185,7 +185,9 @@ impl<'a> Depot<'a> {
         let mut state = self.lock();
         loop {
             if let Some(tree) = state.runnable.pop_front() {
-                let Some(assembly) = state.trees.get_mut(&tree).and_then(|tree| tree.assembly.take()) else { continue };
+                let Some(assembly) = state.trees.get_mut(&tree).and_then(|tree| tree.assembly.take()) else {
+                    continue;
+                };
                 state.busy += 1;
                 drop(state);
                 let step = self.advance(tree, assembly);

@@ -76,7 +76,11 @@ pub struct Computed {
 ///
 /// Errors are per request: a lockfile that fails does not keep the others from their hashes.
 #[must_use]
-pub fn compute(requests: &[Request], supply: &Arc<Supply>, settings: &Settings) -> Vec<Result<Computed, Failure>> {
+pub fn compute(
+    requests: &[Request],
+    supply: &Arc<Supply>,
+    settings: &Settings,
+) -> Vec<Result<Computed, Failure>> {
     let firsts = first_equals(requests);
     let (mut jobs, mut results) = (Vec::new(), HashMap::new());
     for (tree, request) in requests.iter().enumerate().filter(|(tree, _)| firsts[*tree] == *tree) {
@@ -220,7 +224,8 @@ async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
     let mut obstacles = prepared.obstacles;
     let mut packages = 0;
     if obstacles.is_empty() {
-        let shape = Tree::new(request.options.fetcher_version, prepared.entries, Arc::clone(&request.lockfile));
+        let shape =
+            Tree::new(request.options.fetcher_version, prepared.entries, Arc::clone(&request.lockfile));
         packages = shape.contents().len();
         match Assembly::new(Arc::new(shape), &request.outputs) {
             Ok(assembly) => workshop.depot.start(tree, assembly),
@@ -237,7 +242,9 @@ fn conclude(begun: Begun, ended: Ended) -> Result<Computed, Failure> {
     let Begun { packages, warnings, mut obstacles, .. } = begun;
     obstacles.extend(ended.failures.into_iter().map(Obstacle::Supply));
     match ended.outcome {
-        Some(Ok(hash)) if obstacles.is_empty() => Ok(Computed { hash, packages, bytes: ended.bytes, warnings }),
+        Some(Ok(hash)) if obstacles.is_empty() => {
+            Ok(Computed { hash, packages, bytes: ended.bytes, warnings })
+        }
         Some(Err(error)) => {
             obstacles.push(Obstacle::Assembly(Arc::new(error)));
             Err(Failure { obstacles })

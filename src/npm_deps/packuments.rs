@@ -50,7 +50,11 @@ impl<'a> Packuments<'a> {
     }
 
     /// The packument with these versions; `None` if the registry does not know the name.
-    pub(super) async fn get(&self, name: &str, versions: &BTreeSet<String>) -> Result<Option<Packument>, SupplyError> {
+    pub(super) async fn get(
+        &self,
+        name: &str,
+        versions: &BTreeSet<String>,
+    ) -> Result<Option<Packument>, SupplyError> {
         let url = url_of(name);
         let foreseen = self.wanted.get(name).filter(|wanted| versions.is_subset(wanted));
         let answer = match foreseen {
@@ -68,7 +72,12 @@ impl<'a> Packuments<'a> {
         Ok(Some(Packument { url, bytes }))
     }
 
-    async fn fetch(&self, name: &str, url: &Url, wanted: &BTreeSet<String>) -> Result<Option<Bytes>, SupplyError> {
+    async fn fetch(
+        &self,
+        name: &str,
+        url: &Url,
+        wanted: &BTreeSet<String>,
+    ) -> Result<Option<Bytes>, SupplyError> {
         match self.supply.packument(name, url).await? {
             Some(body) => trim(name, url, &body, wanted).map(Some),
             None => Ok(None),

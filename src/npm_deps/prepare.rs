@@ -102,7 +102,8 @@ impl<'a> Preparation<'a> {
     }
 
     fn add_tarball(&mut self, dependency: &Dependency, integrity: &Integrity) {
-        let (package, url, early) = (dependency.name.clone(), dependency.url.clone(), dependency.platform_specific);
+        let (package, url, early) =
+            (dependency.name.clone(), dependency.url.clone(), dependency.platform_specific);
         let want = Want { package, url, id: integrity.id(), early };
         self.workshop.depot.announce(self.tree, want);
         self.add_entry(&dependency.url, integrity);
@@ -144,7 +145,12 @@ impl<'a> Preparation<'a> {
         }
         let tarball = Tarball::of(archive.bytes.clone());
         self.add_entry(&dependency.url, &Integrity::from(tarball.id()));
-        let want = Want { package: dependency.name.clone(), url: dependency.url.clone(), id: tarball.id(), early: false };
+        let want = Want {
+            package: dependency.name.clone(),
+            url: dependency.url.clone(),
+            id: tarball.id(),
+            early: false,
+        };
         self.workshop.depot.put(self.tree, want, tarball);
         if let Err(refusal) = archive.judge(&dependency.place, self.options) {
             self.obstacles.push(Obstacle::Refused(refusal));
@@ -153,7 +159,8 @@ impl<'a> Preparation<'a> {
         let Some(lockfile) = &archive.lockfile else { return Vec::new() };
         match Lockfile::parse(lockfile.as_bytes()) {
             Err(error) => {
-                self.obstacles.push(Obstacle::Nested { place: dependency.place.clone(), error: Arc::new(error) });
+                self.obstacles
+                    .push(Obstacle::Nested { place: dependency.place.clone(), error: Arc::new(error) });
                 Vec::new()
             }
             Ok(nested) => {

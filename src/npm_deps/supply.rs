@@ -212,7 +212,8 @@ impl Supply {
     /// A packument of the public registry, whole; `None` if it knows no such name.
     pub(super) async fn packument(&self, package: &str, url: &Url) -> Result<Option<Bytes>, SupplyError> {
         // Not from a configured registry: it may answer with other fields, and nixpkgs would not ask it.
-        let get = Get { url, accept: "application/json", limit: PACKUMENT_LIMIT, registry: false, gzip: true };
+        let get =
+            Get { url, accept: "application/json", limit: PACKUMENT_LIMIT, registry: false, gzip: true };
         let reply = self.get(package, &get).await?;
         Ok((reply.status != StatusCode::NOT_FOUND).then_some(reply.bytes))
     }

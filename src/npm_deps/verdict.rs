@@ -67,10 +67,16 @@ impl Refusal {
 fn kind_hint(kind: &ProblemKind) -> Option<&'static str> {
     match kind {
         ProblemKind::NoIntegrity(_) | ProblemKind::NoVersion { .. } | ProblemKind::AliasWithoutUrl(_) => {
-            Some("let npm write the entry again: remove it from the lockfile and run `npm install --package-lock-only`")
+            Some(
+                "let npm write the entry again: remove it from the lockfile and run `npm install --package-lock-only`",
+            )
         }
-        ProblemKind::Integrity { .. } => Some("let npm record a sha512: remove the entry and run `npm install --package-lock-only`"),
-        ProblemKind::Git(_) => Some("depend on a published version, or on a commit at github.com, bitbucket.org or git.sr.ht"),
+        ProblemKind::Integrity { .. } => {
+            Some("let npm record a sha512: remove the entry and run `npm install --package-lock-only`")
+        }
+        ProblemKind::Git(_) => {
+            Some("depend on a published version, or on a commit at github.com, bitbucket.org or git.sr.ht")
+        }
         ProblemKind::NotAUrl(_) => None,
     }
 }
@@ -141,9 +147,9 @@ impl Warning {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoUrl { .. } => {
-                Some("write them with `npm install --package-lock-only --omit-lockfile-registry-resolved=false`")
-            }
+            Self::NoUrl { .. } => Some(
+                "write them with `npm install --package-lock-only --omit-lockfile-registry-resolved=false`",
+            ),
             Self::LegacyWithoutVersion { .. } => {
                 Some("write the lockfile again with `npm install --package-lock-only --lockfile-version 3`")
             }
@@ -176,7 +182,9 @@ pub(super) fn judge(lockfile: &Lockfile, options: HashOptions, nested: bool) -> 
         refusals.push(Refusal::FetcherVersion(0));
     }
     let fatal = lockfile.problems.iter().filter(|problem| is_fatal(&problem.kind));
-    refusals.extend(fatal.map(|Problem { place, kind }| Refusal::Entry { place: place.clone(), kind: kind.clone() }));
+    refusals.extend(
+        fatal.map(|Problem { place, kind }| Refusal::Entry { place: place.clone(), kind: kind.clone() }),
+    );
     if lockfile.dependencies.is_empty() && refusals.is_empty() && !options.force_empty_cache && !nested {
         refusals.push(Refusal::NothingToFetch);
     }
@@ -189,7 +197,12 @@ fn is_fatal(kind: &ProblemKind) -> bool {
 
 fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<Warning> {
     let places = |wanted: fn(&ProblemKind) -> bool| -> Vec<String> {
-        lockfile.problems.iter().filter(|problem| wanted(&problem.kind)).map(|problem| problem.place.clone()).collect()
+        lockfile
+            .problems
+            .iter()
+            .filter(|problem| wanted(&problem.kind))
+            .map(|problem| problem.place.clone())
+            .collect()
     };
     let packages: Vec<_> = lockfile
         .skipped

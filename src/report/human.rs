@@ -109,7 +109,9 @@ fn update_row(site: &SiteReport) -> [String; 4] {
     let change = site.literals.iter().find_map(|literal| Some((&literal.old, literal.new.as_ref()?)));
     let hash = match (change, site.status) {
         (Some((old, new)), _) => format!("{} -> {}", short(old), short(new)),
-        (None, SiteStatus::InSync) => format!("{} (unchanged)", short(site.hash.as_deref().unwrap_or_default())),
+        (None, SiteStatus::InSync) => {
+            format!("{} (unchanged)", short(site.hash.as_deref().unwrap_or_default()))
+        }
         (None, _) => outcome(site),
     };
     let packages = site.packages.map_or_else(|| "-".to_owned(), |packages| packages.to_string());
@@ -137,7 +139,8 @@ fn summary(report: &Report) -> String {
         (summary.undecided, "undecided"),
         (summary.failed, "failed"),
     ];
-    let counts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let counts: Vec<_> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     if counts.is_empty() { "no npm derivation found".to_owned() } else { counts.join(", ") }
 }
 
@@ -185,7 +188,8 @@ pub fn messages(report: &Report) -> String {
 
 fn undecided(report: &Report) -> String {
     let mut text = String::new();
-    let sites: Vec<_> = report.sites.iter().filter_map(|site| Some((site, site.undecided.as_ref()?))).collect();
+    let sites: Vec<_> =
+        report.sites.iter().filter_map(|site| Some((site, site.undecided.as_ref()?))).collect();
     for (site, undecided) in sites.iter().take(SHOWN_UNDECIDED) {
         let message = Message {
             place: Some(undecided.place.clone()),
@@ -204,9 +208,10 @@ fn undecided(report: &Report) -> String {
 /// All errors, equal ones once: a package that cannot be had may fail several services.
 fn errors(report: &Report) -> String {
     let mut distinct: Vec<(Message, usize)> = Vec::new();
-    let all = report.problems.iter().cloned().chain(
-        report.sites.iter().flat_map(|site| site.errors.iter().map(move |error| about(site, error))),
-    );
+    let all =
+        report.problems.iter().cloned().chain(
+            report.sites.iter().flat_map(|site| site.errors.iter().map(move |error| about(site, error))),
+        );
     for message in all {
         match distinct.iter_mut().find(|(known, _)| known.same_error(&message)) {
             Some((_, times)) => *times += 1,

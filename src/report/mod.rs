@@ -348,7 +348,8 @@ impl SiteReport {
         self.hash = Some(computed.hash.sri());
         self.packages = Some(computed.packages);
         self.bytes = Some(computed.bytes);
-        let message = |warning: &crate::npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
+        let message =
+            |warning: &crate::npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
         self.warnings = computed.warnings.iter().map(message).collect();
         status
     }
@@ -372,9 +373,14 @@ fn literals(planned: &Planned, paths: &Paths) -> Vec<LiteralReport> {
 
 fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
     match failure {
-        SiteFailure::Uncomputable { failure, .. } => failure.obstacles.iter().map(Message::from_obstacle).collect(),
+        SiteFailure::Uncomputable { failure, .. } => {
+            failure.obstacles.iter().map(Message::from_obstacle).collect()
+        }
         SiteFailure::NoLockfile(path) => {
-            vec![Message::plain(format!("there is no lockfile at {}", paths.show(path))).hinting(failure.hint())]
+            vec![
+                Message::plain(format!("there is no lockfile at {}", paths.show(path)))
+                    .hinting(failure.hint()),
+            ]
         }
         SiteFailure::Unreadable { .. } => vec![Message::from_error(failure).hinting(failure.hint())],
     }

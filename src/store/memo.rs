@@ -69,7 +69,9 @@ impl Memo {
         for group in list(&self.folder)? {
             for path in list(&group)? {
                 // Gone since it was listed: another process prunes too.
-                let Ok(written) = fs::metadata(&path).and_then(|metadata| metadata.modified()) else { continue };
+                let Ok(written) = fs::metadata(&path).and_then(|metadata| metadata.modified()) else {
+                    continue;
+                };
                 if now.duration_since(written).unwrap_or_default() >= older_than {
                     remove(&path)?;
                 }

@@ -9,3 +9,4 @@ mod inputs;
 mod network;
 mod support;
 mod tarball;
+mod update;

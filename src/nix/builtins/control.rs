@@ -44,7 +44,9 @@ pub(super) const TABLE: &[Native] = &[
     row("makeOverridable", 2, call_package::make_overridable),
     row("callPackageWith", 3, call_with),
     row("callPackagesWith", 3, call_with),
-    row("extendMkDerivation", 1, |_, _, at| Value::unknown(Doubt::Unmodelled, "`lib.extendMkDerivation`", Some(at))),
+    row("extendMkDerivation", 1, |_, _, at| {
+        Value::unknown(Doubt::Unmodelled, "`lib.extendMkDerivation`", Some(at))
+    }),
     row("overrideDerivation", 2, second),
     row("isFunction", 1, |ev, a, at| is(ev, a, at, Value::is_function)),
     row("isAttrs", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Attrs(_)))),
@@ -129,7 +131,8 @@ fn make_extensible(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = fix(ev, args, at);
     let body = args[0];
     let extend = Value::new(Kind::Function(Rc::new(move |ev, overlay, at| {
-        let extended = Value::new(Kind::Function(Rc::new(move |ev, last, at| extends(ev, &[overlay, body, last], at))));
+        let extended =
+            Value::new(Kind::Function(Rc::new(move |ev, last, at| extends(ev, &[overlay, body, last], at))));
         let extended = ev.done(extended);
         make_extensible(ev, &[extended], at)
     })));
@@ -182,7 +185,9 @@ fn type_of(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     ev.each(value, &mut |_, value| {
         let name = match value.kind {
-            Kind::Unknown(_) | Kind::Alt(_) => return Value::doubtful(reason_of(&value, "a type is not known", at)),
+            Kind::Unknown(_) | Kind::Alt(_) => {
+                return Value::doubtful(reason_of(&value, "a type is not known", at));
+            }
             Kind::Null => "null",
             Kind::Bool(_) => "bool",
             Kind::Int(_) => "int",

@@ -92,7 +92,9 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
             Format::Toml => toml::parse(&known),
         };
         match parsed {
-            Some(document) => to_value(ev, &document, text.file, format).moved(at, Move::Note("read as data".into())),
+            Some(document) => {
+                to_value(ev, &document, text.file, format).moved(at, Move::Note("read as data".into()))
+            }
             None => Value::unknown(Doubt::Error, "a document that cannot be read", Some(at)),
         }
     })
@@ -142,7 +144,9 @@ fn data_string(text: &str, span: Span, file: Option<FileId>, format: Format) -> 
 fn path_exists(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     match local_path(ev, &value, at) {
-        Ok(path) if ev.files.contains(&path) => Value::bool(ev.files.is_file(&path) || ev.files.is_dir(&path)),
+        Ok(path) if ev.files.contains(&path) => {
+            Value::bool(ev.files.is_file(&path) || ev.files.is_dir(&path))
+        }
         Ok(_) => Value::outside("a path outside of the repository", Some(at)),
         Err(unknown) => unknown,
     }

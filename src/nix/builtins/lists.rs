@@ -19,7 +19,9 @@ pub(super) const TABLE: &[Native] = &[
     row("elemAt", 2, elem_at),
     row("head", 1, |ev, a, at| nth(ev, a[0], 0, at)),
     row("tail", 1, |ev, a, at| with_items(ev, a[0], at, |items| items.get(1..).unwrap_or_default().to_vec())),
-    row("init", 1, |ev, a, at| with_items(ev, a[0], at, |items| items[..items.len().saturating_sub(1)].to_vec())),
+    row("init", 1, |ev, a, at| {
+        with_items(ev, a[0], at, |items| items[..items.len().saturating_sub(1)].to_vec())
+    }),
     row("last", 1, last),
     row("length", 1, length),
     row("concatLists", 1, |ev, a, at| concat(ev, a[0], at)),
@@ -33,7 +35,9 @@ pub(super) const TABLE: &[Native] = &[
     row("toList", 1, to_list),
     row("any", 2, |ev, a, at| quantify(ev, a, at, true)),
     row("all", 2, |ev, a, at| quantify(ev, a, at, false)),
-    row("reverseList", 1, |ev, a, at| with_items(ev, a[0], at, |items| items.iter().rev().copied().collect())),
+    row("reverseList", 1, |ev, a, at| {
+        with_items(ev, a[0], at, |items| items.iter().rev().copied().collect())
+    }),
     row("sort", 2, |ev, a, at| with_items(ev, a[1], at, <[ThunkId]>::to_vec)),
     row("naturalSort", 1, |ev, a, at| with_items(ev, a[0], at, <[ThunkId]>::to_vec)),
     row("unique", 1, unique),
@@ -61,7 +65,12 @@ fn rebuilt(list: &List, items: Vec<ThunkId>) -> Value {
 }
 
 /// Runs on a list, or on each alternative of several.
-fn on_list(ev: &mut Eval, id: ThunkId, at: Location, run: &mut dyn FnMut(&mut Eval, &List) -> Value) -> Value {
+fn on_list(
+    ev: &mut Eval,
+    id: ThunkId,
+    at: Location,
+    run: &mut dyn FnMut(&mut Eval, &List) -> Value,
+) -> Value {
     let value = ev.force(id);
     ev.each(value, &mut |ev, value| match &value.kind {
         Kind::List(list) => run(ev, list),
@@ -95,12 +104,24 @@ pub(super) fn later(ev: &mut Eval, function: ThunkId, item: ThunkId, at: Locatio
 }
 
 /// `f x y`, when it is needed.
-pub(super) fn later2(ev: &mut Eval, function: ThunkId, first: ThunkId, second: ThunkId, at: Location) -> ThunkId {
+pub(super) fn later2(
+    ev: &mut Eval,
+    function: ThunkId,
+    first: ThunkId,
+    second: ThunkId,
+    at: Location,
+) -> ThunkId {
     ev.lazy(move |ev| call2(ev, function, first, second, at))
 }
 
 /// `f x y`.
-pub(super) fn call2(ev: &mut Eval, function: ThunkId, first: ThunkId, second: ThunkId, at: Location) -> Value {
+pub(super) fn call2(
+    ev: &mut Eval,
+    function: ThunkId,
+    first: ThunkId,
+    second: ThunkId,
+    at: Location,
+) -> Value {
     let function = ev.force(function);
     let half = ev.apply(&function, first, at);
     ev.apply(&half, second, at)
@@ -168,7 +189,11 @@ fn elem(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
                 None => known = false,
             }
         }
-        if known { Value::bool(false) } else { Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at)) }
+        if known {
+            Value::bool(false)
+        } else {
+            Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at))
+        }
     })
 }
 
@@ -305,7 +330,11 @@ fn quantify(ev: &mut Eval, args: &[ThunkId], at: Location, stop: bool) -> Value 
                 None => known = false,
             }
         }
-        if known { Value::bool(!stop) } else { Value::unknown(Doubt::Unmodelled, "a condition is not known", Some(at)) }
+        if known {
+            Value::bool(!stop)
+        } else {
+            Value::unknown(Doubt::Unmodelled, "a condition is not known", Some(at))
+        }
     })
 }
 
@@ -362,7 +391,8 @@ fn zip_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         Err(value) => return value,
     };
     on_list(ev, args[1], at, &mut |ev, first| {
-        let items = first.items.iter().zip(&second.items).map(|(a, b)| later2(ev, args[0], *a, *b, at)).collect();
+        let items =
+            first.items.iter().zip(&second.items).map(|(a, b)| later2(ev, args[0], *a, *b, at)).collect();
         rebuilt(first, items)
     })
 }

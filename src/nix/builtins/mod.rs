@@ -13,9 +13,9 @@ use std::sync::LazyLock;
 
 use super::eval::Eval;
 use super::packages::{fetchers, members_system};
-pub(crate) use paths::opaque;
 use super::syntax::ast::Location;
 use super::value::{Attrs, Kind, NativeCall, Special, ThunkId, Value};
+pub(crate) use paths::opaque;
 
 /// A function of the model.
 pub(crate) struct Native {
@@ -51,8 +51,22 @@ pub(crate) fn call(ev: &mut Eval, name: &str, args: &[ThunkId], here: Location) 
 
 /// Names that exist without `builtins.` or `lib.`.
 const GLOBALS: &[&str] = &[
-    "import", "map", "toString", "throw", "abort", "removeAttrs", "isNull", "baseNameOf", "dirOf", "fetchTarball", "fetchGit",
-    "fetchTree", "fromTOML", "scopedImport", "derivation", "placeholder",
+    "import",
+    "map",
+    "toString",
+    "throw",
+    "abort",
+    "removeAttrs",
+    "isNull",
+    "baseNameOf",
+    "dirOf",
+    "fetchTarball",
+    "fetchGit",
+    "fetchTree",
+    "fromTOML",
+    "scopedImport",
+    "derivation",
+    "placeholder",
 ];
 
 /// The value of a global name.

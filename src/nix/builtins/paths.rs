@@ -22,7 +22,9 @@ pub(super) const TABLE: &[Native] = &[
     row("storePath", 1, |_, _, at| Value::outside("builtins.storePath", Some(at))),
     row("path.append", 2, append),
     row("packagesFromDirectoryRecursive", 1, packages_from_directory),
-    row("listFilesRecursive", 1, |_, _, at| Value::unknown(Doubt::Unmodelled, "`listFilesRecursive`", Some(at))),
+    row("listFilesRecursive", 1, |_, _, at| {
+        Value::unknown(Doubt::Unmodelled, "`listFilesRecursive`", Some(at))
+    }),
 ];
 
 fn base_name(text: &str) -> String {
@@ -61,7 +63,8 @@ fn builtin_path(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         ev.each(path, &mut |ev, path| {
             let mut source = source::of_value(ev, &path, at).named(name.clone());
             if filtered {
-                source = source.filtered(opaque("`builtins.path`"), (at, "a filter that is taken to keep the lockfile"));
+                source = source
+                    .filtered(opaque("`builtins.path`"), (at, "a filter that is taken to keep the lockfile"));
             }
             source.value()
         })
@@ -77,7 +80,9 @@ fn filter_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let path = ev.force(args[1]);
     ev.each(path, &mut |ev, path| {
         let source = source::of_value(ev, &path, at);
-        source.filtered(opaque("`builtins.filterSource`"), (at, "a filter that is taken to keep the lockfile")).value()
+        source
+            .filtered(opaque("`builtins.filterSource`"), (at, "a filter that is taken to keep the lockfile"))
+            .value()
     })
 }
 
@@ -108,7 +113,11 @@ fn directory_set(ev: &mut Eval, folder: &Path, call: &Value, at: Location, depth
             let call = call.clone();
             let thunk = ev.lazy(move |ev| {
                 let package = path.join("package.nix");
-                if ev.files.is_file(&package) { call_file(ev, &call, package, at) } else { directory_set(ev, &path, &call, at, depth + 1) }
+                if ev.files.is_file(&package) {
+                    call_file(ev, &call, package, at)
+                } else {
+                    directory_set(ev, &path, &call, at, depth + 1)
+                }
             });
             (name, thunk)
         } else if let Some(stem) = name.strip_suffix(".nix") {

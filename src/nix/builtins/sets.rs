@@ -34,7 +34,9 @@ pub(super) const TABLE: &[Native] = &[
         ev.update(left, right, at)
     }),
     row("mergeAttrsList", 1, merge_list),
-    row("nameValuePair", 2, |_, a, _| Value::attrs(Attrs::of([(Rc::from("name"), a[0]), (Rc::from("value"), a[1])]))),
+    row("nameValuePair", 2, |_, a, _| {
+        Value::attrs(Attrs::of([(Rc::from("name"), a[0]), (Rc::from("value"), a[1])]))
+    }),
     row("attrByPath", 3, |ev, a, at| by_path(ev, a[0], a[2], Some(a[1]), at)),
     row("getAttrFromPath", 2, |ev, a, at| by_path(ev, a[0], a[1], None, at)),
     row("setAttrByPath", 2, set_by_path),
@@ -48,7 +50,12 @@ pub(super) const TABLE: &[Native] = &[
 ];
 
 /// Runs on a set, or on each alternative of several.
-fn on_set(ev: &mut Eval, id: ThunkId, at: Location, run: &mut dyn FnMut(&mut Eval, &Rc<Attrs>) -> Value) -> Value {
+fn on_set(
+    ev: &mut Eval,
+    id: ThunkId,
+    at: Location,
+    run: &mut dyn FnMut(&mut Eval, &Rc<Attrs>) -> Value,
+) -> Value {
     let value = ev.force(id);
     ev.each(value, &mut |ev, value| match &value.kind {
         Kind::Attrs(attrs) => run(ev, attrs),
@@ -154,12 +161,19 @@ fn list_to_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// `{ name; value; }` pairs as a set; the first of equal names wins.
-fn from_pairs(ev: &mut Eval, items: &[ThunkId], open: Option<Rc<crate::nix::value::Unknown>>, at: Location) -> Value {
+fn from_pairs(
+    ev: &mut Eval,
+    items: &[ThunkId],
+    open: Option<Rc<crate::nix::value::Unknown>>,
+    at: Location,
+) -> Value {
     let mut set = Attrs { open, ..Attrs::default() };
     for item in items {
         let pair = ev.force(*item);
         let (name, thunk) = match &pair.kind {
-            Kind::Attrs(attrs) => (ev.peek_attr(&pair, "name", at), attrs.map.get("value").map(|attr| attr.thunk)),
+            Kind::Attrs(attrs) => {
+                (ev.peek_attr(&pair, "name", at), attrs.map.get("value").map(|attr| attr.thunk))
+            }
             _ => (None, None),
         };
         match (name.as_ref().and_then(Value::known_text), thunk) {
@@ -168,7 +182,11 @@ fn from_pairs(ev: &mut Eval, items: &[ThunkId], open: Option<Rc<crate::nix::valu
             }
             (_, thunk) => {
                 ev.pending.extend(thunk);
-                set.open.get_or_insert(reason_of(name.as_ref().unwrap_or(&pair), "an attribute name is not known", at));
+                set.open.get_or_insert(reason_of(
+                    name.as_ref().unwrap_or(&pair),
+                    "an attribute name is not known",
+                    at,
+                ));
             }
         }
     }
@@ -254,7 +272,12 @@ fn intersect_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let left = ev.force(args[0]);
     on_set(ev, args[1], at, &mut |_, right| match &left.kind {
         Kind::Attrs(left) => {
-            let map = right.map.iter().filter(|(name, _)| left.map.contains_key(*name)).map(|(n, a)| (Rc::clone(n), a.clone())).collect();
+            let map = right
+                .map
+                .iter()
+                .filter(|(name, _)| left.map.contains_key(*name))
+                .map(|(n, a)| (Rc::clone(n), a.clone()))
+                .collect();
             remapped(right, map)
         }
         _ => Value::doubtful(reason_of(&left, "a set is not known", at)),
@@ -286,7 +309,11 @@ fn recursive_update(ev: &mut Eval, left: &Value, right: &Value, at: Location, de
         let (former, latter) = (former.thunk, attr.thunk);
         let thunk = ev.lazy(move |ev| {
             let (a, b) = (ev.force(former), ev.force(latter));
-            if matches!((&a.kind, &b.kind), (Kind::Attrs(_), Kind::Attrs(_))) { recursive_update(ev, &a, &b, at, depth + 1) } else { b }
+            if matches!((&a.kind, &b.kind), (Kind::Attrs(_), Kind::Attrs(_))) {
+                recursive_update(ev, &a, &b, at, depth + 1)
+            } else {
+                b
+            }
         });
         set.map.insert(Rc::clone(name), Attr { thunk, pos: attr.pos, maybe: attr.maybe.clone() });
     }
@@ -369,7 +396,12 @@ fn get_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         return Value::unknown(Doubt::Unmodelled, "attribute names are not known", Some(at));
     };
     on_set(ev, args[1], at, &mut |_, attrs| {
-        let map = attrs.map.iter().filter(|(name, _)| names.contains(name)).map(|(n, a)| (Rc::clone(n), a.clone())).collect();
+        let map = attrs
+            .map
+            .iter()
+            .filter(|(name, _)| names.contains(name))
+            .map(|(n, a)| (Rc::clone(n), a.clone()))
+            .collect();
         remapped(attrs, map)
     })
 }

@@ -16,14 +16,20 @@ pub(super) const TABLE: &[Native] = &[
     row("concatMapStringsSep", 3, |ev, a, at| map_join(ev, Some(a[0]), a[1], a[2], at)),
     row("splitString", 2, split_string),
     row("replaceStrings", 3, replace_strings),
-    row("removePrefix", 2, |ev, a, at| affix(ev, a, at, |affix, text| text.strip_prefix(affix).unwrap_or(text).to_owned())),
-    row("removeSuffix", 2, |ev, a, at| affix(ev, a, at, |affix, text| text.strip_suffix(affix).unwrap_or(text).to_owned())),
+    row("removePrefix", 2, |ev, a, at| {
+        affix(ev, a, at, |affix, text| text.strip_prefix(affix).unwrap_or(text).to_owned())
+    }),
+    row("removeSuffix", 2, |ev, a, at| {
+        affix(ev, a, at, |affix, text| text.strip_suffix(affix).unwrap_or(text).to_owned())
+    }),
     row("hasPrefix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.starts_with(affix))),
     row("hasSuffix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.ends_with(affix))),
     row("hasInfix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.contains(affix))),
     row("toLower", 1, |ev, a, at| change(ev, a[0], at, str::to_ascii_lowercase)),
     row("toUpper", 1, |ev, a, at| change(ev, a[0], at, str::to_ascii_uppercase)),
-    row("trim", 1, |ev, a, at| change(ev, a[0], at, |text| text.trim_matches([' ', '\t', '\r', '\n']).to_owned())),
+    row("trim", 1, |ev, a, at| {
+        change(ev, a[0], at, |text| text.trim_matches([' ', '\t', '\r', '\n']).to_owned())
+    }),
     row("chomp", 1, |ev, a, at| change(ev, a[0], at, |text| text.trim_end_matches(['\r', '\n']).to_owned())),
     row("escapeShellArg", 1, |ev, a, at| as_string(ev, a[0], at)),
     row("unsafeDiscardStringContext", 1, |ev, a, at| as_string(ev, a[0], at)),
@@ -153,7 +159,13 @@ fn concat_lines(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     ev.add(&joined, &Value::text("\n"), at)
 }
 
-fn map_join(ev: &mut Eval, separator: Option<ThunkId>, function: ThunkId, items: ThunkId, at: Location) -> Value {
+fn map_join(
+    ev: &mut Eval,
+    separator: Option<ThunkId>,
+    function: ThunkId,
+    items: ThunkId,
+    at: Location,
+) -> Value {
     let mapped = super::call(ev, "map", &[function, items], at);
     let mapped = ev.done(mapped);
     join(ev, separator, mapped, at)
@@ -163,13 +175,18 @@ fn split_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let separator = ev.force(args[0]).known_text();
     let value = ev.force(args[1]);
     ev.each(value, &mut |ev, value| {
-        let (Kind::Str(text), Some(known), Some(separator)) = (&value.kind, value.known_text(), separator.as_ref()) else {
+        let (Kind::Str(text), Some(known), Some(separator)) =
+            (&value.kind, value.known_text(), separator.as_ref())
+        else {
             return Value::doubtful(reason_of(&value, "a string is not known", at));
         };
         if separator.is_empty() {
             return Value::doubtful(reason_of(&value, "a string split at nothing", at));
         }
-        let items = known.split(separator.as_ref()).map(|part| ev.done(string(changed(text, &known, part)))).collect();
+        let items = known
+            .split(separator.as_ref())
+            .map(|part| ev.done(string(changed(text, &known, part))))
+            .collect();
         Value::list(items)
     })
 }

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use super::{Env, Eval};
 use crate::nix::syntax::ast::{Expr, ExprId, Formal, Lambda, Location, Name, Param};
-use crate::nix::value::{Attr, Attrs, Closure, Code, Doubt, EnvId, Kind, Move, NativeCall, Special, ThunkId, Unknown, Value};
+use crate::nix::value::{
+    Attr, Attrs, Closure, Code, Doubt, EnvId, Kind, Move, NativeCall, Special, ThunkId, Unknown, Value,
+};
 
 impl Eval {
     /// `function argument`.
@@ -60,7 +62,12 @@ impl Eval {
         }
         if let Special::Input(input) = &attrs.special {
             let name = Rc::from(format!("inputs.{}", input.name));
-            let unknown = Unknown { doubt: Doubt::Outside, message: "a flake's input".into(), at: Some(here), name: Some(name) };
+            let unknown = Unknown {
+                doubt: Doubt::Outside,
+                message: "a flake's input".into(),
+                at: Some(here),
+                name: Some(name),
+            };
             return crate::nix::packages::unknown_call(self, &Rc::new(unknown), argument, here);
         }
         if let Special::Scope(scope) = &attrs.special {
@@ -68,7 +75,12 @@ impl Eval {
                 return crate::nix::builtins::call(self, "nix-filter.filter", &[argument], here);
             }
             let name = Rc::from(format!("pkgs.{scope}"));
-            let unknown = Unknown { doubt: Doubt::Outside, message: "a function of nixpkgs".into(), at: Some(here), name: Some(name) };
+            let unknown = Unknown {
+                doubt: Doubt::Outside,
+                message: "a function of nixpkgs".into(),
+                at: Some(here),
+                name: Some(name),
+            };
             return crate::nix::packages::unknown_call(self, &Rc::new(unknown), argument, here);
         }
         self.error("a set is called like a function", here)
@@ -96,7 +108,14 @@ impl Eval {
         }
     }
 
-    pub fn match_formals(&mut self, closure: &Closure, formals: &[Formal], bind: Option<&Name>, arg: &Value, here: Location) -> EnvId {
+    pub fn match_formals(
+        &mut self,
+        closure: &Closure,
+        formals: &[Formal],
+        bind: Option<&Name>,
+        arg: &Value,
+        here: Location,
+    ) -> EnvId {
         let mut names = Vec::with_capacity(formals.len() + 1);
         let mut defaults = Vec::new();
         for formal in formals {
@@ -121,7 +140,14 @@ impl Eval {
         env
     }
 
-    fn suspend_default(&mut self, closure: &Closure, formal: &Formal, env: EnvId, thunk: ThunkId, here: Location) {
+    fn suspend_default(
+        &mut self,
+        closure: &Closure,
+        formal: &Formal,
+        env: EnvId,
+        thunk: ThunkId,
+        here: Location,
+    ) {
         let at = Location { file: closure.code.ast.file, span: formal.span };
         let name = Rc::clone(&formal.name);
         let run: super::Lazy = match formal.default {
@@ -167,7 +193,8 @@ impl Eval {
 
     /// An open set may give the argument or leave it to its default.
     fn doubtful_default(&mut self, set: &Value, value: Value) -> Option<ThunkId> {
-        let named = set.as_attrs().is_some_and(|attrs| matches!(attrs.special, Special::Pkgs | Special::Scope(_)));
+        let named =
+            set.as_attrs().is_some_and(|attrs| matches!(attrs.special, Special::Pkgs | Special::Scope(_)));
         if named { None } else { Some(self.done(value)) }
     }
 
@@ -188,7 +215,13 @@ impl Eval {
         })
     }
 
-    fn entry_argument(&mut self, arg: &Value, attrs: &Rc<Attrs>, formal: &Formal, here: Location) -> Option<ThunkId> {
+    fn entry_argument(
+        &mut self,
+        arg: &Value,
+        attrs: &Rc<Attrs>,
+        formal: &Formal,
+        here: Location,
+    ) -> Option<ThunkId> {
         let value = crate::nix::packages::special_member(self, arg, attrs, &formal.name, here);
         match value {
             Some(value) if value.as_unknown().is_none() => Some(self.done(value)),
@@ -197,7 +230,12 @@ impl Eval {
             None => {
                 let at = Location { file: here.file, span: formal.span };
                 let message = format!("`{}` is an argument that nothing here gives", formal.name);
-                let unknown = Unknown { doubt: Doubt::Argument, message: message.into(), at: Some(at), name: Some(Rc::clone(&formal.name)) };
+                let unknown = Unknown {
+                    doubt: Doubt::Argument,
+                    message: message.into(),
+                    at: Some(at),
+                    name: Some(Rc::clone(&formal.name)),
+                };
                 Some(self.done(Value::doubtful(Rc::new(unknown))))
             }
         }

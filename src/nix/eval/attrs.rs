@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Eval, Env};
+use super::{Env, Eval};
 use crate::nix::syntax::ast::{Bindings, Location, Name};
 use crate::nix::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Move, Special, Unknown, Value};
 
@@ -53,7 +53,12 @@ impl Eval {
     /// An attribute whose name is not known: the set is open, and its value is still worth a visit.
     fn insert_unnamed(&mut self, set: &mut Attrs, attr: Attr) {
         self.pending.push(attr.thunk);
-        let unknown = Unknown { doubt: Doubt::Unmodelled, message: "an attribute name is not known".into(), at: attr.pos, name: None };
+        let unknown = Unknown {
+            doubt: Doubt::Unmodelled,
+            message: "an attribute name is not known".into(),
+            at: attr.pos,
+            name: None,
+        };
         set.open.get_or_insert(Rc::new(unknown));
     }
 
@@ -72,7 +77,9 @@ impl Eval {
 
     fn update_one(&mut self, left: &Value, right: &Value, here: Location) -> Value {
         match (&left.kind, &right.kind) {
-            (Kind::Attrs(l), Kind::Attrs(r)) => Value { kind: Kind::Attrs(Rc::new(merge(l, r))), trail: left.trail.clone() },
+            (Kind::Attrs(l), Kind::Attrs(r)) => {
+                Value { kind: Kind::Attrs(Rc::new(merge(l, r))), trail: left.trail.clone() }
+            }
             (Kind::Attrs(l), Kind::Unknown(unknown)) => {
                 if matches!(l.special, Special::Pkgs | Special::Lib) || unknown.doubt == Doubt::Throw {
                     return left.clone();

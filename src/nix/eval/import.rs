@@ -35,7 +35,11 @@ impl Eval {
         match &source.base {
             Base::Local(root) => self.import_path(&source::join(root, &source.sub), here),
             Base::Remote(remote) => crate::nix::packages::import_remote(self, remote, &source.sub, here),
-            _ => Value::unknown(Doubt::Unmodelled, "an import of something that is no file of the repository", Some(here)),
+            _ => Value::unknown(
+                Doubt::Unmodelled,
+                "an import of something that is no file of the repository",
+                Some(here),
+            ),
         }
     }
 

@@ -202,7 +202,9 @@ impl Eval {
             Expr::Apply(function, argument) => self.eval_apply(code, *function, *argument, env),
             Expr::Select { base, path, default } => self.eval_select(code, *base, path, *default, env),
             Expr::HasAttr { base, path } => self.eval_has_attr(code, *base, path, env),
-            Expr::If { condition, then, otherwise } => self.eval_if(code, *condition, [*then, *otherwise], env),
+            Expr::If { condition, then, otherwise } => {
+                self.eval_if(code, *condition, [*then, *otherwise], env)
+            }
             Expr::Assert { condition, body } => self.eval_assert(code, *condition, *body, env),
             Expr::With { namespace, body } => {
                 let namespace = self.delay(code.at(*namespace), env);
@@ -227,7 +229,13 @@ impl Eval {
         }
     }
 
-    fn eval_if(&mut self, code: &Code, condition: super::syntax::ast::ExprId, branches: [super::syntax::ast::ExprId; 2], env: EnvId) -> Value {
+    fn eval_if(
+        &mut self,
+        code: &Code,
+        condition: super::syntax::ast::ExprId,
+        branches: [super::syntax::ast::ExprId; 2],
+        env: EnvId,
+    ) -> Value {
         let test = self.eval(&code.at(condition), env);
         match self.truth(&test) {
             Some(true) => self.eval(&code.at(branches[0]), env),
@@ -243,7 +251,13 @@ impl Eval {
         }
     }
 
-    fn eval_assert(&mut self, code: &Code, condition: super::syntax::ast::ExprId, body: super::syntax::ast::ExprId, env: EnvId) -> Value {
+    fn eval_assert(
+        &mut self,
+        code: &Code,
+        condition: super::syntax::ast::ExprId,
+        body: super::syntax::ast::ExprId,
+        env: EnvId,
+    ) -> Value {
         let test = self.eval(&code.at(condition), env);
         if self.truth(&test) == Some(false) {
             return Value::unknown(Doubt::Throw, "an assertion fails", Some(code.location()));
@@ -334,7 +348,9 @@ fn same(a: &Value, b: &Value) -> bool {
         (Kind::Int(a), Kind::Int(b)) => a == b,
         (Kind::Path(a), Kind::Path(b)) => a == b,
         (Kind::Attrs(a), Kind::Attrs(b)) => Rc::ptr_eq(a, b) || (is_empty(a) && is_empty(b)),
-        (Kind::List(a), Kind::List(b)) => Rc::ptr_eq(a, b) || (a.items == b.items && a.open.is_none() && b.open.is_none()),
+        (Kind::List(a), Kind::List(b)) => {
+            Rc::ptr_eq(a, b) || (a.items == b.items && a.open.is_none() && b.open.is_none())
+        }
         (Kind::Lambda(a), Kind::Lambda(b)) => Rc::ptr_eq(a, b),
         (Kind::Native(a), Kind::Native(b)) => std::ptr::eq(a.native, b.native) && a.args == b.args,
         (Kind::Str(a), Kind::Str(b)) => {
@@ -353,6 +369,11 @@ fn is_empty(attrs: &super::value::Attrs) -> bool {
 pub(crate) fn reason_of(value: &Value, otherwise: &str, at: Location) -> Rc<Unknown> {
     match &value.kind {
         Kind::Unknown(unknown) => Rc::clone(unknown),
-        _ => Rc::new(Unknown { doubt: Doubt::Unmodelled, message: Rc::from(otherwise), at: Some(at), name: None }),
+        _ => Rc::new(Unknown {
+            doubt: Doubt::Unmodelled,
+            message: Rc::from(otherwise),
+            at: Some(at),
+            name: None,
+        }),
     }
 }

@@ -22,7 +22,8 @@ impl Eval {
             _ => {
                 let a = self.eval(&code.at(left), env);
                 let b = self.eval(&code.at(right), env);
-                if matches!(op, Op::Equal | Op::NotEqual) && tests_placeholder(code, (left, &a), (right, &b)) {
+                if matches!(op, Op::Equal | Op::NotEqual) && tests_placeholder(code, (left, &a), (right, &b))
+                {
                     return Value::bool(op == Op::NotEqual);
                 }
                 self.combine(op, a, b, here)
@@ -101,7 +102,8 @@ impl Eval {
             (Kind::Path(a), Kind::Path(b)) => Some(a == b),
             (Kind::Str(a), Kind::Str(b)) => {
                 let (x, y) = (a.known()?, b.known()?);
-                let systems = (a.system || b.system) && super::select::is_system(&x) && super::select::is_system(&y);
+                let systems =
+                    (a.system || b.system) && super::select::is_system(&x) && super::select::is_system(&y);
                 if systems { None } else { Some(x == y) }
             }
             (Kind::List(a), Kind::List(b)) => {
@@ -121,7 +123,8 @@ impl Eval {
                 if !a.map.keys().eq(b.map.keys()) {
                     return Some(false);
                 }
-                let pairs: Vec<_> = a.map.values().zip(b.map.values()).map(|(x, y)| (x.thunk, y.thunk)).collect();
+                let pairs: Vec<_> =
+                    a.map.values().zip(b.map.values()).map(|(x, y)| (x.thunk, y.thunk)).collect();
                 self.all_equal(&pairs, depth)
             }
             _ if a.is_function() || b.is_function() => None,
@@ -129,7 +132,11 @@ impl Eval {
         }
     }
 
-    fn all_equal(&mut self, pairs: &[(crate::nix::value::ThunkId, crate::nix::value::ThunkId)], depth: u32) -> Option<bool> {
+    fn all_equal(
+        &mut self,
+        pairs: &[(crate::nix::value::ThunkId, crate::nix::value::ThunkId)],
+        depth: u32,
+    ) -> Option<bool> {
         let mut known = true;
         for (a, b) in pairs {
             let (a, b) = (self.force(*a), self.force(*b));
@@ -146,7 +153,9 @@ impl Eval {
 /// A test for a placeholder (`hash == ""`, `hash != lib.fakeHash`) is answered as it will be after the hash was written.
 fn tests_placeholder(code: &Code, left: (ExprId, &Value), right: (ExprId, &Value)) -> bool {
     let waits = |value: &Value| match &value.kind {
-        Kind::Str(text) => text.token.is_some() && text.known().is_some_and(|t| HashText::parse(&t).is_placeholder()),
+        Kind::Str(text) => {
+            text.token.is_some() && text.known().is_some_and(|t| HashText::parse(&t).is_placeholder())
+        }
         _ => false,
     };
     waits(left.1) && waits(right.1) && (named_hash(code, left.0) || named_hash(code, right.0))
@@ -174,7 +183,10 @@ fn concat_lists(a: &Value, b: &Value, here: Location) -> Value {
             }
             let items = x.items.iter().chain(&y.items).copied().collect();
             let open = x.open.clone().or_else(|| y.open.clone());
-            Value { kind: Kind::List(Rc::new(List { items, open })), trail: a.trail.clone().or_else(|| b.trail.clone()) }
+            Value {
+                kind: Kind::List(Rc::new(List { items, open })),
+                trail: a.trail.clone().or_else(|| b.trail.clone()),
+            }
         }
         (Kind::List(list), Kind::Unknown(unknown)) | (Kind::Unknown(unknown), Kind::List(list)) => {
             let open = list.open.clone().or_else(|| Some(Rc::clone(unknown)));

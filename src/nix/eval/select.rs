@@ -85,7 +85,14 @@ impl Eval {
     }
 
     /// `base.path or default`.
-    pub fn eval_select(&mut self, code: &Code, base: ExprId, path: &[AttrName], default: Option<ExprId>, env: EnvId) -> Value {
+    pub fn eval_select(
+        &mut self,
+        code: &Code,
+        base: ExprId,
+        path: &[AttrName],
+        default: Option<ExprId>,
+        env: EnvId,
+    ) -> Value {
         let here = code.location();
         let mut value = self.eval(&code.at(base), env);
         let mut may_miss = false;
@@ -158,7 +165,9 @@ impl Eval {
     /// A set indexed by something unknown: any of its attributes.
     fn find_any(&mut self, set: &Value, key: &Value, here: Location) -> Found {
         match &set.kind {
-            Kind::Attrs(attrs) if attrs.special.is_none() && attrs.open.is_none() && attrs.map.len() <= 16 => {
+            Kind::Attrs(attrs)
+                if attrs.special.is_none() && attrs.open.is_none() && attrs.map.len() <= 16 =>
+            {
                 let names: Vec<_> = attrs.map.keys().cloned().collect();
                 let values = names.iter().flat_map(|name| self.find(set, name, here).values).collect();
                 Found { values, missing: true }
@@ -180,7 +189,11 @@ impl Eval {
                 return Value::bool(false);
             }
             if found.missing || is_doubtful(&value) {
-                return Value::unknown(Doubt::Unmodelled, "whether an attribute exists is not known", Some(code.location()));
+                return Value::unknown(
+                    Doubt::Unmodelled,
+                    "whether an attribute exists is not known",
+                    Some(code.location()),
+                );
             }
             value = self.join(found.values);
         }
@@ -198,6 +211,17 @@ fn is_doubtful(value: &Value) -> bool {
 /// Whether a text names a system, such as `aarch64-darwin`.
 pub(crate) fn is_system(text: &str) -> bool {
     let Some((cpu, os)) = text.split_once('-') else { return false };
-    matches!(cpu, "x86_64" | "aarch64" | "i686" | "armv6l" | "armv7l" | "armv7a" | "riscv64" | "powerpc64le" | "powerpc64" | "s390x")
-        && matches!(os, "linux" | "darwin" | "freebsd" | "openbsd" | "netbsd" | "windows" | "cygwin")
+    matches!(
+        cpu,
+        "x86_64"
+            | "aarch64"
+            | "i686"
+            | "armv6l"
+            | "armv7l"
+            | "armv7a"
+            | "riscv64"
+            | "powerpc64le"
+            | "powerpc64"
+            | "s390x"
+    ) && matches!(os, "linux" | "darwin" | "freebsd" | "openbsd" | "netbsd" | "windows" | "cygwin")
 }

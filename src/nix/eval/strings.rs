@@ -37,7 +37,9 @@ impl Eval {
         let mut versions = vec![Text::default()];
         for part in parts {
             let texts = match part {
-                Part::Text(text) => vec![Text { pieces: vec![Piece::Text(Rc::clone(text))], ..Text::default() }],
+                Part::Text(text) => {
+                    vec![Text { pieces: vec![Piece::Text(Rc::clone(text))], ..Text::default() }]
+                }
                 Part::Expr(id) => {
                     let value = self.eval(&code.at(*id), env);
                     let options = match &value.kind {
@@ -86,7 +88,9 @@ impl Eval {
             (Kind::Path(x), Kind::Path(y)) => Value::path(join_text(x, &y.to_string_lossy())),
             (Kind::Unknown(_), Kind::Int(_) | Kind::Path(_)) => a.clone(),
             (_, Kind::Unknown(_)) if matches!(a.kind, Kind::Int(_) | Kind::Path(_)) => b.clone(),
-            (Kind::Str(x), Kind::Str(y)) if y.pieces.is_empty() => Value { kind: Kind::Str(Rc::clone(x)), trail: a.trail.clone() },
+            (Kind::Str(x), Kind::Str(y)) if y.pieces.is_empty() => {
+                Value { kind: Kind::Str(Rc::clone(x)), trail: a.trail.clone() }
+            }
             _ => {
                 let left = self.interpolate(a, here);
                 let right = self.interpolate(b, here);
@@ -111,10 +115,15 @@ impl Eval {
                     }
                 }
             };
-            texts = texts.iter().flat_map(|head| options.iter().map(move |tail| format!("{head}{tail}"))).take(16).collect();
+            texts = texts
+                .iter()
+                .flat_map(|head| options.iter().map(move |tail| format!("{head}{tail}")))
+                .take(16)
+                .collect();
         }
         let folder = self.folder(code.ast.file);
-        let values = texts.iter().map(|text| literal_path(&folder, text, here).moved(here, Move::Literal)).collect();
+        let values =
+            texts.iter().map(|text| literal_path(&folder, text, here).moved(here, Move::Literal)).collect();
         self.join(values)
     }
 
@@ -163,7 +172,8 @@ pub(crate) fn concat(a: &Text, b: &Text) -> Text {
     const LONGEST: usize = 1 << 20;
     const MOST_PIECES: usize = 10_000;
     if a.length() + b.length() > LONGEST || a.pieces.len() + b.pieces.len() > MOST_PIECES {
-        let unknown = Unknown { doubt: Doubt::Limit, message: "a string is too long".into(), at: None, name: None };
+        let unknown =
+            Unknown { doubt: Doubt::Limit, message: "a string is too long".into(), at: None, name: None };
         return Text { pieces: vec![Piece::Unknown(Rc::new(unknown))], ..Text::default() };
     }
     let mut pieces = a.pieces.clone();

@@ -36,7 +36,9 @@ fn root_inputs(lock: &Lock) -> Option<&serde_json::Map<String, Lock>> {
 
 /// The names of the inputs of the flake itself.
 pub(super) fn locked_names(lock: Option<&Lock>) -> Vec<Name> {
-    lock.and_then(root_inputs).map(|inputs| inputs.keys().map(|key| Rc::from(key.as_str())).collect()).unwrap_or_default()
+    lock.and_then(root_inputs)
+        .map(|inputs| inputs.keys().map(|key| Rc::from(key.as_str())).collect())
+        .unwrap_or_default()
 }
 
 /// The node that an input of the flake itself refers to; a list is a path through other inputs (`follows`).
@@ -74,12 +76,22 @@ impl Input {
         let mentions = |part: &str| {
             let node = node.as_ref().and_then(|node| node.get(part));
             ["repo", "id", "url"].iter().any(|key| {
-                node.and_then(|n| n.get(key)).and_then(Lock::as_str).is_some_and(|t| t.to_ascii_lowercase().contains("nixpkgs"))
+                node.and_then(|n| n.get(key))
+                    .and_then(Lock::as_str)
+                    .is_some_and(|t| t.to_ascii_lowercase().contains("nixpkgs"))
             })
         };
-        let declared = url.is_some_and(|url| url.to_ascii_lowercase().contains("nixos/nixpkgs") || url.starts_with("nixpkgs/"));
-        let nixpkgs = name.to_ascii_lowercase().contains("nixpkgs") || declared || mentions("locked") || mentions("original");
-        let locked_path = node.as_ref().and_then(|node| node.get("locked")).filter(|locked| locked.get("type").and_then(Lock::as_str) == Some("path"));
+        let declared = url.is_some_and(|url| {
+            url.to_ascii_lowercase().contains("nixos/nixpkgs") || url.starts_with("nixpkgs/")
+        });
+        let nixpkgs = name.to_ascii_lowercase().contains("nixpkgs")
+            || declared
+            || mentions("locked")
+            || mentions("original");
+        let locked_path = node
+            .as_ref()
+            .and_then(|node| node.get("locked"))
+            .filter(|locked| locked.get("type").and_then(Lock::as_str) == Some("path"));
         let local = locked_path
             .and_then(|locked| locked.get("path"))
             .and_then(Lock::as_str)
@@ -113,7 +125,10 @@ pub(super) fn value(input: Input) -> Value {
 
 /// An attribute of an input.
 pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: Location) -> Value {
-    let source = |input: &Input| Source { name: Some("source".into()), ..Source::new(Base::Remote(Rc::new(input.remote(here)))) };
+    let source = |input: &Input| Source {
+        name: Some("source".into()),
+        ..Source::new(Base::Remote(Rc::new(input.remote(here))))
+    };
     match name {
         "outPath" | "sourceInfo" => return source(input).value(),
         "rev" | "narHash" => {

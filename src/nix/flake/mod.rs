@@ -107,7 +107,8 @@ fn local_input(ev: &mut Eval, input: &Input) -> Option<Value> {
 pub(crate) fn self_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
     match name {
         "outPath" | "sourceInfo" => return Some(Source::local(folder.to_path_buf()).value()),
-        "rev" | "shortRev" | "dirtyRev" | "dirtyShortRev" | "lastModified" | "lastModifiedDate" | "narHash" | "revCount" => {
+        "rev" | "shortRev" | "dirtyRev" | "dirtyShortRev" | "lastModified" | "lastModifiedDate"
+        | "narHash" | "revCount" => {
             return Some(Value::outside(&format!("self.{name}"), Some(here)));
         }
         "inputs" => {

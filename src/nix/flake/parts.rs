@@ -23,10 +23,12 @@ pub(crate) fn parts(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
     let folder = ev.folder(at.file);
     let context = Rc::new(Context { given, folder, at, result: ev.reserve() });
-    let mut modules = Modules { per_system: Vec::new(), flake: Vec::new(), systems: Vec::new(), extra: Vec::new() };
+    let mut modules =
+        Modules { per_system: Vec::new(), flake: Vec::new(), systems: Vec::new(), extra: Vec::new() };
     collect(ev, &context, args[1], &mut modules, 0);
     if modules.systems.is_empty() {
-        modules.systems = ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"].map(Rc::from).to_vec();
+        modules.systems =
+            ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"].map(Rc::from).to_vec();
     }
     let merged = per_system(ev, &context, &modules);
     ev.fill(context.result, merged.clone());
@@ -120,7 +122,9 @@ fn module_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
             set.map.insert(Rc::from(name), Attr::new(thunk));
         }
     }
-    if let Some(Kind::Attrs(special)) = ev.peek_attr(&given, "specialArgs", context.at).map(|value| value.kind) {
+    if let Some(Kind::Attrs(special)) =
+        ev.peek_attr(&given, "specialArgs", context.at).map(|value| value.kind)
+    {
         for (name, attr) in &special.map {
             set.map.insert(Rc::clone(name), attr.clone());
         }
@@ -229,10 +233,14 @@ fn system_inputs(ev: &mut Eval, given: &Value, at: Location) -> Value {
         let input = attr.thunk;
         let thunk = ev.lazy(move |ev| {
             let input = ev.force(input);
-            let nixpkgs = matches!(&input.kind, Kind::Attrs(a) if matches!(&a.special, Special::Input(i) if i.nixpkgs));
+            let nixpkgs =
+                matches!(&input.kind, Kind::Attrs(a) if matches!(&a.special, Special::Input(i) if i.nixpkgs));
             if nixpkgs {
                 let pkgs = ev.done(default_packages());
-                return Value::attrs(Attrs::of([(Rc::from("legacyPackages"), pkgs), (Rc::from("packages"), pkgs)]));
+                return Value::attrs(Attrs::of([
+                    (Rc::from("legacyPackages"), pkgs),
+                    (Rc::from("packages"), pkgs),
+                ]));
             }
             Value::outside("inputs'", Some(at))
         });

@@ -11,8 +11,16 @@ use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
 pub(super) const TABLE: &[Native] = &[
     Native { name: "eachDefaultSystem", arity: 1, run: |ev, a, at| each_system(ev, None, a[0], at) },
     Native { name: "eachSystem", arity: 2, run: |ev, a, at| each_system(ev, Some(a[0]), a[1], at) },
-    Native { name: "eachSystemPassThrough", arity: 2, run: |ev, a, at| each_system(ev, Some(a[0]), a[1], at) },
-    Native { name: "eachDefaultSystemPassThrough", arity: 1, run: |ev, a, at| each_system(ev, None, a[0], at) },
+    Native {
+        name: "eachSystemPassThrough",
+        arity: 2,
+        run: |ev, a, at| each_system(ev, Some(a[0]), a[1], at),
+    },
+    Native {
+        name: "eachDefaultSystemPassThrough",
+        arity: 1,
+        run: |ev, a, at| each_system(ev, None, a[0], at),
+    },
     Native { name: "eachDefaultSystemMap", arity: 1, run: |ev, a, at| system_map(ev, None, a[0], at) },
     Native { name: "eachSystemMap", arity: 2, run: |ev, a, at| system_map(ev, Some(a[0]), a[1], at) },
     Native { name: "simpleFlake", arity: 1, run: simple_flake },
@@ -24,9 +32,23 @@ pub(super) const TABLE: &[Native] = &[
 /// Members of sets from outside that mean the same everywhere.
 pub(crate) fn by_convention(name: &str) -> Option<Value> {
     match name {
-        "eachDefaultSystem" | "eachSystem" | "eachDefaultSystemMap" | "eachSystemMap" | "mkFlake" | "flattenTree" | "mkApp"
-        | "gitignoreSource" | "gitignoreSourceWith" | "simpleFlake" | "eachSystemPassThrough" | "eachDefaultSystemPassThrough"
-        | "genAttrs" | "cleanSource" | "cleanSourceWith" | "makeOverridable" | "recursiveUpdate" => native(name),
+        "eachDefaultSystem"
+        | "eachSystem"
+        | "eachDefaultSystemMap"
+        | "eachSystemMap"
+        | "mkFlake"
+        | "flattenTree"
+        | "mkApp"
+        | "gitignoreSource"
+        | "gitignoreSourceWith"
+        | "simpleFlake"
+        | "eachSystemPassThrough"
+        | "eachDefaultSystemPassThrough"
+        | "genAttrs"
+        | "cleanSource"
+        | "cleanSourceWith"
+        | "makeOverridable"
+        | "recursiveUpdate" => native(name),
         "forAllSystems" | "forEachSystem" => None,
         "defaultSystems" | "allSystems" => None,
         _ => None,

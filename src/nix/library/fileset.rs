@@ -10,9 +10,17 @@ use crate::nix::value::{Attrs, Kind, Special, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
     Native { name: "fileset.toSource", arity: 1, run: to_source },
-    Native { name: "fileset.union", arity: 2, run: |ev, a, at| binary(ev, a, at, |a, b| Fileset::Union(vec![a, b])) },
+    Native {
+        name: "fileset.union",
+        arity: 2,
+        run: |ev, a, at| binary(ev, a, at, |a, b| Fileset::Union(vec![a, b])),
+    },
     Native { name: "fileset.unions", arity: 1, run: unions },
-    Native { name: "fileset.intersection", arity: 2, run: |ev, a, at| binary(ev, a, at, Fileset::Intersection) },
+    Native {
+        name: "fileset.intersection",
+        arity: 2,
+        run: |ev, a, at| binary(ev, a, at, Fileset::Intersection),
+    },
     Native { name: "fileset.difference", arity: 2, run: |ev, a, at| binary(ev, a, at, Fileset::Difference) },
     Native { name: "fileset.maybeMissing", arity: 1, run: |ev, a, at| single(ev, a[0], at) },
     Native { name: "fileset.gitTracked", arity: 1, run: |ev, a, at| single(ev, a[0], at) },
@@ -58,7 +66,12 @@ fn single(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
     value(set.as_ref().clone())
 }
 
-fn binary(ev: &mut Eval, args: &[ThunkId], at: Location, make: fn(Rc<Fileset>, Rc<Fileset>) -> Fileset) -> Value {
+fn binary(
+    ev: &mut Eval,
+    args: &[ThunkId],
+    at: Location,
+    make: fn(Rc<Fileset>, Rc<Fileset>) -> Fileset,
+) -> Value {
     let a = set_of(ev, args[0], at);
     let b = set_of(ev, args[1], at);
     value(make(a, b))
@@ -91,7 +104,9 @@ fn to_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let root = ev.select(&given, "root", at);
         let set = ev.select(&given, "fileset", at);
         let filters = match &set.kind {
-            Kind::Alt(sets) => sets.iter().map(|set| of_value(ev, set, at)).reduce(|_, _| Rc::new(Fileset::Unknown)),
+            Kind::Alt(sets) => {
+                sets.iter().map(|set| of_value(ev, set, at)).reduce(|_, _| Rc::new(Fileset::Unknown))
+            }
             _ => Some(of_value(ev, &set, at)),
         };
         ev.each(root, &mut |ev, root| {

@@ -37,15 +37,30 @@ fn fake_text(text: &str) -> Value {
 /// Whether a string is one of the placeholders of `lib`, and no token yet.
 pub(crate) fn is_fake(text: &Text) -> bool {
     match text.pieces.as_slice() {
-        [Piece::Text(text)] => text.as_ref() == FAKE_SRI || (text.len() >= 64 && text.bytes().all(|b| b == b'0')),
+        [Piece::Text(text)] => {
+            text.as_ref() == FAKE_SRI || (text.len() >= 64 && text.bytes().all(|b| b == b'0'))
+        }
         _ => false,
     }
 }
 
 /// Sets of `lib` whose members are members of `lib` too.
 const FLAT: &[&str] = &[
-    "strings", "lists", "attrsets", "trivial", "sources", "filesystem", "customisation", "options", "modules", "fixedPoints", "debug",
-    "asserts", "derivations", "meta", "extendedLib",
+    "strings",
+    "lists",
+    "attrsets",
+    "trivial",
+    "sources",
+    "filesystem",
+    "customisation",
+    "options",
+    "modules",
+    "fixedPoints",
+    "debug",
+    "asserts",
+    "derivations",
+    "meta",
+    "extendedLib",
 ];
 
 /// A member of `lib`.

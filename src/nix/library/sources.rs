@@ -16,13 +16,37 @@ pub(super) const TABLE: &[Native] = &[
     Native { name: "sourceFilesBySuffices", arity: 2, run: by_suffices },
     Native { name: "sourceByRegex", arity: 2, run: |ev, a, at| keep(ev, a[0], at, Some("`sourceByRegex`")) },
     Native { name: "sources.trace", arity: 1, run: |ev, a, _| ev.force(a[0]) },
-    Native { name: "gitignoreSource", arity: 1, run: |ev, a, at| keep(ev, a[0], at, Some("`gitignoreSource`")) },
+    Native {
+        name: "gitignoreSource",
+        arity: 1,
+        run: |ev, a, at| keep(ev, a[0], at, Some("`gitignoreSource`")),
+    },
     Native { name: "gitignoreSourceWith", arity: 1, run: gitignore_with },
-    Native { name: "nix-gitignore.gitignoreSource", arity: 2, run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreSource`")) },
-    Native { name: "nix-gitignore.gitignoreSourcePure", arity: 2, run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreSourcePure`")) },
-    Native { name: "nix-gitignore.gitignoreRecursiveSource", arity: 2, run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreRecursiveSource`")) },
-    Native { name: "nix-gitignore.gitignoreFilterRecursiveSource", arity: 3, run: |ev, a, at| keep(ev, a[2], at, Some("`gitignoreFilterRecursiveSource`")) },
-    Native { name: "nix-gitignore.gitignoreFilterSource", arity: 3, run: |ev, a, at| keep(ev, a[2], at, Some("`gitignoreFilterSource`")) },
+    Native {
+        name: "nix-gitignore.gitignoreSource",
+        arity: 2,
+        run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreSource`")),
+    },
+    Native {
+        name: "nix-gitignore.gitignoreSourcePure",
+        arity: 2,
+        run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreSourcePure`")),
+    },
+    Native {
+        name: "nix-gitignore.gitignoreRecursiveSource",
+        arity: 2,
+        run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreRecursiveSource`")),
+    },
+    Native {
+        name: "nix-gitignore.gitignoreFilterRecursiveSource",
+        arity: 3,
+        run: |ev, a, at| keep(ev, a[2], at, Some("`gitignoreFilterRecursiveSource`")),
+    },
+    Native {
+        name: "nix-gitignore.gitignoreFilterSource",
+        arity: 3,
+        run: |ev, a, at| keep(ev, a[2], at, Some("`gitignoreFilterSource`")),
+    },
     Native { name: "nix-filter.filter", arity: 1, run: nix_filter },
     Native { name: "nix-filter.lib", arity: 1, run: nix_filter },
 ];
@@ -60,7 +84,10 @@ fn clean_source_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         ev.each(src, &mut |ev, src| {
             let mut source = source::of_value(ev, &src, at).named(name.clone());
             if filtered {
-                source = source.filtered(opaque("`cleanSourceWith`"), (at, "a filter that is taken to keep the lockfile"));
+                source = source.filtered(
+                    opaque("`cleanSourceWith`"),
+                    (at, "a filter that is taken to keep the lockfile"),
+                );
             }
             source.value()
         })
@@ -82,7 +109,8 @@ fn by_suffices(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             known.push(ev.force(*item).known_text());
         }
         let all: Option<Vec<Rc<str>>> = known.into_iter().collect();
-        let keeps = all.is_none_or(|all| all.iter().any(|suffix| "package-lock.json".ends_with(suffix.as_ref())));
+        let keeps =
+            all.is_none_or(|all| all.iter().any(|suffix| "package-lock.json".ends_with(suffix.as_ref())));
         if !keeps && list.open.is_none() {
             let value = ev.force(args[0]);
             let source = source::of_value(ev, &value, at);
@@ -102,11 +130,17 @@ fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         ev.each(root, &mut |ev, root| {
             let source = source::of_value(ev, &root, at).named(name.clone());
             let Some(folder) = source.local_path() else {
-                return source.filtered(opaque("`nix-filter`"), (at, "a filter that is taken to keep the lockfile")).value();
+                return source
+                    .filtered(opaque("`nix-filter`"), (at, "a filter that is taken to keep the lockfile"))
+                    .value();
             };
             let include = rules(ev, &given, "include", &folder, at);
             let exclude = rules(ev, &given, "exclude", &folder, at);
-            let include = if given.as_attrs().is_some_and(|a| a.map.contains_key("include")) { include } else { Some(vec![folder]) };
+            let include = if given.as_attrs().is_some_and(|a| a.map.contains_key("include")) {
+                include
+            } else {
+                Some(vec![folder])
+            };
             let filter = match (include, exclude) {
                 (include, Some(exclude)) => Filter::Lists { include, exclude },
                 (include, None) => Filter::Lists { include, exclude: Vec::new() },
@@ -117,7 +151,13 @@ fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// The paths of a list of rules; `None` when one of them is a predicate.
-fn rules(ev: &mut Eval, given: &Value, name: &str, folder: &std::path::Path, at: Location) -> Option<Vec<PathBuf>> {
+fn rules(
+    ev: &mut Eval,
+    given: &Value,
+    name: &str,
+    folder: &std::path::Path,
+    at: Location,
+) -> Option<Vec<PathBuf>> {
     let Some(value) = ev.peek_attr(given, name, at) else { return Some(Vec::new()) };
     let Kind::List(list) = &value.kind else { return None };
     let mut paths = Vec::new();

@@ -73,7 +73,13 @@ fn fill(ev: &mut Eval, pkgs: &Value, formals: &[(Rc<str>, bool)], given: &Value,
     Value::attrs(args)
 }
 
-fn from_packages(ev: &mut Eval, pkgs: &Value, name: &str, has_default: bool, here: Location) -> Option<ThunkId> {
+fn from_packages(
+    ev: &mut Eval,
+    pkgs: &Value,
+    name: &str,
+    has_default: bool,
+    here: Location,
+) -> Option<ThunkId> {
     if let Some(attr) = pkgs.as_attrs().and_then(|attrs| attrs.map.get(name)) {
         return Some(attr.thunk);
     }

@@ -44,18 +44,42 @@ impl Builder {
 pub(crate) fn is_generic_builder(name: &str) -> bool {
     matches!(
         name,
-        "mkDerivation" | "buildGoModule" | "buildRustPackage" | "buildPythonPackage" | "buildPythonApplication" | "mkShell"
-            | "mkShellNoCC" | "buildEnv" | "symlinkJoin" | "buildDotnetModule" | "buildFHSEnv" | "buildFHSUserEnv" | "mixRelease"
-            | "buildMavenPackage" | "buildGradlePackage" | "buildComposerProject" | "buildRubyGem" | "mkPnpmPackage" | "mkYarnPackage"
-            | "buildVscodeExtension" | "buildVscodeMarketplaceExtension" | "buildVimPlugin" | "buildLayeredImage" | "buildImage"
-            | "streamLayeredImage" | "writeShellApplication" | "writeTextFile" | "buildHomeAssistantComponent" | "toPythonModule"
+        "mkDerivation"
+            | "buildGoModule"
+            | "buildRustPackage"
+            | "buildPythonPackage"
+            | "buildPythonApplication"
+            | "mkShell"
+            | "mkShellNoCC"
+            | "buildEnv"
+            | "symlinkJoin"
+            | "buildDotnetModule"
+            | "buildFHSEnv"
+            | "buildFHSUserEnv"
+            | "mixRelease"
+            | "buildMavenPackage"
+            | "buildGradlePackage"
+            | "buildComposerProject"
+            | "buildRubyGem"
+            | "mkPnpmPackage"
+            | "mkYarnPackage"
+            | "buildVscodeExtension"
+            | "buildVscodeMarketplaceExtension"
+            | "buildVimPlugin"
+            | "buildLayeredImage"
+            | "buildImage"
+            | "streamLayeredImage"
+            | "writeShellApplication"
+            | "writeTextFile"
+            | "buildHomeAssistantComponent"
+            | "toPythonModule"
     ) || is_versioned(name, "buildGo", "Module")
 }
 
 fn is_versioned(name: &str, head: &str, tail: &str) -> bool {
-    name.strip_prefix(head)
-        .and_then(|rest| rest.strip_suffix(tail))
-        .is_some_and(|version| !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'_'))
+    name.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)).is_some_and(|version| {
+        !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+    })
 }
 
 /// A builder as a function of the language.
@@ -77,7 +101,13 @@ pub(crate) fn overridable_function(function: Value) -> Value {
 }
 
 /// Makes the derivation of a call.
-pub(crate) fn make(ev: &mut Eval, builder: Builder, arg: ThunkId, overrides: Vec<ThunkId>, here: Location) -> Value {
+pub(crate) fn make(
+    ev: &mut Eval,
+    builder: Builder,
+    arg: ThunkId,
+    overrides: Vec<ThunkId>,
+    here: Location,
+) -> Value {
     let last = ev.reserve();
     let given = ev.force(arg);
     let value = ev.each(given, &mut |ev, given| {
@@ -89,7 +119,14 @@ pub(crate) fn make(ev: &mut Eval, builder: Builder, arg: ThunkId, overrides: Vec
     value
 }
 
-fn finish(ev: &mut Eval, builder: &Builder, arg: ThunkId, base: &Value, overrides: &[ThunkId], at: (ThunkId, Location)) -> Value {
+fn finish(
+    ev: &mut Eval,
+    builder: &Builder,
+    arg: ThunkId,
+    base: &Value,
+    overrides: &[ThunkId],
+    at: (ThunkId, Location),
+) -> Value {
     let (last, here) = at;
     let mut args = base.clone();
     for change in overrides {
@@ -109,7 +146,13 @@ fn finish(ev: &mut Eval, builder: &Builder, arg: ThunkId, base: &Value, override
     })
 }
 
-fn make_record(ev: &mut Eval, builder: &Builder, base: &Value, attrs: &Attrs, here: Location) -> Option<usize> {
+fn make_record(
+    ev: &mut Eval,
+    builder: &Builder,
+    base: &Value,
+    attrs: &Attrs,
+    here: Location,
+) -> Option<usize> {
     let kind = match builder {
         Builder::Generic => return None,
         Builder::FetchDeps => RecordKind::FetchDeps,
@@ -147,7 +190,9 @@ fn override_once(ev: &mut Eval, former: Value, change: &Value, last: ThunkId, he
 fn note_dead(ev: &mut Eval, changes: &Value) {
     let Kind::Attrs(attrs) = &changes.kind else { return };
     if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
-        ev.dead.entry(pos).or_insert("`overrideAttrs` cannot change it: `npmDeps` was made from the original arguments");
+        ev.dead
+            .entry(pos)
+            .or_insert("`overrideAttrs` cannot change it: `npmDeps` was made from the original arguments");
     }
 }
 
@@ -170,10 +215,13 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
             }))))
         }
         "name" => derived_name(ev, set, here),
-        "outPath" | "drvPath" | "out" | "bin" | "dev" | "lib" | "all" | "finalPackage" | "drvAttrs" => Some(set.clone()),
+        "outPath" | "drvPath" | "out" | "bin" | "dev" | "lib" | "all" | "finalPackage" | "drvAttrs" => {
+            Some(set.clone())
+        }
         "type" => Some(Value::text("derivation")),
         "meta" | "outputs" | "outputName" | "system" | "stdenv" | "tests" | "inputDerivation" | "npmDeps" => {
-            passthru(ev, set, name, here).or_else(|| Some(Value::outside(&format!("derivation.{name}"), Some(here))))
+            passthru(ev, set, name, here)
+                .or_else(|| Some(Value::outside(&format!("derivation.{name}"), Some(here))))
         }
         "passthru" => None,
         _ => passthru(ev, set, name, here),
@@ -222,7 +270,8 @@ pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
 /// An unknown function whose argument holds a hash is taken for a builder of npm packages.
 pub(crate) fn assume(ev: &mut Eval, callee: &Rc<Unknown>, argument: &Value, here: Location) {
     let Kind::Attrs(attrs) = &argument.kind else { return };
-    if !attrs.special.is_none() || !attrs.map.contains_key("npmDepsHash") || attrs.map.contains_key("npmDeps") {
+    if !attrs.special.is_none() || !attrs.map.contains_key("npmDepsHash") || attrs.map.contains_key("npmDeps")
+    {
         return;
     }
     let record = Record::new(RecordKind::Assumed(Rc::clone(callee)), argument.clone(), here);

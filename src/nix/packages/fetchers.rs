@@ -24,8 +24,9 @@ pub(crate) fn kind(name: &str) -> Option<RemoteKind> {
         "fetchFromCodeberg" => RemoteKind::Codeberg,
         "fetchFromSourcehut" => RemoteKind::Sourcehut,
         "fetchFromBitbucket" => RemoteKind::Bitbucket,
-        "fetchhg" | "fetchsvn" | "fetchFromGitiles" | "fetchFromRepoOrCz" | "fetchFromSavannah" | "fetchMercurial"
-        | "fetchCrate" | "fetchPypi" | "requireFile" | "fetchFromRadicle" | "fetchdarcs" | "fetchfossil" => RemoteKind::Other,
+        "fetchhg" | "fetchsvn" | "fetchFromGitiles" | "fetchFromRepoOrCz" | "fetchFromSavannah"
+        | "fetchMercurial" | "fetchCrate" | "fetchPypi" | "requireFile" | "fetchFromRadicle"
+        | "fetchdarcs" | "fetchfossil" => RemoteKind::Other,
         _ => return None,
     })
 }
@@ -64,7 +65,10 @@ pub(crate) fn is_nixpkgs(ev: &mut Eval, remote: &Remote, here: Location) -> bool
         _ => {}
     }
     words.iter().any(|value| match &value.kind {
-        Kind::Str(text) => text.pieces.iter().any(|piece| matches!(piece, Piece::Text(t) if t.to_ascii_lowercase().contains("nixpkgs"))),
+        Kind::Str(text) => text
+            .pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Text(t) if t.to_ascii_lowercase().contains("nixpkgs"))),
         _ => false,
     })
 }

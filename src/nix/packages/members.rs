@@ -11,28 +11,104 @@ use crate::nix::value::{Attrs, Kind, Piece, Special, Text, Value};
 
 /// Sets inside nixpkgs whose members are packages or builders.
 const SCOPES: &[&str] = &[
-    "python3Packages", "python310Packages", "python311Packages", "python312Packages", "python313Packages", "pythonPackages",
-    "rustPlatform", "nodePackages", "libsForQt5", "kdePackages", "gnome", "xorg", "darwin", "perlPackages", "haskellPackages",
-    "beamPackages", "beam", "ocamlPackages", "phpPackages", "php", "rubyPackages", "luaPackages", "vscode-extensions", "vscode-utils",
-    "vimUtils", "vimPlugins", "elmPackages", "dotnetCorePackages", "npmHooks", "dockerTools", "home-assistant-custom-lovelace-modules",
-    "python3", "python311", "python312", "python313", "qt6Packages", "qt6", "makeScopeWithSplicing", "testers", "writers", "llvmPackages",
+    "python3Packages",
+    "python310Packages",
+    "python311Packages",
+    "python312Packages",
+    "python313Packages",
+    "pythonPackages",
+    "rustPlatform",
+    "nodePackages",
+    "libsForQt5",
+    "kdePackages",
+    "gnome",
+    "xorg",
+    "darwin",
+    "perlPackages",
+    "haskellPackages",
+    "beamPackages",
+    "beam",
+    "ocamlPackages",
+    "phpPackages",
+    "php",
+    "rubyPackages",
+    "luaPackages",
+    "vscode-extensions",
+    "vscode-utils",
+    "vimUtils",
+    "vimPlugins",
+    "elmPackages",
+    "dotnetCorePackages",
+    "npmHooks",
+    "dockerTools",
+    "home-assistant-custom-lovelace-modules",
+    "python3",
+    "python311",
+    "python312",
+    "python313",
+    "qt6Packages",
+    "qt6",
+    "makeScopeWithSplicing",
+    "testers",
+    "writers",
+    "llvmPackages",
 ];
 
 /// Other instances of the same package set.
 const SELVES: &[&str] = &[
-    "pkgs", "buildPackages", "targetPackages", "pkgsBuildBuild", "pkgsBuildHost", "pkgsBuildTarget", "pkgsHostHost",
-    "pkgsHostTarget", "pkgsTargetTarget", "pkgsStatic", "pkgsMusl", "pkgsi686Linux", "pkgsx86_64Darwin", "__splicedPackages",
-    "unstable", "stable", "pkgsLinux",
+    "pkgs",
+    "buildPackages",
+    "targetPackages",
+    "pkgsBuildBuild",
+    "pkgsBuildHost",
+    "pkgsBuildTarget",
+    "pkgsHostHost",
+    "pkgsHostTarget",
+    "pkgsTargetTarget",
+    "pkgsStatic",
+    "pkgsMusl",
+    "pkgsi686Linux",
+    "pkgsx86_64Darwin",
+    "__splicedPackages",
+    "unstable",
+    "stable",
+    "pkgsLinux",
 ];
 
 /// Whether a name means something to the model.
 pub(crate) fn is_modelled(name: &str) -> bool {
     matches!(
         name,
-        "lib" | "stdenv" | "stdenvNoCC" | "callPackage" | "callPackages" | "newScope" | "emptyDirectory" | "nix-gitignore" | "path"
-            | "importNpmLock" | "appendOverlays" | "extend" | "pkgsCross" | "fetchNpmDeps" | "buildNpmPackage" | "runCommand"
-            | "runCommandLocal" | "runCommandNoCC" | "applyPatches" | "buildNpmPackage'" | "gitignoreSource" | "symlinkJoin" | "buildEnv"
-            | "writeText" | "writeTextFile" | "writeShellScriptBin" | "writeShellApplication" | "writeScriptBin" | "mkShell" | "mkShellNoCC"
+        "lib"
+            | "stdenv"
+            | "stdenvNoCC"
+            | "callPackage"
+            | "callPackages"
+            | "newScope"
+            | "emptyDirectory"
+            | "nix-gitignore"
+            | "path"
+            | "importNpmLock"
+            | "appendOverlays"
+            | "extend"
+            | "pkgsCross"
+            | "fetchNpmDeps"
+            | "buildNpmPackage"
+            | "runCommand"
+            | "runCommandLocal"
+            | "runCommandNoCC"
+            | "applyPatches"
+            | "buildNpmPackage'"
+            | "gitignoreSource"
+            | "symlinkJoin"
+            | "buildEnv"
+            | "writeText"
+            | "writeTextFile"
+            | "writeShellScriptBin"
+            | "writeShellApplication"
+            | "writeScriptBin"
+            | "mkShell"
+            | "mkShellNoCC"
     ) || SELVES.contains(&name)
         || SCOPES.contains(&name)
         || fetchers::kind(name).is_some()
@@ -94,9 +170,17 @@ pub(crate) fn scope(name: &str) -> Value {
 }
 
 /// A member of a set inside nixpkgs.
-pub(crate) fn scope_member(ev: &mut Eval, set: &Value, scope_name: &str, name: &str, here: Location) -> Value {
+pub(crate) fn scope_member(
+    ev: &mut Eval,
+    set: &Value,
+    scope_name: &str,
+    name: &str,
+    here: Location,
+) -> Value {
     match (scope_name, name) {
-        ("stdenv" | "stdenv.hostPlatform", "hostPlatform" | "buildPlatform" | "targetPlatform") => scope("stdenv.hostPlatform"),
+        ("stdenv" | "stdenv.hostPlatform", "hostPlatform" | "buildPlatform" | "targetPlatform") => {
+            scope("stdenv.hostPlatform")
+        }
         ("stdenv.hostPlatform" | "stdenv", "system") => system(),
         ("pkgsCross", _) => nixpkgs(),
         ("lib.systems", "flakeExposed" | "all" | "unix" | "linux" | "doubles") => match name {
@@ -104,7 +188,9 @@ pub(crate) fn scope_member(ev: &mut Eval, set: &Value, scope_name: &str, name: &
             _ => system_list(ev),
         },
         _ if scope_name.starts_with("lib.") => lib_member(&scope_name[4..], name, here),
-        ("importNpmLock", "npmConfigHook" | "linkNodeModulesHook") => Value::outside("pkgs.importNpmLock.npmConfigHook", Some(here)),
+        ("importNpmLock", "npmConfigHook" | "linkNodeModulesHook") => {
+            Value::outside("pkgs.importNpmLock.npmConfigHook", Some(here))
+        }
         ("nix-gitignore", _) => match crate::nix::builtins::native(&format!("nix-gitignore.{name}")) {
             Some(value) => value,
             None => Value::outside(&format!("nix-gitignore.{name}"), Some(here)),

@@ -10,9 +10,9 @@ pub(crate) mod record;
 mod scripts;
 mod special;
 
-pub(crate) use outside::{import_outside, import_remote, outside_member, unknown_call};
 pub(crate) use members::system as members_system;
 pub(crate) use members::system_named;
+pub(crate) use outside::{import_outside, import_remote, outside_member, unknown_call};
 pub(crate) use special::special_member;
 
 use super::value::{Attrs, Special, Value};

@@ -13,7 +13,9 @@ use crate::nix::value::{Doubt, Kind, Special, ThunkId, Unknown, Value};
 pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
     match unknown.doubt {
         Doubt::Throw | Doubt::Limit => return Value::doubtful(Rc::clone(unknown)),
-        Doubt::Error if unknown.message.as_ref() == "infinite recursion" => return Value::doubtful(Rc::clone(unknown)),
+        Doubt::Error if unknown.message.as_ref() == "infinite recursion" => {
+            return Value::doubtful(Rc::clone(unknown));
+        }
         Doubt::Outside | Doubt::Argument => {}
         Doubt::Error | Doubt::Unmodelled if ev.own_functions.contains_key(name) => {
             return Value::doubtful(Rc::clone(unknown));
@@ -31,7 +33,12 @@ pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, h
                 Doubt::Argument => format!("`{name}` is an argument that nothing here gives"),
                 _ => format!("`{name}` comes from outside of the repository"),
             };
-            let inner = Unknown { doubt: unknown.doubt, message: message.into(), at: unknown.at.or(Some(here)), name: Some(name) };
+            let inner = Unknown {
+                doubt: unknown.doubt,
+                message: message.into(),
+                at: unknown.at.or(Some(here)),
+                name: Some(name),
+            };
             Value::doubtful(Rc::new(inner))
         }
         _ => Value::doubtful(Rc::clone(unknown)),
@@ -51,9 +58,12 @@ fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
     }
     match name {
         "callPackage" => Some(call_package::call_package(nixpkgs())),
-        "override" | "overrideAttrs" | "overrideDerivation" | "overridePythonAttrs" | "overrideScope" | "overrideScope'" => {
-            Some(derivation::override_outside(Rc::clone(unknown), name))
-        }
+        "override"
+        | "overrideAttrs"
+        | "overrideDerivation"
+        | "overridePythonAttrs"
+        | "overrideScope"
+        | "overrideScope'" => Some(derivation::override_outside(Rc::clone(unknown), name)),
         "pkgs" | "nixpkgs" => Some(nixpkgs()),
         "lib" => Some(crate::nix::library::value()),
         "fakeHash" | "fakeSha256" | "fakeSha512" => Some(crate::nix::library::fake()),
@@ -95,7 +105,8 @@ fn holds_function(ev: &mut Eval, value: &Value) -> bool {
     }
     let thunks: Vec<ThunkId> = attrs.map.values().map(|attr| attr.thunk).collect();
     thunks.into_iter().any(|thunk| {
-        ev.thunk_code(thunk).is_some_and(|code| matches!(code.ast.expr(code.id), crate::nix::syntax::ast::Expr::Lambda(_)))
+        ev.thunk_code(thunk)
+            .is_some_and(|code| matches!(code.ast.expr(code.id), crate::nix::syntax::ast::Expr::Lambda(_)))
     })
 }
 
@@ -114,7 +125,10 @@ pub(crate) fn import_outside(unknown: &Rc<Unknown>, here: Location) -> Value {
 /// `import` of a source that must be fetched.
 pub(crate) fn import_remote(ev: &mut Eval, remote: &Remote, sub: &str, here: Location) -> Value {
     if !(remote.nixpkgs || fetchers::is_nixpkgs(ev, remote, here)) {
-        let name = remote.input.as_ref().map_or_else(|| remote.fetcher.to_string(), |(name, _)| format!("inputs.{name}"));
+        let name = remote
+            .input
+            .as_ref()
+            .map_or_else(|| remote.fetcher.to_string(), |(name, _)| format!("inputs.{name}"));
         return Value::outside(&format!("import {name}"), Some(here));
     }
     match sub {

@@ -72,7 +72,9 @@ fn note_replacements(ev: &mut Eval, pkgs: &Value) {
 
 /// `pkgs.extend overlay`.
 pub(crate) fn extender(pkgs: Value) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, overlay, here| with_overlays(ev, pkgs.clone(), &[overlay], here))))
+    Value::new(Kind::Function(Rc::new(move |ev, overlay, here| {
+        with_overlays(ev, pkgs.clone(), &[overlay], here)
+    })))
 }
 
 /// `pkgs.appendOverlays [ ... ]`.

@@ -14,7 +14,9 @@ static APPLY_PATCHES: Native = Native { name: "applyPatches", arity: 1, run: app
 /// The builder of that name.
 pub(crate) fn function(name: &str) -> Option<Value> {
     let native = match name {
-        "runCommand" | "runCommandLocal" | "runCommandNoCC" | "runCommandNoCCLocal" | "runCommandCC" => &RUN_COMMAND,
+        "runCommand" | "runCommandLocal" | "runCommandNoCC" | "runCommandNoCCLocal" | "runCommandCC" => {
+            &RUN_COMMAND
+        }
         "applyPatches" => &APPLY_PATCHES,
         _ => return None,
     };

@@ -10,7 +10,13 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Doubt, Kind, Special, Value};
 
 /// The attribute of that name, if the set's meaning gives it one.
-pub(crate) fn special_member(ev: &mut Eval, set: &Value, attrs: &Rc<Attrs>, name: &str, here: Location) -> Option<Value> {
+pub(crate) fn special_member(
+    ev: &mut Eval,
+    set: &Value,
+    attrs: &Rc<Attrs>,
+    name: &str,
+    here: Location,
+) -> Option<Value> {
     match &attrs.special {
         Special::None | Special::Fileset(_) => None,
         Special::Pkgs => Some(members::member(ev, set, name, here)),
@@ -27,21 +33,22 @@ pub(crate) fn special_member(ev: &mut Eval, set: &Value, attrs: &Rc<Attrs>, name
 
 fn source_member(ev: &mut Eval, source: &Rc<Source>, name: &str, here: Location) -> Option<Value> {
     match name {
-        "outPath" | "out" | "origSrc" => Some(Value::attrs(Attrs::special(Special::Source(Rc::clone(source))))),
+        "outPath" | "out" | "origSrc" => {
+            Some(Value::attrs(Attrs::special(Special::Source(Rc::clone(source)))))
+        }
         "name" => Some(match source.folder_names().first() {
             Some(name) => Value::text(name),
             None => Value::outside("name", Some(here)),
         }),
         "type" => Some(Value::text("derivation")),
-        "overrideAttrs" | "override" => Some(Value::unknown(
-            Doubt::Unmodelled,
-            "a fetched source is changed by an override",
-            Some(here),
-        )),
+        "overrideAttrs" | "override" => {
+            Some(Value::unknown(Doubt::Unmodelled, "a fetched source is changed by an override", Some(here)))
+        }
         _ => match &source.base {
             Base::Remote(remote) => {
                 let args = remote.args.clone();
-                ev.peek_attr(&args, name, here).or_else(|| Some(Value::outside(&format!("{}.{name}", remote.fetcher), Some(here))))
+                ev.peek_attr(&args, name, here)
+                    .or_else(|| Some(Value::outside(&format!("{}.{name}", remote.fetcher), Some(here))))
             }
             _ => None,
         },

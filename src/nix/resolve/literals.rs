@@ -38,7 +38,8 @@ fn add(ev: &Eval, value: &Value, hash: &mut Hash) {
                 hash.literals.push((literal(ev, text, token), token.location));
             }
             None => {
-                hash.doubt = Some((Reason::UnknownHash, "the hash is put together from pieces".to_owned(), None));
+                hash.doubt =
+                    Some((Reason::UnknownHash, "the hash is put together from pieces".to_owned(), None));
             }
         },
         Kind::Unknown(unknown) => {

@@ -49,7 +49,9 @@ impl Answer {
     pub fn agrees(&self, other: &Answer) -> bool {
         match (self, other) {
             (Self::Local(a), Self::Local(b)) | (Self::Missing(a), Self::Missing(b)) => a == b,
-            (Self::Remote { remote: a, folder: x, .. }, Self::Remote { remote: b, folder: y, .. }) => a.call == b.call && x == y,
+            (Self::Remote { remote: a, folder: x, .. }, Self::Remote { remote: b, folder: y, .. }) => {
+                a.call == b.call && x == y
+            }
             _ => false,
         }
     }
@@ -70,9 +72,21 @@ pub(super) fn locate(ev: &mut Eval, args: &Value, direct: bool, at: Location) ->
     locate_in(ev, args, "", direct, at, 0)
 }
 
-fn locate_in(ev: &mut Eval, args: &Value, folder: &str, direct: bool, at: Location, depth: u32) -> Vec<Located> {
+fn locate_in(
+    ev: &mut Eval,
+    args: &Value,
+    folder: &str,
+    direct: bool,
+    at: Location,
+    depth: u32,
+) -> Vec<Located> {
     if depth > DEPTH {
-        return vec![Located { answer: Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at)), trail: None, notes: Vec::new(), remote: None }];
+        return vec![Located {
+            answer: Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at)),
+            trail: None,
+            notes: Vec::new(),
+            remote: None,
+        }];
     }
     let inputs = Inputs {
         sources: sources(ev, args, at),
@@ -86,7 +100,8 @@ fn locate_in(ev: &mut Eval, args: &Value, folder: &str, direct: bool, at: Locati
         for root in alternatives(&inputs.root) {
             for before in alternatives(&inputs.phases[0]) {
                 for after in alternatives(&inputs.phases[1]) {
-                    let mut located = one(ev, &source, &root, &inputs.patches, [&before, &after], (folder, at, depth));
+                    let mut located =
+                        one(ev, &source, &root, &inputs.patches, [&before, &after], (folder, at, depth));
                     if let Some(name) = strange {
                         let message = format!("`{name}` is given to `fetchNpmDeps` itself");
                         located.answer = Answer::doubt(Reason::LockfileEdited, message, Some(at));
@@ -102,8 +117,20 @@ fn locate_in(ev: &mut Eval, args: &Value, folder: &str, direct: bool, at: Locati
 /// Attributes of `fetchNpmDeps` itself that change how its source is unpacked.
 fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static str> {
     const NAMES: &[&str] = &[
-        "postUnpack", "preUnpack", "unpackPhase", "setSourceRoot", "dontUnpack", "patchPhase", "configurePhase", "preConfigure",
-        "postConfigure", "preBuild", "buildPhase", "dontPatch", "unpackCmd", "phases",
+        "postUnpack",
+        "preUnpack",
+        "unpackPhase",
+        "setSourceRoot",
+        "dontUnpack",
+        "patchPhase",
+        "configurePhase",
+        "preConfigure",
+        "postConfigure",
+        "preBuild",
+        "buildPhase",
+        "dontPatch",
+        "unpackCmd",
+        "phases",
     ];
     NAMES.iter().copied().find(|name| {
         let value = attribute(ev, args, name, at);
@@ -142,7 +169,14 @@ fn sources(ev: &mut Eval, args: &Value, at: Location) -> Value {
     }
 }
 
-fn one(ev: &mut Eval, source: &Value, root: &Value, patches: &Patches, phases: [&Value; 2], place: (&str, Location, u32)) -> Located {
+fn one(
+    ev: &mut Eval,
+    source: &Value,
+    root: &Value,
+    patches: &Patches,
+    phases: [&Value; 2],
+    place: (&str, Location, u32),
+) -> Located {
     let (folder, at, depth) = place;
     let trail = source.trail.clone();
     let chosen = choose(ev, source, root, at);
@@ -160,7 +194,8 @@ fn one(ev: &mut Eval, source: &Value, root: &Value, patches: &Patches, phases: [
         if i == 1 {
             apply_patches(&tree, patches, &mut state);
         }
-        let context = Context { files: &ev.files, source: &tree, folder, variables: &variables, makes_out: false };
+        let context =
+            Context { files: &ev.files, source: &tree, folder, variables: &variables, makes_out: false };
         run_phase(phase, &mut state, &context, at);
     }
     let answer = conclude(ev, &tree, folder, &state, (root_text, patches), (at, depth));
@@ -185,14 +220,20 @@ fn run_phase(phase: &Value, state: &mut State, context: &Context, at: Location) 
         _ => {
             let unknown = reason_of(phase, "a phase is not known", at);
             for slot in &mut state.slots {
-                *slot = Slot::Doubt(Reason::LockfileEdited, format!("a phase is not known: {}", unknown.message));
+                *slot =
+                    Slot::Doubt(Reason::LockfileEdited, format!("a phase is not known: {}", unknown.message));
             }
         }
     }
 }
 
 /// The tree that is unpacked, moved to `sourceRoot`.
-fn choose(ev: &mut Eval, source: &Value, root: &Value, at: Location) -> Result<(Rc<Source>, Option<String>), Answer> {
+fn choose(
+    ev: &mut Eval,
+    source: &Value,
+    root: &Value,
+    at: Location,
+) -> Result<(Rc<Source>, Option<String>), Answer> {
     let root_text = match &root.kind {
         Kind::Null => None,
         Kind::Str(_) => match root.known_text() {
@@ -204,10 +245,20 @@ fn choose(ev: &mut Eval, source: &Value, root: &Value, at: Location) -> Result<(
     let candidates: Vec<Rc<Source>> = match &source.kind {
         Kind::List(list) => {
             if list.open.is_some() {
-                return Err(Answer::doubt(Reason::UnknownSource, "not every source of `srcs` is known", Some(at)));
+                return Err(Answer::doubt(
+                    Reason::UnknownSource,
+                    "not every source of `srcs` is known",
+                    Some(at),
+                ));
             }
             let items = list.items.clone();
-            items.into_iter().map(|item| { let v = ev.force(item); source::of_value(ev, &v, at) }).collect()
+            items
+                .into_iter()
+                .map(|item| {
+                    let v = ev.force(item);
+                    source::of_value(ev, &v, at)
+                })
+                .collect()
         }
         _ => vec![source::of_value(ev, source, at)],
     };
@@ -216,7 +267,11 @@ fn choose(ev: &mut Eval, source: &Value, root: &Value, at: Location) -> Result<(
 
 fn root_doubt(root: &Value, at: Location) -> Answer {
     let unknown = reason_of(root, "`sourceRoot` is not known", at);
-    Answer::doubt(Reason::SourceRoot, format!("`sourceRoot` is not known: {}", unknown.message), unknown.at.or(Some(at)))
+    Answer::doubt(
+        Reason::SourceRoot,
+        format!("`sourceRoot` is not known: {}", unknown.message),
+        unknown.at.or(Some(at)),
+    )
 }
 
 fn pick(candidates: &[Rc<Source>], root: Option<&str>, at: Location) -> Result<Rc<Source>, Answer> {
@@ -224,7 +279,11 @@ fn pick(candidates: &[Rc<Source>], root: Option<&str>, at: Location) -> Result<R
         return match candidates {
             [only] => Ok(Rc::clone(only)),
             [] => Ok(Rc::new(Source::new(Base::Nothing))),
-            _ => Err(Answer::doubt(Reason::SourceRoot, "`srcs` has several sources and no `sourceRoot` chooses one", Some(at))),
+            _ => Err(Answer::doubt(
+                Reason::SourceRoot,
+                "`srcs` has several sources and no `sourceRoot` chooses one",
+                Some(at),
+            )),
         };
     };
     let trimmed = root.trim_start_matches("./").trim_end_matches('/');
@@ -234,18 +293,31 @@ fn pick(candidates: &[Rc<Source>], root: Option<&str>, at: Location) -> Result<R
         if unchecked || only.folder_names().iter().any(|name| name == first) {
             return Ok(Rc::new(only.inside(rest)));
         }
-        let message = format!("the first part of `sourceRoot` is `{first}`, which is not the name of the source");
+        let message =
+            format!("the first part of `sourceRoot` is `{first}`, which is not the name of the source");
         return Err(Answer::doubt(Reason::SourceRoot, message, Some(at)));
     }
-    let mut fitting = candidates.iter().filter(|source| source.folder_names().iter().any(|name| name == first));
+    let mut fitting =
+        candidates.iter().filter(|source| source.folder_names().iter().any(|name| name == first));
     match (fitting.next(), fitting.next()) {
         (Some(source), None) => Ok(Rc::new(source.inside(rest))),
-        _ => Err(Answer::doubt(Reason::SourceRoot, format!("`sourceRoot` does not tell which of `srcs` is `{first}`"), Some(at))),
+        _ => Err(Answer::doubt(
+            Reason::SourceRoot,
+            format!("`sourceRoot` does not tell which of `srcs` is `{first}`"),
+            Some(at),
+        )),
     }
 }
 
 /// Which file the state leaves as the lockfile.
-fn conclude(ev: &mut Eval, tree: &Rc<Source>, folder: &str, state: &State, extra: (Option<String>, &Patches), place: (Location, u32)) -> Answer {
+fn conclude(
+    ev: &mut Eval,
+    tree: &Rc<Source>,
+    folder: &str,
+    state: &State,
+    extra: (Option<String>, &Patches),
+    place: (Location, u32),
+) -> Answer {
     let (at, depth) = place;
     let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
     // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
@@ -274,7 +346,11 @@ fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer {
     match (&source.base, source.local_path()) {
         (_, Some(path)) => {
             if source.filters.iter().any(|filter| filter.keeps(&path) == Some(false)) {
-                return Answer::doubt(Reason::FilteredOut, "a filter of the source leaves the lockfile out", Some(at));
+                return Answer::doubt(
+                    Reason::FilteredOut,
+                    "a filter of the source leaves the lockfile out",
+                    Some(at),
+                );
             }
             if ev.files.is_file(&path) { Answer::Local(path) } else { Answer::Missing(path) }
         }
@@ -283,7 +359,11 @@ fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer {
             if source.sub.ends_with("package-lock.json") || source.sub.ends_with("npm-shrinkwrap.json") {
                 return Answer::Remote { remote: Rc::clone(remote), folder, root: None, patches: Vec::new() };
             }
-            Answer::doubt(Reason::Generated, format!("the lockfile is a file that `{}` fetches", remote.fetcher), Some(at))
+            Answer::doubt(
+                Reason::Generated,
+                format!("the lockfile is a file that `{}` fetches", remote.fetcher),
+                Some(at),
+            )
         }
         (Base::Unknown(unknown), None) => Answer::unknown(unknown, Reason::UnknownSource),
         _ => Answer::doubt(Reason::Generated, "the lockfile is made by a build", Some(at)),
@@ -291,15 +371,29 @@ fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer {
 }
 
 /// The lockfile that the source itself has.
-fn original(ev: &mut Eval, tree: &Rc<Source>, slots: &[Slot; 2], extra: (Option<String>, &Patches), at: Location, depth: u32) -> Answer {
+fn original(
+    ev: &mut Eval,
+    tree: &Rc<Source>,
+    slots: &[Slot; 2],
+    extra: (Option<String>, &Patches),
+    at: Location,
+    depth: u32,
+) -> Answer {
     let (root, patches) = extra;
     match &tree.base {
         Base::Local(_) => local(ev, tree, slots, at),
-        Base::Remote(remote) => {
-            Answer::Remote { remote: Rc::clone(remote), folder: tree.sub.clone(), root, patches: patches.list.clone() }
-        }
+        Base::Remote(remote) => Answer::Remote {
+            remote: Rc::clone(remote),
+            folder: tree.sub.clone(),
+            root,
+            patches: patches.list.clone(),
+        },
         Base::Nothing => Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)),
-        Base::Empty => Answer::doubt(Reason::UnknownSource, "the source is empty and no phase copies a lockfile into it", Some(at)),
+        Base::Empty => Answer::doubt(
+            Reason::UnknownSource,
+            "the source is empty and no phase copies a lockfile into it",
+            Some(at),
+        ),
         Base::Script { text, env } => {
             let (text, env) = (Rc::clone(text), Rc::clone(env));
             scripted(ev, tree, &text, &env, (at, depth))
@@ -315,7 +409,9 @@ fn original(ev: &mut Eval, tree: &Rc<Source>, slots: &[Slot; 2], extra: (Option<
 }
 
 fn unanimous(all: &[Located], at: Location) -> Answer {
-    let Some(first) = all.first() else { return Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)) };
+    let Some(first) = all.first() else {
+        return Answer::doubt(Reason::UnknownSource, "no source is given", Some(at));
+    };
     if all.len() == 1 || all.iter().all(|other| first.answer.agrees(&other.answer)) {
         return first.answer.clone();
     }
@@ -327,10 +423,18 @@ fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answe
         return Answer::doubt(Reason::UnknownSource, "the source is not known", Some(at));
     };
     if !ev.files.contains(&folder) {
-        return Answer::doubt(Reason::UnknownSource, format!("the source {} is outside of the repository", folder.display()), Some(at));
+        return Answer::doubt(
+            Reason::UnknownSource,
+            format!("the source {} is outside of the repository", folder.display()),
+            Some(at),
+        );
     }
     if ev.files.is_file(&folder) {
-        return Answer::doubt(Reason::InArchive, format!("the lockfile is inside the archive {}", ev.files.display(&folder)), Some(at));
+        return Answer::doubt(
+            Reason::InArchive,
+            format!("the lockfile is inside the archive {}", ev.files.display(&folder)),
+            Some(at),
+        );
     }
     let mut left_out = None;
     for (name, slot) in NAMES.iter().zip(slots) {
@@ -366,11 +470,14 @@ fn scripted(ev: &mut Eval, tree: &Rc<Source>, text: &Text, env: &Value, place: (
         }
     }
     let mut state = State { slots: [Slot::Absent, Slot::Absent] };
-    let context = Context { files: &ev.files, source: tree, folder: &tree.sub, variables: &variables, makes_out: true };
+    let context =
+        Context { files: &ev.files, source: tree, folder: &tree.sub, variables: &variables, makes_out: true };
     phase::run(text, &mut state, &context);
     let answer = conclude_script(ev, &state, at, depth);
     match answer {
-        Answer::Doubt { reason: Reason::LockfileEdited, message, at } => Answer::Doubt { reason: Reason::Generated, message, at },
+        Answer::Doubt { reason: Reason::LockfileEdited, message, at } => {
+            Answer::Doubt { reason: Reason::Generated, message, at }
+        }
         answer => answer,
     }
 }

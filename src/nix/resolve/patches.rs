@@ -47,7 +47,10 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
     let Some(path) = source.local_path() else {
         let what = match &source.base {
             Base::Remote(remote) => format!("a patch from `{}`", remote.fetcher),
-            Base::Unknown(unknown) => unknown.name.as_deref().map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
+            Base::Unknown(unknown) => unknown
+                .name
+                .as_deref()
+                .map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
             _ => "a patch that is made by a build".to_owned(),
         };
         patches.doubt.get_or_insert(format!("{what} may touch the lockfile"));

@@ -46,16 +46,135 @@ pub(super) struct Context<'a> {
 
 /// Commands that read, or that write only what they name.
 const HARMLESS: &[&str] = &[
-    "echo", "printf", "substituteInPlace", "substituteAllInPlace", "substitute", "substituteAll", "patchShebangs", "chmod", "chown", "mkdir",
-    "touch", "true", "false", ":", "test", "[", "[[", "ls", "head", "tail", "grep", "egrep", "fgrep", "diff", "cmp", "export", "unset", "set",
-    "declare", "local", "readonly", "shopt", "popd", "pwd", "sed", "awk", "gawk", "perl", "jq", "find", "tr", "cut", "sort", "uniq", "wc", "rmdir",
-    "yq", "runHook", "date", "sleep", "exit", "return", "let", "cat", "rm", "tee", "stat", "du", "env", "dos2unix", "moreutils", "sponge",
-    "basename", "dirname", "which", "command", "type", "eval_", "trap", "umask", "nixLog", "nixInfoLog", "break", "continue", "shift", "icotool",
-    "convert", "magick", "rsvg-convert", "appendToVar", "prependToVar", "concatTo", "fixupPhase_", "autoPatchelf", "wrapProgram", "makeWrapper", "install_name_tool", "codesign", "strings", "md5sum", "sha256sum", "esbuild_", "gzip", "gunzip", "bzip2", "xxd", "od", "ed_", "addToSearchPath", "hash",
+    "echo",
+    "printf",
+    "substituteInPlace",
+    "substituteAllInPlace",
+    "substitute",
+    "substituteAll",
+    "patchShebangs",
+    "chmod",
+    "chown",
+    "mkdir",
+    "touch",
+    "true",
+    "false",
+    ":",
+    "test",
+    "[",
+    "[[",
+    "ls",
+    "head",
+    "tail",
+    "grep",
+    "egrep",
+    "fgrep",
+    "diff",
+    "cmp",
+    "export",
+    "unset",
+    "set",
+    "declare",
+    "local",
+    "readonly",
+    "shopt",
+    "popd",
+    "pwd",
+    "sed",
+    "awk",
+    "gawk",
+    "perl",
+    "jq",
+    "find",
+    "tr",
+    "cut",
+    "sort",
+    "uniq",
+    "wc",
+    "rmdir",
+    "yq",
+    "runHook",
+    "date",
+    "sleep",
+    "exit",
+    "return",
+    "let",
+    "cat",
+    "rm",
+    "tee",
+    "stat",
+    "du",
+    "env",
+    "dos2unix",
+    "moreutils",
+    "sponge",
+    "basename",
+    "dirname",
+    "which",
+    "command",
+    "type",
+    "eval_",
+    "trap",
+    "umask",
+    "nixLog",
+    "nixInfoLog",
+    "break",
+    "continue",
+    "shift",
+    "icotool",
+    "convert",
+    "magick",
+    "rsvg-convert",
+    "appendToVar",
+    "prependToVar",
+    "concatTo",
+    "fixupPhase_",
+    "autoPatchelf",
+    "wrapProgram",
+    "makeWrapper",
+    "install_name_tool",
+    "codesign",
+    "strings",
+    "md5sum",
+    "sha256sum",
+    "esbuild_",
+    "gzip",
+    "gunzip",
+    "bzip2",
+    "xxd",
+    "od",
+    "ed_",
+    "addToSearchPath",
+    "hash",
 ];
 
 /// Commands that read the files they are given.
-const READERS: &[&str] = &["test", "[", "[[", "ls", "head", "tail", "grep", "egrep", "fgrep", "diff", "cmp", "chmod", "chown", "touch", "echo", "printf", "cat", "stat", "du", "wc", "jq", "md5sum", "sha256sum", ":"];
+const READERS: &[&str] = &[
+    "test",
+    "[",
+    "[[",
+    "ls",
+    "head",
+    "tail",
+    "grep",
+    "egrep",
+    "fgrep",
+    "diff",
+    "cmp",
+    "chmod",
+    "chown",
+    "touch",
+    "echo",
+    "printf",
+    "cat",
+    "stat",
+    "du",
+    "wc",
+    "jq",
+    "md5sum",
+    "sha256sum",
+    ":",
+];
 
 /// Runs a phase over the state.
 pub(super) fn run(text: &Text, state: &mut State, context: &Context) {
@@ -95,10 +214,14 @@ impl Reader<'_> {
             "cat" if !command.outputs.is_empty() => {}
             "patch" => self.doubt("a phase runs `patch`, which may change the lockfile".to_owned()),
             "npm" => self.npm(command),
-            "tee" | "sponge" if mentions(command) => self.doubt(format!("a phase writes the lockfile with `{name}`")),
+            "tee" | "sponge" if mentions(command) => {
+                self.doubt(format!("a phase writes the lockfile with `{name}`"))
+            }
             _ if READERS.contains(&name.as_str()) => {}
             _ if mentions(command) => self.doubt(format!("a phase changes the lockfile with `{name}`")),
-            _ if touches_many(command) => self.doubt(format!("`{name}` in a phase may change the lockfile among other files")),
+            _ if touches_many(command) => {
+                self.doubt(format!("`{name}` in a phase may change the lockfile among other files"))
+            }
             _ if HARMLESS.contains(&name.as_str()) => {}
             "" => {}
             _ => self.doubt(format!("a phase runs `{name}`, which may write the lockfile")),
@@ -130,7 +253,12 @@ impl Reader<'_> {
             let rest = word.strip_prefix("$out")?;
             return (!is_dynamic(rest) && !has_mark(rest)).then(|| clean(rest));
         }
-        if word.starts_with("$out") || word.starts_with("/dev/") || word.starts_with("$TMP") || word.starts_with("/tmp") || word.starts_with("$HOME") {
+        if word.starts_with("$out")
+            || word.starts_with("/dev/")
+            || word.starts_with("$TMP")
+            || word.starts_with("/tmp")
+            || word.starts_with("$HOME")
+        {
             return Some("\0elsewhere".to_owned());
         }
         if is_dynamic(&word) || has_mark(&word) || word.starts_with('/') {
@@ -180,7 +308,8 @@ impl Reader<'_> {
     }
 
     fn npm(&mut self, command: &Command) {
-        let verb = command.words.iter().skip(1).find(|word| !word.starts_with('-')).map_or("", String::as_str);
+        let verb =
+            command.words.iter().skip(1).find(|word| !word.starts_with('-')).map_or("", String::as_str);
         if !matches!(verb, "" | "config" | "pkg" | "set" | "get" | "view" | "root" | "prefix") {
             self.doubt(format!("a phase runs `npm {verb}`, which may write the lockfile"));
         }
@@ -190,11 +319,18 @@ impl Reader<'_> {
         for word in command.words.iter().skip(1).filter(|word| !word.starts_with('-')) {
             match self.target(word).as_deref().map(|path| self.slot_of(path)) {
                 Some(Some(index)) if command.conditional => {
-                    self.state.slots[index] = Slot::Doubt(Reason::LockfileEdited, "a phase removes the lockfile in a branch".to_owned());
+                    self.state.slots[index] = Slot::Doubt(
+                        Reason::LockfileEdited,
+                        "a phase removes the lockfile in a branch".to_owned(),
+                    );
                 }
                 Some(Some(index)) => self.state.slots[index] = Slot::Absent,
-                None if is_lockfile(word) => self.doubt("a phase removes a lockfile in a folder that is not known".to_owned()),
-                _ if is_glob_for_lockfile(word) => self.doubt("a phase removes files among which the lockfile may be".to_owned()),
+                None if is_lockfile(word) => {
+                    self.doubt("a phase removes a lockfile in a folder that is not known".to_owned())
+                }
+                _ if is_glob_for_lockfile(word) => {
+                    self.doubt("a phase removes files among which the lockfile may be".to_owned())
+                }
                 _ => {}
             }
         }
@@ -214,7 +350,15 @@ impl Reader<'_> {
         }
     }
 
-    fn copy_one(&mut self, command: &Command, name: &str, word: &str, target: &str, into_folder: bool, keep: bool) {
+    fn copy_one(
+        &mut self,
+        command: &Command,
+        name: &str,
+        word: &str,
+        target: &str,
+        into_folder: bool,
+        keep: bool,
+    ) {
         let Some(target_path) = self.target(target) else {
             if mentions(command) {
                 self.doubt(format!("`{name}` moves a lockfile to a place that is not known"));
@@ -224,8 +368,14 @@ impl Reader<'_> {
         if let Some(index) = self.slot_of(&target_path).filter(|_| !into_folder) {
             let slot = match self.source_of(word) {
                 Some(source) if !command.conditional && !keep => Slot::Copied(source),
-                Some(_) => Slot::Doubt(Reason::LockfileEdited, "a phase copies the lockfile only sometimes".to_owned()),
-                None => Slot::Doubt(Reason::LockfileEdited, format!("`{name}` copies a lockfile from a place that is not known")),
+                Some(_) => Slot::Doubt(
+                    Reason::LockfileEdited,
+                    "a phase copies the lockfile only sometimes".to_owned(),
+                ),
+                None => Slot::Doubt(
+                    Reason::LockfileEdited,
+                    format!("`{name}` copies a lockfile from a place that is not known"),
+                ),
             };
             self.state.slots[index] = slot;
             return;
@@ -235,14 +385,24 @@ impl Reader<'_> {
 
     /// A copy into a folder, or of a folder.
     fn copy_into(&mut self, command: &Command, word: &str, folder: &str, keep: bool) {
-        let whole = word.ends_with("/.") || word.ends_with("/*") || (self.context.makes_out && folder.is_empty() && !is_lockfile(word));
+        let whole = word.ends_with("/.")
+            || word.ends_with("/*")
+            || (self.context.makes_out && folder.is_empty() && !is_lockfile(word));
         if !whole {
-            if let Some(index) = self.plain_name(word).and_then(|name| self.slot_of(&clean(&format!("{folder}/{name}")))) {
+            if let Some(index) =
+                self.plain_name(word).and_then(|name| self.slot_of(&clean(&format!("{folder}/{name}"))))
+            {
                 self.state.slots[index] = match self.source_of(word) {
                     Some(source) if !command.conditional && !keep => Slot::Copied(source),
-                    _ => Slot::Doubt(Reason::LockfileEdited, "a lockfile is copied from a place that is not known".to_owned()),
+                    _ => Slot::Doubt(
+                        Reason::LockfileEdited,
+                        "a lockfile is copied from a place that is not known".to_owned(),
+                    ),
                 };
-            } else if word == "*" || word == "." || (is_dynamic(word) && folder == self.context.folder && self.source_of(word).is_none()) {
+            } else if word == "*"
+                || word == "."
+                || (is_dynamic(word) && folder == self.context.folder && self.source_of(word).is_none())
+            {
                 self.doubt("a phase copies files among which a lockfile may be".to_owned());
             }
             return;
@@ -270,7 +430,10 @@ impl Reader<'_> {
                     self.state.slots[index] = if certain {
                         Slot::Copied(file)
                     } else {
-                        Slot::Doubt(Reason::LockfileEdited, "a phase copies the lockfile only sometimes".to_owned())
+                        Slot::Doubt(
+                            Reason::LockfileEdited,
+                            "a phase copies the lockfile only sometimes".to_owned(),
+                        )
                     };
                 }
                 Some(_) => {}
@@ -301,7 +464,12 @@ impl Reader<'_> {
         if let Some(found) = self.variable(word) {
             return Some(found);
         }
-        if is_dynamic(word) || has_mark(word) || word.contains('*') || word.starts_with('/') || self.context.makes_out {
+        if is_dynamic(word)
+            || has_mark(word)
+            || word.contains('*')
+            || word.starts_with('/')
+            || self.context.makes_out
+        {
             return None;
         }
         let cwd = self.cwd.as_ref()?;
@@ -322,9 +490,9 @@ impl Reader<'_> {
     /// `$src/...`
     fn variable(&self, word: &str) -> Option<Rc<Source>> {
         self.context.variables.iter().find_map(|(name, source)| {
-            let rest = word
-                .strip_prefix(&format!("${{{name}}}"))
-                .or_else(|| word.strip_prefix(&format!("${name}")).filter(|rest| rest.is_empty() || rest.starts_with('/')))?;
+            let rest = word.strip_prefix(&format!("${{{name}}}")).or_else(|| {
+                word.strip_prefix(&format!("${name}")).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            })?;
             if is_dynamic(rest) || has_mark(rest) {
                 return None;
             }
@@ -363,7 +531,9 @@ fn operands(command: &Command, name: &str) -> Option<Operands> {
             }
             "-d" if name == "install" => folders_only = true,
             "--no-clobber" | "--update=none" => keep = true,
-            _ if word.starts_with("--target-directory=") => target = word.split_once('=').map(|(_, t)| t.to_owned()),
+            _ if word.starts_with("--target-directory=") => {
+                target = word.split_once('=').map(|(_, t)| t.to_owned())
+            }
             _ if word.starts_with("--") => {}
             _ if word.starts_with('-') && word.len() > 1 => {
                 keep |= name != "install" && name != "ln" && word.contains('n') && name == "cp";
@@ -407,7 +577,17 @@ fn is_lockfile(word: &str) -> bool {
 }
 
 fn is_glob_for_lockfile(word: &str) -> bool {
-    matches!(word, "*" | "./*" | "*.json" | "./*.json" | "package*" | "package*.json" | "./package*" | "*lock*" | "*-lock.json")
+    matches!(
+        word,
+        "*" | "./*"
+            | "*.json"
+            | "./*.json"
+            | "package*"
+            | "package*.json"
+            | "./package*"
+            | "*lock*"
+            | "*-lock.json"
+    )
 }
 
 /// Whether any word or redirection of a command names a lockfile.
@@ -421,7 +601,9 @@ fn touches_many(command: &Command) -> bool {
     if words.iter().skip(1).any(|word| is_glob_for_lockfile(word) || word.ends_with("*.json")) {
         return true;
     }
-    let runs_others = words.iter().any(|word| word == "xargs" || word == "-exec" || word == "-delete" || word == "-execdir");
+    let runs_others = words
+        .iter()
+        .any(|word| word == "xargs" || word == "-exec" || word == "-delete" || word == "-execdir");
     let named = words.iter().any(|word| word == "-name" || word == "-iname" || word == "-path");
     runs_others && !named
 }

@@ -46,7 +46,9 @@ impl Script {
         let mut script = Self { text: String::new(), sources: Vec::new(), unknowns: Vec::new() };
         for piece in &text.pieces {
             match piece {
-                Piece::Text(text) => script.text.extend(text.chars().filter(|c| u32::from(*c) < SOURCE_PLANE)),
+                Piece::Text(text) => {
+                    script.text.extend(text.chars().filter(|c| u32::from(*c) < SOURCE_PLANE))
+                }
                 Piece::Source(source) => {
                     script.push_mark(SOURCE_PLANE, script.sources.len());
                     script.sources.push(Rc::clone(source));
@@ -74,14 +76,23 @@ impl Script {
             return self.unknowns.get((code - UNKNOWN_PLANE) as usize).map(Embedded::Unknown);
         }
         if code >= SOURCE_PLANE {
-            return self.sources.get((code - SOURCE_PLANE) as usize).map(|source| Embedded::Source(source, rest));
+            return self
+                .sources
+                .get((code - SOURCE_PLANE) as usize)
+                .map(|source| Embedded::Source(source, rest));
         }
         None
     }
 
     /// The simple commands, in order.
     pub fn commands(&self) -> Vec<Command> {
-        let mut reader = Reader { chars: self.text.chars().collect(), at: 0, commands: Vec::new(), nesting: 0, heredocs: Vec::new() };
+        let mut reader = Reader {
+            chars: self.text.chars().collect(),
+            at: 0,
+            commands: Vec::new(),
+            nesting: 0,
+            heredocs: Vec::new(),
+        };
         reader.run();
         reader.commands
     }
@@ -376,13 +387,31 @@ impl Reader {
 fn is_test(command: &Command) -> bool {
     !matches!(
         command.words.first().map(String::as_str),
-        Some("cp" | "ln" | "mv" | "rm" | "mkdir" | "chmod" | "cd" | "install" | "touch" | "echo" | "cat" | "sed" | "jq" | "pushd" | "popd" | "substituteInPlace") | None
+        Some(
+            "cp" | "ln"
+                | "mv"
+                | "rm"
+                | "mkdir"
+                | "chmod"
+                | "cd"
+                | "install"
+                | "touch"
+                | "echo"
+                | "cat"
+                | "sed"
+                | "jq"
+                | "pushd"
+                | "popd"
+                | "substituteInPlace"
+        ) | None
     )
 }
 
 fn is_assignment(word: &str) -> bool {
     let Some((name, _)) = word.split_once('=') else { return false };
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '+') && !name.starts_with(|c: char| c.is_ascii_digit())
+    !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '+')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -396,7 +425,10 @@ mod tests {
 
     #[test]
     fn splits_words_and_commands() {
-        assert_eq!(commands("cp 'a b' \"c\" && rm x; # no\nls \\\n y"), vec![vec!["cp", "a b", "c"], vec!["rm", "x"], vec!["ls", "y"]]);
+        assert_eq!(
+            commands("cp 'a b' \"c\" && rm x; # no\nls \\\n y"),
+            vec![vec!["cp", "a b", "c"], vec!["rm", "x"], vec!["ls", "y"]]
+        );
     }
 
     #[test]
@@ -406,7 +438,10 @@ mod tests {
 
     #[test]
     fn branches_are_conditional() {
-        let text = Text { pieces: vec![Piece::Text(Rc::from("if [ -f x ]; then\n cp a b\nfi\ncp c d\n[ -f y ] && cp e f"))], ..Text::default() };
+        let text = Text {
+            pieces: vec![Piece::Text(Rc::from("if [ -f x ]; then\n cp a b\nfi\ncp c d\n[ -f y ] && cp e f"))],
+            ..Text::default()
+        };
         let conditional: Vec<bool> = Script::new(&text).commands().iter().map(|c| c.conditional).collect();
         assert_eq!(conditional, [true, true, false, false, true]);
     }

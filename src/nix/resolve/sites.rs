@@ -45,7 +45,8 @@ pub(crate) fn literal_ranges(drafts: &[Draft]) -> Vec<Location> {
 
 fn draft(ev: &mut Eval, record: &Record) -> Draft {
     let at = record.call;
-    let binding = record.args.as_attrs().and_then(|attrs| attrs.map.get(record.hash_name())).and_then(|attr| attr.pos);
+    let binding =
+        record.args.as_attrs().and_then(|attrs| attrs.map.get(record.hash_name())).and_then(|attr| attr.pos);
     let hash = match ev.peek_attr(&record.args, record.hash_name(), at) {
         Some(value) => literals::read(ev, &value),
         None => {
@@ -58,7 +59,10 @@ fn draft(ev: &mut Eval, record: &Record) -> Draft {
     let located = locate(ev, &record.args, direct, at);
     let outcome = decide(ev, record, &hash, options.as_ref(), &located);
     let explain = proof(ev, record, &hash, &located, &outcome);
-    let source = located.first().and_then(|l| l.remote.clone()).map(|(remote, root, patches)| remote_source(ev, &remote, root, patches));
+    let source = located
+        .first()
+        .and_then(|l| l.remote.clone())
+        .map(|(remote, root, patches)| remote_source(ev, &remote, root, patches));
     let site = Site {
         attr_path: record.attr_paths.first().cloned(),
         other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
@@ -71,7 +75,13 @@ fn draft(ev: &mut Eval, record: &Record) -> Draft {
         source,
         explain,
     };
-    Draft { site, literals: hash.literals.iter().map(|(_, at)| *at).collect(), binding, from_caller: hash.from_caller, call: at }
+    Draft {
+        site,
+        literals: hash.literals.iter().map(|(_, at)| *at).collect(),
+        binding,
+        from_caller: hash.from_caller,
+        call: at,
+    }
 }
 
 fn text_of(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Option<String> {
@@ -101,7 +111,12 @@ fn options(ev: &mut Eval, record: &Record) -> Result<HashOptions, (String, Optio
     })
 }
 
-fn option<T>(ev: &mut Eval, record: &Record, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, (String, Option<Location>)> {
+fn option<T>(
+    ev: &mut Eval,
+    record: &Record,
+    name: &str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<Option<T>, (String, Option<Location>)> {
     let Some(value) = ev.peek_attr(&record.args, name, record.call) else { return Ok(None) };
     if matches!(value.kind, Kind::Null) {
         return Ok(None);
@@ -118,7 +133,13 @@ fn option<T>(ev: &mut Eval, record: &Record, name: &str, read: impl Fn(&Value) -
     }
 }
 
-fn decide(ev: &mut Eval, record: &Record, hash: &Hash, options: Result<&HashOptions, &(String, Option<Location>)>, located: &[Located]) -> Outcome {
+fn decide(
+    ev: &mut Eval,
+    record: &Record,
+    hash: &Hash,
+    options: Result<&HashOptions, &(String, Option<Location>)>,
+    located: &[Located],
+) -> Outcome {
     if let Some((name, at)) = ev.replaced.first().cloned() {
         let message = format!("an overlay of the repository replaces `{name}`");
         return undecided(ev, Reason::Replaced, message, at);
@@ -175,17 +196,26 @@ fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
             let source = remote_source(ev, remote, root.clone(), patches.clone());
             Outcome::Remote { source: Box::new(source), folder: folder.clone() }
         }
-        Answer::Doubt { reason, message, at } => undecided(ev, *reason, message.clone(), at.unwrap_or(record.call)),
+        Answer::Doubt { reason, message, at } => {
+            undecided(ev, *reason, message.clone(), at.unwrap_or(record.call))
+        }
     }
 }
 
 fn undecided(ev: &Eval, reason: Reason, message: String, at: Location) -> Outcome {
-    let settle = "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file".to_owned();
+    let settle =
+        "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file"
+            .to_owned();
     Outcome::Undecided(Undecided { reason, message, stopped_at: place_of(ev, at), settle })
 }
 
 /// A fetcher's call as data.
-fn remote_source(ev: &mut Eval, remote: &Rc<Remote>, root: Option<String>, patches: Vec<Patch>) -> RemoteSource {
+fn remote_source(
+    ev: &mut Eval,
+    remote: &Rc<Remote>,
+    root: Option<String>,
+    patches: Vec<Patch>,
+) -> RemoteSource {
     let mut attributes = Vec::new();
     match &remote.args.kind {
         Kind::Attrs(attrs) => {
@@ -212,7 +242,10 @@ fn remote_source(ev: &mut Eval, remote: &Rc<Remote>, root: Option<String>, patch
 fn attribute(ev: &mut Eval, name: &str, value: &Value) -> SourceAttribute {
     let literal = literals::of_value(ev, value);
     let value = match &value.kind {
-        Kind::Str(_) => value.known_text().map_or_else(|| AttributeValue::Unknown("a string that is not known".to_owned()), |t| AttributeValue::Text(t.to_string())),
+        Kind::Str(_) => value.known_text().map_or_else(
+            || AttributeValue::Unknown("a string that is not known".to_owned()),
+            |t| AttributeValue::Text(t.to_string()),
+        ),
         Kind::Bool(flag) => AttributeValue::Bool(*flag),
         Kind::Int(number) => AttributeValue::Number(*number),
         Kind::List(list) => texts(ev, &list.items.clone()),
@@ -255,7 +288,9 @@ fn proof(ev: &Eval, record: &Record, hash: &Hash, located: &[Located], outcome: 
     }
     let end = match outcome {
         Outcome::Local { lockfile } => format!("so the lockfile is {}", ev.files.display(lockfile)),
-        Outcome::MissingLockfile { expected } => format!("so the lockfile would be {}, which is not there", ev.files.display(expected)),
+        Outcome::MissingLockfile { expected } => {
+            format!("so the lockfile would be {}, which is not there", ev.files.display(expected))
+        }
         Outcome::Remote { source, folder } => match folder.as_str() {
             "" => format!("so the lockfile is inside what `{}` fetches", source.fetcher),
             folder => format!("so the lockfile is in `{folder}` inside what `{}` fetches", source.fetcher),
@@ -276,7 +311,11 @@ fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
     let mut merged: Vec<Draft> = Vec::new();
     let mut index: BTreeMap<String, usize> = BTreeMap::new();
     for draft in drafts {
-        let own = if draft.literals.is_empty() { format!("{:?} {:?}", draft.call, draft.site.name) } else { format!("{:?}", draft.literals) };
+        let own = if draft.literals.is_empty() {
+            format!("{:?} {:?}", draft.call, draft.site.name)
+        } else {
+            format!("{:?}", draft.literals)
+        };
         let key = format!("{own} {} {:?}", key_of(&draft.site.outcome), draft.site.options);
         match index.get(&key).copied() {
             Some(i) => absorb(&mut merged[i], draft),
@@ -328,7 +367,10 @@ fn settle_conflicts(drafts: &mut [Draft]) {
             }
         }
     }
-    let places: Vec<(Place, Option<String>)> = drafts.iter().map(|d| (d.site.place.clone(), d.site.attr_path.clone().or_else(|| d.site.name.clone()))).collect();
+    let places: Vec<(Place, Option<String>)> = drafts
+        .iter()
+        .map(|d| (d.site.place.clone(), d.site.attr_path.clone().or_else(|| d.site.name.clone())))
+        .collect();
     for (index, (other, _)) in conflicts {
         let (place, name) = &places[other];
         let who = name.as_deref().unwrap_or("another derivation");
@@ -343,12 +385,15 @@ fn mark_shared(site: &mut Site, message: String, place: Place) {
     }
     let settle = "give each derivation a hash of its own".to_owned();
     site.explain.push(Step { place: place.clone(), text: message.clone() });
-    site.outcome = Outcome::Undecided(Undecided { reason: Reason::SharedLiteral, message, stopped_at: place, settle });
+    site.outcome =
+        Outcome::Undecided(Undecided { reason: Reason::SharedLiteral, message, stopped_at: place, settle });
 }
 
 /// Whether two sites surely need the same hash, so that they can share a literal.
 fn compatible(a: &Site, b: &Site) -> bool {
-    if a.options != b.options && !matches!((&a.outcome, &b.outcome), (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_))) {
+    if a.options != b.options
+        && !matches!((&a.outcome, &b.outcome), (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_)))
+    {
         return false;
     }
     match (&a.outcome, &b.outcome) {

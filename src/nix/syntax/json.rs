@@ -81,7 +81,8 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Option<Json> {
         let rest = self.text.get(self.at..)?;
-        let length = rest.bytes().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count();
+        let length =
+            rest.bytes().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count();
         let text = rest.get(..length).filter(|text| !text.is_empty())?;
         self.at += length;
         text.parse().map(Json::Int).or_else(|_| text.parse().map(Json::Float)).ok()

@@ -1,10 +1,10 @@
 //! From bytes to the compact tree: nesting check, rnix parse, lowering.
 
 pub(crate) mod ast;
+pub(crate) mod json;
 mod lower;
 mod nesting;
 pub(crate) mod toml;
-pub(crate) mod json;
 
 use std::rc::Rc;
 
@@ -59,7 +59,9 @@ fn describe(error: &ParseError, body: &str) -> SyntaxError {
         ParseError::DuplicatedArgs(range, name) => {
             (usize::from(range.start()), format!("duplicate formal function argument `{name}`"))
         }
-        ParseError::UnexpectedEOF | ParseError::UnexpectedEOFWanted(_) => (end, "unexpected end of file".to_owned()),
+        ParseError::UnexpectedEOF | ParseError::UnexpectedEOFWanted(_) => {
+            (end, "unexpected end of file".to_owned())
+        }
         ParseError::RecursionLimitExceeded => (0, "nested too deeply".to_owned()),
         _ => (0, "syntax error".to_owned()),
     };

@@ -36,11 +36,19 @@ fn step(kind: SyntaxKind, levels: &mut Vec<Level>, depth: usize) -> usize {
     use SyntaxKind as K;
     match kind {
         K::TOKEN_WHITESPACE | K::TOKEN_COMMENT | K::TOKEN_STRING_CONTENT => depth,
-        K::TOKEN_L_BRACE | K::TOKEN_L_PAREN | K::TOKEN_L_BRACK | K::TOKEN_INTERPOL_START | K::TOKEN_STRING_START => {
+        K::TOKEN_L_BRACE
+        | K::TOKEN_L_PAREN
+        | K::TOKEN_L_BRACK
+        | K::TOKEN_INTERPOL_START
+        | K::TOKEN_STRING_START => {
             levels.push(Level { list: matches!(kind, K::TOKEN_L_BRACK | K::TOKEN_STRING_START), links: 0 });
             depth + 1
         }
-        K::TOKEN_R_BRACE | K::TOKEN_R_PAREN | K::TOKEN_R_BRACK | K::TOKEN_INTERPOL_END | K::TOKEN_STRING_END => {
+        K::TOKEN_R_BRACE
+        | K::TOKEN_R_PAREN
+        | K::TOKEN_R_BRACK
+        | K::TOKEN_INTERPOL_END
+        | K::TOKEN_STRING_END => {
             let closed = levels.pop().map_or(0, |level| level.links + 1);
             link(levels, depth.saturating_sub(closed))
         }

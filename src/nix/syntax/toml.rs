@@ -19,7 +19,9 @@ fn item(item: &Item) -> Spanned {
     let json = match item {
         Item::None => Json::Null,
         Item::Value(value) => return self::value(value),
-        Item::Table(table) => Json::Object(table.iter().map(|(k, v)| (k.to_owned(), Rc::new(self::item(v)))).collect()),
+        Item::Table(table) => {
+            Json::Object(table.iter().map(|(k, v)| (k.to_owned(), Rc::new(self::item(v)))).collect())
+        }
         Item::ArrayOfTables(tables) => Json::List(
             tables
                 .iter()
