@@ -11,7 +11,9 @@
 //! not know where bytes come from.
 
 mod index;
+mod map;
 mod tree;
 
 pub use index::{IndexEntry, PACKUMENT_ACCEPTS, cache_key};
+pub use map::{CacheMap, MapError};
 pub use tree::{Node, Tree};

@@ -14,6 +14,13 @@ Exit codes:
 A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the
 summary. With --deny undecided it is exit code 1 of check and 2 of update, which then changes nothing.";
 
+/// What `hash --help` ends with.
+const HASH_NOTES: &str = "\
+Outputs appear whole or not at all. Exit codes: 0 if the hash was computed, else 2.
+
+Under the name prefetch-npm-deps (a symbolic link will do) this program takes the command line and the environment of
+nixpkgs' tool of that name, --fixup-lockfile and --map-cache included.";
+
 /// Keeps npmDepsHash right: finds every npm derivation of a Nix repository, computes the hash of its lockfile as
 /// nixpkgs' fetcher would, without Nix, and rewrites it in place.
 #[derive(Debug, Parser)]
@@ -34,7 +41,7 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Show every npm derivation, its lockfile and where its hash stands
     List(ListArgs),
-    /// Print the npmDepsHash of one lockfile
+    /// Print the npmDepsHash of one lockfile; write its tree or NAR
     Hash(HashArgs),
     /// Show or prune the tarballs kept on disk
     Cache(CacheArgs),
@@ -94,19 +101,19 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = HASH_NOTES)]
 pub(super) struct HashArgs {
     /// The lockfile, or a folder that holds one
     pub(super) lockfile: PathBuf,
-    /// Also write the tree to this folder, which must not exist
+    /// Also write the tree to this folder, which must not exist or be empty
     pub(super) out: Option<PathBuf>,
     /// The fetcher version, 1 or 2 [default: NPM_FETCHER_VERSION, else 1]
     #[arg(long, value_name = "N")]
     pub(super) fetcher_version: Option<u32>,
-    /// Accept git dependencies that have install scripts but no lockfile
+    /// Accept git dependencies that have install scripts but no lockfile [also: FORCE_GIT_DEPS is set]
     #[arg(long)]
     pub(super) force_git_deps: bool,
-    /// Accept a lockfile without anything to fetch
+    /// Accept a lockfile without anything to fetch [also: FORCE_EMPTY_CACHE is set]
     #[arg(long)]
     pub(super) force_empty_cache: bool,
     /// Also write the tree as a Nix archive to this file

@@ -26,6 +26,7 @@ const NAMES: &[&str] = &[
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "NIX_BUILD_CORES",
+    "NIX_BUILD_TOP",
     "NIX_NPM_REGISTRY_OVERRIDES",
     "NIX_NPM_TOKENS",
     "NIX_SSL_CERT_FILE",
@@ -94,6 +95,11 @@ impl Environment {
     /// Whether a variable is set, be it empty.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.values.contains_key(name)
+    }
+
+    /// Whether this runs inside a Nix build, where nothing outlasts the build and only `$out` may be written.
+    pub(super) fn in_nix_build(&self) -> bool {
+        self.is_set("outputHash") || self.is_set("NIX_BUILD_TOP")
     }
 
     /// The user's folder.

@@ -26,31 +26,43 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     let store_name =
         args.store_path.as_deref().map(|name| store_path::Name::parse(name).map_err(|e| Fatal::new(&e)));
     let store_name = store_name.transpose()?;
-    let lockfile = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let outputs = Outputs {
         tree: args.out.as_deref().map(|out| environment.absolute(out)),
         nar: args.nar.as_deref().map(|nar| environment.absolute(nar)),
+        in_place: false,
     };
-    let request = Request { lockfile: lockfile.into(), options: options(args, environment)?, outputs };
+    // Said before anything is downloaded.
+    outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
+    let options = options(Flags::of(args), environment)?;
     let sources = Sources::new(&args.sources, environment, terminal)?;
+    let Some(computed) = compute(&path, options, outputs, &sources, terminal)? else { return Ok(Exit::Failed) };
+    let store_path = store_name.map(|name| name.fixed_output_path(&computed.hash));
+    terminal.data(&if args.json { json_form(&computed, store_path) } else { plain(&computed.hash, store_path) });
+    Ok(Exit::Fine)
+}
+
+/// Computes the hash of one lockfile and tells what there is to tell; `None` if it failed and that was told.
+pub(super) fn compute(
+    path: &Path,
+    options: HashOptions,
+    outputs: Outputs,
+    sources: &Sources,
+    terminal: &Terminal,
+) -> Result<Option<Computed>, Fatal> {
+    let lockfile = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let request = Request { lockfile: lockfile.into(), options, outputs };
     let result = npm_deps::compute(std::slice::from_ref(&request), &sources.supply, &sources.settings).pop();
     sources.finish(terminal);
     match result.expect("bug: one request has one result") {
         Ok(computed) => {
-            warn(&path, &computed, terminal);
-            let store_path = store_name.map(|name| name.fixed_output_path(&computed.hash));
-            terminal.data(&if args.json {
-                json_form(&computed, store_path)
-            } else {
-                plain(&computed.hash, store_path)
-            });
-            Ok(Exit::Fine)
+            warn(path, &computed, terminal);
+            Ok(Some(computed))
         }
         Err(failure) => {
             for obstacle in &failure.obstacles {
-                terminal.message("error", &about(&path, obstacle));
+                terminal.message("error", &about(path, obstacle));
             }
-            Ok(Exit::Failed)
+            Ok(None)
         }
     }
 }
@@ -67,14 +79,30 @@ fn find_lockfile(path: &Path) -> Result<PathBuf, Fatal> {
     })
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Fatal {
+/// A file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Fatal {
     let message = Message::plain(format!("cannot read {}", path.display()));
     Fatal(Message { causes: vec![error.to_string()], ..message })
 }
 
+/// What of [`HashOptions`] the command line says.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Flags {
+    fetcher_version: Option<u32>,
+    force_git_deps: bool,
+    force_empty_cache: bool,
+}
+
+impl Flags {
+    fn of(args: &HashArgs) -> Self {
+        let HashArgs { fetcher_version, force_git_deps, force_empty_cache, .. } = *args;
+        Self { fetcher_version, force_git_deps, force_empty_cache }
+    }
+}
+
 /// Flags first, then the variables of nixpkgs' own tool.
-fn options(args: &HashArgs, environment: &Environment) -> Result<HashOptions, Fatal> {
-    let fetcher_version = match (args.fetcher_version, environment.text("NPM_FETCHER_VERSION")) {
+pub(super) fn options(flags: Flags, environment: &Environment) -> Result<HashOptions, Fatal> {
+    let fetcher_version = match (flags.fetcher_version, environment.text("NPM_FETCHER_VERSION")) {
         (Some(version), _) => version,
         (None, None) => HashOptions::default().fetcher_version,
         (None, Some(text)) => text
@@ -83,8 +111,8 @@ fn options(args: &HashArgs, environment: &Environment) -> Result<HashOptions, Fa
     };
     Ok(HashOptions {
         fetcher_version,
-        force_git_deps: args.force_git_deps || environment.is_set("FORCE_GIT_DEPS"),
-        force_empty_cache: args.force_empty_cache || environment.is_set("FORCE_EMPTY_CACHE"),
+        force_git_deps: flags.force_git_deps || environment.is_set("FORCE_GIT_DEPS"),
+        force_empty_cache: flags.force_empty_cache || environment.is_set("FORCE_EMPTY_CACHE"),
     })
 }
 

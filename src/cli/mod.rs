@@ -3,6 +3,7 @@
 mod args;
 mod cache;
 mod check;
+mod drop_in;
 mod env;
 mod hash;
 mod list;
@@ -12,7 +13,7 @@ mod supply;
 mod survey;
 mod update;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser as _;
 
@@ -22,7 +23,11 @@ use output::{Exit, Fatal, Terminal};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if drop_in::is_called(arguments.first()) {
+        return drop_in::main(&arguments);
+    }
+    let cli = Cli::parse_from(arguments);
     let environment = Environment::read();
     let terminal = Terminal::new(cli.quiet, &environment);
     let outcome = match &cli.command {

@@ -20,6 +20,9 @@ use super::{
     progress::Bar,
 };
 
+/// Requests that are under way for each core that Nix grants: one keeps a core busy for a fraction of its time.
+const JOBS_PER_CORE: usize = 16;
+
 /// Everything a computation draws on.
 pub(super) struct Sources {
     pub(super) supply: Arc<Supply>,
@@ -48,11 +51,30 @@ impl Sources {
             (store_folder(environment).map(Store::at), npm_cache(environment, &npmrc))
         };
         let client = (!args.offline).then(|| Client::new(options));
-        let bar = Arc::new(Bar::new(terminal.watched));
-        let supply = Supply::new(store, npm_cache, client).watched_by(Arc::clone(&bar) as _);
-        let memo = supply.store().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
+        let memo = store.as_ref().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
         let settings = Settings { memo, assumed_absent: private_scopes(args, environment) };
-        Ok(Self { supply: Arc::new(supply), settings, bar })
+        Ok(Self::of(Supply::new(store, npm_cache, client), settings, terminal))
+    }
+
+    /// What nixpkgs' own tool would draw on: npm's configuration is not read, and inside a Nix build, where nothing
+    /// outlasts the build, no store is kept.
+    pub(super) fn for_drop_in(environment: &Environment, terminal: &Terminal) -> Result<Self, Fatal> {
+        let mut options = surroundings(environment);
+        options.trust.insecure = skips_certificate_checks(environment);
+        add_access(&mut options, &[], environment)?;
+        if let Some(cores) = environment.text("NIX_BUILD_CORES") {
+            let cores: usize =
+                cores.parse().map_err(|_| Fatal(Message::plain("NIX_BUILD_CORES is not a number")))?;
+            options.jobs = if cores == 0 { options.jobs } else { options.jobs.min(cores.saturating_mul(JOBS_PER_CORE)) };
+        }
+        let store = if environment.in_nix_build() { None } else { store_folder(environment).map(Store::at) };
+        Ok(Self::of(Supply::new(store, None, Some(Client::new(options))), Settings::default(), terminal))
+    }
+
+    fn of(supply: Supply, settings: Settings, terminal: &Terminal) -> Self {
+        let bar = Arc::new(Bar::new(terminal.watched));
+        let supply = supply.watched_by(Arc::clone(&bar) as _);
+        Self { supply: Arc::new(supply), settings, bar }
     }
 
     /// Takes the progress bar away, and tells what became of the store.
@@ -95,11 +117,19 @@ fn npmrc(environment: &Environment) -> Npmrc {
     npmrc
 }
 
-fn options(
-    args: &SourceArgs,
-    environment: &Environment,
-    npmrc: &Npmrc,
-) -> Result<(Options, Vec<Ignored>), Fatal> {
+fn options(args: &SourceArgs, environment: &Environment, npmrc: &Npmrc) -> Result<(Options, Vec<Ignored>), Fatal> {
+    let mut options = surroundings(environment);
+    options.trust.extra_files.extend(environment.path("NODE_EXTRA_CA_CERTS"));
+    let ignored = npmrc.apply(&mut options, environment.home().as_deref(), &environment.here);
+    add_access(&mut options, &args.registry_override, environment)?;
+    if let Some(jobs) = args.jobs {
+        options.jobs = jobs.max(1);
+    }
+    Ok((options, ignored))
+}
+
+/// Proxies and certificates, as the environment names them for every program.
+fn surroundings(environment: &Environment) -> Options {
     let mut options = Options::default();
     let proxy = |names: [&str; 2]| {
         names.iter().find_map(|name| environment.text(name)).map(|url| Secret::new(url.to_owned()))
@@ -109,28 +139,29 @@ fn options(
     options.proxies.http = proxy(["http_proxy", "http_proxy"]).or_else(any);
     options.proxies.https = proxy(["https_proxy", "HTTPS_PROXY"]).or_else(any);
     options.proxies.exempt = environment.text("no_proxy").or(environment.text("NO_PROXY")).map(str::to_owned);
-    let roots = environment.path("NIX_SSL_CERT_FILE").or_else(|| environment.path("SSL_CERT_FILE"));
-    if let Some(file) = roots.filter(|file| file.exists()) {
+    let roots = ["NIX_SSL_CERT_FILE", "SSL_CERT_FILE"].into_iter().filter_map(|name| environment.path(name));
+    if let Some(file) = roots.into_iter().find(|file| file.exists()) {
         options.trust.roots = Roots::File(file);
     }
-    options.trust.extra_files.extend(environment.path("NODE_EXTRA_CA_CERTS"));
-    let ignored = npmrc.apply(&mut options, environment.home().as_deref(), &environment.here);
-    for (host, mirror) in overrides(args, environment)? {
-        options.access.override_host(&host, &mirror).map_err(|error| Fatal::new(&error))?;
+    options
+}
+
+/// Whether this is a fixed-output build without certificates: its hash is what protects it, as nixpkgs sees it.
+fn skips_certificate_checks(environment: &Environment) -> bool {
+    let missing = environment.path("SSL_CERT_FILE").is_some_and(|file| !file.exists());
+    missing && environment.is_set("outputHash")
+}
+
+/// Mirrors and tokens, in the variables of nixpkgs' own tool and as flags.
+fn add_access(options: &mut Options, flags: &[(String, String)], environment: &Environment) -> Result<(), Fatal> {
+    let overrides = table(environment, "NIX_NPM_REGISTRY_OVERRIDES")?;
+    for (host, mirror) in overrides.iter().chain(flags) {
+        options.access.override_host(host, mirror).map_err(|error| Fatal::new(&error))?;
     }
     for (host, token) in table(environment, "NIX_NPM_TOKENS")? {
         options.access.token(&host, Secret::new(token));
     }
-    if let Some(jobs) = args.jobs {
-        options.jobs = jobs.max(1);
-    }
-    Ok((options, ignored))
-}
-
-fn overrides(args: &SourceArgs, environment: &Environment) -> Result<Vec<(String, String)>, Fatal> {
-    let mut overrides = table(environment, "NIX_NPM_REGISTRY_OVERRIDES")?;
-    overrides.extend(args.registry_override.iter().cloned());
-    Ok(overrides)
+    Ok(())
 }
 
 /// A variable that holds a JSON object of strings, as nixpkgs' fetcher has them. Its text may hold secrets.

@@ -8,6 +8,7 @@
 //! refuse: it only records the facts ([`Lockfile::skipped`], [`Lockfile::problems`]) that [`crate::npm_deps`] judges.
 
 mod dependency;
+pub mod fixup;
 mod hosted_git;
 mod packages;
 mod text;

@@ -17,6 +17,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
 use sha2::{Digest as _, Sha256};
 
+use super::outputs::Staged;
 use crate::{
     cacache::{Node, Tree},
     integrity::ContentId,
@@ -35,23 +36,6 @@ impl NarHash {
     }
 }
 
-/// Where, besides into the hash, the tree goes.
-#[derive(Debug, Default)]
-pub struct Outputs {
-    /// A folder to write the tree to. It is created.
-    pub tree: Option<PathBuf>,
-    /// A file to write the NAR to.
-    pub nar: Option<PathBuf>,
-}
-
-impl Outputs {
-    /// Whether the tree goes anywhere at all.
-    #[must_use]
-    pub fn wanted(&self) -> bool {
-        self.tree.is_some() || self.nar.is_some()
-    }
-}
-
 /// How far an [`Assembly`] got.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -66,7 +50,7 @@ pub struct Assembly {
     encoder: Encoder<View>,
     view: View,
     hash: Sha256,
-    nar: Option<File>,
+    outputs: Option<Staged>,
     buffer: Vec<u8>,
 }
 
@@ -76,12 +60,12 @@ const CHUNK: usize = 64 * 1024;
 impl Assembly {
     /// Starts to hash `tree`.
     ///
-    /// Errors: the outputs cannot be created.
-    pub fn new(tree: Arc<Tree>, outputs: &Outputs) -> io::Result<Self> {
-        let view = View(Arc::new(Mutex::new(Stock::new(tree, outputs.tree.clone()))));
+    /// Errors: the encoder will not begin.
+    pub(super) fn new(tree: Arc<Tree>, outputs: Staged) -> io::Result<Self> {
+        let mirror = outputs.tree().map(Path::to_owned);
+        let view = View(Arc::new(Mutex::new(Stock::new(tree, mirror))));
         let encoder = Encoder::new_with_filesystem("", view.clone()).map_err(io::Error::other)?;
-        let nar = outputs.nar.as_deref().map(File::create).transpose()?;
-        Ok(Self { encoder, view, hash: Sha256::new(), nar, buffer: Vec::new() })
+        Ok(Self { encoder, view, hash: Sha256::new(), outputs: Some(outputs), buffer: Vec::new() })
     }
 
     /// Hashes on, until the end or until a content is missing. `take` hands out contents that are there.
@@ -101,16 +85,16 @@ impl Assembly {
             }
             let bytes = &self.buffer[..length];
             self.hash.update(bytes);
-            if let Some(nar) = &mut self.nar {
-                nar.write_all(bytes)?;
+            if let Some(outputs) = &mut self.outputs {
+                outputs.write_nar(bytes).map_err(io::Error::other)?;
             }
         }
     }
 
     fn finish(&mut self) -> io::Result<Progress> {
         self.buffer = Vec::new();
-        if let Some(nar) = &mut self.nar {
-            nar.sync_all()?;
+        if let Some(outputs) = self.outputs.take() {
+            outputs.finish().map_err(io::Error::other)?;
         }
         Ok(Progress::Done(NarHash(std::mem::take(&mut self.hash).finalize().into())))
     }

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{supply::SupplyError, verdict::Refusal};
+use super::{outputs::OutputError, supply::SupplyError, verdict::Refusal};
 use crate::lockfile::LockfileError;
 
 /// One reason why there is no hash.
@@ -26,6 +26,9 @@ pub enum Obstacle {
     /// Something that is needed could not be had.
     #[error(transparent)]
     Supply(Arc<SupplyError>),
+    /// An output cannot be made.
+    #[error(transparent)]
+    Output(Arc<OutputError>),
     /// A content could not be read again, or an output not written.
     #[error("cannot assemble the tree")]
     Assembly(#[source] Arc<io::Error>),
@@ -39,6 +42,7 @@ impl Obstacle {
             Self::Lockfile(error) | Self::Nested { error, .. } => error.hint().map(str::to_owned),
             Self::Refused(refusal) => refusal.hint().map(str::to_owned),
             Self::Supply(error) => error.hint(),
+            Self::Output(error) => error.hint().map(str::to_owned),
             Self::Assembly(_) => None,
         }
     }

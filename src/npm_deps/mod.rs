@@ -9,6 +9,7 @@ mod assembly;
 mod depot;
 mod failure;
 mod orders;
+mod outputs;
 mod packument;
 mod packuments;
 mod prepare;
@@ -23,8 +24,9 @@ use std::{
     thread,
 };
 
-pub use assembly::{NarHash, Outputs};
+pub use assembly::NarHash;
 pub use failure::{Failure, Obstacle};
+pub use outputs::{OutputError, Outputs};
 pub use verdict::{Refusal, Warning};
 
 use self::{
@@ -32,6 +34,7 @@ use self::{
     assembly::Assembly,
     depot::{Depot, Ended, TreeId},
     orders::Orders,
+    outputs::Staged,
     packuments::Packuments,
     prepare::{Preparation, Workshop, names_of},
     recall::{recall, remember},
@@ -227,15 +230,20 @@ async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
         let shape =
             Tree::new(request.options.fetcher_version, prepared.entries, Arc::clone(&request.lockfile));
         packages = shape.contents().len();
-        match Assembly::new(Arc::new(shape), &request.outputs) {
+        match assemble(shape, &request.outputs) {
             Ok(assembly) => workshop.depot.start(tree, assembly),
-            Err(error) => obstacles.push(Obstacle::Assembly(Arc::new(error))),
+            Err(obstacle) => obstacles.push(obstacle),
         }
     }
     if !obstacles.is_empty() {
         workshop.depot.give_up(tree);
     }
     Begun { tree, packages, pinned: prepared.pinned, warnings, obstacles }
+}
+
+fn assemble(shape: Tree, outputs: &Outputs) -> Result<Assembly, Obstacle> {
+    let staged = Staged::begin(outputs).map_err(|error| Obstacle::Output(Arc::new(error)))?;
+    Assembly::new(Arc::new(shape), staged).map_err(|error| Obstacle::Assembly(Arc::new(error)))
 }
 
 fn conclude(begun: Begun, ended: Ended) -> Result<Computed, Failure> {

@@ -1,0 +1,44 @@
+//! `--fixup-lockfile LOCKFILE`: rewrites a lockfile in place so that its integrities are the cache's.
+
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+
+use npm_nixhash::{
+    lockfile::fixup,
+    replace::{Replacement, replace_all},
+    report::Message,
+};
+
+use super::super::{
+    env::Environment,
+    hash::unreadable,
+    output::{Exit, Fatal, Outcome, Terminal},
+};
+
+pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &Terminal) -> Outcome {
+    let [lockfile, ..] = arguments else {
+        return Err(Fatal(Message::plain("--fixup-lockfile needs the path of a lockfile")));
+    };
+    let path = environment.absolute(Path::new(lockfile));
+    let old = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let cache = cache_map(environment)?;
+    let fixed = fixup::fixup(&old, cache.as_ref()).map_err(|error| {
+        let message = Message::from_error(&error).hinting(error.hint());
+        Fatal(Message { message: format!("{}: {}", path.display(), message.message), ..message })
+    })?;
+    if let Some(new) = fixed {
+        terminal.data("Fixing lockfile\n");
+        replace_all(&[Replacement { path, old, new }]).map_err(|error| Fatal::new(&error))?;
+    }
+    Ok(Exit::Fine)
+}
+
+/// What `--map-cache` wrote, if its place is known.
+fn cache_map(environment: &Environment) -> Result<Option<BTreeMap<String, String>>, Fatal> {
+    let Some(path) = environment.path("CACHE_MAP_PATH") else { return Ok(None) };
+    let path = environment.absolute(&path);
+    let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        let message = Message::plain(format!("{} is not a map from URL to integrity", path.display()));
+        Fatal(Message { causes: vec![error.to_string()], ..message })
+    })
+}

@@ -1,0 +1,298 @@
+//! Where a tree goes besides into its hash: a folder, a NAR file. Whole or not at all.
+//!
+//! Both are made beside their place and renamed to it when they are complete, so that whoever looks finds all or
+//! nothing. Inside a Nix builder the folder is `$out`, beside which nothing may be made: there it is filled in place,
+//! and emptied again on failure.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::{NamedTempFile, TempDir};
+
+/// Where, besides into the hash, the tree goes.
+#[derive(Debug, Default, Clone)]
+pub struct Outputs {
+    /// A folder to write the tree to: one that does not exist yet, or an empty one.
+    pub tree: Option<PathBuf>,
+    /// A file to write the NAR to; one that exists is replaced.
+    pub nar: Option<PathBuf>,
+    /// Fill the folder where it stands, rather than make it elsewhere and rename it.
+    pub in_place: bool,
+}
+
+/// Why an output cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// Something is there that must not be overwritten.
+    #[error("{} exists and is not an empty folder", .0.display())]
+    Occupied(PathBuf),
+    /// The system would not have it.
+    #[error("cannot write {}", path.display())]
+    Io {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl OutputError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Occupied(_) => Some("name a folder that does not exist yet, or remove what is there"),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+impl Outputs {
+    /// Whether the tree goes anywhere at all.
+    #[must_use]
+    pub fn wanted(&self) -> bool {
+        self.tree.is_some() || self.nar.is_some()
+    }
+
+    /// Whether the outputs can be made, as far as that is known without making them.
+    ///
+    /// Errors: the folder's place is taken.
+    pub fn check(&self) -> Result<(), OutputError> {
+        self.tree.as_deref().map_or(Ok(()), |tree| vacant(tree).map(drop))
+    }
+}
+
+/// Whether there is an empty folder (`true`) or nothing (`false`).
+fn vacant(path: &Path) -> Result<bool, OutputError> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(true),
+            Some(_) => Err(OutputError::Occupied(path.to_owned())),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(OutputError::io(path)(error)),
+        Err(_) => Err(OutputError::Occupied(path.to_owned())),
+    }
+}
+
+/// Outputs in the making; what is not finished is removed when this is dropped.
+pub(super) struct Staged {
+    tree: Option<StagedTree>,
+    nar: Option<StagedNar>,
+}
+
+impl Staged {
+    pub(super) fn begin(outputs: &Outputs) -> Result<Self, OutputError> {
+        let tree = outputs.tree.as_deref().map(|path| StagedTree::begin(path, outputs.in_place)).transpose()?;
+        let nar = outputs.nar.as_deref().map(StagedNar::begin).transpose()?;
+        Ok(Self { tree, nar })
+    }
+
+    /// The folder to fill.
+    pub(super) fn tree(&self) -> Option<&Path> {
+        self.tree.as_ref().map(StagedTree::folder)
+    }
+
+    /// Appends to the NAR.
+    pub(super) fn write_nar(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.nar.as_mut().map_or(Ok(()), |nar| nar.write(bytes))
+    }
+
+    /// Puts everything in its place.
+    pub(super) fn finish(self) -> Result<(), OutputError> {
+        if let Some(nar) = self.nar {
+            nar.finish()?;
+        }
+        self.tree.map_or(Ok(()), StagedTree::finish)
+    }
+}
+
+enum StagedTree {
+    Beside { making: TempDir, path: PathBuf },
+    InPlace(Unfinished),
+}
+
+impl StagedTree {
+    fn begin(path: &Path, in_place: bool) -> Result<Self, OutputError> {
+        let existed = vacant(path)?;
+        let fail = || OutputError::io(path);
+        if in_place {
+            fs::create_dir_all(path).map_err(fail())?;
+            return Ok(Self::InPlace(Unfinished { path: path.to_owned(), existed, armed: true }));
+        }
+        let parent = folder_of(path);
+        fs::create_dir_all(parent).map_err(fail())?;
+        let making = readable(&mut tempfile::Builder::new(), 0o777).tempdir_in(parent).map_err(fail())?;
+        Ok(Self::Beside { making, path: path.to_owned() })
+    }
+
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Beside { making, .. } => making.path(),
+            Self::InPlace(unfinished) => &unfinished.path,
+        }
+    }
+
+    fn finish(self) -> Result<(), OutputError> {
+        match self {
+            Self::InPlace(mut unfinished) => unfinished.armed = false,
+            Self::Beside { mut making, path } => {
+                // An empty folder gives way to the rename; on Windows it has to go first.
+                if cfg!(windows) && vacant(&path)? {
+                    fs::remove_dir(&path).map_err(OutputError::io(&path))?;
+                }
+                fs::rename(making.path(), &path).map_err(OutputError::io(&path))?;
+                making.disable_cleanup(true);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder that is filled where it stands.
+struct Unfinished {
+    path: PathBuf,
+    existed: bool,
+    armed: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        // It was empty before, so all in it is ours. What cannot be removed stays; the failure is reported anyway.
+        let _ = fs::remove_dir_all(&self.path);
+        if self.existed {
+            let _ = fs::create_dir(&self.path);
+        }
+    }
+}
+
+enum StagedNar {
+    Beside { making: NamedTempFile, path: PathBuf },
+    /// A pipe or a device: there is nothing to rename.
+    Stream { stream: File, path: PathBuf },
+}
+
+impl StagedNar {
+    fn begin(path: &Path) -> Result<Self, OutputError> {
+        let path = path.to_owned();
+        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            let stream = File::options().write(true).open(&path).map_err(OutputError::io(&path))?;
+            return Ok(Self::Stream { stream, path });
+        }
+        let making = readable(&mut tempfile::Builder::new(), 0o666).tempfile_in(folder_of(&path));
+        Ok(Self::Beside { making: making.map_err(OutputError::io(&path))?, path })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        match self {
+            Self::Beside { making, path } => making.write_all(bytes).map_err(OutputError::io(path)),
+            Self::Stream { stream, path } => stream.write_all(bytes).map_err(OutputError::io(path)),
+        }
+    }
+
+    fn finish(self) -> Result<(), OutputError> {
+        let Self::Beside { making, path } = self else { return Ok(()) };
+        making.as_file().sync_all().map_err(OutputError::io(&path))?;
+        making.persist(&path).map(drop).map_err(|error| OutputError::io(&path)(error.error))
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A temporary file or folder that has, but for the umask, these permissions: it will be a lasting one.
+fn readable<'a>(
+    builder: &'a mut tempfile::Builder<'static, 'static>,
+    mode: u32,
+) -> &'a mut tempfile::Builder<'static, 'static> {
+    builder.prefix(".npm-nixhash-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(folder: &Path, in_place: bool) -> Outputs {
+        Outputs { tree: Some(folder.join("out")), nar: Some(folder.join("nar")), in_place }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = entries.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn outputs_appear_whole_and_with_usual_permissions() {
+        for in_place in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("out")).unwrap();
+            let mut staged = Staged::begin(&outputs(folder.path(), in_place)).unwrap();
+            fs::write(staged.tree().unwrap().join("file"), "x").unwrap();
+            staged.write_nar(b"nar").unwrap();
+            assert!(!folder.path().join("nar").exists());
+            staged.finish().unwrap();
+            assert_eq!(names(folder.path()), ["nar", "out"]);
+            assert_eq!(fs::read(folder.path().join("out/file")).unwrap(), b"x");
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+                fs::write(folder.path().join("plain"), "").unwrap();
+                fs::create_dir(folder.path().join("folder")).unwrap();
+                assert_eq!((mode("nar"), mode("out")), (mode("plain"), mode("folder")));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_no_trace() {
+        for (in_place, existed) in [(false, false), (false, true), (true, false), (true, true)] {
+            let folder = tempfile::tempdir().unwrap();
+            if existed {
+                fs::create_dir(folder.path().join("out")).unwrap();
+            }
+            fs::write(folder.path().join("nar"), "old").unwrap();
+            let before = names(folder.path());
+            let mut staged = Staged::begin(&outputs(folder.path(), in_place)).unwrap();
+            fs::write(staged.tree().unwrap().join("file"), "x").unwrap();
+            staged.write_nar(b"half").unwrap();
+            drop(staged);
+            assert_eq!(names(folder.path()), before);
+            assert!(!existed || names(&folder.path().join("out")).is_empty());
+            assert_eq!(fs::read(folder.path().join("nar")).unwrap(), b"old");
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = outputs(folder.path(), false);
+        assert!(outputs.check().is_ok());
+        fs::write(folder.path().join("out"), "a file").unwrap();
+        assert!(matches!(outputs.check(), Err(OutputError::Occupied(_))));
+        fs::remove_file(folder.path().join("out")).unwrap();
+        fs::create_dir_all(folder.path().join("out/below")).unwrap();
+        assert!(outputs.check().unwrap_err().hint().is_some());
+        assert!(matches!(Staged::begin(&outputs), Err(OutputError::Occupied(_))));
+    }
+}
