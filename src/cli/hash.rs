@@ -35,9 +35,15 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
     let options = options(Flags::of(args), environment)?;
     let sources = Sources::new(&args.sources, environment, terminal)?;
-    let Some(computed) = compute(&path, options, outputs, &sources, terminal)? else { return Ok(Exit::Failed) };
+    let Some(computed) = compute(&path, options, outputs, &sources, terminal)? else {
+        return Ok(Exit::Failed);
+    };
     let store_path = store_name.map(|name| name.fixed_output_path(&computed.hash));
-    terminal.data(&if args.json { json_form(&computed, store_path) } else { plain(&computed.hash, store_path) });
+    terminal.data(&if args.json {
+        json_form(&computed, store_path)
+    } else {
+        plain(&computed.hash, store_path)
+    });
     Ok(Exit::Fine)
 }
 

@@ -65,7 +65,8 @@ impl Sources {
         if let Some(cores) = environment.text("NIX_BUILD_CORES") {
             let cores: usize =
                 cores.parse().map_err(|_| Fatal(Message::plain("NIX_BUILD_CORES is not a number")))?;
-            options.jobs = if cores == 0 { options.jobs } else { options.jobs.min(cores.saturating_mul(JOBS_PER_CORE)) };
+            options.jobs =
+                if cores == 0 { options.jobs } else { options.jobs.min(cores.saturating_mul(JOBS_PER_CORE)) };
         }
         let store = if environment.in_nix_build() { None } else { store_folder(environment).map(Store::at) };
         Ok(Self::of(Supply::new(store, None, Some(Client::new(options))), Settings::default(), terminal))
@@ -117,7 +118,11 @@ fn npmrc(environment: &Environment) -> Npmrc {
     npmrc
 }
 
-fn options(args: &SourceArgs, environment: &Environment, npmrc: &Npmrc) -> Result<(Options, Vec<Ignored>), Fatal> {
+fn options(
+    args: &SourceArgs,
+    environment: &Environment,
+    npmrc: &Npmrc,
+) -> Result<(Options, Vec<Ignored>), Fatal> {
     let mut options = surroundings(environment);
     options.trust.extra_files.extend(environment.path("NODE_EXTRA_CA_CERTS"));
     let ignored = npmrc.apply(&mut options, environment.home().as_deref(), &environment.here);
@@ -153,7 +158,11 @@ fn skips_certificate_checks(environment: &Environment) -> bool {
 }
 
 /// Mirrors and tokens, in the variables of nixpkgs' own tool and as flags.
-fn add_access(options: &mut Options, flags: &[(String, String)], environment: &Environment) -> Result<(), Fatal> {
+fn add_access(
+    options: &mut Options,
+    flags: &[(String, String)],
+    environment: &Environment,
+) -> Result<(), Fatal> {
     let overrides = table(environment, "NIX_NPM_REGISTRY_OVERRIDES")?;
     for (host, mirror) in overrides.iter().chain(flags) {
         options.access.override_host(host, mirror).map_err(|error| Fatal::new(&error))?;

@@ -208,7 +208,9 @@ mod tests {
     #[test]
     fn what_is_never_fetched_may_be_missing_and_the_rest_may_not() {
         let entry = |resolved: &str, more: &str| {
-            format!(r#"{{"lockfileVersion":1,"dependencies":{{"a":{{"integrity":"sha1-a","resolved":"{resolved}"{more}}}}}}}"#)
+            format!(
+                r#"{{"lockfileVersion":1,"dependencies":{{"a":{{"integrity":"sha1-a","resolved":"{resolved}"{more}}}}}}}"#
+            )
         };
         assert_eq!(fixed(&entry("file:a.tgz", ""), &[]), None);
         assert_eq!(fixed(&entry("https://h/a", r#","bundled":true"#), &[]), None);

@@ -118,6 +118,18 @@ impl Lockfile {
         };
         Ok(found.into_lockfile(version))
     }
+
+    /// The same as the lockfile of a dependency: its places are said to be inside that one's.
+    #[must_use]
+    pub fn inside(mut self, place: &str) -> Self {
+        let dependencies = self.dependencies.iter_mut().map(|dependency| &mut dependency.place);
+        let skipped = self.skipped.iter_mut().map(|skipped| &mut skipped.place);
+        let problems = self.problems.iter_mut().map(|problem| &mut problem.place);
+        for inner in dependencies.chain(skipped).chain(problems) {
+            *inner = format!("{place} > {inner}");
+        }
+        self
+    }
 }
 
 fn explain(text: &str, error: serde_json::Error) -> LockfileError {

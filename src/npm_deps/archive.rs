@@ -20,7 +20,7 @@ use crate::{lockfile::Dependency, options::HashOptions, tarball::repack::repack}
 const INSTALL_SCRIPTS: [&str; 6] = ["postinstall", "build", "preinstall", "install", "prepack", "prepare"];
 
 /// What an archive may unpack to at most: far above any real package, far below what would exhaust a machine.
-const UNPACKED_LIMIT: u64 = 512 << 20;
+const UNPACKED_LIMIT: u64 = 2 << 30;
 
 /// A repacked git archive.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Archive {
     /// Whether nixpkgs would take this package as a dependency.
     pub(super) fn judge(&self, place: &str, options: HashOptions) -> Result<(), Refusal> {
         let refuse = |reason| Refusal::GitManifest { place: place.to_owned(), reason };
-        let manifest = self.manifest.as_deref().ok_or_else(|| refuse("is missing"))?;
+        let manifest = self.manifest.as_deref().ok_or_else(|| refuse("is missing or not text"))?;
         let manifest: Map<String, Value> =
             serde_json::from_str(manifest).map_err(|_| refuse("is not a JSON object"))?;
         if self.lockfile.is_some() || options.force_git_deps {

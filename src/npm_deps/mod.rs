@@ -8,6 +8,7 @@ mod archive;
 mod assembly;
 mod depot;
 mod failure;
+mod grove;
 mod orders;
 mod outputs;
 mod packument;

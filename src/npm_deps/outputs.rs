@@ -92,7 +92,8 @@ pub(super) struct Staged {
 
 impl Staged {
     pub(super) fn begin(outputs: &Outputs) -> Result<Self, OutputError> {
-        let tree = outputs.tree.as_deref().map(|path| StagedTree::begin(path, outputs.in_place)).transpose()?;
+        let tree =
+            outputs.tree.as_deref().map(|path| StagedTree::begin(path, outputs.in_place)).transpose()?;
         let nar = outputs.nar.as_deref().map(StagedNar::begin).transpose()?;
         Ok(Self { tree, nar })
     }
@@ -179,9 +180,15 @@ impl Drop for Unfinished {
 }
 
 enum StagedNar {
-    Beside { making: NamedTempFile, path: PathBuf },
+    Beside {
+        making: NamedTempFile,
+        path: PathBuf,
+    },
     /// A pipe or a device: there is nothing to rename.
-    Stream { stream: File, path: PathBuf },
+    Stream {
+        stream: File,
+        path: PathBuf,
+    },
 }
 
 impl StagedNar {
@@ -235,7 +242,8 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let entries =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = entries.collect();
         names.sort();
         names

@@ -8,16 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use futures::future::{BoxFuture, FutureExt as _, join_all};
+use futures::future::join_all;
 use url::Url;
 
 use super::{
     Obstacle, Warning,
     archive::Archives,
     depot::{Depot, TreeId},
+    grove::Grove,
     packuments::Packuments,
     supply::Want,
-    verdict,
 };
 use crate::{
     cacache::{IndexEntry, PACKUMENT_ACCEPTS},
@@ -58,10 +58,12 @@ pub(super) struct Prepared {
 
 /// Package names of a lockfile, each with its versions: what fetcher version 2 asks packuments for.
 pub(super) fn names_of(lockfile: &Lockfile) -> impl Iterator<Item = (&str, &str)> {
-    lockfile.dependencies.iter().flat_map(|dependency| {
-        let own = dependency.versions.iter().map(|version| (dependency.name.as_str(), version.as_str()));
-        own.chain(dependency.also_named.iter().map(|(name, version)| (name.as_str(), version.as_str())))
-    })
+    lockfile.dependencies.iter().flat_map(names_in)
+}
+
+fn names_in(dependency: &Dependency) -> impl Iterator<Item = (&str, &str)> {
+    let own = dependency.versions.iter().map(|version| (dependency.name.as_str(), version.as_str()));
+    own.chain(dependency.also_named.iter().map(|(name, version)| (name.as_str(), version.as_str())))
 }
 
 impl<'a> Preparation<'a> {
@@ -79,23 +81,21 @@ impl<'a> Preparation<'a> {
         }
     }
 
-    /// Takes in a lockfile: its tarballs are announced; returns its git dependencies that are new.
+    /// Takes in a lockfile: its tarballs are announced; returns its git dependencies.
+    ///
+    /// A URL that is known already is taken as the lockfile before had it.
     pub(super) fn absorb(&mut self, lockfile: Lockfile) -> Vec<Dependency> {
-        for (name, version) in names_of(&lockfile) {
-            self.names.entry(name.to_owned()).or_default().insert(version.to_owned());
-        }
         let mut archives = Vec::new();
         for dependency in lockfile.dependencies {
-            // A URL that an outer lockfile names already is taken as that one has it.
-            if self.entries.contains_key(&dependency.url) {
-                continue;
-            }
             match &dependency.source {
-                Source::Tarball(integrity) => self.add_tarball(&dependency, &integrity.clone()),
                 Source::GitArchive { pinned } => {
                     self.pinned &= *pinned;
                     archives.push(dependency);
                 }
+                Source::Tarball(integrity) if !self.entries.contains_key(&dependency.url) => {
+                    self.add_tarball(&dependency, &integrity.clone());
+                }
+                Source::Tarball(_) => {}
             }
         }
         archives
@@ -106,68 +106,71 @@ impl<'a> Preparation<'a> {
             (dependency.name.clone(), dependency.url.clone(), dependency.platform_specific);
         let want = Want { package, url, id: integrity.id(), early };
         self.workshop.depot.announce(self.tree, want);
-        self.add_entry(&dependency.url, integrity);
+        self.add_entry(dependency, integrity);
     }
 
-    fn add_entry(&mut self, url: &Url, integrity: &Integrity) {
+    fn add_entry(&mut self, dependency: &Dependency, integrity: &Integrity) {
+        for (name, version) in names_in(dependency) {
+            self.names.entry(name.to_owned()).or_default().insert(version.to_owned());
+        }
         let entry = IndexEntry {
-            url: url.as_str().to_owned(),
+            url: dependency.url.as_str().to_owned(),
             integrity: integrity.text().to_owned(),
             content: integrity.id(),
             accept: None,
         };
-        self.entries.insert(url.clone(), entry);
+        self.entries.insert(dependency.url.clone(), entry);
     }
 
-    /// Fetches git archives, and what the lockfiles in them name, to any depth.
-    pub(super) fn fetch_archives(&mut self, wanted: Vec<Dependency>) -> BoxFuture<'_, ()> {
-        async move {
-            let archives = &self.workshop.archives;
-            let fetched = join_all(wanted.iter().map(|dependency| archives.get(dependency))).await;
-            let mut nested = Vec::new();
-            for (dependency, fetched) in wanted.into_iter().zip(fetched) {
-                match fetched {
-                    Ok(archive) => nested.extend(self.add_archive(&dependency, &archive)),
-                    Err(error) => self.obstacles.push(Obstacle::Supply(Arc::new(error))),
-                }
-            }
-            if !nested.is_empty() {
-                self.fetch_archives(nested).await;
-            }
-        }
-        .boxed()
+    /// Fetches git archives, and what the lockfiles in them name, to any depth, and takes in what came.
+    pub(super) async fn fetch_archives(&mut self, wanted: Vec<Dependency>) {
+        let grove = Grove::fetch(&wanted, self.workshop, self.options).await;
+        self.plant(wanted, &grove);
+        self.obstacles.extend(grove.obstacles);
+        self.warnings.extend(grove.warnings);
     }
 
-    /// Adds a repacked archive; returns the git dependencies of the lockfile in it.
-    fn add_archive(&mut self, dependency: &Dependency, archive: &super::archive::Archive) -> Vec<Dependency> {
-        if self.entries.contains_key(&dependency.url) {
-            return Vec::new();
-        }
-        let tarball = Tarball::of(archive.bytes.clone());
-        self.add_entry(&dependency.url, &Integrity::from(tarball.id()));
-        let want = Want {
-            package: dependency.name.clone(),
-            url: dependency.url.clone(),
-            id: tarball.id(),
-            early: false,
-        };
-        self.workshop.depot.put(self.tree, want, tarball);
-        if let Err(refusal) = archive.judge(&dependency.place, self.options) {
-            self.obstacles.push(Obstacle::Refused(refusal));
-            return Vec::new();
-        }
-        let Some(lockfile) = &archive.lockfile else { return Vec::new() };
-        match Lockfile::parse(lockfile.as_bytes()) {
-            Err(error) => {
-                self.obstacles
-                    .push(Obstacle::Nested { place: dependency.place.clone(), error: Arc::new(error) });
-                Vec::new()
+    /// Takes in what was fetched in the order in which nixpkgs does, because the first to name a URL decides its
+    /// integrity: each lockfile whole, then those of its git dependencies one after the other.
+    fn plant(&mut self, wanted: Vec<Dependency>, grove: &Grove) {
+        let mut cycles = Vec::new();
+        let mut planted = BTreeSet::new();
+        self.add_archives(&wanted, grove);
+        let mut path: Vec<(Option<Url>, std::vec::IntoIter<Dependency>)> = vec![(None, wanted.into_iter())];
+        while let Some((_, siblings)) = path.last_mut() {
+            let Some(dependency) = siblings.next() else {
+                path.pop();
+                continue;
+            };
+            if path.iter().any(|(above, _)| above.as_ref() == Some(&dependency.url)) {
+                cycles.push(dependency.place.clone());
             }
-            Ok(nested) => {
-                let (refusals, warnings) = verdict::judge(&nested, self.options, true);
-                self.obstacles.extend(refusals.into_iter().map(Obstacle::Refused));
-                self.warnings.extend(warnings);
-                self.absorb(nested)
+            if !planted.insert(dependency.url.clone()) {
+                continue;
+            }
+            if let Some(lockfile) = grove.lockfile(&dependency) {
+                let nested = self.absorb(lockfile);
+                self.add_archives(&nested, grove);
+                path.push((Some(dependency.url), nested.into_iter()));
+            }
+        }
+        if !cycles.is_empty() {
+            self.warnings.push(Warning::GitCycle { places: cycles });
+        }
+    }
+
+    fn add_archives(&mut self, dependencies: &[Dependency], grove: &Grove) {
+        for dependency in dependencies {
+            if let Some(tarball) = grove.tarball(&dependency.url)
+                && !self.entries.contains_key(&dependency.url)
+            {
+                self.add_entry(dependency, &Integrity::from(tarball.id()));
+                let (package, url) = (dependency.name.clone(), dependency.url.clone());
+                self.workshop.depot.put(
+                    self.tree,
+                    Want { package, url, id: tarball.id(), early: false },
+                    tarball,
+                );
             }
         }
     }

@@ -99,6 +99,11 @@ pub enum Warning {
         /// Where they stand.
         places: Vec<String>,
     },
+    /// Git dependencies that have themselves as a dependency, at which nixpkgs' fetcher goes round for ever.
+    GitCycle {
+        /// Where they stand.
+        places: Vec<String>,
+    },
     /// A fetcher version that nixpkgs accepted only before August 2026.
     FetcherVersion(u32),
     /// Scopes that were taken as absent from the public registry without asking.
@@ -127,6 +132,12 @@ impl fmt::Display for Warning {
                 f,
                 "{} with a `resolved` that is no URL, which nixpkgs' fetcher passes over: {}",
                 count(places, "entry"),
+                list(places)
+            ),
+            Self::GitCycle { places } => write!(
+                f,
+                "{} with itself among its dependencies: nixpkgs' fetcher never comes to an end: {}",
+                count(places, "git dependency"),
                 list(places)
             ),
             Self::FetcherVersion(version) => {

@@ -26,12 +26,21 @@ const MAP: &[(&str, &[&str])] = &[
 
 #[test]
 fn modules_import_only_what_the_map_allows() {
-    let map: BTreeMap<_, BTreeSet<_>> = MAP.iter().map(|(name, may)| (*name, may.iter().copied().collect())).collect();
+    let map: BTreeMap<_, BTreeSet<_>> =
+        MAP.iter().map(|(name, may)| (*name, may.iter().copied().collect())).collect();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
     for file in rust_files(&source) {
         let relative = file.strip_prefix(&source).unwrap();
-        let module = relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let module = relative
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
         if matches!(module.as_str(), "main" | "lib" | "cli") {
             continue;
         }
@@ -77,7 +86,8 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 /// The modules named after `crate::` in code, also inside `use crate::{...}`; comments do not count.
 fn crate_modules(text: &str) -> BTreeSet<String> {
-    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or(line).to_owned() + "\n").collect();
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or(line).to_owned() + "\n").collect();
     let mut modules = BTreeSet::new();
     for (_, rest) in code.match_indices("crate::").map(|(at, word)| (at, &code[at + word.len()..])) {
         match rest.strip_prefix('{') {
@@ -110,7 +120,8 @@ fn top_names(group: &str) -> Vec<String> {
 }
 
 fn first_name(text: &str) -> Option<String> {
-    let name: String = text.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+    let name: String =
+        text.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
     (!name.is_empty()).then_some(name)
 }
 

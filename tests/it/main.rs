@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod architecture;
+mod drop_in;
+mod git;
 mod gzip;
 mod hostile;
 #[path = "../real/inputs.rs"]
 mod inputs;
 mod network;
+mod outputs;
 mod support;
 mod tarball;
+mod truth;
 mod update;

@@ -16,7 +16,8 @@ use super::super::{
 
 pub(super) fn run(arguments: &[OsString], environment: &Environment) -> Outcome {
     let named = arguments.first().map(PathBuf::from).or_else(|| environment.path("npmDeps"));
-    let npm_deps = named.ok_or_else(|| refuse("--map-cache needs the path of a cache, as argument or in npmDeps"))?;
+    let npm_deps =
+        named.ok_or_else(|| refuse("--map-cache needs the path of a cache, as argument or in npmDeps"))?;
     let target = environment.path("CACHE_MAP_PATH").ok_or_else(|| refuse("CACHE_MAP_PATH must be set"))?;
     let target = environment.absolute(&target);
     let mut map = CacheMap::default();

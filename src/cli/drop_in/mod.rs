@@ -53,9 +53,9 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
 }
 
 fn run(arguments: &[OsString], environment: &Environment, terminal: &Terminal) -> Outcome {
-    let (program, arguments) = arguments.split_first().map_or((OsStr::new(NAME), arguments), |(program, rest)| {
-        (program.as_os_str(), rest)
-    });
+    let (program, arguments) = arguments
+        .split_first()
+        .map_or((OsStr::new(NAME), arguments), |(program, rest)| (program.as_os_str(), rest));
     match arguments {
         [] => Ok(usage(program, terminal)),
         [option, rest @ ..] if option == "--fixup-lockfile" => fixup::run(rest, environment, terminal),

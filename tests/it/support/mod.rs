@@ -1,4 +1,8 @@
 //! What the tests share.
 
+#![allow(dead_code, reason = "each crate of tests uses some of it")]
+
+pub mod program;
 pub mod project;
 pub mod registry;
+pub mod truth;

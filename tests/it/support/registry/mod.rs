@@ -3,8 +3,6 @@
 //! It serves what a test publishes, misbehaves on demand, and remembers every request. Lockfiles hold the public
 //! registry's URLs, so tests send requests here by a registry override or npm's `registry` setting.
 
-#![allow(dead_code, reason = "each test file uses some of it")]
-
 mod archive;
 mod serve;
 
