@@ -4,12 +4,21 @@
 //! they renamed over the originals, one after the other. Whoever is killed in between leaves each file old or new.
 
 use std::{
-    fs, io,
+    fs,
+    fs::File,
+    io,
     io::Write as _,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use tempfile::NamedTempFile;
+
+/// How the new texts are named until they are in place.
+const PREFIX: &str = ".npm-nixhash-";
+
+/// From this age on a waiting text whose writer is gone is litter.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// A file whose bytes shall change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,11 +113,30 @@ impl Staged {
 
 fn write_beside(target: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let folder = target.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new().prefix(".npm-nixhash-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?;
+    // Tells others that somebody is still at it; a file system without locks has nobody to tell.
+    let _ = file.as_file().lock();
     file.write_all(bytes)?;
     file.as_file().set_permissions(fs::metadata(target)?.permissions())?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// Removes what killed runs left waiting in a folder. Failing at it is no failure.
+pub fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PREFIX);
+    for entry in entries.flatten().filter(ours) {
+        if is_abandoned(&entry.path()).unwrap_or(false) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_abandoned(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    let age = SystemTime::now().duration_since(file.metadata()?.modified()?).unwrap_or_default();
+    Ok(age >= ABANDONED && file.try_lock().is_ok())
 }
 
 #[cfg(test)]

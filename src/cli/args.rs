@@ -11,7 +11,7 @@ Exit codes:
   1  check: a hash is stale
   2  failed: a hash that should be computable could not be computed, or a file could not be read, parsed or written
 
-A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the
+A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the \
 summary. With --deny undecided it is exit code 1 of check and 2 of update, which then changes nothing.";
 
 /// What `hash --help` ends with.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use npm_nixhash::{
     drift::Plan,
-    replace::{Replacement, replace_all},
+    replace::{Replacement, replace_all, sweep},
     report::{Message, Paths, Report, diff, human},
     rewrite::rewrite,
 };
@@ -22,6 +22,7 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     let sources = Sources::new(&args.sources, environment, terminal)?;
     let plan = Plan::computed(survey(&args.scope.path, environment)?, &sources.supply, &sources.settings);
     sources.finish(terminal);
+    plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
     let paths = paths(environment);
     let mut report = Report::new("update", &plan, &paths);
     let state = State::of(&report, &args.deny);

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod architecture;
+mod commands;
 mod drop_in;
 mod git;
 mod gzip;
 mod hostile;
 #[path = "../real/inputs.rs"]
 mod inputs;
+mod kill;
 mod network;
 mod outputs;
 mod support;
