@@ -5,9 +5,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod fixed_output;
 mod gzip;
 mod inputs;
+mod nix_store;
+mod npm_ci;
 mod repack;
+#[path = "../it/support/mod.rs"]
+mod support;
+mod truth;
 
 /// A number from the environment, to make a run longer or another.
 #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
