@@ -1,8 +1,8 @@
 //! Where a tree goes besides into its hash: a folder, a NAR file. Whole or not at all.
 //!
 //! Both are made beside their place and renamed to it when they are complete, so that whoever looks finds all or
-//! nothing. Inside a Nix builder the folder is `$out`, beside which nothing may be made: there it is filled in place,
-//! and emptied again on failure.
+//! nothing. Two kinds of folder are filled where they stand, and emptied again on failure: one that exists already,
+//! for it may be a mount point, and `$out` inside a Nix build, beside which nothing may be made.
 
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ pub struct Outputs {
     pub tree: Option<PathBuf>,
     /// A file to write the NAR to; one that exists is replaced.
     pub nar: Option<PathBuf>,
-    /// Fill the folder where it stands, rather than make it elsewhere and rename it.
+    /// Fill the folder where it stands even if it does not exist yet.
     pub in_place: bool,
 }
 
@@ -65,23 +65,27 @@ impl Outputs {
 
     /// Whether the outputs can be made, as far as that is known without making them.
     ///
-    /// Errors: the folder's place is taken.
+    /// Errors: the tree's place is taken, or the NAR's folder does not exist.
     pub fn check(&self) -> Result<(), OutputError> {
-        self.tree.as_deref().map_or(Ok(()), |tree| vacant(tree).map(drop))
+        if let Some(tree) = &self.tree {
+            vacant(tree)?;
+        }
+        let nar = self.nar.as_deref();
+        nar.map_or(Ok(()), |nar| fs::metadata(folder_of(nar)).map(drop).map_err(OutputError::io(nar)))
     }
 }
 
 /// Whether there is an empty folder (`true`) or nothing (`false`).
 fn vacant(path: &Path) -> Result<bool, OutputError> {
-    match fs::read_dir(path) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(true),
-            Some(_) => Err(OutputError::Occupied(path.to_owned())),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(OutputError::io(path)(error)),
-        Err(_) => Err(OutputError::Occupied(path.to_owned())),
+    let occupied = || OutputError::Occupied(path.to_owned());
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(OutputError::io(path)(error)),
+        Ok(there) if !there.is_dir() => return Err(occupied()),
+        Ok(_) => {}
     }
+    let mut entries = fs::read_dir(path).map_err(OutputError::io(path))?;
+    if entries.next().is_none() { Ok(true) } else { Err(occupied()) }
 }
 
 /// Outputs in the making; what is not finished is removed when this is dropped.
@@ -126,7 +130,7 @@ impl StagedTree {
     fn begin(path: &Path, in_place: bool) -> Result<Self, OutputError> {
         let existed = vacant(path)?;
         let fail = || OutputError::io(path);
-        if in_place {
+        if existed || in_place {
             fs::create_dir_all(path).map_err(fail())?;
             return Ok(Self::InPlace(Unfinished { path: path.to_owned(), existed, armed: true }));
         }
@@ -147,10 +151,6 @@ impl StagedTree {
         match self {
             Self::InPlace(mut unfinished) => unfinished.armed = false,
             Self::Beside { mut making, path } => {
-                // An empty folder gives way to the rename; on Windows it has to go first.
-                if cfg!(windows) && vacant(&path)? {
-                    fs::remove_dir(&path).map_err(OutputError::io(&path))?;
-                }
                 fs::rename(making.path(), &path).map_err(OutputError::io(&path))?;
                 making.disable_cleanup(true);
             }
@@ -184,7 +184,7 @@ enum StagedNar {
         making: NamedTempFile,
         path: PathBuf,
     },
-    /// A pipe or a device: there is nothing to rename.
+    /// A pipe, a device or a link (`/dev/stdout` is one or the other): nothing to put another file in the place of.
     Stream {
         stream: File,
         path: PathBuf,
@@ -194,8 +194,8 @@ enum StagedNar {
 impl StagedNar {
     fn begin(path: &Path) -> Result<Self, OutputError> {
         let path = path.to_owned();
-        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
-            let stream = File::options().write(true).open(&path).map_err(OutputError::io(&path))?;
+        if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
+            let stream = File::create(&path).map_err(OutputError::io(&path))?;
             return Ok(Self::Stream { stream, path });
         }
         let making = readable(&mut tempfile::Builder::new(), 0o666).tempfile_in(folder_of(&path));

@@ -61,7 +61,10 @@ impl Nix {
     /// A program of Nix that knows only this store.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(name);
-        command.current_dir(self.place.path("")).env("HOME", self.place.path("home")).env_remove("NIX_REMOTE");
+        command
+            .current_dir(self.place.path(""))
+            .env("HOME", self.place.path("home"))
+            .env_remove("NIX_REMOTE");
         for (variable, folder) in [
             ("NIX_STORE_DIR", "store"),
             ("NIX_STATE_DIR", "state"),
@@ -75,7 +78,12 @@ impl Nix {
     }
 
     fn build(&self, row: &Row, hash: &str) -> Ran {
-        let flags: Vec<_> = row.variables().into_iter().map(|(name, _)| name).filter(|name| name.starts_with("FORCE")).collect();
+        let flags: Vec<_> = row
+            .variables()
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("FORCE"))
+            .collect();
         let mut command = self.program("nix-build");
         command.args(["fetch.nix", "--no-out-link"]);
         for (option, value) in [("sandbox", "false"), ("build-users-group", ""), ("substitute", "false")] {

@@ -9,7 +9,8 @@ use crate::support::truth::{rows, serve_all};
 const NAME: &str = "web-1.0.0-npm-deps";
 
 /// Cases that `fixtures/archives` is enough for.
-const CASES: [&str; 6] = ["tiny-v1", "git-plain-v3", "git-long-v3", "sha1-only-v3", "links-and-files-v3", "empty-v3"];
+const CASES: [&str; 6] =
+    ["tiny-v1", "git-plain-v3", "git-long-v3", "sha1-only-v3", "links-and-files-v3", "empty-v3"];
 
 #[test]
 fn nix_agrees_on_the_nar_the_hash_and_the_store_path() {

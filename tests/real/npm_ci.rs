@@ -38,7 +38,9 @@ impl Project {
         let fetch = fetch.env("NIX_NPM_REGISTRY_OVERRIDES", registry_overrides).envs(row.variables());
         assert_eq!(succeed(fetch), "");
         let map = at("map.json");
-        succeed(self.place.prefetch_npm_deps([Path::new("--map-cache"), &at("deps")]).env("CACHE_MAP_PATH", &map));
+        succeed(
+            self.place.prefetch_npm_deps([Path::new("--map-cache"), &at("deps")]).env("CACHE_MAP_PATH", &map),
+        );
         let fixup = [Path::new("--fixup-lockfile"), lockfile.as_path()];
         succeed(self.place.prefetch_npm_deps(fixup).env("CACHE_MAP_PATH", &map));
         copy(&at("deps"), &at("cache"));
