@@ -107,13 +107,13 @@ pub(super) struct HashArgs {
     pub(super) lockfile: PathBuf,
     /// Also write the tree to this folder, which must not exist or be empty
     pub(super) out: Option<PathBuf>,
-    /// The fetcher version, 1 or 2 [default: NPM_FETCHER_VERSION, else 1]
+    /// The fetcher version, 1 or 2 [default: `NPM_FETCHER_VERSION`, else 1]
     #[arg(long, value_name = "N")]
     pub(super) fetcher_version: Option<u32>,
-    /// Accept git dependencies that have install scripts but no lockfile [also: FORCE_GIT_DEPS is set]
+    /// Accept git dependencies that have install scripts but no lockfile [or set `FORCE_GIT_DEPS`]
     #[arg(long)]
     pub(super) force_git_deps: bool,
-    /// Accept a lockfile without anything to fetch [also: FORCE_EMPTY_CACHE is set]
+    /// Accept a lockfile without anything to fetch [or set `FORCE_EMPTY_CACHE`]
     #[arg(long)]
     pub(super) force_empty_cache: bool,
     /// Also write the tree as a Nix archive to this file

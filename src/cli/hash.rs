@@ -40,7 +40,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     };
     let store_path = store_name.map(|name| name.fixed_output_path(&computed.hash));
     terminal.data(&if args.json {
-        json_form(&computed, store_path)
+        json_form(&computed, store_path.as_deref())
     } else {
         plain(&computed.hash, store_path)
     });
@@ -139,7 +139,7 @@ fn plain(hash: &NarHash, store_path: Option<String>) -> String {
     format!("{}\n{path}", hash.sri())
 }
 
-fn json_form(computed: &Computed, store_path: Option<String>) -> String {
+fn json_form(computed: &Computed, store_path: Option<&str>) -> String {
     let value = json!({
         "schema_version": npm_nixhash::report::SCHEMA_VERSION,
         "command": "hash",

@@ -56,9 +56,9 @@ pub fn fixup(text: &[u8], cache: Option<&Integrities>) -> Result<Option<Vec<u8>>
     let version = lockfile.get("lockfileVersion").cloned().unwrap_or_default();
     let mut fixup = Fixup { cache, changed: false };
     match version.as_u64() {
-        Some(1) => fixup.dependencies(lockfile.get_mut("dependencies"), "")?,
+        Some(1) => fixup.dependencies(&mut lockfile, "")?,
         Some(2 | 3) => {
-            fixup.packages(lockfile.get_mut("packages"))?;
+            fixup.packages(&mut lockfile)?;
             if fixup.changed {
                 // What version 2 repeats for old clients would now contradict the rest.
                 lockfile.remove("dependencies");
@@ -75,24 +75,19 @@ struct Fixup<'a> {
 }
 
 impl Fixup<'_> {
-    fn packages(&mut self, packages: Option<&mut Value>) -> Result<(), FixupError> {
-        let Some(Value::Object(packages)) = packages else { return Ok(()) };
-        for (place, entry) in packages {
-            if let Value::Object(entry) = entry {
-                self.entry(place, entry, "git+")?;
-            }
+    fn packages(&mut self, lockfile: &mut Map<String, Value>) -> Result<(), FixupError> {
+        for (place, entry) in objects(lockfile, "packages") {
+            self.entry(place, entry, "git+")?;
         }
         Ok(())
     }
 
-    /// Version 1; serde_json bounds the nesting, and so this recursion.
-    fn dependencies(&mut self, dependencies: Option<&mut Value>, parents: &str) -> Result<(), FixupError> {
-        let Some(Value::Object(dependencies)) = dependencies else { return Ok(()) };
-        for (name, entry) in dependencies {
-            let Value::Object(entry) = entry else { continue };
+    /// Version 1. The parser bounds the nesting, and so this recursion.
+    fn dependencies(&mut self, parent: &mut Map<String, Value>, parents: &str) -> Result<(), FixupError> {
+        for (name, entry) in objects(parent, "dependencies") {
             let place = if parents.is_empty() { name.clone() } else { format!("{parents} > {name}") };
             self.entry(&place, entry, "git+ssh://")?;
-            self.dependencies(entry.get_mut("dependencies"), &place)?;
+            self.dependencies(entry, &place)?;
         }
         Ok(())
     }
@@ -123,6 +118,15 @@ impl Fixup<'_> {
         }
         Ok(())
     }
+}
+
+/// The objects in a field that is an object.
+fn objects<'a>(
+    parent: &'a mut Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = (&'a String, &'a mut Map<String, Value>)> {
+    let entries = parent.get_mut(field).and_then(Value::as_object_mut);
+    entries.into_iter().flatten().filter_map(|(name, entry)| Some((name, entry.as_object_mut()?)))
 }
 
 /// What the cache has for a URL as the lockfile writes it, or as the URL standard does.

@@ -38,7 +38,7 @@ impl Grove {
             let mut next = Vec::new();
             for (dependency, fetched) in wanted.iter().zip(fetched) {
                 match fetched {
-                    Ok(archive) => next.extend(grove.add(dependency, archive)),
+                    Ok(archive) => next.extend(grove.add(dependency, &archive)),
                     Err(error) => grove.obstacles.push(Obstacle::Supply(Arc::new(error))),
                 }
             }
@@ -48,12 +48,12 @@ impl Grove {
     }
 
     /// Adds an archive; returns the git dependencies of the lockfile in it.
-    fn add(&mut self, dependency: &Dependency, archive: Arc<Archive>) -> Vec<Dependency> {
+    fn add(&mut self, dependency: &Dependency, archive: &Arc<Archive>) -> Vec<Dependency> {
         if let Err(refusal) = archive.judge(&dependency.place, self.options) {
             self.obstacles.push(Obstacle::Refused(refusal));
             return Vec::new();
         }
-        self.archives.insert(dependency.url.clone(), Arc::clone(&archive));
+        self.archives.insert(dependency.url.clone(), Arc::clone(archive));
         let Some(text) = &archive.lockfile else { return Vec::new() };
         match Lockfile::parse(text.as_bytes()) {
             Err(error) => {

@@ -233,7 +233,7 @@ async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
         packages = shape.contents().len();
         match assemble(shape, &request.outputs) {
             Ok(assembly) => workshop.depot.start(tree, assembly),
-            Err(obstacle) => obstacles.push(obstacle),
+            Err(obstacle) => obstacles.push(*obstacle),
         }
     }
     if !obstacles.is_empty() {
@@ -242,9 +242,9 @@ async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
     Begun { tree, packages, pinned: prepared.pinned, warnings, obstacles }
 }
 
-fn assemble(shape: Tree, outputs: &Outputs) -> Result<Assembly, Obstacle> {
-    let staged = Staged::begin(outputs).map_err(|error| Obstacle::Output(Arc::new(error)))?;
-    Assembly::new(Arc::new(shape), staged).map_err(|error| Obstacle::Assembly(Arc::new(error)))
+fn assemble(shape: Tree, outputs: &Outputs) -> Result<Assembly, Box<Obstacle>> {
+    let staged = Staged::begin(outputs).map_err(|error| Box::new(Obstacle::Output(Arc::new(error))))?;
+    Assembly::new(Arc::new(shape), staged).map_err(|error| Box::new(Obstacle::Assembly(Arc::new(error))))
 }
 
 fn conclude(begun: Begun, ended: Ended) -> Result<Computed, Failure> {

@@ -34,14 +34,11 @@ fn every_hash_is_the_one_that_nixpkgs_printed() {
         let place = Workplace::new();
         let mut command = place.npm_nixhash(["hash", row.lockfile().to_str().unwrap()]);
         let ran = run(command.args(row.arguments()).args(overrides(&registry)));
-        match &row.hash {
-            Some(hash) => {
-                assert_eq!((ran.stdout.trim_end(), ran.code), (hash.as_str(), 0), "{row:?}\n{}", ran.stderr)
-            }
-            None => {
-                assert_eq!((ran.stdout.as_str(), ran.code), ("", 2), "{row:?}");
-                assert!(ran.stderr.contains("install scripts (install)"), "{}", ran.stderr);
-            }
+        if let Some(hash) = &row.hash {
+            assert_eq!((ran.stdout.trim_end(), ran.code), (hash.as_str(), 0), "{row:?}\n{}", ran.stderr);
+        } else {
+            assert_eq!((ran.stdout.as_str(), ran.code), ("", 2), "{row:?}");
+            assert!(ran.stderr.contains("install scripts (install)"), "{}", ran.stderr);
         }
     }
 }
