@@ -39,14 +39,14 @@ pub(crate) enum ReadError {
 #[derive(Debug)]
 pub(crate) struct Files {
     root: PathBuf,
-    files: Vec<SourceFile>,
+    read: Vec<SourceFile>,
     index: HashMap<PathBuf, Result<FileId, ReadError>>,
 }
 
 impl Files {
     /// `root` is absolute and canonical.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, files: Vec::new(), index: HashMap::new() }
+        Self { root, read: Vec::new(), index: HashMap::new() }
     }
 
     /// The folder that bounds every read.
@@ -92,14 +92,14 @@ impl Files {
     fn add(&mut self, path: PathBuf, text: &str) -> FileId {
         let mut lines = vec![0];
         lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| to_u32(i + 1)));
-        let id = FileId(to_u32(self.files.len()));
-        self.files.push(SourceFile { path, text: Rc::from(text), lines });
+        let id = FileId(to_u32(self.read.len()));
+        self.read.push(SourceFile { path, text: Rc::from(text), lines });
         id
     }
 
     /// A file that was read before.
     pub fn get(&self, id: FileId) -> &SourceFile {
-        &self.files[id.0 as usize]
+        &self.read[id.0 as usize]
     }
 
     /// Whether the path lies below the root.
@@ -171,7 +171,7 @@ impl Files {
 
     /// Every file read so far.
     pub fn iter(&self) -> impl Iterator<Item = &SourceFile> {
-        self.files.iter()
+        self.read.iter()
     }
 }
 

@@ -142,16 +142,22 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
         }
     }
     for occurrence in open {
-        match unreached(ev, occurrence) {
-            Some(site) => survey.sites.push(site),
-            None => {
-                let message = "a hash attribute that no derivation was seen to use".to_owned();
-                let place = place_of(ev, occurrence.at);
-                survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place, message });
-            }
+        if let Some(site) = unreached(ev, occurrence) {
+            survey.sites.push(site);
+        } else {
+            let message = "a hash attribute that no derivation was seen to use".to_owned();
+            let place = place_of(ev, occurrence.at);
+            survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place, message });
         }
     }
-    for (at, why) in &ev.dead {
+    let used: Vec<(usize, PathBuf)> = survey
+        .sites
+        .iter()
+        .flat_map(|site| site.hashes.iter().map(|literal| (literal.range.start, literal.file.clone())))
+        .collect();
+    let idle: Vec<_> =
+        ev.dead.iter().filter(|(at, _)| !is_used(ev, **at, &used)).map(|(at, why)| (*at, *why)).collect();
+    for (at, why) in &idle {
         let message = format!("a hash that nothing uses: {why}");
         survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, *at), message });
     }
@@ -173,6 +179,16 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     survey.warnings.dedup();
     survey.problems.sort();
     survey.problems.dedup();
+}
+
+/// Whether a binding's own literal belongs to some site after all.
+fn is_used(ev: &Eval, binding: syntax::ast::Location, used: &[(usize, PathBuf)]) -> bool {
+    let Some(ast) = ev.parsed(binding.file) else { return false };
+    let path = &ev.files.get(binding.file).path;
+    let own = occurrences::occurrences(&ast).into_iter().find(|occurrence| occurrence.at == binding);
+    own.and_then(|occurrence| ev.literal_of(&occurrence)).is_some_and(|literal| {
+        used.iter().any(|(start, file)| *start == literal.span.start as usize && file == path)
+    })
 }
 
 /// A literal that no derivation was seen to use.

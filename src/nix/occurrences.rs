@@ -9,21 +9,28 @@ pub(crate) struct Occurrence {
     pub at: Location,
     /// The expression that it is bound to, unless it is inherited.
     pub value: Option<ExprId>,
+    /// The function whose argument it is the default of.
+    pub lambda: Option<Location>,
 }
 
 /// All occurrences of a file, in order.
 pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
     let mut all = Vec::new();
-    for expr in &ast.exprs {
+    for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
         match expr {
             Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
-                named(ast, bindings, "npmDepsHash", &mut all)
+                named(ast, bindings, "npmDepsHash", &mut all);
             }
             Expr::Lambda(lambda) => {
                 if let Param::Pattern { formals, .. } = &lambda.param {
                     let defaults =
                         formals.iter().filter(|f| f.name.as_ref() == "npmDepsHash" && f.default.is_some());
-                    all.extend(defaults.map(|f| Occurrence { at: location(ast, f.span), value: f.default }));
+                    let own = Some(location(ast, *span));
+                    all.extend(defaults.map(|f| Occurrence {
+                        at: location(ast, f.span),
+                        value: f.default,
+                        lambda: own,
+                    }));
                 }
             }
             Expr::Apply(function, argument) if callee(ast, *function) == Some("fetchNpmDeps") => {
@@ -47,7 +54,7 @@ fn named(ast: &Ast, bindings: &Bindings, name: &str, all: &mut Vec<Occurrence>) 
             Bound::Expr(id) => Some(id),
             Bound::Outer | Bound::From(_) => None,
         };
-        all.push(Occurrence { at: location(ast, binding.span), value });
+        all.push(Occurrence { at: location(ast, binding.span), value, lambda: None });
     }
 }
 

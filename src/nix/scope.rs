@@ -128,6 +128,15 @@ fn import_roots(texts: &BTreeMap<PathBuf, Vec<u8>>, candidates: &[PathBuf]) -> V
                     importers.entry(file).or_default().insert(path.clone());
                 }
             }
+            // A folder may be read as a whole.
+            if resolved.extension().is_none() {
+                let below = candidates.iter().filter(|file| {
+                    *file != path && file.starts_with(&resolved) && !path.starts_with(&resolved)
+                });
+                for file in below {
+                    importers.entry(file.clone()).or_default().insert(path.clone());
+                }
+            }
         }
     }
     let mut seen: BTreeSet<PathBuf> = BTreeSet::new();

@@ -5,10 +5,9 @@ use std::rc::Rc;
 
 use super::eval::{Eval, reason_of};
 use super::files::normalize;
-use super::packages::derivation::Drv;
 use super::remote::RemoteKind;
 use super::syntax::ast::Location;
-use super::value::{Attrs, Doubt, Kind, Piece, Special, Text, Unknown, Value};
+use super::value::{Attrs, Doubt, Kind, Piece, Special, Text, ThunkId, Unknown, Value};
 
 /// A tree or file, and what was done to it.
 #[derive(Debug, Clone)]
@@ -41,7 +40,7 @@ pub(crate) enum Base {
     /// A derivation that changes another source: `applyPatches`.
     Changed(Rc<Value>),
     /// The output of a build.
-    Built(Rc<Drv>),
+    Built(Rc<Value>),
     Unknown(Rc<Unknown>),
 }
 
@@ -67,8 +66,20 @@ pub(crate) enum Filter {
         include: Option<Vec<PathBuf>>,
         exclude: Vec<PathBuf>,
     },
+    /// A predicate of path and kind, for everything below a root.
+    Predicate {
+        function: ThunkId,
+        root: PathBuf,
+    },
+    /// `sourceByRegex`: every part of the way must match one of the patterns.
+    Regexes {
+        root: PathBuf,
+        patterns: Vec<Rc<str>>,
+    },
+    /// What `.gitignore` files below a root name is left out.
+    GitIgnore(PathBuf),
     /// A predicate that is not evaluated; it is taken to keep the lockfile.
-    Opaque(Rc<str>),
+    Opaque,
 }
 
 /// `lib.fileset`.
@@ -78,6 +89,8 @@ pub(crate) enum Fileset {
     Union(Vec<Rc<Fileset>>),
     Intersection(Rc<Fileset>, Rc<Fileset>),
     Difference(Rc<Fileset>, Rc<Fileset>),
+    /// Files that a predicate of `{ name, type, hasExt }` accepts.
+    Predicate(ThunkId),
     Unknown,
 }
 
@@ -97,13 +110,19 @@ impl std::fmt::Debug for Base {
 }
 
 impl Fileset {
-    /// Whether a file is in the set; `None` when it is not known.
-    pub fn contains(&self, path: &Path) -> Option<bool> {
+    /// Whether a file is in the set; `None` when it is not known. `test` answers for predicates.
+    pub fn contains(&self, path: &Path, test: &mut dyn FnMut(ThunkId) -> Option<bool>) -> Option<bool> {
         match self {
             Self::Path(root) => Some(path.starts_with(root)),
-            Self::Union(sets) => any(sets.iter().map(|set| set.contains(path))),
-            Self::Intersection(a, b) => both(a.contains(path), b.contains(path)),
-            Self::Difference(a, b) => both(a.contains(path), b.contains(path).map(|inside| !inside)),
+            Self::Union(sets) => {
+                let answers: Vec<Option<bool>> = sets.iter().map(|set| set.contains(path, test)).collect();
+                any(answers.into_iter())
+            }
+            Self::Intersection(a, b) => both(a.contains(path, test), b.contains(path, test)),
+            Self::Difference(a, b) => {
+                both(a.contains(path, test), b.contains(path, test).map(|inside| !inside))
+            }
+            Self::Predicate(function) => test(*function),
             Self::Unknown => None,
         }
     }
@@ -133,16 +152,57 @@ impl Filter {
     /// Whether a file passes; `None` when it is not known.
     pub fn keeps(&self, path: &Path) -> Option<bool> {
         match self {
-            Self::Fileset(set) => set.contains(path),
+            Self::Fileset(set) => set.contains(path, &mut |_| None),
+            Self::Regexes { root, patterns } => matches_all(root, path, patterns),
             Self::Lists { include, exclude } => {
                 if exclude.iter().any(|root| path.starts_with(root)) {
                     return Some(false);
                 }
                 include.as_ref().map(|roots| roots.iter().any(|root| path.starts_with(root)))
             }
-            Self::Opaque(_) => None,
+            Self::GitIgnore(root) => ignored(root, path).map(|ignored| !ignored),
+            Self::Predicate { .. } | Self::Opaque => None,
         }
     }
+}
+
+/// Whether a file and all folders above it match one of the patterns as a whole.
+fn matches_all(root: &Path, path: &Path, patterns: &[Rc<str>]) -> Option<bool> {
+    let patterns: Option<Vec<_>> =
+        patterns.iter().map(|p| regex_lite::Regex::new(&format!("^(?:{p})$")).ok()).collect();
+    let patterns = patterns?;
+    let below = path.strip_prefix(root).ok()?;
+    let parts: Vec<_> = below.components().collect();
+    let kept = (1..=parts.len()).all(|count| {
+        let text = parts[..count]
+            .iter()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect::<Vec<_>>()
+            .join("/");
+        patterns.iter().any(|pattern| pattern.is_match(&text))
+    });
+    Some(kept)
+}
+
+/// Whether the `.gitignore` files between a root and a file name the file.
+fn ignored(root: &Path, path: &Path) -> Option<bool> {
+    let mut folder = root.to_path_buf();
+    let mut verdict = false;
+    for part in path.parent()?.strip_prefix(root).ok()?.components().map(Some).chain([None]) {
+        let rules = folder.join(".gitignore");
+        if rules.is_file() {
+            let (matcher, _) = ignore::gitignore::Gitignore::new(&rules);
+            match matcher.matched_path_or_any_parents(path, false) {
+                ignore::Match::Ignore(_) => verdict = true,
+                ignore::Match::Whitelist(_) => verdict = false,
+                ignore::Match::None => {}
+            }
+        }
+        if let Some(part) = part {
+            folder.push(part);
+        }
+    }
+    Some(verdict)
 }
 
 impl Source {
@@ -193,6 +253,14 @@ impl Source {
         if let Some(name) = &self.name {
             return vec![name.to_string()];
         }
+        let mut names = self.plain_names();
+        if !self.filters.is_empty() && !names.iter().any(|name| name == "source") {
+            names.push("source".to_owned());
+        }
+        names
+    }
+
+    fn plain_names(&self) -> Vec<String> {
         if let Some((_, last)) = self.sub.rsplit_once('/') {
             return vec![last.to_owned()];
         }
@@ -267,6 +335,10 @@ fn of_text(text: &Text, value: &Value, here: Location) -> Rc<Source> {
     )))
 }
 
+fn is_plain_set(value: &Value) -> bool {
+    value.as_attrs().is_some_and(|attrs| attrs.special.is_none())
+}
+
 fn of_set(ev: &mut Eval, value: &Value, attrs: &Rc<Attrs>, here: Location) -> Rc<Source> {
     match &attrs.special {
         Special::Source(source) => Rc::clone(source),
@@ -280,10 +352,11 @@ fn of_set(ev: &mut Eval, value: &Value, attrs: &Rc<Attrs>, here: Location) -> Rc
             // A derivation that is only mentioned in a string may hold others.
             let whole = ev.done(value.clone());
             ev.pending.push(whole);
-            Rc::new(Source::new(Base::Built(Rc::clone(drv))))
+            let _ = drv;
+            Rc::new(Source::new(Base::Built(Rc::new(value.clone()))))
         }
         _ => match ev.peek_attr(value, "outPath", here) {
-            Some(out) if !matches!(out.kind, Kind::Attrs(_)) => of_value(ev, &out, here),
+            Some(out) if !is_plain_set(&out) => of_value(ev, &out, here),
             _ => {
                 let message = "a set that is no source".into();
                 let unknown = Unknown { doubt: Doubt::Unmodelled, message, at: Some(here), name: None };

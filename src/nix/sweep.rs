@@ -7,13 +7,17 @@ use std::rc::Rc;
 use super::eval::{Env, Eval};
 use super::occurrences::{Occurrence, children};
 use super::resolve::{self, Draft};
-use super::syntax::ast::{Expr, ExprId, Location, Param};
+use super::syntax::ast::{Bound, Expr, ExprId, Location, Param};
 use super::value::{Closure, Code, EnvId, Kind, Value};
 use super::walk::{Walker, blind_argument, call_blindly};
 
 /// How many expressions one survey may evaluate, in all and for each entry point.
 const FUEL: u64 = 6_000_000;
 const FUEL_PER_ENTRY: u64 = 1_500_000;
+
+const ONLY_OVERRIDDEN: &str = "its derivation is only overridden, never built";
+const RULED_OUT: &str = "the branch is ruled out by the files that are there";
+const ALWAYS_GIVEN: &str = "every call gives the argument";
 
 /// The occurrences of every file that has any.
 pub(crate) type Index = BTreeMap<PathBuf, Vec<Occurrence>>;
@@ -33,6 +37,7 @@ pub(crate) struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     /// Nothing evaluated yet.
     pub fn new(ev: &'a mut Eval, index: &'a Index) -> Self {
+        ev.watched = index.values().flatten().filter_map(|occurrence| ev.literal_of(occurrence)).collect();
         Self {
             ev,
             index,
@@ -60,17 +65,19 @@ impl<'a> Sweep<'a> {
                 self.file(path);
             }
         }
-        for path in self.index.keys() {
-            for occurrence in self.open_in(path) {
-                if self.open_in(path).contains(&occurrence) {
-                    self.entry(|sweep| sweep.enter_at(&occurrence));
+        for flags in [false, true] {
+            self.ev.blind_flags = flags;
+            for path in self.index.keys() {
+                for occurrence in self.worth_entering(path) {
+                    if self.worth_entering(path).contains(&occurrence) {
+                        self.entry(|sweep| sweep.enter_at(&occurrence));
+                    }
                 }
             }
         }
+        let open = self.index.keys().flat_map(|path| self.open_in(path)).collect();
         self.ev.fuel = FUEL;
-        let drafts = resolve::all(self.ev);
-        let open = self.index.values().flatten().filter(|o| !covered(self.ev, &drafts, o)).cloned().collect();
-        (drafts, open)
+        (resolve::all(self.ev), open)
     }
 
     /// Runs one entry point with its share of the fuel, then every function that it leaves uncalled.
@@ -144,18 +151,128 @@ impl<'a> Sweep<'a> {
     fn open_in(&mut self, path: &Path) -> Vec<Occurrence> {
         self.look_at_records();
         let Some(all) = self.index.get(path) else { return Vec::new() };
-        let bindings: BTreeSet<Location> = self.ev.records.iter().filter_map(binding).collect();
-        all.iter()
-            .filter(|o| {
-                !bindings.contains(&o.at) && !self.ev.dead.contains_key(&o.at) && !self.is_literal_used(o)
-            })
-            .cloned()
-            .collect()
+        let bindings: BTreeSet<Location> =
+            self.ev.records.iter().filter_map(super::packages::record::Record::binding).collect();
+        let open: Vec<Occurrence> =
+            all.iter().filter(|o| !bindings.contains(&o.at) && !self.is_literal_used(o)).cloned().collect();
+        let dead: Vec<Option<&'static str>> =
+            open.iter().map(|occurrence| self.is_dead(occurrence, all)).collect();
+        let mut left = Vec::new();
+        for (occurrence, why) in open.into_iter().zip(dead) {
+            match why {
+                Some(why) if occurrence.value.is_some() => {
+                    self.ev.dead.entry(occurrence.at).or_insert(why);
+                }
+                Some(_) => {}
+                None => left.push(occurrence),
+            }
+        }
+        left
     }
 
-    /// Whether the literal of an occurrence arrived at some record by another way.
+    /// Open occurrences, and those that only this repository's own use makes dead: they may be right by themselves.
+    fn worth_entering(&mut self, path: &Path) -> Vec<Occurrence> {
+        const STANDALONE: [&str; 3] = [ONLY_OVERRIDDEN, ALWAYS_GIVEN, RULED_OUT];
+        let mut all = self.open_in(path);
+        let bindings: BTreeSet<Location> =
+            self.ev.records.iter().filter_map(super::packages::record::Record::binding).collect();
+        for occurrence in self.index.get(path).into_iter().flatten() {
+            let standalone = self.ev.dead.get(&occurrence.at).is_some_and(|why| STANDALONE.contains(why));
+            if standalone && !bindings.contains(&occurrence.at) && !self.is_literal_used(occurrence) {
+                all.push(occurrence.clone());
+            }
+        }
+        all
+    }
+
+    /// Why nothing can use an occurrence, if that is certain.
+    fn is_dead(&self, occurrence: &Occurrence, all: &[Occurrence]) -> Option<&'static str> {
+        let ev = &self.ev;
+        if let Some(why) = ev.dead.get(&occurrence.at) {
+            return Some(why);
+        }
+        if ev.exhausted {
+            return None;
+        }
+        let forced = ev.literal_of(occurrence).is_some_and(|own| ev.forced.contains(&own));
+        if ev.made.contains(&occurrence.at) {
+            return Some(ONLY_OVERRIDDEN);
+        }
+        if ev
+            .ruled_out
+            .iter()
+            .any(|branch| branch.file == occurrence.at.file && branch.span.contains(occurrence.at.span))
+        {
+            return Some(RULED_OUT);
+        }
+        if occurrence.lambda.is_some_and(|lambda| ev.entered.contains(&lambda)) && !forced && !ev.blind_flags
+        {
+            return Some(ALWAYS_GIVEN);
+        }
+        if ev.built.contains(&occurrence.at) {
+            let bound_by_let = self.is_let(occurrence);
+            return match (forced, bound_by_let) {
+                (false, _) => Some("nothing reads it"),
+                (true, true) => Some("no npm derivation reads it"),
+                (true, false) => {
+                    self.is_annotation(occurrence).then_some("it stands in `passthru` or `meta`")
+                }
+            };
+        }
+        if forced && self.is_annotation(occurrence) {
+            return Some("it stands in `passthru` or `meta`");
+        }
+        self.is_unchosen(occurrence, all).then_some("another entry of the same set is chosen")
+    }
+
+    /// Whether the occurrence stands in `passthru` or `meta`.
+    fn is_annotation(&self, occurrence: &Occurrence) -> bool {
+        let Some(ast) = self.ev.parsed(occurrence.at.file) else { return false };
+        ast.exprs.iter().any(|expr| match expr {
+            Expr::Set { bindings, .. } => bindings.entries.iter().any(|binding| {
+                let inside = matches!(binding.bound, Bound::Expr(id) if ast.spans[id.0 as usize].contains(occurrence.at.span));
+                inside && matches!(binding.name.as_ref(), "passthru" | "meta")
+            }),
+            _ => false,
+        })
+    }
+
+    /// Whether the occurrence is a variable.
+    fn is_let(&self, occurrence: &Occurrence) -> bool {
+        let Some(ast) = self.ev.parsed(occurrence.at.file) else { return false };
+        ast.exprs.iter().any(|expr| match expr {
+            Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                bindings.entries.iter().any(|b| b.span == occurrence.at.span)
+            }
+            _ => false,
+        })
+    }
+
+    /// A set of records of which others were used, and which nobody visited as a whole.
+    fn is_unchosen(&self, occurrence: &Occurrence, all: &[Occurrence]) -> bool {
+        let Some(ast) = self.ev.parsed(occurrence.at.file) else { return false };
+        let sets = ast.exprs.iter().enumerate().filter(|(i, expr)| {
+            matches!(expr, Expr::Set { .. }) && ast.spans[*i].contains(occurrence.at.span)
+        });
+        let mut around: Vec<(usize, super::syntax::ast::Span)> =
+            sets.map(|(i, _)| (i, ast.spans[i])).collect();
+        around.sort_by_key(|(_, span)| span.end - span.start);
+        let (Some((own, _)), Some((_, outer))) = (around.first(), around.get(1)) else { return false };
+        let at = |span| Location { file: occurrence.at.file, span };
+        let own_built = self.ev.built_sets.contains(&at(ast.spans[*own]));
+        let outer_built = self.ev.built_sets.contains(&at(*outer));
+        let sibling_used = all.iter().any(|other| {
+            other != occurrence
+                && outer.contains(other.at.span)
+                && self.ev.literal_of(other).is_some_and(|l| self.tokens.contains(&l))
+        });
+        !own_built && outer_built && sibling_used
+    }
+
+    /// Whether an occurrence or its literal was on the way of the hash of some record.
     fn is_literal_used(&self, occurrence: &Occurrence) -> bool {
-        self.ev.literal_of(occurrence).is_some_and(|own| self.tokens.contains(&own))
+        self.tokens.contains(&occurrence.at)
+            || self.ev.literal_of(occurrence).is_some_and(|own| self.tokens.contains(&own))
     }
 
     fn look_at_records(&mut self) {
@@ -176,6 +293,11 @@ impl<'a> Sweep<'a> {
         let mut env = EnvId(0);
         let mut call: Option<(Code, EnvId)> = None;
         loop {
+            if Some(code.location()) == occurrence.lambda {
+                let value = call_blindly(self.ev, &Closure { code, env }, &folder);
+                self.walker.visit_value(self.ev, &value, None, 0);
+                return;
+            }
             env = self.scope_of(&code, env, &folder, occurrence);
             let next = children(code.ast.expr(code.id))
                 .into_iter()
@@ -201,7 +323,7 @@ impl<'a> Sweep<'a> {
             Expr::Set { recursive: true, bindings } | Expr::LegacyLet(bindings) => {
                 self.ev.bind(code, &Rc::clone(bindings), env)
             }
-            Expr::With { namespace, body } if self.is_around(code, *body, occurrence) => {
+            Expr::With { namespace, body } if is_around(code, *body, occurrence) => {
                 let namespace = self.ev.delay(code.at(*namespace), env);
                 self.ev.scope(Env::with(env, namespace))
             }
@@ -220,10 +342,6 @@ impl<'a> Sweep<'a> {
             _ => env,
         }
     }
-
-    fn is_around(&self, code: &Code, id: ExprId, occurrence: &Occurrence) -> bool {
-        code.ast.location(id).span.contains(occurrence.at.span)
-    }
 }
 
 fn tokens_of(value: &Value, tokens: &mut BTreeSet<Location>) {
@@ -232,25 +350,11 @@ fn tokens_of(value: &Value, tokens: &mut BTreeSet<Location>) {
         Kind::Str(text) => tokens.extend(text.token.as_ref().map(|token| token.location)),
         _ => {}
     }
-}
-
-/// The binding of a record's hash.
-fn binding(record: &super::packages::record::Record) -> Option<Location> {
-    record.args.as_attrs()?.map.get(record.hash_name())?.pos
-}
-
-/// Whether an occurrence is accounted for by a site or known to be dead.
-fn covered(ev: &Eval, drafts: &[Draft], occurrence: &Occurrence) -> bool {
-    if ev.dead.contains_key(&occurrence.at) {
-        return true;
+    let mut next = value.trail.as_deref();
+    while let Some(hop) = next {
+        tokens.insert(hop.place);
+        next = hop.before.as_deref();
     }
-    drafts.iter().any(|draft| {
-        draft.binding == Some(occurrence.at)
-            || draft
-                .literals
-                .iter()
-                .any(|literal| ev.literal_of(occurrence).is_some_and(|own| own == *literal))
-    })
 }
 
 impl Eval {
@@ -259,4 +363,8 @@ impl Eval {
         let ast = self.parsed(occurrence.at.file)?;
         Some(ast.location(occurrence.value?))
     }
+}
+
+fn is_around(code: &Code, id: ExprId, occurrence: &Occurrence) -> bool {
+    code.ast.location(id).span.contains(occurrence.at.span)
 }

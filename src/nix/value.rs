@@ -47,7 +47,8 @@ pub(crate) enum Move {
     Default(Name),
     Import(Rc<str>),
     Data(Rc<str>),
-    Branch,
+    /// One side of a condition: what it depends on, and which side.
+    Branch(Rc<str>, Rc<str>),
     Note(Rc<str>),
 }
 
@@ -360,5 +361,13 @@ impl Special {
     /// Whether there is no special meaning.
     pub fn is_none(&self) -> bool {
         matches!(self, Special::None)
+    }
+}
+
+/// A boolean if it is one; `None` when it is not known.
+pub(crate) fn truth(value: &Value) -> Option<bool> {
+    match &value.kind {
+        Kind::Bool(value) => Some(*value),
+        _ => None,
     }
 }

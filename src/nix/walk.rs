@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::eval::Eval;
 use super::packages;
+use super::source::Base;
 use super::syntax::ast::{Expr, Lambda, Location, Param, Span};
 use super::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
@@ -64,14 +65,21 @@ impl Walker {
     }
 
     fn visit_set(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
-        if let Special::Drv(drv) = &attrs.special
-            && let Some(path) = path
-        {
-            self.named += 1;
-            if let Some(index) = drv.record {
-                ev.name_record(index, path);
+        if let Special::Drv(drv) = &attrs.special {
+            let index = drv.register(ev);
+            if let Some(path) = path.filter(|path| !path.is_empty()) {
+                self.named += 1;
+                if let Some(index) = index {
+                    ev.name_record(index, path);
+                }
+                name_dependencies(ev, attrs, path);
             }
-            self.name_dependencies(ev, attrs, path);
+        }
+        if let (Special::Source(source), Some(path)) = (&attrs.special, path)
+            && let Base::Script { env, .. } = &source.base
+            && let Kind::Attrs(env) = &env.kind
+        {
+            name_dependencies(ev, env, path);
         }
         let address = Rc::as_ptr(attrs) as usize;
         if !self.sets.insert(address) {
@@ -103,24 +111,6 @@ impl Walker {
         }
     }
 
-    /// The dependencies of a derivation bear its path.
-    fn name_dependencies(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
-        let Some(attr) = attrs.map.get("npmDeps") else { return };
-        let value = ev.force(attr.thunk);
-        let values = match &value.kind {
-            Kind::Alt(values) => values.as_ref().clone(),
-            _ => vec![value],
-        };
-        for value in values {
-            if let Kind::Attrs(deps) = &value.kind
-                && let Special::Drv(drv) = &deps.special
-                && let Some(index) = drv.record
-            {
-                ev.name_record(index, path);
-            }
-        }
-    }
-
     /// Visits arguments of unknown functions until none is left.
     pub fn drain(&mut self, ev: &mut Eval) {
         while let Some(thunk) = ev.pending.pop() {
@@ -142,7 +132,7 @@ fn ordered(attrs: &Attrs, top: bool) -> Vec<(Rc<str>, ThunkId)> {
         let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
         all.sort_by_key(|(name, _)| rank(name));
     } else {
-        all.sort_by_key(|(name, _)| name.as_ref() != "x86_64-linux");
+        all.sort_by_key(|(name, _)| (name.as_ref() != "x86_64-linux", name.as_ref() == "default"));
     }
     all
 }
@@ -152,7 +142,7 @@ pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path) -> V
     let here = closure.code.location();
     let at = Location { file: here.file, span: Span { start: here.span.start, end: here.span.start } };
     let Expr::Lambda(lambda) = closure.code.ast.expr(closure.code.id) else {
-        return ev.error("not a function", here);
+        return crate::nix::eval::error("not a function", here);
     };
     let lambda = Rc::clone(lambda);
     if is_overlay(&closure.code.ast, &lambda) {
@@ -183,9 +173,10 @@ pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: 
         Param::Ident(name) => {
             let value = match name.as_ref() {
                 "system" => packages::members_system(),
-                _ => match ev.peek_attr(&entry, name, at) {
-                    Some(value) => value,
-                    None => {
+                _ => {
+                    if let Some(value) = ev.peek_attr(&entry, name, at) {
+                        value
+                    } else {
                         let message = format!("`{name}` is an argument that nothing here gives").into();
                         Value::doubtful(Rc::new(Unknown {
                             doubt: Doubt::Argument,
@@ -194,9 +185,28 @@ pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: 
                             name: Some(Rc::clone(name)),
                         }))
                     }
-                },
+                }
             };
             ev.done(value)
+        }
+    }
+}
+
+/// The dependencies of a derivation bear its path.
+fn name_dependencies(ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
+    let Some(attr) = attrs.map.get("npmDeps") else { return };
+    let value = ev.force(attr.thunk);
+    let values = match &value.kind {
+        Kind::Alt(values) => values.as_ref().clone(),
+        _ => vec![value],
+    };
+    for value in values {
+        if let Kind::Attrs(deps) = &value.kind
+            && let Special::Drv(drv) = &deps.special
+            && let Some(index) = drv.register(ev)
+            && !path.is_empty()
+        {
+            ev.name_record(index, path);
         }
     }
 }

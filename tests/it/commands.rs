@@ -16,7 +16,10 @@ fn project() -> Project {
     let left = project.registry.publish("left", "1.0.0", &[("index.js", b"1")]);
     let right = project.registry.publish("@x/right", "2.0.0", &[]);
     project.lock("web", &[&left, &right]);
-    project.write("default.nix", SITES.lines().filter(|line| !line.contains("gone")).collect::<Vec<_>>().join("\n"));
+    project.write(
+        "default.nix",
+        SITES.lines().filter(|line| !line.contains("gone")).collect::<Vec<_>>().join("\n"),
+    );
     project
 }
 
@@ -125,6 +128,10 @@ fn help_documents_the_exit_codes() {
         let help = project.transcript(args);
         assert!(help.contains("Exit codes:") && help.contains("2  failed"), "{help}");
     }
-    assert!(project.transcript(&["check", "/no/such/place"]).starts_with("exit 2\n--- stderr\nerror: cannot read"));
+    assert!(
+        project
+            .transcript(&["check", "/no/such/place"])
+            .starts_with("exit 2\n--- stderr\nerror: cannot read")
+    );
     assert!(project.transcript(&["frobnicate"]).starts_with("exit 2"));
 }

@@ -8,6 +8,8 @@
 mod fixed_output;
 mod gzip;
 mod inputs;
+mod nix_oracle;
+mod nix_random;
 mod nix_store;
 mod npm_ci;
 mod repack;

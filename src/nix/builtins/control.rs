@@ -101,7 +101,7 @@ fn import(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn guard(ev: &mut Eval, args: &[ThunkId], at: Location, throws: bool) -> Value {
     let condition = ev.force(args[0]);
-    if ev.truth(&condition) == Some(throws) {
+    if crate::nix::value::truth(&condition) == Some(throws) {
         return Value::unknown(Doubt::Throw, "`throwIf`", Some(at));
     }
     ev.force(args[2])
@@ -138,7 +138,7 @@ fn make_extensible(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     })));
     let thunk = ev.done(extend);
     let extra = Value::attrs(Attrs::of([(Rc::from("extend"), thunk)]));
-    ev.update(value, extra, at)
+    ev.update(value, &extra, at)
 }
 
 /// `lib.extends overlay body final`.
@@ -148,7 +148,7 @@ fn extends(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let overlay = ev.force(args[0]);
     let half = ev.apply(&overlay, args[2], at);
     let added = ev.apply_value(&half, previous.clone(), at);
-    ev.update(previous, added, at)
+    ev.update(previous, &added, at)
 }
 
 fn compose_many(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -231,7 +231,7 @@ fn map_nullable(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn function_args(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    match ev.formals(&value) {
+    match crate::nix::eval::formals(&value) {
         Some(formals) => {
             let mut set = Attrs::default();
             for (name, default) in formals {
@@ -254,7 +254,7 @@ fn to_function(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
 
 fn negate(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    match ev.truth(&value) {
+    match crate::nix::value::truth(&value) {
         Some(flag) => Value::bool(!flag),
         None => Value::doubtful(reason_of(&value, "a condition is not known", at)),
     }

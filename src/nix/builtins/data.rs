@@ -91,11 +91,13 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
             Format::Json => json::parse(&known),
             Format::Toml => toml::parse(&known),
         };
-        match parsed {
-            Some(document) => {
-                to_value(ev, &document, text.file, format).moved(at, Move::Note("read as data".into()))
-            }
-            None => Value::unknown(Doubt::Error, "a document that cannot be read", Some(at)),
+        if let Some(document) = parsed {
+            to_value(ev, &document, text.file, format).moved(at, Move::Note("read as data".into()))
+        } else {
+            let what = text
+                .file
+                .map_or_else(|| "a document".to_owned(), |file| ev.files.display(&ev.files.get(file).path));
+            Value::unknown(Doubt::Error, format!("{what} cannot be read as data"), Some(at))
         }
     })
 }

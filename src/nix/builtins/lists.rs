@@ -133,7 +133,7 @@ fn filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let mut items = Vec::new();
         for item in &list.items {
             let verdict = ev.apply(&keep, *item, at);
-            if ev.truth(&verdict) != Some(false) {
+            if crate::nix::value::truth(&verdict) != Some(false) {
                 items.push(*item);
             }
         }
@@ -171,7 +171,7 @@ fn finish_fold(ev: &mut Eval, list: &List, sum: ThunkId, at: Location) -> Value 
     match &list.open {
         Some(unknown) => {
             let other = Value::doubtful(Rc::clone(unknown));
-            ev.update(value, other, at)
+            ev.update(value, &other, at)
         }
         None => value,
     }
@@ -302,13 +302,13 @@ fn range(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn optional(ev: &mut Eval, args: &[ThunkId], at: Location, wrap: bool) -> Value {
     let condition = ev.force(args[0]);
     let with = |ev: &mut Eval| if wrap { Value::list(vec![args[1]]) } else { ev.force(args[1]) };
-    match ev.truth(&condition) {
+    match crate::nix::value::truth(&condition) {
         Some(true) => with(ev),
         Some(false) => Value::list(Vec::new()),
         None => {
             let given = with(ev);
             let _ = at;
-            ev.join(vec![given, Value::list(Vec::new())])
+            crate::nix::eval::join(vec![given, Value::list(Vec::new())])
         }
     }
 }
@@ -324,7 +324,7 @@ fn quantify(ev: &mut Eval, args: &[ThunkId], at: Location, stop: bool) -> Value 
         let mut known = list.open.is_none();
         for item in &list.items {
             let verdict = ev.apply(&test, *item, at);
-            match ev.truth(&verdict) {
+            match crate::nix::value::truth(&verdict) {
                 Some(value) if value == stop => return Value::bool(stop),
                 Some(_) => {}
                 None => known = false,
@@ -360,7 +360,7 @@ fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_list(ev, args[2], at, &mut |ev, list| {
         for item in &list.items {
             let verdict = ev.apply(&test, *item, at);
-            match ev.truth(&verdict) {
+            match crate::nix::value::truth(&verdict) {
                 Some(true) => return ev.force(*item),
                 Some(false) => {}
                 None => return Value::doubtful(reason_of(&verdict, "a condition is not known", at)),

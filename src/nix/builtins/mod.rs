@@ -15,7 +15,7 @@ use super::eval::Eval;
 use super::packages::{fetchers, members_system};
 use super::syntax::ast::Location;
 use super::value::{Attrs, Kind, NativeCall, Special, ThunkId, Value};
-pub(crate) use paths::opaque;
+pub(crate) use paths::{KEPT, predicate};
 
 /// A function of the model.
 pub(crate) struct Native {

@@ -27,6 +27,9 @@ pub(super) const TABLE: &[Native] = &[
     }),
 ];
 
+/// The note for a filter that does not leave the lockfile out.
+pub(crate) const KEPT: &str = "a filter; as far as it can be evaluated, it keeps the lockfile";
+
 fn base_name(text: &str) -> String {
     text.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_owned()
 }
@@ -59,30 +62,31 @@ fn builtin_path(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             return Value::unknown(Doubt::Unmodelled, "`builtins.path` without a path", Some(at));
         };
         let name = ev.peek_attr(&given, "name", at).and_then(|name| name.known_text());
-        let filtered = given.as_attrs().is_some_and(|attrs| attrs.map.contains_key("filter"));
+        let filter = given.as_attrs().and_then(|attrs| attrs.map.get("filter")).map(|attr| attr.thunk);
         ev.each(path, &mut |ev, path| {
             let mut source = source::of_value(ev, &path, at).named(name.clone());
-            if filtered {
-                source = source
-                    .filtered(opaque("`builtins.path`"), (at, "a filter that is taken to keep the lockfile"));
+            if let Some(function) = filter {
+                source = source.filtered(predicate(&source, function), (at, KEPT));
             }
             source.value()
         })
     })
 }
 
-/// A predicate that nobody evaluates.
-pub(crate) fn opaque(what: &str) -> Filter {
-    Filter::Opaque(Rc::from(what))
+/// A predicate that is evaluated for the lockfile, where its root is known.
+pub(crate) fn predicate(source: &source::Source, function: ThunkId) -> Filter {
+    match source.local_path() {
+        Some(root) => Filter::Predicate { function, root },
+        None => Filter::Opaque,
+    }
 }
 
 fn filter_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let path = ev.force(args[1]);
+    let function = args[0];
     ev.each(path, &mut |ev, path| {
         let source = source::of_value(ev, &path, at);
-        source
-            .filtered(opaque("`builtins.filterSource`"), (at, "a filter that is taken to keep the lockfile"))
-            .value()
+        source.filtered(predicate(&source, function), (at, KEPT)).value()
     })
 }
 

@@ -31,7 +31,7 @@ pub(super) const TABLE: &[Native] = &[
     }),
     row("mergeAttrs", 2, |ev, a, at| {
         let (left, right) = (ev.force(a[0]), ev.force(a[1]));
-        ev.update(left, right, at)
+        ev.update(left, &right, at)
     }),
     row("mergeAttrsList", 1, merge_list),
     row("nameValuePair", 2, |_, a, _| {
@@ -199,7 +199,7 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         Ok(list) => list,
         Err(value) => {
             ev.pending.push(args[1]);
-            return gen_for_unknown(ev, args[1], value, at);
+            return gen_for_unknown(ev, args[1], &value, at);
         }
     };
     let mut set = Attrs { open: list.open.clone(), ..Attrs::default() };
@@ -211,6 +211,9 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             continue;
         };
         let thunk = if is_system(&text) {
+            if !ev.systems.contains(&text) {
+                ev.systems.push(Rc::clone(&text));
+            }
             *shared.get_or_insert_with(|| {
                 let name = ev.done(system_named(&text));
                 later(ev, args[1], name, at)
@@ -224,10 +227,10 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// A list of names that is not known is, nearly always, a list of systems.
-fn gen_for_unknown(ev: &mut Eval, function: ThunkId, names: Value, at: Location) -> Value {
+fn gen_for_unknown(ev: &mut Eval, function: ThunkId, names: &Value, at: Location) -> Value {
     let name = ev.done(crate::nix::packages::members_system());
     let thunk = later(ev, function, name, at);
-    let mut set = Attrs { open: Some(reason_of(&names, "the names are not known", at)), ..Attrs::default() };
+    let mut set = Attrs { open: Some(reason_of(names, "the names are not known", at)), ..Attrs::default() };
     set.map.insert(Rc::from("x86_64-linux"), Attr::new(thunk));
     Value::attrs(set)
 }
@@ -239,7 +242,7 @@ fn filter_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         for (name, attr) in &attrs.map {
             let key = ev.done(name_value(name));
             let verdict = super::lists::call2(ev, keep, key, attr.thunk, at);
-            if ev.truth(&verdict) != Some(false) {
+            if crate::nix::value::truth(&verdict) != Some(false) {
                 map.insert(Rc::clone(name), attr.clone());
             }
         }
@@ -286,34 +289,34 @@ fn intersect_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn optional_attrs(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     let condition = ev.force(args[0]);
-    match ev.truth(&condition) {
+    match crate::nix::value::truth(&condition) {
         Some(true) => ev.force(args[1]),
         Some(false) => Value::attrs(Attrs::default()),
         None => {
             let given = ev.force(args[1]);
-            ev.join(vec![given, Value::attrs(Attrs::default())])
+            crate::nix::eval::join(vec![given, Value::attrs(Attrs::default())])
         }
     }
 }
 
 fn recursive_update(ev: &mut Eval, left: &Value, right: &Value, at: Location, depth: u32) -> Value {
     let (Kind::Attrs(l), Kind::Attrs(r)) = (&left.kind, &right.kind) else {
-        return ev.update(left.clone(), right.clone(), at);
+        return ev.update(left.clone(), right, at);
     };
     if depth > 20 {
-        return ev.update(left.clone(), right.clone(), at);
+        return ev.update(left.clone(), right, at);
     }
     let mut set = crate::nix::eval::merge(l, r);
     for (name, attr) in &r.map {
         let Some(former) = l.map.get(name) else { continue };
         let (former, latter) = (former.thunk, attr.thunk);
         let thunk = ev.lazy(move |ev| {
-            let (a, b) = (ev.force(former), ev.force(latter));
-            if matches!((&a.kind, &b.kind), (Kind::Attrs(_), Kind::Attrs(_))) {
-                recursive_update(ev, &a, &b, at, depth + 1)
-            } else {
-                b
+            let b = ev.force(latter);
+            if !matches!(b.kind, Kind::Attrs(_)) {
+                return b;
             }
+            let a = ev.force(former);
+            if matches!(a.kind, Kind::Attrs(_)) { recursive_update(ev, &a, &b, at, depth + 1) } else { b }
         });
         set.map.insert(Rc::clone(name), Attr { thunk, pos: attr.pos, maybe: attr.maybe.clone() });
     }
@@ -328,7 +331,7 @@ fn merge_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let mut sum = Value::attrs(Attrs { open: list.open.clone(), ..Attrs::default() });
     for item in &list.items {
         let next = ev.force(*item);
-        sum = ev.update(sum, next, at);
+        sum = ev.update(sum, &next, at);
     }
     sum
 }
@@ -347,7 +350,7 @@ fn by_path(ev: &mut Eval, path: ThunkId, set: ThunkId, default: Option<ThunkId>,
         value = match (ev.peek_attr(&value, &name, at), default) {
             (Some(value), _) => value,
             (None, Some(default)) => return ev.force(default),
-            (None, None) => return ev.error(format!("attribute `{name}` is missing"), at),
+            (None, None) => return crate::nix::eval::error(format!("attribute `{name}` is missing"), at),
         };
     }
     value

@@ -74,7 +74,7 @@ fn changed(from: &Text, old: &str, new: &str) -> Text {
         pieces: vec![Piece::Text(Rc::from(new))],
         token: from.token.clone().filter(|_| same),
         system: from.system && old == new,
-        file: None,
+        file: from.file.filter(|_| old.starts_with(new)),
     }
 }
 
@@ -115,9 +115,10 @@ fn test(ev: &mut Eval, args: &[ThunkId], at: Location, run: fn(&str, &str) -> bo
 /// A value inside a string, as a string.
 fn as_string(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
     let value = ev.force(id);
-    ev.each(value, &mut |ev, value| match &value.kind {
-        Kind::Str(_) => value,
-        _ => {
+    ev.each(value, &mut |ev, value| {
+        if let Kind::Str(_) = &value.kind {
+            value
+        } else {
             let text = ev.interpolate(&value, at);
             Value { kind: Kind::Str(Rc::new(text)), trail: value.trail }
         }
@@ -241,12 +242,12 @@ fn substring(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn optional_string(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     let condition = ev.force(args[0]);
-    match ev.truth(&condition) {
+    match crate::nix::value::truth(&condition) {
         Some(true) => ev.force(args[1]),
         Some(false) => Value::text(""),
         None => {
             let given = ev.force(args[1]);
-            ev.join(vec![given, Value::text("")])
+            crate::nix::eval::join(vec![given, Value::text("")])
         }
     }
 }
@@ -301,7 +302,7 @@ fn get_version(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn bool_to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    match ev.truth(&value) {
+    match crate::nix::value::truth(&value) {
         Some(flag) => Value::text(if flag { "true" } else { "false" }),
         None => Value::doubtful(reason_of(&value, "a condition is not known", at)),
     }

@@ -38,10 +38,10 @@ impl Eval {
             Kind::Attrs(attrs) => self.apply_set(callee, attrs, argument, here),
             Kind::Alt(callees) => {
                 let results = callees.iter().map(|callee| self.apply(callee, argument, here)).collect();
-                self.join(results)
+                crate::nix::eval::join(results)
             }
             Kind::Unknown(unknown) => crate::nix::packages::unknown_call(self, unknown, argument, here),
-            _ => self.error(format!("{} is called like a function", callee.type_name()), here),
+            _ => crate::nix::eval::error(format!("{} is called like a function", callee.type_name()), here),
         }
     }
 
@@ -83,13 +83,16 @@ impl Eval {
             };
             return crate::nix::packages::unknown_call(self, &Rc::new(unknown), argument, here);
         }
-        self.error("a set is called like a function", here)
+        if let Some(unknown) = &attrs.open {
+            return crate::nix::packages::unknown_call(self, &Rc::clone(unknown), argument, here);
+        }
+        crate::nix::eval::error("a set is called like a function", here)
     }
 
     /// Evaluates the body of a function of the repository.
     pub fn enter(&mut self, closure: &Closure, argument: ThunkId, here: Location) -> Value {
         let Expr::Lambda(lambda) = closure.code.ast.expr(closure.code.id) else {
-            return self.error("not a function", here);
+            return crate::nix::eval::error("not a function", here);
         };
         let lambda = Rc::clone(lambda);
         self.entered.insert(closure.code.location());
@@ -119,13 +122,12 @@ impl Eval {
         let mut names = Vec::with_capacity(formals.len() + 1);
         let mut defaults = Vec::new();
         for formal in formals {
-            let thunk = match self.argument(arg, formal, here) {
-                Some(thunk) => thunk,
-                None => {
-                    let thunk = self.reserve();
-                    defaults.push((thunk, formal));
-                    thunk
-                }
+            let thunk = if let Some(thunk) = self.argument(arg, formal, here) {
+                thunk
+            } else {
+                let thunk = self.reserve();
+                defaults.push((thunk, formal));
+                thunk
             };
             names.push((Rc::clone(&formal.name), thunk));
         }
@@ -155,7 +157,9 @@ impl Eval {
                 let code = closure.code.at(default);
                 Box::new(move |ev| ev.eval(&code, env).moved(at, Move::Default(name)))
             }
-            None => Box::new(move |ev| ev.error(format!("called without the argument `{name}`"), here)),
+            None => Box::new(move |_| {
+                crate::nix::eval::error(format!("called without the argument `{name}`"), here)
+            }),
         };
         self.thunks[thunk.0 as usize] = super::Slot::Lazy(run);
     }
@@ -209,7 +213,7 @@ impl Eval {
                 value = value.moved(pos, Move::Attribute(name));
             }
             match maybe {
-                Some(unknown) => ev.join(vec![value, Value::doubtful(unknown)]),
+                Some(unknown) => crate::nix::eval::join(vec![value, Value::doubtful(unknown)]),
                 None => value,
             }
         })
@@ -225,7 +229,7 @@ impl Eval {
         let value = crate::nix::packages::special_member(self, arg, attrs, &formal.name, here);
         match value {
             Some(value) if value.as_unknown().is_none() => Some(self.done(value)),
-            _ if formal.default.is_some() => None,
+            _ if formal.default.is_some() && !self.is_blind_flag(formal, here) => None,
             Some(value) => Some(self.done(value)),
             None => {
                 let at = Location { file: here.file, span: formal.span };
@@ -241,6 +245,12 @@ impl Eval {
         }
     }
 
+    /// A boolean argument of a function that nothing calls may be either.
+    fn is_blind_flag(&self, formal: &Formal, here: Location) -> bool {
+        let default = formal.default.and_then(|id| self.parsed(here.file).map(|ast| (ast, id)));
+        self.blind_flags && default.is_some_and(|(ast, id)| matches!(ast.expr(id), Expr::Var(name) if matches!(name.as_ref(), "true" | "false")))
+    }
+
     fn unknown_argument(&mut self, unknown: &Rc<Unknown>, name: &Name, here: Location) -> Value {
         match name.as_ref() {
             "pkgs" => crate::nix::packages::nixpkgs(),
@@ -248,14 +258,14 @@ impl Eval {
             _ => crate::nix::packages::outside_member(self, unknown, name, here),
         }
     }
+}
 
-    /// The formal arguments of a function of the repository: name and whether there is a default.
-    pub fn formals(&self, value: &Value) -> Option<Vec<(Name, bool)>> {
-        let Kind::Lambda(closure) = &value.kind else { return None };
-        match closure.code.ast.expr(closure.code.id) {
-            Expr::Lambda(lambda) => formals_of(lambda),
-            _ => None,
-        }
+/// The formal arguments of a function of the repository: name and whether there is a default.
+pub(crate) fn formals(value: &Value) -> Option<Vec<(Name, bool)>> {
+    let Kind::Lambda(closure) = &value.kind else { return None };
+    match closure.code.ast.expr(closure.code.id) {
+        Expr::Lambda(lambda) => formals_of(lambda),
+        _ => None,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use super::{Env, Eval};
-use crate::nix::syntax::ast::{Bindings, Location, Name};
+use crate::nix::syntax::ast::{Bindings, Location};
 use crate::nix::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Move, Special, Unknown, Value};
 
 impl Eval {
     /// `{ ... }` and `rec { ... }`.
     pub fn eval_set(&mut self, code: &Code, recursive: bool, bindings: &Rc<Bindings>, env: EnvId) -> Value {
         let mut set = Attrs::default();
+        self.built_sets.insert(code.location());
         let thunks: Vec<_> = bindings.entries.iter().map(|_| self.reserve()).collect();
         let inner = if recursive {
             let names = bindings.entries.iter().zip(&thunks).map(|(b, t)| (Rc::clone(&b.name), *t)).collect();
@@ -39,19 +40,19 @@ impl Eval {
                 Some(name) => {
                     set.map.entry(name).or_insert(attr);
                 }
-                None => self.insert_unnamed(set, attr),
+                None => self.insert_unnamed(set, &attr),
             },
             Kind::Alt(keys) => {
                 for key in keys.iter() {
                     self.insert_dynamic(set, key, attr.clone());
                 }
             }
-            _ => self.insert_unnamed(set, attr),
+            _ => self.insert_unnamed(set, &attr),
         }
     }
 
     /// An attribute whose name is not known: the set is open, and its value is still worth a visit.
-    fn insert_unnamed(&mut self, set: &mut Attrs, attr: Attr) {
+    fn insert_unnamed(&mut self, set: &mut Attrs, attr: &Attr) {
         self.pending.push(attr.thunk);
         let unknown = Unknown {
             doubt: Doubt::Unmodelled,
@@ -63,38 +64,41 @@ impl Eval {
     }
 
     /// `left // right`.
-    pub fn update(&mut self, left: Value, right: Value, here: Location) -> Value {
+    pub fn update(&mut self, left: Value, right: &Value, here: Location) -> Value {
         let trail = left.trail.clone().or_else(|| right.trail.clone());
         let mut merged = self.each(left, &mut |ev, l| {
             let right = right.clone();
-            ev.each(right, &mut |ev, r| ev.update_one(&l, &r, here))
+            ev.each(right, &mut |_, r| update_one(&l, &r, here))
         });
         if merged.trail.is_none() {
             merged.trail = trail;
         }
         merged
     }
+}
 
-    fn update_one(&mut self, left: &Value, right: &Value, here: Location) -> Value {
-        match (&left.kind, &right.kind) {
-            (Kind::Attrs(l), Kind::Attrs(r)) => {
-                Value { kind: Kind::Attrs(Rc::new(merge(l, r))), trail: left.trail.clone() }
-            }
-            (Kind::Attrs(l), Kind::Unknown(unknown)) => {
-                if matches!(l.special, Special::Pkgs | Special::Lib) || unknown.doubt == Doubt::Throw {
-                    return left.clone();
-                }
-                Value { kind: Kind::Attrs(Rc::new(overlaid(l, unknown))), trail: left.trail.clone() }
-            }
-            (Kind::Unknown(unknown), Kind::Attrs(r)) => {
-                let mut set = r.as_ref().clone();
-                set.open.get_or_insert(Rc::clone(unknown));
-                Value { kind: Kind::Attrs(Rc::new(set)), trail: right.trail.clone() }
-            }
-            (Kind::Unknown(_), _) => left.clone(),
-            (_, Kind::Unknown(_)) => right.clone(),
-            _ => self.error(format!("`//` between {} and {}", left.type_name(), right.type_name()), here),
+fn update_one(left: &Value, right: &Value, here: Location) -> Value {
+    match (&left.kind, &right.kind) {
+        (Kind::Attrs(l), Kind::Attrs(r)) => {
+            Value { kind: Kind::Attrs(Rc::new(merge(l, r))), trail: left.trail.clone() }
         }
+        (Kind::Attrs(l), Kind::Unknown(unknown)) => {
+            if matches!(l.special, Special::Pkgs | Special::Lib) || unknown.doubt == Doubt::Throw {
+                return left.clone();
+            }
+            Value { kind: Kind::Attrs(Rc::new(overlaid(l, unknown))), trail: left.trail.clone() }
+        }
+        (Kind::Unknown(unknown), Kind::Attrs(r)) => {
+            let mut set = r.as_ref().clone();
+            set.open.get_or_insert(Rc::clone(unknown));
+            Value { kind: Kind::Attrs(Rc::new(set)), trail: right.trail.clone() }
+        }
+        (Kind::Unknown(_), _) => left.clone(),
+        (_, Kind::Unknown(_)) => right.clone(),
+        _ => crate::nix::eval::error(
+            format!("`//` between {} and {}", left.type_name(), right.type_name()),
+            here,
+        ),
     }
 }
 
@@ -121,9 +125,4 @@ fn overlaid(left: &Attrs, unknown: &Rc<Unknown>) -> Attrs {
     }
     set.open.get_or_insert(Rc::clone(unknown));
     set
-}
-
-/// A sorted list of the names of a set.
-pub(crate) fn names(attrs: &Attrs) -> Vec<Name> {
-    attrs.map.keys().cloned().collect()
 }

@@ -68,15 +68,12 @@ impl Eval {
     }
 
     fn file_code(&mut self, file: FileId) -> ThunkId {
-        match self.ast(file) {
-            Some(ast) => {
-                let id = ast.root;
-                self.delay(Code { ast, id }, scope::ROOT)
-            }
-            None => {
-                let message = format!("{} cannot be parsed", self.files.display(&self.files.get(file).path));
-                self.done(Value::unknown(Doubt::Error, message, None))
-            }
+        if let Some(ast) = self.ast(file) {
+            let id = ast.root;
+            self.delay(Code { ast, id }, scope::ROOT)
+        } else {
+            let message = format!("{} cannot be parsed", self.files.display(&self.files.get(file).path));
+            self.done(Value::unknown(Doubt::Error, message, None))
         }
     }
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use scope::Env;
 pub(crate) use select::is_system;
@@ -19,7 +20,7 @@ pub(crate) use strings::{concat, string};
 
 use super::files::{FileId, Files};
 use super::packages::record::Record;
-use super::site::{FileProblem, Warning};
+use super::site::FileProblem;
 use super::syntax::ast::{Ast, Expr, Location, Name};
 use super::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Unknown, Value};
 
@@ -44,7 +45,6 @@ enum Slot {
 pub(crate) struct Eval {
     pub files: Files,
     pub problems: Vec<FileProblem>,
-    pub warnings: Vec<Warning>,
     /// Every derivation of npm dependencies that was evaluated, in order.
     pub records: Vec<Record>,
     /// Arguments of unknown functions, and other values that hold code worth a visit.
@@ -53,6 +53,21 @@ pub(crate) struct Eval {
     pub flakes: HashMap<PathBuf, ThunkId>,
     /// Names that the repository binds to functions mentioning npm dependencies.
     pub own_functions: HashMap<Name, Location>,
+    /// Bindings of hashes whose derivation was made, whether or not anything uses it.
+    pub made: HashSet<Location>,
+    /// Bindings of hash attributes whose set was evaluated.
+    pub built: HashSet<Location>,
+    /// Sets that were evaluated.
+    pub built_sets: HashSet<Location>,
+    /// Expressions of hash literals, and those of them that were evaluated.
+    pub watched: HashSet<Location>,
+    pub forced: HashSet<Location>,
+    /// Branches that a test for a file ruled out.
+    pub ruled_out: Vec<Location>,
+    /// Boolean arguments of functions that nothing calls count as unknown.
+    pub blind_flags: bool,
+    /// The systems that the repository lists.
+    pub systems: Vec<Name>,
     /// Functions that were called.
     pub entered: HashSet<Location>,
     /// Bindings of hashes that nothing reads, and why.
@@ -75,11 +90,18 @@ impl Eval {
         Self {
             files,
             problems: Vec::new(),
-            warnings: Vec::new(),
             records: Vec::new(),
             pending: Vec::new(),
             flakes: HashMap::new(),
             own_functions: HashMap::new(),
+            made: HashSet::new(),
+            built: HashSet::new(),
+            built_sets: HashSet::new(),
+            watched: HashSet::new(),
+            forced: HashSet::new(),
+            ruled_out: Vec::new(),
+            blind_flags: false,
+            systems: Vec::new(),
             entered: HashSet::new(),
             dead: BTreeMap::new(),
             replaced: Vec::new(),
@@ -168,8 +190,11 @@ impl Eval {
 
     /// Evaluates an expression to its outermost form.
     pub fn eval(&mut self, code: &Code, env: EnvId) -> Value {
-        let at = Some(code.location());
-        self.guarded(at, |ev| ev.dispatch(code, env))
+        let here = code.location();
+        if self.watched.contains(&here) {
+            self.forced.insert(here);
+        }
+        self.guarded(Some(here), |ev| ev.dispatch(code, env))
     }
 
     fn dispatch(&mut self, code: &Code, env: EnvId) -> Value {
@@ -237,17 +262,39 @@ impl Eval {
         env: EnvId,
     ) -> Value {
         let test = self.eval(&code.at(condition), env);
-        match self.truth(&test) {
-            Some(true) => self.eval(&code.at(branches[0]), env),
-            Some(false) => self.eval(&code.at(branches[1]), env),
+        match crate::nix::value::truth(&test) {
+            Some(true) => {
+                self.rule_out(code, condition, branches[1]);
+                self.eval(&code.at(branches[0]), env)
+            }
+            Some(false) => {
+                self.rule_out(code, condition, branches[0]);
+                self.eval(&code.at(branches[1]), env)
+            }
             None => {
                 let here = code.ast.location(condition);
-                let values = branches
-                    .iter()
-                    .map(|branch| self.eval(&code.at(*branch), env).moved(here, Move::Branch))
-                    .collect();
-                self.join(values)
+                let key = condition_key(&test, self.files.text(here));
+                let mut values = Vec::new();
+                for (branch, side) in branches.iter().zip(["yes", "no"]) {
+                    let value = self.eval(&code.at(*branch), env);
+                    values.push(self.each(value, &mut |_, v| {
+                        v.moved(here, Move::Branch(Rc::clone(&key), Rc::from(side)))
+                    }));
+                }
+                crate::nix::eval::join(values)
             }
+        }
+    }
+
+    /// A branch that the presence of a file rules out.
+    fn rule_out(
+        &mut self,
+        code: &Code,
+        condition: super::syntax::ast::ExprId,
+        branch: super::syntax::ast::ExprId,
+    ) {
+        if self.files.text(code.ast.location(condition)).contains("pathExists") {
+            self.ruled_out.push(code.ast.location(branch));
         }
     }
 
@@ -259,18 +306,10 @@ impl Eval {
         env: EnvId,
     ) -> Value {
         let test = self.eval(&code.at(condition), env);
-        if self.truth(&test) == Some(false) {
+        if crate::nix::value::truth(&test) == Some(false) {
             return Value::unknown(Doubt::Throw, "an assertion fails", Some(code.location()));
         }
         self.eval(&code.at(body), env)
-    }
-
-    /// A boolean if it is one; `None` when it is not known.
-    pub fn truth(&mut self, value: &Value) -> Option<bool> {
-        match &value.kind {
-            Kind::Bool(value) => Some(*value),
-            _ => None,
-        }
     }
 
     /// Applies a function to every alternative.
@@ -278,34 +317,9 @@ impl Eval {
         match &value.kind {
             Kind::Alt(values) => {
                 let results = values.iter().map(|v| apply(self, v.clone())).collect();
-                self.join(results)
+                crate::nix::eval::join(results)
             }
             _ => apply(self, value),
-        }
-    }
-
-    /// One of several values; a branch that throws is none of them.
-    pub fn join(&mut self, values: Vec<Value>) -> Value {
-        let mut flat: Vec<Value> = Vec::new();
-        let mut thrown = None;
-        for value in values {
-            let inner = match &value.kind {
-                Kind::Alt(inner) => inner.as_ref().clone(),
-                _ => vec![value],
-            };
-            for value in inner {
-                if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Throw) {
-                    thrown = Some(value);
-                } else if !flat.iter().any(|known| same(known, &value)) {
-                    flat.push(value);
-                }
-            }
-        }
-        match flat.len() {
-            0 => thrown.unwrap_or_else(|| Value::unknown(Doubt::Error, "no alternative is left", None)),
-            1 => flat.remove(0),
-            n if n <= MAX_ALTERNATIVES => Value::new(Kind::Alt(Rc::new(flat))),
-            _ => Value::unknown(Doubt::Limit, "too many alternatives", None),
         }
     }
 
@@ -333,10 +347,46 @@ impl Eval {
     pub fn parsed(&self, file: FileId) -> Option<Rc<Ast>> {
         self.asts.get(&file).cloned().flatten()
     }
+}
 
-    /// A short note for an unknown value that stops here.
-    pub fn error(&self, message: impl Into<Rc<str>>, at: Location) -> Value {
-        Value::unknown(Doubt::Error, message, Some(at))
+/// A value for an evaluation that would stop with an error here.
+pub(crate) fn error(message: impl Into<Rc<str>>, at: Location) -> Value {
+    Value::unknown(Doubt::Error, message, Some(at))
+}
+
+/// One of several values; a branch that throws is none of them.
+pub(crate) fn join(values: Vec<Value>) -> Value {
+    let mut flat: Vec<Value> = Vec::new();
+    let mut thrown = None;
+    for value in values {
+        let inner = match &value.kind {
+            Kind::Alt(inner) => inner.as_ref().clone(),
+            _ => vec![value],
+        };
+        for value in inner {
+            if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Throw) {
+                thrown = Some(value);
+            } else if !flat.iter().any(|known| same(known, &value)) {
+                flat.push(value);
+            }
+        }
+    }
+    match flat.len() {
+        0 => thrown.unwrap_or_else(|| Value::unknown(Doubt::Error, "no alternative is left", None)),
+        1 => flat.remove(0),
+        n if n <= MAX_ALTERNATIVES => Value::new(Kind::Alt(Rc::new(flat))),
+        _ => Value::unknown(Doubt::Limit, "too many alternatives", None),
+    }
+}
+
+/// What a condition depends on: conditions with equal keys have equal answers.
+fn condition_key(condition: &Value, source: &str) -> Rc<str> {
+    match &condition.kind {
+        Kind::Unknown(unknown) => match &unknown.name {
+            Some(name) => Rc::clone(name),
+            None => Rc::from(source),
+        },
+        _ => Rc::from(source),
     }
 }
 

@@ -26,7 +26,7 @@ impl Eval {
                 {
                     return Value::bool(op == Op::NotEqual);
                 }
-                self.combine(op, a, b, here)
+                self.combine(op, a, &b, here)
             }
         }
     }
@@ -38,21 +38,21 @@ impl Eval {
             _ => Some(true),
         };
         let first = match op {
-            Op::Implies => self.truth(&a).map(|v| !v),
-            _ => self.truth(&a),
+            Op::Implies => crate::nix::value::truth(&a).map(|v| !v),
+            _ => crate::nix::value::truth(&a),
         };
         if first.is_some() && first == short {
             return Value::bool(op != Op::And);
         }
         let b = self.eval(&code.at(right), env);
-        match (first, self.truth(&b)) {
+        match (first, crate::nix::value::truth(&b)) {
             (Some(_), _) => b,
             (None, Some(value)) if Some(value) == short => b,
             _ => Value::doubtful(reason_of(&a, "a condition is not known", code.location())),
         }
     }
 
-    fn combine(&mut self, op: Op, a: Value, b: Value, here: Location) -> Value {
+    fn combine(&mut self, op: Op, a: Value, b: &Value, here: Location) -> Value {
         match op {
             Op::Update => self.update(a, b, here),
             Op::Concat => self.each(a, &mut |ev, a| {
@@ -63,29 +63,28 @@ impl Eval {
                 let b = b.clone();
                 ev.each(b, &mut |ev, b| ev.add(&a, &b, here))
             }),
-            Op::Equal => self.equality(&a, &b, here),
+            Op::Equal => self.equality(&a, b, here),
             Op::NotEqual => {
-                let equal = self.equality(&a, &b, here);
+                let equal = self.equality(&a, b, here);
                 match equal.kind {
                     Kind::Bool(value) => Value::bool(!value),
                     _ => equal,
                 }
             }
-            Op::Less => compare(&a, &b, here, |o| o.is_lt()),
-            Op::LessEq => compare(&a, &b, here, |o| o.is_le()),
-            Op::More => compare(&a, &b, here, |o| o.is_gt()),
-            Op::MoreEq => compare(&a, &b, here, |o| o.is_ge()),
-            _ => arithmetic(op, &a, &b, here),
+            Op::Less => compare(&a, b, here, std::cmp::Ordering::is_lt),
+            Op::LessEq => compare(&a, b, here, std::cmp::Ordering::is_le),
+            Op::More => compare(&a, b, here, std::cmp::Ordering::is_gt),
+            Op::MoreEq => compare(&a, b, here, std::cmp::Ordering::is_ge),
+            _ => arithmetic(op, &a, b, here),
         }
     }
 
     fn equality(&mut self, a: &Value, b: &Value, here: Location) -> Value {
-        match self.equal(a, b, 0) {
-            Some(value) => Value::bool(value),
-            None => {
-                let doubtful = if a.as_unknown().is_some() { a } else { b };
-                Value::doubtful(reason_of(doubtful, "a comparison is not known", here))
-            }
+        if let Some(value) = self.equal(a, b, 0) {
+            Value::bool(value)
+        } else {
+            let doubtful = if a.as_unknown().is_some() { a } else { b };
+            Value::doubtful(reason_of(doubtful, "a comparison is not known", here))
         }
     }
 

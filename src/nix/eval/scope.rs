@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Eval;
 use crate::nix::syntax::ast::{Bindings, Bound, Location, Name};
-use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, Special, ThunkId, Value};
+use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Value};
 
 /// One scope and its parent.
 pub(crate) struct Env {
@@ -66,27 +66,14 @@ impl Eval {
             Some(thunk) => self.force(thunk),
             None => match crate::nix::builtins::global(self, name) {
                 Some(value) => value,
-                None => self.from_with(name, env, here),
+                None => self.with_scopes(name, env, here),
             },
         };
-        let value = self.adopt(name, value);
+        let value = adopt(name, value);
         mark_placeholder(value, here).moved(here, Move::Variable(Rc::clone(name)))
     }
 
-    /// A name that everybody gives to nixpkgs is nixpkgs, even where its value comes from outside.
-    fn adopt(&mut self, name: &str, value: Value) -> Value {
-        let Kind::Unknown(unknown) = &value.kind else { return value };
-        if unknown.doubt == Doubt::Throw || unknown.message.as_ref() == "infinite recursion" {
-            return value;
-        }
-        match name {
-            "pkgs" => crate::nix::packages::nixpkgs(),
-            "lib" => crate::nix::library::value(),
-            _ => value,
-        }
-    }
-
-    fn from_with(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
+    fn with_scopes(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
         let mut next = Some(env);
         let mut doubt: Option<Value> = None;
         while let Some(id) = next {
@@ -106,7 +93,7 @@ impl Eval {
                 None => {}
             }
         }
-        doubt.unwrap_or_else(|| self.error(format!("undefined variable `{name}`"), here))
+        doubt.unwrap_or_else(|| crate::nix::eval::error(format!("undefined variable `{name}`"), here))
     }
 
     /// A scope in which the bindings see each other.
@@ -138,6 +125,9 @@ impl Eval {
         let (outer, inner) = scopes;
         let here = Location { file: code.ast.file, span: binding.span };
         let name = Rc::clone(&binding.name);
+        if matches!(name.as_ref(), "npmDepsHash" | "hash") {
+            self.built.insert(here);
+        }
         match binding.bound {
             Bound::Expr(id) => self.set_code(thunk, code.at(id), inner),
             Bound::Outer => self.set_lazy(thunk, move |ev| ev.eval_variable(&name, outer, here)),
@@ -173,7 +163,15 @@ pub(crate) fn mark_placeholder(value: Value, here: Location) -> Value {
     Value { kind: Kind::Str(Rc::new(marked)), trail: value.trail }
 }
 
-/// Whether a set has a meaning of its own.
-pub(crate) fn is_special(special: &Special) -> bool {
-    !special.is_none()
+/// A name that everybody gives to nixpkgs is nixpkgs, even where its value comes from outside.
+fn adopt(name: &str, value: Value) -> Value {
+    let Kind::Unknown(unknown) = &value.kind else { return value };
+    if unknown.doubt == Doubt::Throw || unknown.message.as_ref() == "infinite recursion" {
+        return value;
+    }
+    match name {
+        "pkgs" => crate::nix::packages::nixpkgs(),
+        "lib" => crate::nix::library::value(),
+        _ => value,
+    }
 }

@@ -17,23 +17,15 @@ impl Eval {
     pub fn select(&mut self, set: &Value, name: &str, here: Location) -> Value {
         let found = self.find(set, name, here);
         if found.values.is_empty() {
-            return self.missing(set, name, here);
+            return missing(set, name, here);
         }
-        self.join(found.values)
+        crate::nix::eval::join(found.values)
     }
 
     /// The attribute of a value; `None` when it surely has none.
     pub fn peek_attr(&mut self, set: &Value, name: &str, here: Location) -> Option<Value> {
         let found = self.find(set, name, here);
-        if found.values.is_empty() { None } else { Some(self.join(found.values)) }
-    }
-
-    fn missing(&self, set: &Value, name: &str, here: Location) -> Value {
-        let message = match &set.kind {
-            Kind::Attrs(_) => format!("attribute `{name}` is missing"),
-            _ => format!("attribute `{name}` of {}", set.type_name()),
-        };
-        self.error(message, here)
+        if found.values.is_empty() { None } else { Some(crate::nix::eval::join(found.values)) }
     }
 
     fn find(&mut self, set: &Value, name: &str, here: Location) -> Found {
@@ -104,17 +96,17 @@ impl Eval {
                     return self.eval(&code.at(default), env);
                 }
                 return match component {
-                    AttrName::Static(name) => self.missing(&value, name, here),
-                    AttrName::Dynamic(_) => self.error("an attribute is missing", here),
+                    AttrName::Static(name) => missing(&value, name, here),
+                    AttrName::Dynamic(_) => crate::nix::eval::error("an attribute is missing", here),
                 };
             }
-            value = self.join(found.values);
+            value = crate::nix::eval::join(found.values);
         }
         let value = super::scope::mark_placeholder(value, here);
         match default {
             Some(default) if may_miss || is_doubtful(&value) => {
                 let other = self.eval(&code.at(default), env);
-                self.join(vec![value, other])
+                crate::nix::eval::join(vec![value, other])
             }
             _ => value,
         }
@@ -195,7 +187,7 @@ impl Eval {
                     Some(code.location()),
                 );
             }
-            value = self.join(found.values);
+            value = crate::nix::eval::join(found.values);
         }
         if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Outside) {
             return Value::doubtful(reason_of(&value, "", code.location()));
@@ -224,4 +216,12 @@ pub(crate) fn is_system(text: &str) -> bool {
             | "powerpc64"
             | "s390x"
     ) && matches!(os, "linux" | "darwin" | "freebsd" | "openbsd" | "netbsd" | "windows" | "cygwin")
+}
+
+fn missing(set: &Value, name: &str, here: Location) -> Value {
+    let message = match &set.kind {
+        Kind::Attrs(_) => format!("attribute `{name}` is missing"),
+        _ => format!("attribute `{name}` of {}", set.type_name()),
+    };
+    crate::nix::eval::error(message, here)
 }

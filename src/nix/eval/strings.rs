@@ -42,8 +42,10 @@ impl Eval {
                 }
                 Part::Expr(id) => {
                     let value = self.eval(&code.at(*id), env);
+                    let in_path = matches!(parts.first(), Some(Part::Text(text)) if text.starts_with('/'));
                     let options = match &value.kind {
                         Kind::Alt(values) => values.as_ref().clone(),
+                        _ if in_path => self.systems_of(&value),
                         _ => vec![value],
                     };
                     options.iter().map(|v| self.interpolate(v, here)).collect()
@@ -52,7 +54,17 @@ impl Eval {
             versions = product(&versions, &texts);
         }
         let values = versions.into_iter().map(|text| string(text).moved(here, Move::Literal)).collect();
-        self.join(values)
+        crate::nix::eval::join(values)
+    }
+
+    /// Inside a path, a system stands for all systems that the repository lists.
+    fn systems_of(&mut self, value: &Value) -> Vec<Value> {
+        match &value.kind {
+            Kind::Str(text) if text.system && !self.systems.is_empty() => {
+                self.systems.iter().map(|name| crate::nix::packages::system_named(name)).collect()
+            }
+            _ => vec![value.clone()],
+        }
     }
 
     /// What a value becomes inside `"${...}"`.
@@ -109,7 +121,9 @@ impl Eval {
                 Part::Text(text) => vec![text.to_string()],
                 Part::Expr(id) => {
                     let value = self.eval(&code.at(*id), env);
-                    match self.path_parts(&value) {
+                    let all = self.systems_of(&value);
+                    let value = crate::nix::eval::join(all);
+                    match path_parts(&value) {
                         Some(options) => options,
                         None => return Value::doubtful(reason_of(&value, "a path is not known", here)),
                     }
@@ -124,18 +138,7 @@ impl Eval {
         let folder = self.folder(code.ast.file);
         let values =
             texts.iter().map(|text| literal_path(&folder, text, here).moved(here, Move::Literal)).collect();
-        self.join(values)
-    }
-
-    fn path_parts(&mut self, value: &Value) -> Option<Vec<String>> {
-        match &value.kind {
-            Kind::Alt(values) => {
-                let parts: Option<Vec<Vec<String>>> = values.iter().map(|v| self.path_parts(v)).collect();
-                parts.map(|parts| parts.concat())
-            }
-            Kind::Path(path) => Some(vec![path.to_string_lossy().into_owned()]),
-            _ => value.known_text().map(|text| vec![text.to_string()]),
-        }
+        crate::nix::eval::join(values)
     }
 
     /// The folder of a file.
@@ -151,7 +154,7 @@ impl Eval {
 
 fn literal_path(folder: &Path, text: &str, here: Location) -> Value {
     if text.starts_with('~') {
-        return Value::unknown(Doubt::Outside, "a path in a home folder", Some(here));
+        return Value::unknown(Doubt::Outside, format!("{text} is a path in a home folder"), Some(here));
     }
     let path = if text.starts_with('/') { PathBuf::from(text) } else { folder.join(text) };
     Value::path(normalize(&path))
@@ -194,4 +197,15 @@ fn product(heads: &[Text], tails: &[Text]) -> Vec<Text> {
         return vec![Text { pieces: vec![Piece::Unknown(unknown)], ..Text::default() }];
     }
     heads.iter().flat_map(|head| tails.iter().map(|tail| concat(head, tail))).collect()
+}
+
+fn path_parts(value: &Value) -> Option<Vec<String>> {
+    match &value.kind {
+        Kind::Alt(values) => {
+            let parts: Option<Vec<Vec<String>>> = values.iter().map(path_parts).collect();
+            parts.map(|parts| parts.concat())
+        }
+        Kind::Path(path) => Some(vec![path.to_string_lossy().into_owned()]),
+        _ => value.known_text().map(|text| vec![text.to_string()]),
+    }
 }

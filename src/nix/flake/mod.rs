@@ -48,7 +48,7 @@ fn arguments(ev: &mut Eval, folder: &Path, flake: &Value, function: &Value, at: 
     let mut set = inputs_of(ev, folder, flake, at);
     let own = ev.done(own_value(folder));
     set.map.insert(Rc::from("self"), Attr::new(own));
-    for (name, has_default) in ev.formals(function).unwrap_or_default() {
+    for (name, has_default) in crate::nix::eval::formals(function).unwrap_or_default() {
         if !set.map.contains_key(&name) && !has_default {
             let thunk = ev.done(input::value(Input::unlocked(&name)));
             set.map.insert(name, Attr::new(thunk));

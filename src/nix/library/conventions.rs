@@ -24,6 +24,7 @@ pub(super) const TABLE: &[Native] = &[
     Native { name: "eachDefaultSystemMap", arity: 1, run: |ev, a, at| system_map(ev, None, a[0], at) },
     Native { name: "eachSystemMap", arity: 2, run: |ev, a, at| system_map(ev, Some(a[0]), a[1], at) },
     Native { name: "simpleFlake", arity: 1, run: simple_flake },
+    Native { name: "importApply", arity: 2, run: import_apply },
     Native { name: "mkFlake", arity: 2, run: crate::nix::flake::parts },
     Native { name: "flattenTree", arity: 1, run: |ev, a, _| ev.force(a[0]) },
     Native { name: "mkApp", arity: 1, run: |ev, a, _| ev.force(a[0]) },
@@ -37,6 +38,7 @@ pub(crate) fn by_convention(name: &str) -> Option<Value> {
         | "eachDefaultSystemMap"
         | "eachSystemMap"
         | "mkFlake"
+        | "importApply"
         | "flattenTree"
         | "mkApp"
         | "gitignoreSource"
@@ -49,10 +51,15 @@ pub(crate) fn by_convention(name: &str) -> Option<Value> {
         | "cleanSourceWith"
         | "makeOverridable"
         | "recursiveUpdate" => native(name),
-        "forAllSystems" | "forEachSystem" => None,
-        "defaultSystems" | "allSystems" => None,
         _ => None,
     }
+}
+
+/// `flake-parts-lib.importApply file arguments`.
+fn import_apply(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let file = ev.force(args[0]);
+    let function = ev.import(&file, at);
+    ev.apply(&function, args[1], at)
 }
 
 /// The systems that stand for all: the given ones, else the usual ones.
@@ -71,6 +78,15 @@ fn systems(ev: &mut Eval, list: Option<ThunkId>) -> Vec<Rc<str>> {
     names
 }
 
+/// The systems of a list are those of the repository.
+fn remember(ev: &mut Eval, names: &[Rc<str>]) {
+    for name in names {
+        if crate::nix::eval::is_system(name) && !ev.systems.contains(name) {
+            ev.systems.push(Rc::clone(name));
+        }
+    }
+}
+
 fn representative(names: &[Rc<str>]) -> Value {
     match names.iter().find(|name| name.as_ref() == "x86_64-linux").or(names.first()) {
         Some(name) => crate::nix::packages::system_named(name),
@@ -81,6 +97,7 @@ fn representative(names: &[Rc<str>]) -> Value {
 /// `{ packages = ...; }` of one system becomes `{ packages.<system> = ...; }` of all.
 fn each_system(ev: &mut Eval, list: Option<ThunkId>, body: ThunkId, at: Location) -> Value {
     let names = systems(ev, list);
+    remember(ev, &names);
     let body = ev.force(body);
     let result = ev.apply_value(&body, representative(&names), at);
     ev.each(result, &mut |ev, result| {

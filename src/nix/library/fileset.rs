@@ -95,7 +95,7 @@ fn from_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 /// A predicate over files: the files below its root, as far as one can know.
 fn file_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let root = set_of(ev, args[1], at);
-    value(Fileset::Intersection(root, Rc::new(Fileset::Unknown)))
+    value(Fileset::Intersection(root, Rc::new(Fileset::Predicate(args[0]))))
 }
 
 fn to_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {

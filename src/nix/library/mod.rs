@@ -67,6 +67,7 @@ const FLAT: &[&str] = &[
 pub(crate) fn member(name: &str, here: Location) -> Value {
     match name {
         "fakeHash" => fake(),
+        "extend" => super::packages::overlay::extender(value()),
         "fakeSha256" => fake_text(FAKE_HEX),
         "fakeSha512" => fake_text(&FAKE_HEX.repeat(2)),
         "fakeSha1" => Value::text("0000000000000000000000000000000000000000"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::nix::builtins::Native;
-use crate::nix::builtins::opaque;
+use crate::nix::builtins::{KEPT, predicate};
 use crate::nix::eval::Eval;
 use crate::nix::source::{self, Filter, Source};
 use crate::nix::syntax::ast::Location;
@@ -14,63 +14,102 @@ pub(super) const TABLE: &[Native] = &[
     Native { name: "cleanSource", arity: 1, run: |ev, a, at| keep(ev, a[0], at, None) },
     Native { name: "cleanSourceWith", arity: 1, run: clean_source_with },
     Native { name: "sourceFilesBySuffices", arity: 2, run: by_suffices },
-    Native { name: "sourceByRegex", arity: 2, run: |ev, a, at| keep(ev, a[0], at, Some("`sourceByRegex`")) },
+    Native { name: "sourceByRegex", arity: 2, run: by_regex },
+    Native { name: "cleanSourceFilter", arity: 2, run: clean_filter },
     Native { name: "sources.trace", arity: 1, run: |ev, a, _| ev.force(a[0]) },
-    Native {
-        name: "gitignoreSource",
-        arity: 1,
-        run: |ev, a, at| keep(ev, a[0], at, Some("`gitignoreSource`")),
-    },
+    Native { name: "gitignoreSource", arity: 1, run: |ev, a, at| keep(ev, a[0], at, Some(Rule::Git)) },
     Native { name: "gitignoreSourceWith", arity: 1, run: gitignore_with },
     Native {
         name: "nix-gitignore.gitignoreSource",
         arity: 2,
-        run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreSource`")),
+        run: |ev, a, at| keep(ev, a[1], at, Some(Rule::Git)),
     },
     Native {
         name: "nix-gitignore.gitignoreSourcePure",
         arity: 2,
-        run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreSourcePure`")),
+        run: |ev, a, at| keep(ev, a[1], at, Some(Rule::Git)),
     },
     Native {
         name: "nix-gitignore.gitignoreRecursiveSource",
         arity: 2,
-        run: |ev, a, at| keep(ev, a[1], at, Some("`gitignoreRecursiveSource`")),
+        run: |ev, a, at| keep(ev, a[1], at, Some(Rule::Git)),
     },
     Native {
         name: "nix-gitignore.gitignoreFilterRecursiveSource",
         arity: 3,
-        run: |ev, a, at| keep(ev, a[2], at, Some("`gitignoreFilterRecursiveSource`")),
+        run: |ev, a, at| keep(ev, a[2], at, Some(Rule::Git)),
     },
     Native {
         name: "nix-gitignore.gitignoreFilterSource",
         arity: 3,
-        run: |ev, a, at| keep(ev, a[2], at, Some("`gitignoreFilterSource`")),
+        run: |ev, a, at| keep(ev, a[2], at, Some(Rule::Git)),
     },
     Native { name: "nix-filter.filter", arity: 1, run: nix_filter },
     Native { name: "nix-filter.lib", arity: 1, run: nix_filter },
 ];
 
 /// The same source, perhaps behind a filter that is not evaluated.
-fn keep(ev: &mut Eval, id: ThunkId, at: Location, filter: Option<&str>) -> Value {
+fn keep(ev: &mut Eval, id: ThunkId, at: Location, rule: Option<Rule>) -> Value {
     let value = ev.force(id);
     ev.each(value, &mut |ev, value| {
-        let mut source = source::of_value(ev, &value, at).as_ref().clone();
-        if source.sub.is_empty() || source.name.is_none() {
-            source = source.named(None);
-        }
-        source.notes.push((at, "`cleanSource` leaves only editor files and version control out".into()));
-        if let Some(what) = filter {
-            source.notes.pop();
-            source = source.filtered(opaque(what), (at, "a filter that is taken to keep the lockfile"));
-        }
-        in_store(source).value()
+        let source = source::of_value(ev, &value, at).as_ref().clone();
+        let filtered = match (rule, source.local_path()) {
+            (None, _) => {
+                let note = "`cleanSource` leaves only editor files and version control out".into();
+                Source {
+                    notes: [source.notes.clone(), vec![(at, note)]].concat(),
+                    name: Some("source".into()),
+                    ..source
+                }
+            }
+            (Some(Rule::Git), Some(root)) => {
+                source.filtered(Filter::GitIgnore(root), (at, "a filter after `.gitignore`"))
+            }
+            (Some(_), _) => source.filtered(Filter::Opaque, (at, KEPT)),
+        };
+        filtered.value()
     })
 }
 
-/// `cleanSourceWith` names its result `source` unless told otherwise.
-fn in_store(source: Source) -> Source {
-    source
+/// What a filter goes by.
+#[derive(Clone, Copy)]
+enum Rule {
+    Git,
+    Opaque,
+}
+
+/// `lib.cleanSourceFilter path kind`.
+fn clean_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    match ev.force(args[0]).known_text() {
+        Some(path) => {
+            let name = path.rsplit('/').next().unwrap_or("");
+            let left_out = [".git", ".svn", "CVS", ".hg", "result"];
+            let endings = ["~", ".o", ".so"];
+            let dropped = left_out.contains(&name) || endings.iter().any(|ending| name.ends_with(ending));
+            Value::bool(!dropped)
+        }
+        None => Value::unknown(Doubt::Unmodelled, "a path is not known", Some(at)),
+    }
+}
+
+/// `lib.sourceByRegex folder patterns`.
+fn by_regex(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let list = ev.force(args[1]);
+    let patterns: Option<Vec<Rc<str>>> = match &list.kind {
+        Kind::List(list) if list.open.is_none() => {
+            list.items.iter().map(|item| ev.force(*item).known_text()).collect()
+        }
+        _ => None,
+    };
+    let value = ev.force(args[0]);
+    ev.each(value, &mut |ev, value| {
+        let source = source::of_value(ev, &value, at);
+        let filter = match (source.local_path(), &patterns) {
+            (Some(root), Some(patterns)) => Filter::Regexes { root, patterns: patterns.clone() },
+            _ => Filter::Opaque,
+        };
+        source.named(Some("source".into())).filtered(filter, (at, KEPT)).value()
+    })
 }
 
 fn clean_source_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -80,14 +119,12 @@ fn clean_source_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             return Value::unknown(Doubt::Unmodelled, "`cleanSourceWith` without a source", Some(at));
         };
         let name = ev.peek_attr(&given, "name", at).and_then(|name| name.known_text());
-        let filtered = given.as_attrs().is_some_and(|attrs| attrs.map.contains_key("filter"));
+        let filter = given.as_attrs().and_then(|attrs| attrs.map.get("filter")).map(|attr| attr.thunk);
         ev.each(src, &mut |ev, src| {
-            let mut source = source::of_value(ev, &src, at).named(name.clone());
-            if filtered {
-                source = source.filtered(
-                    opaque("`cleanSourceWith`"),
-                    (at, "a filter that is taken to keep the lockfile"),
-                );
+            let name = name.clone().unwrap_or_else(|| "source".into());
+            let mut source = source::of_value(ev, &src, at).named(Some(name));
+            if let Some(function) = filter {
+                source = source.filtered(predicate(&source, function), (at, KEPT));
             }
             source.value()
         })
@@ -98,7 +135,7 @@ fn gitignore_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
     let path = ev.select(&given, "path", at);
     let path = ev.done(path);
-    keep(ev, path, at, Some("`gitignoreSourceWith`"))
+    keep(ev, path, at, Some(Rule::Git))
 }
 
 fn by_suffices(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -118,7 +155,7 @@ fn by_suffices(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             return source.filtered(nothing, (at, "only files with other suffixes are kept")).value();
         }
     }
-    keep(ev, args[0], at, Some("`sourceFilesBySuffices`"))
+    keep(ev, args[0], at, Some(Rule::Opaque))
 }
 
 /// `nix-filter { root; include; exclude; }`.
@@ -130,9 +167,7 @@ fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         ev.each(root, &mut |ev, root| {
             let source = source::of_value(ev, &root, at).named(name.clone());
             let Some(folder) = source.local_path() else {
-                return source
-                    .filtered(opaque("`nix-filter`"), (at, "a filter that is taken to keep the lockfile"))
-                    .value();
+                return source.filtered(Filter::Opaque, (at, KEPT)).value();
             };
             let include = rules(ev, &given, "include", &folder, at);
             let exclude = rules(ev, &given, "exclude", &folder, at);

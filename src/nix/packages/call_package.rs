@@ -23,7 +23,7 @@ pub(crate) fn call_package(pkgs: Value) -> Value {
 pub(crate) fn new_scope(pkgs: Value) -> Value {
     Value::new(Kind::Function(Rc::new(move |ev, extra, here| {
         let extra = ev.force(extra);
-        let wider = ev.update(pkgs.clone(), extra, here);
+        let wider = ev.update(pkgs.clone(), &extra, here);
         call_package(wider)
     })))
 }
@@ -35,7 +35,7 @@ pub(crate) fn call(ev: &mut Eval, pkgs: &Value, callee: &Value, given: &Value, h
         Kind::Attrs(attrs) if matches!(attrs.special, Special::Source(_)) => ev.import(callee, here),
         _ => callee.clone(),
     };
-    let result = ev.each(function.clone(), &mut |ev, function| match ev.formals(&function) {
+    let result = ev.each(function.clone(), &mut |ev, function| match crate::nix::eval::formals(&function) {
         Some(formals) => {
             let args = fill(ev, pkgs, &formals, given, here);
             ev.apply_value(&function, args, here)
@@ -45,7 +45,7 @@ pub(crate) fn call(ev: &mut Eval, pkgs: &Value, callee: &Value, given: &Value, h
     let (pkgs, given) = (pkgs.clone(), given.clone());
     with_override(ev, result, move |ev, changes, here| {
         let changes = resolve_changes(ev, &changes, &given, here);
-        let merged = ev.update(given.clone(), changes, here);
+        let merged = ev.update(given.clone(), &changes, here);
         call(ev, &pkgs, &function, &merged, here)
     })
 }
@@ -122,7 +122,7 @@ fn overridable(ev: &mut Eval, function: &Value, given: &Value, here: Location) -
     let (function, given) = (function.clone(), given.clone());
     with_override(ev, result, move |ev, changes, here| {
         let changes = resolve_changes(ev, &changes, &given, here);
-        let merged = ev.update(given.clone(), changes, here);
+        let merged = ev.update(given.clone(), &changes, here);
         overridable(ev, &function, &merged, here)
     })
 }

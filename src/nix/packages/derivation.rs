@@ -1,11 +1,12 @@
 //! Derivations: builders, `finalAttrs`, `override` and `overrideAttrs`.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::record::{Record, RecordKind};
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
+use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// What a builder does with npm dependencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,9 @@ pub(crate) enum Builder {
 pub(crate) struct Drv {
     pub builder: Builder,
     pub call: Location,
-    /// The index of the record of its own dependencies.
-    pub record: Option<usize>,
+    /// The declaration of its own dependencies, noted when the derivation turns out to be used.
+    declared: Option<Record>,
+    index: Cell<Option<usize>>,
     arg: ThunkId,
     overrides: Vec<ThunkId>,
 }
@@ -84,7 +86,7 @@ fn is_versioned(name: &str, head: &str, tail: &str) -> bool {
 
 /// A builder as a function of the language.
 pub(crate) fn function(builder: Builder) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, arg, here| make(ev, builder.clone(), arg, Vec::new(), here))))
+    Value::new(Kind::Function(Rc::new(move |ev, arg, here| make(ev, &builder, arg, &[], here))))
 }
 
 /// `buildNpmPackage.override { nodejs = ...; }` is the same builder, unless it gets another fetcher.
@@ -103,16 +105,15 @@ pub(crate) fn overridable_function(function: Value) -> Value {
 /// Makes the derivation of a call.
 pub(crate) fn make(
     ev: &mut Eval,
-    builder: Builder,
+    builder: &Builder,
     arg: ThunkId,
-    overrides: Vec<ThunkId>,
+    overrides: &[ThunkId],
     here: Location,
 ) -> Value {
     let last = ev.reserve();
     let given = ev.force(arg);
     let value = ev.each(given, &mut |ev, given| {
         let args = if given.is_function() { ev.apply(&given, last, here) } else { given };
-        let (builder, overrides) = (&builder, &overrides);
         ev.each(args, &mut |ev, args| finish(ev, builder, arg, &args, overrides, (last, here)))
     });
     ev.fill(last, value.clone());
@@ -131,46 +132,91 @@ fn finish(
     let mut args = base.clone();
     for change in overrides {
         let change = ev.force(*change);
-        args = override_once(ev, args, &change, last, here);
+        let declared = declare(ev, builder, base, &args, here);
+        let former = Drv {
+            builder: builder.clone(),
+            call: here,
+            declared,
+            index: Cell::new(None),
+            arg,
+            overrides: Vec::new(),
+        };
+        let former = special(&args, former);
+        args = override_once(ev, args, &former, &change, last, here);
     }
     ev.each(args, &mut |ev, args| {
         let Kind::Attrs(attrs) = &args.kind else {
+            let odd = ev.done(args.clone());
+            ev.pending.push(odd);
             let reason = crate::nix::eval::reason_of(&args, "the arguments are not known", here);
             return Value::doubtful(reason);
         };
-        let record = make_record(ev, builder, base, attrs, here);
-        let drv = Drv { builder: builder.clone(), call: here, record, arg, overrides: overrides.to_vec() };
+        let declared = declare(ev, builder, base, &args, here);
+        let drv = Drv {
+            builder: builder.clone(),
+            call: here,
+            declared,
+            index: Cell::new(None),
+            arg,
+            overrides: overrides.to_vec(),
+        };
         let mut set = attrs.as_ref().clone();
         set.special = Special::Drv(Rc::new(drv));
         Value { kind: Kind::Attrs(Rc::new(set)), trail: args.trail.clone() }
     })
 }
 
-fn make_record(
-    ev: &mut Eval,
-    builder: &Builder,
-    base: &Value,
-    attrs: &Attrs,
-    here: Location,
-) -> Option<usize> {
-    let kind = match builder {
+/// What the derivation declares by itself; overrides reach `fetchNpmDeps`, but not the arguments of `buildNpmPackage`.
+fn declare(ev: &mut Eval, builder: &Builder, base: &Value, args: &Value, here: Location) -> Option<Record> {
+    let attrs = args.as_attrs()?;
+    let record = match builder {
         Builder::Generic => return None,
-        Builder::FetchDeps => RecordKind::FetchDeps,
+        Builder::FetchDeps => Record::new(RecordKind::FetchDeps, args.clone(), here),
         Builder::Npm if attrs.map.contains_key("npmDeps") => {
-            for name in ["npmDepsHash"] {
-                if let Some(pos) = attrs.map.get(name).and_then(|attr| attr.pos) {
-                    ev.dead.entry(pos).or_insert("`npmDeps` is given beside it, so that nothing reads it");
-                }
+            if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
+                ev.dead.entry(pos).or_insert("`npmDeps` is given beside it, so that nothing reads it");
             }
             return None;
         }
-        Builder::Npm => RecordKind::Package,
+        Builder::Npm => Record::new(RecordKind::Package, base.clone(), here),
     };
-    Some(ev.record(Record::new(kind, base.clone(), here)))
+    ev.made.extend(record.binding());
+    Some(record)
+}
+
+impl Drv {
+    /// Notes the declaration, once; answers its index.
+    pub fn register(&self, ev: &mut Eval) -> Option<usize> {
+        if self.index.get().is_none()
+            && let Some(record) = &self.declared
+        {
+            self.index.set(Some(ev.record(record.clone())));
+        }
+        self.index.get()
+    }
+
+    /// A derivation of which only the declaration is known.
+    pub fn assumed(index: Option<usize>, call: Location, arg: ThunkId) -> Self {
+        Self {
+            builder: Builder::Generic,
+            call,
+            declared: None,
+            index: Cell::new(index),
+            arg,
+            overrides: Vec::new(),
+        }
+    }
 }
 
 /// `overrideAttrs`: a set, a function of the former attributes, or one of the final and the former ones.
-fn override_once(ev: &mut Eval, former: Value, change: &Value, last: ThunkId, here: Location) -> Value {
+fn override_once(
+    ev: &mut Eval,
+    args: Value,
+    former: &Value,
+    change: &Value,
+    last: ThunkId,
+    here: Location,
+) -> Value {
     let result = if change.is_function() {
         let once = ev.apply_value(change, former.clone(), here);
         if once.is_function() {
@@ -183,7 +229,15 @@ fn override_once(ev: &mut Eval, former: Value, change: &Value, last: ThunkId, he
         change.clone()
     };
     note_dead(ev, &result);
-    ev.update(former, result, here)
+    ev.update(args, &result, here)
+}
+
+/// A set of arguments as the derivation that it makes.
+fn special(args: &Value, drv: Drv) -> Value {
+    let Kind::Attrs(attrs) = &args.kind else { return args.clone() };
+    let mut attrs = attrs.as_ref().clone();
+    attrs.special = Special::Drv(Rc::new(drv));
+    Value { kind: Kind::Attrs(Rc::new(attrs)), trail: args.trail.clone() }
 }
 
 /// `npmDepsHash` in an override changes nothing: `npmDeps` was made from the original arguments.
@@ -201,10 +255,12 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
     match name {
         "overrideAttrs" | "overridePythonAttrs" | "overrideDerivation" => {
             let drv = Rc::clone(drv);
+            let again = set.as_attrs().and_then(|attrs| attrs.map.get("override")).map(|attr| attr.thunk);
             Some(Value::new(Kind::Function(Rc::new(move |ev, change, here| {
                 let mut overrides = drv.overrides.clone();
                 overrides.push(change);
-                make(ev, drv.builder.clone(), drv.arg, overrides, here)
+                let made = make(ev, &drv.builder, drv.arg, &overrides, here);
+                keep_override(ev, made, again, change)
             }))))
         }
         "override" => {
@@ -219,6 +275,7 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
             Some(set.clone())
         }
         "type" => Some(Value::text("derivation")),
+        "npmDeps" if drv.builder == Builder::Npm => own_dependencies(ev, set, drv, here),
         "meta" | "outputs" | "outputName" | "system" | "stdenv" | "tests" | "inputDerivation" | "npmDeps" => {
             passthru(ev, set, name, here)
                 .or_else(|| Some(Value::outside(&format!("derivation.{name}"), Some(here))))
@@ -226,6 +283,44 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
         "passthru" => None,
         _ => passthru(ev, set, name, here),
     }
+}
+
+/// `.override` after `.overrideAttrs` calls the function anew and changes the attributes again.
+fn keep_override(ev: &mut Eval, made: Value, again: Option<ThunkId>, change: ThunkId) -> Value {
+    let Some(again) = again else { return made };
+    super::call_package::with_override(ev, made, move |ev, changes, here| {
+        let function = ev.force(again);
+        let called = ev.apply_value(&function, changes, here);
+        let attributes = ev.select(&called, "overrideAttrs", here);
+        ev.apply(&attributes, change, here)
+    })
+}
+
+/// The `fetchNpmDeps` that `buildNpmPackage` calls by itself.
+fn own_dependencies(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, _: Location) -> Option<Value> {
+    const FORWARDED: [(&str, &str); 11] = [
+        ("src", "src"),
+        ("srcs", "srcs"),
+        ("sourceRoot", "sourceRoot"),
+        ("prePatch", "prePatch"),
+        ("patches", "patches"),
+        ("postPatch", "postPatch"),
+        ("patchFlags", "patchFlags"),
+        ("npmDepsHash", "hash"),
+        ("npmDepsFetcherVersion", "fetcherVersion"),
+        ("forceGitDeps", "forceGitDeps"),
+        ("forceEmptyCache", "forceEmptyCache"),
+    ];
+    let base = drv.declared.as_ref().map_or_else(|| set.clone(), |record| record.args.clone());
+    let attrs = base.as_attrs()?;
+    let mut args = Attrs { open: attrs.open.clone(), ..Attrs::default() };
+    for (from, to) in FORWARDED {
+        if let Some(attr) = attrs.map.get(from) {
+            args.map.insert(Rc::from(to), attr.clone());
+        }
+    }
+    let arg = ev.done(Value::attrs(args));
+    Some(make(ev, &Builder::FetchDeps, arg, &[], drv.call))
 }
 
 fn passthru(ev: &mut Eval, set: &Value, name: &str, here: Location) -> Option<Value> {
@@ -253,32 +348,38 @@ pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
         let value = ev.force(change);
         if value.is_function() {
             let last = ev.reserve();
-            let changed = override_once(ev, former, &value, last, here);
+            let changed = override_once(ev, former.clone(), &former, &value, last, here);
+            let changed = as_derivation(&changed, last, here);
             ev.fill(last, changed.clone());
-            let thunk = ev.done(changed.clone());
-            ev.pending.push(thunk);
+            ev.pending.push(last);
             return changed;
         }
         ev.pending.push(change);
         if attrs_style {
             note_dead(ev, &value);
         }
-        ev.update(former, value, here)
+        let changed = ev.update(former, &value, here);
+        as_derivation(&changed, change, here)
     })))
 }
 
-/// An unknown function whose argument holds a hash is taken for a builder of npm packages.
-pub(crate) fn assume(ev: &mut Eval, callee: &Rc<Unknown>, argument: &Value, here: Location) {
-    let Kind::Attrs(attrs) = &argument.kind else { return };
-    if !attrs.special.is_none() || !attrs.map.contains_key("npmDepsHash") || attrs.map.contains_key("npmDeps")
-    {
-        return;
-    }
-    let record = Record::new(RecordKind::Assumed(Rc::clone(callee)), argument.clone(), here);
-    ev.record(record);
+/// The result of an override of something from outside; of somebody's `npmDeps`, it is a declaration.
+fn as_derivation(value: &Value, arg: ThunkId, here: Location) -> Value {
+    let dependencies = value.as_attrs().is_some_and(|attrs| {
+        let from = attrs.open.as_ref().and_then(|unknown| unknown.name.as_ref());
+        attrs.map.contains_key("outputHash") && from.is_some_and(|name| name.ends_with(".npmDeps"))
+    });
+    let declared = dependencies.then(|| Record::new(RecordKind::FetchDeps, value.clone(), here));
+    special(value, Drv { declared, ..Drv::assumed(None, here, arg) })
 }
 
-/// An attribute without provenance.
-pub(crate) fn attr(ev: &mut Eval, value: Value) -> Attr {
-    Attr::new(ev.done(value))
+/// An unknown function whose argument holds a hash is taken for a builder of npm packages.
+pub(crate) fn assume(ev: &mut Eval, callee: &Rc<Unknown>, argument: &Value, here: Location) -> Option<usize> {
+    let Kind::Attrs(attrs) = &argument.kind else { return None };
+    if !attrs.special.is_none() || !attrs.map.contains_key("npmDepsHash") || attrs.map.contains_key("npmDeps")
+    {
+        return None;
+    }
+    let record = Record::new(RecordKind::Assumed(Rc::clone(callee)), argument.clone(), here);
+    Some(ev.record(record))
 }

@@ -42,6 +42,9 @@ pub(crate) fn function(kind: RemoteKind, name: &str) -> Value {
 }
 
 fn source(ev: &mut Eval, kind: RemoteKind, fetcher: &Rc<str>, args: Value, here: Location) -> Value {
+    if let Some(local) = local_checkout(ev, kind, &args, here) {
+        return local;
+    }
     let name = match &args.kind {
         Kind::Attrs(_) => ev.peek_attr(&args, "name", here).and_then(|name| name.known_text()),
         _ => None,
@@ -49,6 +52,24 @@ fn source(ev: &mut Eval, kind: RemoteKind, fetcher: &Rc<str>, args: Value, here:
     let name = if kind == RemoteKind::FetchUrl { None } else { name };
     let remote = Remote { kind, fetcher: Rc::clone(fetcher), call: here, args, input: None, nixpkgs: false };
     Source { name, ..Source::new(Base::Remote(Rc::new(remote))) }.value()
+}
+
+/// `fetchGit ./.` without a revision is the folder itself.
+fn local_checkout(ev: &mut Eval, kind: RemoteKind, args: &Value, here: Location) -> Option<Value> {
+    if !matches!(kind, RemoteKind::BuiltinFetchGit | RemoteKind::FetchTree | RemoteKind::FetchGit) {
+        return None;
+    }
+    let place = match &args.kind {
+        Kind::Path(_) => args.clone(),
+        Kind::Attrs(attrs)
+            if !["rev", "ref", "sha256", "hash"].iter().any(|name| attrs.map.contains_key(*name)) =>
+        {
+            ev.peek_attr(args, "url", here).or_else(|| ev.peek_attr(args, "path", here))?
+        }
+        _ => return None,
+    };
+    let Kind::Path(path) = &place.kind else { return None };
+    Some(Source { name: Some("source".into()), ..Source::local(path.as_ref().clone()) }.value())
 }
 
 /// Whether a fetched tree is nixpkgs.

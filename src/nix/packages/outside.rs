@@ -7,7 +7,7 @@ use super::{call_package, fetchers, nixpkgs, overlay, scripts};
 use crate::nix::eval::Eval;
 use crate::nix::source::Remote;
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, Special, ThunkId, Unknown, Value};
+use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// The member of a value that is not known.
 pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
@@ -16,11 +16,10 @@ pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, h
         Doubt::Error if unknown.message.as_ref() == "infinite recursion" => {
             return Value::doubtful(Rc::clone(unknown));
         }
-        Doubt::Outside | Doubt::Argument => {}
         Doubt::Error | Doubt::Unmodelled if ev.own_functions.contains_key(name) => {
             return Value::doubtful(Rc::clone(unknown));
         }
-        Doubt::Error | Doubt::Unmodelled => {}
+        _ => {}
     }
     if let Some(value) = by_convention(unknown, name) {
         return value;
@@ -78,12 +77,17 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
     if matches!(unknown.doubt, Doubt::Throw) {
         return Value::doubtful(Rc::clone(unknown));
     }
+    if unknown.name.as_deref().is_some_and(|name| {
+        ["nix-filter.lib", "nix-filter.lib.filter", "inputs.nix-filter"].iter().any(|end| name.ends_with(end))
+    }) {
+        return crate::nix::builtins::call(ev, "nix-filter.filter", &[argument], here);
+    }
     ev.pending.push(argument);
     if matches!(unknown.doubt, Doubt::Limit) {
         return Value::doubtful(Rc::clone(unknown));
     }
     let value = ev.force(argument);
-    derivation::assume(ev, unknown, &value, here);
+    let index = derivation::assume(ev, unknown, &value, here);
     let given_code = value.is_function() || holds_function(ev, &value);
     match unknown.doubt {
         Doubt::Outside | Doubt::Argument => {
@@ -91,10 +95,24 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
             let doubt = if given_code { Doubt::Unmodelled } else { unknown.doubt };
             let message = format!("the result of `{name}`, which is not known here");
             let name = Some(Rc::from(format!("({name} …)")));
-            Value::doubtful(Rc::new(Unknown { doubt, message: message.into(), at: Some(here), name }))
+            result_of(
+                index,
+                Rc::new(Unknown { doubt, message: message.into(), at: Some(here), name }),
+                argument,
+                here,
+            )
         }
-        _ => Value::doubtful(Rc::clone(unknown)),
+        _ => result_of(index, Rc::clone(unknown), argument, here),
     }
+}
+
+/// The result of an unknown function: a derivation if it was taken for a builder.
+fn result_of(index: Option<usize>, unknown: Rc<Unknown>, argument: ThunkId, here: Location) -> Value {
+    if index.is_none() {
+        return Value::doubtful(unknown);
+    }
+    let drv = derivation::Drv::assumed(index, here, argument);
+    Value::attrs(Attrs { open: Some(unknown), special: Special::Drv(Rc::new(drv)), ..Attrs::default() })
 }
 
 /// Whether a set or list that is already evaluated holds functions of the repository.

@@ -33,7 +33,7 @@ fn with_list(ev: &mut Eval, base: &Value, list: &Value, here: Location) -> Value
         Kind::List(list) => with_overlays(ev, base.clone(), &list.items.clone(), here),
         Kind::Alt(lists) => {
             let values = lists.iter().map(|list| with_list(ev, base, list, here)).collect();
-            ev.join(values)
+            crate::nix::eval::join(values)
         }
         _ => base.clone(),
     }
@@ -50,7 +50,7 @@ pub(crate) fn with_overlays(ev: &mut Eval, base: Value, overlays: &[ThunkId], he
         }
         let half = ev.apply(&overlay, last, here);
         let added = ev.apply_value(&half, previous.clone(), here);
-        let merged = ev.update(previous.clone(), added, here);
+        let merged = ev.update(previous.clone(), &added, here);
         if merged.as_attrs().is_some() {
             previous = merged;
         }
@@ -97,8 +97,8 @@ pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
                 let overlay = ev.force(*overlay);
                 let half = ev.apply(&overlay, last, here);
                 let added = ev.apply_value(&half, previous.clone(), here);
-                previous = ev.update(previous, added.clone(), here);
-                sum = ev.update(sum, added, here);
+                previous = ev.update(previous, &added, here);
+                sum = ev.update(sum, &added, here);
             }
             sum
         })))
@@ -111,12 +111,12 @@ pub(crate) fn make_scope(ev: &mut Eval, args: &[ThunkId], here: Location) -> Val
     let own = ev.reserve();
     let given = ev.apply(&body, own, here);
     let base = Value::attrs(Attrs::special(Special::Pkgs));
-    let wide = ev.update(base, given.clone(), here);
+    let wide = ev.update(base, &given, here);
     let call = super::call_package::call_package(wide);
     let mut extra = Attrs::default();
     let thunk = ev.done(call);
     extra.map.insert(Rc::from("callPackage"), Attr::new(thunk));
-    let result = ev.update(given, Value::attrs(extra), here);
+    let result = ev.update(given, &Value::attrs(extra), here);
     ev.fill(own, result.clone());
     result
 }

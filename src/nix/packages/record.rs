@@ -32,9 +32,19 @@ impl Record {
         Self { kind, args, call, attr_paths: Vec::new() }
     }
 
+    /// The binding of the hash.
+    pub fn binding(&self) -> Option<Location> {
+        self.args.as_attrs()?.map.get(self.hash_name())?.pos
+    }
+
     /// The attribute that holds the hash.
     pub fn hash_name(&self) -> &'static str {
         match self.kind {
+            RecordKind::FetchDeps
+                if self.args.as_attrs().is_some_and(|attrs| attrs.map.contains_key("outputHash")) =>
+            {
+                "outputHash"
+            }
             RecordKind::FetchDeps => "hash",
             RecordKind::Package | RecordKind::Assumed(_) => "npmDepsHash",
         }

@@ -30,13 +30,12 @@ pub(super) fn steps(ev: &Eval, what: &str, trail: &Trail, proof: &mut Vec<Step>)
 
 fn describe(ev: &Eval, hop: &Hop) -> String {
     match &hop.step {
-        Move::Literal => format!("is written here: {}", excerpt(ev.files.text(hop.place))),
+        Move::Literal | Move::Data(_) => format!("is written here: {}", excerpt(ev.files.text(hop.place))),
         Move::Variable(name) => format!("is read as `{name}`"),
         Move::Attribute(name) => format!("is bound to `{name}`"),
         Move::Default(name) => format!("is the default of the argument `{name}`"),
         Move::Import(file) => format!("comes from {file}"),
-        Move::Data(_) => format!("is written here: {}", excerpt(ev.files.text(hop.place))),
-        Move::Branch => "is one branch of this condition, which is not known; both count".to_owned(),
+        Move::Branch(..) => "is one branch of this condition, which is not known; both count".to_owned(),
         Move::Note(note) => note.to_string(),
     }
 }

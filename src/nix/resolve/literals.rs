@@ -6,23 +6,48 @@ use crate::nix::eval::Eval;
 use crate::nix::hash_text::HashText;
 use crate::nix::site::{Literal, LiteralKind, Reason};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, Text, Token, Trail, Value};
+use crate::nix::value::{Doubt, Kind, Move, Text, Token, Trail, Value};
 
 /// A hash as far as it is known.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Hash {
     pub literals: Vec<(Literal, Location)>,
     pub trail: Trail,
     pub doubt: Option<(Reason, String, Option<Location>)>,
+    /// What each literal depends on.
+    pub conditions: Vec<(Location, Conditions)>,
+    /// No hash is wanted, at least sometimes.
+    pub null: bool,
     /// The hash is an argument that nothing in the repository gives.
     pub from_caller: bool,
+}
+
+/// Answers to conditions that are not known: what they depend on, and the answer.
+pub(super) type Conditions = Vec<(Rc<str>, Rc<str>)>;
+
+/// The conditions on the way of a value.
+pub(super) fn conditions(trail: &Trail) -> Conditions {
+    let mut all = Conditions::new();
+    let mut next = trail.as_deref();
+    while let Some(hop) = next {
+        if let Move::Branch(key, side) = &hop.step {
+            all.push((Rc::clone(key), Rc::clone(side)));
+        }
+        next = hop.before.as_deref();
+    }
+    all
+}
+
+/// Whether two sets of answers can hold at the same time.
+pub(super) fn compatible(a: &Conditions, b: &Conditions) -> bool {
+    a.iter().all(|(key, side)| b.iter().all(|(other, answer)| key != other || side == answer))
 }
 
 /// Reads the value of a hash attribute.
 pub(super) fn read(ev: &Eval, value: &Value) -> Hash {
     let mut hash = Hash { trail: value.trail.clone(), ..Hash::default() };
     add(ev, value, &mut hash);
-    hash.literals.sort_by(|a, b| a.1.cmp(&b.1));
+    hash.literals.sort_by_key(|a| a.1);
     hash.literals.dedup_by(|a, b| a.1 == b.1);
     hash
 }
@@ -35,19 +60,27 @@ fn add(ev: &Eval, value: &Value, hash: &mut Hash) {
                 if hash.trail.is_none() {
                     hash.trail.clone_from(&value.trail);
                 }
-                hash.literals.push((literal(ev, text, token), token.location));
+                let literal = literal(ev, text, token);
+                hash.literals.push((literal, token.location));
+                hash.conditions.push((token.location, conditions(&value.trail)));
             }
             None => {
-                hash.doubt =
-                    Some((Reason::UnknownHash, "the hash is put together from pieces".to_owned(), None));
+                hash.doubt = Some((
+                    Reason::UnknownHash,
+                    "the hash is put together from pieces; no single literal holds it".to_owned(),
+                    None,
+                ));
             }
         },
         Kind::Unknown(unknown) => {
             hash.from_caller |= unknown.doubt == Doubt::Argument;
-            let message = format!("the hash is not known: {}", unknown.message);
+            let message = format!("`npmDepsHash` is not known: {}", unknown.message);
             hash.doubt = Some((Reason::UnknownHash, message, unknown.at));
         }
-        _ => hash.doubt = Some((Reason::UnknownHash, format!("the hash is {}", value.type_name()), None)),
+        Kind::Null => hash.null = true,
+        _ => {
+            hash.doubt = Some((Reason::UnknownHash, format!("`npmDepsHash` is {}", value.type_name()), None));
+        }
     }
 }
 

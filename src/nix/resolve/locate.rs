@@ -8,7 +8,7 @@ use super::phase::{self, Context, NAMES, Slot, State};
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::remote::Patch;
 use crate::nix::site::Reason;
-use crate::nix::source::{self, Base, Remote, Source};
+use crate::nix::source::{self, Base, Filter, Remote, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, Text, Trail, Unknown, Value};
 
@@ -28,6 +28,8 @@ pub(super) struct Located {
     /// The chain of the source and the notes of its filters.
     pub trail: Trail,
     pub notes: Vec<(Location, Rc<str>)>,
+    /// What the alternatives of this combination depend on.
+    pub conditions: super::literals::Conditions,
     /// The remote source, also where the lockfile is vendored.
     pub remote: Option<(Rc<Remote>, Option<String>, Vec<Patch>)>,
 }
@@ -42,7 +44,8 @@ impl Answer {
             Doubt::Argument => Reason::UnknownArguments,
             _ => reason,
         };
-        Self::doubt(reason, unknown.message.as_ref(), unknown.at)
+        let what = if reason == Reason::UnknownSource { "`src` is not known: " } else { "" };
+        Self::doubt(reason, format!("{what}{}", unknown.message), unknown.at)
     }
 
     /// Whether two answers mean the same lockfile.
@@ -85,6 +88,7 @@ fn locate_in(
             answer: Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at)),
             trail: None,
             notes: Vec::new(),
+            conditions: Vec::new(),
             remote: None,
         }];
     }
@@ -100,12 +104,14 @@ fn locate_in(
         for root in alternatives(&inputs.root) {
             for before in alternatives(&inputs.phases[0]) {
                 for after in alternatives(&inputs.phases[1]) {
+                    let Some(conditions) = together(&[&source, &root, &before, &after]) else { continue };
                     let mut located =
                         one(ev, &source, &root, &inputs.patches, [&before, &after], (folder, at, depth));
                     if let Some(name) = strange {
                         let message = format!("`{name}` is given to `fetchNpmDeps` itself");
                         located.answer = Answer::doubt(Reason::LockfileEdited, message, Some(at));
                     }
+                    located.conditions = conditions;
                     all.push(located);
                 }
             }
@@ -140,6 +146,19 @@ fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static s
             _ => true,
         }
     })
+}
+
+/// The conditions of several alternatives, unless they exclude each other.
+fn together(values: &[&Value]) -> Option<super::literals::Conditions> {
+    let mut all = super::literals::Conditions::new();
+    for value in values {
+        let own = super::literals::conditions(&value.trail);
+        if !super::literals::compatible(&all, &own) {
+            return None;
+        }
+        all.extend(own);
+    }
+    Some(all)
 }
 
 fn alternatives(value: &Value) -> Vec<Value> {
@@ -182,7 +201,9 @@ fn one(
     let chosen = choose(ev, source, root, at);
     let (tree, root_text) = match chosen {
         Ok(chosen) => chosen,
-        Err(answer) => return Located { answer, trail, notes: Vec::new(), remote: None },
+        Err(answer) => {
+            return Located { answer, trail, notes: Vec::new(), conditions: Vec::new(), remote: None };
+        }
     };
     let remote = match &tree.base {
         Base::Remote(remote) => Some((Rc::clone(remote), root_text.clone(), patches.list.clone())),
@@ -194,18 +215,25 @@ fn one(
         if i == 1 {
             apply_patches(&tree, patches, &mut state);
         }
-        let context =
-            Context { files: &ev.files, source: &tree, folder, variables: &variables, makes_out: false };
+        let name = ["prePatch", "postPatch"][i];
+        let context = Context {
+            files: &ev.files,
+            source: &tree,
+            folder,
+            variables: &variables,
+            makes_out: false,
+            name,
+        };
         run_phase(phase, &mut state, &context, at);
     }
     let answer = conclude(ev, &tree, folder, &state, (root_text, patches), (at, depth));
-    Located { answer, trail, notes: tree.notes.clone(), remote }
+    Located { answer, trail, notes: tree.notes.clone(), conditions: Vec::new(), remote }
 }
 
 /// Patches change what is there: a remote source keeps its list, anything else must be certain.
 fn apply_patches(tree: &Source, patches: &Patches, state: &mut State) {
     let Some(message) = &patches.doubt else { return };
-    for slot in &mut state.slots {
+    for (slot, _) in state.slots.iter_mut().zip(patches.touched).filter(|(_, touched)| *touched) {
         let remote = matches!(slot, Slot::Original) && matches!(tree.base, Base::Remote(_));
         if !remote {
             *slot = Slot::Doubt(Reason::Patched, message.clone());
@@ -220,8 +248,10 @@ fn run_phase(phase: &Value, state: &mut State, context: &Context, at: Location) 
         _ => {
             let unknown = reason_of(phase, "a phase is not known", at);
             for slot in &mut state.slots {
-                *slot =
-                    Slot::Doubt(Reason::LockfileEdited, format!("a phase is not known: {}", unknown.message));
+                *slot = Slot::Doubt(
+                    Reason::LockfileEdited,
+                    format!("{} is not known: {}", context.name, unknown.message),
+                );
             }
         }
     }
@@ -345,7 +375,7 @@ fn has_original(ev: &Eval, tree: &Source, name: &str) -> bool {
 fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer {
     match (&source.base, source.local_path()) {
         (_, Some(path)) => {
-            if source.filters.iter().any(|filter| filter.keeps(&path) == Some(false)) {
+            if filtered_out(ev, source, &path, at) {
                 return Answer::doubt(
                     Reason::FilteredOut,
                     "a filter of the source leaves the lockfile out",
@@ -382,6 +412,11 @@ fn original(
     let (root, patches) = extra;
     match &tree.base {
         Base::Local(_) => local(ev, tree, slots, at),
+        Base::Remote(remote) if edits_after_fetch(ev, remote, at) => Answer::doubt(
+            Reason::LockfileEdited,
+            "`postFetch` of the fetcher may change the lockfile",
+            Some(remote.call),
+        ),
         Base::Remote(remote) => Answer::Remote {
             remote: Rc::clone(remote),
             folder: tree.sub.clone(),
@@ -403,7 +438,10 @@ fn original(
             let all = locate_in(ev, &args, &tree.sub, true, at, depth + 1);
             unanimous(&all, at)
         }
-        Base::Built(_) => Answer::doubt(Reason::Generated, "the source is made by a build", Some(at)),
+        Base::Built(drv) => {
+            let drv = Rc::clone(drv);
+            built(ev, tree, &drv, (at, depth))
+        }
         Base::Unknown(unknown) => Answer::unknown(unknown, Reason::UnknownSource),
     }
 }
@@ -442,7 +480,7 @@ fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answe
         if !matches!(slot, Slot::Original) || !ev.files.is_file(&path) {
             continue;
         }
-        if tree.filters.iter().any(|filter| filter.keeps(&path) == Some(false)) {
+        if filtered_out(ev, tree, &path, at) {
             left_out = Some(path);
             continue;
         }
@@ -450,10 +488,140 @@ fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answe
     }
     match left_out {
         Some(path) => {
-            let message = format!("a filter of the source leaves {} out", ev.files.display(&path));
+            let git = tree
+                .filters
+                .iter()
+                .any(|filter| matches!(filter, Filter::GitIgnore(_)) && filter.keeps(&path) == Some(false));
+            let which =
+                if git { "`.gitignore`, by which the source is filtered," } else { "a filter of the source" };
+            let message = format!("{which} leaves {} out", ev.files.display(&path));
             Answer::doubt(Reason::FilteredOut, message, Some(at))
         }
         None => Answer::Missing(folder.join(NAMES[1])),
+    }
+}
+
+/// Whether a filter of the source surely leaves a file out.
+fn filtered_out(ev: &mut Eval, source: &Source, path: &std::path::Path, at: Location) -> bool {
+    source.filters.iter().any(|filter| match filter {
+        Filter::Predicate { function, root } => refuses(ev, *function, root, path, at),
+        Filter::Fileset(set) => {
+            let set = Rc::clone(set);
+            set.contains(path, &mut |function| accepts(ev, function, path, at)) == Some(false)
+        }
+        filter => filter.keeps(path) == Some(false),
+    })
+}
+
+/// The answer of a predicate of `lib.fileset.fileFilter`.
+fn accepts(
+    ev: &mut Eval,
+    function: crate::nix::value::ThunkId,
+    path: &std::path::Path,
+    at: Location,
+) -> Option<bool> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    let ending = name.clone();
+    let has_ext =
+        Value::new(Kind::Function(Rc::new(move |ev, extension, _| match ev.force(extension).known_text() {
+            Some(extension) => Value::bool(ending.ends_with(&format!(".{extension}"))),
+            None => Value::unknown(Doubt::Unmodelled, "an extension is not known", None),
+        })));
+    let entries = [("name", Value::text(&name)), ("type", Value::text("regular")), ("hasExt", has_ext)];
+    let file = crate::nix::value::Attrs::of(entries.map(|(name, value)| (Rc::from(name), ev.done(value))));
+    let function = ev.force(function);
+    let verdict = ev.apply_value(&function, Value::attrs(file), at);
+    crate::nix::value::truth(&verdict)
+}
+
+/// Whether a predicate refuses a file or one of the folders above it.
+fn refuses(
+    ev: &mut Eval,
+    function: crate::nix::value::ThunkId,
+    root: &std::path::Path,
+    path: &std::path::Path,
+    at: Location,
+) -> bool {
+    let Ok(below) = path.strip_prefix(root) else { return false };
+    let mut current = root.to_path_buf();
+    let parts: Vec<_> = below.components().collect();
+    for (i, part) in parts.iter().enumerate() {
+        current.push(part);
+        let kind = if i + 1 == parts.len() { "regular" } else { "directory" };
+        let function = ev.force(function);
+        let half = ev.apply_value(&function, Value::text(&current.to_string_lossy()), at);
+        let verdict = ev.apply_value(&half, Value::text(kind), at);
+        if crate::nix::value::truth(&verdict) == Some(false) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a fetcher's `postFetch` could write the lockfile.
+fn edits_after_fetch(ev: &mut Eval, remote: &Remote, at: Location) -> bool {
+    let Some(phase) =
+        remote.args.as_attrs().and_then(|attrs| attrs.map.get("postFetch")).map(|attr| attr.thunk)
+    else {
+        return false;
+    };
+    let phase = ev.force(phase);
+    let Kind::Str(text) = &phase.kind else { return !matches!(phase.kind, Kind::Null) };
+    let source = Rc::new(Source::new(Base::Remote(Rc::new(remote.clone()))));
+    let mut state = State { slots: [Slot::Original, Slot::Original] };
+    let context = Context {
+        files: &ev.files,
+        source: &source,
+        folder: "",
+        variables: &[],
+        makes_out: true,
+        name: "postFetch",
+    };
+    phase::run(text, &mut state, &context);
+    let _ = at;
+    !state.slots.iter().all(|slot| matches!(slot, Slot::Original))
+}
+
+/// A derivation whose `installPhase` is of the plain copying kind.
+fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32)) -> Answer {
+    let (at, depth) = place;
+    let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
+    let Some(attrs) = drv.as_attrs() else { return made() };
+    let plain = [
+        "buildPhase",
+        "postInstall",
+        "fixupPhase",
+        "postFixup",
+        "preFixup",
+        "unpackPhase",
+        "postUnpack",
+        "npmDepsHash",
+        "outputHash",
+    ];
+    if plain.iter().any(|name| attrs.map.contains_key(*name)) || depth > DEPTH {
+        return made();
+    }
+    let Some(install) = attrs.map.get("installPhase").map(|attr| attr.thunk) else { return made() };
+    let install = ev.force(install);
+    let Kind::Str(text) = &install.kind else { return made() };
+    let src = attribute(ev, drv, "src", at);
+    let inner = source::of_value(ev, &src, at);
+    let untouched =
+        ["prePatch", "postPatch", "patches", "sourceRoot"].iter().all(|name| !attrs.map.contains_key(*name));
+    let variables = [("src".to_owned(), Rc::clone(&inner)), (".".to_owned(), inner)];
+    let mut state = State { slots: [Slot::Absent, Slot::Absent] };
+    let context = Context {
+        files: &ev.files,
+        source: tree,
+        folder: &tree.sub,
+        variables: &variables[..if untouched { 2 } else { 1 }],
+        makes_out: true,
+        name: "installPhase",
+    };
+    phase::run(text, &mut state, &context);
+    match conclude_script(ev, &state, at, depth) {
+        Answer::Doubt { reason: Reason::LockfileEdited, .. } => made(),
+        answer => answer,
     }
 }
 
@@ -470,8 +638,14 @@ fn scripted(ev: &mut Eval, tree: &Rc<Source>, text: &Text, env: &Value, place: (
         }
     }
     let mut state = State { slots: [Slot::Absent, Slot::Absent] };
-    let context =
-        Context { files: &ev.files, source: tree, folder: &tree.sub, variables: &variables, makes_out: true };
+    let context = Context {
+        files: &ev.files,
+        source: tree,
+        folder: &tree.sub,
+        variables: &variables,
+        makes_out: true,
+        name: "runCommand",
+    };
     phase::run(text, &mut state, &context);
     let answer = conclude_script(ev, &state, at, depth);
     match answer {

@@ -9,4 +9,4 @@ mod shell;
 mod sites;
 
 pub(crate) use explain::place_of;
-pub(crate) use sites::{Draft, all, literal_ranges};
+pub(crate) use sites::{Draft, all};

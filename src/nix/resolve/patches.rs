@@ -12,8 +12,10 @@ use crate::nix::value::{Kind, Value};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Patches {
     pub list: Vec<Patch>,
-    /// Why the lockfile may be changed by one of them.
+    /// Why a lockfile may be changed by one of them.
     pub doubt: Option<String>,
+    /// Which of the two lockfiles.
+    pub touched: [bool; 2],
 }
 
 /// Reads a `patches` attribute; `flags` says whether the usual `-p1` is replaced.
@@ -27,6 +29,7 @@ pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> P
                 add(ev, &item, flags, at, &mut patches);
             }
             if list.open.is_some() {
+                patches.touched = [true; 2];
                 patches.doubt = Some("not every patch is known".to_owned());
             }
         }
@@ -35,9 +38,13 @@ pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> P
                 let inner = read(ev, value, flags, at);
                 patches.list.extend(inner.list);
                 patches.doubt = patches.doubt.or(inner.doubt);
+                merge(&mut patches.touched, inner.touched);
             }
         }
-        _ => patches.doubt = Some("the list of patches is not known".to_owned()),
+        _ => {
+            patches.touched = [true; 2];
+            patches.doubt = Some("the list of patches is not known".to_owned());
+        }
     }
     patches
 }
@@ -53,35 +60,46 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
                 .map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
             _ => "a patch that is made by a build".to_owned(),
         };
+        patches.touched = [true; 2];
         patches.doubt.get_or_insert(format!("{what} may touch the lockfile"));
         patches.list.push(Patch::Other(what));
         return;
     };
-    match ev.files.read(&path) {
-        Ok(file) => {
-            let text = Rc::clone(&ev.files.get(file).text);
-            if touches(&text, flags) {
-                patches.doubt = Some(format!("the patch {} changes the lockfile", ev.files.display(&path)));
-            }
+    if let Ok(file) = ev.files.read(&path) {
+        let text = Rc::clone(&ev.files.get(file).text);
+        let touched = touches(&text, flags);
+        merge(&mut patches.touched, touched);
+        if touched.contains(&true) {
+            patches.doubt = Some(format!("the patch {} changes the lockfile", ev.files.display(&path)));
         }
-        Err(_) => {
-            patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
-        }
+    } else {
+        patches.touched = [true; 2];
+        patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
     }
     patches.list.push(Patch::Local(path));
 }
 
-/// Whether a unified diff names a lockfile at the top of the tree.
-fn touches(text: &str, flags: bool) -> bool {
+fn merge(into: &mut [bool; 2], more: [bool; 2]) {
+    for (a, b) in into.iter_mut().zip(more) {
+        *a |= b;
+    }
+}
+
+/// Which lockfiles at the top of the tree a unified diff names.
+fn touches(text: &str, flags: bool) -> [bool; 2] {
     let heads = ["+++ ", "--- ", "rename to ", "rename from ", "diff --git "];
-    text.lines().filter_map(|line| heads.iter().find_map(|head| line.strip_prefix(head))).any(|rest| {
-        rest.split_whitespace().any(|path| {
+    let mut touched = [false; 2];
+    for rest in text.lines().filter_map(|line| heads.iter().find_map(|head| line.strip_prefix(head))) {
+        for path in rest.split_whitespace() {
             let name = path.trim_matches('"');
             let base = name.rsplit('/').next().unwrap_or(name);
-            let top = name.split('/').count() <= 2;
-            super::phase::NAMES.contains(&base) && (flags || top)
-        })
-    })
+            let counts = flags || name.split('/').count() <= 2;
+            for (slot, known) in touched.iter_mut().zip(super::phase::NAMES) {
+                *slot |= counts && known == base;
+            }
+        }
+    }
+    touched
 }
 
 #[cfg(test)]
@@ -90,9 +108,13 @@ mod tests {
 
     #[test]
     fn only_the_top_lockfile_counts() {
-        assert!(touches("--- a/package-lock.json\n+++ b/package-lock.json\n", false));
-        assert!(!touches("--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n", false));
-        assert!(touches("--- a/ui/package-lock.json\n", true));
-        assert!(!touches("--- a/package.json\n+++ b/package.json\n package-lock.json\n", false));
+        let lock = [false, true];
+        assert_eq!(touches("--- a/package-lock.json\n+++ b/package-lock.json\n", false), lock);
+        assert_eq!(touches("--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n", false), [false; 2]);
+        assert_eq!(touches("--- a/ui/package-lock.json\n", true), lock);
+        assert_eq!(
+            touches("--- a/package.json\n+++ b/package.json\n package-lock.json\n", false),
+            [false; 2]
+        );
     }
 }

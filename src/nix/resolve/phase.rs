@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::shell::{Command, Embedded, Script, has_mark, is_dynamic};
 use crate::nix::files::Files;
 use crate::nix::site::Reason;
-use crate::nix::source::{Base, Source};
+use crate::nix::source::Source;
 use crate::nix::value::Text;
 
 /// The two names under which npm looks for a lockfile; the first one wins.
@@ -42,6 +42,8 @@ pub(super) struct Context<'a> {
     pub variables: &'a [(String, Rc<Source>)],
     /// The script makes `$out`; otherwise it changes the source itself.
     pub makes_out: bool,
+    /// The name of the phase.
+    pub name: &'static str,
 }
 
 /// Commands that read, or that write only what they name.
@@ -113,7 +115,6 @@ const HARMLESS: &[&str] = &[
     "which",
     "command",
     "type",
-    "eval_",
     "trap",
     "umask",
     "nixLog",
@@ -128,7 +129,6 @@ const HARMLESS: &[&str] = &[
     "appendToVar",
     "prependToVar",
     "concatTo",
-    "fixupPhase_",
     "autoPatchelf",
     "wrapProgram",
     "makeWrapper",
@@ -137,13 +137,11 @@ const HARMLESS: &[&str] = &[
     "strings",
     "md5sum",
     "sha256sum",
-    "esbuild_",
     "gzip",
     "gunzip",
     "bzip2",
     "xxd",
     "od",
-    "ed_",
     "addToSearchPath",
     "hash",
 ];
@@ -179,7 +177,16 @@ const READERS: &[&str] = &[
 /// Runs a phase over the state.
 pub(super) fn run(text: &Text, state: &mut State, context: &Context) {
     let script = Script::new(text);
-    let mut reader = Reader { script: &script, state, context, cwd: Some(String::new()), stack: Vec::new() };
+    let mut reader = Reader {
+        script: &script,
+        state,
+        context,
+        cwd: Some(String::new()),
+        stack: Vec::new(),
+        written: Vec::new(),
+        folders: Vec::new(),
+        harmless_names: Vec::new(),
+    };
     for command in script.commands() {
         reader.command(&command);
     }
@@ -192,39 +199,74 @@ struct Reader<'a> {
     /// The current folder relative to the start; `None` when it is not known.
     cwd: Option<String>,
     stack: Vec<Option<String>>,
+    /// Files that a command before wrote, and what they are copies of.
+    written: Vec<(String, Option<Rc<Source>>)>,
+    /// Variables of loops over names that are no lockfiles.
+    harmless_names: Vec<String>,
+    /// Folders below `$out` that exist: what is copied onto one of them lands inside.
+    folders: Vec<String>,
 }
 
 impl Reader<'_> {
-    fn doubt(&mut self, message: String) {
+    fn doubt(&mut self, message: &str) {
         for slot in &mut self.state.slots {
-            *slot = Slot::Doubt(Reason::LockfileEdited, message.clone());
+            *slot = Slot::Doubt(Reason::LockfileEdited, format!("{}: {message}", self.context.name));
         }
+    }
+
+    /// One file is in doubt.
+    fn doubt_one(&mut self, index: usize, message: &str) {
+        self.state.slots[index] =
+            Slot::Doubt(Reason::LockfileEdited, format!("{}: {message}", self.context.name));
     }
 
     fn command(&mut self, command: &Command) {
         let name = self.program(command);
+        if command.assignments.iter().any(|assignment| is_lockfile(assignment)) {
+            self.doubt("a variable holds the name of the lockfile");
+        }
         for output in &command.outputs {
             self.redirected(command, &name, output);
         }
         match name.as_str() {
             "cd" | "pushd" => self.change_folder(command, name == "pushd"),
+            "mkdir" => {
+                let made: Vec<String> =
+                    command.words.iter().skip(1).filter_map(|word| self.target(word)).collect();
+                self.folders.extend(made);
+            }
+            "for" => self.enter_loop(command),
             "popd" => self.cwd = self.stack.pop().flatten(),
             "cp" | "ln" | "install" | "mv" => self.copy(command, &name),
             "rm" => self.remove(command),
             "cat" if !command.outputs.is_empty() => {}
-            "patch" => self.doubt("a phase runs `patch`, which may change the lockfile".to_owned()),
+            "patch" => self.doubt("`patch` may change the lockfile"),
             "npm" => self.npm(command),
-            "tee" | "sponge" if mentions(command) => {
-                self.doubt(format!("a phase writes the lockfile with `{name}`"))
+            "tar" | "unzip" | "bsdtar" if self.context.makes_out => {
+                // What is unpacked is replaced by a later copy; a shrinkwrap in it would be unheard of beside a vendored lockfile.
+                self.doubt_one(1, "the lockfile is what an archive holds");
             }
+            "tee" | "sponge" if mentions(command) => self.doubt(&format!("`{name}` writes the lockfile")),
             _ if READERS.contains(&name.as_str()) => {}
-            _ if mentions(command) => self.doubt(format!("a phase changes the lockfile with `{name}`")),
+            _ if mentions(command) => self.doubt(&format!("`{name}` changes the lockfile")),
             _ if touches_many(command) => {
-                self.doubt(format!("`{name}` in a phase may change the lockfile among other files"))
+                self.doubt(&format!("`{name}` may change the lockfile among other files"));
+            }
+            "sed"
+            | "perl"
+            | "substituteInPlace"
+            | "substituteAllInPlace"
+            | "tee"
+            | "sponge"
+            | "awk"
+            | "gawk"
+                if self.writes_unknown(command) =>
+            {
+                self.doubt(&format!("`{name}` writes files whose names are not known"));
             }
             _ if HARMLESS.contains(&name.as_str()) => {}
             "" => {}
-            _ => self.doubt(format!("a phase runs `{name}`, which may write the lockfile")),
+            _ => self.doubt(&format!("`{name}` may write the lockfile")),
         }
     }
 
@@ -279,21 +321,72 @@ impl Reader<'_> {
 
     fn redirected(&mut self, command: &Command, name: &str, output: &str) {
         let Some(path) = self.target(output) else {
-            if is_lockfile(output) || output.contains('*') {
-                self.doubt("a phase writes a lockfile in a folder that is not known".to_owned());
+            if !self.is_harmless_target(output) {
+                self.doubt("a file is written whose name is not known");
             }
             return;
         };
-        let Some(index) = self.slot_of(&path) else { return };
+        let Some(index) = self.slot_of(&path) else {
+            self.written.push((path, None));
+            return;
+        };
         if command.heredoc {
-            self.doubt("a phase writes the lockfile from a here-document".to_owned());
+            self.doubt("the lockfile is written from a here-document");
             return;
         }
         let single = name == "cat" && command.words.len() == 2 && !command.piped && !command.conditional;
         match single.then(|| self.source_of(&command.words[1])).flatten() {
             Some(source) => self.state.slots[index] = Slot::Copied(source),
-            None => self.doubt(format!("a phase writes the lockfile with the output of `{name}`")),
+            None => self.doubt(&format!("the lockfile is written with the output of `{name}`")),
         }
+    }
+
+    /// Whether a target that only the shell knows is surely no lockfile: its last part is spelt out, or it is the variable
+    /// of a harmless loop.
+    fn is_harmless_target(&self, word: &str) -> bool {
+        if word.contains('*') {
+            return false;
+        }
+        let last = word.rsplit('/').next().unwrap_or(word);
+        let spelt = !last.is_empty() && !is_dynamic(last) && !has_mark(last) && !is_lockfile(last);
+        spelt
+            || self
+                .harmless_names
+                .iter()
+                .any(|name| word == format!("${name}") || word == format!("${{{name}}}"))
+    }
+
+    /// `for name in words`.
+    fn enter_loop(&mut self, command: &Command) {
+        let mut words = command.words.iter().skip(1);
+        let Some(name) = words.next() else { return };
+        let harmless = words.skip(1).all(|word| {
+            let listed = word.contains("-name") && !word.contains("json") && !word.contains("lock");
+            let plain =
+                !is_dynamic(word) && !has_mark(word) && !is_lockfile(word) && !is_glob_for_lockfile(word);
+            listed || (plain && !word.ends_with("*.json") && !word.ends_with('*') && !word.contains("**"))
+        });
+        if harmless {
+            self.harmless_names.push(name.clone());
+        } else {
+            self.harmless_names.retain(|known| known != name);
+            if mentions(command) {
+                self.doubt("a loop runs over the lockfile");
+            }
+        }
+    }
+
+    /// Whether a command that edits in place is given names that only the shell knows.
+    fn writes_unknown(&self, command: &Command) -> bool {
+        let in_place =
+            command.words.iter().any(|word| {
+                word.starts_with("-i") || word.starts_with("--in-place") || word.starts_with("-pi")
+            }) || command
+                .words
+                .first()
+                .is_some_and(|name| name.ends_with("InPlace") || name == "tee" || name == "sponge");
+        let file = |word: &&String| word.starts_with('$') || word.starts_with("./$") || word.starts_with('`');
+        in_place && command.words.iter().skip(1).filter(file).any(|word| !self.is_harmless_target(word))
     }
 
     fn change_folder(&mut self, command: &Command, push: bool) {
@@ -311,7 +404,7 @@ impl Reader<'_> {
         let verb =
             command.words.iter().skip(1).find(|word| !word.starts_with('-')).map_or("", String::as_str);
         if !matches!(verb, "" | "config" | "pkg" | "set" | "get" | "view" | "root" | "prefix") {
-            self.doubt(format!("a phase runs `npm {verb}`, which may write the lockfile"));
+            self.doubt(&format!("`npm {verb}` may write the lockfile"));
         }
     }
 
@@ -319,17 +412,14 @@ impl Reader<'_> {
         for word in command.words.iter().skip(1).filter(|word| !word.starts_with('-')) {
             match self.target(word).as_deref().map(|path| self.slot_of(path)) {
                 Some(Some(index)) if command.conditional => {
-                    self.state.slots[index] = Slot::Doubt(
-                        Reason::LockfileEdited,
-                        "a phase removes the lockfile in a branch".to_owned(),
-                    );
+                    self.doubt_one(index, "the lockfile is removed in a branch");
                 }
                 Some(Some(index)) => self.state.slots[index] = Slot::Absent,
                 None if is_lockfile(word) => {
-                    self.doubt("a phase removes a lockfile in a folder that is not known".to_owned())
+                    self.doubt("a lockfile is removed in a folder that is not known");
                 }
                 _ if is_glob_for_lockfile(word) => {
-                    self.doubt("a phase removes files among which the lockfile may be".to_owned())
+                    self.doubt("files are removed among which the lockfile may be");
                 }
                 _ => {}
             }
@@ -360,56 +450,62 @@ impl Reader<'_> {
         keep: bool,
     ) {
         let Some(target_path) = self.target(target) else {
-            if mentions(command) {
-                self.doubt(format!("`{name}` moves a lockfile to a place that is not known"));
+            if mentions(command) || !self.is_harmless_target(target) {
+                self.doubt(&format!("`{name}` writes to a place that is not known"));
             }
             return;
         };
         if let Some(index) = self.slot_of(&target_path).filter(|_| !into_folder) {
-            let slot = match self.source_of(word) {
-                Some(source) if !command.conditional && !keep => Slot::Copied(source),
-                Some(_) => Slot::Doubt(
-                    Reason::LockfileEdited,
-                    "a phase copies the lockfile only sometimes".to_owned(),
-                ),
-                None => Slot::Doubt(
-                    Reason::LockfileEdited,
-                    format!("`{name}` copies a lockfile from a place that is not known"),
-                ),
-            };
-            self.state.slots[index] = slot;
+            match self.source_of(word) {
+                Some(source) if !command.conditional && !keep => {
+                    self.state.slots[index] = Slot::Copied(source);
+                }
+                Some(_) => self.doubt_one(index, "the lockfile is copied only sometimes"),
+                None => self
+                    .doubt_one(index, &format!("`{name}` copies a lockfile from a place that is not known")),
+            }
             return;
         }
+        let copied = self.source_of(word).filter(|_| !command.conditional && !keep && !into_folder);
+        self.written.push((target_path.clone(), copied));
         self.copy_into(command, word, &target_path, keep);
     }
 
     /// A copy into a folder, or of a folder.
     fn copy_into(&mut self, command: &Command, word: &str, folder: &str, keep: bool) {
-        let whole = word.ends_with("/.")
-            || word.ends_with("/*")
-            || (self.context.makes_out && folder.is_empty() && !is_lockfile(word));
-        if !whole {
+        let contents = word.ends_with("/.") || word.ends_with("/*") || matches!(word, "." | "*");
+        let onto = command.words.iter().any(|word| word == "-T" || word == "--no-target-directory");
+        let around = folder.is_empty()
+            || folder == self.context.folder
+            || self.context.folder.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let exists = self.folders.iter().any(|known| known == folder);
+        let fresh = self.context.makes_out && around && !is_lockfile(word) && (onto || !exists);
+        self.folders.push(folder.to_owned());
+        if !contents && !fresh {
             if let Some(index) =
-                self.plain_name(word).and_then(|name| self.slot_of(&clean(&format!("{folder}/{name}"))))
+                plain_name(word).and_then(|name| self.slot_of(&clean(&format!("{folder}/{name}"))))
             {
-                self.state.slots[index] = match self.source_of(word) {
-                    Some(source) if !command.conditional && !keep => Slot::Copied(source),
-                    _ => Slot::Doubt(
-                        Reason::LockfileEdited,
-                        "a lockfile is copied from a place that is not known".to_owned(),
-                    ),
-                };
+                match self.source_of(word) {
+                    Some(source) if !command.conditional && !keep => {
+                        self.state.slots[index] = Slot::Copied(source);
+                    }
+                    _ => self.doubt_one(index, "a lockfile is copied from a place that is not known"),
+                }
             } else if word == "*"
                 || word == "."
                 || (is_dynamic(word) && folder == self.context.folder && self.source_of(word).is_none())
             {
-                self.doubt("a phase copies files among which a lockfile may be".to_owned());
+                self.doubt("files are copied among which a lockfile may be");
             }
             return;
         }
-        let inner = word.trim_end_matches(['*', '.']).trim_end_matches('/');
+        let inner = if word == "." || word == "./." || word == "*" || word == "./*" {
+            "$."
+        } else {
+            word.trim_end_matches(['*', '.']).trim_end_matches('/')
+        };
         let Some(source) = self.source_of(inner) else {
-            self.doubt("a phase copies a folder that is not known".to_owned());
+            self.doubt("a folder is copied that is not known");
             return;
         };
         self.copy_tree(command, &source, folder, keep);
@@ -427,26 +523,16 @@ impl Reader<'_> {
             match file.local_path() {
                 Some(path) if self.context.files.is_file(&path) => {
                     let certain = !command.conditional && !keep;
-                    self.state.slots[index] = if certain {
-                        Slot::Copied(file)
+                    if certain {
+                        self.state.slots[index] = Slot::Copied(file);
                     } else {
-                        Slot::Doubt(
-                            Reason::LockfileEdited,
-                            "a phase copies the lockfile only sometimes".to_owned(),
-                        )
-                    };
+                        self.doubt_one(index, "the lockfile is copied only sometimes");
+                    }
                 }
-                Some(_) => {}
                 None if index == 1 => self.state.slots[index] = Slot::Copied(file),
-                None => {}
+                _ => {}
             }
         }
-    }
-
-    /// The name that a copied file keeps; a path in the store has a hash before it.
-    fn plain_name<'w>(&self, word: &'w str) -> Option<&'w str> {
-        let name = word.rsplit('/').next()?;
-        (!has_mark(name) && !is_dynamic(name)).then_some(name)
     }
 
     /// The source that a word names.
@@ -472,19 +558,21 @@ impl Reader<'_> {
         {
             return None;
         }
-        let cwd = self.cwd.as_ref()?;
-        let path = clean(&format!("{cwd}/{word}"));
-        if let Some(index) = self.slot_of(&path) {
-            return match &self.state.slots[index] {
-                Slot::Original => Some(Rc::new(self.context.source.inside(&path))),
-                Slot::Copied(source) => Some(Rc::clone(source)),
-                _ => None,
-            };
+        self.own_file(word)
+    }
+
+    /// A file of the source itself, if no command before made it.
+    fn own_file(&self, word: &str) -> Option<Rc<Source>> {
+        let path = clean(&format!("{}/{word}", self.cwd.as_ref()?));
+        if self.slot_of(&path).is_some() {
+            return None;
         }
-        match self.context.source.base {
-            Base::Local(_) | Base::Remote(_) => Some(Rc::new(self.context.source.inside(&path))),
-            _ => None,
+        if let Some((_, copied)) = self.written.iter().rev().find(|(written, _)| *written == path) {
+            return copied.clone();
         }
+        let source = Rc::new(self.context.source.inside(&path));
+        let there = source.local_path().is_some_and(|path| self.context.files.is_file(&path));
+        there.then_some(source)
     }
 
     /// `$src/...`
@@ -532,7 +620,7 @@ fn operands(command: &Command, name: &str) -> Option<Operands> {
             "-d" if name == "install" => folders_only = true,
             "--no-clobber" | "--update=none" => keep = true,
             _ if word.starts_with("--target-directory=") => {
-                target = word.split_once('=').map(|(_, t)| t.to_owned())
+                target = word.split_once('=').map(|(_, t)| t.to_owned());
             }
             _ if word.starts_with("--") => {}
             _ if word.starts_with('-') && word.len() > 1 => {
@@ -606,4 +694,10 @@ fn touches_many(command: &Command) -> bool {
         .any(|word| word == "xargs" || word == "-exec" || word == "-delete" || word == "-execdir");
     let named = words.iter().any(|word| word == "-name" || word == "-iname" || word == "-path");
     runs_others && !named
+}
+
+/// The name that a copied file keeps; a path in the store has a hash before it.
+fn plain_name(word: &str) -> Option<&str> {
+    let name = word.rsplit('/').next()?;
+    (!has_mark(name) && !is_dynamic(name)).then_some(name)
 }

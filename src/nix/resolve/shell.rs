@@ -23,6 +23,8 @@ pub(super) struct Script {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     pub words: Vec<String>,
+    /// `name=value` before the command, or alone.
+    pub assignments: Vec<String>,
     /// Targets of `>` and `>>`.
     pub outputs: Vec<String>,
     /// Sources of `<`.
@@ -47,7 +49,7 @@ impl Script {
         for piece in &text.pieces {
             match piece {
                 Piece::Text(text) => {
-                    script.text.extend(text.chars().filter(|c| u32::from(*c) < SOURCE_PLANE))
+                    script.text.extend(text.chars().filter(|c| u32::from(*c) < SOURCE_PLANE));
                 }
                 Piece::Source(source) => {
                     script.push_mark(SOURCE_PLANE, script.sources.len());
@@ -168,14 +170,18 @@ impl Reader {
             }
             let keyword = command.words.remove(0);
             if keyword == "for" || keyword == "case" {
-                command.words.insert(0, ":".to_owned());
+                command.words.insert(0, if keyword == "for" { keyword } else { ":".to_owned() });
                 break;
             }
         }
         while command.words.first().is_some_and(|word| is_assignment(word)) {
-            command.words.remove(0);
+            command.assignments.push(command.words.remove(0));
         }
-        if command.words.is_empty() && command.outputs.is_empty() && !command.heredoc {
+        if command.words.is_empty()
+            && command.assignments.is_empty()
+            && command.outputs.is_empty()
+            && !command.heredoc
+        {
             return;
         }
         command.conditional = conditional || self.nesting > 0;
@@ -203,15 +209,14 @@ impl Reader {
                     self.at += if self.peek(1) == Some(';') { 2 } else { 1 };
                     return Item::Semicolon;
                 }
+                '&' | '0'..='9' if self.peek(1) == Some('>') => return self.redirect_out(2),
                 '&' if self.peek(1) == Some('&') => return self.eat(2, Item::And),
-                '&' if self.peek(1) == Some('>') => return self.redirect_out(2),
                 '&' => return self.eat(1, Item::Semicolon),
                 '|' if self.peek(1) == Some('|') => return self.eat(2, Item::Or),
                 '|' => return self.eat(1, Item::Pipe),
                 '(' | ')' => return self.eat(1, Item::Word(c.to_string())),
                 '>' => return self.redirect_out(1),
                 '<' => return self.redirect_in(),
-                '0'..='9' if self.peek(1) == Some('>') => return self.redirect_out(2),
                 _ => return Item::Word(self.word()),
             }
         }
@@ -298,9 +303,8 @@ impl Reader {
                 '\\' => {
                     self.at += 1;
                     match self.peek(0) {
-                        Some('\n') => {}
-                        Some(c) => word.push(c),
-                        None => {}
+                        Some(c) if c != '\n' => word.push(c),
+                        _ => {}
                     }
                     self.at += 1;
                 }

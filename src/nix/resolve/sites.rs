@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::explain::{excerpt, place_of, steps};
-use super::literals::{self, Hash};
+use super::literals::{self, Conditions, Hash, compatible as compatible_with};
 use super::locate::{Answer, Located, locate};
 use crate::nix::eval::Eval;
 use crate::nix::packages::record::{Record, RecordKind};
@@ -20,8 +20,6 @@ use crate::options::HashOptions;
 pub(crate) struct Draft {
     pub site: Site,
     pub literals: Vec<Location>,
-    /// The binding of the hash attribute.
-    pub binding: Option<Location>,
     /// The hash is an argument that nothing in the repository gives.
     pub from_caller: bool,
     pub call: Location,
@@ -30,7 +28,7 @@ pub(crate) struct Draft {
 /// The sites of all records, in the order of their places.
 pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
     let records = std::mem::take(&mut ev.records);
-    let drafts: Vec<Draft> = records.iter().map(|record| draft(ev, record)).collect();
+    let drafts: Vec<Draft> = records.iter().flat_map(|record| drafts_of(ev, record)).collect();
     ev.records = records;
     let mut merged = merge(drafts);
     settle_conflicts(&mut merged);
@@ -38,27 +36,81 @@ pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
     merged
 }
 
-/// Every literal of the drafts.
-pub(crate) fn literal_ranges(drafts: &[Draft]) -> Vec<Location> {
-    drafts.iter().flat_map(|draft| draft.literals.iter().copied()).collect()
-}
-
-fn draft(ev: &mut Eval, record: &Record) -> Draft {
+/// The sites of a record: more than one where a condition chooses both the hash and the source.
+fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
     let at = record.call;
-    let binding =
-        record.args.as_attrs().and_then(|attrs| attrs.map.get(record.hash_name())).and_then(|attr| attr.pos);
-    let hash = match ev.peek_attr(&record.args, record.hash_name(), at) {
-        Some(value) => literals::read(ev, &value),
-        None => {
-            let message = format!("`{}` is not given", record.hash_name());
-            Hash { doubt: Some((Reason::NoHash, message, Some(at))), ..Hash::default() }
-        }
-    };
+    let hash = read_hash(ev, record);
     let options = options(ev, record);
     let direct = matches!(record.kind, RecordKind::FetchDeps);
     let located = locate(ev, &record.args, direct, at);
-    let outcome = decide(ev, record, &hash, options.as_ref(), &located);
-    let explain = proof(ev, record, &hash, &located, &outcome);
+    if hash.literals.is_empty() && hash.null {
+        return Vec::new();
+    }
+    split(&hash, located)
+        .into_iter()
+        .map(|(hash, located)| draft(ev, record, &hash, options.as_ref(), &located))
+        .collect()
+}
+
+/// Hashes and sources that depend on one condition belong together, side by side.
+fn split(hash: &Hash, located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
+    let groups = group(&located);
+    let unconditional = hash.conditions.iter().any(|(_, conditions)| conditions.is_empty());
+    if groups.len() < 2 || hash.literals.len() < 2 || unconditional || hash.doubt.is_some() {
+        return vec![(hash.clone(), located)];
+    }
+    let mut parts = Vec::new();
+    let mut seen = 0;
+    for group in groups {
+        let fits = |conditions: &Conditions| group.iter().any(|l| compatible_with(conditions, &l.conditions));
+        let own: Vec<Location> = hash.conditions.iter().filter(|(_, c)| fits(c)).map(|(at, _)| *at).collect();
+        seen += own.len();
+        let part = Hash {
+            literals: hash.literals.iter().filter(|(_, at)| own.contains(at)).cloned().collect(),
+            ..hash.clone()
+        };
+        parts.push((part, group));
+    }
+    // Each literal must belong to exactly one source.
+    if seen == hash.literals.len() && parts.iter().all(|(part, _)| !part.literals.is_empty()) {
+        parts
+    } else {
+        vec![(hash.clone(), located)]
+    }
+}
+
+/// Answers that mean the same lockfile.
+fn group(located: &[Located]) -> Vec<Vec<Located>> {
+    let mut groups: Vec<Vec<Located>> = Vec::new();
+    for one in located {
+        match groups.iter_mut().find(|group| group[0].answer.agrees(&one.answer)) {
+            Some(group) => group.push(one.clone()),
+            None => groups.push(vec![one.clone()]),
+        }
+    }
+    groups
+}
+
+fn read_hash(ev: &mut Eval, record: &Record) -> Hash {
+    let at = record.call;
+    if let Some(value) = ev.peek_attr(&record.args, record.hash_name(), at) {
+        literals::read(ev, &value)
+    } else {
+        let message = format!("`{}` is not given", record.hash_name());
+        Hash { doubt: Some((Reason::NoHash, message, Some(at))), ..Hash::default() }
+    }
+}
+
+fn draft(
+    ev: &mut Eval,
+    record: &Record,
+    hash: &Hash,
+    options: Result<&HashOptions, &(String, Option<Location>)>,
+    located: &[Located],
+) -> Draft {
+    let at = record.call;
+    let outcome = decide(ev, record, hash, options, located);
+    let explain = proof(ev, record, hash, located, &outcome);
     let source = located
         .first()
         .and_then(|l| l.remote.clone())
@@ -70,7 +122,7 @@ fn draft(ev: &mut Eval, record: &Record) -> Draft {
         version: text_of(ev, &record.args, "version", at),
         place: place_of(ev, at),
         hashes: hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
-        options: options.unwrap_or_default(),
+        options: options.copied().unwrap_or_default(),
         outcome,
         source,
         explain,
@@ -78,7 +130,6 @@ fn draft(ev: &mut Eval, record: &Record) -> Draft {
     Draft {
         site,
         literals: hash.literals.iter().map(|(_, at)| *at).collect(),
-        binding,
         from_caller: hash.from_caller,
         call: at,
     }
@@ -121,15 +172,14 @@ fn option<T>(
     if matches!(value.kind, Kind::Null) {
         return Ok(None);
     }
-    match read(&value) {
-        Some(option) => Ok(Some(option)),
-        None => {
-            let (message, at) = match value.as_unknown() {
-                Some(unknown) => (format!("`{name}` is not known: {}", unknown.message), unknown.at),
-                None => (format!("`{name}` is not one known value"), None),
-            };
-            Err((message, at.or(Some(record.call))))
-        }
+    if let Some(option) = read(&value) {
+        Ok(Some(option))
+    } else {
+        let (message, at) = match value.as_unknown() {
+            Some(unknown) => (format!("`{name}` is not known: {}", unknown.message), unknown.at),
+            None => (format!("`{name}` is not one known value"), None),
+        };
+        Err((message, at.or(Some(record.call))))
     }
 }
 
@@ -184,8 +234,19 @@ fn disagreement(ev: &mut Eval, record: &Record, answers: &[&Answer]) -> Outcome 
             return outcome(ev, record, answer);
         }
     }
-    let message = "the lockfile depends on something that is not known".to_owned();
+    let mut files: Vec<String> = answers.iter().map(|answer| describe(ev, answer)).collect();
+    files.sort();
+    files.dedup();
+    let message = format!("the lockfile depends on something that is not known: {}", files.join(", or "));
     undecided(ev, Reason::UnknownSource, message, record.call)
+}
+
+fn describe(ev: &Eval, answer: &Answer) -> String {
+    match answer {
+        Answer::Local(path) | Answer::Missing(path) => ev.files.display(path),
+        Answer::Remote { remote, .. } => format!("inside what `{}` fetches", remote.fetcher),
+        Answer::Doubt { message, .. } => message.clone(),
+    }
 }
 
 fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
@@ -317,12 +378,11 @@ fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
             format!("{:?}", draft.literals)
         };
         let key = format!("{own} {} {:?}", key_of(&draft.site.outcome), draft.site.options);
-        match index.get(&key).copied() {
-            Some(i) => absorb(&mut merged[i], draft),
-            None => {
-                index.insert(key, merged.len());
-                merged.push(draft);
-            }
+        if let Some(i) = index.get(&key).copied() {
+            absorb(&mut merged[i], draft);
+        } else {
+            index.insert(key, merged.len());
+            merged.push(draft);
         }
     }
     merged
@@ -367,20 +427,33 @@ fn settle_conflicts(drafts: &mut [Draft]) {
             }
         }
     }
-    let places: Vec<(Place, Option<String>)> = drafts
+    let places: Vec<(Place, Option<String>, String)> = drafts
         .iter()
-        .map(|d| (d.site.place.clone(), d.site.attr_path.clone().or_else(|| d.site.name.clone())))
+        .map(|d| {
+            (d.site.place.clone(), d.site.attr_path.clone().or_else(|| d.site.name.clone()), lock_of(&d.site))
+        })
         .collect();
     for (index, (other, _)) in conflicts {
-        let (place, name) = &places[other];
+        let (place, name, lock) = &places[other];
         let who = name.as_deref().unwrap_or("another derivation");
-        let message = format!("its hash is shared with {who} (line {}), which needs another one", place.line);
+        let message =
+            format!("its hash is shared with {who} (line {}), which needs that of {lock}", place.line);
         mark_shared(&mut drafts[index].site, message, place.clone());
     }
 }
 
+fn lock_of(site: &Site) -> String {
+    match &site.outcome {
+        Outcome::Local { lockfile } => lockfile.display().to_string(),
+        Outcome::MissingLockfile { expected } => expected.display().to_string(),
+        Outcome::Remote { source, .. } => format!("what `{}` fetches", source.fetcher),
+        Outcome::Undecided(_) => "something else".to_owned(),
+    }
+}
+
 fn mark_shared(site: &mut Site, message: String, place: Place) {
-    if matches!(site.outcome, Outcome::Undecided(_)) {
+    if let Outcome::Undecided(why) = &mut site.outcome {
+        why.message = format!("{}; {message}", why.message);
         return;
     }
     let settle = "give each derivation a hash of its own".to_owned();
@@ -390,22 +463,31 @@ fn mark_shared(site: &mut Site, message: String, place: Place) {
 }
 
 /// Whether two sites surely need the same hash, so that they can share a literal.
-fn compatible(a: &Site, b: &Site) -> bool {
-    if a.options != b.options
-        && !matches!((&a.outcome, &b.outcome), (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_)))
+fn compatible(one: &Site, two: &Site) -> bool {
+    if one.options != two.options
+        && !matches!((&one.outcome, &two.outcome), (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_)))
     {
         return false;
     }
-    match (&a.outcome, &b.outcome) {
+    match (&one.outcome, &two.outcome) {
         (Outcome::Local { lockfile: x }, Outcome::Local { lockfile: y }) => x == y || same_bytes(x, y),
         (Outcome::MissingLockfile { expected: x }, Outcome::MissingLockfile { expected: y }) => x == y,
-        (Outcome::Remote { source: x, folder: f }, Outcome::Remote { source: y, folder: g }) => {
-            f == g && x.kind == y.kind && same_attributes(x, y) && x.input == y.input
+        (Outcome::Remote { source: x, folder }, Outcome::Remote { source: y, folder: other }) => {
+            folder == other && x.kind == y.kind && same_attributes(x, y) && x.input == y.input
         }
-        // What is undecided stays so; it says nothing against the other.
-        (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_)) => true,
+        (Outcome::Undecided(why), _) | (_, Outcome::Undecided(why)) => {
+            says_nothing(why) || one.place == two.place
+        }
         _ => false,
     }
+}
+
+/// A doubt about who calls a function says nothing against those calls that are known.
+fn says_nothing(why: &Undecided) -> bool {
+    matches!(
+        why.reason,
+        Reason::UnknownArguments | Reason::Unreached | Reason::UnknownHash | Reason::Replaced
+    )
 }
 
 fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {

@@ -109,7 +109,7 @@ pub(crate) struct Formal {
 #[derive(Debug)]
 pub(crate) enum Param {
     Ident(Name),
-    Pattern { formals: Vec<Formal>, ellipsis: bool, bind: Option<Name> },
+    Pattern { formals: Vec<Formal>, bind: Option<Name> },
 }
 
 /// A function.

@@ -154,7 +154,7 @@ impl Lowerer {
             Some(ast::Param::Pattern(pattern)) => {
                 let formals = pattern.pat_entries().filter_map(|entry| self.formal(&entry)).collect();
                 let bind = pattern.pat_bind().and_then(|bind| bind.ident()).as_ref().map(ident_name);
-                Param::Pattern { formals, ellipsis: pattern.ellipsis_token().is_some(), bind }
+                Param::Pattern { formals, bind }
             }
             None => return Expr::Malformed,
         };

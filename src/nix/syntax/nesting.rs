@@ -17,8 +17,36 @@ struct Level {
     links: usize,
 }
 
+/// The tokenizer looks ahead over everything that could belong to a path, from each token anew.
+const LOOKAHEAD: usize = 400_000_000;
+
+/// Refuses text that the tokenizer would take quadratic time for; no file that a person or program wrote comes near.
+fn check_runs(text: &str) -> Result<(), SyntaxError> {
+    let mut cost = 0usize;
+    let mut run = 0usize;
+    for (offset, byte) in text.bytes().enumerate() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.' | b'+' | b'-') {
+            run += 1;
+            continue;
+        }
+        cost += run * run;
+        run = 0;
+        if cost > LOOKAHEAD {
+            return Err(SyntaxError { offset, message: "a name without end".to_owned() });
+        }
+    }
+    if cost + run * run > LOOKAHEAD {
+        return Err(SyntaxError {
+            offset: text.len().saturating_sub(run),
+            message: "a name without end".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Refuses text whose tree could be deeper than [`LIMIT`].
 pub(super) fn check(text: &str) -> Result<(), SyntaxError> {
+    check_runs(text)?;
     let mut levels = vec![Level::default()];
     let mut depth = 0usize;
     let mut offset = 0usize;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each crate of tests uses some of it")]
 
+pub mod nix;
 pub mod program;
 pub mod project;
 pub mod registry;

@@ -1,0 +1,211 @@
+//! What the evaluator says of a folder, in the terms of the fixtures.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use npm_nixhash::nix::edit::{self, FileKind, Replacement};
+use npm_nixhash::nix::{self, Scope};
+
+use super::fixtures::{ExpectedSite, Options, Outcome, Position, without_system};
+
+/// A literal of a site: where it is, and what the evaluator knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub position: Position,
+    pub literal: nix::Literal,
+}
+
+#[derive(Debug, Clone)]
+pub struct Surveyed {
+    pub attrs: Vec<String>,
+    pub outcome: Outcome,
+    pub literals: Vec<Found>,
+    pub lockfile: Option<String>,
+    pub options: Options,
+    /// Code, message and remedy of an undecided site.
+    pub reason: String,
+}
+
+impl Surveyed {
+    pub fn positions(&self) -> Vec<Position> {
+        self.literals.iter().map(|l| l.position.clone()).collect()
+    }
+}
+
+pub fn survey(root: &Path) -> Vec<Surveyed> {
+    // The fixtures lie in a repository; each of them is one of its own.
+    let root = root.canonicalize().expect("the folder exists");
+    let scope = Scope { path: root.clone(), root: Some(root.clone()) };
+    nix::survey(&scope).sites.iter().map(|site| translate(&root, site)).collect()
+}
+
+/// What the survey says of files that it could not read, and of itself.
+pub fn problems(root: &Path) -> Vec<String> {
+    let root = root.canonicalize().expect("the folder exists");
+    let scope = Scope { path: root.clone(), root: Some(root) };
+    nix::survey(&scope).problems.into_iter().map(|problem| problem.message).collect()
+}
+
+fn relative(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+fn translate(root: &Path, site: &nix::Site) -> Surveyed {
+    let (outcome, lockfile, reason) = match &site.outcome {
+        nix::Outcome::Local { lockfile } => (Outcome::Local, Some(relative(root, lockfile)), String::new()),
+        nix::Outcome::Remote { .. } => (Outcome::Remote, None, String::new()),
+        nix::Outcome::MissingLockfile { .. } => (Outcome::MissingLockfile, None, String::new()),
+        nix::Outcome::Undecided(why) => {
+            (Outcome::Undecided, None, format!("{}: {}; {}", why.reason.code(), why.message, why.settle))
+        }
+    };
+    let mut literals: Vec<Found> = site.hashes.iter().map(|literal| found(root, literal)).collect();
+    literals.sort_by(|a, b| a.position.cmp(&b.position));
+    Surveyed {
+        attrs: site.attr_path.iter().chain(&site.other_attr_paths).cloned().collect(),
+        outcome,
+        literals,
+        lockfile,
+        options: Options {
+            fetcher_version: site.options.fetcher_version.into(),
+            force_git_deps: site.options.force_git_deps,
+            force_empty_cache: site.options.force_empty_cache,
+        },
+        reason,
+    }
+}
+
+fn found(root: &Path, literal: &nix::Literal) -> Found {
+    Found {
+        position: Position {
+            file: relative(root, &literal.file),
+            line: literal.line,
+            column: literal.column,
+        },
+        literal: literal.clone(),
+    }
+}
+
+/// Everything in which a survey differs from what is expected.
+pub fn differences(expected: &[ExpectedSite], surveyed: &[Surveyed]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut open: Vec<&Surveyed> = surveyed.iter().collect();
+    for site in expected {
+        let same: Vec<&Surveyed> = open.iter().copied().filter(|s| s.positions() == site.hashes).collect();
+        problems.extend(one(site, &same));
+        // Undecided sites with equal literals may be told as one or as several.
+        if site.outcome == Outcome::Undecided && !site.hashes.is_empty() {
+            continue;
+        }
+        if let Some(taken) = same.iter().position(|s| one(site, &[s]).is_empty()).or(same.first().map(|_| 0))
+        {
+            let taken = same[taken];
+            open.retain(|s| !std::ptr::eq(*s, taken));
+        }
+    }
+    for site in open {
+        let told = |e: &ExpectedSite| e.outcome == Outcome::Undecided && e.hashes == site.positions();
+        if !(site.outcome == Outcome::Undecided && expected.iter().any(told)) {
+            problems.push(format!("not expected: {}", show(site)));
+        }
+    }
+    problems
+}
+
+/// What is wrong with the surveyed sites that have an expected site's literals.
+fn one(site: &ExpectedSite, same: &[&Surveyed]) -> Vec<String> {
+    let place = place(&site.hashes);
+    let wanted = format!("{:?} {}", site.outcome, site.lockfile.as_deref().unwrap_or_default());
+    if same.is_empty() {
+        return vec![format!("{place}: not found; expected {wanted}")];
+    }
+    if site.outcome == Outcome::Undecided {
+        return undecided(site, same, &place);
+    }
+    // Among sites without a literal of their own, the right one counts.
+    let best =
+        same.iter().find(|s| s.outcome == site.outcome && s.lockfile == site.lockfile).unwrap_or(&same[0]);
+    let mut problems = Vec::new();
+    if (best.outcome, &best.lockfile) != (site.outcome, &site.lockfile) {
+        problems.push(format!("{place}: expected {wanted}, got {}", show(best)));
+    }
+    if best.options != site.options {
+        problems.push(format!("{place}: expected {:?}, got {:?}", site.options, best.options));
+    }
+    if let Some(attr) = &site.attr {
+        let attrs: Vec<String> = best.attrs.iter().map(|a| without_system(a)).collect();
+        if attrs.first() != Some(&without_system(attr)) {
+            problems.push(format!("{place}: expected attribute {attr}, got {attrs:?}"));
+        }
+    }
+    problems
+}
+
+fn undecided(site: &ExpectedSite, same: &[&Surveyed], place: &str) -> Vec<String> {
+    let reason = site.reason.as_deref().unwrap_or_default();
+    if let Some(decided) = same.iter().find(|s| s.outcome != Outcome::Undecided) {
+        return vec![format!("{place}: expected undecided ({reason}), got {}", show(decided))];
+    }
+    let says = |s: &&Surveyed| s.reason.to_lowercase().contains(&reason.to_lowercase());
+    if same.iter().any(says) {
+        return Vec::new();
+    }
+    vec![format!("{place}: the reason should mention {reason:?}, got {:?}", same[0].reason)]
+}
+
+fn place(positions: &[Position]) -> String {
+    if positions.is_empty() {
+        return "(no literal)".to_owned();
+    }
+    positions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn show(site: &Surveyed) -> String {
+    format!(
+        "{:?} {} {} at {} under {:?}",
+        site.outcome,
+        site.lockfile.as_deref().unwrap_or_default(),
+        site.reason,
+        place(&site.positions()),
+        site.attrs
+    )
+}
+
+/// Edits by file, and what kind of file that is.
+pub type Edits = BTreeMap<String, (FileKind, Vec<Replacement>)>;
+
+/// One edit for every literal of the sites that `hash` has an answer for.
+pub fn edits(surveyed: &[Surveyed], mut hash: impl FnMut(&Surveyed) -> Option<String>) -> Edits {
+    let mut edits = Edits::new();
+    for site in surveyed {
+        let Some(hash) = hash(site) else { continue };
+        for Found { position, literal } in &site.literals {
+            let kind = FileKind::of(literal.kind);
+            let entry = edits.entry(position.file.clone()).or_insert_with(|| (kind, Vec::new()));
+            entry.1.push(edit::replacement(literal, &hash));
+        }
+    }
+    edits
+}
+
+/// The file's text with its edits, as the evaluator's own judge lets it pass.
+pub fn rewritten(
+    root: &Path,
+    file: &str,
+    (kind, edits): &(FileKind, Vec<Replacement>),
+) -> Result<String, String> {
+    let text = std::fs::read_to_string(root.join(file)).map_err(|e| e.to_string())?;
+    edit::rewrite(*kind, &text, edits).map_err(|e| e.to_string())
+}
+
+/// The bytes outside all edits, in order.
+pub fn untouched<'a>(text: &'a str, ranges: impl Iterator<Item = (usize, usize)>) -> Vec<&'a str> {
+    let mut result = Vec::new();
+    let mut last = 0;
+    for (start, end) in ranges {
+        result.push(&text[last..start]);
+        last = end;
+    }
+    result.push(&text[last..]);
+    result
+}

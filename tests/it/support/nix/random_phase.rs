@@ -1,0 +1,170 @@
+//! Random phases: what shell text does to a lockfile before it is hashed. Every command stays inside the build's folder.
+
+use std::fs;
+use std::path::Path;
+
+use super::random_nix::{Dice, fresh_hash, put};
+
+const LOCKS: u64 = 5;
+
+/// Writes one repository of many derivations, each with phases of its own on one of three trees.
+pub struct PhaseWriter {
+    dice: Dice,
+}
+
+impl PhaseWriter {
+    pub fn new(seed: u64) -> Self {
+        Self { dice: Dice::new(seed) }
+    }
+
+    pub fn write(mut self, root: &Path, label: &str, count: u64) {
+        let mut text = "{ pkgs }:\n{\n".to_owned();
+        for at in 0..count {
+            let hash = fresh_hash(&format!("{label}:{at}"));
+            let tree = ["plain", "shrunk", "bare"][self.pick(3)];
+            let phases = self.phases();
+            let root = if self.dice.below(5) == 0 {
+                format!(" sourceRoot = \"{tree}/sub\";")
+            } else {
+                String::new()
+            };
+            text += &format!(
+                "  p{at} = pkgs.buildNpmPackage {{\n    name = \"p\"; src = ./{tree};{root}\n{phases}    npmDepsHash = \"{hash}\";\n  }};\n"
+            );
+        }
+        put(&root.join("default.nix"), &(text + "}\n"));
+        self.trees(root, label);
+    }
+
+    fn trees(&self, root: &Path, label: &str) {
+        let lock = |name: &str| {
+            format!(
+                "{{ \"name\": \"{label}-{name}\", \"lockfileVersion\": 3, \"packages\": {{ \"left-pad\": {{}} }} }}\n"
+            )
+        };
+        for file in ["plain/package-lock.json", "shrunk/package-lock.json", "shrunk/npm-shrinkwrap.json"] {
+            put(&root.join(file), &lock(file));
+        }
+        for tree in ["plain", "shrunk", "bare"] {
+            put(&root.join(tree).join("package.json"), "{ \"name\": \"left-pad\" }\n");
+            put(&root.join(tree).join("other.json"), &lock(&format!("{tree}-other")));
+            put(&root.join(tree).join("sub/package-lock.json"), &lock(&format!("{tree}-sub")));
+        }
+        for at in 0..LOCKS {
+            put(&root.join(format!("l/l{at}.json")), &lock(&format!("l{at}")));
+            put(&root.join(format!("f/f{at}/package-lock.json")), &lock(&format!("f{at}")));
+        }
+        fs::create_dir_all(root.join("f")).expect("a folder");
+    }
+
+    fn pick(&mut self, limit: u64) -> usize {
+        usize::try_from(self.dice.below(limit)).expect("small")
+    }
+
+    fn phases(&mut self) -> String {
+        let mut text = String::new();
+        for phase in ["prePatch", "postPatch"] {
+            if phase == "prePatch" && self.dice.below(3) != 0 {
+                continue;
+            }
+            let lines: Vec<String> =
+                (0..=self.dice.below(3)).map(|_| format!("      {}\n", self.statement(2))).collect();
+            text += &format!("    {phase} = ''\n{}    '';\n", lines.concat());
+        }
+        text
+    }
+
+    /// A lockfile that is to be copied: interpolated, or one of the tree.
+    fn source(&mut self) -> String {
+        let at = self.dice.below(LOCKS);
+        match self.dice.below(6) {
+            0 => format!("${{./f/f{at}}}/package-lock.json"),
+            1 => "other.json".to_owned(),
+            2 => format!("\"${{./l/l{at}.json}}\""),
+            _ => format!("${{./l/l{at}.json}}"),
+        }
+    }
+
+    fn target(&mut self) -> &'static str {
+        [
+            "package-lock.json",
+            "package-lock.json",
+            "package-lock.json",
+            "./package-lock.json",
+            "\"package-lock.json\"",
+            "'package-lock.json'",
+            "npm-shrinkwrap.json",
+            "sub/package-lock.json",
+            "../package-lock.json",
+            "./sub/../package-lock.json",
+            "package-lock.json.bak",
+            "lock.tmp",
+            "$lock",
+            "\"$PWD/package-lock.json\"",
+            "package\"-lock\".json",
+            ".",
+        ][self.pick(16)]
+    }
+
+    fn copy(&mut self) -> String {
+        let (source, target) = (self.source(), self.target());
+        match self.dice.below(12) {
+            0 => format!("ln -sf {source} {target}"),
+            1 => format!("install -Dm644 {source} {target}"),
+            2 => format!("cat {source} > {target}"),
+            3 => format!("cp -f {source} \\\n        {target}"),
+            4 => format!("cp --no-preserve=mode {source} {target}"),
+            5 => format!("cp -rv {source} {target}"),
+            6 => format!("cp -t . {source}"),
+            _ => format!("cp {source} {target}"),
+        }
+    }
+
+    fn statement(&mut self, depth: u32) -> String {
+        let at = self.dice.below(LOCKS);
+        let target = self.target();
+        if depth == 0 {
+            return self.copy();
+        }
+        match self.dice.below(34) {
+            0 => format!("# {}", self.copy().replace('\n', " ")),
+            1 => format!("echo \"{}\"", self.copy().replace(['"', '\n', '\\'], " ")),
+            2 => "touch built; mkdir -p out/dir".to_owned(),
+            3 => "substituteInPlace package.json --replace-fail left-pad right-pad".to_owned(),
+            4 => "sed -i 's/left-pad/right-pad/' package.json".to_owned(),
+            5 => format!("sed -i 's/left-pad/right-pad/' {target}"),
+            6 => format!("substituteInPlace {target} --replace-fail left-pad right-pad"),
+            7 => format!("rm -f {}", if target == "." { "lock.tmp" } else { target }),
+            8 => "mv lock.tmp package-lock.json".to_owned(),
+            9 => "mv package-lock.json old.json".to_owned(),
+            10 => "mv other.json package-lock.json".to_owned(),
+            11 => format!("lock=package-lock.json; {}", self.copy()),
+            12 => format!("cd sub\n      {}\n      cd ..", self.statement(depth - 1)),
+            13 => format!("cd sub\n      {}", self.statement(depth - 1)),
+            14 => format!("(cd sub && {})", self.copy()),
+            15 => {
+                format!("pushd sub > /dev/null\n      {}\n      popd > /dev/null", self.statement(depth - 1))
+            }
+            16 => format!("if [ -e {target} ]; then\n        {}\n      fi", self.statement(depth - 1)),
+            17 => format!("if false; then {}; else {}; fi", self.copy(), self.copy()),
+            18 => format!("for f in package-lock.json note.json; do cp ${{./l/l{at}.json}} $f; done"),
+            19 => format!("true && {}", self.copy()),
+            20 => format!("false && {}", self.copy()),
+            21 => format!("true || {}", self.copy()),
+            22 => format!("{} || true", self.copy()),
+            23 => format!("cp -r ${{./f/f{at}}}/. ."),
+            24 => format!("cp -r ${{./f/f{at}}}/* ."),
+            25 => format!("f() {{ {}; }}", self.copy()),
+            26 => "cat > package-lock.json <<EOF\n      { \"lockfileVersion\": 3 }\n      EOF".to_owned(),
+            27 => {
+                format!("cat > note.txt <<'EOF'\n      cp ${{./l/l{at}.json}} package-lock.json\n      EOF")
+            }
+            28 => "chmod u+w package-lock.json".to_owned(),
+            29 => "printf '{}' > package-lock.json".to_owned(),
+            30 => format!("cat ${{./l/l{at}.json}} | tee package-lock.json > /dev/null"),
+            31 => "find . -name package-lock.json -delete".to_owned(),
+            32 => "rm -f *-lock.json".to_owned(),
+            _ => self.copy(),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Real Nix proves the expectations of `fixtures/nix`.
+//!
+//! Every case with `"oracle": true` is evaluated by `nix-instantiate` with the stub nixpkgs, and the derivations of its npm
+//! dependencies are built: their output is the lockfile that would be hashed. Skipped where Nix is not installed.
+
+#![allow(clippy::disallowed_methods, reason = "a test is its own shell")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::nix::fixtures::{
+    Case, ExpectedSite, Options, Outcome, files_below, load_all, token_at, without_system,
+};
+use crate::support::nix::oracle::{Dependencies, Instantiated, Oracle, Reader, Truth};
+
+fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn real_nix_agrees_with_every_expectation() {
+    let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("oracle");
+    let Some(oracle) = Oracle::new(&store, &here().join("tests/stub-nixpkgs")) else {
+        eprintln!("skipped: nix-instantiate is not installed");
+        return;
+    };
+    let only = std::env::var("CASE").ok();
+    let cases: Vec<Case> = load_all(&here().join("fixtures/nix"))
+        .into_iter()
+        .filter(|case| {
+            case.entry.is_some() && only.as_ref().is_none_or(|only| case.name.contains(only.as_str()))
+        })
+        .collect();
+
+    let (truths, mut failures) = ask(&oracle, &cases);
+    failures.push_str(&survey_agrees(&cases, &truths));
+    let mut sites = 0;
+    for case in &cases {
+        let Some(truth) = truths.get(&case.name) else { continue };
+        sites += case.sites.len();
+        for problem in compare(case, truth) {
+            let _ = write!(failures, "\n{}: {problem}", case.name);
+        }
+        for wrong in mutations(case) {
+            if compare(&wrong, truth).is_empty() {
+                let _ =
+                    write!(failures, "\n{}: real Nix would agree with {:?} as well", case.name, wrong.sites);
+            }
+        }
+    }
+    println!("real Nix: {} cases, {sites} sites", cases.len());
+    assert!(failures.is_empty(), "real Nix disagrees:{failures}");
+}
+
+/// Evaluates all cases, two at a time, then builds everything in one go.
+fn ask(oracle: &Oracle, cases: &[Case]) -> (BTreeMap<String, Vec<Dependencies>>, String) {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<BTreeMap<String, Result<Instantiated, String>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let entry = case.entry.as_deref().expect("only such cases");
+                    let result = oracle.instantiate(case, entry);
+                    results.lock().expect("no panic").insert(case.name.clone(), result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().expect("no panic");
+
+    let mut reader = Reader::default();
+    let mut found: BTreeMap<&str, BTreeMap<PathBuf, BTreeSet<String>>> = BTreeMap::new();
+    let mut failures = String::new();
+    for case in cases {
+        match &results[&case.name] {
+            Err(message) => {
+                let _ = write!(failures, "\n{}: real Nix fails: {message}", case.name);
+            }
+            Ok(rows) => {
+                let derivations = found.entry(&case.name).or_default();
+                for (attr, top) in rows {
+                    for path in reader.npm_dependencies(top) {
+                        derivations.entry(path).or_default().insert(without_system(attr));
+                    }
+                }
+            }
+        }
+    }
+    oracle.build(&found.values().flat_map(BTreeMap::keys).cloned().collect());
+    let truths = cases
+        .iter()
+        .filter_map(|case| Some((case, found.remove(case.name.as_str())?)))
+        .map(|(case, derivations)| {
+            let files = files_below(&case.input());
+            let all = derivations
+                .into_iter()
+                .map(|(path, attrs)| reader.dependencies(&files, &path, attrs))
+                .collect();
+            (case.name.clone(), all)
+        })
+        .collect();
+    (truths, failures)
+}
+
+/// Every literal that the evaluator calls resolved belongs to the lockfile, and has the options, that real Nix gives it.
+fn survey_agrees(cases: &[Case], truths: &BTreeMap<String, Vec<Dependencies>>) -> String {
+    let (mut agreed, mut failures) = (0, String::new());
+    for case in cases {
+        let Some(truth) = truths.get(&case.name) else { continue };
+        let root = case.input();
+        for site in evaluator::survey(&root).iter().filter(|site| site.outcome != Outcome::Undecided) {
+            let claim = ExpectedSite {
+                attr: None,
+                outcome: site.outcome,
+                hashes: site.positions(),
+                lockfile: site.lockfile.clone(),
+                options: site.options,
+                reason: None,
+            };
+            for position in &claim.hashes {
+                let value = token_at(&root, position).value;
+                if truth.iter().any(|d| agrees(&claim, &value, d)) {
+                    agreed += 1;
+                } else {
+                    let _ = write!(
+                        failures,
+                        "\n{}: {position}: the evaluator says {:?} {:?} {:?}, Nix has {}",
+                        case.name,
+                        claim.outcome,
+                        claim.lockfile,
+                        claim.options,
+                        show(truth, &value)
+                    );
+                }
+            }
+        }
+    }
+    println!("the evaluator agrees with real Nix on {agreed} literals");
+    failures
+}
+
+/// Wrong versions of a case: a site less, another lockfile, another option, another outcome. Real Nix must deny each.
+fn mutations(case: &Case) -> Vec<Case> {
+    let lockfiles: BTreeSet<&String> = case.sites.iter().filter_map(|s| s.lockfile.as_ref()).collect();
+    let mut wrong = Vec::new();
+    for at in 0..case.sites.len() {
+        let mut with = |change: &dyn Fn(&mut ExpectedSite)| {
+            let mut case = case.clone();
+            change(&mut case.sites[at]);
+            wrong.push(case);
+        };
+        let site = &case.sites[at];
+        if site.outcome == Outcome::Undecided {
+            continue;
+        }
+        with(&|s| s.hashes.clear());
+        with(&|s| s.options.fetcher_version = 3 - s.options.fetcher_version);
+        with(&|s| s.options.force_git_deps ^= true);
+        if site.outcome == Outcome::Local {
+            with(&|s| s.outcome = Outcome::MissingLockfile);
+            with(&|s| s.lockfile = Some("nowhere/package-lock.json".to_owned()));
+            // Placeholders are one text; which of them is which only their lockfiles tell.
+            for other in lockfiles
+                .iter()
+                .filter(|l| site.lockfile.as_ref() != Some(**l) && !is_placeholder(case, site))
+            {
+                with(&|s| s.lockfile = Some((*other).clone()));
+            }
+        } else {
+            with(&|s| s.outcome = Outcome::Local);
+        }
+    }
+    wrong
+}
+
+fn is_placeholder(case: &Case, site: &ExpectedSite) -> bool {
+    site.hashes.iter().any(|p| token_at(&case.input(), p).value.chars().all(|c| "sha256-A0=".contains(c)))
+}
+
+/// One claim about one hash: its text, what it belongs to, its options.
+type Claim = (String, Truth, Options);
+
+/// Both ways: everything expected is so, and nothing else exists.
+fn compare(case: &Case, truth: &[Dependencies]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut open: BTreeSet<Claim> =
+        truth.iter().map(|d| (d.hash.clone(), d.truth.clone(), d.options)).collect();
+    let root = case.input();
+    let decided = |site: &&ExpectedSite| site.outcome != Outcome::Undecided;
+
+    for site in case.sites.iter().filter(decided) {
+        for position in &site.hashes {
+            let value = token_at(&root, position).value;
+            let matching: Vec<&Dependencies> = truth.iter().filter(|d| agrees(site, &value, d)).collect();
+            if matching.is_empty() {
+                problems.push(format!(
+                    "{position}: expected {:?} {:?} {:?}, Nix has {}",
+                    site.outcome,
+                    site.lockfile,
+                    site.options,
+                    show(truth, &value)
+                ));
+            }
+            for d in &matching {
+                open.remove(&(d.hash.clone(), d.truth.clone(), d.options));
+            }
+            if let Some(attr) = &site.attr {
+                let attr = without_system(attr);
+                let known: BTreeSet<_> = matching.iter().flat_map(|d| &d.attrs).collect();
+                if !known.is_empty() && !known.iter().any(|k| same_attr(k, &attr)) {
+                    problems.push(format!("{position}: expected under {attr}, Nix has it under {known:?}"));
+                }
+            }
+        }
+    }
+    for site in case.sites.iter().filter(|site| !decided(site)) {
+        for position in &site.hashes {
+            let value = token_at(&root, position).value;
+            if !truth.iter().any(|d| d.hash == value) {
+                problems.push(format!("{position}: Nix does not use this hash"));
+            }
+            open.retain(|(hash, ..)| *hash != value);
+        }
+        // A hash that is no literal is one of those that are left.
+        if site.hashes.is_empty() && open.pop_first().is_none() {
+            problems.push("an undecided site without a literal that Nix does not have".to_owned());
+        }
+    }
+    problems.extend(
+        open.into_iter()
+            .map(|(hash, truth, options)| format!("Nix also has {hash:?}: {truth:?} {options:?}")),
+    );
+    problems
+}
+
+fn agrees(site: &ExpectedSite, value: &str, d: &Dependencies) -> bool {
+    let truth = match (&d.truth, site.outcome) {
+        (Truth::Local(files), Outcome::Local) => files.iter().any(|f| Some(f) == site.lockfile.as_ref()),
+        (Truth::Remote, Outcome::Remote) | (Truth::Missing, Outcome::MissingLockfile) => true,
+        _ => false,
+    };
+    // A text file may end with a newline that Nix does not mind.
+    truth && d.hash.trim_end() == value && d.options == site.options
+}
+
+/// A single derivation is an entry point without a name; an entry of several flakes puts a name in front.
+fn same_attr(known: &str, expected: &str) -> bool {
+    let expected = &expected.replace('"', "");
+    known == expected || known.is_empty() || known.ends_with(&format!(".{expected}"))
+}
+
+fn show(truth: &[Dependencies], value: &str) -> String {
+    let same: Vec<String> = truth
+        .iter()
+        .filter(|d| d.hash.trim_end() == value)
+        .map(|d| format!("{:?} {:?} under {:?}", d.truth, d.options, d.attrs))
+        .collect();
+    if same.is_empty() { "no such hash".to_owned() } else { same.join(", ") }
+}
+
+/// Keeps the stub honest: it must not name a file of the machine it was written on.
+#[test]
+fn the_stub_is_self_contained() {
+    let files = fixtures::files_below(Path::new(&here().join("tests/stub-nixpkgs")));
+    assert!(files.contains_key("default.nix") && files.contains_key("oracle.nix"));
+}
