@@ -12,7 +12,10 @@ use super::{
     depot::{Depot, Order},
     supply::{Supply, SupplyError, Want},
 };
-use crate::{integrity::ContentId, tarball::Tarball};
+use crate::{
+    integrity::{Algorithm, ContentId},
+    tarball::Tarball,
+};
 
 /// Orders that wait for a free place, and the means to carry them out.
 pub(super) struct Orders {
@@ -28,9 +31,18 @@ enum Message {
     Stop,
 }
 
-/// Packages for some platforms only come first: they carry binaries, and a large download that starts late is the tail
-/// of the run. All others come in the order in which the trees are hashed.
-type Rank = (bool, ContentId);
+/// Contents come in the order in which the trees are hashed, so that hashing keeps up with the downloads. What is
+/// probably large is asked for [`LEAD`] before its turn: a large download that starts late is the tail of the run, and
+/// one that starts long before the rest holds up every tree, because none can be hashed past what is missing.
+type Rank = (Algorithm, u64, ContentId);
+
+/// How far large contents go ahead. Digests are spread evenly, so that this is a part of the whole run.
+const LEAD: u64 = u64::MAX / 4;
+
+fn rank(want: &Want) -> Rank {
+    let start = want.id.digest().first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
+    (want.id.algorithm(), if want.early { start.saturating_sub(LEAD) } else { start }, want.id)
+}
 
 type Fetched = (ContentId, Result<Tarball, SupplyError>);
 
@@ -85,7 +97,7 @@ impl Orders {
             match next {
                 Some(Message::Order(want)) => {
                     self.supply.progress().ordered();
-                    self.waiting.insert((!want.early, want.id), want);
+                    self.waiting.insert(rank(&want), want);
                 }
                 Some(Message::Stop) | None => {
                     self.open = false;
@@ -103,5 +115,29 @@ impl Orders {
     fn fetch(&self, want: Want) -> JoinHandle<Fetched> {
         let supply = Arc::clone(&self.supply);
         tokio::spawn(async move { (want.id, supply.obtain(&want).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_contents_are_asked_for_a_quarter_of_the_run_ahead() {
+        let want = |start: u8, early| {
+            let id = ContentId::new(Algorithm::Sha512, &[start; 64]).unwrap();
+            Want { package: start.to_string(), url: "https://host/".parse().unwrap(), id, early }
+        };
+        let mut wants = [
+            want(10, true),
+            want(100, true),
+            want(255, true),
+            want(1, false),
+            want(40, false),
+            want(200, false),
+        ];
+        wants.sort_by_key(rank);
+        let order: Vec<_> = wants.iter().map(|want| want.package.as_str()).collect();
+        assert_eq!(order, ["10", "1", "100", "40", "255", "200"]);
     }
 }
