@@ -5,7 +5,7 @@
 //! advance whichever tree can advance; none ever blocks on a particular content.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
@@ -47,7 +47,8 @@ struct State {
 struct Slot {
     want: Want,
     content: Content,
-    users: Vec<TreeId>,
+    /// A set, because a thousand trees may share a content, and leave one by one.
+    users: BTreeSet<TreeId>,
     waiting: Vec<TreeId>,
 }
 
@@ -107,7 +108,7 @@ impl<'a> Depot<'a> {
         let mut state = self.lock();
         state.trees.entry(tree).or_default().contents.push(id);
         let slot = state.slots.entry(id).or_insert_with(|| Slot::new(want));
-        slot.users.push(tree);
+        slot.users.insert(tree);
         if matches!(slot.content, Content::Unknown) && self.supply.probe(&id).is_none() {
             self.send_for(&mut state, id);
         }
@@ -128,7 +129,7 @@ impl<'a> Depot<'a> {
         let state = &mut *state;
         state.trees.entry(tree).or_default().contents.push(made.id());
         let slot = state.slots.entry(made.id()).or_insert_with(|| Slot::new(want));
-        slot.users.push(tree);
+        slot.users.insert(tree);
         if !matches!(slot.content, Content::Here(_)) {
             state.held += in_memory(&made);
             slot.content = Content::Here(made);
@@ -276,7 +277,7 @@ impl<'a> Depot<'a> {
 
 impl Slot {
     fn new(want: Want) -> Self {
-        Self { want, content: Content::Unknown, users: Vec::new(), waiting: Vec::new() }
+        Self { want, content: Content::Unknown, users: BTreeSet::new(), waiting: Vec::new() }
     }
 }
 
@@ -286,7 +287,7 @@ fn in_memory(tarball: &Tarball) -> u64 {
 
 /// Strikes a tree off a content's users; the last one lets go of the bytes.
 fn leave(slot: &mut Slot, held: &mut u64, tree: TreeId) {
-    slot.users.retain(|user| *user != tree);
+    slot.users.remove(&tree);
     if slot.users.is_empty()
         && let Content::Here(tarball) = &slot.content
     {
