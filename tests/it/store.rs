@@ -1,0 +1,240 @@
+//! Store and memo, as users meet them through the program.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::support::{
+    project::Project,
+    registry::{Published, npm_cache},
+};
+
+/// A repository with one service, whose hash is still to be written, and its two tarballs.
+fn project() -> (Project, [Published; 2]) {
+    let project = Project::new();
+    let packages = [
+        project.registry.publish("left", "1.0.0", &[("index.js", b"1")]),
+        project.registry.publish("@x/right", "2.0.0", &[]),
+    ];
+    project.write("flake.nix", flake(""));
+    project.lock("a", &[&packages[0], &packages[1]]);
+    (project, packages)
+}
+
+fn flake(options: &str) -> String {
+    format!(
+        r#"{{
+  outputs = {{ self, nixpkgs }}: {{
+    packages.x86_64-linux.a = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage {{
+      pname = "a";
+      src = ./a;
+      npmDepsHash = "";{options}
+    }};
+  }};
+}}
+"#
+    )
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// The store's tarballs.
+fn tarballs(project: &Project) -> Vec<PathBuf> {
+    files(&project.cache().join("v1"))
+}
+
+fn forget_tarballs(project: &Project) {
+    fs::remove_dir_all(project.cache().join("v1")).unwrap();
+}
+
+fn forget_memo(project: &Project) {
+    fs::remove_dir_all(project.cache().join("memo-v1")).unwrap();
+}
+
+#[track_caller]
+fn succeeds(project: &Project, args: &[&str]) {
+    let transcript = project.transcript(args);
+    assert!(transcript.starts_with("exit 0"), "{args:?}: {transcript}");
+}
+
+#[test]
+fn offline_says_what_is_missing() {
+    let (project, _) = project();
+    assert_eq!(
+        project.transcript(&["update", "--offline"]),
+        "\
+exit 2
+--- stderr
+error: flake.nix:3:31: a/package-lock.json: @x/right is not on disk (https://registry.npmjs.org/@x/right/-/right-2.0.0.tgz)
+  hint: run once without --offline, or run `npm ci` first
+error: flake.nix:3:31: a/package-lock.json: left is not on disk (https://registry.npmjs.org/left/-/left-1.0.0.tgz)
+  hint: run once without --offline, or run `npm ci` first
+"
+    );
+    assert!(project.registry.requests().is_empty());
+}
+
+#[test]
+fn offline_works_from_a_filled_store() {
+    let (project, _) = project();
+    succeeds(&project, &["update"]);
+    forget_memo(&project);
+    let requests = project.registry.requests().len();
+    succeeds(&project, &["check", "--offline"]);
+    assert_eq!(project.registry.requests().len(), requests);
+}
+
+#[test]
+fn a_damaged_entry_is_fetched_again() {
+    let (project, packages) = project();
+    succeeds(&project, &["update"]);
+    let damaged = tarballs(&project).remove(0);
+    let mut bytes = fs::read(&damaged).unwrap();
+    let whole = bytes.clone();
+    bytes[7] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    succeeds(&project, &["check", "--no-memo"]);
+    let requests = packages.iter().map(|package| project.registry.count(&package.path)).sum::<usize>();
+    assert_eq!(requests, 3, "the damaged one twice");
+    assert_eq!(fs::read(&damaged).unwrap(), whole);
+}
+
+#[test]
+fn after_an_npm_install_nothing_is_downloaded() {
+    let (project, packages) = project();
+    let npm = project.path("../home/.npm");
+    packages.iter().for_each(|package| npm_cache(&npm, &package.bytes));
+    let before = files(&npm);
+    succeeds(&project, &["update"]);
+    assert!(project.registry.requests().is_empty());
+    assert_eq!(files(&npm), before, "npm's cache is not ours to write");
+}
+
+#[test]
+fn npms_cache_is_where_npm_is_told_to_keep_it() {
+    let (project, packages) = project();
+    let npm = project.path("../elsewhere");
+    packages.iter().for_each(|package| npm_cache(&npm, &package.bytes));
+    let output = project.command(&["update"]).env("npm_config_cache", &npm).output().unwrap();
+    assert!(output.status.success());
+    assert!(project.registry.requests().is_empty());
+}
+
+#[test]
+fn other_bytes_in_npms_cache_are_passed_over() {
+    let (project, packages) = project();
+    let npm = project.path("../home/.npm");
+    packages.iter().for_each(|package| npm_cache(&npm, &package.bytes));
+    for file in files(&npm) {
+        fs::write(file, "not what the name says").unwrap();
+    }
+    succeeds(&project, &["update"]);
+    assert_eq!(project.registry.requests().len(), 2);
+}
+
+#[test]
+fn a_remembered_hash_needs_no_tarball_and_no_request() {
+    let (project, _) = project();
+    succeeds(&project, &["update"]);
+    forget_tarballs(&project);
+    succeeds(&project, &["check"]);
+    succeeds(&project, &["check", "--offline"]);
+    assert_eq!(project.registry.requests().len(), 2);
+    assert!(tarballs(&project).is_empty());
+}
+
+#[test]
+fn a_changed_lockfile_is_not_remembered() {
+    let (project, packages) = project();
+    succeeds(&project, &["update"]);
+    project.lock("a", &[&packages[0]]);
+    let transcript = project.transcript(&["check"]);
+    assert!(transcript.starts_with("exit 1"), "{transcript}");
+}
+
+#[test]
+fn without_the_memo_everything_is_computed_again() {
+    let (project, _) = project();
+    succeeds(&project, &["update"]);
+    forget_tarballs(&project);
+    succeeds(&project, &["check", "--no-memo"]);
+    assert_eq!(project.registry.requests().len(), 4);
+}
+
+#[test]
+fn without_a_cache_nothing_is_kept() {
+    let (project, _) = project();
+    succeeds(&project, &["update", "--no-cache"]);
+    succeeds(&project, &["check", "--no-cache"]);
+    assert_eq!(project.registry.requests().len(), 4);
+    assert!(!project.cache().exists());
+}
+
+#[test]
+fn packuments_are_asked_for_anew_each_time() {
+    let (project, packages) = project();
+    project.write("flake.nix", flake("\n      npmDepsFetcherVersion = 2;"));
+    succeeds(&project, &["update"]);
+    succeeds(&project, &["check"]);
+    assert_eq!(project.registry.count("/left"), 2);
+    assert_eq!(project.registry.count(&packages[0].path), 1, "the tarball comes from the store");
+    assert!(files(&project.cache().join("memo-v1")).is_empty());
+}
+
+#[test]
+fn a_branch_is_looked_at_each_time_and_a_full_commit_once() {
+    for (commit, fetched) in [("main", 2), ("506fc771d40702d5bf158ae35b9f783a38b6b848", 1)] {
+        let (project, _) = project();
+        let archive = crate::support::registry::tgz(&[("package.json", br#"{"name":"tool"}"#)]);
+        let path = format!("/acme/tool/tar.gz/{commit}");
+        project.registry.serve(&path, archive);
+        let resolved = format!("git+ssh://git@github.com/acme/tool.git#{commit}");
+        let lockfile = serde_json::json!({
+            "lockfileVersion": 3,
+            "packages": { "": {}, "node_modules/tool": { "version": "1.0.0", "resolved": resolved } },
+        });
+        project.write("a/package-lock.json", lockfile.to_string());
+        let host = project.registry.url();
+        let run = |command: &str| {
+            let redirect = format!("codeload.github.com={host}");
+            let output = project.run(&[command, "--registry-override", &redirect]);
+            assert!(output.status.success(), "{}", project.render(&output));
+        };
+        run("update");
+        run("check");
+        assert_eq!(project.registry.count(&path), fetched, "{commit}");
+    }
+}
+
+fn json(project: &Project, args: &[&str]) -> Value {
+    let output = project.run(args);
+    assert!(output.status.success(), "{}", project.render(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_cache_is_shown_and_pruned() {
+    let (project, packages) = project();
+    let folder = project.cache().display().to_string();
+    assert_eq!(project.transcript(&["cache", "dir"]), format!("exit 0\n--- stdout\n{folder}\n"));
+    assert_eq!(json(&project, &["cache", "stats", "--json"])["tarballs"], 0);
+    succeeds(&project, &["update"]);
+    let stats = json(&project, &["cache", "stats", "--json"]);
+    assert_eq!(stats["tarballs"], 2);
+    let bytes: usize = packages.iter().map(|package| package.bytes.len()).sum();
+    assert!(stats["bytes"].as_u64().unwrap() >= bytes as u64);
+    let kept = json(&project, &["cache", "prune", "--older-than", "1h", "--json"]);
+    assert_eq!((&kept["removed_tarballs"], &kept["tarballs"]), (&0.into(), &2.into()));
+    let pruned = json(&project, &["cache", "prune", "--max-size", "0", "--json"]);
+    assert_eq!((&pruned["removed_tarballs"], &pruned["tarballs"]), (&2.into(), &0.into()));
+    assert!(tarballs(&project).is_empty());
+    succeeds(&project, &["check", "--no-memo"]);
+}
