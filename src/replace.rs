@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 const PREFIX: &str = ".npm-nixhash-";
 
 /// From this age on a waiting text whose writer is gone is litter.
-const ABANDONED: Duration = Duration::from_secs(60);
+const ABANDONED: Duration = Duration::from_mins(1);
 
 /// A file whose bytes shall change.
 #[derive(Debug, Clone, PartialEq, Eq)]

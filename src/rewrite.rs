@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
-    drift::Plan,
+    drift::{Plan, Planned},
     nix::edit::{self, EditError, FileKind},
     replace::Replacement,
 };
@@ -30,7 +30,7 @@ pub enum RewriteError {
 /// Errors: an edit that would change anything but its literal.
 pub fn rewrite(plan: &Plan) -> Result<Vec<Replacement>, RewriteError> {
     let mut edits: BTreeMap<PathBuf, (FileKind, Vec<edit::Replacement>)> = BTreeMap::new();
-    for (literal, sri) in plan.sites.iter().flat_map(|planned| planned.stale_literals()) {
+    for (literal, sri) in plan.sites.iter().flat_map(Planned::stale_literals) {
         let kind = FileKind::of(literal.kind);
         let (_, edits) = edits.entry(literal.file.clone()).or_insert_with(|| (kind, Vec::new()));
         edits.push(edit::replacement(literal, &sri));

@@ -165,7 +165,9 @@ mod tests {
         match tree.node(path).unwrap_or_else(|| panic!("{path} is listed but absent")) {
             Node::Directory(names) => {
                 assert!(names.is_sorted(), "{path} lists {names:?}");
-                names.iter().for_each(|name| walk(tree, &path.join(name), files));
+                for name in &names {
+                    walk(tree, &path.join(name), files);
+                }
             }
             _ => files.push(path.to_string()),
         }

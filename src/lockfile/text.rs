@@ -19,7 +19,7 @@ impl<'de> Deserialize<'de> for Text {
 
 struct TextVisitor;
 
-impl<'de> Visitor<'de> for TextVisitor {
+impl Visitor<'_> for TextVisitor {
     type Value = Text;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

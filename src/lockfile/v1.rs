@@ -31,7 +31,7 @@ pub(super) fn collect(dependencies: Option<Entries<Entry>>) -> Found {
     found
 }
 
-/// serde_json bounds the nesting, and so this recursion.
+/// `serde_json` bounds the nesting, and so this recursion.
 fn collect_all(entries: Entries<Entry>, parents: &str, found: &mut Found) {
     for (name, entry) in entries.0 {
         // What is bundled travels inside its parent's tarball, with everything below it.
@@ -82,9 +82,9 @@ fn expand_shorthand(url: Url) -> Url {
         _ => return url,
     };
     let path = url.path().trim_start_matches('/');
-    let suffix = if path.ends_with(".git") { "" } else { ".git" };
+    let path = path.strip_suffix(".git").unwrap_or(path);
     let fragment = url.fragment().map(|text| format!("#{text}")).unwrap_or_default();
-    Url::parse(&format!("git+ssh://git@{host}/{path}{suffix}{fragment}")).unwrap_or(url)
+    Url::parse(&format!("git+ssh://git@{host}/{path}.git{fragment}")).unwrap_or(url)
 }
 
 /// Notes the entries without `version`, which nixpkgs refuses in the legacy map of version 2 lockfiles.

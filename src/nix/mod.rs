@@ -5,10 +5,12 @@
 //! and no file outside of the repository is read.
 
 mod builtins;
+mod dead;
 mod directive;
 pub mod edit;
 mod eval;
 mod files;
+mod filter;
 mod flake;
 mod hash_text;
 mod library;
@@ -21,6 +23,7 @@ mod site;
 mod source;
 mod sweep;
 mod syntax;
+mod trail;
 mod value;
 mod walk;
 

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use super::eval::{Eval, reason_of};
 use super::files::normalize;
+pub(crate) use super::filter::{Fileset, Filter};
 use super::remote::RemoteKind;
 use super::syntax::ast::Location;
-use super::value::{Attrs, Doubt, Kind, Piece, Special, Text, ThunkId, Unknown, Value};
+use super::value::{Attrs, Doubt, Kind, Piece, Special, Text, Unknown, Value};
 
 /// A tree or file, and what was done to it.
 #[derive(Debug, Clone)]
@@ -57,43 +58,6 @@ pub(crate) struct Remote {
     pub nixpkgs: bool,
 }
 
-/// A filter between a source and the store.
-#[derive(Debug, Clone)]
-pub(crate) enum Filter {
-    Fileset(Rc<Fileset>),
-    /// `nix-filter`: what is included and excluded, where known.
-    Lists {
-        include: Option<Vec<PathBuf>>,
-        exclude: Vec<PathBuf>,
-    },
-    /// A predicate of path and kind, for everything below a root.
-    Predicate {
-        function: ThunkId,
-        root: PathBuf,
-    },
-    /// `sourceByRegex`: every part of the way must match one of the patterns.
-    Regexes {
-        root: PathBuf,
-        patterns: Vec<Rc<str>>,
-    },
-    /// What `.gitignore` files below a root name is left out.
-    GitIgnore(PathBuf),
-    /// A predicate that is not evaluated; it is taken to keep the lockfile.
-    Opaque,
-}
-
-/// `lib.fileset`.
-#[derive(Debug, Clone)]
-pub(crate) enum Fileset {
-    Path(PathBuf),
-    Union(Vec<Rc<Fileset>>),
-    Intersection(Rc<Fileset>, Rc<Fileset>),
-    Difference(Rc<Fileset>, Rc<Fileset>),
-    /// Files that a predicate of `{ name, type, hasExt }` accepts.
-    Predicate(ThunkId),
-    Unknown,
-}
-
 impl std::fmt::Debug for Base {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -107,102 +71,6 @@ impl std::fmt::Debug for Base {
             Self::Unknown(unknown) => write!(f, "Unknown({})", unknown.message),
         }
     }
-}
-
-impl Fileset {
-    /// Whether a file is in the set; `None` when it is not known. `test` answers for predicates.
-    pub fn contains(&self, path: &Path, test: &mut dyn FnMut(ThunkId) -> Option<bool>) -> Option<bool> {
-        match self {
-            Self::Path(root) => Some(path.starts_with(root)),
-            Self::Union(sets) => {
-                let answers: Vec<Option<bool>> = sets.iter().map(|set| set.contains(path, test)).collect();
-                any(answers.into_iter())
-            }
-            Self::Intersection(a, b) => both(a.contains(path, test), b.contains(path, test)),
-            Self::Difference(a, b) => {
-                both(a.contains(path, test), b.contains(path, test).map(|inside| !inside))
-            }
-            Self::Predicate(function) => test(*function),
-            Self::Unknown => None,
-        }
-    }
-}
-
-fn any(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut known = true;
-    for answer in answers {
-        match answer {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => known = false,
-        }
-    }
-    if known { Some(false) } else { None }
-}
-
-fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
-    match (a, b) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (Some(true), Some(true)) => Some(true),
-        _ => None,
-    }
-}
-
-impl Filter {
-    /// Whether a file passes; `None` when it is not known.
-    pub fn keeps(&self, path: &Path) -> Option<bool> {
-        match self {
-            Self::Fileset(set) => set.contains(path, &mut |_| None),
-            Self::Regexes { root, patterns } => matches_all(root, path, patterns),
-            Self::Lists { include, exclude } => {
-                if exclude.iter().any(|root| path.starts_with(root)) {
-                    return Some(false);
-                }
-                include.as_ref().map(|roots| roots.iter().any(|root| path.starts_with(root)))
-            }
-            Self::GitIgnore(root) => ignored(root, path).map(|ignored| !ignored),
-            Self::Predicate { .. } | Self::Opaque => None,
-        }
-    }
-}
-
-/// Whether a file and all folders above it match one of the patterns as a whole.
-fn matches_all(root: &Path, path: &Path, patterns: &[Rc<str>]) -> Option<bool> {
-    let patterns: Option<Vec<_>> =
-        patterns.iter().map(|p| regex_lite::Regex::new(&format!("^(?:{p})$")).ok()).collect();
-    let patterns = patterns?;
-    let below = path.strip_prefix(root).ok()?;
-    let parts: Vec<_> = below.components().collect();
-    let kept = (1..=parts.len()).all(|count| {
-        let text = parts[..count]
-            .iter()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect::<Vec<_>>()
-            .join("/");
-        patterns.iter().any(|pattern| pattern.is_match(&text))
-    });
-    Some(kept)
-}
-
-/// Whether the `.gitignore` files between a root and a file name the file.
-fn ignored(root: &Path, path: &Path) -> Option<bool> {
-    let mut folder = root.to_path_buf();
-    let mut verdict = false;
-    for part in path.parent()?.strip_prefix(root).ok()?.components().map(Some).chain([None]) {
-        let rules = folder.join(".gitignore");
-        if rules.is_file() {
-            let (matcher, _) = ignore::gitignore::Gitignore::new(&rules);
-            match matcher.matched_path_or_any_parents(path, false) {
-                ignore::Match::Ignore(_) => verdict = true,
-                ignore::Match::Whitelist(_) => verdict = false,
-                ignore::Match::None => {}
-            }
-        }
-        if let Some(part) = part {
-            folder.push(part);
-        }
-    }
-    Some(verdict)
 }
 
 impl Source {

@@ -10,6 +10,7 @@ use super::packages::derivation::Drv;
 use super::site::LiteralKind;
 use super::source::{Fileset, Source};
 use super::syntax::ast::{Ast, ExprId, Location, Name};
+pub(crate) use super::trail::{Hop, Move, Trail};
 
 /// An index into the evaluator's thunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,32 +38,6 @@ impl Code {
         Code { ast: Rc::clone(&self.ast), id }
     }
 }
-
-/// How a value came one step nearer to where it is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Move {
-    Literal,
-    Variable(Name),
-    Attribute(Name),
-    Default(Name),
-    Import(Rc<str>),
-    Data(Rc<str>),
-    /// One side of a condition: what it depends on, and which side.
-    Branch(Rc<str>, Rc<str>),
-    Note(Rc<str>),
-}
-
-/// A step of the chain, the latest one first.
-#[derive(Debug)]
-pub(crate) struct Hop {
-    pub place: Location,
-    pub step: Move,
-    pub before: Trail,
-    pub length: u16,
-}
-
-/// The chain of places that a value travelled.
-pub(crate) type Trail = Option<Rc<Hop>>;
 
 /// A value and its chain.
 #[derive(Clone)]

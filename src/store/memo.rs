@@ -101,7 +101,7 @@ mod tests {
         fs::write(&path, b"short").unwrap();
         assert_eq!(memo.get(&key), None);
         memo.put(&key, b"value").unwrap();
-        memo.prune(Duration::from_secs(60)).unwrap();
+        memo.prune(Duration::from_mins(1)).unwrap();
         assert!(memo.get(&key).is_some());
         memo.prune(Duration::ZERO).unwrap();
         assert_eq!(memo.get(&key), None);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Ran, Workplace, overrides_json, run, succeed};
+use crate::support::program::{Ran, Scratch, overrides_json, run, succeed};
 use crate::support::registry::{Fault, Registry};
 use crate::support::truth::{Row, rows_of, serve_all};
 
@@ -34,7 +34,7 @@ fn row(case: &str, fetcher_version: &str) -> Row {
 fn it_prints_the_hash_and_nothing_else() {
     let registry = serve_all();
     for row in [row("tiny-v3", "1"), row("tiny-v3", "2"), row("git-scripted-v3", "1"), row("empty-v3", "2")] {
-        let place = Workplace::new();
+        let place = Scratch::new();
         let mut command = place.prefetch_npm_deps([row.lockfile()]);
         let ran = run(in_builder(&mut command, &registry.url()).envs(row.variables()));
         let stdout = format!("{}\n", row.hash.unwrap());
@@ -47,7 +47,7 @@ fn it_writes_the_tree_and_prints_nothing() {
     let registry = serve_all();
     let row = row("tiny-v1", "2");
     for existed in [false, true] {
-        let place = Workplace::new();
+        let place = Scratch::new();
         if existed {
             fs::create_dir(place.path("out")).unwrap();
         }
@@ -66,7 +66,7 @@ fn it_writes_the_tree_and_prints_nothing() {
 fn a_failure_is_said_on_standard_error_and_leaves_no_tree() {
     let registry = serve_all();
     registry.fault("/is-number/-/is-number-6.0.0.tgz", 9, Fault::Status(403));
-    let place = Workplace::new();
+    let place = Scratch::new();
     let lockfile = row("tiny-v3", "1").lockfile();
     let mut command = place.prefetch_npm_deps([lockfile.as_path(), Path::new("out")]);
     let ran = run(in_builder(&mut command, &registry.url()));
@@ -90,7 +90,7 @@ fn a_failure_is_said_on_standard_error_and_leaves_no_tree() {
 
 #[test]
 fn without_arguments_it_says_how_it_is_used() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     let mut command = place.prefetch_npm_deps([""; 0]);
     let program = command.get_program().to_str().unwrap().to_owned();
     let stdout = format!(
@@ -104,7 +104,7 @@ fn certificates_go_unchecked_in_a_fixed_output_build_and_nowhere_else() {
     let registry = serve_all();
     let row = row("tiny-v3", "1");
     let attempt = |change: &dyn Fn(&mut Command) -> &mut Command| {
-        let place = Workplace::new();
+        let place = Scratch::new();
         let mut command = place.prefetch_npm_deps([row.lockfile()]);
         run(change(in_builder(&mut command, &registry.tls_url())))
     };
@@ -128,7 +128,7 @@ fn certificates_go_unchecked_in_a_fixed_output_build_and_nowhere_else() {
         assert_eq!(ran.stdout, hash, "{}", ran.stderr);
     }
     // Under its own name the program knows no exception.
-    let place = Workplace::new();
+    let place = Scratch::new();
     let mut command = place.npm_nixhash(["hash", row.lockfile().to_str().unwrap()]);
     let ran = run(in_builder(&mut command, &registry.tls_url()));
     assert_eq!(ran.code, 2);
@@ -153,7 +153,7 @@ fn tokens_and_mirrors_come_from_the_reference_tools_variables_and_npms_configura
         registry.serve(&format!("/mirror{path}"), bytes.unwrap());
     }
     let row = row("tiny-v3", "1");
-    let place = Workplace::new();
+    let place = Scratch::new();
     place.write("home/.npmrc", "registry=http://127.0.0.1:9/\n");
     let mut command = place.prefetch_npm_deps([row.lockfile()]);
     let mirror = format!("{}/mirror", registry.url());
@@ -167,7 +167,7 @@ fn tokens_and_mirrors_come_from_the_reference_tools_variables_and_npms_configura
 fn outside_a_builder_the_store_is_used() {
     let registry = serve_all();
     let row = row("tiny-v3", "1");
-    let place = Workplace::new();
+    let place = Scratch::new();
     for _ in 0..2 {
         let mut command = place.prefetch_npm_deps([row.lockfile()]);
         command.env("NIX_NPM_REGISTRY_OVERRIDES", overrides_json(&registry.url()));
@@ -179,7 +179,7 @@ fn outside_a_builder_the_store_is_used() {
 #[test]
 fn the_cache_is_mapped_and_the_lockfile_fixed_up() {
     let registry = serve_all();
-    let place = Workplace::new();
+    let place = Scratch::new();
     let row = row("duplicate-url-v1", "2");
     let mut command = place.prefetch_npm_deps([row.lockfile().as_path(), Path::new("deps")]);
     succeed(in_builder(&mut command, &registry.url()).envs(row.variables()));
@@ -224,7 +224,7 @@ fn replace_integrities(value: &mut Value, map: &std::collections::BTreeMap<Strin
 
 #[test]
 fn the_helpers_say_what_is_missing() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     place.write("map.json", "{}");
     let entry = json!({ "resolved": "https://host/a.tgz", "integrity": "sha512-x" });
     let lockfile = json!({ "lockfileVersion": 3, "packages": { "node_modules/a": entry } }).to_string();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Ran, Workplace, overrides, run, succeed};
+use crate::support::program::{Ran, Scratch, overrides, run, succeed};
 use crate::support::registry::{Registry, tgz};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -12,12 +12,12 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 /// A server of archives and tarballs, and a folder to run in.
 struct Scene {
     registry: Registry,
-    place: Workplace,
+    place: Scratch,
 }
 
 impl Scene {
     fn new() -> Self {
-        Self { registry: Registry::start(), place: Workplace::new() }
+        Self { registry: Registry::start(), place: Scratch::new() }
     }
 
     /// Serves `github.com/acme/<name>` with these files; gives the URL of its archive.

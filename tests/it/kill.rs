@@ -1,6 +1,7 @@
 //! Whoever is killed at any moment leaves the old file or the new one.
 
 use std::{
+    fmt::Write as _,
     fs,
     path::PathBuf,
     thread::sleep,
@@ -16,7 +17,7 @@ fn kill_at_any_moment_leaves_the_old_or_the_new_file() {
     let mut old = String::from("{ pkgs }:\n{\n");
     for n in 0..30 {
         project.lock(&format!("s{n}"), &[&package]);
-        old += &format!("  s{n} = pkgs.buildNpmPackage {{ src = ./s{n}; npmDepsHash = \"\"; }};\n");
+        let _ = writeln!(old, "  s{n} = pkgs.buildNpmPackage {{ src = ./s{n}; npmDepsHash = \"\"; }};");
     }
     old += "}\n";
     project.write("default.nix", &old);
@@ -50,7 +51,7 @@ fn litter_is_swept(project: &Project) {
     let litter = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(".npm-nixhash-");
     for path in files().filter(litter) {
         let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(1)).unwrap();
     }
     assert!(project.run(&["update"]).status.success());
     assert_eq!(files().filter(litter).count(), 0);

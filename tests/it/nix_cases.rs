@@ -2,6 +2,7 @@
 //! nothing.
 
 #![allow(clippy::disallowed_methods, reason = "a test is its own shell")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "our own files, named in lower case")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -217,7 +218,7 @@ proptest! {
         let copied = scratch("damage");
         copy(&case.input(), &copied);
         let files = files_below(&copied);
-        let edible: Vec<&String> = files.keys().filter(|f| f.ends_with(".nix") || f.ends_with(".json")).collect();
+        let edible: Vec<&String> = files.keys().filter(|file| is_source(file)).collect();
         if edible.is_empty() {
             return Ok(());
         }
@@ -238,4 +239,8 @@ proptest! {
 /// The nearest boundary of a character that is not after an offset.
 fn floor(text: &str, offset: usize) -> usize {
     (0..=offset).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+}
+
+fn is_source(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|extension| extension == "nix" || extension == "json")
 }

@@ -1,6 +1,7 @@
 //! The cases of `fixtures/nix` are sound in themselves. `BLESS=1` writes `out/` from `expect.json` (never from a survey).
 
 #![allow(clippy::disallowed_methods, reason = "a test is its own shell")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "our own files, named in lower case")]
 
 use std::collections::BTreeMap;
 use std::fs;

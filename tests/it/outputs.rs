@@ -4,12 +4,12 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Ran, Workplace, overrides, run};
+use crate::support::program::{Ran, Scratch, overrides, run};
 use crate::support::registry::{Fault, Registry};
 use crate::support::truth::{rows_of, serve_all};
 
 /// Runs `hash` on a lockfile; the folder's name is taken out of what it says.
-fn hash(place: &Workplace, lockfile: &Value, arguments: &[&str]) -> Ran {
+fn hash(place: &Scratch, lockfile: &Value, arguments: &[&str]) -> Ran {
     place.write("package-lock.json", lockfile.to_string());
     let mut ran = run(place.npm_nixhash(["hash", "package-lock.json"]).args(arguments));
     ran.stderr = ran.stderr.replace(place.path("").to_str().unwrap(), "");
@@ -62,16 +62,16 @@ fn refusals_name_the_place_the_reason_and_a_cure() {
         ),
         (v1(json!({ "resolved": "https://h/a.tgz" })), "p > a: no `version`", anew),
     ] {
-        let ran = hash(&Workplace::new(), &lockfile, &[]);
+        let ran = hash(&Scratch::new(), &lockfile, &[]);
         let stderr = format!("error: package-lock.json: {expected}\n  hint: {hint}\n");
         assert_eq!(ran, Ran { code: 2, stdout: String::new(), stderr });
     }
     let md5 = entry(json!({ "resolved": "https://h/a.tgz", "integrity": "md5-1B2M2Y8AsgTpgAmY7PhCfg==" }));
-    let ran = hash(&Workplace::new(), &md5, &[]);
+    let ran = hash(&Scratch::new(), &md5, &[]);
     assert!(ran.stderr.contains("node_modules/a: ") && ran.stderr.contains("md5"), "{}", ran.stderr);
     assert!(ran.stderr.contains("hint: let npm record a sha512"), "{}", ran.stderr);
     let ran =
-        hash(&Workplace::new(), &packages(&json!({})), &["--fetcher-version", "0", "--force-empty-cache"]);
+        hash(&Scratch::new(), &packages(&json!({})), &["--fetcher-version", "0", "--force-empty-cache"]);
     assert_eq!(
         ran.stderr,
         "error: package-lock.json: fetcher version 0 does not exist\n  hint: use 1 or 2\n"
@@ -113,7 +113,7 @@ fn warnings_come_with_a_hash() {
             "fetcher version 3: nixpkgs accepts only 1 and 2 since August 2026\n".to_owned(),
         ),
     ] {
-        let ran = hash(&Workplace::new(), &lockfile, &["--force-empty-cache", "--fetcher-version", version]);
+        let ran = hash(&Scratch::new(), &lockfile, &["--force-empty-cache", "--fetcher-version", version]);
         assert_eq!((ran.code, ran.stderr), (0, format!("warning: package-lock.json: {expected}")));
         assert!(ran.stdout.starts_with("sha256-"), "{}", ran.stdout);
     }
@@ -133,7 +133,7 @@ fn a_packument_that_does_not_exist_is_left_out_and_any_other_failure_fails() {
     let overrides = overrides(&registry);
     let mut arguments: Vec<_> = overrides.iter().map(String::as_str).collect();
     arguments.extend(["--fetcher-version", "2", "--json", "--no-cache"]);
-    let run = |more: &[&str]| hash(&Workplace::new(), &lockfile, &[&arguments[..], more].concat());
+    let run = |more: &[&str]| hash(&Scratch::new(), &lockfile, &[&arguments[..], more].concat());
     let count = |ran: &Ran| serde_json::from_str::<Value>(&ran.stdout).unwrap()["packages"].clone();
 
     assert_eq!(count(&run(&[])), 2);
@@ -171,7 +171,7 @@ fn assumed_warning() -> String {
 fn outputs_are_whole_and_agree_with_the_hash() {
     let registry = serve_all();
     let row = rows_of("git-plain-v3").remove(0);
-    let place = Workplace::new();
+    let place = Scratch::new();
     let lockfile: Value = serde_json::from_slice(&fs::read(row.lockfile()).unwrap()).unwrap();
     place.write("package-lock.json", fs::read(row.lockfile()).unwrap());
     let arguments = ["deep/out", "--nar", "tree.nar", "--store-path", "web-1.0.0-npm-deps"];
@@ -199,7 +199,7 @@ fn outputs_are_whole_and_agree_with_the_hash() {
 fn a_failure_leaves_nothing_behind() {
     let registry = serve_all();
     let row = rows_of("git-plain-v3").remove(0);
-    let place = Workplace::new();
+    let place = Scratch::new();
     place.write("package-lock.json", fs::read(row.lockfile()).unwrap());
     registry.fault("/is-number/-/is-number-7.0.0.tgz", 9, Fault::Status(403));
     fs::create_dir(place.path("empty")).unwrap();

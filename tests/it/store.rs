@@ -111,7 +111,9 @@ fn a_damaged_entry_is_fetched_again() {
 fn after_an_npm_install_nothing_is_downloaded() {
     let (project, packages) = project();
     let npm = project.path("../home/.npm");
-    packages.iter().for_each(|package| npm_cache(&npm, &package.bytes));
+    for package in &packages {
+        npm_cache(&npm, &package.bytes);
+    }
     let before = files(&npm);
     succeeds(&project, &["update"]);
     assert!(project.registry.requests().is_empty());
@@ -122,7 +124,9 @@ fn after_an_npm_install_nothing_is_downloaded() {
 fn npms_cache_is_where_npm_is_told_to_keep_it() {
     let (project, packages) = project();
     let npm = project.path("../elsewhere");
-    packages.iter().for_each(|package| npm_cache(&npm, &package.bytes));
+    for package in &packages {
+        npm_cache(&npm, &package.bytes);
+    }
     let output = project.command(&["update"]).env("npm_config_cache", &npm).output().unwrap();
     assert!(output.status.success());
     assert!(project.registry.requests().is_empty());
@@ -132,7 +136,9 @@ fn npms_cache_is_where_npm_is_told_to_keep_it() {
 fn other_bytes_in_npms_cache_are_passed_over() {
     let (project, packages) = project();
     let npm = project.path("../home/.npm");
-    packages.iter().for_each(|package| npm_cache(&npm, &package.bytes));
+    for package in &packages {
+        npm_cache(&npm, &package.bytes);
+    }
     for file in files(&npm) {
         fs::write(file, "not what the name says").unwrap();
     }

@@ -1,6 +1,6 @@
 //! The cases of `fixtures/lockfiles` that need nothing but `fixtures/archives`, through the program.
 
-use crate::support::program::{Workplace, overrides, run};
+use crate::support::program::{Scratch, overrides, run};
 use crate::support::truth::{Row, rows, serve_all};
 
 /// Cases whose tarballs are all kept in `fixtures/archives`.
@@ -31,7 +31,7 @@ fn offline() -> Vec<Row> {
 fn every_hash_is_the_one_that_nixpkgs_printed() {
     let registry = serve_all();
     for row in offline() {
-        let place = Workplace::new();
+        let place = Scratch::new();
         let mut command = place.npm_nixhash(["hash", row.lockfile().to_str().unwrap()]);
         let ran = run(command.args(row.arguments()).args(overrides(&registry)));
         if let Some(hash) = &row.hash {

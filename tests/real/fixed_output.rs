@@ -4,7 +4,7 @@ use std::process::Command;
 
 use sha2::Digest as _;
 
-use crate::support::program::{Ran, Workplace, run};
+use crate::support::program::{Ran, Scratch, run};
 use crate::support::registry::Registry;
 use crate::support::truth::{Row, rows, serve_host};
 
@@ -44,7 +44,7 @@ derivation ({
 
 /// A Nix store, and the server of git archives.
 struct Nix {
-    place: Workplace,
+    place: Scratch,
     archives: Registry,
 }
 
@@ -52,7 +52,7 @@ impl Nix {
     fn new() -> Self {
         let archives = Registry::start();
         serve_host(&archives, "codeload.github.com");
-        let place = Workplace::new();
+        let place = Scratch::new();
         place.write("fetch.nix", EXPRESSION);
         drop(place.prefetch_npm_deps([""; 0]));
         Self { place, archives }

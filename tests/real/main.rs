@@ -4,6 +4,7 @@
 //! nothing, where a part is missing.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::print_stdout, reason = "how much was compared is a result too")]
 
 mod fixed_output;
 mod gzip;
@@ -15,6 +16,7 @@ mod npm_ci;
 mod repack;
 #[path = "../it/support/mod.rs"]
 mod support;
+mod ten_services;
 mod truth;
 
 /// A number from the environment, to make a run longer or another.

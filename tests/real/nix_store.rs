@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::program::{Workplace, overrides, run, succeed};
+use crate::support::program::{Scratch, overrides, run, succeed};
 use crate::support::truth::{rows, serve_all};
 
 const NAME: &str = "web-1.0.0-npm-deps";
@@ -16,7 +16,7 @@ const CASES: [&str; 6] =
 fn nix_agrees_on_the_nar_the_hash_and_the_store_path() {
     let registry = serve_all();
     for row in rows().into_iter().filter(|row| CASES.contains(&row.case.as_str())) {
-        let place = Workplace::new();
+        let place = Scratch::new();
         let lockfile = row.lockfile();
         let arguments = ["hash", lockfile.to_str().unwrap(), NAME, "--nar", "tree.nar", "--store-path", NAME];
         let mut command = place.npm_nixhash(arguments);

@@ -5,19 +5,19 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Workplace, overrides_json, succeed};
+use crate::support::program::{Scratch, overrides_json, succeed};
 use crate::support::truth::{Row, rows_of, serve_all};
 
 /// A project, its offline cache, and the tool's helpers.
 struct Project {
-    place: Workplace,
+    place: Scratch,
     lockfile: Value,
 }
 
 impl Project {
     /// The project whose lockfile a case is: manifests are made from what the lockfile says of them.
     fn of(row: &Row) -> Self {
-        let place = Workplace::new();
+        let place = Scratch::new();
         let text = std::fs::read(row.lockfile()).unwrap();
         place.write("project/package-lock.json", &text);
         let lockfile: Value = serde_json::from_slice(&text).unwrap();

@@ -1,6 +1,6 @@
 //! Every case of `fixtures/lockfiles` against the registry; git archives come from `fixtures/archives`.
 
-use crate::support::program::{Workplace, run};
+use crate::support::program::{Scratch, run};
 use crate::support::registry::Registry;
 use crate::support::truth::{rows, serve_host};
 
@@ -9,7 +9,7 @@ fn every_hash_is_the_one_that_nixpkgs_printed() {
     let archives = Registry::start();
     serve_host(&archives, "codeload.github.com");
     let mirror = format!("codeload.github.com={}", archives.url());
-    let place = Workplace::new();
+    let place = Scratch::new();
     let rows = rows();
     assert_eq!(rows.len(), 42, "a row is missing, or this number is old");
     let mut wrong = Vec::new();

@@ -15,15 +15,10 @@ pub(super) const TABLE: &[Native] = &[
     row("foldl", 3, fold_left),
     row("foldr", 3, fold_right),
     row("fold", 3, fold_right),
-    row("elem", 2, elem),
-    row("elemAt", 2, elem_at),
-    row("head", 1, |ev, a, at| nth(ev, a[0], 0, at)),
     row("tail", 1, |ev, a, at| with_items(ev, a[0], at, |items| items.get(1..).unwrap_or_default().to_vec())),
     row("init", 1, |ev, a, at| {
         with_items(ev, a[0], at, |items| items[..items.len().saturating_sub(1)].to_vec())
     }),
-    row("last", 1, last),
-    row("length", 1, length),
     row("concatLists", 1, |ev, a, at| concat(ev, a[0], at)),
     row("concatMap", 2, concat_map),
     row("flatten", 1, flatten),
@@ -33,22 +28,14 @@ pub(super) const TABLE: &[Native] = &[
     row("optionals", 2, |ev, a, at| optional(ev, a, at, false)),
     row("singleton", 1, |_, a, _| Value::list(vec![a[0]])),
     row("toList", 1, to_list),
-    row("any", 2, |ev, a, at| quantify(ev, a, at, true)),
-    row("all", 2, |ev, a, at| quantify(ev, a, at, false)),
     row("reverseList", 1, |ev, a, at| {
         with_items(ev, a[0], at, |items| items.iter().rev().copied().collect())
     }),
     row("sort", 2, |ev, a, at| with_items(ev, a[1], at, <[ThunkId]>::to_vec)),
     row("naturalSort", 1, |ev, a, at| with_items(ev, a[0], at, <[ThunkId]>::to_vec)),
-    row("unique", 1, unique),
-    row("findFirst", 3, find_first),
     row("imap0", 2, |ev, a, at| imap(ev, a, at, 0)),
     row("imap1", 2, |ev, a, at| imap(ev, a, at, 1)),
     row("zipListsWith", 3, zip_with),
-    row("take", 2, |ev, a, at| slice(ev, a, at, true)),
-    row("drop", 2, |ev, a, at| slice(ev, a, at, false)),
-    row("subtractLists", 2, subtract),
-    row("remove", 2, remove),
 ];
 
 /// A list argument, or the value to answer instead.
@@ -60,12 +47,12 @@ pub(super) fn list(ev: &mut Eval, id: ThunkId, at: Location) -> Result<Rc<List>,
     }
 }
 
-fn rebuilt(list: &List, items: Vec<ThunkId>) -> Value {
+pub(super) fn rebuilt(list: &List, items: Vec<ThunkId>) -> Value {
     Value::new(Kind::List(Rc::new(List { items, open: list.open.clone() })))
 }
 
 /// Runs on a list, or on each alternative of several.
-fn on_list(
+pub(super) fn on_list(
     ev: &mut Eval,
     id: ThunkId,
     at: Location,
@@ -177,54 +164,6 @@ fn finish_fold(ev: &mut Eval, list: &List, sum: ThunkId, at: Location) -> Value 
     }
 }
 
-fn elem(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let needle = ev.force(args[0]);
-    on_list(ev, args[1], at, &mut |ev, list| {
-        let mut known = list.open.is_none();
-        for item in &list.items {
-            let item = ev.force(*item);
-            match ev.equal(&needle, &item, 0) {
-                Some(true) => return Value::bool(true),
-                Some(false) => {}
-                None => known = false,
-            }
-        }
-        if known {
-            Value::bool(false)
-        } else {
-            Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at))
-        }
-    })
-}
-
-fn elem_at(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    match ev.force(args[1]).kind {
-        Kind::Int(index) => nth(ev, args[0], usize::try_from(index).unwrap_or(usize::MAX), at),
-        _ => Value::unknown(Doubt::Unmodelled, "an index is not known", Some(at)),
-    }
-}
-
-fn nth(ev: &mut Eval, id: ThunkId, index: usize, at: Location) -> Value {
-    on_list(ev, id, at, &mut |ev, list| match list.items.get(index) {
-        Some(item) => ev.force(*item),
-        None => Value::unknown(Doubt::Error, "a list is too short", Some(at)),
-    })
-}
-
-fn last(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    on_list(ev, args[0], at, &mut |ev, list| match list.items.last() {
-        Some(item) => ev.force(*item),
-        None => Value::unknown(Doubt::Error, "the list is empty", Some(at)),
-    })
-}
-
-fn length(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    on_list(ev, args[0], at, &mut |_, list| match &list.open {
-        None => Value::new(Kind::Int(i64::try_from(list.items.len()).unwrap_or(i64::MAX))),
-        Some(unknown) => Value::doubtful(Rc::clone(unknown)),
-    })
-}
-
 fn concat(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
     on_list(ev, id, at, &mut |ev, list| {
         let mut all = List { items: Vec::new(), open: list.open.clone() };
@@ -318,58 +257,6 @@ fn to_list(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     if matches!(value.kind, Kind::List(_)) { value } else { Value::list(vec![args[0]]) }
 }
 
-fn quantify(ev: &mut Eval, args: &[ThunkId], at: Location, stop: bool) -> Value {
-    let test = ev.force(args[0]);
-    on_list(ev, args[1], at, &mut |ev, list| {
-        let mut known = list.open.is_none();
-        for item in &list.items {
-            let verdict = ev.apply(&test, *item, at);
-            match crate::nix::value::truth(&verdict) {
-                Some(value) if value == stop => return Value::bool(stop),
-                Some(_) => {}
-                None => known = false,
-            }
-        }
-        if known {
-            Value::bool(!stop)
-        } else {
-            Value::unknown(Doubt::Unmodelled, "a condition is not known", Some(at))
-        }
-    })
-}
-
-fn unique(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    on_list(ev, args[0], at, &mut |ev, list| {
-        let mut items: Vec<ThunkId> = Vec::new();
-        for item in &list.items {
-            let value = ev.force(*item);
-            let known = items.clone().into_iter().any(|other| {
-                let other = ev.force(other);
-                ev.equal(&value, &other, 0) == Some(true)
-            });
-            if !known {
-                items.push(*item);
-            }
-        }
-        rebuilt(list, items)
-    })
-}
-
-fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let test = ev.force(args[0]);
-    on_list(ev, args[2], at, &mut |ev, list| {
-        for item in &list.items {
-            let verdict = ev.apply(&test, *item, at);
-            match crate::nix::value::truth(&verdict) {
-                Some(true) => return ev.force(*item),
-                Some(false) => {}
-                None => return Value::doubtful(reason_of(&verdict, "a condition is not known", at)),
-            }
-        }
-        ev.force(args[1])
-    })
-}
-
 fn imap(ev: &mut Eval, args: &[ThunkId], at: Location, first: i64) -> Value {
     on_list(ev, args[1], at, &mut |ev, list| {
         let items = list
@@ -395,40 +282,4 @@ fn zip_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             first.items.iter().zip(&second.items).map(|(a, b)| later2(ev, args[0], *a, *b, at)).collect();
         rebuilt(first, items)
     })
-}
-
-fn slice(ev: &mut Eval, args: &[ThunkId], at: Location, take: bool) -> Value {
-    let Kind::Int(count) = ev.force(args[0]).kind else {
-        return Value::unknown(Doubt::Unmodelled, "a length is not known", Some(at));
-    };
-    let count = usize::try_from(count).unwrap_or(0);
-    on_list(ev, args[1], at, &mut |_, list| {
-        let middle = count.min(list.items.len());
-        let (head, tail) = list.items.split_at(middle);
-        rebuilt(list, if take { head.to_vec() } else { tail.to_vec() })
-    })
-}
-
-fn subtract(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let unwanted = match list(ev, args[0], at) {
-        Ok(list) => list,
-        Err(value) => return value,
-    };
-    on_list(ev, args[1], at, &mut |ev, list| {
-        let mut items = list.items.clone();
-        for other in &unwanted.items {
-            let other = ev.force(*other);
-            items.retain(|item| {
-                let item = ev.force(*item);
-                ev.equal(&item, &other, 0) != Some(true)
-            });
-        }
-        rebuilt(list, items)
-    })
-}
-
-fn remove(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let unwanted = Value::list(vec![args[0]]);
-    let unwanted = ev.done(unwanted);
-    subtract(ev, &[unwanted, args[1]], at)
 }

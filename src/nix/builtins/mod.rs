@@ -1,9 +1,11 @@
 //! The modelled functions of `builtins` and `lib`, by name. Everything else is unknown, and stays local.
 
+mod attr_paths;
 mod control;
 mod data;
 mod lists;
 mod paths;
+mod searches;
 mod sets;
 mod strings;
 
@@ -30,7 +32,16 @@ const fn row(name: &'static str, arity: usize, run: fn(&mut Eval, &[ThunkId], Lo
 }
 
 static ALL: LazyLock<HashMap<&'static str, &'static Native>> = LazyLock::new(|| {
-    let tables = [lists::TABLE, sets::TABLE, strings::TABLE, data::TABLE, control::TABLE, paths::TABLE];
+    let tables = [
+        attr_paths::TABLE,
+        searches::TABLE,
+        lists::TABLE,
+        sets::TABLE,
+        strings::TABLE,
+        data::TABLE,
+        control::TABLE,
+        paths::TABLE,
+    ];
     let library = super::library::TABLE.iter().copied();
     tables.into_iter().chain(library).flatten().map(|native| (native.name, native)).collect()
 });

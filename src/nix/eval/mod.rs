@@ -2,6 +2,7 @@
 
 mod apply;
 mod attrs;
+mod branch;
 mod import;
 mod operators;
 mod scope;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 
 pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
+pub(crate) use branch::join;
 pub(crate) use scope::Env;
 pub(crate) use select::is_system;
 pub(crate) use strings::{concat, string};
@@ -26,8 +28,6 @@ use super::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.
 const MAX_DEPTH: u32 = 1_200;
-/// More alternatives than this are not told apart.
-const MAX_ALTERNATIVES: usize = 16;
 /// More thunks than this are not made.
 const MAX_THUNKS: usize = 4_000_000;
 
@@ -254,75 +254,6 @@ impl Eval {
         }
     }
 
-    fn eval_if(
-        &mut self,
-        code: &Code,
-        condition: super::syntax::ast::ExprId,
-        branches: [super::syntax::ast::ExprId; 2],
-        env: EnvId,
-    ) -> Value {
-        let test = self.eval(&code.at(condition), env);
-        match crate::nix::value::truth(&test) {
-            Some(true) => {
-                self.rule_out(code, condition, branches[1]);
-                self.eval(&code.at(branches[0]), env)
-            }
-            Some(false) => {
-                self.rule_out(code, condition, branches[0]);
-                self.eval(&code.at(branches[1]), env)
-            }
-            None => {
-                let here = code.ast.location(condition);
-                let key = condition_key(&test, self.files.text(here));
-                let mut values = Vec::new();
-                for (branch, side) in branches.iter().zip(["yes", "no"]) {
-                    let value = self.eval(&code.at(*branch), env);
-                    values.push(self.each(value, &mut |_, v| {
-                        v.moved(here, Move::Branch(Rc::clone(&key), Rc::from(side)))
-                    }));
-                }
-                crate::nix::eval::join(values)
-            }
-        }
-    }
-
-    /// A branch that the presence of a file rules out.
-    fn rule_out(
-        &mut self,
-        code: &Code,
-        condition: super::syntax::ast::ExprId,
-        branch: super::syntax::ast::ExprId,
-    ) {
-        if self.files.text(code.ast.location(condition)).contains("pathExists") {
-            self.ruled_out.push(code.ast.location(branch));
-        }
-    }
-
-    fn eval_assert(
-        &mut self,
-        code: &Code,
-        condition: super::syntax::ast::ExprId,
-        body: super::syntax::ast::ExprId,
-        env: EnvId,
-    ) -> Value {
-        let test = self.eval(&code.at(condition), env);
-        if crate::nix::value::truth(&test) == Some(false) {
-            return Value::unknown(Doubt::Throw, "an assertion fails", Some(code.location()));
-        }
-        self.eval(&code.at(body), env)
-    }
-
-    /// Applies a function to every alternative.
-    pub fn each(&mut self, value: Value, apply: &mut dyn FnMut(&mut Eval, Value) -> Value) -> Value {
-        match &value.kind {
-            Kind::Alt(values) => {
-                let results = values.iter().map(|v| apply(self, v.clone())).collect();
-                crate::nix::eval::join(results)
-            }
-            _ => apply(self, value),
-        }
-    }
-
     /// The tree of a file, parsed once; problems are noted.
     pub fn ast(&mut self, file: FileId) -> Option<Rc<Ast>> {
         if let Some(known) = self.asts.get(&file) {
@@ -352,67 +283,6 @@ impl Eval {
 /// A value for an evaluation that would stop with an error here.
 pub(crate) fn error(message: impl Into<Rc<str>>, at: Location) -> Value {
     Value::unknown(Doubt::Error, message, Some(at))
-}
-
-/// One of several values; a branch that throws is none of them.
-pub(crate) fn join(values: Vec<Value>) -> Value {
-    let mut flat: Vec<Value> = Vec::new();
-    let mut thrown = None;
-    for value in values {
-        let inner = match &value.kind {
-            Kind::Alt(inner) => inner.as_ref().clone(),
-            _ => vec![value],
-        };
-        for value in inner {
-            if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Throw) {
-                thrown = Some(value);
-            } else if !flat.iter().any(|known| same(known, &value)) {
-                flat.push(value);
-            }
-        }
-    }
-    match flat.len() {
-        0 => thrown.unwrap_or_else(|| Value::unknown(Doubt::Error, "no alternative is left", None)),
-        1 => flat.remove(0),
-        n if n <= MAX_ALTERNATIVES => Value::new(Kind::Alt(Rc::new(flat))),
-        _ => Value::unknown(Doubt::Limit, "too many alternatives", None),
-    }
-}
-
-/// What a condition depends on: conditions with equal keys have equal answers.
-fn condition_key(condition: &Value, source: &str) -> Rc<str> {
-    match &condition.kind {
-        Kind::Unknown(unknown) => match &unknown.name {
-            Some(name) => Rc::clone(name),
-            None => Rc::from(source),
-        },
-        _ => Rc::from(source),
-    }
-}
-
-/// Whether two values are surely the same one.
-fn same(a: &Value, b: &Value) -> bool {
-    match (&a.kind, &b.kind) {
-        (Kind::Null, Kind::Null) => true,
-        (Kind::Bool(a), Kind::Bool(b)) => a == b,
-        (Kind::Int(a), Kind::Int(b)) => a == b,
-        (Kind::Path(a), Kind::Path(b)) => a == b,
-        (Kind::Attrs(a), Kind::Attrs(b)) => Rc::ptr_eq(a, b) || (is_empty(a) && is_empty(b)),
-        (Kind::List(a), Kind::List(b)) => {
-            Rc::ptr_eq(a, b) || (a.items == b.items && a.open.is_none() && b.open.is_none())
-        }
-        (Kind::Lambda(a), Kind::Lambda(b)) => Rc::ptr_eq(a, b),
-        (Kind::Native(a), Kind::Native(b)) => std::ptr::eq(a.native, b.native) && a.args == b.args,
-        (Kind::Str(a), Kind::Str(b)) => {
-            a.token == b.token && a.known().is_some_and(|text| b.known().is_some_and(|other| text == other))
-        }
-        (Kind::Unknown(a), Kind::Unknown(b)) => Rc::ptr_eq(a, b) || (a.message == b.message && a.at == b.at),
-        _ => false,
-    }
-}
-
-fn is_empty(attrs: &super::value::Attrs) -> bool {
-    attrs.map.is_empty() && attrs.open.is_none() && attrs.special.is_none()
 }
 
 /// The shared reason of an unknown value, or a new one.

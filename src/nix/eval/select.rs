@@ -45,7 +45,7 @@ impl Eval {
                 all
             }
             Kind::Function(_) | Kind::Native(_) if matches!(name, "override" | "overrideDerivation") => {
-                let value = crate::nix::packages::derivation::overridable_function(set.clone());
+                let value = crate::nix::packages::overrides::overridable_function(set.clone());
                 Found { values: vec![value], missing: false }
             }
             _ => Found { values: Vec::new(), missing: true },

@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::overrides::{keep_override, override_once};
 use super::record::{Record, RecordKind};
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
+use crate::nix::value::{Attrs, Kind, Special, ThunkId, Unknown, Value};
 
 /// What a builder does with npm dependencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(crate) struct Drv {
     pub builder: Builder,
     pub call: Location,
     /// The declaration of its own dependencies, noted when the derivation turns out to be used.
-    declared: Option<Record>,
+    pub(super) declared: Option<Record>,
     index: Cell<Option<usize>>,
     arg: ThunkId,
     overrides: Vec<ThunkId>,
@@ -87,19 +88,6 @@ fn is_versioned(name: &str, head: &str, tail: &str) -> bool {
 /// A builder as a function of the language.
 pub(crate) fn function(builder: Builder) -> Value {
     Value::new(Kind::Function(Rc::new(move |ev, arg, here| make(ev, &builder, arg, &[], here))))
-}
-
-/// `buildNpmPackage.override { nodejs = ...; }` is the same builder, unless it gets another fetcher.
-pub(crate) fn overridable_function(function: Value) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, changes, here| {
-        let changes = ev.force(changes);
-        let risky = ["fetchNpmDeps", "prefetch-npm-deps", "buildPackages"];
-        let Kind::Attrs(attrs) = &changes.kind else { return function.clone() };
-        if risky.iter().any(|name| attrs.map.contains_key(*name)) {
-            return Value::unknown(Doubt::Unmodelled, "a builder with another `fetchNpmDeps`", Some(here));
-        }
-        function.clone()
-    })))
 }
 
 /// Makes the derivation of a call.
@@ -195,6 +183,11 @@ impl Drv {
         self.index.get()
     }
 
+    /// The same derivation with a declaration of its own.
+    pub fn declaring(self, declared: Option<Record>) -> Self {
+        Self { declared, ..self }
+    }
+
     /// A derivation of which only the declaration is known.
     pub fn assumed(index: Option<usize>, call: Location, arg: ThunkId) -> Self {
         Self {
@@ -208,46 +201,12 @@ impl Drv {
     }
 }
 
-/// `overrideAttrs`: a set, a function of the former attributes, or one of the final and the former ones.
-fn override_once(
-    ev: &mut Eval,
-    args: Value,
-    former: &Value,
-    change: &Value,
-    last: ThunkId,
-    here: Location,
-) -> Value {
-    let result = if change.is_function() {
-        let once = ev.apply_value(change, former.clone(), here);
-        if once.is_function() {
-            let half = ev.apply(change, last, here);
-            ev.apply_value(&half, former.clone(), here)
-        } else {
-            once
-        }
-    } else {
-        change.clone()
-    };
-    note_dead(ev, &result);
-    ev.update(args, &result, here)
-}
-
 /// A set of arguments as the derivation that it makes.
-fn special(args: &Value, drv: Drv) -> Value {
+pub(super) fn special(args: &Value, drv: Drv) -> Value {
     let Kind::Attrs(attrs) = &args.kind else { return args.clone() };
     let mut attrs = attrs.as_ref().clone();
     attrs.special = Special::Drv(Rc::new(drv));
     Value { kind: Kind::Attrs(Rc::new(attrs)), trail: args.trail.clone() }
-}
-
-/// `npmDepsHash` in an override changes nothing: `npmDeps` was made from the original arguments.
-fn note_dead(ev: &mut Eval, changes: &Value) {
-    let Kind::Attrs(attrs) = &changes.kind else { return };
-    if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
-        ev.dead
-            .entry(pos)
-            .or_insert("`overrideAttrs` cannot change it: `npmDeps` was made from the original arguments");
-    }
 }
 
 /// The attributes that a derivation has beside its arguments.
@@ -283,17 +242,6 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
         "passthru" => None,
         _ => passthru(ev, set, name, here),
     }
-}
-
-/// `.override` after `.overrideAttrs` calls the function anew and changes the attributes again.
-fn keep_override(ev: &mut Eval, made: Value, again: Option<ThunkId>, change: ThunkId) -> Value {
-    let Some(again) = again else { return made };
-    super::call_package::with_override(ev, made, move |ev, changes, here| {
-        let function = ev.force(again);
-        let called = ev.apply_value(&function, changes, here);
-        let attributes = ev.select(&called, "overrideAttrs", here);
-        ev.apply(&attributes, change, here)
-    })
 }
 
 /// The `fetchNpmDeps` that `buildNpmPackage` calls by itself.
@@ -338,39 +286,6 @@ fn derived_name(ev: &mut Eval, set: &Value, here: Location) -> Option<Value> {
         (Some(pname), Some(version)) => Some(Value::text(&format!("{pname}-{version}"))),
         _ => Some(Value::outside("derivation.name", Some(here))),
     }
-}
-
-/// `.override` and `.overrideAttrs` of a package from outside: the changes are evaluated with unknown former values.
-pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
-    let attrs_style = name != "override";
-    Value::new(Kind::Function(Rc::new(move |ev, change, here| {
-        let former = Value::doubtful(Rc::clone(&unknown));
-        let value = ev.force(change);
-        if value.is_function() {
-            let last = ev.reserve();
-            let changed = override_once(ev, former.clone(), &former, &value, last, here);
-            let changed = as_derivation(&changed, last, here);
-            ev.fill(last, changed.clone());
-            ev.pending.push(last);
-            return changed;
-        }
-        ev.pending.push(change);
-        if attrs_style {
-            note_dead(ev, &value);
-        }
-        let changed = ev.update(former, &value, here);
-        as_derivation(&changed, change, here)
-    })))
-}
-
-/// The result of an override of something from outside; of somebody's `npmDeps`, it is a declaration.
-fn as_derivation(value: &Value, arg: ThunkId, here: Location) -> Value {
-    let dependencies = value.as_attrs().is_some_and(|attrs| {
-        let from = attrs.open.as_ref().and_then(|unknown| unknown.name.as_ref());
-        attrs.map.contains_key("outputHash") && from.is_some_and(|name| name.ends_with(".npmDeps"))
-    });
-    let declared = dependencies.then(|| Record::new(RecordKind::FetchDeps, value.clone(), here));
-    special(value, Drv { declared, ..Drv::assumed(None, here, arg) })
 }
 
 /// An unknown function whose argument holds a hash is taken for a builder of npm packages.

@@ -6,6 +6,7 @@ pub(crate) mod fetchers;
 mod members;
 mod outside;
 pub(crate) mod overlay;
+pub(crate) mod overrides;
 pub(crate) mod record;
 mod scripts;
 mod special;

@@ -62,7 +62,7 @@ fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
         | "overrideDerivation"
         | "overridePythonAttrs"
         | "overrideScope"
-        | "overrideScope'" => Some(derivation::override_outside(Rc::clone(unknown), name)),
+        | "overrideScope'" => Some(super::overrides::override_outside(Rc::clone(unknown), name)),
         "pkgs" | "nixpkgs" => Some(nixpkgs()),
         "lib" => Some(crate::nix::library::value()),
         "fakeHash" | "fakeSha256" | "fakeSha512" => Some(crate::nix::library::fake()),

@@ -1,12 +1,23 @@
 //! From declarations to answers: which lockfile, which literal, which options.
 
+mod answer;
+mod choose;
+mod conclude;
+mod copies;
+mod describe;
 mod explain;
+mod filters;
+mod lexer;
 mod literals;
 mod locate;
+mod made;
+mod merge;
 mod patches;
 mod phase;
+mod programs;
 mod shell;
 mod sites;
+mod words;
 
 pub(crate) use explain::place_of;
 pub(crate) use sites::{Draft, all};

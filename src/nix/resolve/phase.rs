@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use super::programs::{HARMLESS, READERS};
 use super::shell::{Command, Embedded, Script, has_mark, is_dynamic};
+use super::words::{clean, is_glob_for_lockfile, is_lockfile, mentions, touches_many};
 use crate::nix::files::Files;
 use crate::nix::site::Reason;
 use crate::nix::source::Source;
@@ -29,6 +31,15 @@ pub(super) enum Slot {
 pub(super) struct State {
     /// In the order of [`NAMES`].
     pub slots: [Slot; 2],
+    /// The current folder relative to the start; `None` when it is not known. It lasts from phase to phase.
+    pub folder: Option<String>,
+}
+
+impl State {
+    /// Both files are like that.
+    pub fn new(slot: Slot) -> Self {
+        Self { slots: [slot.clone(), slot], folder: Some(String::new()) }
+    }
 }
 
 /// Where a phase runs.
@@ -46,134 +57,6 @@ pub(super) struct Context<'a> {
     pub name: &'static str,
 }
 
-/// Commands that read, or that write only what they name.
-const HARMLESS: &[&str] = &[
-    "echo",
-    "printf",
-    "substituteInPlace",
-    "substituteAllInPlace",
-    "substitute",
-    "substituteAll",
-    "patchShebangs",
-    "chmod",
-    "chown",
-    "mkdir",
-    "touch",
-    "true",
-    "false",
-    ":",
-    "test",
-    "[",
-    "[[",
-    "ls",
-    "head",
-    "tail",
-    "grep",
-    "egrep",
-    "fgrep",
-    "diff",
-    "cmp",
-    "export",
-    "unset",
-    "set",
-    "declare",
-    "local",
-    "readonly",
-    "shopt",
-    "popd",
-    "pwd",
-    "sed",
-    "awk",
-    "gawk",
-    "perl",
-    "jq",
-    "find",
-    "tr",
-    "cut",
-    "sort",
-    "uniq",
-    "wc",
-    "rmdir",
-    "yq",
-    "runHook",
-    "date",
-    "sleep",
-    "exit",
-    "return",
-    "let",
-    "cat",
-    "rm",
-    "tee",
-    "stat",
-    "du",
-    "env",
-    "dos2unix",
-    "moreutils",
-    "sponge",
-    "basename",
-    "dirname",
-    "which",
-    "command",
-    "type",
-    "trap",
-    "umask",
-    "nixLog",
-    "nixInfoLog",
-    "break",
-    "continue",
-    "shift",
-    "icotool",
-    "convert",
-    "magick",
-    "rsvg-convert",
-    "appendToVar",
-    "prependToVar",
-    "concatTo",
-    "autoPatchelf",
-    "wrapProgram",
-    "makeWrapper",
-    "install_name_tool",
-    "codesign",
-    "strings",
-    "md5sum",
-    "sha256sum",
-    "gzip",
-    "gunzip",
-    "bzip2",
-    "xxd",
-    "od",
-    "addToSearchPath",
-    "hash",
-];
-
-/// Commands that read the files they are given.
-const READERS: &[&str] = &[
-    "test",
-    "[",
-    "[[",
-    "ls",
-    "head",
-    "tail",
-    "grep",
-    "egrep",
-    "fgrep",
-    "diff",
-    "cmp",
-    "chmod",
-    "chown",
-    "touch",
-    "echo",
-    "printf",
-    "cat",
-    "stat",
-    "du",
-    "wc",
-    "jq",
-    "md5sum",
-    "sha256sum",
-    ":",
-];
-
 /// Runs a phase over the state.
 pub(super) fn run(text: &Text, state: &mut State, context: &Context) {
     let script = Script::new(text);
@@ -181,7 +64,7 @@ pub(super) fn run(text: &Text, state: &mut State, context: &Context) {
         script: &script,
         state,
         context,
-        cwd: Some(String::new()),
+        shells: Vec::new(),
         stack: Vec::new(),
         written: Vec::new(),
         folders: Vec::new(),
@@ -192,30 +75,30 @@ pub(super) fn run(text: &Text, state: &mut State, context: &Context) {
     }
 }
 
-struct Reader<'a> {
-    script: &'a Script,
-    state: &'a mut State,
-    context: &'a Context<'a>,
-    /// The current folder relative to the start; `None` when it is not known.
-    cwd: Option<String>,
-    stack: Vec<Option<String>>,
+pub(super) struct Reader<'a> {
+    pub(super) script: &'a Script,
+    pub(super) state: &'a mut State,
+    pub(super) context: &'a Context<'a>,
+    /// The folders to which subshells return.
+    pub(super) shells: Vec<Option<String>>,
+    pub(super) stack: Vec<Option<String>>,
     /// Files that a command before wrote, and what they are copies of.
-    written: Vec<(String, Option<Rc<Source>>)>,
+    pub(super) written: Vec<(String, Option<Rc<Source>>)>,
     /// Variables of loops over names that are no lockfiles.
-    harmless_names: Vec<String>,
+    pub(super) harmless_names: Vec<String>,
     /// Folders below `$out` that exist: what is copied onto one of them lands inside.
-    folders: Vec<String>,
+    pub(super) folders: Vec<String>,
 }
 
 impl Reader<'_> {
-    fn doubt(&mut self, message: &str) {
+    pub(super) fn doubt(&mut self, message: &str) {
         for slot in &mut self.state.slots {
             *slot = Slot::Doubt(Reason::LockfileEdited, format!("{}: {message}", self.context.name));
         }
     }
 
     /// One file is in doubt.
-    fn doubt_one(&mut self, index: usize, message: &str) {
+    pub(super) fn doubt_one(&mut self, index: usize, message: &str) {
         self.state.slots[index] =
             Slot::Doubt(Reason::LockfileEdited, format!("{}: {message}", self.context.name));
     }
@@ -236,7 +119,13 @@ impl Reader<'_> {
                 self.folders.extend(made);
             }
             "for" => self.enter_loop(command),
-            "popd" => self.cwd = self.stack.pop().flatten(),
+            "(" => self.shells.push(self.state.folder.clone()),
+            ")" => {
+                if let Some(folder) = self.shells.pop() {
+                    self.state.folder = folder;
+                }
+            }
+            "popd" => self.state.folder = self.stack.pop().flatten(),
             "cp" | "ln" | "install" | "mv" => self.copy(command, &name),
             "rm" => self.remove(command),
             "cat" if !command.outputs.is_empty() => {}
@@ -284,7 +173,7 @@ impl Reader<'_> {
     }
 
     /// A path relative to the start; `None` when only the shell knows it.
-    fn target(&self, word: &str) -> Option<String> {
+    pub(super) fn target(&self, word: &str) -> Option<String> {
         let mut word = word.replace("${out}", "$out");
         for prefix in ["$PWD/", "${PWD}/", "$(pwd)/"] {
             if let Some(rest) = word.strip_prefix(prefix) {
@@ -306,12 +195,12 @@ impl Reader<'_> {
         if is_dynamic(&word) || has_mark(&word) || word.starts_with('/') {
             return None;
         }
-        let cwd = self.cwd.as_ref()?;
+        let cwd = self.state.folder.as_ref()?;
         Some(clean(&format!("{cwd}/{word}")))
     }
 
     /// Which of the two files a path is.
-    fn slot_of(&self, path: &str) -> Option<usize> {
+    pub(super) fn slot_of(&self, path: &str) -> Option<usize> {
         let name = match self.context.folder {
             "" => path,
             folder => path.strip_prefix(folder)?.strip_prefix('/')?,
@@ -343,7 +232,7 @@ impl Reader<'_> {
 
     /// Whether a target that only the shell knows is surely no lockfile: its last part is spelt out, or it is the variable
     /// of a harmless loop.
-    fn is_harmless_target(&self, word: &str) -> bool {
+    pub(super) fn is_harmless_target(&self, word: &str) -> bool {
         if word.contains('*') {
             return false;
         }
@@ -395,9 +284,9 @@ impl Reader<'_> {
             _ => None,
         };
         if push {
-            self.stack.push(self.cwd.clone());
+            self.stack.push(self.state.folder.clone());
         }
-        self.cwd = if command.conditional { None } else { next };
+        self.state.folder = if command.conditional { None } else { next };
     }
 
     fn npm(&mut self, command: &Command) {
@@ -425,168 +314,6 @@ impl Reader<'_> {
             }
         }
     }
-
-    fn copy(&mut self, command: &Command, name: &str) {
-        let Some(Operands { sources, target, into_folder, keep }) = operands(command, name) else { return };
-        for word in &sources {
-            self.copy_one(command, name, word, &target, into_folder || sources.len() > 1, keep);
-        }
-        if name == "mv" {
-            for word in &sources {
-                if let Some(index) = self.target(word).and_then(|path| self.slot_of(&path)) {
-                    self.state.slots[index] = Slot::Absent;
-                }
-            }
-        }
-    }
-
-    fn copy_one(
-        &mut self,
-        command: &Command,
-        name: &str,
-        word: &str,
-        target: &str,
-        into_folder: bool,
-        keep: bool,
-    ) {
-        let Some(target_path) = self.target(target) else {
-            if mentions(command) || !self.is_harmless_target(target) {
-                self.doubt(&format!("`{name}` writes to a place that is not known"));
-            }
-            return;
-        };
-        if let Some(index) = self.slot_of(&target_path).filter(|_| !into_folder) {
-            match self.source_of(word) {
-                Some(source) if !command.conditional && !keep => {
-                    self.state.slots[index] = Slot::Copied(source);
-                }
-                Some(_) => self.doubt_one(index, "the lockfile is copied only sometimes"),
-                None => self
-                    .doubt_one(index, &format!("`{name}` copies a lockfile from a place that is not known")),
-            }
-            return;
-        }
-        let copied = self.source_of(word).filter(|_| !command.conditional && !keep && !into_folder);
-        self.written.push((target_path.clone(), copied));
-        self.copy_into(command, word, &target_path, keep);
-    }
-
-    /// A copy into a folder, or of a folder.
-    fn copy_into(&mut self, command: &Command, word: &str, folder: &str, keep: bool) {
-        let contents = word.ends_with("/.") || word.ends_with("/*") || matches!(word, "." | "*");
-        let onto = command.words.iter().any(|word| word == "-T" || word == "--no-target-directory");
-        let around = folder.is_empty()
-            || folder == self.context.folder
-            || self.context.folder.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        let exists = self.folders.iter().any(|known| known == folder);
-        let fresh = self.context.makes_out && around && !is_lockfile(word) && (onto || !exists);
-        self.folders.push(folder.to_owned());
-        if !contents && !fresh {
-            if let Some(index) =
-                plain_name(word).and_then(|name| self.slot_of(&clean(&format!("{folder}/{name}"))))
-            {
-                match self.source_of(word) {
-                    Some(source) if !command.conditional && !keep => {
-                        self.state.slots[index] = Slot::Copied(source);
-                    }
-                    _ => self.doubt_one(index, "a lockfile is copied from a place that is not known"),
-                }
-            } else if word == "*"
-                || word == "."
-                || (is_dynamic(word) && folder == self.context.folder && self.source_of(word).is_none())
-            {
-                self.doubt("files are copied among which a lockfile may be");
-            }
-            return;
-        }
-        let inner = if word == "." || word == "./." || word == "*" || word == "./*" {
-            "$."
-        } else {
-            word.trim_end_matches(['*', '.']).trim_end_matches('/')
-        };
-        let Some(source) = self.source_of(inner) else {
-            self.doubt("a folder is copied that is not known");
-            return;
-        };
-        self.copy_tree(command, &source, folder, keep);
-    }
-
-    fn copy_tree(&mut self, command: &Command, source: &Rc<Source>, folder: &str, keep: bool) {
-        let below = match folder {
-            "" => Some(self.context.folder),
-            _ if self.context.folder == folder => Some(""),
-            _ => self.context.folder.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')),
-        };
-        let Some(below) = below else { return };
-        for (index, name) in NAMES.iter().enumerate() {
-            let file = Rc::new(source.inside(&format!("{below}/{name}")));
-            match file.local_path() {
-                Some(path) if self.context.files.is_file(&path) => {
-                    let certain = !command.conditional && !keep;
-                    if certain {
-                        self.state.slots[index] = Slot::Copied(file);
-                    } else {
-                        self.doubt_one(index, "the lockfile is copied only sometimes");
-                    }
-                }
-                None if index == 1 => self.state.slots[index] = Slot::Copied(file),
-                _ => {}
-            }
-        }
-    }
-
-    /// The source that a word names.
-    fn source_of(&self, word: &str) -> Option<Rc<Source>> {
-        match self.script.embedded(word) {
-            Some(Embedded::Source(source, rest)) => {
-                if has_mark(rest) || is_dynamic(rest) || (!rest.is_empty() && !rest.starts_with('/')) {
-                    return None;
-                }
-                return Some(if rest.is_empty() { Rc::clone(source) } else { Rc::new(source.inside(rest)) });
-            }
-            Some(Embedded::Unknown(_)) => return None,
-            None => {}
-        }
-        if let Some(found) = self.variable(word) {
-            return Some(found);
-        }
-        if is_dynamic(word)
-            || has_mark(word)
-            || word.contains('*')
-            || word.starts_with('/')
-            || self.context.makes_out
-        {
-            return None;
-        }
-        self.own_file(word)
-    }
-
-    /// A file of the source itself, if no command before made it.
-    fn own_file(&self, word: &str) -> Option<Rc<Source>> {
-        let path = clean(&format!("{}/{word}", self.cwd.as_ref()?));
-        if self.slot_of(&path).is_some() {
-            return None;
-        }
-        if let Some((_, copied)) = self.written.iter().rev().find(|(written, _)| *written == path) {
-            return copied.clone();
-        }
-        let source = Rc::new(self.context.source.inside(&path));
-        let there = source.local_path().is_some_and(|path| self.context.files.is_file(&path));
-        there.then_some(source)
-    }
-
-    /// `$src/...`
-    fn variable(&self, word: &str) -> Option<Rc<Source>> {
-        self.context.variables.iter().find_map(|(name, source)| {
-            let rest = word.strip_prefix(&format!("${{{name}}}")).or_else(|| {
-                word.strip_prefix(&format!("${name}")).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-            })?;
-            if is_dynamic(rest) || has_mark(rest) {
-                return None;
-            }
-            Some(if rest.is_empty() { Rc::clone(source) } else { Rc::new(source.inside(rest)) })
-        })
-    }
 }
 
 /// The program that `lib.getExe package` is.
@@ -595,109 +322,4 @@ fn executable(name: Option<&str>) -> String {
         Some(name) => format!("{name} "),
         None => "interpolated text".to_owned(),
     }
-}
-
-struct Operands {
-    sources: Vec<String>,
-    target: String,
-    into_folder: bool,
-    /// `-n`: an existing file stays.
-    keep: bool,
-}
-
-fn operands(command: &Command, name: &str) -> Option<Operands> {
-    let mut words = Vec::new();
-    let mut target = None;
-    let mut keep = false;
-    let mut folders_only = false;
-    let mut args = command.words.iter().skip(1);
-    while let Some(word) = args.next() {
-        match word.as_str() {
-            "-t" | "--target-directory" => target = args.next().cloned(),
-            "-m" | "-o" | "-g" | "--mode" | "-S" if name == "install" || name == "cp" => {
-                args.next();
-            }
-            "-d" if name == "install" => folders_only = true,
-            "--no-clobber" | "--update=none" => keep = true,
-            _ if word.starts_with("--target-directory=") => {
-                target = word.split_once('=').map(|(_, t)| t.to_owned());
-            }
-            _ if word.starts_with("--") => {}
-            _ if word.starts_with('-') && word.len() > 1 => {
-                keep |= name != "install" && name != "ln" && word.contains('n') && name == "cp";
-                if word.ends_with('t') && name != "install" {
-                    target = args.next().cloned();
-                }
-            }
-            _ => words.push(word.clone()),
-        }
-    }
-    if folders_only {
-        return None;
-    }
-    let into_folder = target.is_some();
-    let target = match target {
-        Some(target) => target,
-        None if words.len() == 1 && name == "ln" => ".".to_owned(),
-        None if words.len() >= 2 => words.pop()?,
-        None => return None,
-    };
-    let into_folder = into_folder || target.ends_with('/') || target == ".";
-    Some(Operands { sources: words, target, into_folder, keep })
-}
-
-fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
-fn is_lockfile(word: &str) -> bool {
-    NAMES.iter().any(|name| word.contains(name)) || word.contains("package-lock")
-}
-
-fn is_glob_for_lockfile(word: &str) -> bool {
-    matches!(
-        word,
-        "*" | "./*"
-            | "*.json"
-            | "./*.json"
-            | "package*"
-            | "package*.json"
-            | "./package*"
-            | "*lock*"
-            | "*-lock.json"
-    )
-}
-
-/// Whether any word or redirection of a command names a lockfile.
-fn mentions(command: &Command) -> bool {
-    command.words.iter().chain(&command.inputs).any(|word| is_lockfile(word))
-}
-
-/// Whether a command may write files that its words do not spell out.
-fn touches_many(command: &Command) -> bool {
-    let words = &command.words;
-    if words.iter().skip(1).any(|word| is_glob_for_lockfile(word) || word.ends_with("*.json")) {
-        return true;
-    }
-    let runs_others = words
-        .iter()
-        .any(|word| word == "xargs" || word == "-exec" || word == "-delete" || word == "-execdir");
-    let named = words.iter().any(|word| word == "-name" || word == "-iname" || word == "-path");
-    runs_others && !named
-}
-
-/// The name that a copied file keeps; a path in the store has a hash before it.
-fn plain_name(word: &str) -> Option<&str> {
-    let name = word.rsplit('/').next()?;
-    (!has_mark(name) && !is_dynamic(name)).then_some(name)
 }

@@ -1,6 +1,5 @@
 //! rnix's tree, lowered into the arena.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use rnix::ast::{self, AstToken, HasEntry, InterpolPart};
@@ -9,6 +8,7 @@ use rowan::ast::AstNode;
 use super::ast::{
     Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, Formal, Lambda, Name, Op, Param, Part, Span,
 };
+use super::bindings::{Builder, Node};
 use crate::nix::files::FileId;
 
 /// Lowers a whole file; `shift` is added to every offset (the length of a byte order mark).
@@ -22,20 +22,6 @@ struct Lowerer {
     exprs: Vec<Expr>,
     spans: Vec<Span>,
     shift: usize,
-}
-
-/// Bindings while they are merged.
-#[derive(Default)]
-struct Builder {
-    entries: Vec<(Name, Span, Node)>,
-    index: HashMap<Name, usize>,
-    sources: Vec<ExprId>,
-    dynamic: Vec<(ExprId, Node)>,
-}
-
-enum Node {
-    Bound(Bound),
-    Set { recursive: bool, span: Span, inner: Box<Builder> },
 }
 
 impl Lowerer {
@@ -283,51 +269,6 @@ impl Lowerer {
                 let bindings = self.freeze(*inner);
                 Bound::Expr(self.push(Expr::Set { recursive, bindings }, span))
             }
-        }
-    }
-}
-
-impl Builder {
-    fn insert(&mut self, name: Name, span: Span, node: Node) {
-        let slot = self.index.get(&name).copied();
-        let existing = slot.and_then(|i| self.entries.get_mut(i));
-        match (existing, node) {
-            (Some((_, _, Node::Set { inner, .. })), Node::Set { inner: more, .. }) => inner.merge(*more),
-            // Nix refuses a second definition; the first one stays.
-            (Some(_), _) => {}
-            (None, node) => {
-                self.index.insert(Rc::clone(&name), self.entries.len());
-                self.entries.push((name, span, node));
-            }
-        }
-    }
-
-    fn insert_path(&mut self, mut names: std::vec::IntoIter<(AttrName, Span)>, whole: Span, node: Node) {
-        let Some((first, span)) = names.next() else { return };
-        let node = if names.len() == 0 {
-            node
-        } else {
-            let mut inner = Builder::default();
-            inner.insert_path(names, whole, node);
-            Node::Set { recursive: false, span: whole, inner: Box::new(inner) }
-        };
-        match first {
-            AttrName::Static(name) => self.insert(name, span, node),
-            AttrName::Dynamic(expr) => self.dynamic.push((expr, node)),
-        }
-    }
-
-    /// The bindings of a second definition of the same set join the first.
-    fn merge(&mut self, more: Builder) {
-        let shift = self.sources.len();
-        self.sources.extend(more.sources);
-        self.dynamic.extend(more.dynamic);
-        for (name, span, node) in more.entries {
-            let node = match node {
-                Node::Bound(Bound::From(i)) => Node::Bound(Bound::From(i + shift)),
-                node => node,
-            };
-            self.insert(name, span, node);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From bytes to the compact tree: nesting check, rnix parse, lowering.
 
 pub(crate) mod ast;
+mod bindings;
 pub(crate) mod json;
 mod lower;
 mod nesting;

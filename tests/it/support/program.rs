@@ -16,11 +16,11 @@ pub struct Ran {
 }
 
 /// A folder with a home in it, removed when this is dropped.
-pub struct Workplace {
+pub struct Scratch {
     folder: tempfile::TempDir,
 }
 
-impl Workplace {
+impl Scratch {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("home")).unwrap();

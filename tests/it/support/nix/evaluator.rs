@@ -199,7 +199,7 @@ pub fn rewritten(
 }
 
 /// The bytes outside all edits, in order.
-pub fn untouched<'a>(text: &'a str, ranges: impl Iterator<Item = (usize, usize)>) -> Vec<&'a str> {
+pub fn untouched(text: &str, ranges: impl Iterator<Item = (usize, usize)>) -> Vec<&str> {
     let mut result = Vec::new();
     let mut last = 0;
     for (start, end) in ranges {

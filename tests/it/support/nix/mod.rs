@@ -1,5 +1,7 @@
 //! Cases of `fixtures/nix`, the evaluator's answers to them, and real Nix as their judge.
 
+#![allow(clippy::format_push_string, reason = "generated programs read best as one format string a line")]
+
 pub mod evaluator;
 pub mod fixtures;
 pub mod oracle;

@@ -2,6 +2,7 @@
 //! `inherit`, defaults and overrides meet in all orders.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -131,7 +132,7 @@ impl Writer {
         let mut text = format!("{head}{bindings}in\n{{\n");
         for at in 0..3 {
             let derivation = self.derivation(4);
-            text += &format!("  drv{at} =\n    {derivation};\n");
+            let _ = writeln!(text, "  drv{at} =\n    {derivation};");
         }
         self.scope.truncate(self.scope.len() - count);
         text + if self.flake { "}); };\n}\n" } else { "}\n" }
@@ -149,7 +150,7 @@ impl Writer {
         for name in chosen {
             let kind = [Kind::Path, Kind::Hash, Kind::Record, Kind::Function][self.pick(4)];
             let value = self.any(kind, depth.saturating_sub(1));
-            text += &format!("  {name} = {value};\n");
+            let _ = writeln!(text, "  {name} = {value};");
             self.scope.last_mut().expect("pushed above").names.insert(name, Some(kind));
         }
         (text, 1)
@@ -400,85 +401,104 @@ impl Writer {
             return self.plain(0);
         }
         match self.dice.below(15) {
-            11 => {
-                let (one, two) = (self.item(Kind::Record, next), self.item(Kind::Record, next));
-                format!(
-                    "(builtins.mapAttrs (name: r: pkgs.buildNpmPackage {{ inherit name; inherit (r) src; npmDepsHash = r.hash; }}) {{ p = {one}; q = {two}; }}).p"
-                )
-            }
-            12 => {
-                let (one, two) = (self.item(Kind::Record, next), self.item(Kind::Record, next));
-                let body = self.bound(&[("x", Kind::Record)], |w| w.derivation(next));
-                format!("(lib.listToAttrs (map (x: {{ name = \"k\"; value = {body}; }}) [ {one} {two} ])).k")
-            }
-            13 if self.place == Place::Program => self.package_file(next),
-            14 => {
-                let (src, hash) = (self.item(Kind::Path, next), self.any(Kind::Hash, next));
-                let filter = [
-                    "_: _: true",
-                    "p: t: t == \"directory\" || baseNameOf p != \"README\"",
-                    "p: _: !(lib.hasSuffix \".md\" p)",
-                ][self.pick(3)];
-                format!(
-                    "(pkgs.buildNpmPackage {{ name = \"n\"; src = lib.cleanSourceWith {{ src = {src}; filter = {filter}; }}; sourceRoot = \"source/ui\"; npmDepsHash = {hash}; }})"
-                )
-            }
             0 => self.overridden(next),
             1 => self.wrapped(next),
-            2 => {
-                let root = self.any(Kind::Path, next);
-                let hash = self.any(Kind::Hash, next);
-                format!(
-                    "(pkgs.buildNpmPackage (fa: {{ name = \"n\"; root = {root}; src = fa.root; npmDepsHash = fa.deps; deps = {hash}; }}))"
-                )
+            2 => self.fixed_point(next),
+            3 => self.own_dependencies(next),
+            4 => self.overridable(next),
+            5 => self.with_default(next),
+            6 => {
+                let condition = self.condition(next);
+                format!("(if {condition} then {} else {})", self.derivation(next), self.derivation(next))
             }
-            3 => {
-                let (given, hash) = (self.any(Kind::Path, next), self.any(Kind::Hash, next));
-                let (dead, src) = (self.any(Kind::Hash, next), self.any(Kind::Path, next));
-                format!(
-                    "(pkgs.buildNpmPackage {{ name = \"n\"; src = {src}; npmDepsHash = {dead}; npmDeps = pkgs.fetchNpmDeps {{ src = {given}; hash = {hash}; }}; }})"
-                )
-            }
-            4 => {
-                let record = self.item(Kind::Record, next);
-                let changed = self.any(Kind::Path, next);
-                let body = self.bound(&[("src", Kind::Path), ("hash", Kind::Hash)], |w| w.derivation(next));
-                format!(
-                    "((lib.makeOverridable ({{ src, hash, ... }}: {body}) {record}).override {{ src = {changed}; }})"
-                )
-            }
-            5 => {
-                let default =
-                    self.framed(false, BTreeMap::from([("src", None)]), |w| w.any(Kind::Path, next));
-                let hash = self.bound(&[("src", Kind::Path)], |w| w.any(Kind::Hash, next));
-                let given = self.any(Kind::Path, next);
-                let arguments =
-                    if self.dice.below(2) == 0 { String::new() } else { format!(" src = {given};") };
-                format!(
-                    "(pkgs.callPackage ({{ buildNpmPackage, src ? {default} }}: buildNpmPackage {{ name = \"n\"; inherit src; npmDepsHash = {hash}; }}) {{{arguments} }})"
-                )
-            }
-            6 => format!(
-                "(if {} then {} else {})",
-                self.condition(next),
-                self.derivation(next),
-                self.derivation(next)
-            ),
-            7 => {
-                let (src, hash) = (self.item(Kind::Path, next), self.any(Kind::Hash, next));
-                format!(
-                    "(pkgs.buildNpmPackage {{ name = \"n\"; src = builtins.path {{ path = {src}; name = \"s\"; }}; sourceRoot = \"s/ui\"; npmDepsHash = {hash}; }})"
-                )
-            }
-            8 => {
-                let (src, lock, hash) =
-                    (self.any(Kind::Path, next), self.item(Kind::Path, next), self.any(Kind::Hash, next));
-                format!(
-                    "(pkgs.buildNpmPackage {{ name = \"n\"; src = {src}; postPatch = \"cp ${{{lock} + \"/ui/package-lock.json\"}} package-lock.json\"; npmDepsHash = {hash}; }})"
-                )
-            }
+            7 => self.rooted(next),
+            8 => self.vendored(next),
+            9 => self.mapped(next),
+            10 => self.listed(next),
+            11 if self.place == Place::Program => self.package_file(next),
+            12 => self.filtered(next),
             _ => self.plain(next),
         }
+    }
+
+    fn fixed_point(&mut self, depth: u32) -> String {
+        let (root, hash) = (self.any(Kind::Path, depth), self.any(Kind::Hash, depth));
+        format!(
+            "(pkgs.buildNpmPackage (fa: {{ name = \"n\"; root = {root}; src = fa.root; npmDepsHash = fa.deps; deps = {hash}; }}))"
+        )
+    }
+
+    /// `npmDeps` is given, so the package's own hash is dead.
+    fn own_dependencies(&mut self, depth: u32) -> String {
+        let (given, hash) = (self.any(Kind::Path, depth), self.any(Kind::Hash, depth));
+        let (dead, src) = (self.any(Kind::Hash, depth), self.any(Kind::Path, depth));
+        format!(
+            "(pkgs.buildNpmPackage {{ name = \"n\"; src = {src}; npmDepsHash = {dead}; \
+             npmDeps = pkgs.fetchNpmDeps {{ src = {given}; hash = {hash}; }}; }})"
+        )
+    }
+
+    fn overridable(&mut self, depth: u32) -> String {
+        let (record, changed) = (self.item(Kind::Record, depth), self.any(Kind::Path, depth));
+        let body = self.bound(&[("src", Kind::Path), ("hash", Kind::Hash)], |w| w.derivation(depth));
+        format!(
+            "((lib.makeOverridable ({{ src, hash, ... }}: {body}) {record}).override {{ src = {changed}; }})"
+        )
+    }
+
+    fn with_default(&mut self, depth: u32) -> String {
+        let default = self.framed(false, BTreeMap::from([("src", None)]), |w| w.any(Kind::Path, depth));
+        let hash = self.bound(&[("src", Kind::Path)], |w| w.any(Kind::Hash, depth));
+        let given = self.any(Kind::Path, depth);
+        let arguments = if self.dice.below(2) == 0 { String::new() } else { format!(" src = {given};") };
+        format!(
+            "(pkgs.callPackage ({{ buildNpmPackage, src ? {default} }}: \
+             buildNpmPackage {{ name = \"n\"; inherit src; npmDepsHash = {hash}; }}) {{{arguments} }})"
+        )
+    }
+
+    fn rooted(&mut self, depth: u32) -> String {
+        let (src, hash) = (self.item(Kind::Path, depth), self.any(Kind::Hash, depth));
+        format!(
+            "(pkgs.buildNpmPackage {{ name = \"n\"; src = builtins.path {{ path = {src}; name = \"s\"; }}; \
+             sourceRoot = \"s/ui\"; npmDepsHash = {hash}; }})"
+        )
+    }
+
+    fn vendored(&mut self, depth: u32) -> String {
+        let (src, lock, hash) =
+            (self.any(Kind::Path, depth), self.item(Kind::Path, depth), self.any(Kind::Hash, depth));
+        format!(
+            "(pkgs.buildNpmPackage {{ name = \"n\"; src = {src}; \
+             postPatch = \"cp ${{{lock} + \"/ui/package-lock.json\"}} package-lock.json\"; npmDepsHash = {hash}; }})"
+        )
+    }
+
+    fn mapped(&mut self, depth: u32) -> String {
+        let (one, two) = (self.item(Kind::Record, depth), self.item(Kind::Record, depth));
+        format!(
+            "(builtins.mapAttrs (name: r: pkgs.buildNpmPackage {{ inherit name; inherit (r) src; npmDepsHash = r.hash; }}) \
+             {{ p = {one}; q = {two}; }}).p"
+        )
+    }
+
+    fn listed(&mut self, depth: u32) -> String {
+        let (one, two) = (self.item(Kind::Record, depth), self.item(Kind::Record, depth));
+        let body = self.bound(&[("x", Kind::Record)], |w| w.derivation(depth));
+        format!("(lib.listToAttrs (map (x: {{ name = \"k\"; value = {body}; }}) [ {one} {two} ])).k")
+    }
+
+    fn filtered(&mut self, depth: u32) -> String {
+        let (src, hash) = (self.item(Kind::Path, depth), self.any(Kind::Hash, depth));
+        let filter = [
+            "_: _: true",
+            "p: t: t == \"directory\" || baseNameOf p != \"README\"",
+            "p: _: !(lib.hasSuffix \".md\" p)",
+        ][self.pick(3)];
+        format!(
+            "(pkgs.buildNpmPackage {{ name = \"n\"; src = lib.cleanSourceWith {{ src = {src}; filter = {filter}; }}; \
+             sourceRoot = \"source/ui\"; npmDepsHash = {hash}; }})"
+        )
     }
 
     fn plain(&mut self, depth: u32) -> String {

@@ -1,5 +1,6 @@
 //! Random phases: what shell text does to a lockfile before it is hashed. Every command stays inside the build's folder.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -28,33 +29,13 @@ impl PhaseWriter {
             } else {
                 String::new()
             };
-            text += &format!(
+            let _ = write!(
+                text,
                 "  p{at} = pkgs.buildNpmPackage {{\n    name = \"p\"; src = ./{tree};{root}\n{phases}    npmDepsHash = \"{hash}\";\n  }};\n"
             );
         }
         put(&root.join("default.nix"), &(text + "}\n"));
-        self.trees(root, label);
-    }
-
-    fn trees(&self, root: &Path, label: &str) {
-        let lock = |name: &str| {
-            format!(
-                "{{ \"name\": \"{label}-{name}\", \"lockfileVersion\": 3, \"packages\": {{ \"left-pad\": {{}} }} }}\n"
-            )
-        };
-        for file in ["plain/package-lock.json", "shrunk/package-lock.json", "shrunk/npm-shrinkwrap.json"] {
-            put(&root.join(file), &lock(file));
-        }
-        for tree in ["plain", "shrunk", "bare"] {
-            put(&root.join(tree).join("package.json"), "{ \"name\": \"left-pad\" }\n");
-            put(&root.join(tree).join("other.json"), &lock(&format!("{tree}-other")));
-            put(&root.join(tree).join("sub/package-lock.json"), &lock(&format!("{tree}-sub")));
-        }
-        for at in 0..LOCKS {
-            put(&root.join(format!("l/l{at}.json")), &lock(&format!("l{at}")));
-            put(&root.join(format!("f/f{at}/package-lock.json")), &lock(&format!("f{at}")));
-        }
-        fs::create_dir_all(root.join("f")).expect("a folder");
+        trees(root, label);
     }
 
     fn pick(&mut self, limit: u64) -> usize {
@@ -69,7 +50,7 @@ impl PhaseWriter {
             }
             let lines: Vec<String> =
                 (0..=self.dice.below(3)).map(|_| format!("      {}\n", self.statement(2))).collect();
-            text += &format!("    {phase} = ''\n{}    '';\n", lines.concat());
+            let _ = writeln!(text, "    {phase} = ''\n{}    '';", lines.concat());
         }
         text
     }
@@ -151,7 +132,8 @@ impl PhaseWriter {
             19 => format!("true && {}", self.copy()),
             20 => format!("false && {}", self.copy()),
             21 => format!("true || {}", self.copy()),
-            22 => format!("{} || true", self.copy()),
+            // A copy that may fail is not asked for: `cp X package-lock.json || true` over a link into the store does.
+            22 => format!("touch {} || true", if target == "." { "note" } else { target }),
             23 => format!("cp -r ${{./f/f{at}}}/. ."),
             24 => format!("cp -r ${{./f/f{at}}}/* ."),
             25 => format!("f() {{ {}; }}", self.copy()),
@@ -167,4 +149,26 @@ impl PhaseWriter {
             _ => self.copy(),
         }
     }
+}
+
+/// Three sources: with a lockfile, with a shrinkwrap as well, with neither; and the lockfiles to copy.
+fn trees(root: &Path, label: &str) {
+    let lock = |name: &str| {
+        format!(
+            "{{ \"name\": \"{label}-{name}\", \"lockfileVersion\": 3, \"packages\": {{ \"left-pad\": {{}} }} }}\n"
+        )
+    };
+    for file in ["plain/package-lock.json", "shrunk/package-lock.json", "shrunk/npm-shrinkwrap.json"] {
+        put(&root.join(file), &lock(file));
+    }
+    for tree in ["plain", "shrunk", "bare"] {
+        put(&root.join(tree).join("package.json"), "{ \"name\": \"left-pad\" }\n");
+        put(&root.join(tree).join("other.json"), &lock(&format!("{tree}-other")));
+        put(&root.join(tree).join("sub/package-lock.json"), &lock(&format!("{tree}-sub")));
+    }
+    for at in 0..LOCKS {
+        put(&root.join(format!("l/l{at}.json")), &lock(&format!("l{at}")));
+        put(&root.join(format!("f/f{at}/package-lock.json")), &lock(&format!("f{at}")));
+    }
+    fs::create_dir_all(root.join("f")).expect("a folder");
 }

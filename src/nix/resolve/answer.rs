@@ -1,0 +1,59 @@
+//! The answer for one combination of alternatives.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::literals::Conditions;
+use crate::nix::remote::Patch;
+use crate::nix::site::Reason;
+use crate::nix::source::Remote;
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Doubt, Trail, Unknown};
+
+/// The answer for one combination of alternatives.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Local(PathBuf),
+    Missing(PathBuf),
+    Remote { remote: Rc<Remote>, folder: String, root: Option<String>, patches: Vec<Patch> },
+    Doubt { reason: Reason, message: String, at: Option<Location> },
+}
+
+/// An answer and what it rests on.
+#[derive(Clone)]
+pub(super) struct Located {
+    pub answer: Answer,
+    /// The chain of the source and the notes of its filters.
+    pub trail: Trail,
+    pub notes: Vec<(Location, Rc<str>)>,
+    /// What the alternatives of this combination depend on.
+    pub conditions: Conditions,
+    /// The remote source, also where the lockfile is vendored.
+    pub remote: Option<(Rc<Remote>, Option<String>, Vec<Patch>)>,
+}
+
+impl Answer {
+    pub fn doubt(reason: Reason, message: impl Into<String>, at: Option<Location>) -> Self {
+        Self::Doubt { reason, message: message.into(), at }
+    }
+
+    pub fn unknown(unknown: &Unknown, reason: Reason) -> Self {
+        let reason = match unknown.doubt {
+            Doubt::Argument => Reason::UnknownArguments,
+            _ => reason,
+        };
+        let what = if reason == Reason::UnknownSource { "`src` is not known: " } else { "" };
+        Self::doubt(reason, format!("{what}{}", unknown.message), unknown.at)
+    }
+
+    /// Whether two answers mean the same lockfile.
+    pub fn agrees(&self, other: &Answer) -> bool {
+        match (self, other) {
+            (Self::Local(a), Self::Local(b)) | (Self::Missing(a), Self::Missing(b)) => a == b,
+            (Self::Remote { remote: a, folder: x, .. }, Self::Remote { remote: b, folder: y, .. }) => {
+                a.call == b.call && x == y
+            }
+            _ => false,
+        }
+    }
+}

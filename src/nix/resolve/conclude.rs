@@ -1,0 +1,176 @@
+//! Which file is hashed, once sources and phases are known.
+
+use std::rc::Rc;
+
+use super::answer::{Answer, Located};
+use super::filters::filtered_out;
+use super::locate::locate_in;
+use super::made::{built, edits_after_fetch, scripted};
+use super::patches::Patches;
+use super::phase::{NAMES, Slot, State};
+use crate::nix::eval::Eval;
+use crate::nix::site::Reason;
+use crate::nix::source::{Base, Filter, Source};
+use crate::nix::syntax::ast::Location;
+
+/// Which file the state leaves as the lockfile.
+pub(super) fn conclude(
+    ev: &mut Eval,
+    tree: &Rc<Source>,
+    folder: &str,
+    state: &State,
+    extra: (Option<String>, &Patches),
+    place: (Location, u32),
+) -> Answer {
+    let (at, depth) = place;
+    let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
+    // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
+    match &state.slots[0] {
+        Slot::Copied(source) => return copied(ev, source, at),
+        Slot::Doubt(reason, message) => return Answer::doubt(*reason, message, Some(at)),
+        Slot::Original if !matches!(state.slots[1], Slot::Original) && has_original(ev, &inner, NAMES[0]) => {
+            return original(ev, &inner, &state.slots, extra, at, depth);
+        }
+        Slot::Original | Slot::Absent => {}
+    }
+    match &state.slots[1] {
+        Slot::Copied(source) => copied(ev, source, at),
+        Slot::Doubt(reason, message) => Answer::doubt(*reason, message, Some(at)),
+        Slot::Absent => Answer::doubt(Reason::LockfileEdited, "a phase removes the lockfile", Some(at)),
+        Slot::Original => original(ev, &inner, &state.slots, extra, at, depth),
+    }
+}
+
+fn has_original(ev: &Eval, tree: &Source, name: &str) -> bool {
+    tree.local_path().is_some_and(|path| ev.files.is_file(&path.join(name)))
+}
+
+/// A file that a phase copied over the lockfile.
+pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer {
+    match (&source.base, source.local_path()) {
+        (_, Some(path)) => {
+            if filtered_out(ev, source, &path, at) {
+                return Answer::doubt(
+                    Reason::FilteredOut,
+                    "a filter of the source leaves the lockfile out",
+                    Some(at),
+                );
+            }
+            if ev.files.is_file(&path) { Answer::Local(path) } else { Answer::Missing(path) }
+        }
+        (Base::Remote(remote), None) => {
+            let folder = source.sub.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+            if source.sub.ends_with("package-lock.json") || source.sub.ends_with("npm-shrinkwrap.json") {
+                return Answer::Remote { remote: Rc::clone(remote), folder, root: None, patches: Vec::new() };
+            }
+            Answer::doubt(
+                Reason::Generated,
+                format!("the lockfile is a file that `{}` fetches", remote.fetcher),
+                Some(at),
+            )
+        }
+        (Base::Unknown(unknown), None) => Answer::unknown(unknown, Reason::UnknownSource),
+        _ => Answer::doubt(Reason::Generated, "the lockfile is made by a build", Some(at)),
+    }
+}
+
+/// The lockfile that the source itself has.
+fn original(
+    ev: &mut Eval,
+    tree: &Rc<Source>,
+    slots: &[Slot; 2],
+    extra: (Option<String>, &Patches),
+    at: Location,
+    depth: u32,
+) -> Answer {
+    let (root, patches) = extra;
+    match &tree.base {
+        Base::Local(_) => local(ev, tree, slots, at),
+        Base::Remote(remote) if edits_after_fetch(ev, remote, at) => Answer::doubt(
+            Reason::LockfileEdited,
+            "`postFetch` of the fetcher may change the lockfile",
+            Some(remote.call),
+        ),
+        Base::Remote(remote) => Answer::Remote {
+            remote: Rc::clone(remote),
+            folder: tree.sub.clone(),
+            root,
+            patches: patches.list.clone(),
+        },
+        Base::Nothing => Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)),
+        Base::Empty => Answer::doubt(
+            Reason::UnknownSource,
+            "the source is empty and no phase copies a lockfile into it",
+            Some(at),
+        ),
+        Base::Script { text, env } => {
+            let (text, env) = (Rc::clone(text), Rc::clone(env));
+            scripted(ev, tree, &text, &env, (at, depth))
+        }
+        Base::Changed(args) => {
+            let args = Rc::clone(args);
+            let all = locate_in(ev, &args, &tree.sub, true, at, depth + 1);
+            unanimous(&all, at)
+        }
+        Base::Built(drv) => {
+            let drv = Rc::clone(drv);
+            built(ev, tree, &drv, (at, depth))
+        }
+        Base::Unknown(unknown) => Answer::unknown(unknown, Reason::UnknownSource),
+    }
+}
+
+fn unanimous(all: &[Located], at: Location) -> Answer {
+    let Some(first) = all.first() else {
+        return Answer::doubt(Reason::UnknownSource, "no source is given", Some(at));
+    };
+    if all.len() == 1 || all.iter().all(|other| first.answer.agrees(&other.answer)) {
+        return first.answer.clone();
+    }
+    Answer::doubt(Reason::UnknownSource, "the source depends on something that is not known", Some(at))
+}
+
+fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answer {
+    let Some(folder) = tree.local_path() else {
+        return Answer::doubt(Reason::UnknownSource, "the source is not known", Some(at));
+    };
+    if !ev.files.contains(&folder) {
+        return Answer::doubt(
+            Reason::UnknownSource,
+            format!("the source {} is outside of the repository", folder.display()),
+            Some(at),
+        );
+    }
+    if ev.files.is_file(&folder) {
+        return Answer::doubt(
+            Reason::InArchive,
+            format!("the lockfile is inside the archive {}", ev.files.display(&folder)),
+            Some(at),
+        );
+    }
+    let mut left_out = None;
+    for (name, slot) in NAMES.iter().zip(slots) {
+        let path = folder.join(name);
+        if !matches!(slot, Slot::Original) || !ev.files.is_file(&path) {
+            continue;
+        }
+        if filtered_out(ev, tree, &path, at) {
+            left_out = Some(path);
+            continue;
+        }
+        return Answer::Local(path);
+    }
+    match left_out {
+        Some(path) => {
+            let git = tree
+                .filters
+                .iter()
+                .any(|filter| matches!(filter, Filter::GitIgnore(_)) && filter.keeps(&path) == Some(false));
+            let which =
+                if git { "`.gitignore`, by which the source is filtered," } else { "a filter of the source" };
+            let message = format!("{which} leaves {} out", ev.files.display(&path));
+            Answer::doubt(Reason::FilteredOut, message, Some(at))
+        }
+        None => Answer::Missing(folder.join(NAMES[1])),
+    }
+}

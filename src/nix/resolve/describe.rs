@@ -1,0 +1,115 @@
+//! Remote sources as data, and the proof of an answer.
+
+use std::rc::Rc;
+
+use super::explain::{place_of, steps};
+use super::literals::{self, Hash};
+use super::locate::Located;
+use crate::nix::eval::Eval;
+use crate::nix::packages::record::{Record, RecordKind};
+use crate::nix::remote::{AttributeValue, Patch, RemoteSource, SourceAttribute};
+use crate::nix::site::{Outcome, Step};
+use crate::nix::source::Remote;
+use crate::nix::value::{Kind, ThunkId, Value};
+
+/// A fetcher's call as data.
+pub(super) fn remote_source(
+    ev: &mut Eval,
+    remote: &Rc<Remote>,
+    root: Option<String>,
+    patches: Vec<Patch>,
+) -> RemoteSource {
+    let mut attributes = Vec::new();
+    match &remote.args.kind {
+        Kind::Attrs(attrs) => {
+            let names: Vec<_> = attrs.map.keys().cloned().collect();
+            for name in names {
+                if let Some(value) = ev.peek_attr(&remote.args, &name, remote.call) {
+                    attributes.push(attribute(ev, &name, &value));
+                }
+            }
+        }
+        _ => attributes.push(attribute(ev, "url", &remote.args.clone())),
+    }
+    RemoteSource {
+        kind: remote.kind,
+        fetcher: remote.fetcher.to_string(),
+        place: place_of(ev, remote.call),
+        attributes,
+        input: remote.input.clone(),
+        source_root: root,
+        patches,
+    }
+}
+
+pub(super) fn attribute(ev: &mut Eval, name: &str, value: &Value) -> SourceAttribute {
+    let literal = literals::of_value(ev, value);
+    let value = match &value.kind {
+        Kind::Str(_) => value.known_text().map_or_else(
+            || AttributeValue::Unknown("a string that is not known".to_owned()),
+            |t| AttributeValue::Text(t.to_string()),
+        ),
+        Kind::Bool(flag) => AttributeValue::Bool(*flag),
+        Kind::Int(number) => AttributeValue::Number(*number),
+        Kind::List(list) => texts(ev, &list.items.clone()),
+        Kind::Unknown(unknown) => AttributeValue::Unknown(unknown.message.to_string()),
+        _ => AttributeValue::Unknown(format!("it is {}", value.type_name())),
+    };
+    SourceAttribute { name: name.to_owned(), value, literal }
+}
+
+pub(super) fn texts(ev: &mut Eval, items: &[ThunkId]) -> AttributeValue {
+    let mut all = Vec::new();
+    for item in items {
+        let item = ev.force(*item);
+        match item.known_text() {
+            Some(text) => all.push((text.to_string(), literals::of_value(ev, &item))),
+            None => return AttributeValue::Unknown("a list that is not known".to_owned()),
+        }
+    }
+    AttributeValue::Texts(all)
+}
+
+/// The chain of places that led to the answer.
+pub(super) fn proof(
+    ev: &Eval,
+    record: &Record,
+    hash: &Hash,
+    located: &[Located],
+    outcome: &Outcome,
+) -> Vec<Step> {
+    let mut proof = Vec::new();
+    let call = match &record.kind {
+        RecordKind::Package => "`buildNpmPackage` is called".to_owned(),
+        RecordKind::FetchDeps => "`fetchNpmDeps` is called".to_owned(),
+        RecordKind::Assumed(callee) => {
+            let name = callee.name.as_deref().unwrap_or("a function from outside");
+            format!("`{name}` is called with `npmDepsHash`; it is taken for a builder like `buildNpmPackage`")
+        }
+    };
+    proof.push(Step { place: place_of(ev, record.call), text: call });
+    steps(ev, "the hash", &hash.trail, &mut proof);
+    for located in located.iter().take(1) {
+        steps(ev, "the source", &located.trail, &mut proof);
+        for (at, note) in &located.notes {
+            proof.push(Step { place: place_of(ev, *at), text: note.to_string() });
+        }
+    }
+    let end = match outcome {
+        Outcome::Local { lockfile } => format!("so the lockfile is {}", ev.files.display(lockfile)),
+        Outcome::MissingLockfile { expected } => {
+            format!("so the lockfile would be {}, which is not there", ev.files.display(expected))
+        }
+        Outcome::Remote { source, folder } => match folder.as_str() {
+            "" => format!("so the lockfile is inside what `{}` fetches", source.fetcher),
+            folder => format!("so the lockfile is in `{folder}` inside what `{}` fetches", source.fetcher),
+        },
+        Outcome::Undecided(undecided) => format!("nothing can be said: {}", undecided.message),
+    };
+    let place = match outcome {
+        Outcome::Undecided(undecided) => undecided.stopped_at.clone(),
+        _ => place_of(ev, record.call),
+    };
+    proof.push(Step { place, text: end });
+    proof
+}

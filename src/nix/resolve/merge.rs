@@ -1,0 +1,146 @@
+//! Equal sites become one, contradicting ones become undecided.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::sites::Draft;
+use crate::nix::remote::{AttributeValue, RemoteSource};
+use crate::nix::site::{Outcome, Place, Reason, Site, Step, Undecided};
+use crate::nix::syntax::ast::Location;
+
+/// One set of literals with one answer is one site; without literals, one call is.
+pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
+    let mut merged: Vec<Draft> = Vec::new();
+    let mut index: BTreeMap<String, usize> = BTreeMap::new();
+    for draft in drafts {
+        let own = if draft.literals.is_empty() {
+            format!("{:?} {:?}", draft.call, draft.site.name)
+        } else {
+            format!("{:?}", draft.literals)
+        };
+        let key = format!("{own} {} {:?}", key_of(&draft.site.outcome), draft.site.options);
+        if let Some(i) = index.get(&key).copied() {
+            absorb(&mut merged[i], draft);
+        } else {
+            index.insert(key, merged.len());
+            merged.push(draft);
+        }
+    }
+    merged
+}
+
+/// What distinguishes answers; a doubt is distinguished by its class only.
+pub(super) fn key_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Local { lockfile } => format!("local {}", lockfile.display()),
+        Outcome::MissingLockfile { expected } => format!("missing {}", expected.display()),
+        Outcome::Remote { source, folder } => format!("remote {:?} {folder}", source.attributes),
+        Outcome::Undecided(undecided) => format!("undecided {}", undecided.reason.code()),
+    }
+}
+
+pub(super) fn absorb(into: &mut Draft, other: Draft) {
+    let paths = other.site.attr_path.into_iter().chain(other.site.other_attr_paths);
+    for path in paths {
+        if into.site.attr_path.is_none() {
+            into.site.attr_path = Some(path);
+        } else if into.site.attr_path.as_ref() != Some(&path) && !into.site.other_attr_paths.contains(&path) {
+            into.site.other_attr_paths.push(path);
+        }
+    }
+}
+
+/// One literal that stands for different hashes is undecided everywhere.
+pub(super) fn settle_conflicts(drafts: &mut [Draft]) {
+    let mut users: BTreeMap<Location, Vec<usize>> = BTreeMap::new();
+    for (i, draft) in drafts.iter().enumerate() {
+        for literal in &draft.literals {
+            users.entry(*literal).or_default().push(i);
+        }
+    }
+    let mut conflicts: BTreeMap<usize, (usize, Location)> = BTreeMap::new();
+    for (literal, users) in &users {
+        for a in users {
+            for b in users {
+                if a != b && !compatible(&drafts[*a].site, &drafts[*b].site) {
+                    conflicts.entry(*a).or_insert((*b, *literal));
+                }
+            }
+        }
+    }
+    let places: Vec<(Place, Option<String>, String)> = drafts
+        .iter()
+        .map(|d| {
+            (d.site.place.clone(), d.site.attr_path.clone().or_else(|| d.site.name.clone()), lock_of(&d.site))
+        })
+        .collect();
+    for (index, (other, _)) in conflicts {
+        let (place, name, lock) = &places[other];
+        let who = name.as_deref().unwrap_or("another derivation");
+        let message =
+            format!("its hash is shared with {who} (line {}), which needs that of {lock}", place.line);
+        mark_shared(&mut drafts[index].site, message, place.clone());
+    }
+}
+
+pub(super) fn lock_of(site: &Site) -> String {
+    match &site.outcome {
+        Outcome::Local { lockfile } => lockfile.display().to_string(),
+        Outcome::MissingLockfile { expected } => expected.display().to_string(),
+        Outcome::Remote { source, .. } => format!("what `{}` fetches", source.fetcher),
+        Outcome::Undecided(_) => "something else".to_owned(),
+    }
+}
+
+pub(super) fn mark_shared(site: &mut Site, message: String, place: Place) {
+    if let Outcome::Undecided(why) = &mut site.outcome {
+        why.message = format!("{}; {message}", why.message);
+        return;
+    }
+    let settle = "give each derivation a hash of its own".to_owned();
+    site.explain.push(Step { place: place.clone(), text: message.clone() });
+    site.outcome =
+        Outcome::Undecided(Undecided { reason: Reason::SharedLiteral, message, stopped_at: place, settle });
+}
+
+/// Whether two sites surely need the same hash, so that they can share a literal.
+pub(super) fn compatible(one: &Site, two: &Site) -> bool {
+    if one.options != two.options
+        && !matches!((&one.outcome, &two.outcome), (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_)))
+    {
+        return false;
+    }
+    match (&one.outcome, &two.outcome) {
+        (Outcome::Local { lockfile: x }, Outcome::Local { lockfile: y }) => x == y || same_bytes(x, y),
+        (Outcome::MissingLockfile { expected: x }, Outcome::MissingLockfile { expected: y }) => x == y,
+        (Outcome::Remote { source: x, folder }, Outcome::Remote { source: y, folder: other }) => {
+            folder == other && x.kind == y.kind && same_attributes(x, y) && x.input == y.input
+        }
+        (Outcome::Undecided(why), _) | (_, Outcome::Undecided(why)) => {
+            says_nothing(why) || one.place == two.place
+        }
+        _ => false,
+    }
+}
+
+/// A doubt about who calls a function says nothing against those calls that are known.
+pub(super) fn says_nothing(why: &Undecided) -> bool {
+    matches!(
+        why.reason,
+        Reason::UnknownArguments | Reason::Unreached | Reason::UnknownHash | Reason::Replaced
+    )
+}
+
+pub(super) fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
+    let plain = |source: &RemoteSource| -> Vec<(String, AttributeValue)> {
+        source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
+    };
+    plain(a) == plain(b)
+}
+
+pub(super) fn same_bytes(a: &Path, b: &Path) -> bool {
+    match (std::fs::read(a), std::fs::read(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
