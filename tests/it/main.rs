@@ -12,6 +12,8 @@ mod hostile;
 mod inputs;
 mod kill;
 mod network;
+mod nix_cases;
+mod nix_fixtures;
 mod outputs;
 mod store;
 mod support;

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# run.sh [--runs N] [--delay MS] [--real]: the whole job against curl on the same URLs, as a Markdown table.
+#
+# Local: a TLS HTTP/2 server with a made-up repository of ten services, 1,600 entries, 816 tarballs, 130 MB. With --real
+# also ten real services from the npm registry (needs npm and the network). Where nixpkgs' prefetch-npm-deps is on PATH,
+# it is run once for each lockfile. Needs curl, openssl and GNU time; set BINARY to measure another build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+runs=5 delay=20 real=
+while (($#)); do
+  case $1 in
+  --runs) runs=$2 && shift ;;
+  --delay) delay=$2 && shift ;;
+  --real) real=yes ;;
+  *) sed -n 2,6p "$0" && exit 2 ;;
+  esac
+  shift
+done
+# shellcheck source=benches/measure.sh
+source benches/measure.sh
+build
+
+# The reference, and not this program under its name.
+reference() {
+  local found
+  found=$(command -v prefetch-npm-deps) || return 1
+  ! "$found" --version 2>/dev/null | grep -q npm-nixhash && ! cmp -s "$found" "$binary"
+}
+
+prefetch_each() {
+  local lockfile
+  for lockfile in "$1"/services/*/package-lock.json; do prefetch-npm-deps "$lockfile"; done
+}
+export -f prefetch_each
+
+# download URLS: curl, every file once.
+download() {
+  rm -rf "$work/downloads" && mkdir "$work/downloads"
+  (cd "$work/downloads" && once curl curl -sS --fail --parallel --http2 --parallel-max 64 -K "$1")
+}
+
+# digest: what openssl takes for the bytes of all trees, a process for each.
+digest() {
+  once openssl xargs -0 -P "$(nproc)" -n 1 openssl dgst -sha256 < <(printf '%s\0' "$work"/nars/*)
+}
+
+write_nars() {
+  rm -rf "$work/nars" && mkdir "$work/nars"
+  local service
+  for service in "$1"/services/*; do
+    "$binary" hash --nar "$work/nars/$(basename "$service").nar" "$service" >/dev/null
+  done
+}
+
+# compare TITLE REPOSITORY URLS
+compare() {
+  local title=$1 repository=$2 urls=$3
+  rm -rf "$work/figures"
+  for ((n = 0; n < runs; n++)); do
+    rm -rf "$NPM_NIXHASH_CACHE"
+    download "$urls"
+    once cold "$binary" check "$repository"
+    once uncached "$binary" check --no-cache "$repository"
+  done
+  write_nars "$repository"
+  for ((n = 0; n < runs; n++)); do
+    digest
+    once warm "$binary" check --no-memo "$repository"
+    once memo "$binary" check "$repository"
+  done
+  if reference; then once reference bash -c "prefetch_each '$repository'"; fi
+  printf '\n### %s\n\n| what | wall s | CPU s | peak MiB | ratio |\n|---|---:|---:|---:|---:|\n' "$title"
+  row "curl, 64 at once, to disk" curl curl
+  row "\`check\`, nothing on disk" cold curl
+  row "\`check --no-cache\`" uncached curl
+  row "openssl dgst -sha256 of the NARs, one process per service" openssl openssl
+  row "\`check --no-memo\`, all on disk" warm openssl
+  row "\`check\`, unchanged" memo curl
+  if [[ -e $work/figures/reference ]]; then row "prefetch-npm-deps, once per lockfile" reference curl; fi
+}
+
+# row LABEL NAME YARDSTICK
+row() {
+  printf '| %s | %s | %s | %s | %s |\n' "$1" "$(seconds "$2" 1)" "$(seconds "$2" 2)" "$(mebibytes "$2")" "$(paired "$2" "$3") x $3"
+}
+
+machine
+( # what points to the local server stays in here
+  serve --packages 816 --bytes 130000000 --services 10 --each 160 --delay "$delay"
+  compare "A local server that answers after $delay ms, ten services, 130 MB" "$work/local/repo" "$work/local/urls"
+  stop_server
+)
+if [[ -n $real ]]; then
+  benches/make-services.sh "$work/real"
+  cat "$work"/real/services/*/package-lock.json | grep -o '"resolved": "https://[^"]*"' | cut -d'"' -f4 | sort -u |
+    awk '{ printf "url = \"%s\"\noutput = \"%d\"\n", $0, NR }' >"$work/urls"
+  compare "The npm registry, ten real services" "$work/real" "$work/urls"
+fi

@@ -1,0 +1,138 @@
+//! A made-up repository and the registry that its lockfiles point to, for measuring without the internet.
+//!
+//! `synthetic DIR [--packages N] [--bytes TOTAL] [--services K] [--each M] [--delay MS]` writes K npm services with M
+//! packages each, of N in all, and a flake to DIR/repo; DIR/env for a shell to source, which sends requests to the local
+//! server; DIR/urls for `curl -K`. It serves until its standard input ends. The line `ready` says that all is there.
+
+#![allow(clippy::unwrap_used, reason = "a tool for developers that may stop where it stands")]
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::json;
+
+#[path = "../tests/it/support/registry/mod.rs"]
+mod registry;
+
+use registry::{PUBLIC, Published, Registry};
+
+struct Plan {
+    dir: PathBuf,
+    packages: usize,
+    bytes: usize,
+    services: usize,
+    each: Option<usize>,
+    delay: u64,
+}
+
+impl Plan {
+    fn from_arguments() -> Self {
+        let mut arguments = std::env::args().skip(1);
+        let dir = PathBuf::from(arguments.next().expect("a folder"));
+        let mut plan = Self { dir, packages: 100, bytes: 10 << 20, services: 1, each: None, delay: 0 };
+        while let (Some(name), Some(value)) = (arguments.next(), arguments.next()) {
+            let value: usize = value.parse().expect("a number");
+            match name.as_str() {
+                "--packages" => plan.packages = value,
+                "--bytes" => plan.bytes = value,
+                "--services" => plan.services = value,
+                "--each" => plan.each = Some(value),
+                "--delay" => plan.delay = value as u64,
+                other => panic!("{other}?"),
+            }
+        }
+        plan
+    }
+}
+
+fn main() {
+    let plan = Plan::from_arguments();
+    let registry = Registry::start();
+    registry.delay(Duration::from_millis(plan.delay));
+    let packages = publish(&registry, &plan);
+    write_repository(&plan, &packages);
+    write_environment(&plan.dir, &registry, &packages);
+    let mut out = std::io::stdout();
+    writeln!(out, "ready").unwrap();
+    out.flush().unwrap();
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+/// Packages of very different sizes, as real ones are: most are small, and a few hold most of the bytes.
+fn publish(registry: &Registry, plan: &Plan) -> Vec<Published> {
+    let mut random = fastrand::Rng::with_seed(7);
+    let weights: Vec<f64> = (0..plan.packages).map(|_| (random.f64() + 0.001).powf(-0.8)).collect();
+    let total: f64 = weights.iter().sum();
+    let publish = |(n, weight): (usize, &f64)| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        let len = (weight / total * plan.bytes as f64) as usize + 64;
+        let mut bytes = vec![0; len];
+        random.fill(&mut bytes);
+        registry.publish_bytes(&format!("package-{n:05}"), "1.0.0", bytes)
+    };
+    weights.iter().enumerate().map(publish).collect()
+}
+
+fn write_repository(plan: &Plan, packages: &[Published]) {
+    let repo = plan.dir.join("repo");
+    fs::create_dir_all(repo.join(".git")).unwrap();
+    let each = plan.each.unwrap_or(packages.len());
+    let mut sites = String::new();
+    for service in 0..plan.services {
+        let folder = repo.join(format!("services/s{service}"));
+        fs::create_dir_all(&folder).unwrap();
+        // A service shares some of its packages with the next ones.
+        let start = service * each / 2;
+        let mine = (0..each).map(|n| &packages[(start + n) % packages.len()]);
+        fs::write(folder.join("package-lock.json"), lockfile(service, mine)).unwrap();
+        let _ = writeln!(
+            sites,
+            "        s{service} = pkgs.buildNpmPackage {{\n          pname = \"s{service}\";\n          version = \"1\";\n          \
+             src = ./services/s{service};\n          npmDepsHash = \"\";\n        }};"
+        );
+    }
+    let flake = format!(
+        "{{\n  outputs = {{ self, nixpkgs }}:\n    let pkgs = nixpkgs.legacyPackages.x86_64-linux; in\n    {{\n      \
+         packages.x86_64-linux = {{\n{sites}      }};\n    }};\n}}\n"
+    );
+    fs::write(repo.join("flake.nix"), flake).unwrap();
+}
+
+fn lockfile<'a>(service: usize, packages: impl Iterator<Item = &'a Published>) -> String {
+    let name = format!("s{service}");
+    let mut entries = serde_json::Map::new();
+    entries.insert(String::new(), json!({ "name": name, "version": "1.0.0" }));
+    for package in packages {
+        let entry = json!({
+            "version": package.version,
+            "resolved": package.url,
+            "integrity": package.integrity,
+            "license": "MIT",
+            "engines": { "node": ">=18" },
+        });
+        entries.insert(format!("node_modules/{}", package.name), entry);
+    }
+    let document = json!({ "name": name, "version": "1.0.0", "lockfileVersion": 3, "packages": entries });
+    format!("{document:#}\n")
+}
+
+fn write_environment(dir: &Path, registry: &Registry, packages: &[Published]) {
+    let overrides = json!({ PUBLIC: registry.tls_url() }).to_string();
+    let authority = dir.join("ca.pem");
+    fs::copy(registry.ca_file(), &authority).unwrap();
+    let exports = format!(
+        "export NIX_NPM_REGISTRY_OVERRIDES='{overrides}'\nexport SSL_CERT_FILE='{authority}' NIX_SSL_CERT_FILE='{authority}' CURL_CA_BUNDLE='{authority}'\n",
+        authority = authority.display()
+    );
+    fs::write(dir.join("env"), exports).unwrap();
+    let mut urls = String::new();
+    for (n, package) in packages.iter().enumerate() {
+        let _ = writeln!(urls, "url = \"{}{}\"\noutput = \"{n}\"", registry.tls_url(), package.path);
+    }
+    fs::write(dir.join("urls"), urls).unwrap();
+}
