@@ -13,7 +13,7 @@ sizes() {
   serve "$@"
   rm -rf "$work/figures"
   for _ in 1 2 3; do
-    rm -rf "$NPM_NIXHASH_CACHE"
+    empty_cache
     once uncached "$binary" check --no-cache "$repository"
     once cold "$binary" check "$repository"
     once warm "$binary" check --no-memo "$repository"

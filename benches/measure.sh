@@ -3,7 +3,7 @@
 
 work=$(mktemp -d)
 binary=${BINARY:-target/release/npm-nixhash}
-export NPM_NIXHASH_CACHE=$work/cache npm_config_cache=$work/no-npm-cache
+export npm_config_cache=$work/no-npm-cache
 server=
 
 finish() {
@@ -16,6 +16,12 @@ build() {
   if [[ -z ${BINARY:-} ]]; then cargo build --quiet --release --bins; fi
   cargo build --quiet --release --example synthetic
   binary=$(realpath "$binary")
+}
+
+# empty_cache: a new one. The old one stays until the end: ext4 looks long for a place where files were just removed.
+empty_cache() {
+  NPM_NIXHASH_CACHE=$(mktemp -d "$work/cache.XXXXXX")
+  export NPM_NIXHASH_CACHE
 }
 
 # serve ARGUMENT...: starts the synthetic registry with a new repository in $work/local, and points everything at it.
@@ -43,7 +49,7 @@ once() {
   shift
   mkdir -p "$work/figures"
   /usr/bin/time -q -o "$work/time" -f '%e %U %S %M' "$@" >/dev/null 2>"$work/messages" || [[ $? -eq 1 ]] || {
-    cat "$work/messages" >&2
+    tail -n 5 "$work/messages" >&2
     return 2
   }
   awk '{ print $1, $2 + $3, $4 }' "$work/time" >>"$work/figures/$name"

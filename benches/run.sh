@@ -35,8 +35,8 @@ export -f prefetch_each
 
 # download URLS: curl, every file once.
 download() {
-  rm -rf "$work/downloads" && mkdir "$work/downloads"
-  (cd "$work/downloads" && once curl curl -sS --fail --parallel --http2 --parallel-max 64 -K "$1")
+  mkdir "$NPM_NIXHASH_CACHE-curl"
+  (cd "$NPM_NIXHASH_CACHE-curl" && once curl curl -sS --fail --parallel --http2 --parallel-max 64 -K "$1")
 }
 
 # digest: what openssl takes for the bytes of all trees, a process for each.
@@ -57,7 +57,7 @@ compare() {
   local title=$1 repository=$2 urls=$3
   rm -rf "$work/figures"
   for ((n = 0; n < runs; n++)); do
-    rm -rf "$NPM_NIXHASH_CACHE"
+    empty_cache
     download "$urls"
     once cold "$binary" check "$repository"
     once uncached "$binary" check --no-cache "$repository"

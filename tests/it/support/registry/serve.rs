@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
@@ -72,6 +72,8 @@ impl Listening {
 fn tls_config(ca_file: &Path) -> ServerConfig {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // A name of its own: OpenSSL takes a certificate whose issuer has its name for one that signed itself.
+    params.distinguished_name.push(DnType::CommonName, "test authority");
     let key = KeyPair::generate().unwrap();
     std::fs::write(ca_file, params.self_signed(&key).unwrap().pem()).unwrap();
     let authority = Issuer::new(params, key);
