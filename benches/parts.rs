@@ -27,7 +27,7 @@ fn lockfile(tarballs: impl IntoIterator<Item = Tarball>) -> String {
         let _ = write!(
             text,
             ",\n    \"node_modules/package-{n}\": {{\n      \"version\": \"1.{n}.0\",\n      \
-             \"resolved\": \"https://registry.npmjs.org/package-{n}/-/package-{n}-1.{n}.0.tgz\",\n      \
+             \"resolved\": \"https://registry.example/package-{n}/-/package-{n}-1.{n}.0.tgz\",\n      \
              \"integrity\": \"{}\",\n      \"license\": \"MIT\",\n      \"dependencies\": {{\n        \
              \"some-dependency\": \"^{n}.0.0\",\n        \"another-one\": \"~1.2.3\"\n      }},\n      \
              \"engines\": {{\n        \"node\": \">=18\"\n      }}\n    }}",
