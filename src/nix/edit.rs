@@ -6,7 +6,7 @@ use rnix::{SyntaxKind, tokenize};
 
 use super::site::{Literal, LiteralKind};
 use super::syntax::json::{self, Json, Spanned};
-use super::syntax::{BOM, ast, checked_root, toml};
+use super::syntax::{BOM, checked_root, toml};
 
 /// A replacement of some bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +138,7 @@ fn prove_nix(before: &str, after: &str, edits: &[Replacement]) -> Result<(), Edi
         if old.at != edit.range.0 {
             return Err(EditError::Changed);
         }
-        old.take_until(edit.range.1)?;
+        old.take_literal(edit.range.1)?;
         new.take_string(&edit.text)?;
     }
     loop {
@@ -173,11 +173,26 @@ impl<'a> Tokens<'a> {
         Some(token)
     }
 
-    fn take_until(&mut self, end: usize) -> Result<(), EditError> {
+    /// Exactly one literal: a string without interpolations, or names joined by dots.
+    fn take_literal(&mut self, end: usize) -> Result<(), EditError> {
+        use SyntaxKind as K;
+        let start = self.at;
+        let mut kinds = Vec::new();
         while self.at < end {
-            self.next().ok_or(EditError::Changed)?;
+            kinds.push(self.next().ok_or(EditError::Changed)?.0);
         }
-        if self.at == end { Ok(()) } else { Err(EditError::Changed) }
+        let literal = match kinds.as_slice() {
+            [K::TOKEN_STRING_START, K::TOKEN_STRING_END]
+            | [K::TOKEN_STRING_START, K::TOKEN_STRING_CONTENT, K::TOKEN_STRING_END] => true,
+            [K::TOKEN_IDENT, rest @ ..] => {
+                rest.iter().all(|kind| matches!(kind, K::TOKEN_IDENT | K::TOKEN_DOT | K::TOKEN_WHITESPACE))
+            }
+            _ => false,
+        };
+        if self.at != end {
+            return Err(EditError::Changed);
+        }
+        if literal { Ok(()) } else { Err(EditError::MoreThanLiterals(start)) }
     }
 
     /// Exactly one quoted string of that text.
@@ -249,9 +264,65 @@ fn prove_text(before: &str, edits: &[Replacement]) -> Result<(), EditError> {
     }
 }
 
-/// A span as the range of an edit.
-#[must_use]
-#[allow(dead_code)]
-fn range_of(span: ast::Span) -> (usize, usize) {
-    (span.start as usize, span.end as usize)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SRI: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+    fn edit(text: &str, old: &str, quoted: bool) -> Replacement {
+        let start = text.find(old).expect("the old text is there");
+        let new = if quoted { format!("\"{SRI}\"") } else { SRI.to_owned() };
+        Replacement { range: (start, start + old.len()), text: new }
+    }
+
+    #[test]
+    fn nix_tokens_are_replaced_and_nothing_else() {
+        let text = "\u{feff}{ # lib.fakeHash\r\n\tnpmDepsHash = lib.fakeHash; # why\r\n  b = \"\";\r\n}\r\n";
+        let first = text.find("= lib.fakeHash").expect("it is there") + 2;
+        let edits = [
+            Replacement { range: (first, first + 12), text: format!("\"{SRI}\"") },
+            edit(text, "\"\"", true),
+        ];
+        let after = rewrite(FileKind::Nix, text, &edits).expect("a sound edit");
+        let expected = text
+            .replacen("= lib.fakeHash", &format!("= \"{SRI}\""), 1)
+            .replace("b = \"\"", &format!("b = \"{SRI}\""));
+        assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn edits_that_would_change_more_are_refused() {
+        let text = "{ a = \"x\"; b = \"y\"; }";
+        let wide = Replacement { range: (6, 18), text: format!("\"{SRI}\"") };
+        assert_eq!(rewrite(FileKind::Nix, text, &[wide]), Err(EditError::MoreThanLiterals(6)));
+        let torn = Replacement { range: (7, 9), text: "z".to_owned() };
+        assert!(rewrite(FileKind::Nix, text, &[torn]).is_err());
+        let broken = Replacement { range: (6, 9), text: "\"a\" }".to_owned() };
+        assert!(matches!(rewrite(FileKind::Nix, text, &[broken]), Err(EditError::Unparsable(_))));
+        let overlapping = [edit(text, "\"x\"", true), Replacement { range: (8, 12), text: String::new() }];
+        assert!(matches!(rewrite(FileKind::Nix, text, &overlapping), Err(EditError::Overlap(8))));
+        let outside = Replacement { range: (6, 900), text: String::new() };
+        assert!(matches!(rewrite(FileKind::Nix, text, &[outside]), Err(EditError::OutOfRange(6))));
+    }
+
+    #[test]
+    fn data_keeps_its_form() {
+        let json = "{\n\t\"a\" : \"old\",\"b\":[1, \"old\"] }";
+        let after = rewrite(FileKind::Json, json, &[edit(json, "\"old\"", true)]).expect("a sound edit");
+        assert_eq!(after, json.replacen("\"old\"", &format!("\"{SRI}\""), 1));
+        let key = Replacement { range: (3, 6), text: "\"z\"".to_owned() };
+        assert!(rewrite(FileKind::Json, json, &[key]).is_err());
+        let toml = "# note\n[a]\nhash = 'old' # kept\n";
+        let after = rewrite(FileKind::Toml, toml, &[edit(toml, "'old'", true)]).expect("a sound edit");
+        assert_eq!(after, format!("# note\n[a]\nhash = \"{SRI}\" # kept\n"));
+    }
+
+    #[test]
+    fn a_text_file_keeps_its_newline() {
+        let after = rewrite(FileKind::Text, "old\n", &[edit("old\n", "old", false)]).expect("a sound edit");
+        assert_eq!(after, format!("{SRI}\n"));
+        let part = Replacement { range: (0, 1), text: "x".to_owned() };
+        assert!(rewrite(FileKind::Text, "old\n", &[part]).is_err());
+    }
 }

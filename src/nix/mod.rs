@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use eval::Eval;
-use files::{FileId, Files};
+use files::Files;
 use occurrences::Occurrence;
 use resolve::{Draft, place_of};
 use scope::Found;
@@ -276,10 +276,4 @@ fn keep_texts(ev: &Eval, survey: &mut Survey) {
         .map(|file| (file.path.clone(), file.text.to_string()))
         .collect();
     survey.files = texts;
-}
-
-/// The file of an identifier, for modules that only know the path.
-#[allow(dead_code)]
-fn path_of(ev: &Eval, file: FileId) -> &Path {
-    &ev.files.get(file).path
 }

@@ -216,11 +216,10 @@ fn of_set(ev: &mut Eval, value: &Value, attrs: &Rc<Attrs>, here: Location) -> Rc
             Rc::new(source)
         }
         Special::Input(input) => Rc::new(Source::new(Base::Remote(Rc::new(input.remote(here))))),
-        Special::Drv(drv) => {
+        Special::Drv(_) => {
             // A derivation that is only mentioned in a string may hold others.
             let whole = ev.done(value.clone());
             ev.pending.push(whole);
-            let _ = drv;
             Rc::new(Source::new(Base::Built(Rc::new(value.clone()))))
         }
         _ => match ev.peek_attr(value, "outPath", here) {

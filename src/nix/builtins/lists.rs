@@ -24,8 +24,8 @@ pub(super) const TABLE: &[Native] = &[
     row("flatten", 1, flatten),
     row("genList", 2, gen_list),
     row("range", 2, range),
-    row("optional", 2, |ev, a, at| optional(ev, a, at, true)),
-    row("optionals", 2, |ev, a, at| optional(ev, a, at, false)),
+    row("optional", 2, |ev, a, _| optional(ev, a, true)),
+    row("optionals", 2, |ev, a, _| optional(ev, a, false)),
     row("singleton", 1, |_, a, _| Value::list(vec![a[0]])),
     row("toList", 1, to_list),
     row("reverseList", 1, |ev, a, at| {
@@ -238,7 +238,7 @@ fn range(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     }
 }
 
-fn optional(ev: &mut Eval, args: &[ThunkId], at: Location, wrap: bool) -> Value {
+fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool) -> Value {
     let condition = ev.force(args[0]);
     let with = |ev: &mut Eval| if wrap { Value::list(vec![args[1]]) } else { ev.force(args[1]) };
     match crate::nix::value::truth(&condition) {
@@ -246,7 +246,6 @@ fn optional(ev: &mut Eval, args: &[ThunkId], at: Location, wrap: bool) -> Value 
         Some(false) => Value::list(Vec::new()),
         None => {
             let given = with(ev);
-            let _ = at;
             crate::nix::eval::join(vec![given, Value::list(Vec::new())])
         }
     }

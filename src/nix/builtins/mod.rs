@@ -81,7 +81,7 @@ const GLOBALS: &[&str] = &[
 ];
 
 /// The value of a global name.
-pub(crate) fn global(ev: &mut Eval, name: &str) -> Option<Value> {
+pub(crate) fn global(name: &str) -> Option<Value> {
     match name {
         "true" => Some(Value::bool(true)),
         "false" => Some(Value::bool(false)),
@@ -92,7 +92,6 @@ pub(crate) fn global(ev: &mut Eval, name: &str) -> Option<Value> {
             if !GLOBALS.contains(&name) && bare.is_none() {
                 return None;
             }
-            let _ = &ev.fuel;
             member(bare.unwrap_or(name))
         }
     }

@@ -8,6 +8,8 @@ mod operators;
 mod scope;
 mod select;
 mod strings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -205,7 +207,7 @@ impl Eval {
             Expr::Uri(text) => Value::text(text),
             Expr::Str(parts) => self.eval_string(code, parts, env),
             Expr::Path(parts) => self.eval_path(code, parts, env),
-            Expr::SearchPath(name) => self.eval_search_path(name, here),
+            Expr::SearchPath(name) => super::flake::search_path(name, here),
             Expr::Var(name) => self.eval_variable(name, env, here),
             Expr::Set { recursive, bindings } => self.eval_set(code, *recursive, bindings, env),
             Expr::Let { bindings, body } => {

@@ -64,7 +64,7 @@ impl Eval {
     pub fn eval_variable(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
         let value = match self.lexical(name, env) {
             Some(thunk) => self.force(thunk),
-            None => match crate::nix::builtins::global(self, name) {
+            None => match crate::nix::builtins::global(name) {
                 Some(value) => value,
                 None => self.with_scopes(name, env, here),
             },

@@ -145,11 +145,6 @@ impl Eval {
     pub fn folder(&self, file: crate::nix::files::FileId) -> PathBuf {
         self.files.get(file).path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
     }
-
-    /// `<name>`.
-    pub fn eval_search_path(&mut self, name: &str, here: Location) -> Value {
-        crate::nix::flake::search_path(self, name, here)
-    }
 }
 
 fn literal_path(folder: &Path, text: &str, here: Location) -> Value {

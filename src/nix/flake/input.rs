@@ -145,12 +145,11 @@ pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: L
         "legacyPackages" | "packages" if input.nixpkgs => return crate::nix::packages::per_system(),
         _ => {}
     }
+    if name == "lib" {
+        return Value::outside(&format!("inputs.{}.lib", input.name), Some(here));
+    }
     let unknown = Value::outside(&format!("inputs.{}", input.name), Some(here));
     match unknown.as_unknown() {
-        Some(unknown) if !input.nixpkgs && name == "lib" => {
-            let _ = unknown;
-            Value::outside(&format!("inputs.{}.lib", input.name), Some(here))
-        }
         Some(unknown) => crate::nix::packages::outside_member(ev, unknown, name, here),
         None => unknown,
     }

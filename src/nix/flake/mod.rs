@@ -146,8 +146,7 @@ pub(crate) fn of_folder(ev: &mut Eval, folder: &Path, name: &str, here: Location
 }
 
 /// `<nixpkgs>` and `<nixpkgs/lib>`.
-pub(crate) fn search_path(ev: &mut Eval, name: &str, here: Location) -> Value {
-    let _ = &ev.fuel;
+pub(crate) fn search_path(name: &str, here: Location) -> Value {
     let (head, sub) = name.split_once('/').unwrap_or((name, ""));
     if !head.contains("nixpkgs") {
         return Value::outside(&format!("<{name}>"), Some(here));

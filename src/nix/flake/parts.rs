@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::default_packages;
 use crate::nix::builtins;
 use crate::nix::eval::{Eval, is_system};
-use crate::nix::packages::{members_system, system_named};
+use crate::nix::packages::members_system;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 
@@ -246,6 +246,5 @@ fn system_inputs(ev: &mut Eval, given: &Value, at: Location) -> Value {
         });
         set.map.insert(Rc::clone(name), Attr::new(thunk));
     }
-    let _ = system_named;
     Value::attrs(set)
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::nix::builtins::{Native, native};
 use crate::nix::eval::Eval;
-use crate::nix::packages::{members_system, nixpkgs};
+use crate::nix::packages::members_system;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
 
@@ -124,7 +124,6 @@ fn system_map(ev: &mut Eval, list: Option<ThunkId>, body: ThunkId, at: Location)
 
 fn simple_flake(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
-    let _ = nixpkgs();
     ev.pending.push(args[0]);
     match ev.peek_attr(&given, "overlay", at) {
         Some(overlay) => overlay,

@@ -116,11 +116,11 @@ pub(crate) fn is_modelled(name: &str) -> bool {
 }
 
 /// A member of a package set.
-pub(crate) fn member(ev: &mut Eval, pkgs: &Value, name: &str, here: Location) -> Value {
+pub(crate) fn member(pkgs: &Value, name: &str, here: Location) -> Value {
     if SELVES.contains(&name) {
         return pkgs.clone();
     }
-    if let Some(value) = common(ev, pkgs, name, here) {
+    if let Some(value) = common(pkgs, name) {
         return value;
     }
     match name {
@@ -141,7 +141,7 @@ pub(crate) fn member(ev: &mut Eval, pkgs: &Value, name: &str, here: Location) ->
 }
 
 /// Members that exist in package sets and scopes alike.
-fn common(ev: &mut Eval, pkgs: &Value, name: &str, here: Location) -> Option<Value> {
+fn common(pkgs: &Value, name: &str) -> Option<Value> {
     if let Some(kind) = fetchers::kind(name) {
         return Some(fetchers::function(kind, name));
     }
@@ -156,10 +156,7 @@ fn common(ev: &mut Eval, pkgs: &Value, name: &str, here: Location) -> Option<Val
         "newScope" => Some(call_package::new_scope(pkgs.clone())),
         "importNpmLock" => Some(scope("importNpmLock")),
         "nix-gitignore" => Some(scope("nix-gitignore")),
-        "gitignoreSource" => {
-            let _ = ev;
-            crate::nix::builtins::native("gitignoreSource").or_else(|| Some(Value::outside(name, Some(here))))
-        }
+        "gitignoreSource" => crate::nix::builtins::native("gitignoreSource"),
         _ => None,
     }
 }
@@ -207,7 +204,7 @@ pub(crate) fn scope_member(
         }
         _ => {
             let pkgs = nixpkgs();
-            match common(ev, &pkgs, name, here) {
+            match common(&pkgs, name) {
                 Some(value) => value,
                 None => Value::outside(&format!("pkgs.{scope_name}.{name}"), Some(here)),
             }

@@ -19,7 +19,7 @@ pub(crate) fn special_member(
 ) -> Option<Value> {
     match &attrs.special {
         Special::None | Special::Fileset(_) => None,
-        Special::Pkgs => Some(members::member(ev, set, name, here)),
+        Special::Pkgs => Some(members::member(set, name, here)),
         Special::Scope(scope) => Some(members::scope_member(ev, set, scope, name, here)),
         Special::Lib => Some(crate::nix::library::member(name, here)),
         Special::Builtins => crate::nix::builtins::member(name),
@@ -64,7 +64,7 @@ fn entry_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Opt
         "callPackage" | "newScope" | "callPackages" => Some(call_package::call_package(nixpkgs())),
         _ if members::is_modelled(name) => {
             let pkgs = nixpkgs();
-            Some(members::member(ev, &pkgs, name, here))
+            Some(members::member(&pkgs, name, here))
         }
         _ => None,
     }

@@ -86,7 +86,7 @@ fn original(
     let (root, patches) = extra;
     match &tree.base {
         Base::Local(_) => local(ev, tree, slots, at),
-        Base::Remote(remote) if edits_after_fetch(ev, remote, at) => Answer::doubt(
+        Base::Remote(remote) if edits_after_fetch(ev, remote) => Answer::doubt(
             Reason::LockfileEdited,
             "`postFetch` of the fetcher may change the lockfile",
             Some(remote.call),

@@ -13,7 +13,7 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Text, Value};
 
 /// Whether a fetcher's `postFetch` could write the lockfile.
-pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, at: Location) -> bool {
+pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote) -> bool {
     let Some(phase) =
         remote.args.as_attrs().and_then(|attrs| attrs.map.get("postFetch")).map(|attr| attr.thunk)
     else {
@@ -32,7 +32,6 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, at: Location) ->
         name: "postFetch",
     };
     phase::run(text, &mut state, &context);
-    let _ = at;
     !state.slots.iter().all(|slot| matches!(slot, Slot::Original))
 }
 
