@@ -16,6 +16,7 @@ use std::{
 
 use serde_json::json;
 
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/support/registry/mod.rs"]
 mod registry;
 
