@@ -17,7 +17,7 @@ use crate::{
 /// What is known of every site below a path.
 #[derive(Debug)]
 pub struct Plan {
-    /// All sites, in the order of the survey.
+    /// All sites, in the order of their hashes.
     pub sites: Vec<Planned>,
     /// Files that could not be read or parsed.
     pub problems: Vec<FileProblem>,
@@ -103,7 +103,8 @@ impl Plan {
         Self::with(survey, |sites| compute(sites, supply, settings))
     }
 
-    fn with(survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Status>) -> Self {
+    fn with(mut survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Status>) -> Self {
+        survey.sites.sort_by(|a, b| hash_place(a).cmp(&hash_place(b)));
         let statuses = judge(&survey.sites);
         let sites =
             survey.sites.into_iter().zip(statuses).map(|(site, status)| Planned { site, status }).collect();
@@ -133,6 +134,12 @@ impl Planned {
             Outcome::Remote { .. } | Outcome::Undecided(_) => None,
         }
     }
+}
+
+/// Where people look for a site: at its hash, which of a wrapper is at the call; else at the derivation.
+fn hash_place(site: &Site) -> (&Path, usize, usize) {
+    let derivation = (site.place.file.as_path(), site.place.line, site.place.column);
+    site.hashes.first().map_or(derivation, |literal| (literal.file.as_path(), literal.line, literal.column))
 }
 
 /// The lockfile of a site, or why there is none.

@@ -66,8 +66,8 @@ exit 0
 --- stdout
 service                     lockfile             hash                                      packages
 packages.x86_64-linux.a     a/package-lock.json  (empty) -> sha256-aARzeacC...             1
-packages.x86_64-linux.deps  a/package-lock.json  sha256-47DEQpj8... -> sha256-aARzeacC...  1
 packages.x86_64-linux.b     b/package-lock.json  sha256-AAAAAAAA... -> sha256-au2HGPVE...  2
+packages.x86_64-linux.deps  a/package-lock.json  sha256-47DEQpj8... -> sha256-aARzeacC...  1
 3 updated in 1 file, [TIME]
 "
     );

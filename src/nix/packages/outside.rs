@@ -1,5 +1,6 @@
 //! Values from outside of the repository: what their members are taken to be, and what a call of one tells.
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::derivation::{self, Builder};
@@ -82,6 +83,11 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
     }) {
         return crate::nix::builtins::call(ev, "nix-filter.filter", &[argument], here);
     }
+    if unknown.name.as_deref().is_some_and(|name| name.ends_with("import-tree"))
+        && let Kind::Path(folder) = ev.force(argument).kind
+    {
+        return import_tree(ev, &folder);
+    }
     ev.pending.push(argument);
     if matches!(unknown.doubt, Doubt::Limit) {
         return Value::doubtful(Rc::clone(unknown));
@@ -103,6 +109,28 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
             )
         }
         _ => result_of(index, Rc::clone(unknown), argument, here),
+    }
+}
+
+/// The `import-tree` flake: a module that imports every Nix file of a folder, but for names that begin with `_`.
+fn import_tree(ev: &mut Eval, folder: &Path) -> Value {
+    let mut files = Vec::new();
+    nix_files(ev, folder, 0, &mut files);
+    let files: Vec<ThunkId> = files.into_iter().map(|path| ev.done(Value::path(path))).collect();
+    let imports = ev.done(Value::list(files));
+    Value::attrs(Attrs::of([(Rc::from("imports"), imports)]))
+}
+
+fn nix_files(ev: &Eval, folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
+    const DEEPEST: u32 = 12;
+    for (name, kind) in ev.files.read_dir(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        match kind {
+            _ if name.starts_with('_') => {}
+            "directory" if depth < DEEPEST => nix_files(ev, &path, depth + 1, files),
+            "regular" if path.extension().is_some_and(|extension| extension == "nix") => files.push(path),
+            _ => {}
+        }
     }
 }
 

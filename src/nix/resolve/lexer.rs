@@ -10,6 +10,8 @@ pub(super) fn commands(text: &str) -> Vec<Command> {
         commands: Vec::new(),
         nesting: 0,
         heredocs: Vec::new(),
+        function: false,
+        braces: Vec::new(),
     };
     reader.run();
     reader.commands
@@ -21,6 +23,10 @@ struct Reader {
     commands: Vec<Command>,
     nesting: usize,
     heredocs: Vec<String>,
+    /// The next `{` begins the body of a function.
+    function: bool,
+    /// For every open `{`, whether it is the body of a function.
+    braces: Vec<bool>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +53,10 @@ impl Reader {
             let item = self.item();
             match item {
                 Item::Word(word) if word == "(" && command.words.is_empty() => self.mark("("),
+                Item::Word(word) if word == ")" && is_function_head(&command) => {
+                    command = Command::default();
+                    self.function = true;
+                }
                 Item::Word(word) if word == ")" => {
                     self.finish(std::mem::take(&mut command), after_or || after_and, piped);
                     self.mark(")");
@@ -79,11 +89,24 @@ impl Reader {
         while let Some(word) = command.words.first() {
             match word.as_str() {
                 "if" | "while" | "until" | "for" | "case" => self.nesting += 1,
+                "{" => {
+                    let body = std::mem::take(&mut self.function);
+                    self.nesting += usize::from(body);
+                    self.braces.push(body);
+                }
+                "}" => {
+                    let body = self.braces.pop().unwrap_or(false);
+                    self.nesting = self.nesting.saturating_sub(usize::from(body));
+                }
+                "function" => self.function = true,
                 "fi" | "done" | "esac" => self.nesting = self.nesting.saturating_sub(1),
-                "then" | "do" | "else" | "elif" | "{" | "}" | "!" | "time" => {}
+                "then" | "do" | "else" | "elif" | "!" | "time" => {}
                 _ => break,
             }
             let keyword = command.words.remove(0);
+            if keyword == "function" && !command.words.is_empty() {
+                command.words.remove(0);
+            }
             if keyword == "for" || keyword == "case" {
                 command.words.insert(0, if keyword == "for" { keyword } else { ":".to_owned() });
                 break;
@@ -300,6 +323,15 @@ impl Reader {
                 return;
             }
         }
+    }
+}
+
+/// `name (`, before the closing bracket.
+fn is_function_head(command: &Command) -> bool {
+    match command.words.as_slice() {
+        [_, bracket] => bracket == "(",
+        [name] => name.len() > 1 && name.ends_with('('),
+        _ => false,
     }
 }
 

@@ -55,6 +55,13 @@ impl Scratch {
         command
     }
 
+    /// A shell with the machine's programs.
+    pub fn shell(&self) -> Command {
+        let mut command = self.command(Path::new("/bin/sh"));
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command
+    }
+
     /// `npm-nixhash` with these arguments.
     pub fn npm_nixhash<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_npm-nixhash")));

@@ -1,0 +1,232 @@
+//! From a plan to its report.
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    LiteralReport, Message, OptionsReport, PlaceReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus,
+    StepReport, Summary, UndecidedReport,
+};
+use crate::{
+    drift::{Plan, Planned, SiteFailure, Status},
+    nix::{Literal, Outcome, Place, Site, Step},
+    npm_deps::{Computed, Obstacle},
+    options::HashOptions,
+};
+
+impl Message {
+    /// A message with nothing but its text.
+    #[must_use]
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self { place: None, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// An error and the chain of its sources.
+    #[must_use]
+    pub fn from_error(error: &(dyn Error + 'static)) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        Self { causes, ..Self::plain(error.to_string()) }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hinting(self, hint: Option<impl Into<String>>) -> Self {
+        Self { hint: hint.map(Into::into), ..self }
+    }
+
+    fn from_obstacle(obstacle: &Obstacle) -> Self {
+        Self::from_error(obstacle).hinting(obstacle.hint())
+    }
+}
+
+/// Writes paths as a reader in `here` would: relative where that needs no `..`.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    here: PathBuf,
+}
+
+impl Paths {
+    /// Paths as seen from `here`, an absolute path.
+    #[must_use]
+    pub fn from(here: PathBuf) -> Self {
+        Self { here }
+    }
+
+    /// One path.
+    #[must_use]
+    pub fn show(&self, path: &Path) -> String {
+        let relative = path.strip_prefix(&self.here).ok().filter(|rest| !rest.as_os_str().is_empty());
+        relative.unwrap_or(path).display().to_string()
+    }
+
+    fn place(&self, place: &Place) -> PlaceReport {
+        PlaceReport { file: self.show(&place.file), line: place.line, column: place.column }
+    }
+}
+
+impl Report {
+    /// The report of a plan.
+    #[must_use]
+    pub fn new(command: &'static str, plan: &Plan, paths: &Paths) -> Self {
+        let sites: Vec<_> = plan.sites.iter().map(|planned| SiteReport::new(planned, paths)).collect();
+        let problem = |problem: &crate::nix::FileProblem| Message {
+            place: Some(paths.place(&problem.place)),
+            ..Message::plain(&problem.message)
+        };
+        let warning = |warning: &crate::nix::Warning| Message {
+            place: Some(paths.place(&warning.place)),
+            ..Message::plain(&warning.message)
+        };
+        let mut report = Self {
+            schema_version: SCHEMA_VERSION,
+            command,
+            sites,
+            problems: plan.problems.iter().map(problem).collect(),
+            warnings: plan.warnings.iter().map(warning).collect(),
+            changed_files: Vec::new(),
+            summary: Summary::default(),
+        };
+        report.count();
+        report
+    }
+
+    /// Records that the stale literals were rewritten.
+    pub fn set_updated(&mut self) {
+        for site in self.sites.iter_mut().filter(|site| site.status == SiteStatus::Stale) {
+            site.status = SiteStatus::Updated;
+        }
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let mut summary = Summary::default();
+        for site in &self.sites {
+            *match site.status {
+                SiteStatus::InSync => &mut summary.in_sync,
+                SiteStatus::Stale => &mut summary.stale,
+                SiteStatus::Updated => &mut summary.updated,
+                SiteStatus::Resolved => &mut summary.resolved,
+                SiteStatus::Remote => &mut summary.remote,
+                SiteStatus::Undecided => &mut summary.undecided,
+                SiteStatus::Failed => &mut summary.failed,
+            } += 1;
+        }
+        self.summary = summary;
+    }
+
+    /// The JSON form, indented, with a final newline.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("bug: a report always serialises");
+        text.push('\n');
+        text
+    }
+}
+
+impl SiteReport {
+    fn new(planned: &Planned, paths: &Paths) -> Self {
+        let Site { attr_path, other_attr_paths, place, options, explain, .. } = &planned.site;
+        let mut report = Self {
+            service: service(&planned.site, paths),
+            attr_path: attr_path.clone(),
+            other_attr_paths: other_attr_paths.clone(),
+            place: paths.place(place),
+            lockfile: planned.lockfile().map(|path| paths.show(path)),
+            options: (*options).into(),
+            status: SiteStatus::Resolved,
+            hash: None,
+            packages: None,
+            bytes: None,
+            literals: literals(planned, paths),
+            undecided: None,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            explain: explain.iter().map(|step| StepReport::new(step, paths)).collect(),
+        };
+        report.set_status(planned, paths);
+        report
+    }
+
+    fn set_status(&mut self, planned: &Planned, paths: &Paths) {
+        self.status = match &planned.status {
+            Status::InSync(computed) => self.set_computed(SiteStatus::InSync, computed),
+            Status::Stale(computed) => self.set_computed(SiteStatus::Stale, computed),
+            Status::Tied(_) => SiteStatus::Resolved,
+            Status::Undecided(undecided) => {
+                self.undecided = Some(UndecidedReport {
+                    code: undecided.reason.code(),
+                    reason: undecided.message.clone(),
+                    place: paths.place(&undecided.stopped_at),
+                    settle: undecided.settle.clone(),
+                });
+                let remote = matches!(planned.site.outcome, Outcome::Remote { .. });
+                if remote { SiteStatus::Remote } else { SiteStatus::Undecided }
+            }
+            Status::Failed(failure) => {
+                self.errors = failure_messages(failure, paths);
+                SiteStatus::Failed
+            }
+        };
+    }
+
+    fn set_computed(&mut self, status: SiteStatus, computed: &Computed) -> SiteStatus {
+        self.hash = Some(computed.hash.sri());
+        self.packages = Some(computed.packages);
+        self.bytes = Some(computed.bytes);
+        let message =
+            |warning: &crate::npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
+        self.warnings = computed.warnings.iter().map(message).collect();
+        status
+    }
+}
+
+/// What people call a site.
+fn service(site: &Site, paths: &Paths) -> String {
+    let named = site.attr_path.clone().or_else(|| site.name.clone());
+    named.unwrap_or_else(|| format!("{}:{}", paths.show(&site.place.file), site.place.line))
+}
+
+fn literals(planned: &Planned, paths: &Paths) -> Vec<LiteralReport> {
+    let stale: Vec<(&Literal, String)> = planned.stale_literals().collect();
+    let report = |literal: &Literal| LiteralReport {
+        place: PlaceReport { file: paths.show(&literal.file), line: literal.line, column: literal.column },
+        old: literal.written.text.trim().to_owned(),
+        new: stale.iter().find(|(stale, _)| *stale == literal).map(|(_, sri)| sri.clone()),
+    };
+    planned.site.hashes.iter().map(report).collect()
+}
+
+fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
+    match failure {
+        SiteFailure::Uncomputable { failure, .. } => {
+            failure.obstacles.iter().map(Message::from_obstacle).collect()
+        }
+        SiteFailure::NoLockfile(path) => {
+            vec![
+                Message::plain(format!("there is no lockfile at {}", paths.show(path)))
+                    .hinting(failure.hint()),
+            ]
+        }
+        SiteFailure::Unreadable { .. } => vec![Message::from_error(failure).hinting(failure.hint())],
+    }
+}
+
+impl StepReport {
+    fn new(step: &Step, paths: &Paths) -> Self {
+        Self { place: paths.place(&step.place), text: step.text.clone() }
+    }
+}
+
+impl From<HashOptions> for OptionsReport {
+    fn from(options: HashOptions) -> Self {
+        let HashOptions { fetcher_version, force_git_deps, force_empty_cache } = options;
+        Self { fetcher_version, force_git_deps, force_empty_cache }
+    }
+}
