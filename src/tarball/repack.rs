@@ -26,10 +26,7 @@
 
 use std::io::{self, Read};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use flate2::read::MultiGzDecoder;
-use sha2::{Digest, Sha512};
 use tar::{Archive, EntryType};
 
 use super::gzip::Encoder;
@@ -53,21 +50,11 @@ const HEADER: u64 = 512;
 pub struct Repacked {
     /// The new archive: a gzip file.
     pub bytes: Vec<u8>,
-    /// SHA-512 of `bytes`.
-    pub sha512: [u8; 64],
     /// `package.json` at the top of the package, followed if it is a link; none if it is missing or not
     /// UTF-8.
     pub package_json: Option<String>,
     /// `package-lock.json` beside it, likewise.
     pub package_lock: Option<String>,
-}
-
-impl Repacked {
-    /// The hash as subresource integrity: `sha512-` and 88 characters of base64.
-    #[must_use]
-    pub fn integrity(&self) -> String {
-        format!("sha512-{}", STANDARD.encode(self.sha512))
-    }
 }
 
 /// Why an archive is not repacked.
@@ -158,7 +145,6 @@ pub fn repack(archive: impl Read, limit: u64) -> Result<Repacked, Error> {
     tree.pack(TOP, &mut packer)?;
     let bytes = packer.finish().and_then(Encoder::finish).map_err(Error::Write)?;
     Ok(Repacked {
-        sha512: Sha512::digest(&bytes).into(),
         bytes,
         package_json: text(&tree, b"package.json"),
         package_lock: text(&tree, b"package-lock.json"),

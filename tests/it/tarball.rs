@@ -5,6 +5,7 @@ use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use npm_nixhash::integrity::ContentId;
 use npm_nixhash::tarball::gzip::compress;
 use npm_nixhash::tarball::pack::{Kind, Packer};
 use npm_nixhash::tarball::repack::{Repacked, repack};
@@ -44,7 +45,7 @@ fn the_integrity_of_hosted_archives() {
         ),
     ] {
         let repacked = repacked(&format!("{name}.tar.gz"));
-        assert_eq!(repacked.integrity(), format!("sha512-{expected}"), "{name}");
+        assert_eq!(ContentId::sha512_of(&repacked.bytes).sri(), format!("sha512-{expected}"), "{name}");
     }
 }
 
@@ -158,12 +159,13 @@ fn fanned(hash: &str) -> String {
 /// The hash of a cache that holds one repacked archive; `line` is the index line's checksum.
 fn npm_deps_hash(lockfile: &str, url: &str, line: &str, repacked: &Repacked) -> String {
     let key = format!("make-fetch-happen:request-cache:{url}");
-    let (integrity, size) = (repacked.integrity(), repacked.bytes.len());
+    let (id, size) = (ContentId::sha512_of(&repacked.bytes), repacked.bytes.len());
+    let integrity = id.sri();
     let json = format!(
         r#"{{"key":"{key}","integrity":"{integrity}","time":0,"size":{size},"metadata":{{"url":"{url}","options":{{"compress":true}}}}}}"#
     );
     let mut tree = Node::Folder(BTreeMap::new());
-    tree.put(&format!("_cacache/content-v2/sha512/{}", fanned(&hex(&repacked.sha512))), &repacked.bytes);
+    tree.put(&format!("_cacache/content-v2/sha512/{}", fanned(&id.hex())), &repacked.bytes);
     let index = fanned(&hex(&Sha256::digest(key.as_bytes())));
     tree.put(&format!("_cacache/index-v5/{index}"), format!("{line}\t{json}").as_bytes());
     tree.put("package-lock.json", &fixture(lockfile));
