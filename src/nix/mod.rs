@@ -14,6 +14,7 @@ mod filter;
 mod flake;
 mod hash_text;
 mod library;
+mod modules;
 mod occurrences;
 mod packages;
 mod remote;

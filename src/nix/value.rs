@@ -126,6 +126,13 @@ pub(crate) struct List {
     pub open: Option<Rc<Unknown>>,
 }
 
+impl List {
+    /// The list may have other items than these.
+    pub fn leave_open(&mut self, why: Rc<Unknown>) {
+        self.open.get_or_insert(why);
+    }
+}
+
 /// An attribute's value and the place of its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Attr {
@@ -159,6 +166,8 @@ pub(crate) enum Special {
     Fileset(Rc<Fileset>),
     /// The arguments of a file that nothing calls; the folder of that file.
     Entry(Rc<PathBuf>),
+    /// Attributes that are known of something from outside; it has all others, too.
+    Beside(Rc<Unknown>),
     /// A set of packages inside nixpkgs, such as `python3Packages`.
     Scope(Rc<str>),
 }

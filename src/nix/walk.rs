@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::eval::Eval;
+use super::modules;
 use super::packages;
 use super::source::Base;
 use super::syntax::ast::{Expr, Lambda, Location, Param, Span};
@@ -150,7 +151,33 @@ pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path) -> V
         return packages::overlay::with_overlays(ev, packages::nixpkgs(), &[overlay], at);
     }
     let argument = blind_argument(ev, &lambda, folder, at);
-    ev.enter(closure, argument, at)
+    if !takes_config(&lambda) {
+        return ev.enter(closure, argument, at);
+    }
+    let module = ev.reserve();
+    let argument = with_config(ev, argument, module, at);
+    let value = ev.enter(closure, argument, at);
+    ev.fill(module, value.clone());
+    value
+}
+
+/// `{ config, ... }`: the function is a module.
+fn takes_config(lambda: &Lambda) -> bool {
+    match &lambda.param {
+        Param::Pattern { formals, .. } => formals.iter().any(|formal| formal.name.as_ref() == "config"),
+        Param::Ident(_) => false,
+    }
+}
+
+/// The arguments of a module, with the configuration as far as the module itself says it.
+fn with_config(ev: &mut Eval, argument: ThunkId, module: ThunkId, at: Location) -> ThunkId {
+    let entry = ev.force(argument);
+    let name = "config";
+    let message = format!("`{name}` is an argument that nothing here gives").into();
+    let unknown = Rc::new(Unknown { doubt: Doubt::Argument, message, at: Some(at), name: Some(name.into()) });
+    let config = ev.lazy(move |ev| modules::own_config(ev, module, unknown, at));
+    let whole = ev.update(entry, &Value::attrs(Attrs::of([(Rc::from(name), config)])), at);
+    ev.done(whole)
 }
 
 /// `final: prev: ...`, by any of its names.

@@ -20,9 +20,9 @@ pub(super) const TABLE: &[Native] = &[
     row("importTOML", 1, |ev, a, at| import_data(ev, a[0], Format::Toml, at)),
     row("fromJSON", 1, |ev, a, at| from_text(ev, a[0], Format::Json, at)),
     row("fromTOML", 1, |ev, a, at| from_text(ev, a[0], Format::Toml, at)),
-    row("pathExists", 1, path_exists),
-    row("pathIsDirectory", 1, path_exists),
-    row("pathIsRegularFile", 1, path_exists),
+    row("pathExists", 1, |ev, a, at| path_is(ev, a, at, |file, folder| file || folder)),
+    row("pathIsDirectory", 1, |ev, a, at| path_is(ev, a, at, |_, folder| folder)),
+    row("pathIsRegularFile", 1, |ev, a, at| path_is(ev, a, at, |file, _| file)),
     row("readDir", 1, read_dir),
 ];
 
@@ -143,11 +143,11 @@ fn data_string(text: &str, span: Span, file: Option<FileId>, format: Format) -> 
     }
 }
 
-fn path_exists(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+fn path_is(ev: &mut Eval, args: &[ThunkId], at: Location, test: fn(bool, bool) -> bool) -> Value {
     let value = ev.force(args[0]);
     match local_path(ev, &value, at) {
         Ok(path) if ev.files.contains(&path) => {
-            Value::bool(ev.files.is_file(&path) || ev.files.is_dir(&path))
+            Value::bool(test(ev.files.is_file(&path), ev.files.is_dir(&path)))
         }
         Ok(_) => Value::outside("a path outside of the repository", Some(at)),
         Err(unknown) => unknown,

@@ -31,8 +31,6 @@ pub(super) const TABLE: &[Native] = &[
     row("reverseList", 1, |ev, a, at| {
         with_items(ev, a[0], at, |items| items.iter().rev().copied().collect())
     }),
-    row("sort", 2, |ev, a, at| with_items(ev, a[1], at, <[ThunkId]>::to_vec)),
-    row("naturalSort", 1, |ev, a, at| with_items(ev, a[0], at, <[ThunkId]>::to_vec)),
     row("imap0", 2, |ev, a, at| imap(ev, a, at, 0)),
     row("imap1", 2, |ev, a, at| imap(ev, a, at, 1)),
     row("zipListsWith", 3, zip_with),
@@ -65,8 +63,12 @@ pub(super) fn on_list(
     })
 }
 
-fn with_items(ev: &mut Eval, id: ThunkId, at: Location, change: fn(&[ThunkId]) -> Vec<ThunkId>) -> Value {
-    on_list(ev, id, at, &mut |_, list| rebuilt(list, change(&list.items)))
+/// Runs on the items of a list; of an open one, it is not known which items are first or last.
+pub(super) fn with_items(ev: &mut Eval, id: ThunkId, at: Location, change: fn(&[ThunkId]) -> Vec<ThunkId>) -> Value {
+    on_list(ev, id, at, &mut |_, list| match &list.open {
+        Some(_) => rebuilt(list, list.items.clone()),
+        None => rebuilt(list, change(&list.items)),
+    })
 }
 
 fn map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -117,14 +119,18 @@ pub(super) fn call2(
 fn filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let keep = ev.force(args[0]);
     on_list(ev, args[1], at, &mut |ev, list| {
-        let mut items = Vec::new();
+        let mut kept = List { items: Vec::new(), open: list.open.clone() };
         for item in &list.items {
             let verdict = ev.apply(&keep, *item, at);
-            if crate::nix::value::truth(&verdict) != Some(false) {
-                items.push(*item);
+            match crate::nix::value::truth(&verdict) {
+                Some(false) => continue,
+                Some(true) => {}
+                // Perhaps it is in the list.
+                None => kept.leave_open(reason_of(&verdict, "a condition is not known", at)),
             }
+            kept.items.push(*item);
         }
-        rebuilt(list, items)
+        Value::new(Kind::List(Rc::new(kept)))
     })
 }
 
@@ -170,7 +176,10 @@ fn concat(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
         for item in &list.items {
             let inner = ev.force(*item);
             let options = match &inner.kind {
-                Kind::Alt(values) => values.as_ref().clone(),
+                Kind::Alt(values) => {
+                    all.leave_open(reason_of(&inner, "which list it is depends on a condition", at));
+                    values.as_ref().clone()
+                }
                 _ => vec![inner],
             };
             for inner in options {
@@ -196,19 +205,23 @@ fn concat_map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn flatten(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     let mut all = List::default();
-    flatten_into(ev, args[0], &value, &mut all, 0);
-    let _ = at;
+    flatten_into(ev, args[0], &value, &mut all, (at, 0));
     Value::new(Kind::List(Rc::new(all)))
 }
 
-fn flatten_into(ev: &mut Eval, id: ThunkId, value: &Value, all: &mut List, depth: u32) {
+fn flatten_into(ev: &mut Eval, id: ThunkId, value: &Value, all: &mut List, place: (Location, u32)) {
+    let (at, depth) = place;
     match &value.kind {
         Kind::List(list) if depth < 20 => {
             all.open = all.open.take().or_else(|| list.open.clone());
             for item in list.items.clone() {
                 let inner = ev.force(item);
-                flatten_into(ev, item, &inner, all, depth + 1);
+                flatten_into(ev, item, &inner, all, (at, depth + 1));
             }
+        }
+        Kind::Unknown(_) | Kind::Alt(_) => {
+            all.leave_open(reason_of(value, "whether it is a list is not known", at));
+            all.items.push(id);
         }
         _ => all.items.push(id),
     }

@@ -4,7 +4,10 @@ mod attr_paths;
 mod control;
 mod data;
 mod lists;
+mod order;
 mod paths;
+mod patterns;
+mod programs;
 mod searches;
 mod sets;
 mod strings;
@@ -41,6 +44,10 @@ static ALL: LazyLock<HashMap<&'static str, &'static Native>> = LazyLock::new(|| 
         data::TABLE,
         control::TABLE,
         paths::TABLE,
+        order::TABLE,
+        patterns::TABLE,
+        programs::TABLE,
+        super::modules::TABLE,
     ];
     let library = super::library::TABLE.iter().copied();
     tables.into_iter().chain(library).flatten().map(|native| (native.name, native)).collect()

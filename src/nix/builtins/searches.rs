@@ -6,7 +6,7 @@ use super::lists::{list, on_list, rebuilt};
 use super::{Native, row};
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, ThunkId, Value};
+use crate::nix::value::{Doubt, Kind, List, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
     row("elem", 2, elem),
@@ -52,17 +52,20 @@ fn elem_at(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn nth(ev: &mut Eval, id: ThunkId, index: usize, at: Location) -> Value {
-    on_list(ev, id, at, &mut |ev, list| match list.items.get(index) {
-        Some(item) => ev.force(*item),
-        None => Value::unknown(Doubt::Error, "a list is too short", Some(at)),
-    })
+    on_list(ev, id, at, &mut |ev, list| pick(ev, list, list.items.get(index), at))
 }
 
 fn last(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    on_list(ev, args[0], at, &mut |ev, list| match list.items.last() {
-        Some(item) => ev.force(*item),
-        None => Value::unknown(Doubt::Error, "the list is empty", Some(at)),
-    })
+    on_list(ev, args[0], at, &mut |ev, list| pick(ev, list, list.items.last(), at))
+}
+
+/// An item by its place; of an open list no place is known.
+fn pick(ev: &mut Eval, list: &List, item: Option<&ThunkId>, at: Location) -> Value {
+    match (&list.open, item) {
+        (Some(unknown), _) => Value::doubtful(Rc::clone(unknown)),
+        (None, Some(item)) => ev.force(*item),
+        (None, None) => Value::unknown(Doubt::Error, "a list is too short", Some(at)),
+    }
 }
 
 fn length(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -120,7 +123,10 @@ fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
                 None => return Value::doubtful(reason_of(&verdict, "a condition is not known", at)),
             }
         }
-        ev.force(args[1])
+        match &list.open {
+            Some(unknown) => Value::doubtful(Rc::clone(unknown)),
+            None => ev.force(args[1]),
+        }
     })
 }
 
@@ -130,6 +136,9 @@ fn slice(ev: &mut Eval, args: &[ThunkId], at: Location, take: bool) -> Value {
     };
     let count = usize::try_from(count).unwrap_or(0);
     on_list(ev, args[1], at, &mut |_, list| {
+        if list.open.is_some() {
+            return rebuilt(list, list.items.clone());
+        }
         let middle = count.min(list.items.len());
         let (head, tail) = list.items.split_at(middle);
         rebuilt(list, if take { head.to_vec() } else { tail.to_vec() })

@@ -201,6 +201,9 @@ fn replace_strings(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let (Some(from), Some(to)) = (texts(ev, args[0], at), texts(ev, args[1], at)) else {
         return Value::unknown(Doubt::Unmodelled, "a replacement is not known", Some(at));
     };
+    if from.iter().any(|text| text.is_empty()) {
+        return Value::unknown(Doubt::Unmodelled, "a replacement of nothing", Some(at));
+    }
     change(ev, args[2], at, |text| replace(text, &from, &to))
 }
 
@@ -208,7 +211,7 @@ fn replace(text: &str, from: &[Rc<str>], to: &[Rc<str>]) -> String {
     let mut out = String::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let hit = from.iter().zip(to).find(|(f, _)| !f.is_empty() && rest.starts_with(f.as_ref()));
+        let hit = from.iter().zip(to).find(|(f, _)| rest.starts_with(f.as_ref()));
         if let Some((f, t)) = hit {
             out.push_str(t);
             rest = &rest[f.len()..];

@@ -43,8 +43,9 @@ impl Eval {
                 None => self.insert_unnamed(set, &attr),
             },
             Kind::Alt(keys) => {
+                let maybe = attr.maybe.clone().or_else(|| Some(unknown_name(&attr)));
                 for key in keys.iter() {
-                    self.insert_dynamic(set, key, attr.clone());
+                    self.insert_dynamic(set, key, Attr { maybe: maybe.clone(), ..attr.clone() });
                 }
             }
             _ => self.insert_unnamed(set, &attr),
@@ -54,13 +55,7 @@ impl Eval {
     /// An attribute whose name is not known: the set is open, and its value is still worth a visit.
     fn insert_unnamed(&mut self, set: &mut Attrs, attr: &Attr) {
         self.pending.push(attr.thunk);
-        let unknown = Unknown {
-            doubt: Doubt::Unmodelled,
-            message: "an attribute name is not known".into(),
-            at: attr.pos,
-            name: None,
-        };
-        set.open.get_or_insert(Rc::new(unknown));
+        set.open.get_or_insert(unknown_name(attr));
     }
 
     /// `left // right`.
@@ -75,6 +70,11 @@ impl Eval {
         }
         merged
     }
+}
+
+fn unknown_name(attr: &Attr) -> Rc<Unknown> {
+    let message = "an attribute name is not known".into();
+    Rc::new(Unknown { doubt: Doubt::Unmodelled, message, at: attr.pos, name: None })
 }
 
 fn update_one(left: &Value, right: &Value, here: Location) -> Value {

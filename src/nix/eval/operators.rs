@@ -79,6 +79,11 @@ impl Eval {
         }
     }
 
+    /// `a < b`, also as `builtins.lessThan`.
+    pub fn less(&mut self, a: &Value, b: &Value, here: Location) -> Value {
+        compare(a, b, here, std::cmp::Ordering::is_lt)
+    }
+
     fn equality(&mut self, a: &Value, b: &Value, here: Location) -> Value {
         if let Some(value) = self.equal(a, b, 0) {
             Value::bool(value)
@@ -98,6 +103,7 @@ impl Eval {
             (Kind::Null, Kind::Null) => Some(true),
             (Kind::Bool(a), Kind::Bool(b)) => Some(a == b),
             (Kind::Int(a), Kind::Int(b)) => Some(a == b),
+            (Kind::Int(_) | Kind::Float(_), Kind::Int(_) | Kind::Float(_)) => None,
             (Kind::Path(a), Kind::Path(b)) => Some(a == b),
             (Kind::Str(a), Kind::Str(b)) => {
                 let (x, y) = (a.known()?, b.known()?);

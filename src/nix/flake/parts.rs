@@ -6,33 +6,42 @@ use std::rc::Rc;
 use super::default_packages;
 use crate::nix::builtins;
 use crate::nix::eval::{Eval, is_system};
+use crate::nix::modules;
 use crate::nix::packages::members_system;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 
 /// What the modules of one flake say together.
+#[derive(Default)]
 struct Modules {
     per_system: Vec<ThunkId>,
-    flake: Vec<ThunkId>,
     systems: Vec<Rc<str>>,
-    extra: Vec<ThunkId>,
+    definitions: Vec<Value>,
+    options: Vec<Value>,
 }
 
 /// `flake-parts.lib.mkFlake`.
 pub(crate) fn parts(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
     let folder = ev.folder(at.file);
-    let context = Rc::new(Context { given, folder, at, result: ev.reserve() });
-    let mut modules =
-        Modules { per_system: Vec::new(), flake: Vec::new(), systems: Vec::new(), extra: Vec::new() };
+    let (result, config, outputs) = (ev.reserve(), ev.reserve(), ev.reserve());
+    let context = Rc::new(Context { given, folder, at, result, config });
+    let mut modules = Modules::default();
     collect(ev, &context, args[1], &mut modules, 0);
     if modules.systems.is_empty() {
         modules.systems =
             ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"].map(Rc::from).to_vec();
     }
-    let merged = per_system(ev, &context, &modules);
-    ev.fill(context.result, merged.clone());
-    assemble(ev, &merged, &modules, at)
+    let merged = merge_all(ev, &modules.definitions, &modules.options, at);
+    let flake = merged.as_attrs().and_then(|attrs| attrs.map.get("flake")).map(|attr| attr.thunk);
+    let whole = configuration(ev, &merged, outputs, flake, at);
+    ev.fill(config, whole);
+    let of_system = per_system(ev, &context, &modules);
+    ev.fill(result, of_system.clone());
+    let all = assemble(ev, &of_system, &modules, flake, at);
+    ev.fill(outputs, all.clone());
+    visit_others(ev, &merged);
+    all
 }
 
 struct Context {
@@ -41,30 +50,71 @@ struct Context {
     at: Location,
     /// The merged attributes of one system.
     result: ThunkId,
+    /// The merged configuration above all systems.
+    config: ThunkId,
+}
+
+/// Definitions as one set, with the defaults of the options.
+fn merge_all(ev: &mut Eval, definitions: &[Value], options: &[Value], at: Location) -> Value {
+    let mut merged = Value::attrs(Attrs::default());
+    for definition in definitions {
+        merged = modules::merge(ev, merged, definition.clone(), at);
+    }
+    for options in options {
+        merged = modules::with_defaults(ev, &merged, options, 0);
+    }
+    merged
+}
+
+/// `config`: what the modules define, and the outputs as `config.flake`.
+fn configuration(
+    ev: &mut Eval,
+    merged: &Value,
+    outputs: ThunkId,
+    flake: Option<ThunkId>,
+    at: Location,
+) -> Value {
+    let mut known = merged.as_attrs().map_or_else(Attrs::default, |attrs| attrs.as_ref().clone());
+    let flake = ev.lazy(move |ev| match (ev.force(outputs), flake) {
+        (value, Some(own)) if value.as_unknown().is_some() => ev.force(own),
+        (value, _) => value,
+    });
+    known.map.insert(Rc::from("flake"), Attr::new(flake));
+    let Value { kind: Kind::Unknown(unknown), .. } = Value::outside("config", Some(at)) else {
+        return Value::attrs(known);
+    };
+    modules::beside(known, unknown)
 }
 
 /// The outputs: what `flake` says, and the attributes of one system for all of them.
-fn assemble(ev: &mut Eval, merged: &Value, modules: &Modules, at: Location) -> Value {
+fn assemble(
+    ev: &mut Eval,
+    merged: &Value,
+    modules: &Modules,
+    flake: Option<ThunkId>,
+    at: Location,
+) -> Value {
     let mut set = Attrs::default();
     if let Kind::Attrs(attrs) = &merged.kind {
         set.open.clone_from(&attrs.open);
-        for (name, attr) in &attrs.map {
-            if name.as_ref() == "_module" {
-                continue;
-            }
+        for (name, attr) in attrs.map.iter().filter(|(name, _)| name.as_ref() != "_module") {
             let inner = Attrs::of(modules.systems.iter().map(|system| (Rc::clone(system), attr.thunk)));
             let thunk = ev.done(Value::attrs(inner));
             set.map.insert(Rc::clone(name), Attr::new(thunk));
         }
     }
-    let mut outputs = Value::attrs(set);
-    for flake in &modules.flake {
-        outputs = deep_merge(ev, outputs, *flake, at);
+    match flake {
+        Some(flake) => deep_merge(ev, Value::attrs(set), flake, at),
+        None => Value::attrs(set),
     }
-    for extra in &modules.extra {
-        ev.pending.push(*extra);
-    }
-    outputs
+}
+
+/// Definitions that are no outputs may hold derivations too.
+fn visit_others(ev: &mut Eval, merged: &Value) {
+    let Kind::Attrs(attrs) = &merged.kind else { return };
+    let known = ["perSystem", "flake", "systems"];
+    let others = attrs.map.iter().filter(|(name, _)| !known.contains(&name.as_ref()));
+    ev.pending.extend(others.map(|(_, attr)| attr.thunk));
 }
 
 fn deep_merge(ev: &mut Eval, left: Value, right: ThunkId, at: Location) -> Value {
@@ -84,24 +134,18 @@ fn collect(ev: &mut Eval, context: &Rc<Context>, module: ThunkId, modules: &mut 
         let args = module_arguments(ev, context);
         value = ev.apply_value(&value, args, context.at);
     }
-    let Kind::Attrs(attrs) = &value.kind else { return };
-    if let Some(attr) = attrs.map.get("imports")
-        && let Kind::List(list) = ev.force(attr.thunk).kind
-    {
-        for item in list.items.clone() {
-            collect(ev, context, item, modules, depth + 1);
-        }
+    let Some(module) = modules::parts(ev, &value) else { return };
+    for item in module.imports {
+        collect(ev, context, item, modules, depth + 1);
     }
-    for (name, attr) in &attrs.map {
-        match name.as_ref() {
-            "perSystem" => modules.per_system.push(attr.thunk),
-            "flake" => modules.flake.push(attr.thunk),
-            "systems" => add_systems(ev, attr.thunk, modules),
-            "imports" => {}
-            "config" => collect(ev, context, attr.thunk, modules, depth + 1),
-            _ => modules.extra.push(attr.thunk),
-        }
+    modules.options.extend(module.options);
+    let Kind::Attrs(attrs) = &module.definitions.kind else { return };
+    let mut rest = attrs.as_ref().clone();
+    modules.per_system.extend(rest.map.remove("perSystem").map(|attr| attr.thunk));
+    if let Some(systems) = rest.map.get("systems") {
+        add_systems(ev, systems.thunk, modules);
     }
+    modules.definitions.push(Value { kind: Kind::Attrs(Rc::new(rest)), trail: module.definitions.trail });
 }
 
 fn add_systems(ev: &mut Eval, thunk: ThunkId, modules: &mut Modules) {
@@ -129,6 +173,7 @@ fn module_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
             set.map.insert(Rc::clone(name), attr.clone());
         }
     }
+    set.map.insert(Rc::from("config"), Attr::new(context.config));
     let with_system = with_system(Rc::clone(context));
     let thunk = ev.done(with_system);
     set.map.insert(Rc::from("withSystem"), Attr::new(thunk));
@@ -156,20 +201,23 @@ fn with_system(context: Rc<Context>) -> Value {
 }
 
 fn per_system(ev: &mut Eval, context: &Rc<Context>, modules: &Modules) -> Value {
-    let mut merged = Value::attrs(Attrs::default());
+    let (mut definitions, mut options) = (Vec::new(), Vec::new());
     for thunk in &modules.per_system {
         let value = ev.force(*thunk);
-        let result = system_module(ev, context, value, 0);
-        for result in result {
-            let result = ev.done(result);
-            merged = deep_merge(ev, merged, result, context.at);
-        }
+        system_module(ev, context, value, (&mut definitions, &mut options), 0);
     }
-    merged
+    merge_all(ev, &definitions, &options, context.at)
 }
 
 /// A module of one system, and those that it imports.
-fn system_module(ev: &mut Eval, context: &Rc<Context>, mut value: Value, depth: u32) -> Vec<Value> {
+fn system_module(
+    ev: &mut Eval,
+    context: &Rc<Context>,
+    mut value: Value,
+    found: (&mut Vec<Value>, &mut Vec<Value>),
+    depth: u32,
+) {
+    let (definitions, options) = found;
     if matches!(value.kind, Kind::Path(_) | Kind::Str(_)) {
         value = ev.import(&value, context.at);
     }
@@ -177,19 +225,16 @@ fn system_module(ev: &mut Eval, context: &Rc<Context>, mut value: Value, depth: 
         let args = system_arguments(ev, context);
         value = ev.apply_value(&value, args, context.at);
     }
-    let mut results = Vec::new();
-    if let Kind::Attrs(attrs) = &value.kind
-        && let Some(attr) = attrs.map.get("imports")
-        && depth < 20
-        && let Kind::List(list) = ev.force(attr.thunk).kind
-    {
-        for item in list.items.clone() {
-            let item = ev.force(item);
-            results.extend(system_module(ev, context, item, depth + 1));
-        }
+    let Some(module) = modules::parts(ev, &value) else {
+        definitions.push(value);
+        return;
+    };
+    for item in module.imports.into_iter().take_while(|_| depth < 20) {
+        let item = ev.force(item);
+        system_module(ev, context, item, (&mut *definitions, &mut *options), depth + 1);
     }
-    results.push(value);
-    results
+    definitions.push(module.definitions);
+    options.extend(module.options);
 }
 
 /// `{ pkgs, system, config, self', inputs', lib, ... }`.

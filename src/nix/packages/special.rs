@@ -19,6 +19,7 @@ pub(crate) fn special_member(
 ) -> Option<Value> {
     match &attrs.special {
         Special::None | Special::Fileset(_) => None,
+        Special::Beside(unknown) => Some(super::outside_member(ev, unknown, name, here)),
         Special::Pkgs => Some(members::member(set, name, here)),
         Special::Scope(scope) => Some(members::scope_member(ev, set, scope, name, here)),
         Special::Lib => Some(crate::nix::library::member(name, here)),

@@ -1,0 +1,212 @@
+//! Order: sorting, versions, numbers.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use super::lists::{call2, on_list, rebuilt};
+use super::{Native, row};
+use crate::nix::eval::{Eval, reason_of};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Doubt, Kind, List, ThunkId, Unknown, Value, truth};
+
+pub(super) const TABLE: &[Native] = &[
+    row("sort", 2, sort),
+    row("naturalSort", 1, natural_sort),
+    row("compareVersions", 2, |ev, a, at| {
+        versions(ev, a, at, |order| {
+            Value::new(Kind::Int(match order {
+                Ordering::Less => -1,
+                Ordering::Equal => 0,
+                Ordering::Greater => 1,
+            }))
+        })
+    }),
+    row("versionOlder", 2, |ev, a, at| versions(ev, a, at, |order| Value::bool(order.is_lt()))),
+    row("versionAtLeast", 2, |ev, a, at| versions(ev, a, at, |order| Value::bool(order.is_ge()))),
+    row("splitVersion", 1, split_version),
+    row("lessThan", 2, less_than),
+    row("add", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_add(y))),
+    row("sub", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_sub(y))),
+    row("mul", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_mul(y))),
+    row("div", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_div(y))),
+    row("min", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.min(y)))),
+    row("max", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.max(y)))),
+];
+
+/// The items in another order that is not known: none of them has a place.
+fn disordered(list: &List, items: Vec<ThunkId>, why: Rc<Unknown>) -> Value {
+    let mut all = List { items, open: list.open.clone() };
+    all.leave_open(why);
+    Value::new(Kind::List(Rc::new(all)))
+}
+
+/// `builtins.sort`: stable, as far as every comparison is known.
+fn sort(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    const MOST: usize = 256;
+    let less = args[0];
+    on_list(ev, args[1], at, &mut |ev, list| {
+        if list.open.is_some() {
+            return rebuilt(list, list.items.clone());
+        }
+        let mut sorted: Vec<ThunkId> = Vec::new();
+        for (count, item) in list.items.iter().enumerate() {
+            let mut place = sorted.len();
+            while place > 0 {
+                let verdict = call2(ev, less, *item, sorted[place - 1], at);
+                match truth(&verdict) {
+                    Some(true) if count < MOST => place -= 1,
+                    Some(false) => break,
+                    _ => {
+                        let why = reason_of(&verdict, "a comparison is not known", at);
+                        return disordered(list, list.items.clone(), why);
+                    }
+                }
+            }
+            sorted.insert(place, *item);
+        }
+        rebuilt(list, sorted)
+    })
+}
+
+/// `lib.naturalSort`: numbers inside of texts count as numbers.
+fn natural_sort(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    on_list(ev, args[0], at, &mut |ev, list| {
+        let keys: Option<Vec<(Vec<Part>, ThunkId)>> = list
+            .items
+            .iter()
+            .map(|item| Some((natural_parts(&ev.force(*item).known_text()?)?, *item)))
+            .collect();
+        match keys {
+            Some(mut keys) if list.open.is_none() => {
+                keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+                rebuilt(list, keys.into_iter().map(|(_, item)| item).collect())
+            }
+            _ => {
+                let why = Value::unknown(Doubt::Unmodelled, "a comparison is not known", Some(at));
+                disordered(list, list.items.clone(), reason_of(&why, "", at))
+            }
+        }
+    })
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Text(String),
+    Number(u64),
+}
+
+/// Texts and numbers in turn; `None` for numbers with leading zeros, which are several numbers.
+fn natural_parts(text: &str) -> Option<Vec<Part>> {
+    let mut parts = vec![Part::Text(String::new())];
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if first.is_ascii_digit() {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            if end > 1 && first == '0' {
+                return None;
+            }
+            parts.push(Part::Number(rest[..end].parse().ok()?));
+            parts.push(Part::Text(String::new()));
+            rest = &rest[end..];
+        } else {
+            if let Some(Part::Text(text)) = parts.last_mut() {
+                text.push(first);
+            }
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    Some(parts)
+}
+
+fn versions(ev: &mut Eval, args: &[ThunkId], at: Location, answer: fn(Ordering) -> Value) -> Value {
+    let (a, b) = (ev.force(args[0]), ev.force(args[1]));
+    match (a.known_text(), b.known_text()) {
+        (Some(a), Some(b)) => answer(compare_versions(&a, &b)),
+        (None, _) => Value::doubtful(reason_of(&a, "a version is not known", at)),
+        _ => Value::doubtful(reason_of(&b, "a version is not known", at)),
+    }
+}
+
+/// Versions as Nix compares them, component by component.
+fn compare_versions(a: &str, b: &str) -> Ordering {
+    let (a, b) = (components(a), components(b));
+    for place in 0..a.len().max(b.len()) {
+        let (x, y) = (a.get(place).copied().unwrap_or(""), b.get(place).copied().unwrap_or(""));
+        if is_older(x, y) {
+            return Ordering::Less;
+        }
+        if is_older(y, x) {
+            return Ordering::Greater;
+        }
+    }
+    Ordering::Equal
+}
+
+fn components(version: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = version.trim_start_matches(['.', '-']);
+    while let Some(first) = rest.chars().next() {
+        let digits = first.is_ascii_digit();
+        let end = rest
+            .find(|c: char| c == '.' || c == '-' || c.is_ascii_digit() != digits)
+            .unwrap_or(rest.len());
+        parts.push(&rest[..end]);
+        rest = rest[end..].trim_start_matches(['.', '-']);
+    }
+    parts
+}
+
+fn is_older(a: &str, b: &str) -> bool {
+    let (x, y) = (a.parse::<u64>().ok(), b.parse::<u64>().ok());
+    match (x, y) {
+        (Some(x), Some(y)) => x < y,
+        (None, Some(_)) if a.is_empty() => true,
+        _ if a == "pre" && b != "pre" => true,
+        _ if b == "pre" => false,
+        (None, Some(_)) => true,
+        (Some(_), None) => false,
+        (None, None) => a < b,
+    }
+}
+
+fn split_version(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    match value.known_text() {
+        Some(text) => Value::list(components(&text).iter().map(|part| ev.done(Value::text(part))).collect()),
+        None => Value::doubtful(reason_of(&value, "a version is not known", at)),
+    }
+}
+
+fn less_than(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let (a, b) = (ev.force(args[0]), ev.force(args[1]));
+    ev.less(&a, &b, at)
+}
+
+fn numbers(ev: &mut Eval, args: &[ThunkId], at: Location, run: fn(i64, i64) -> Option<i64>) -> Value {
+    match (ev.force(args[0]).kind, ev.force(args[1]).kind) {
+        (Kind::Int(x), Kind::Int(y)) => match run(x, y) {
+            Some(number) => Value::new(Kind::Int(number)),
+            None => Value::unknown(Doubt::Error, "arithmetic without a result", Some(at)),
+        },
+        _ => Value::unknown(Doubt::Unmodelled, "a number is not known", Some(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_as_nix_has_them() {
+        for (a, b, order) in [
+            ("1.10", "1.9", Ordering::Greater),
+            ("1.0", "1.0.0", Ordering::Less),
+            ("2.3a", "2.3.1", Ordering::Less),
+            ("2.3pre1", "2.3", Ordering::Less),
+            ("1-2", "1.2", Ordering::Equal),
+            ("", "", Ordering::Equal),
+        ] {
+            assert_eq!(compare_versions(a, b), order, "{a} and {b}");
+        }
+    }
+}

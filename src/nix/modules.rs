@@ -1,0 +1,241 @@
+//! The module system: definitions of several modules as one set, and the defaults of options.
+
+use std::rc::Rc;
+
+use super::builtins::{self, Native};
+use super::eval::Eval;
+use super::hash_text::HashText;
+use super::syntax::ast::{Location, Name};
+use super::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value, truth};
+
+pub(crate) const TABLE: &[Native] = &[
+    Native { name: "mkIf", arity: 2, run: make_if },
+    Native { name: "mkMerge", arity: 1, run: make_merge },
+    Native { name: "mkOption", arity: 1, run: |ev, a, at| option(ev, Some(a[0]), at) },
+    Native { name: "mkEnableOption", arity: 1, run: enable_option },
+    Native { name: "mkPackageOption", arity: 3, run: |ev, _, at| option(ev, None, at) },
+];
+
+/// More levels of options than these are not followed.
+const DEEPEST: usize = 12;
+
+/// A module's set, taken apart.
+pub(crate) struct Module {
+    pub imports: Vec<ThunkId>,
+    pub definitions: Value,
+    pub options: Option<Value>,
+}
+
+/// Takes a module's set apart: without `config` and `options`, everything in it is a definition.
+pub(crate) fn parts(ev: &mut Eval, value: &Value) -> Option<Module> {
+    let attrs = value.as_attrs()?;
+    let imports = match attrs.map.get("imports").map(|attr| ev.force(attr.thunk).kind) {
+        Some(Kind::List(list)) => list.items.clone(),
+        _ => Vec::new(),
+    };
+    let options = attrs.map.get("options").map(|attr| ev.force(attr.thunk));
+    let definitions = match attrs.map.get("config") {
+        Some(attr) => ev.force(attr.thunk),
+        None if options.is_some() => Value::attrs(Attrs::default()),
+        None => {
+            let mut own = attrs.as_ref().clone();
+            own.map.retain(|name, _| !matches!(name.as_ref(), "imports" | "_file" | "key" | "disabledModules"));
+            Value { kind: Kind::Attrs(Rc::new(own)), trail: value.trail.clone() }
+        }
+    };
+    Some(Module { imports, definitions, options })
+}
+
+/// Definitions of two modules as one value; what both define is not known, unless it is a set or a list.
+pub(crate) fn merge(ev: &mut Eval, left: Value, right: Value, at: Location) -> Value {
+    match (&left.kind, &right.kind) {
+        (Kind::Attrs(l), Kind::Attrs(r)) if l.special.is_none() && r.special.is_none() => {
+            let mut set = l.as_ref().clone();
+            set.open = set.open.or_else(|| r.open.clone());
+            for (name, attr) in &r.map {
+                let merged = match set.map.get(name) {
+                    Some(own) => both(ev, own, attr, at),
+                    None => attr.clone(),
+                };
+                set.map.insert(Rc::clone(name), merged);
+            }
+            Value { kind: Kind::Attrs(Rc::new(set)), trail: left.trail }
+        }
+        (Kind::List(_), Kind::List(_)) => {
+            let lists = [left, right].map(|list| ev.done(list)).to_vec();
+            let lists = ev.done(Value::list(lists));
+            builtins::call(ev, "concatLists", &[lists], at)
+        }
+        (Kind::Alt(_), _) => ev.each(left, &mut |ev, left| merge(ev, left, right.clone(), at)),
+        (_, Kind::Alt(_)) => ev.each(right, &mut |ev, right| merge(ev, left.clone(), right, at)),
+        (Kind::Attrs(set), Kind::Unknown(_)) if set.special.is_none() => ev.update(left, &right, at),
+        (Kind::Unknown(_), Kind::Attrs(set)) if set.special.is_none() => ev.update(right, &left, at),
+        _ if ev.equal(&left, &right, 0) == Some(true) => left,
+        _ => {
+            for value in [left, right] {
+                let thunk = ev.done(value);
+                ev.pending.push(thunk);
+            }
+            Value::unknown(Doubt::Unmodelled, "several modules define it", Some(at))
+        }
+    }
+}
+
+fn both(ev: &mut Eval, left: &Attr, right: &Attr, at: Location) -> Attr {
+    let (a, b) = (left.thunk, right.thunk);
+    let thunk = ev.lazy(move |ev| {
+        let (left, right) = (ev.force(a), ev.force(b));
+        merge(ev, left, right, at)
+    });
+    Attr { thunk, pos: left.pos.or(right.pos), maybe: left.maybe.clone().or_else(|| right.maybe.clone()) }
+}
+
+/// Definitions, and the defaults of those options that nothing defines.
+pub(crate) fn with_defaults(ev: &mut Eval, definitions: &Value, options: &Value, depth: usize) -> Value {
+    let (Kind::Attrs(defined), Kind::Attrs(options)) = (&definitions.kind, &options.kind) else {
+        return definitions.clone();
+    };
+    let mut set = defined.as_ref().clone();
+    for (name, option) in &options.map {
+        let option = option.thunk;
+        let own = defined.map.get(name).cloned();
+        let value = ev.force(option);
+        let thunk = match (&own, is_option(ev, &value), default_of(&value)) {
+            (None, true, Some(default)) => default,
+            (_, false, _) if depth < DEEPEST => ev.lazy(move |ev| {
+                let below = own.map_or_else(|| Value::attrs(Attrs::default()), |own| ev.force(own.thunk));
+                with_defaults(ev, &below, &value, depth + 1)
+            }),
+            _ => continue,
+        };
+        let maybe = defined.map.get(name).and_then(|attr| attr.maybe.clone());
+        set.map.insert(Rc::clone(name), Attr { maybe, ..Attr::new(thunk) });
+    }
+    Value { kind: Kind::Attrs(Rc::new(set)), trail: definitions.trail.clone() }
+}
+
+/// A set of which some attributes are known; all others are those of something from outside.
+pub(crate) fn beside(known: Attrs, unknown: Rc<Unknown>) -> Value {
+    Value::attrs(Attrs { open: Some(Rc::clone(&unknown)), special: Special::Beside(unknown), ..known })
+}
+
+/// The `config` of a module that nothing in the repository imports: paths and hashes that are defaults of its own
+/// options. All else may be set by whoever imports it.
+pub(crate) fn own_config(ev: &mut Eval, module: ThunkId, unknown: Rc<Unknown>, at: Location) -> Value {
+    let value = ev.force(module);
+    let Some(Module { definitions, options: Some(options), .. }) = parts(ev, &value) else {
+        return Value::doubtful(unknown);
+    };
+    defaults(ev, &options, &definitions, unknown, (at, 0))
+}
+
+fn defaults(
+    ev: &mut Eval,
+    options: &Value,
+    definitions: &Value,
+    unknown: Rc<Unknown>,
+    place: (Location, usize),
+) -> Value {
+    let (at, depth) = place;
+    let Kind::Attrs(attrs) = &options.kind else { return Value::doubtful(unknown) };
+    let mut known = Attrs::default();
+    for (name, option) in &attrs.map {
+        let (option, name, definitions) = (option.thunk, Rc::clone(name), definitions.clone());
+        let (key, unknown) = (Rc::clone(&name), Rc::clone(&unknown));
+        let thunk = ev.lazy(move |ev| {
+            let member = super::packages::outside_member(ev, &unknown, &name, at);
+            let option = ev.force(option);
+            let own = ev.peek_attr(&definitions, &name, at);
+            if !is_option(ev, &option) && depth < DEEPEST {
+                let Kind::Unknown(inner) = &member.kind else { return member };
+                let own = own.unwrap_or_else(|| Value::attrs(Attrs::default()));
+                return defaults(ev, &option, &own, Rc::clone(inner), (at, depth + 1));
+            }
+            match default_of(&option).filter(|_| own.is_none()).map(|default| ev.force(default)) {
+                Some(value) if is_telling(&value) => value,
+                _ => member,
+            }
+        });
+        known.map.insert(key, Attr::new(thunk));
+    }
+    beside(known, unknown)
+}
+
+/// Whether a default says where something comes from. Flags and modes do not: both of their sides are worth a look.
+fn is_telling(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Path(_) => true,
+        Kind::Attrs(attrs) => matches!(attrs.special, Special::Source(_) | Special::Drv(_) | Special::Flake(_)),
+        Kind::Str(text) => match text.known() {
+            Some(text) => HashText::parse(&text).digest.is_some(),
+            None => true,
+        },
+        _ => false,
+    }
+}
+
+fn is_option(ev: &mut Eval, value: &Value) -> bool {
+    let kind = value.as_attrs().and_then(|attrs| attrs.map.get("_type")).map(|attr| attr.thunk);
+    kind.is_some_and(|kind| ev.force(kind).known_text().as_deref() == Some("option"))
+}
+
+fn default_of(option: &Value) -> Option<ThunkId> {
+    Some(option.as_attrs()?.map.get("default")?.thunk)
+}
+
+/// `lib.mkOption`.
+fn option(ev: &mut Eval, given: Option<ThunkId>, at: Location) -> Value {
+    let kind = ev.done(Value::text("option"));
+    let mark = Value::attrs(Attrs::of([(Name::from("_type"), kind)]));
+    match given {
+        Some(given) => {
+            let given = ev.force(given);
+            ev.update(given, &mark, at)
+        }
+        None => mark,
+    }
+}
+
+fn enable_option(ev: &mut Eval, _: &[ThunkId], at: Location) -> Value {
+    let off = ev.done(Value::bool(false));
+    let given = ev.done(Value::attrs(Attrs::of([(Name::from("default"), off)])));
+    option(ev, Some(given), at)
+}
+
+/// `lib.mkIf`: definitions that may not count. What they hold is visited all the same.
+fn make_if(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    counted(ev, args[0], args[1], (at, 0))
+}
+
+/// A definition under a condition: where the condition is not surely true, nothing in it is sure.
+fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Location, usize)) -> Value {
+    let (at, depth) = place;
+    let value = ev.force(definition);
+    match &value.kind {
+        Kind::Attrs(attrs) if attrs.special.is_none() && depth < DEEPEST => {
+            let mut set = attrs.as_ref().clone();
+            for attr in set.map.values_mut() {
+                let definition = attr.thunk;
+                attr.thunk = ev.lazy(move |ev| counted(ev, condition, definition, (at, depth + 1)));
+            }
+            Value { kind: Kind::Attrs(Rc::new(set)), trail: value.trail.clone() }
+        }
+        Kind::Path(_) | Kind::Str(_) if truth(&ev.force(condition)) != Some(true) => {
+            let doubt = Value::unknown(Doubt::Unmodelled, "whether a definition counts is not known", Some(at));
+            super::eval::join(vec![value, doubt])
+        }
+        _ => value,
+    }
+}
+
+/// `lib.mkMerge`: sets become one set.
+fn make_merge(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    let Kind::List(list) = &value.kind else { return value };
+    let items: Vec<Value> = list.items.iter().map(|item| ev.force(*item)).collect();
+    let plain = |item: &Value| item.as_attrs().is_some_and(|attrs| attrs.special.is_none());
+    if items.is_empty() || !items.iter().all(plain) {
+        return value;
+    }
+    items.into_iter().reduce(|left, right| merge(ev, left, right, at)).unwrap_or(value)
+}
