@@ -265,7 +265,8 @@ fn keep_texts(ev: &Eval, survey: &mut Survey) {
     let mut wanted: Vec<&Path> = survey
         .sites
         .iter()
-        .flat_map(|site| site.hashes.iter().map(|literal| literal.file.as_path()))
+        .flat_map(|site| site.hashes.iter().chain(site.source_literals()))
+        .map(|literal| literal.file.as_path())
         .collect();
     wanted.sort_unstable();
     wanted.dedup();

@@ -18,7 +18,7 @@ const HOPS: usize = 40;
 
 /// Why an entry has no place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(crate) enum Misfit {
     /// Something on the way to it is not a directory.
     Through,
     /// It or what it replaces is a directory, and the other is not.
@@ -31,7 +31,7 @@ pub(super) enum Misfit {
 
 /// Why a tree cannot be written.
 #[derive(Debug)]
-pub(super) enum PackError {
+pub(crate) enum PackError {
     /// The owner may not read this entry (its full name).
     Unreadable(Vec<u8>),
     /// The writer failed.
@@ -80,7 +80,7 @@ impl File {
 
 /// The folder.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// The first one is the top.
     directories: Vec<Directory>,
     files: Vec<File>,
@@ -88,7 +88,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// An empty folder.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directories: vec![Directory { mode: DIRECTORY, children: BTreeMap::new() }],
             files: Vec::new(),
@@ -96,12 +96,12 @@ impl Tree {
     }
 
     /// How many files and directories there are or were.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.directories.len() + self.files.len()
     }
 
     /// Adds a directory, or gives the one that is there this mode.
-    pub(super) fn directory(&mut self, path: &[&[u8]], mode: u32) -> Result<(), Misfit> {
+    pub(crate) fn directory(&mut self, path: &[&[u8]], mode: u32) -> Result<(), Misfit> {
         let index = self.enter(path).map_err(|depth| match depth {
             depth if depth + 1 == path.len() => Misfit::Replaces,
             _ => Misfit::Through,
@@ -111,17 +111,17 @@ impl Tree {
     }
 
     /// Adds a regular file.
-    pub(super) fn file(&mut self, path: &[&[u8]], mode: u32, content: Vec<u8>) -> Result<(), Misfit> {
+    pub(crate) fn file(&mut self, path: &[&[u8]], mode: u32, content: Vec<u8>) -> Result<(), Misfit> {
         self.add(path, Body::Regular { mode, content })
     }
 
     /// Adds a symbolic link.
-    pub(super) fn symlink(&mut self, path: &[&[u8]], target: &[u8]) -> Result<(), Misfit> {
+    pub(crate) fn symlink(&mut self, path: &[&[u8]], target: &[u8]) -> Result<(), Misfit> {
         self.add(path, Body::Symlink(target.to_vec()))
     }
 
     /// Gives the file at `target` another name.
-    pub(super) fn hard_link(&mut self, path: &[&[u8]], target: &[&[u8]]) -> Result<(), Misfit> {
+    pub(crate) fn hard_link(&mut self, path: &[&[u8]], target: &[&[u8]]) -> Result<(), Misfit> {
         match self.find(target) {
             Some(Node::File(file)) => self.name(path, file),
             _ => Err(Misfit::Target),
@@ -194,11 +194,10 @@ impl Tree {
         })
     }
 
-    /// The content of the regular file called `name` at the top, or of the one to which it links inside the
-    /// tree.
-    pub(super) fn read(&self, name: &[u8]) -> Option<&[u8]> {
+    /// The content of the regular file at `path`, or of the one to which links lead from there inside the tree.
+    pub(crate) fn read(&self, path: &[&[u8]]) -> Option<&[u8]> {
         let mut trail = vec![0];
-        let mut ahead = VecDeque::from([name]);
+        let mut ahead: VecDeque<&[u8]> = path.iter().copied().collect();
         let mut hops = 0;
         while let Some(name) = ahead.pop_front() {
             let here = *trail.last()?;
@@ -233,7 +232,7 @@ impl Tree {
 
     /// Writes the tree as an archive whose entries all begin with `top`, sorted by name, each directory right
     /// before what it holds. The first name of a hard link is written as a file, the others as links to it.
-    pub(super) fn pack<W: Write>(&self, top: &[u8], packer: &mut Packer<W>) -> Result<(), PackError> {
+    pub(crate) fn pack<W: Write>(&self, top: &[u8], packer: &mut Packer<W>) -> Result<(), PackError> {
         let mut name = [top, b"/"].concat();
         let mut first_names = BTreeMap::new();
         let mut open: Vec<(btree_map::Iter<'_, Vec<u8>, Node>, usize)> = Vec::new();
@@ -332,8 +331,8 @@ mod tests {
         tree.hard_link(&path("b"), &path("b")).unwrap();
         assert_eq!(tree.symlink(&path("b/c"), b"x"), Err(Misfit::Through));
         tree.file(&path("a"), 0o644, b"new".to_vec()).unwrap();
-        assert_eq!(tree.read(b"a"), Some(&b"new"[..]));
-        assert_eq!(tree.read(b"b"), Some(&b"old"[..]));
+        assert_eq!(tree.read(&[b"a"]), Some(&b"new"[..]));
+        assert_eq!(tree.read(&[b"b"]), Some(&b"old"[..]));
     }
 
     #[test]
@@ -353,10 +352,10 @@ mod tests {
         ] {
             tree.symlink(&path(name), target.as_bytes()).unwrap();
         }
-        assert_eq!(tree.read(b"in"), Some(&b"here"[..]));
-        assert_eq!(tree.read(b"round"), Some(&b"here"[..]));
+        assert_eq!(tree.read(&[b"in"]), Some(&b"here"[..]));
+        assert_eq!(tree.read(&[b"round"]), Some(&b"here"[..]));
         for name in ["out", "back", "abs", "loop", "dir", "below", "missing"] {
-            assert_eq!(tree.read(name.as_bytes()), None, "{name}");
+            assert_eq!(tree.read(&[name.as_bytes()]), None, "{name}");
         }
     }
 }
