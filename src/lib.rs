@@ -43,6 +43,7 @@ pub mod registry;
 pub mod replace;
 pub mod report;
 pub mod rewrite;
+pub mod source;
 pub mod store;
 pub mod store_path;
 pub mod tarball;

@@ -38,8 +38,8 @@ use scope::Found;
 use sweep::{Index, Sweep};
 use syntax::ast::Expr;
 
-pub use hash_text::{HashForm, HashText};
-pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
+pub use hash_text::{HashForm, HashText, decode_digest};
+pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, SourceAttribute};
 pub use scope::Scope;
 pub use site::{
     FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind,

@@ -157,7 +157,7 @@ fn explain(misfit: Misfit, target: &[u8]) -> Problem {
 
 /// The parts of a name that count; none if there is none. `.` and repeated slashes mean nothing, except right behind a
 /// first part that is dropped: there tar leaves a slash and goes to the root of the file system.
-fn place(name: &[u8], names: Names) -> Result<Option<Vec<&[u8]>>, Problem> {
+pub(crate) fn place(name: &[u8], names: Names) -> Result<Option<Vec<&[u8]>>, Problem> {
     if name.starts_with(b"/") {
         return Err(Problem::Absolute);
     }

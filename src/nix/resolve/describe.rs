@@ -19,6 +19,10 @@ pub(super) fn remote_source(
     let mut attributes = Vec::new();
     match &remote.args.kind {
         Kind::Attrs(attrs) => {
+            if let Some(unknown) = &attrs.open {
+                let value = AttributeValue::Unknown(unknown.message.to_string());
+                attributes.push(SourceAttribute { name: "...".to_owned(), value, literal: None });
+            }
             let names: Vec<_> = attrs.map.keys().cloned().collect();
             for name in names {
                 let value = ev.peek_attr(&remote.args, &name, remote.call);
