@@ -1,10 +1,60 @@
-//! Sources that are not in the repository: what they are, what they hold, and what their hash is.
+//! Sources that are not in the repository: where they come from, what they hold, and what their hash is.
+//!
+//! [`resolve`] turns a fetcher's call into an [`Origin`] and what the repository records of its hash, or says why it
+//! cannot. [`fetch`] brings all origins of a run and hashes them as Nix does: a file's bytes, or the archive's tree,
+//! which is unpacked in memory. Nothing is judged here; what a mismatch means is for [`crate::drift`] to say.
 
 pub mod archive;
 mod arguments;
 pub mod digest;
+mod fetch;
 mod forge;
 mod input;
+mod look;
 mod nar;
 pub mod origin;
 mod zip;
+
+pub use fetch::{Fetched, Order, SourceFailure, fetch};
+pub use look::{Excerpt, Look, LookError};
+pub use zip::ZipError;
+
+use digest::Recorded;
+use origin::{Origin, Unsupported};
+
+use crate::nix::{AttributeValue, HASHES, HashText, Literal, RemoteKind, RemoteSource};
+
+/// A source whose origin is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What is recorded of its hash.
+    pub recorded: Recorded,
+    /// The token that records it, if it is one.
+    pub literal: Option<Literal>,
+}
+
+/// Reads a fetcher's call.
+///
+/// # Errors
+/// When it is no plain download, or something about it is not known.
+pub fn resolve(source: &RemoteSource) -> Result<Resolved, Unsupported> {
+    let origin = Origin::of(source)?;
+    if source.kind == RemoteKind::FlakeInput {
+        return Ok(Resolved { origin, recorded: input::recorded(source)?, literal: None });
+    }
+    let given: Vec<_> = HASHES.iter().filter_map(|name| source.attribute(name)).collect();
+    let [attribute] = given.as_slice() else {
+        let count = if given.is_empty() { "no hash" } else { "several hashes" };
+        return Err(Unsupported(format!("`{}` has {count}", source.fetcher)));
+    };
+    let written = match (&attribute.literal, &attribute.value) {
+        (Some(literal), _) => literal.written.clone(),
+        (None, AttributeValue::Text(text)) => HashText::parse(text),
+        _ => return Err(Unsupported(format!("the hash of `{}` is not known", source.fetcher))),
+    };
+    let recorded = Recorded::read(&attribute.name, &written);
+    let unreadable = || Unsupported(format!("`{}` of `{}` is no hash", attribute.name, source.fetcher));
+    Ok(Resolved { origin, recorded: recorded.ok_or_else(unreadable)?, literal: attribute.literal.clone() })
+}
