@@ -70,7 +70,7 @@ pub fn survey(scope: &Scope) -> Survey {
         Ok(found) => found,
         Err(message) => return failed(scope, message),
     };
-    let run = || evaluate(&found);
+    let run = || evaluate(scope, &found);
     std::thread::scope(|threads| {
         let builder = std::thread::Builder::new().stack_size(STACK);
         match builder.spawn_scoped(threads, run) {
@@ -87,12 +87,12 @@ fn failed(scope: &Scope, message: String) -> Survey {
     Survey { root: scope.path.clone(), problems: vec![FileProblem { place, message }], ..Survey::default() }
 }
 
-fn evaluate(found: &Found) -> Survey {
+fn evaluate(scope: &Scope, found: &Found) -> Survey {
     let mut survey = Survey { root: found.root.clone(), ..Survey::default() };
     if found.candidates.is_empty() {
         return survey;
     }
-    let mut ev = Eval::new(Files::new(found.root.clone()));
+    let mut ev = Eval::new(Files::new(found.root.clone()).instead(scope.instead.clone()));
     let index = index(&mut ev, found);
     let sweep = Sweep::new(&mut ev, &index);
     let (drafts, open) = sweep.run(&found.flakes, &found.roots);

@@ -80,7 +80,9 @@ impl Digest {
     /// The hash that a text states; `kind` is what its attribute's name says of the algorithm.
     fn parse(kind: Option<Kind>, text: &str) -> Option<Self> {
         let (kind, digits) = match text.split_once(['-', ':']) {
-            Some((name, digits)) => (Kind::of(name).filter(|own| kind.is_none_or(|kind| kind == *own))?, digits),
+            Some((name, digits)) => {
+                (Kind::of(name).filter(|own| kind.is_none_or(|kind| kind == *own))?, digits)
+            }
             None => (kind?, text),
         };
         Some(Self { kind, bytes: decode_digest(digits, kind.length())? })

@@ -16,7 +16,7 @@ use super::digest::{Digest, Kind, Recorded};
 use super::look::{Excerpt, Look, LookError};
 use super::nar;
 use super::origin::{Hashed, Origin, Top};
-use crate::integrity::{Algorithm, ContentId};
+use crate::integrity::{Algorithm, ContentId, Hasher};
 use crate::npm_deps::supply::{Supply, SupplyError};
 use crate::registry::{Problem, redacted};
 use crate::store::memo::Memo;
@@ -44,8 +44,8 @@ pub struct Order {
 pub struct Fetched {
     /// Its hash, by each algorithm that was asked for.
     pub digests: BTreeMap<Kind, Digest>,
-    /// The bytes of the download.
-    pub content: ContentId,
+    /// What the bytes of the download are, by the algorithms of npm; of one that was recalled only the first.
+    pub contents: Vec<ContentId>,
     /// What was read from it.
     pub excerpts: BTreeMap<Look, Result<Excerpt, LookError>>,
 }
@@ -137,13 +137,16 @@ async fn obtain(order: Order, supply: &Supply, memo: Option<&Memo>) -> Result<Fe
     let bytes = download(&order, supply).await?;
     let tarball = Tarball::of(bytes.clone());
     let content = tarball.id();
+    let mut sha1 = Hasher::new(Algorithm::Sha1);
+    sha1.update(&bytes);
+    let contents = vec![content, sha1.finish()];
     supply.keep(&tarball);
     let identity = order.origin.identity();
-    let fetched = examine(order, Known { bytes, content, digests: None }, url).await?;
+    let fetched = examine(order, Known { bytes, contents, digests: None }, url).await?;
     if let Some(memo) = memo {
         for digest in fetched.digests.values() {
             // What cannot be kept is fetched again.
-            let _ = memo.put(&key(&identity, digest), fetched.content.digest());
+            let _ = memo.put(&key(&identity, digest), content.digest());
         }
     }
     Ok(fetched)
@@ -152,7 +155,7 @@ async fn obtain(order: Order, supply: &Supply, memo: Option<&Memo>) -> Result<Fe
 /// Bytes of a source, with its hashes if they are known.
 struct Known {
     bytes: Bytes,
-    content: ContentId,
+    contents: Vec<ContentId>,
     digests: Option<BTreeMap<Kind, Digest>>,
 }
 
@@ -175,7 +178,7 @@ fn recall(order: &Order, supply: &Supply, memo: &Memo) -> Option<Known> {
     let tarball = supply.on_disk(&content)?;
     let mut bytes = Vec::new();
     tarball.reader().ok()?.read_to_end(&mut bytes).ok()?;
-    Some(Known { bytes: bytes.into(), content, digests: Some(digests) })
+    Some(Known { bytes: bytes.into(), contents: vec![content], digests: Some(digests) })
 }
 
 async fn download(order: &Order, supply: &Supply) -> Result<Bytes, SourceFailure> {
@@ -200,7 +203,7 @@ async fn examine(order: Order, known: Known, url: String) -> Result<Fetched, Sou
 }
 
 fn work(order: &Order, known: Known) -> Result<Fetched, ArchiveError> {
-    let Known { bytes, content, digests } = known;
+    let Known { bytes, contents, digests } = known;
     let kinds: BTreeSet<Kind> = order.recorded.iter().map(Recorded::kind).collect();
     let hashed = order.origin.hashed;
     let unpacked = match hashed {
@@ -222,5 +225,5 @@ fn work(order: &Order, known: Known) -> Result<Fetched, ArchiveError> {
         Err(error) => Err(LookError::Archive(Arc::clone(error))),
     };
     let excerpts = order.looks.iter().map(|look| (look.clone(), see(look))).collect();
-    Ok(Fetched { digests, content, excerpts })
+    Ok(Fetched { digests, contents, excerpts })
 }

@@ -23,8 +23,7 @@ pub(super) fn github(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     let base = arguments.text("githubBase")?.unwrap_or("github.com");
     let revision = arguments.revision(tag_reference)?;
     if arguments.flag("private", false)? {
-        let api =
-            if base == "github.com" { "api.github.com".to_owned() } else { format!("{base}/api/v3") };
+        let api = if base == "github.com" { "api.github.com".to_owned() } else { format!("{base}/api/v3") };
         return stripped(&format!("https://{api}/repos/{owner}/{repo}/tarball/{revision}"));
     }
     stripped(&format!("https://{base}/{owner}/{repo}/archive/{revision}.tar.gz"))
@@ -40,7 +39,9 @@ pub(super) fn gitlab(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     let slug = format!("{group}{owner}/{repo}").replace('.', "%2E").replace('/', "%2F");
     let revision = arguments.revision(tag_reference)?;
     let revision = revision.replace('%', "%25").replace('+', "%2B").replace('/', "%2F");
-    stripped(&format!("{protocol}://{domain}/api/v4/projects/{slug}/repository/archive.tar.gz?sha={revision}"))
+    stripped(&format!(
+        "{protocol}://{domain}/api/v4/projects/{slug}/repository/archive.tar.gz?sha={revision}"
+    ))
 }
 
 /// Gitea, Forgejo, and Codeberg, which is one.
@@ -65,7 +66,9 @@ pub(super) fn sourcehut(arguments: &Arguments<'_>) -> Result<Origin, Unsupported
     let domain = arguments.text("domain")?.unwrap_or("sr.ht");
     match arguments.text("vc")? {
         None | Some("git") => {}
-        Some(other) => return Err(arguments.refuse(&format!("has `vc = \"{other}\"`; only git can be followed"))),
+        Some(other) => {
+            return Err(arguments.refuse(&format!("has `vc = \"{other}\"`; only git can be followed")));
+        }
     }
     let revision = arguments.revision(str::to_owned)?;
     stripped(&format!("https://git.{domain}/{owner}/{repo}/archive/{revision}.tar.gz"))

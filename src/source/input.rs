@@ -43,14 +43,24 @@ pub(super) fn origin(source: &RemoteSource) -> Result<Origin, Unsupported> {
         return Err(locked.refuse("is a folder of a repository (`dir`), which is not followed"));
     }
     let text = match locked.needed("type")? {
-        "github" => format!("https://{}/{}/archive/{}.tar.gz", host(&locked, "github.com"), slug(&locked)?, rev(&locked)?),
+        "github" => format!(
+            "https://{}/{}/archive/{}.tar.gz",
+            host(&locked, "github.com"),
+            slug(&locked)?,
+            rev(&locked)?
+        ),
         "gitlab" => {
             let project = slug(&locked)?.replace('/', "%2F");
             let (host, rev) = (host(&locked, "gitlab.com"), rev(&locked)?);
             format!("https://{host}/api/v4/projects/{project}/repository/archive.tar.gz?sha={rev}")
         }
         "sourcehut" => {
-            format!("https://{}/{}/archive/{}.tar.gz", host(&locked, "git.sr.ht"), slug(&locked)?, rev(&locked)?)
+            format!(
+                "https://{}/{}/archive/{}.tar.gz",
+                host(&locked, "git.sr.ht"),
+                slug(&locked)?,
+                rev(&locked)?
+            )
         }
         "tarball" => locked.needed("url")?.to_owned(),
         "git" => return Err(locked.refuse("is a git checkout; only archives can be followed")),

@@ -74,7 +74,8 @@ impl Look {
             return Ok(first.to_owned());
         }
         let Some(Entry::Directory(names)) = source.look(&[]) else { return Err(LookError::Folders(0)) };
-        let folders = names.into_iter().filter(|name| matches!(source.look(&[name]), Some(Entry::Directory(_))));
+        let folders =
+            names.into_iter().filter(|name| matches!(source.look(&[name]), Some(Entry::Directory(_))));
         match folders.collect::<Vec<_>>().as_slice() {
             [only] => Ok(String::from_utf8_lossy(only).into_owned()),
             several => Err(LookError::Folders(several.len())),

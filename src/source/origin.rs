@@ -114,7 +114,9 @@ fn urls(arguments: &Arguments<'_>) -> Result<Vec<Url>, Unsupported> {
         return Ok(vec![url(text)?]);
     }
     let urls = match arguments.value("urls") {
-        Some(AttributeValue::Texts(texts)) => texts.iter().map(|(text, _)| url(text)).collect::<Result<_, _>>()?,
+        Some(AttributeValue::Texts(texts)) => {
+            texts.iter().map(|(text, _)| url(text)).collect::<Result<_, _>>()?
+        }
         Some(AttributeValue::Unknown(why)) => return Err(arguments.unknown("urls", why)),
         _ => Vec::new(),
     };

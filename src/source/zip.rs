@@ -117,12 +117,19 @@ fn content(
     let mut content = Vec::new();
     let bound = left.saturating_add(1);
     let read = match header.compression_method() {
-        CompressionMethod::STORE => entry.verifying_reader(entry.data()).take(bound).read_to_end(&mut content),
+        CompressionMethod::STORE => {
+            entry.verifying_reader(entry.data()).take(bound).read_to_end(&mut content)
+        }
         CompressionMethod::DEFLATE => {
             let inflated = DeflateDecoder::new(entry.data());
             entry.verifying_reader(inflated).take(bound).read_to_end(&mut content)
         }
-        _ => return Err(ZipError::Unusual { entry: shown(), why: "is compressed in a way that is not supported" }),
+        _ => {
+            return Err(ZipError::Unusual {
+                entry: shown(),
+                why: "is compressed in a way that is not supported",
+            });
+        }
     };
     read.map_err(|source| ZipError::Entry { entry: shown(), source })?;
     *left = left.checked_sub(content.len() as u64).ok_or(unpack::Error::TooLarge { limit })?;

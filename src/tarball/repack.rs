@@ -95,4 +95,3 @@ pub fn repack(archive: impl Read, limit: u64) -> Result<Repacked, Error> {
 fn text(tree: &Tree, name: &[u8]) -> Option<String> {
     String::from_utf8(tree.read(&[name])?.to_vec()).ok()
 }
-

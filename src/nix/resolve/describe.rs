@@ -1,8 +1,8 @@
 //! Remote sources as data, and the proof of an answer.
 
+use super::answer::Fetched;
 use super::explain::{place_of, steps};
 use super::literals::{self, Hash};
-use super::answer::Fetched;
 use super::locate::Located;
 use crate::nix::eval::Eval;
 use crate::nix::packages::record::{Record, RecordKind};
@@ -11,10 +11,7 @@ use crate::nix::site::{Outcome, Step};
 use crate::nix::value::{Kind, ThunkId, Value};
 
 /// A fetcher's call as data.
-pub(super) fn remote_source(
-    ev: &mut Eval,
-    used: &Fetched,
-) -> RemoteSource {
+pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {
     let remote = &used.remote;
     let mut attributes = Vec::new();
     match &remote.args.kind {

@@ -107,10 +107,7 @@ fn draft(
     let at = record.call;
     let outcome = decide(ev, record, hash, options, located);
     let explain = proof(ev, record, hash, located, &outcome);
-    let source = located
-        .first()
-        .and_then(|l| l.remote.clone())
-        .map(|used| remote_source(ev, &used));
+    let source = located.first().and_then(|l| l.remote.clone()).map(|used| remote_source(ev, &used));
     let site = Site {
         attr_path: record.attr_paths.first().cloned(),
         other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
