@@ -37,6 +37,7 @@ const NAMES: &[&str] = &[
     "NPM_NIXHASH_CACHE",
     "NPM_NIXHASH_PRIVATE_SCOPES",
     "NPM_NIXHASH_REGISTRY_OVERRIDES",
+    "PATH",
     "SSL_CERT_FILE",
     "USERPROFILE",
     "XDG_CACHE_HOME",
@@ -111,6 +112,12 @@ impl Environment {
     #[expect(clippy::unused_self, reason = "a method, so that only a holder of the environment can ask")]
     pub(super) fn expand(&self, name: &str) -> Option<String> {
         variable(name)?.into_string().ok()
+    }
+
+    /// Where a program of this name is.
+    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+        let folders = env::split_paths(self.values.get("PATH")?).filter(|folder| folder.is_absolute());
+        folders.map(|folder| folder.join(name)).find(|file| file.is_file())
     }
 
     /// A path as seen from the current folder.

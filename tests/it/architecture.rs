@@ -19,9 +19,10 @@ const MAP: &[(&str, &[&str])] = &[
     ("npm_deps", &["cacache", "integrity", "lockfile", "options", "registry", "store", "tarball"]),
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
-    ("drift", &["nix", "npm_deps", "options"]),
+    ("source", &["integrity", "nix", "npm_deps", "registry", "store", "tarball"]),
+    ("drift", &["nix", "npm_deps", "options", "registry", "source"]),
     ("rewrite", &["drift", "nix", "replace"]),
-    ("report", &["drift", "nix", "npm_deps", "options"]),
+    ("report", &["drift", "nix", "npm_deps", "options", "registry", "source"]),
 ];
 
 #[test]
