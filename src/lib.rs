@@ -38,6 +38,7 @@ pub mod integrity;
 pub mod lockfile;
 pub mod nix;
 pub mod npm_deps;
+pub mod npm_package;
 pub mod options;
 pub mod registry;
 pub mod replace;

@@ -17,6 +17,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("registry", &["integrity", "tarball"]),
     ("nix", &["options"]),
     ("npm_deps", &["cacache", "integrity", "lockfile", "options", "registry", "store", "tarball"]),
+    ("npm_package", &["integrity", "registry"]),
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
     ("drift", &["nix", "npm_deps", "options"]),
