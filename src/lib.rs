@@ -41,6 +41,7 @@ pub mod npm_deps;
 pub mod npm_package;
 pub mod options;
 pub mod registry;
+pub mod relock;
 pub mod replace;
 pub mod report;
 pub mod rewrite;

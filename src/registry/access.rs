@@ -109,6 +109,12 @@ impl Access {
         base.map_or_else(|| url.clone(), |base| rebase(url, base))
     }
 
+    /// Where an override sends requests for `url`; `None` if there is none for its host.
+    #[must_use]
+    pub fn mirror_of(&self, url: &Url) -> Option<Url> {
+        self.override_of(url).map(|base| rebase(url, base))
+    }
+
     fn override_of(&self, url: &Url) -> Option<&Url> {
         let host = url.host_str()?;
         let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));

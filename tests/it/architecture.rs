@@ -18,6 +18,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("nix", &["options"]),
     ("npm_deps", &["cacache", "integrity", "lockfile", "options", "registry", "store", "tarball"]),
     ("npm_package", &["integrity", "registry"]),
+    ("relock", &["integrity", "lockfile", "npm_package", "registry"]),
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
     ("drift", &["nix", "npm_deps", "options"]),
