@@ -33,6 +33,7 @@
 //! | [`replace`] | leave a file that is neither old nor new |
 
 pub mod cacache;
+pub mod create;
 pub mod drift;
 pub mod integrity;
 pub mod lockfile;
@@ -40,6 +41,7 @@ pub mod nix;
 pub mod npm_deps;
 pub mod npm_package;
 pub mod options;
+pub mod packaging;
 pub mod registry;
 pub mod relock;
 pub mod replace;

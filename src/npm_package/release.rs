@@ -8,6 +8,7 @@ use url::Url;
 
 use super::{PackageError, PackageName, published_at, signature::Signature};
 use crate::integrity::{Algorithm, ContentId, Integrity};
+use crate::registry::Access;
 
 /// A published version of a package.
 #[derive(Debug, Clone)]
@@ -90,6 +91,19 @@ impl Release {
             })?;
         let dist = Dist { tarball, integrity, signatures: dist.signatures };
         Ok(Self { name: name.clone(), version: version.to_owned(), dist, published, manifest })
+    }
+
+    /// The address to write down: that of the public registry if the package is asked for there, even if another one
+    /// stood in for it.
+    #[must_use]
+    pub fn public_url(&self, access: &Access) -> Url {
+        let own = published_at(&self.dist.tarball)
+            .is_some_and(|found| found.name == self.name && found.version == self.version);
+        if own && !access.has_registry(self.name.scope()) {
+            access.registry_url(None, &self.name.tarball_path(&self.version))
+        } else {
+            self.dist.tarball.clone()
+        }
     }
 
     /// Whether the registry vouches for bytes that came from `url` and are `got`.

@@ -87,6 +87,12 @@ impl Access {
         self.scopes.insert(scope.to_owned(), registry);
     }
 
+    /// Whether packages of a scope are asked for at a registry of their own.
+    #[must_use]
+    pub fn has_registry(&self, scope: Option<&str>) -> bool {
+        scope.is_some_and(|scope| self.scopes.contains_key(scope))
+    }
+
     /// A path of the registry that publishes packages of this scope: that of the scope, else the public one, which the
     /// configured one stands in for (see [`super::Get::registry`]). The path has no leading slash.
     #[must_use]
