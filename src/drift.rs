@@ -17,12 +17,16 @@ use crate::{
 /// What is known of every site below a path.
 #[derive(Debug)]
 pub struct Plan {
+    /// The repository's folder.
+    pub root: PathBuf,
     /// All sites, in the order of their hashes.
     pub sites: Vec<Planned>,
     /// Files that could not be read or parsed.
     pub problems: Vec<FileProblem>,
     /// What the survey noticed besides.
     pub warnings: Vec<Warning>,
+    /// Lockfiles that no site is tied to.
+    pub uncovered: Vec<PathBuf>,
     /// The texts that the literals were read from.
     pub files: BTreeMap<PathBuf, String>,
 }
@@ -108,7 +112,8 @@ impl Plan {
         let statuses = judge(&survey.sites);
         let sites =
             survey.sites.into_iter().zip(statuses).map(|(site, status)| Planned { site, status }).collect();
-        Self { sites, problems: survey.problems, warnings: survey.warnings, files: survey.files }
+        let Survey { root, problems, warnings, uncovered, files, .. } = survey;
+        Self { root, sites, problems, warnings, uncovered, files }
     }
 }
 

@@ -9,6 +9,7 @@ mod hash;
 mod list;
 mod output;
 mod progress;
+mod publish;
 mod supply;
 mod survey;
 mod update;

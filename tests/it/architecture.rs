@@ -21,7 +21,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("replace", &[]),
     ("drift", &["nix", "npm_deps", "options"]),
     ("rewrite", &["drift", "nix", "replace"]),
-    ("report", &["drift", "nix", "npm_deps", "options"]),
+    ("report", &["drift", "integrity", "nix", "npm_deps", "options"]),
 ];
 
 #[test]
