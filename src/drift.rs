@@ -56,12 +56,16 @@ struct Work<'a> {
 /// What is known of every site below a path.
 #[derive(Debug)]
 pub struct Plan {
+    /// The repository's folder.
+    pub root: PathBuf,
     /// All sites, in the order of their hashes.
     pub sites: Vec<Planned>,
     /// Files that could not be read or parsed.
     pub problems: Vec<FileProblem>,
     /// What the survey noticed besides.
     pub warnings: Vec<Warning>,
+    /// Lockfiles that no site is tied to.
+    pub uncovered: Vec<PathBuf>,
     /// The texts that the literals were read from.
     pub files: BTreeMap<PathBuf, String>,
 }
@@ -224,7 +228,8 @@ impl Plan {
             Planned { site, status, sources, outdated }
         };
         let sites = survey.sites.into_iter().zip(verdicts).map(planned).collect();
-        Self { sites, problems: survey.problems, warnings: survey.warnings, files: survey.files }
+        let Survey { root, problems, warnings, uncovered, files, .. } = survey;
+        Self { root, sites, problems, warnings, uncovered, files }
     }
 }
 

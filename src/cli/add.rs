@@ -8,14 +8,17 @@ use std::{
 
 use npm_nixhash::{
     create::{Creation, create_all},
-    nix::insert::{AttrPath, InsertError, Slot},
+    nix::{
+        self,
+        insert::{AttrPath, InsertError, Slot},
+    },
     npm_package::{PackageName, Selector},
     packaging::{
         self, Order, Package, PackagingError,
         expression::{self, ByPkgs, Names},
     },
     replace::Replacement,
-    report::{Message, Paths, SCHEMA_VERSION, diff},
+    report::{Message, Paths, SCHEMA_VERSION},
 };
 use serde_json::json;
 
@@ -25,6 +28,7 @@ use super::{
     hash::unreadable,
     npm::npm,
     output::{Exit, Fatal, Outcome, Terminal},
+    publish::patch,
     supply::Sources,
     survey::paths,
 };
@@ -48,7 +52,8 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
         Ok(package) => package,
         Err(error) => return Ok(refuse(&error, terminal)),
     };
-    let paths = paths(environment);
+    let root = nix::repository(&environment.here);
+    let paths = paths(environment, &root);
     let work = plan.carry_out(&package)?;
     if !args.dry_run {
         create_all(&work.creations, &work.replacements).map_err(|error| Fatal::new(&error))?;
@@ -57,7 +62,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
     terminal.data(&if args.json {
         json_form(&package, &work, &paths, args.dry_run)
     } else {
-        plain(&package, &work, &paths, args.dry_run)
+        plain(&package, &work, &root, &paths, args.dry_run)
     });
     Ok(Exit::Fine)
 }
@@ -281,13 +286,13 @@ fn warnings(package: &Package) -> Vec<String> {
     warnings
 }
 
-fn plain(package: &Package, work: &Work, paths: &Paths, dry_run: bool) -> String {
+fn plain(package: &Package, work: &Work, root: &Path, paths: &Paths, dry_run: bool) -> String {
     let release = &package.release;
     let Some(replacement) = work.replacements.first() else { return format!("{}\n", work.expression) };
-    let file = paths.show(&replacement.path);
     if dry_run {
-        return diff::unified(&file, &replacement.old, &replacement.new);
+        return patch(root, &work.replacements);
     }
+    let file = paths.show(&replacement.path);
     format!("added {} {} to {file}, {} packages\n", release.name, release.version, package.dependencies)
 }
 

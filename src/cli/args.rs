@@ -72,12 +72,11 @@ pub(super) struct UpdateArgs {
     /// Take sources whose files were replaced under their names; without this they are a failure
     #[arg(long)]
     pub(super) accept_changed_sources: bool,
-    /// Print the report as JSON
-    #[arg(long)]
-    pub(super) json: bool,
     /// Treat this as a failure
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
 }
@@ -87,12 +86,11 @@ pub(super) struct UpdateArgs {
 pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
-    /// Print the report as JSON
-    #[arg(long)]
-    pub(super) json: bool,
     /// Treat this as drift
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
 }
@@ -105,9 +103,8 @@ pub(super) struct ListArgs {
     /// Show the chain of places that led to each answer
     #[arg(long)]
     pub(super) explain: bool,
-    /// Print the report as JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
 }
 
 #[derive(Debug, Args)]
@@ -194,11 +191,59 @@ pub(super) enum CacheCommand {
     },
 }
 
+/// How and where the report is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Report")]
+pub(super) struct ReportArgs {
+    /// What to print on standard output; by default `human`, in GitHub Actions with annotations and a job summary
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Short for --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Write the report to a file as well; may be given several times
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = super::publish::output)]
+    pub(super) output: Vec<(Format, PathBuf)>,
+}
+
+impl ReportArgs {
+    /// The format that was asked for.
+    pub(super) fn format(&self) -> Option<Format> {
+        if self.json { Some(Format::Json) } else { self.format }
+    }
+
+    /// Whether this format is written anywhere.
+    pub(super) fn asks_for(&self, format: Format) -> bool {
+        self.format() == Some(format) || self.output.iter().any(|(wanted, _)| *wanted == format)
+    }
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A text for people
+    Human,
+    /// The whole report; its schema is versioned
+    Json,
+    /// Workflow commands, which GitHub Actions turns into annotations
+    Github,
+    /// A table and the patch, for a job summary or a comment
+    Markdown,
+    /// A unified diff for `git apply`
+    Patch,
+    /// GitLab's code quality report
+    Codequality,
+}
+
 /// What can be made a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Denied {
     /// Derivations whose lockfile or hash literal cannot be known
     Undecided,
+    /// Lockfiles that no derivation is known to use
+    Uncovered,
+    /// Placeholders where a hash should be, also of derivations that are undecided
+    Fake,
 }
 
 /// Where tarballs come from.

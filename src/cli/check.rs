@@ -2,13 +2,15 @@
 
 use npm_nixhash::{
     drift::{Plan, Rules},
-    report::{Report, human},
+    report::{Message, Report, human, messages},
+    rewrite::rewrite,
 };
 
 use super::{
-    args::CheckArgs,
+    args::{CheckArgs, Format},
     env::Environment,
     output::{Exit, Outcome, Terminal},
+    publish::{patch, publish},
     supply::Sources,
     survey::{State, head, paths, survey},
 };
@@ -20,13 +22,13 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let rules = Rules::telling(&head, None);
     let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
-    let report = Report::new("check", &plan, &paths(environment));
-    if args.json {
-        terminal.data(&report.json());
-    } else {
-        terminal.data(&human::check(&report));
+    let mut report = Report::new("check", &plan, paths(environment, &plan.root));
+    match rewrite(&plan) {
+        Ok(replacements) => report.patch = patch(&plan.root, &replacements),
+        Err(error) => report.problems.push(Message::from_error(&error)),
     }
-    terminal.messages(&human::messages(&report));
+    publish(&args.report, &report, Format::Human, &human::check(&report), environment, terminal)?;
+    terminal.messages(&messages::messages(&report, terminal.room()));
     let state = State::of(&report, &args.deny);
     Ok(match state {
         State { failed: true, .. } => Exit::Failed,

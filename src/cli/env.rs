@@ -22,6 +22,8 @@ const NAMES: &[&str] = &[
     "CACHE_MAP_PATH",
     "FORCE_EMPTY_CACHE",
     "FORCE_GIT_DEPS",
+    "GITHUB_ACTIONS",
+    "GITHUB_STEP_SUMMARY",
     "HOME",
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -102,6 +104,11 @@ impl Environment {
     /// Whether this runs inside a Nix build, where nothing outlasts the build and only `$out` may be written.
     pub(super) fn in_nix_build(&self) -> bool {
         self.is_set("outputHash") || self.is_set("NIX_BUILD_TOP")
+    }
+
+    /// Whether this is a step of a GitHub workflow, whose runner reads both streams for its commands.
+    pub(super) fn in_github_actions(&self) -> bool {
+        self.text("GITHUB_ACTIONS") == Some("true")
     }
 
     /// The user's folder.

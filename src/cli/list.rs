@@ -2,24 +2,32 @@
 
 use npm_nixhash::{
     drift::Plan,
-    report::{Report, human},
+    report::{Message, Report, human, messages},
 };
 
 use super::{
-    args::ListArgs,
+    args::{Format, ListArgs},
     env::Environment,
-    output::{Exit, Outcome, Terminal},
+    output::{Exit, Fatal, Outcome, Terminal},
+    publish::publish,
     survey::{State, paths, survey},
 };
 
 pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
-    let plan = Plan::tied(survey(&args.scope.path, environment)?);
-    let report = Report::new("list", &plan, &paths(environment));
-    if args.json {
-        terminal.data(&report.json());
-    } else {
-        terminal.data(&human::list(&report, args.explain));
+    if args.report.asks_for(Format::Patch) {
+        let message = Message::plain("`list` computes no hash, so it has no patch");
+        return Err(Fatal(message.hinting(Some("`npm-nixhash check --format patch` has"))));
     }
-    terminal.messages(&human::problems(&report));
+    let plan = Plan::tied(survey(&args.scope.path, environment)?);
+    let report = Report::new("list", &plan, paths(environment, &plan.root));
+    publish(
+        &args.report,
+        &report,
+        Format::Human,
+        &human::list(&report, args.explain),
+        environment,
+        terminal,
+    )?;
+    terminal.messages(&messages::messages(&report, terminal.room()));
     Ok(if State::of(&report, &[]).failed { Exit::Failed } else { Exit::Fine })
 }

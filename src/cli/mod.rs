@@ -11,6 +11,7 @@ mod list;
 mod npm;
 mod output;
 mod progress;
+mod publish;
 mod supply;
 mod survey;
 mod update;

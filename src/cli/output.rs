@@ -1,11 +1,12 @@
 //! Standard output for data, standard error for everything else, and the exit codes.
 
 use std::{
+    cell::Cell,
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
-use npm_nixhash::report::{Message, human};
+use npm_nixhash::report::{Message, github, messages};
 
 use super::env::Environment;
 
@@ -43,19 +44,52 @@ impl Fatal {
 /// What a command ends with.
 pub(super) type Outcome = Result<Exit, Fatal>;
 
+/// Who reads what is for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// People who see colours.
+    Colourful,
+    /// People, or a bot that shows it to them.
+    Plain,
+    /// Also GitHub's runner, which searches it for commands.
+    Github,
+}
+
 /// Where the program speaks.
 pub(super) struct Terminal {
     quiet: bool,
     /// Whether somebody is watching who wants to see progress.
     pub(super) watched: bool,
-    colour: bool,
+    readers: Readers,
+    lines: Cell<usize>,
 }
 
 impl Terminal {
     pub(super) fn new(quiet: bool, environment: &Environment) -> Self {
         let stderr = io::stderr().is_terminal();
         let plain = environment.text("NO_COLOR").is_some();
-        Self { quiet, watched: stderr && !quiet && !plain, colour: stderr && !plain }
+        let readers = match environment.in_github_actions() {
+            true => Readers::Github,
+            false if stderr && !plain => Readers::Colourful,
+            false => Readers::Plain,
+        };
+        Self { quiet, watched: stderr && !quiet && !plain, readers, lines: Cell::new(0) }
+    }
+
+    /// Lines that standard error has room for.
+    pub(super) fn room(&self) -> usize {
+        messages::MOST_LINES.saturating_sub(self.lines.get())
+    }
+
+    /// Text for people on standard output.
+    pub(super) fn text(&self, text: &str) {
+        if self.readers == Readers::Github { self.data(&github::inert(text)) } else { self.data(text) }
+    }
+
+    /// Annotations on standard error, besides everything else.
+    #[expect(clippy::unused_self, reason = "printing is the terminal's business")]
+    pub(super) fn annotations(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// Data. A reader that went away is no error of ours.
@@ -79,15 +113,17 @@ impl Terminal {
 
     /// One message.
     pub(super) fn message(&self, kind: &str, message: &Message) {
-        self.messages(&human::render(kind, message));
+        self.messages(&messages::render(kind, message));
     }
 
     fn line(&self, line: &str) {
-        let coloured = match line.split_once(':') {
-            Some(("error", rest)) if self.colour => format!("\x1b[1;31merror\x1b[0m:{rest}"),
-            Some(("warning", rest)) if self.colour => format!("\x1b[1;33mwarning\x1b[0m:{rest}"),
+        self.lines.set(self.lines.get() + 1);
+        let text = match (self.readers, line.split_once(':')) {
+            (Readers::Github, _) => github::inert(line),
+            (Readers::Colourful, Some(("error", rest))) => format!("\x1b[1;31merror\x1b[0m:{rest}"),
+            (Readers::Colourful, Some(("warning", rest))) => format!("\x1b[1;33mwarning\x1b[0m:{rest}"),
             _ => line.to_owned(),
         };
-        let _ = writeln!(io::stderr().lock(), "{coloured}");
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }

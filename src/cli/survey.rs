@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use npm_nixhash::{
     nix::{self, Scope, Survey},
-    report::{Message, Paths, Report},
+    report::{Message, Paths, Report, SiteReport},
     source::head::{Git, Head},
 };
 
@@ -27,8 +27,9 @@ pub(super) fn head(survey: &Survey, environment: &Environment) -> Head {
 }
 
 /// How paths are shown.
-pub(super) fn paths(environment: &Environment) -> Paths {
-    Paths::from(fs::canonicalize(&environment.here).unwrap_or_else(|_| environment.here.clone()))
+pub(super) fn paths(environment: &Environment, root: &Path) -> Paths {
+    let here = fs::canonicalize(&environment.here).unwrap_or_else(|_| environment.here.clone());
+    Paths::from(here, root.to_owned())
 }
 
 /// What a report comes down to for the exit code.
@@ -43,10 +44,14 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn of(report: &Report, deny: &[Denied]) -> Self {
-        let undecided = report.summary.undecided + report.summary.remote;
+        let is_denied = |what: &Denied| match what {
+            Denied::Undecided => report.summary.undecided + report.summary.remote > 0,
+            Denied::Uncovered => !report.uncovered.is_empty(),
+            Denied::Fake => report.sites.iter().any(SiteReport::keeps_placeholder),
+        };
         Self {
             failed: report.summary.failed > 0 || !report.problems.is_empty(),
-            denied: deny.contains(&Denied::Undecided) && undecided > 0,
+            denied: deny.iter().any(is_denied),
             stale: report.summary.stale > 0,
         }
     }

@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use npm_nixhash::{
     drift::{Plan, Rules},
-    replace::{Replacement, replace_all, sweep},
-    report::{Message, Paths, Report, diff, human},
+    replace::{replace_all, sweep},
+    report::{Message, Report, human, messages},
     rewrite::rewrite,
 };
 
 use super::{
-    args::UpdateArgs,
+    args::{Format, UpdateArgs},
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
+    publish::{patch, publish},
     supply::Sources,
     survey::{State, head, paths, survey},
 };
@@ -31,20 +32,17 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
     plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
-    let paths = paths(environment);
-    let mut report = Report::new("update", &plan, &paths);
+    let mut report = Report::new("update", &plan, paths(environment, &plan.root));
     let state = State::of(&report, &args.deny);
     let ready = !state.failed && !state.denied;
     if ready {
-        let replacements = rewrite(&plan).map_err(|error| Fatal::new(&error))?;
-        carry_out(args, &replacements, &mut report, &paths, terminal)?;
+        carry_out(&plan, args.dry_run, &mut report)?;
     }
-    if args.json {
-        terminal.data(&report.json());
-    } else if ready && !args.dry_run {
-        terminal.data(&human::update(&report, started.elapsed().as_secs_f64()));
-    }
-    terminal.messages(&human::messages(&report));
+    let human = if ready { human::update(&report, started.elapsed().as_secs_f64()) } else { String::new() };
+    let default = if args.dry_run { Format::Patch } else { Format::Human };
+    publish(&args.report, &report, default, &human, environment, terminal)?;
+    // The last line is kept for what became of the files.
+    terminal.messages(&messages::messages(&report, terminal.room().saturating_sub(1)));
     if ready {
         return Ok(Exit::Fine);
     }
@@ -54,21 +52,13 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     Ok(Exit::Failed)
 }
 
-fn carry_out(
-    args: &UpdateArgs,
-    replacements: &[Replacement],
-    report: &mut Report,
-    paths: &Paths,
-    terminal: &Terminal,
-) -> Result<(), Fatal> {
-    report.changed_files = replacements.iter().map(|replacement| paths.show(&replacement.path)).collect();
-    if !args.dry_run {
-        replace_all(replacements).map_err(|error| Fatal::new(&error))?;
+fn carry_out(plan: &Plan, dry_run: bool, report: &mut Report) -> Result<(), Fatal> {
+    let replacements = rewrite(plan).map_err(|error| Fatal::new(&error))?;
+    report.patch = patch(&plan.root, &replacements);
+    report.set_changed_files(replacements.iter().map(|replacement| replacement.path.as_path()));
+    if !dry_run {
+        replace_all(&replacements).map_err(|error| Fatal::new(&error))?;
         report.set_updated();
-    } else if !args.json {
-        for Replacement { path, old, new } in replacements {
-            terminal.data(&diff::unified(&paths.show(path), old, new));
-        }
     }
     Ok(())
 }

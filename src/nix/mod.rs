@@ -29,7 +29,7 @@ mod trail;
 mod value;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use eval::Eval;
@@ -42,7 +42,7 @@ use syntax::ast::Expr;
 
 pub use hash_text::{HashForm, HashText, decode_digest};
 pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, SourceAttribute};
-pub use scope::Scope;
+pub use scope::{Scope, repository};
 pub use site::{
     FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind,
 };
@@ -58,6 +58,8 @@ pub struct Survey {
     pub problems: Vec<FileProblem>,
     /// What else is worth a word.
     pub warnings: Vec<Warning>,
+    /// Lockfiles below the path that was asked for and that no site is tied to, sorted.
+    pub uncovered: Vec<PathBuf>,
     /// The text of every file that holds a literal of a site, as it was read.
     pub files: BTreeMap<PathBuf, String>,
 }
@@ -91,6 +93,7 @@ fn failed(scope: &Scope, message: String) -> Survey {
 
 fn evaluate(scope: &Scope, found: &Found) -> Survey {
     let mut survey = Survey { root: found.root.clone(), ..Survey::default() };
+    survey.uncovered.clone_from(&found.lockfiles);
     if found.candidates.is_empty() {
         return survey;
     }
@@ -99,6 +102,11 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     let sweep = Sweep::new(&mut ev, &index);
     let (drafts, open) = sweep.run(&found.flakes, &found.roots);
     collect(&mut ev, &mut survey, drafts, &open);
+    survey.uncovered = uncovered(&survey.sites, &found.lockfiles);
+    if !survey.uncovered.is_empty() && found.target != found.root {
+        // A derivation of another folder may use them.
+        survey.uncovered = uncovered(&whole(scope, found), &survey.uncovered);
+    }
     restrict(&mut survey, found);
     keep_texts(&ev, &mut survey);
     survey
@@ -246,6 +254,25 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
         source: None,
         explain: vec![step],
     })
+}
+
+/// The sites of the whole repository.
+fn whole(scope: &Scope, found: &Found) -> Vec<Site> {
+    let scope =
+        Scope { path: found.root.clone(), root: Some(found.root.clone()), instead: scope.instead.clone() };
+    scope::discover(&scope).map_or_else(|_| Vec::new(), |found| evaluate(&scope, &found).sites)
+}
+
+/// The lockfiles in whose folders no site has its own.
+fn uncovered(sites: &[Site], lockfiles: &[PathBuf]) -> Vec<PathBuf> {
+    let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_path_buf);
+    let of_site = |site: &Site| match &site.outcome {
+        Outcome::Local { lockfile } => folder(lockfile),
+        _ => None,
+    };
+    let covered: BTreeSet<PathBuf> = sites.iter().filter_map(of_site).collect();
+    let is_covered = |path: &PathBuf| folder(path).is_some_and(|folder| covered.contains(&folder));
+    lockfiles.iter().filter(|path| !is_covered(path)).cloned().collect()
 }
 
 /// Only what belongs to the path that was asked for.

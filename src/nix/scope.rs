@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::files::normalize;
+use super::resolve::LOCKFILES;
 
 /// What to survey.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(super) struct Found {
     pub flakes: Vec<PathBuf>,
     /// Files from which imports lead to candidates and that nothing imports.
     pub roots: Vec<PathBuf>,
+    /// Lockfiles below the target that git tracks or would track, but not those of installed packages.
+    pub lockfiles: Vec<PathBuf>,
     /// Files that could not be read: path and reason.
     pub unreadable: Vec<(PathBuf, String)>,
     /// The canonical path that was asked for.
@@ -42,7 +45,8 @@ pub(super) struct Found {
 }
 
 /// The repository around a path: the nearest folder upward with a `.git`, else the folder itself.
-pub(super) fn repository(path: &Path) -> PathBuf {
+#[must_use]
+pub fn repository(path: &Path) -> PathBuf {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     folder.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(folder).to_path_buf()
 }
@@ -59,7 +63,8 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     };
     let mut texts: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
     let mut unreadable = Vec::new();
-    for path in nix_files(&root, &target) {
+    let Listing { nix, lockfiles } = list(&root, &target);
+    for path in nix {
         let instead = scope.instead.get(&path).cloned();
         match instead.map_or_else(|| std::fs::read(&path), Ok) {
             Ok(bytes) => {
@@ -79,12 +84,19 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     flakes.sort_by_key(|folder| (folder.components().count(), folder.clone()));
     let wanted: Vec<PathBuf> = candidates.iter().filter(|path| path.starts_with(&target)).cloned().collect();
     let roots = import_roots(&texts, &wanted);
-    Ok(Found { root, candidates, flakes, roots, unreadable, target })
+    Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, target })
 }
 
-/// Every `*.nix` that git tracks or would track, and the target itself.
-fn nix_files(root: &Path, target: &Path) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::new();
+/// What a repository holds.
+#[derive(Default)]
+struct Listing {
+    nix: BTreeSet<PathBuf>,
+    lockfiles: Vec<PathBuf>,
+}
+
+/// Every `*.nix` that git tracks or would track, and the target itself; lockfiles of the same kind below the target.
+fn list(root: &Path, target: &Path) -> Listing {
+    let mut listing = Listing::default();
     let walk = ignore::WalkBuilder::new(root)
         .hidden(false)
         .require_git(false)
@@ -93,13 +105,21 @@ fn nix_files(root: &Path, target: &Path) -> BTreeSet<PathBuf> {
     for entry in walk.flatten() {
         let path = entry.path();
         if path.extension().is_some_and(|ext| ext == "nix") && path.is_file() {
-            files.insert(path.to_path_buf());
+            listing.nix.insert(path.to_path_buf());
+        } else if path.starts_with(target) && is_lockfile(path) && path.is_file() {
+            listing.lockfiles.push(path.to_path_buf());
         }
     }
     if target.is_file() {
-        files.insert(target.to_path_buf());
+        listing.nix.insert(target.to_path_buf());
     }
-    files
+    listing.lockfiles.sort();
+    listing
+}
+
+fn is_lockfile(path: &Path) -> bool {
+    let named = path.file_name().is_some_and(|name| LOCKFILES.iter().any(|lockfile| name == *lockfile));
+    named && !path.components().any(|part| part.as_os_str() == "node_modules")
 }
 
 fn mentions(bytes: &[u8]) -> bool {

@@ -50,13 +50,20 @@ impl Message {
 #[derive(Debug, Clone)]
 pub struct Paths {
     here: PathBuf,
+    root: PathBuf,
 }
 
 impl Paths {
-    /// Paths as seen from `here`, an absolute path.
+    /// Paths as seen from `here`, in the repository at `root`; both are absolute.
     #[must_use]
-    pub fn from(here: PathBuf) -> Self {
-        Self { here }
+    pub fn from(here: PathBuf, root: PathBuf) -> Self {
+        Self { here, root }
+    }
+
+    /// A path that was written for a reader in `here`, as seen from the top of the repository.
+    pub(super) fn seen_from_top(&self, shown: &str) -> String {
+        let path = self.here.join(shown);
+        path.strip_prefix(&self.root).map_or_else(|_| shown.to_owned(), |path| path.display().to_string())
     }
 
     /// One path.
@@ -74,8 +81,8 @@ impl Paths {
 impl Report {
     /// The report of a plan.
     #[must_use]
-    pub fn new(command: &'static str, plan: &Plan, paths: &Paths) -> Self {
-        let sites: Vec<_> = plan.sites.iter().map(|planned| SiteReport::new(planned, paths)).collect();
+    pub fn new(command: &'static str, plan: &Plan, paths: Paths) -> Self {
+        let sites: Vec<_> = plan.sites.iter().map(|planned| SiteReport::new(planned, &paths)).collect();
         let problem = |problem: &crate::nix::FileProblem| Message {
             place: Some(paths.place(&problem.place)),
             ..Message::plain(&problem.message)
@@ -90,11 +97,19 @@ impl Report {
             sites,
             problems: plan.problems.iter().map(problem).collect(),
             warnings: plan.warnings.iter().map(warning).collect(),
+            uncovered: plan.uncovered.iter().map(|path| paths.show(path)).collect(),
             changed_files: Vec::new(),
+            patch: String::new(),
             summary: Summary::default(),
+            paths,
         };
         report.count();
         report
+    }
+
+    /// A path of this report as seen from the top of the repository.
+    pub(super) fn seen_from_top(&self, shown: &str) -> String {
+        self.paths.seen_from_top(shown)
     }
 
     /// Records that the stale literals were rewritten.
@@ -103,6 +118,11 @@ impl Report {
             site.status = SiteStatus::Updated;
         }
         self.count();
+    }
+
+    /// Records which files were changed.
+    pub fn set_changed_files<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
+        self.changed_files = files.map(|file| self.paths.show(file)).collect();
     }
 
     fn count(&mut self) {
@@ -131,6 +151,18 @@ impl Report {
 }
 
 impl SiteReport {
+    /// Whether a literal only holds its hash's place.
+    #[must_use]
+    pub fn has_placeholder(&self) -> bool {
+        self.literals.iter().any(|literal| literal.placeholder) && self.status != SiteStatus::Updated
+    }
+
+    /// Whether it does and `update` does not change that.
+    #[must_use]
+    pub fn keeps_placeholder(&self) -> bool {
+        self.has_placeholder() && self.status != SiteStatus::Stale
+    }
+
     fn new(planned: &Planned, paths: &Paths) -> Self {
         let Site { attr_path, other_attr_paths, place, options, explain, .. } = &planned.site;
         let mut report = Self {
@@ -203,6 +235,7 @@ fn literals(planned: &Planned, paths: &Paths) -> Vec<LiteralReport> {
         place: PlaceReport { file: paths.show(&literal.file), line: literal.line, column: literal.column },
         old: literal.written.text.trim().to_owned(),
         new: stale.iter().find(|(stale, _)| *stale == literal).map(|(_, sri)| sri.clone()),
+        placeholder: literal.written.is_placeholder(),
     };
     planned.site.hashes.iter().map(report).collect()
 }

@@ -1,11 +1,97 @@
-//! Unified diffs.
+//! Unified diffs that `git apply` takes, whatever the files are called and however they end.
+//!
+//! Each file has a `diff --git` header, so that git reads its name as seen from the top of the work tree. Names with
+//! quotes, backslashes or control characters are quoted the way git quotes them; after a name with a space stands a tab.
+//! Only line feeds end a line: a carriage return is a byte like others.
 
-use similar::TextDiff;
+use std::{fmt::Write as _, path::Path};
 
-/// The difference between two texts of one file, in the form that `git apply` and `patch -p1` take.
+use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
+
+/// Unchanged lines around a change.
+const CONTEXT: usize = 3;
+
+/// The difference between two texts of one file; `path` is its path from the top of the work tree.
 #[must_use]
-pub fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
-    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
-    let diff = TextDiff::from_lines(old.as_ref(), new.as_ref());
-    diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string()
+pub fn unified(path: &Path, old: &[u8], new: &[u8]) -> String {
+    let (old, new) = (lines(old), lines(new));
+    let hunks = group_diff_ops(capture_diff_slices(Algorithm::Myers, &old, &new), CONTEXT);
+    if hunks.is_empty() {
+        return String::new();
+    }
+    let [a, b] = ["a/", "b/"].map(|side| quoted(side, path));
+    let tab = if a.contains(' ') { "\t" } else { "" };
+    let mut text = format!("diff --git {a} {b}\n--- {a}{tab}\n+++ {b}{tab}\n");
+    for hunk in hunks {
+        write_hunk(&mut text, &hunk, &old, &new);
+    }
+    text
+}
+
+fn lines(text: &[u8]) -> Vec<&[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+fn write_hunk(text: &mut String, hunk: &[DiffOp], old: &[&[u8]], new: &[&[u8]]) {
+    let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { return };
+    let was = first.old_range().start..last.old_range().end;
+    let is = first.new_range().start..last.new_range().end;
+    // The number of an empty range is that of the line before it.
+    let start = |range: &std::ops::Range<usize>| range.start + usize::from(!range.is_empty());
+    let _ = writeln!(text, "@@ -{},{} +{},{} @@", start(&was), was.len(), start(&is), is.len());
+    for op in hunk {
+        if let DiffOp::Equal { .. } = op {
+            write_lines(text, ' ', &old[op.old_range()]);
+        } else {
+            write_lines(text, '-', &old[op.old_range()]);
+            write_lines(text, '+', &new[op.new_range()]);
+        }
+    }
+}
+
+fn write_lines(text: &mut String, sign: char, lines: &[&[u8]]) {
+    for line in lines {
+        text.push(sign);
+        text.push_str(&String::from_utf8_lossy(line));
+        if !line.ends_with(b"\n") {
+            text.push_str("\n\\ No newline at end of file\n");
+        }
+    }
+}
+
+fn quoted(side: &str, path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let plain = |byte: &u8| !byte.is_ascii_control() && !b"\"\\".contains(byte);
+    match std::str::from_utf8(bytes) {
+        Ok(name) if bytes.iter().all(plain) => format!("{side}{name}"),
+        _ => format!("\"{side}{}\"", bytes.iter().map(|byte| octal(*byte)).collect::<String>()),
+    }
+}
+
+fn octal(byte: u8) -> String {
+    match byte {
+        b'"' | b'\\' => format!("\\{}", char::from(byte)),
+        0x20..=0x7e => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_has_its_context_and_says_where_no_line_feed_ends_the_file() {
+        let diff = unified(Path::new("a b.nix"), b"1\r\n2\n3\n4\n5\r6\n7", b"1\r\n2\n3\n4\n5\r6\n8");
+        let header = "diff --git a/a b.nix b/a b.nix\n--- a/a b.nix\t\n+++ b/a b.nix\t\n";
+        let hunk = "@@ -3,4 +3,4 @@\n 3\n 4\n 5\r6\n-7\n\\ No newline at end of file\n+8\n\\ No newline at end of file\n";
+        assert_eq!(diff, format!("{header}{hunk}"));
+        assert_eq!(unified(Path::new("x"), b"1\n", b"1\n"), "");
+    }
+
+    #[test]
+    fn odd_names_are_quoted_as_git_quotes_them() {
+        assert_eq!(quoted("a/", Path::new("ä/x.nix")), "a/ä/x.nix");
+        assert_eq!(quoted("a/", Path::new("a\"b\n\\ä")), r#""a/a\"b\012\\\303\244""#);
+    }
 }

@@ -1,16 +1,8 @@
-//! The report for people: data for standard output, messages for standard error.
+//! The report for people: the data that goes to standard output.
 
 use std::fmt::Write as _;
 
-use super::{
-    LiteralReport, Message, OutdatedReport, PlaceReport, Report, SiteReport, SiteStatus, SourceReport,
-};
-
-/// Distinct errors that are shown in full. A bot pastes standard error into a pull-request comment, and JSON has all.
-const SHOWN_ERRORS: usize = 4;
-
-/// Undecided sites that are shown one by one.
-const SHOWN_UNDECIDED: usize = 6;
+use super::{LiteralReport, OutdatedReport, PlaceReport, Report, SiteReport, SiteStatus, SourceReport};
 
 /// What `list` prints: a line for each site; with `explain` also how each answer was found.
 #[must_use]
@@ -22,13 +14,14 @@ pub fn list(report: &Report, explain: bool) -> String {
     let mut text = String::new();
     for site in &report.sites {
         let [service, place, lockfile, outcome] = list_row(site);
-        let _ = writeln!(text, "{service}  {place}  {lockfile}  {outcome}");
+        let _ = writeln!(text, "{}", plain(&format!("{service}  {place}  {lockfile}  {outcome}")));
         for (number, step) in (1..).zip(&site.explain) {
-            let _ = writeln!(text, "  {number}. {}: {}", at(&step.place), step.text);
+            let _ = writeln!(text, "  {number}. {}", plain(&format!("{}: {}", at(&step.place), step.text)));
         }
         if let Some(undecided) = &site.undecided {
-            let _ = writeln!(text, "  stopped at {}: {}", at(&undecided.place), undecided.reason);
-            let _ = writeln!(text, "  to settle it: {}", undecided.settle);
+            let stopped = format!("{}: {}", at(&undecided.place), undecided.reason);
+            let _ = writeln!(text, "  stopped at {}", plain(&stopped));
+            let _ = writeln!(text, "  to settle it: {}", plain(&undecided.settle));
         }
         text.push('\n');
     }
@@ -57,6 +50,9 @@ fn outcome(site: &SiteReport) -> String {
     if site.options.force_empty_cache {
         options.push("forceEmptyCache".to_owned());
     }
+    if site.has_placeholder() {
+        options.push("placeholder".to_owned());
+    }
     let word = match (&site.undecided, site.status) {
         (Some(undecided), SiteStatus::Undecided) => format!("undecided: {}", undecided.reason),
         (_, status) => word(status).to_owned(),
@@ -76,37 +72,42 @@ fn word(status: SiteStatus) -> &'static str {
     }
 }
 
-/// What `check` prints: every stale literal with the hash it should say, and the count.
+/// What `check` prints: everything stale with what it should say, and the count.
 #[must_use]
 pub fn check(report: &Report) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for site in &report.sites {
-        for LiteralReport { place, old, new } in &site.literals {
-            let Some(new) = new else { continue };
-            let _ = writeln!(text, "{}: {} is stale", at(place), site.service);
-            let _ = writeln!(text, "  lockfile  {}", site.lockfile.as_deref().unwrap_or("-"));
-            let _ = writeln!(text, "  have      {}", if old.is_empty() { "(empty)" } else { old });
-            let _ = writeln!(text, "  want      {new}");
-        }
-        site.sources.iter().for_each(|source| check_source(&mut text, site, source));
+        site.literals.iter().for_each(|literal| check_literal(&mut lines, site, literal));
+        site.sources.iter().for_each(|source| check_source(&mut lines, site, source));
         if let Some(OutdatedReport { lockfile, locked, source, .. }) = &site.outdated_lockfile {
-            let _ = writeln!(text, "{lockfile}: the lockfile of {} is stale", site.service);
-            let _ = writeln!(text, "  have      {locked}");
-            let _ = writeln!(text, "  want      {source}");
+            lines.push(format!("{lockfile}: the lockfile of {} is stale", site.service));
+            lines.extend(have_and_want(locked, source));
         }
     }
-    let _ = writeln!(text, "{}", summary(report));
-    text
+    lines.push(summary(report));
+    lines.iter().map(|line| plain(line) + "\n").collect()
 }
 
-fn check_source(text: &mut String, site: &SiteReport, source: &SourceReport) {
+fn check_literal(lines: &mut Vec<String>, site: &SiteReport, literal: &LiteralReport) {
+    let LiteralReport { place, old, new: Some(new), placeholder } = literal else { return };
+    let what = if *placeholder { "has a placeholder for its hash" } else { "is stale" };
+    lines.push(format!("{}: {} {what}", at(place), site.service));
+    lines.push(format!("  lockfile  {}", site.lockfile.as_deref().unwrap_or("-")));
+    lines.extend(have_and_want(old, new));
+}
+
+fn check_source(lines: &mut Vec<String>, site: &SiteReport, source: &SourceReport) {
     let (Some(place), Some(old), Some(new)) = (&source.hash_place, &source.recorded, &source.new) else {
         return;
     };
-    let _ = writeln!(text, "{}: the source of {} is stale: {}", at(place), site.service, source.because());
-    let _ = writeln!(text, "  source    {}", source.url.as_deref().unwrap_or("-"));
-    let _ = writeln!(text, "  have      {}", if old.is_empty() { "(empty)" } else { old });
-    let _ = writeln!(text, "  want      {new}");
+    lines.push(format!("{}: the source of {} is stale: {}", at(place), site.service, source.because()));
+    lines.push(format!("  source    {}", source.url.as_deref().unwrap_or("-")));
+    lines.extend(have_and_want(old, new));
+}
+
+fn have_and_want(old: &str, new: &str) -> [String; 2] {
+    let old = if old.is_empty() { "(empty)" } else { old };
+    [format!("  have      {old}"), format!("  want      {new}")]
 }
 
 /// What `update` prints: a row for each site, and the count. `seconds` is how long the run took.
@@ -162,7 +163,8 @@ fn short(hash: &str) -> String {
     }
 }
 
-fn summary(report: &Report) -> String {
+/// How many sites have which status.
+pub(super) fn summary(report: &Report) -> String {
     let summary = &report.summary;
     let counts = [
         (summary.updated, "updated"),
@@ -184,7 +186,7 @@ fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
         return String::new();
     }
     let mut all = vec![heading.map(str::to_owned)];
-    all.extend(rows);
+    all.extend(rows.into_iter().map(|row| row.map(|cell| plain(&cell))));
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |row: &[String; N]| {
@@ -194,101 +196,17 @@ fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
     all.iter().map(line).collect()
 }
 
-fn at(place: &PlaceReport) -> String {
+/// A place as compilers write it.
+pub(super) fn at(place: &PlaceReport) -> String {
     format!("{}:{}:{}", place.file, place.line, place.column)
 }
 
-/// What `list` has to say besides its table: what was noticed, and files that could not be read.
-#[must_use]
-pub fn problems(report: &Report) -> String {
-    let mut text: String = report.warnings.iter().map(|warning| render("warning", warning)).collect();
-    text.push_str(&errors(report));
-    text
-}
-
-/// The messages of a run for standard error: undecided sites, warnings, errors, the gravest last.
-#[must_use]
-pub fn messages(report: &Report) -> String {
-    let mut text: String = report.warnings.iter().map(|warning| render("warning", warning)).collect();
-    text.push_str(&undecided(report));
-    for site in &report.sites {
-        for warning in &site.warnings {
-            text.push_str(&render("warning", &about(site, warning)));
-        }
+/// A text without line breaks, terminal sequences and marks that turn the direction of writing: names of files and
+/// attributes come from whoever wrote the repository.
+pub(super) fn plain(text: &str) -> String {
+    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(odd) {
+        return text.to_owned();
     }
-    text.push_str(&errors(report));
-    text
-}
-
-fn undecided(report: &Report) -> String {
-    let mut text = String::new();
-    let sites: Vec<_> =
-        report.sites.iter().filter_map(|site| Some((site, site.undecided.as_ref()?))).collect();
-    for (site, undecided) in sites.iter().take(SHOWN_UNDECIDED) {
-        let message = Message {
-            place: Some(undecided.place.clone()),
-            hint: Some(undecided.settle.clone()),
-            ..Message::plain(format!("{} is undecided: {}", site.service, undecided.reason))
-        };
-        text.push_str(&render("warning", &message));
-    }
-    let more = sites.len().saturating_sub(SHOWN_UNDECIDED);
-    if more > 0 {
-        let _ = writeln!(text, "warning: {more} more sites are undecided; `npm-nixhash list` shows them all");
-    }
-    text
-}
-
-/// All errors, equal ones once: a package that cannot be had may fail several services.
-fn errors(report: &Report) -> String {
-    let mut distinct: Vec<(Message, usize)> = Vec::new();
-    let all =
-        report.problems.iter().cloned().chain(
-            report.sites.iter().flat_map(|site| site.errors.iter().map(move |error| about(site, error))),
-        );
-    for message in all {
-        match distinct.iter_mut().find(|(known, _)| known.same_error(&message)) {
-            Some((_, times)) => *times += 1,
-            None => distinct.push((message, 0)),
-        }
-    }
-    let mut text = String::new();
-    for (message, others) in distinct.iter().take(SHOWN_ERRORS) {
-        text.push_str(&render("error", message));
-        if *others > 0 {
-            let _ = writeln!(text, "  (and {others} more services for the same reason)");
-        }
-    }
-    let more = distinct.len().saturating_sub(SHOWN_ERRORS);
-    if more > 0 {
-        let _ = writeln!(text, "error: and {more} more, all of which --json lists");
-    }
-    text
-}
-
-fn about(site: &SiteReport, message: &Message) -> Message {
-    let place = message.place.clone().or_else(|| Some(site.place.clone()));
-    let subject = site.lockfile.as_deref().unwrap_or(&site.service);
-    Message { place, message: format!("{subject}: {}", message.message), ..message.clone() }
-}
-
-impl Message {
-    /// Whether this tells nothing new: the same causes, or without causes the same words.
-    fn same_error(&self, other: &Self) -> bool {
-        if self.causes.is_empty() { self.message == other.message } else { self.causes == other.causes }
-    }
-}
-
-/// One message in the form of all: `error:`, `caused by:`, `hint:`.
-#[must_use]
-pub fn render(kind: &str, message: &Message) -> String {
-    let place = message.place.as_ref().map(|place| format!("{}: ", at(place))).unwrap_or_default();
-    let mut text = format!("{kind}: {place}{}\n", message.message);
-    for cause in &message.causes {
-        let _ = writeln!(text, "  caused by: {cause}");
-    }
-    if let Some(hint) = &message.hint {
-        let _ = writeln!(text, "  hint: {hint}");
-    }
-    text
+    text.chars().map(|c| if odd(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

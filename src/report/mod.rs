@@ -1,10 +1,16 @@
-//! What a run has to say, as one value; [`human`] and JSON are two ways to write it down.
+//! What a run has to say, as one value. The modules beside this one write it down for their readers: people, the CI
+//! services' own formats, whoever applies a patch; JSON is the value itself.
 //!
 //! The JSON form is versioned: fields are added freely, [`SCHEMA_VERSION`] changes when one changes its meaning or goes.
 
 mod build;
+pub mod codequality;
 pub mod diff;
+mod finding;
+pub mod github;
 pub mod human;
+pub mod markdown;
+pub mod messages;
 mod source;
 
 use serde::Serialize;
@@ -28,10 +34,16 @@ pub struct Report {
     pub problems: Vec<Message>,
     /// What is worth knowing besides.
     pub warnings: Vec<Message>,
+    /// Lockfiles that no derivation is known to use.
+    pub uncovered: Vec<String>,
     /// The files that were changed, or with `--dry-run` would have been.
     pub changed_files: Vec<String>,
+    /// What `update` does, as a unified diff from the top of the repository; empty where nothing is to be done.
+    pub patch: String,
     /// How many sites have which status.
     pub summary: Summary,
+    #[serde(skip)]
+    paths: Paths,
 }
 
 /// A derivation and its hash.
@@ -125,6 +137,8 @@ pub struct LiteralReport {
     pub old: String,
     /// What it should say, if that is something else.
     pub new: Option<String>,
+    /// Whether it only holds the hash's place: `lib.fakeHash`, an empty string, all zero.
+    pub placeholder: bool,
 }
 
 /// Why a site is undecided.

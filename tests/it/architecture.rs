@@ -39,7 +39,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("drift", &["nix", "npm_deps", "options", "registry", "source"]),
     ("create", &["replace"]),
     ("rewrite", &["drift", "nix", "replace"]),
-    ("report", &["drift", "nix", "npm_deps", "options", "registry", "source"]),
+    ("report", &["drift", "integrity", "nix", "npm_deps", "options", "registry", "source"]),
 ];
 
 #[test]

@@ -40,7 +40,7 @@ fn check_tells_what_each_literal_should_say_and_writes_nothing() {
     let hash = String::from_utf8(project.run(&["hash", "web"]).stdout).unwrap();
     let before = project.read("default.nix");
     let expected = format!(
-        "exit 1\n--- stdout\ndefault.nix:3:74: web is stale\n  lockfile  web/package-lock.json\n  have      (empty)\n  want      {hash}1 stale\n"
+        "exit 1\n--- stdout\ndefault.nix:3:74: web has a placeholder for its hash\n  lockfile  web/package-lock.json\n  have      (empty)\n  want      {hash}1 stale\n"
     );
     assert_eq!(project.transcript(&["check"]), expected);
     assert_eq!(project.read("default.nix"), before);
@@ -94,7 +94,10 @@ fn commented_out_hashes_strings_and_documents_are_no_sites() {
         "default.nix",
         "{ pkgs }:\n{\n  # npmDepsHash = \"\";\n  /* src = ./web; npmDepsHash = \"\"; */\n  text = \"npmDepsHash = \\\"\\\";\";\n  long = ''\n    npmDepsHash = \"\";\n  '';\n}\n",
     );
-    assert_eq!(project.transcript(&["check"]), "exit 0\n--- stdout\nno npm derivation found\n");
+    assert_eq!(
+        project.transcript(&["check"]),
+        "exit 0\n--- stdout\nno npm derivation found\n--- stderr\nwarning: no npmDepsHash covers the lockfile web/package-lock.json\n"
+    );
 }
 
 #[test]

@@ -20,4 +20,5 @@ mod sites;
 mod words;
 
 pub(crate) use explain::place_of;
+pub(crate) use phase::NAMES as LOCKFILES;
 pub(crate) use sites::{Draft, all};

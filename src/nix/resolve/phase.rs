@@ -11,7 +11,7 @@ use crate::nix::source::Source;
 use crate::nix::value::Text;
 
 /// The two names under which npm looks for a lockfile; the first one wins.
-pub(super) const NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
+pub(crate) const NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
 
 /// The state of one of the two files.
 #[derive(Debug, Clone)]

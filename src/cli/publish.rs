@@ -1,0 +1,100 @@
+//! Where a report goes: standard output in the format that was asked for, files, and GitHub's own places.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use npm_nixhash::{
+    replace::Replacement,
+    report::{Message, Report, codequality, diff, github, markdown},
+};
+
+use super::{
+    args::{Format, ReportArgs},
+    env::Environment,
+    output::{Fatal, Terminal},
+};
+
+/// Writes a report to all places that were asked for; to standard output as `default` unless told. `human` is the
+/// command's text for people.
+///
+/// Errors: a file that cannot be written.
+pub(super) fn publish(
+    args: &ReportArgs,
+    report: &Report,
+    default: Format,
+    human: &str,
+    environment: &Environment,
+    terminal: &Terminal,
+) -> Result<(), Fatal> {
+    match args.format().unwrap_or(default) {
+        Format::Human => terminal.text(human),
+        format => terminal.data(&render(format, report, human)),
+    }
+    for (format, file) in &args.output {
+        let path = environment.absolute(file);
+        fs::write(&path, render(*format, report, human)).map_err(|error| unwritable(&path, &error))?;
+    }
+    if args.format().is_none() && report.command == "check" && environment.in_github_actions() {
+        tell_github(report, environment, terminal)?;
+    }
+    Ok(())
+}
+
+/// Replacements as a patch of the repository at `root`. Files are named as git has them: without links on the way, which git
+/// follows no more than it leaves the repository.
+pub(super) fn patch(root: &Path, replacements: &[Replacement]) -> String {
+    let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    // A file and a link to it are rewritten alike, and are one file to git.
+    let mut diffs: Vec<String> = Vec::new();
+    for Replacement { path, old, new } in replacements {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let diff = diff::unified(path.strip_prefix(&root).unwrap_or(&path), old, new);
+        if !diffs.contains(&diff) {
+            diffs.push(diff);
+        }
+    }
+    diffs.concat()
+}
+
+fn render(format: Format, report: &Report, human: &str) -> String {
+    match format {
+        Format::Human => human.to_owned(),
+        Format::Json => report.json(),
+        Format::Github => github::annotations(report),
+        Format::Markdown => markdown::report(report),
+        Format::Patch => report.patch.clone(),
+        Format::Codequality => codequality::report(report),
+    }
+}
+
+/// Annotations go to standard error, which the runner reads as well: standard output stays data. Only a run that
+/// found something adds to the job's summary.
+fn tell_github(report: &Report, environment: &Environment, terminal: &Terminal) -> Result<(), Fatal> {
+    let annotations = github::annotations(report);
+    terminal.annotations(&annotations);
+    match environment.path("GITHUB_STEP_SUMMARY") {
+        Some(file) if !annotations.is_empty() => {
+            append(&file, &markdown::report(report)).map_err(|error| unwritable(&file, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn append(file: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).open(file)?.write_all(text.as_bytes())
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Fatal {
+    let message = Message::plain(format!("cannot write {}", path.display()));
+    Fatal(Message { causes: vec![error.to_string()], ..message })
+}
+
+/// Reads `FORMAT=FILE`.
+pub(super) fn output(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, file) = text.split_once('=').ok_or("expected FORMAT=FILE")?;
+    let format = <Format as clap::ValueEnum>::from_str(format, false)?;
+    if file.is_empty() { Err("expected FORMAT=FILE".to_owned()) } else { Ok((format, file.into())) }
+}

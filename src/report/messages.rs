@@ -1,0 +1,167 @@
+//! The messages of a run for standard error, the gravest last.
+//!
+//! A bot pastes standard error into a pull-request comment, so it is short whatever went wrong: equal causes are told
+//! once, lists are cut, and JSON has the whole.
+
+use std::fmt::Write as _;
+
+use super::{
+    Message, PlaceReport, Report, SiteReport,
+    human::{at, plain},
+};
+
+/// The most lines that a run may fill.
+pub const MOST_LINES: usize = 20;
+
+/// Lines that errors leave to warnings.
+const WARNING_LINES: usize = 3;
+
+/// What a group names besides its first message.
+const SHOWN_OTHERS: usize = 3;
+
+/// A longer line is cut.
+const LONGEST_LINE: usize = 500;
+
+/// Everything that is to be said, in at most `room` lines (or a few, if there is less room than that).
+#[must_use]
+pub fn messages(report: &Report, room: usize) -> String {
+    let warnings = blocks("warning", warnings(report));
+    let errors = blocks("error", errors(report));
+    let kept = warnings.iter().map(Vec::len).sum::<usize>().min(WARNING_LINES);
+    let errors = fit("error", &errors, room.saturating_sub(kept));
+    let warnings = fit("warning", &warnings, room.saturating_sub(errors.len()));
+    warnings.into_iter().chain(errors).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// One message in the form of all: `error:`, `caused by:`, `hint:`.
+#[must_use]
+pub fn render(kind: &str, message: &Message) -> String {
+    block(kind, message).into_iter().fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// A message, and what makes others equal to it.
+struct Item {
+    message: Message,
+    key: String,
+}
+
+fn errors(report: &Report) -> Vec<Item> {
+    let of_sites =
+        report.sites.iter().flat_map(|site| site.errors.iter().map(move |error| about(site, error)));
+    let item = |message: Message| {
+        let key = message.causes.last().or(message.hint.as_ref()).unwrap_or(&message.message).clone();
+        Item { message, key }
+    };
+    report.problems.iter().cloned().chain(of_sites).map(item).collect()
+}
+
+/// `list` shows undecided sites in its table; uncovered lockfiles are no business of `update`.
+fn warnings(report: &Report) -> Vec<Item> {
+    let mut items: Vec<Item> = report
+        .warnings
+        .iter()
+        .map(|warning| Item { message: warning.clone(), key: warning.message.clone() })
+        .collect();
+    if report.command != "update" {
+        items.extend(uncovered(&report.uncovered));
+    }
+    if report.command != "list" {
+        items.extend(report.sites.iter().filter_map(undecided));
+    }
+    for site in &report.sites {
+        let item = |warning: &Message| Item { message: about(site, warning), key: warning.message.clone() };
+        items.extend(site.warnings.iter().map(item));
+    }
+    items
+}
+
+fn undecided(site: &SiteReport) -> Option<Item> {
+    let undecided = site.undecided.as_ref()?;
+    let placeholder = if site.has_placeholder() { "; its hash is a placeholder" } else { "" };
+    let message = Message {
+        place: Some(undecided.place.clone()),
+        hint: Some(undecided.settle.clone()),
+        ..Message::plain(format!("{} is undecided: {}{placeholder}", site.service, undecided.reason))
+    };
+    Some(Item { message, key: format!("{}{placeholder}", undecided.reason) })
+}
+
+fn uncovered(lockfiles: &[String]) -> Option<Item> {
+    let first = lockfiles.first()?;
+    let message = if lockfiles.len() == 1 {
+        format!("no npmDepsHash covers the lockfile {first}")
+    } else {
+        format!("no npmDepsHash covers {} lockfiles: {}", lockfiles.len(), several(lockfiles.iter(), ", "))
+    };
+    Some(Item { key: message.clone(), message: Message::plain(message) })
+}
+
+fn about(site: &SiteReport, message: &Message) -> Message {
+    let place = message.place.clone().or_else(|| Some(site.place.clone()));
+    let subject = site.lockfile.as_deref().unwrap_or(&site.service);
+    Message { place, message: format!("{subject}: {}", message.message), ..message.clone() }
+}
+
+/// Items as the lines of their messages, those with equal keys as one block.
+fn blocks(kind: &str, items: Vec<Item>) -> Vec<Vec<String>> {
+    let mut groups: Vec<(Item, Vec<String>)> = Vec::new();
+    for item in items {
+        match groups.iter_mut().find(|(first, _)| first.key == item.key) {
+            None => groups.push((item, Vec::new())),
+            Some((first, others)) => {
+                let text = item.message.message;
+                if text != first.message.message && !others.contains(&text) {
+                    others.push(text);
+                }
+            }
+        }
+    }
+    let lines = |(first, others): (Item, Vec<String>)| {
+        let mut lines = block(kind, &first.message);
+        if !others.is_empty() {
+            lines.push(line("  the same: ", &several(others.iter(), "; ")));
+        }
+        lines
+    };
+    groups.into_iter().map(lines).collect()
+}
+
+/// The first few, and how many more there are.
+fn several<'a>(all: impl ExactSizeIterator<Item = &'a String>, separator: &str) -> String {
+    let more = all.len().saturating_sub(SHOWN_OTHERS);
+    let mut text = all.take(SHOWN_OTHERS).map(String::as_str).collect::<Vec<_>>().join(separator);
+    if more > 0 {
+        let _ = write!(text, " and {more} more");
+    }
+    text
+}
+
+/// The first blocks that have room, and how many more there are; the first one always, be it cut.
+fn fit(kind: &str, blocks: &[Vec<String>], room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (index, block) in blocks.iter().enumerate() {
+        let last = index + 1 == blocks.len();
+        if !lines.is_empty() && lines.len() + block.len() + usize::from(!last) > room {
+            lines.push(format!("{kind}: and {} more, all of which --json lists", blocks.len() - index));
+            break;
+        }
+        lines.extend(block.iter().take(room.saturating_sub(usize::from(!last)).max(1)).cloned());
+    }
+    lines
+}
+
+fn block(kind: &str, message: &Message) -> Vec<String> {
+    let place = message.place.as_ref().map(|place: &PlaceReport| at(place) + ": ").unwrap_or_default();
+    let mut lines = vec![line(&format!("{kind}: "), &format!("{place}{}", message.message))];
+    lines.extend(message.causes.iter().map(|cause| line("  caused by: ", cause)));
+    lines.extend(message.hint.iter().map(|hint| line("  hint: ", hint)));
+    lines
+}
+
+fn line(start: &str, text: &str) -> String {
+    let text = plain(text);
+    match text.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{start}{}...", &text[..end]),
+        None => format!("{start}{text}"),
+    }
+}
