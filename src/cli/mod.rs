@@ -7,9 +7,11 @@ mod check;
 mod drop_in;
 mod env;
 mod hash;
+mod init;
 mod list;
 mod npm;
 mod output;
+mod packaging;
 mod progress;
 mod publish;
 mod supply;
@@ -40,6 +42,9 @@ pub fn main() -> ExitCode {
         Command::Add(args) => add::run(args, &environment, &terminal),
         Command::Hash(args) => hash::run(args, &environment, &terminal),
         Command::Cache(args) => cache::run(args, &environment, &terminal),
+        Command::Init(args) => init::run(args, &environment, &terminal),
+        Command::Completions { shell } => Ok(packaging::completions(*shell, &terminal)),
+        Command::Man { dir } => packaging::man(dir.as_deref(), &environment, &terminal),
     };
     outcome
         .unwrap_or_else(|Fatal(message)| {
