@@ -148,7 +148,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     for occurrence in open {
         if let Some(site) = unreached(ev, occurrence) {
             survey.sites.push(site);
-        } else {
+        } else if !holds_used(ev, occurrence, &survey.sites) {
             let message = "a hash attribute that no derivation was seen to use".to_owned();
             let place = place_of(ev, occurrence.at);
             survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place, message });
@@ -185,13 +185,23 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     survey.problems.dedup();
 }
 
-/// Whether a binding's own literal belongs to some site after all.
+/// Whether a binding's own literal belongs to some site after all, or it has none: then the literal it reads has a
+/// binding of its own.
 fn is_used(ev: &Eval, binding: syntax::ast::Location, used: &[(usize, PathBuf)]) -> bool {
     let Some(ast) = ev.parsed(binding.file) else { return false };
     let path = &ev.files.get(binding.file).path;
     let own = occurrences::occurrences(&ast).into_iter().find(|occurrence| occurrence.at == binding);
-    own.and_then(|occurrence| ev.literal_of(&occurrence)).is_some_and(|literal| {
+    own.and_then(|occurrence| ev.literal_of(&occurrence)).is_none_or(|literal| {
         used.iter().any(|(start, file)| *start == literal.span.start as usize && file == path)
+    })
+}
+
+/// Whether the literal of some site stands inside a binding, as in an option's default.
+fn holds_used(ev: &Eval, occurrence: &Occurrence, sites: &[Site]) -> bool {
+    let path = &ev.files.get(occurrence.at.file).path;
+    let span = occurrence.at.span;
+    sites.iter().flat_map(|site| &site.hashes).any(|literal| {
+        literal.file == *path && (span.start as usize..span.end as usize).contains(&literal.range.start)
     })
 }
 

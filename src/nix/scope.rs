@@ -31,7 +31,8 @@ pub(super) struct Found {
     pub candidates: Vec<PathBuf>,
     /// Folders with a `flake.nix`.
     pub flakes: Vec<PathBuf>,
-    /// Files from which imports lead to candidates and that nothing imports.
+    /// Files from which imports lead to candidates: first those that nothing imports, then all that are no candidates
+    /// themselves.
     pub roots: Vec<PathBuf>,
     /// Files that could not be read: path and reason.
     pub unreadable: Vec<(PathBuf, String)>,
@@ -116,7 +117,8 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     false
 }
 
-/// Files that lead to candidates by relative paths, reduced to those that no other one names.
+/// Files that lead to candidates by relative paths, first those that no other one names. The others come after them: a
+/// path may be handed to something that is not known, or files may name each other.
 fn import_roots(texts: &BTreeMap<PathBuf, Vec<u8>>, candidates: &[PathBuf]) -> Vec<PathBuf> {
     let mut importers: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
     for (path, bytes) in texts {
@@ -153,7 +155,8 @@ fn import_roots(texts: &BTreeMap<PathBuf, Vec<u8>>, candidates: &[PathBuf]) -> V
             }
         }
     }
-    roots.into_iter().filter(|path| !path.ends_with("flake.nix")).collect()
+    seen.retain(|path| !roots.contains(path) && candidates.binary_search(path).is_err());
+    roots.into_iter().chain(seen).filter(|path| !path.ends_with("flake.nix")).collect()
 }
 
 /// Texts that look like relative paths; comments and strings are included, which does no harm.
