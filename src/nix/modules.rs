@@ -39,7 +39,8 @@ pub(crate) fn parts(ev: &mut Eval, value: &Value) -> Option<Module> {
         None if options.is_some() => Value::attrs(Attrs::default()),
         None => {
             let mut own = attrs.as_ref().clone();
-            own.map.retain(|name, _| !matches!(name.as_ref(), "imports" | "_file" | "key" | "disabledModules"));
+            own.map
+                .retain(|name, _| !matches!(name.as_ref(), "imports" | "_file" | "key" | "disabledModules"));
             Value { kind: Kind::Attrs(Rc::new(own)), trail: value.trail.clone() }
         }
     };
@@ -165,7 +166,9 @@ fn defaults(
 fn is_telling(value: &Value) -> bool {
     match &value.kind {
         Kind::Path(_) => true,
-        Kind::Attrs(attrs) => matches!(attrs.special, Special::Source(_) | Special::Drv(_) | Special::Flake(_)),
+        Kind::Attrs(attrs) => {
+            matches!(attrs.special, Special::Source(_) | Special::Drv(_) | Special::Flake(_))
+        }
         Kind::Str(text) => match text.known() {
             Some(text) => HashText::parse(&text).digest.is_some(),
             None => true,
@@ -221,7 +224,8 @@ fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Locat
             Value { kind: Kind::Attrs(Rc::new(set)), trail: value.trail.clone() }
         }
         Kind::Path(_) | Kind::Str(_) if truth(&ev.force(condition)) != Some(true) => {
-            let doubt = Value::unknown(Doubt::Unmodelled, "whether a definition counts is not known", Some(at));
+            let doubt =
+                Value::unknown(Doubt::Unmodelled, "whether a definition counts is not known", Some(at));
             super::eval::join(vec![value, doubt])
         }
         _ => value,

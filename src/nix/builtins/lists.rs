@@ -64,7 +64,12 @@ pub(super) fn on_list(
 }
 
 /// Runs on the items of a list; of an open one, it is not known which items are first or last.
-pub(super) fn with_items(ev: &mut Eval, id: ThunkId, at: Location, change: fn(&[ThunkId]) -> Vec<ThunkId>) -> Value {
+pub(super) fn with_items(
+    ev: &mut Eval,
+    id: ThunkId,
+    at: Location,
+    change: fn(&[ThunkId]) -> Vec<ThunkId>,
+) -> Value {
     on_list(ev, id, at, &mut |_, list| match &list.open {
         Some(_) => rebuilt(list, list.items.clone()),
         None => rebuilt(list, change(&list.items)),

@@ -147,9 +147,8 @@ fn components(version: &str) -> Vec<&str> {
     let mut rest = version.trim_start_matches(['.', '-']);
     while let Some(first) = rest.chars().next() {
         let digits = first.is_ascii_digit();
-        let end = rest
-            .find(|c: char| c == '.' || c == '-' || c.is_ascii_digit() != digits)
-            .unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| c == '.' || c == '-' || c.is_ascii_digit() != digits).unwrap_or(rest.len());
         parts.push(&rest[..end]);
         rest = rest[end..].trim_start_matches(['.', '-']);
     }

@@ -87,13 +87,7 @@ fn configuration(
 }
 
 /// The outputs: what `flake` says, and the attributes of one system for all of them.
-fn assemble(
-    ev: &mut Eval,
-    merged: &Value,
-    modules: &Modules,
-    flake: Option<ThunkId>,
-    at: Location,
-) -> Value {
+fn assemble(ev: &mut Eval, merged: &Value, modules: &Modules, flake: Option<ThunkId>, at: Location) -> Value {
     let mut set = Attrs::default();
     if let Kind::Attrs(attrs) = &merged.kind {
         set.open.clone_from(&attrs.open);

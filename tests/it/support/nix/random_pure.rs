@@ -3,7 +3,18 @@
 use super::random_nix::Dice;
 
 const TEXTS: [&str; 12] = [
-    "1.9", "1.10", "1.10.2", "2.0pre3", "2.0", "2.0-rc1", "v10", "web-ui", "web_ui-9", "a/b/c.json", "", "web",
+    "1.9",
+    "1.10",
+    "1.10.2",
+    "2.0pre3",
+    "2.0",
+    "2.0-rc1",
+    "v10",
+    "web-ui",
+    "web_ui-9",
+    "a/b/c.json",
+    "",
+    "web",
 ];
 const PATTERNS: [&str; 9] = [
     "([0-9]+)[.]([0-9]+).*",
