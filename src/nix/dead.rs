@@ -8,6 +8,13 @@ pub(super) const ONLY_OVERRIDDEN: &str = "its derivation is only overridden, nev
 pub(super) const RULED_OUT: &str = "the branch is ruled out by the files that are there";
 pub(super) const ALWAYS_GIVEN: &str = "every call gives the argument";
 
+const NO_READER: &str = "no npm derivation reads it";
+
+/// Whether it is worth a word: a variable that takes its hash from elsewhere holds none itself.
+pub(super) fn is_telling(why: &str, value: Option<&Expr>) -> bool {
+    why != NO_READER || matches!(value, Some(Expr::Str(_)))
+}
+
 impl Sweep<'_> {
     /// Why nothing can use an occurrence, if that is certain.
     pub(super) fn is_dead(&self, occurrence: &Occurrence, all: &[Occurrence]) -> Option<&'static str> {
@@ -37,7 +44,7 @@ impl Sweep<'_> {
             let bound_by_let = self.is_let(occurrence);
             return match (forced, bound_by_let) {
                 (false, _) => Some("nothing reads it"),
-                (true, true) => Some("no npm derivation reads it"),
+                (true, true) => Some(NO_READER),
                 (true, false) => {
                     self.is_annotation(occurrence).then_some("it stands in `passthru` or `meta`")
                 }

@@ -157,7 +157,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     for occurrence in open {
         if let Some(site) = unreached(ev, occurrence) {
             survey.sites.push(site);
-        } else {
+        } else if !holds_used(ev, occurrence, &survey.sites) {
             let message = "a hash attribute that no derivation was seen to use".to_owned();
             let place = place_of(ev, occurrence.at);
             survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place, message });
@@ -169,7 +169,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
         .flat_map(|site| site.hashes.iter().map(|literal| (literal.range.start, literal.file.clone())))
         .collect();
     let idle: Vec<_> =
-        ev.dead.iter().filter(|(at, _)| !is_used(ev, **at, &used)).map(|(at, why)| (*at, *why)).collect();
+        ev.dead.iter().map(|(at, why)| (*at, *why)).filter(|dead| is_idle(ev, *dead, &used)).collect();
     for (at, why) in &idle {
         let message = format!("a hash that nothing uses: {why}");
         survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, *at), message });
@@ -194,13 +194,27 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     survey.problems.dedup();
 }
 
-/// Whether a binding's own literal belongs to some site after all.
-fn is_used(ev: &Eval, binding: syntax::ast::Location, used: &[(usize, PathBuf)]) -> bool {
-    let Some(ast) = ev.parsed(binding.file) else { return false };
+/// Whether the literal of a dead binding is nobody's. A binding without a literal, or one that takes its hash from
+/// elsewhere, says nothing about a literal.
+fn is_idle(ev: &Eval, dead: (syntax::ast::Location, &str), used: &[(usize, PathBuf)]) -> bool {
+    let (binding, why) = dead;
+    let Some(ast) = ev.parsed(binding.file) else { return true };
     let path = &ev.files.get(binding.file).path;
     let own = occurrences::occurrences(&ast).into_iter().find(|occurrence| occurrence.at == binding);
-    own.and_then(|occurrence| ev.literal_of(&occurrence)).is_some_and(|literal| {
+    let Some(own) = own else { return true };
+    let value = own.value.map(|id| ast.expr(id));
+    let is_own = |literal: syntax::ast::Location| {
         used.iter().any(|(start, file)| *start == literal.span.start as usize && file == path)
+    };
+    dead::is_telling(why, value) && ev.literal_of(&own).is_some_and(|literal| !is_own(literal))
+}
+
+/// Whether the literal of some site stands inside a binding, as in an option's default.
+fn holds_used(ev: &Eval, occurrence: &Occurrence, sites: &[Site]) -> bool {
+    let path = &ev.files.get(occurrence.at.file).path;
+    let span = ev.literal_of(occurrence).unwrap_or(occurrence.at).span;
+    sites.iter().flat_map(|site| &site.hashes).any(|literal| {
+        literal.file == *path && (span.start as usize..span.end as usize).contains(&literal.range.start)
     })
 }
 

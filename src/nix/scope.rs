@@ -34,7 +34,8 @@ pub(super) struct Found {
     pub candidates: Vec<PathBuf>,
     /// Folders with a `flake.nix`.
     pub flakes: Vec<PathBuf>,
-    /// Files from which imports lead to candidates and that nothing imports.
+    /// Files from which imports lead to candidates: first those that nothing imports, then all that are no candidates
+    /// themselves.
     pub roots: Vec<PathBuf>,
     /// Lockfiles below the target that git tracks or would track, but not those of installed packages.
     pub lockfiles: Vec<PathBuf>,
@@ -139,7 +140,8 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     false
 }
 
-/// Files that lead to candidates by relative paths, reduced to those that no other one names.
+/// Files that lead to candidates by relative paths, first those that no other one names. The others come after them: a
+/// path may be handed to something that is not known, or files may name each other.
 fn import_roots(texts: &BTreeMap<PathBuf, Vec<u8>>, candidates: &[PathBuf]) -> Vec<PathBuf> {
     let mut importers: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
     for (path, bytes) in texts {
@@ -176,7 +178,8 @@ fn import_roots(texts: &BTreeMap<PathBuf, Vec<u8>>, candidates: &[PathBuf]) -> V
             }
         }
     }
-    roots.into_iter().filter(|path| !path.ends_with("flake.nix")).collect()
+    seen.retain(|path| !roots.contains(path) && candidates.binary_search(path).is_err());
+    roots.into_iter().chain(seen).filter(|path| !path.ends_with("flake.nix")).collect()
 }
 
 /// Texts that look like relative paths; comments and strings are included, which does no harm.

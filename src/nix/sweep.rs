@@ -46,7 +46,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Evaluates flakes, then files that nothing imports, then whatever is left; answers the sites.
+    /// Evaluates flakes, then files that nothing imported, then whatever is left; answers the sites.
     pub fn run(mut self, flakes: &[PathBuf], roots: &[PathBuf]) -> (Vec<Draft>, Vec<Occurrence>) {
         for folder in flakes {
             self.entry(|sweep| {
@@ -55,7 +55,9 @@ impl<'a> Sweep<'a> {
             });
         }
         for path in roots {
-            self.file(path);
+            if !self.ev.was_imported(path) {
+                self.file(path);
+            }
         }
         for path in self.index.keys() {
             if !self.open_in(path).is_empty() {

@@ -67,6 +67,11 @@ impl Eval {
         Ok(thunk)
     }
 
+    /// Whether anything imported a file so far.
+    pub fn was_imported(&self, path: &Path) -> bool {
+        self.imports.contains_key(path)
+    }
+
     fn file_code(&mut self, file: FileId) -> ThunkId {
         if let Some(ast) = self.ast(file) {
             let id = ast.root;

@@ -15,6 +15,8 @@ const LIMIT: usize = 4_000;
 struct Level {
     list: bool,
     links: usize,
+    /// `with` and `assert` whose semicolon is still to come: it ends nothing.
+    heads: usize,
 }
 
 /// The tokenizer looks ahead over everything that could belong to a path, from each token anew.
@@ -67,18 +69,27 @@ fn step(kind: SyntaxKind, levels: &mut Vec<Level>, depth: usize) -> usize {
         K::TOKEN_L_BRACE
         | K::TOKEN_L_PAREN
         | K::TOKEN_L_BRACK
+        | K::TOKEN_LET
         | K::TOKEN_INTERPOL_START
         | K::TOKEN_STRING_START => {
-            levels.push(Level { list: matches!(kind, K::TOKEN_L_BRACK | K::TOKEN_STRING_START), links: 0 });
+            let list = matches!(kind, K::TOKEN_L_BRACK | K::TOKEN_STRING_START);
+            levels.push(Level { list, ..Level::default() });
             depth + 1
         }
         K::TOKEN_R_BRACE
         | K::TOKEN_R_PAREN
         | K::TOKEN_R_BRACK
+        | K::TOKEN_IN
         | K::TOKEN_INTERPOL_END
         | K::TOKEN_STRING_END => {
             let closed = levels.pop().map_or(0, |level| level.links + 1);
             link(levels, depth.saturating_sub(closed))
+        }
+        K::TOKEN_SEMICOLON if levels.last().is_some_and(|level| level.heads > 0) => {
+            if let Some(level) = levels.last_mut() {
+                level.heads -= 1;
+            }
+            depth
         }
         K::TOKEN_SEMICOLON | K::TOKEN_COMMA => {
             let links = levels.last_mut().map_or(0, |level| std::mem::take(&mut level.links));
@@ -88,6 +99,7 @@ fn step(kind: SyntaxKind, levels: &mut Vec<Level>, depth: usize) -> usize {
         _ => {
             if let Some(level) = levels.last_mut() {
                 level.links += 1;
+                level.heads += usize::from(matches!(kind, K::TOKEN_WITH | K::TOKEN_ASSERT));
             }
             depth + 1
         }
@@ -102,5 +114,19 @@ fn link(levels: &mut [Level], depth: usize) -> usize {
             depth + 1
         }
         _ => depth,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn heads_without_brackets_nest_too() {
+        for head in ["let a = 1; in ", "with a; ", "assert a; ", "if a then b else ", "a: "] {
+            assert!(check(&format!("{{ x = {}1; }}", head.repeat(100_000))).is_err(), "{head}");
+        }
+        let flat = "a = with b; let c = 1; in assert c; d; ".repeat(100_000);
+        assert!(check(&format!("{{ {flat} }}")).is_ok());
     }
 }

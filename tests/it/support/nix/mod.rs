@@ -7,3 +7,4 @@ pub mod fixtures;
 pub mod oracle;
 pub mod random_nix;
 pub mod random_phase;
+pub mod random_pure;

@@ -234,7 +234,8 @@ impl Writer {
     }
 
     fn condition(&mut self, depth: u32) -> String {
-        match self.dice.below(7) {
+        match self.dice.below(10) {
+            7.. => super::random_pure::condition(&mut self.dice),
             6 if self.flake && self.place == Place::Program => "pkgs.stdenv.hostPlatform.isDarwin".to_owned(),
             0 | 6 => "true".to_owned(),
             1 => "(1 == 2)".to_owned(),
