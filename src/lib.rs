@@ -36,13 +36,17 @@
 //! | [`replace`] | leave a file that is neither old nor new |
 
 pub mod cacache;
+pub mod create;
 pub mod drift;
 pub mod integrity;
 pub mod lockfile;
 pub mod nix;
 pub mod npm_deps;
+pub mod npm_package;
 pub mod options;
+pub mod packaging;
 pub mod registry;
+pub mod relock;
 pub mod replace;
 pub mod report;
 pub mod rewrite;
@@ -50,3 +54,4 @@ pub mod source;
 pub mod store;
 pub mod store_path;
 pub mod tarball;
+pub mod vendoring;

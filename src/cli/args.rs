@@ -21,6 +21,11 @@ Outputs appear whole or not at all. Exit codes: 0 if the hash was computed, else
 Under the name prefetch-npm-deps (a symbolic link will do) this program takes the command line and the environment of
 nixpkgs' tool of that name, --fixup-lockfile and --map-cache included.";
 
+/// What `add --help` ends with.
+const ADD_NOTES: &str = "\
+The npm client resolves the dependencies, in a temporary folder, with a clean environment, and without running scripts.
+All files are written or none. Exit codes: 0 if the package was added, else 2.";
+
 /// Keeps npmDepsHash right: finds every npm derivation of a Nix repository, computes the hash of its lockfile as
 /// nixpkgs' fetcher would, without Nix, and rewrites it in place.
 #[derive(Debug, Parser)]
@@ -43,6 +48,8 @@ pub(super) enum Command {
     List(ListArgs),
     /// Print the npmDepsHash of one lockfile; write its tree or NAR
     Hash(HashArgs),
+    /// Package a command line program that is published on the npm registry
+    Add(AddArgs),
     /// Show or prune the tarballs kept on disk
     Cache(CacheArgs),
 }
@@ -65,6 +72,9 @@ pub(super) struct UpdateArgs {
     /// Take sources whose files were replaced under their names; without this they are a failure
     #[arg(long)]
     pub(super) accept_changed_sources: bool,
+    /// Refuse new tarballs of the npm registry that are not signed by it
+    #[arg(long)]
+    pub(super) require_signatures: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -125,6 +135,34 @@ pub(super) struct HashArgs {
     /// Also print the store path that Nix will use for a derivation of this name
     #[arg(long, value_name = "NAME")]
     pub(super) store_path: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = ADD_NOTES)]
+pub(super) struct AddArgs {
+    /// The package, with a version, a range or a tag [default: the tag `latest`]
+    #[arg(value_name = "NAME[@VERSION]")]
+    pub(super) package: String,
+    /// The folder for lockfiles; each package has one of its own in it [default: `npm` beside the file of --into]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
+    /// Insert the expression into this file, instead of printing it
+    #[arg(long, value_name = "FILE", requires = "attr")]
+    pub(super) into: Option<PathBuf>,
+    /// The new attribute, as its path is written in that file, such as packages.x86_64-linux.tool
+    #[arg(long, value_name = "PATH", requires = "into")]
+    pub(super) attr: Option<String>,
+    /// Fail unless the registry signed the release
+    #[arg(long)]
+    pub(super) require_signatures: bool,
+    /// Write nothing; print the expression, or with --into what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,

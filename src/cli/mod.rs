@@ -1,5 +1,6 @@
 //! THE SHELL: the only place that prints, reads the environment, and knows exit codes. One file per command.
 
+mod add;
 mod args;
 mod cache;
 mod check;
@@ -7,6 +8,7 @@ mod drop_in;
 mod env;
 mod hash;
 mod list;
+mod npm;
 mod output;
 mod progress;
 mod supply;
@@ -34,6 +36,7 @@ pub fn main() -> ExitCode {
         Command::Update(args) => update::run(args, &environment, &terminal),
         Command::Check(args) => check::run(args, &environment, &terminal),
         Command::List(args) => list::run(args, &environment, &terminal),
+        Command::Add(args) => add::run(args, &environment, &terminal),
         Command::Hash(args) => hash::run(args, &environment, &terminal),
         Command::Cache(args) => cache::run(args, &environment, &terminal),
     };

@@ -102,12 +102,17 @@ fn npm_cache(environment: &Environment, npmrc: &Npmrc) -> Option<NpmCache> {
     configured.or_else(|| Some(home?.join(".npm"))).map(|folder| NpmCache::at(&folder))
 }
 
-/// The user's own configuration. A repository's `.npmrc` is not read: it could send the user's tokens anywhere.
-fn npmrc(environment: &Environment) -> Npmrc {
-    let mut npmrc = Npmrc::default();
+/// The text of the user's own configuration. A repository's `.npmrc` is not read: it could send the user's tokens
+/// anywhere.
+pub(super) fn user_npmrc(environment: &Environment) -> Option<String> {
     let file = environment.npm_config("userconfig").map(PathBuf::from);
     let file = file.or_else(|| Some(environment.home()?.join(".npmrc")));
-    if let Some(text) = file.and_then(|file| fs::read_to_string(file).ok()) {
+    fs::read_to_string(file?).ok()
+}
+
+fn npmrc(environment: &Environment) -> Npmrc {
+    let mut npmrc = Npmrc::default();
+    if let Some(text) = user_npmrc(environment) {
         npmrc.layer(&text, &|name| environment.expand(name));
     }
     for name in super::env::NPM_SETTINGS {

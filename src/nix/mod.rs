@@ -13,6 +13,7 @@ mod files;
 mod filter;
 mod flake;
 mod hash_text;
+pub mod insert;
 mod library;
 mod occurrences;
 mod packages;

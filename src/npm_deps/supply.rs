@@ -154,6 +154,12 @@ impl Supply {
         self.client.as_ref().map_or(1, |client| client.options().jobs) + 8
     }
 
+    /// The registry client; none if nothing is downloaded.
+    #[must_use]
+    pub fn registry(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
     /// The store, for its trouble and its numbers.
     #[must_use]
     pub fn store(&self) -> Option<&Store> {

@@ -21,6 +21,7 @@ const PUBLIC_HOST: &str = "registry.npmjs.org";
 pub struct Access {
     overrides: HashMap<String, Url>,
     registry: Option<Url>,
+    scopes: HashMap<String, Url>,
     replace_host: ReplaceHost,
     credentials: HashMap<String, Credential>,
     tokens: HashMap<String, Secret>,
@@ -81,12 +82,43 @@ impl Access {
         (self.registry, self.replace_host) = (Some(registry), replace_host);
     }
 
+    /// Asks this registry about packages of a scope (`@acme`).
+    pub(super) fn set_scope_registry(&mut self, scope: &str, registry: Url) {
+        self.scopes.insert(scope.to_owned(), registry);
+    }
+
+    /// Whether packages of a scope are asked for at a registry of their own.
+    #[must_use]
+    pub fn has_registry(&self, scope: Option<&str>) -> bool {
+        scope.is_some_and(|scope| self.scopes.contains_key(scope))
+    }
+
+    /// A path of the registry that publishes packages of this scope: that of the scope, else the public one, which the
+    /// configured one stands in for (see [`super::Get::registry`]). The path has no leading slash.
+    #[must_use]
+    pub fn registry_url(&self, scope: Option<&str>, path: &str) -> Url {
+        let own = scope.and_then(|scope| self.scopes.get(scope)).cloned();
+        let mut url = own.unwrap_or_else(|| {
+            Url::parse(&format!("https://{PUBLIC_HOST}/")).expect("bug: the registry's URL is one")
+        });
+        // The standard leaves `%2f` alone and encodes what else a path may not hold.
+        let path = format!("{}/{path}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        url
+    }
+
     /// Where a request for `url` goes: to the host's override, else, with `registry`, to the configured registry.
     pub(super) fn locate(&self, url: &Url, registry: bool) -> Url {
         let base = self
             .override_of(url)
             .or_else(|| self.registry.as_ref().filter(|_| registry && self.replaces(url)));
         base.map_or_else(|| url.clone(), |base| rebase(url, base))
+    }
+
+    /// Where an override sends requests for `url`; `None` if there is none for its host.
+    #[must_use]
+    pub fn mirror_of(&self, url: &Url) -> Option<Url> {
+        self.override_of(url).map(|base| rebase(url, base))
     }
 
     fn override_of(&self, url: &Url) -> Option<&Url> {
@@ -218,6 +250,16 @@ mod tests {
         assert_eq!(access.locate(&public, true), public);
         access.set_registry(url("https://corp/"), ReplaceHost::Host("old".into()));
         assert_eq!(access.locate(&url("https://old/a"), true).as_str(), "https://corp/a");
+    }
+
+    #[test]
+    fn a_scope_may_have_a_registry_of_its_own() {
+        let mut access = Access::default();
+        access.set_scope_registry("@acme", url("https://corp/npm/"));
+        let asked = |scope, path| access.registry_url(scope, path).to_string();
+        assert_eq!(asked(Some("@acme"), "@acme%2ftool"), "https://corp/npm/@acme%2ftool");
+        assert_eq!(asked(Some("@other"), "@other%2ftool"), format!("https://{PUBLIC_HOST}/@other%2ftool"));
+        assert_eq!(asked(None, "ms"), format!("https://{PUBLIC_HOST}/ms"));
     }
 
     #[test]

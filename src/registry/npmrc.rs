@@ -6,8 +6,8 @@
 //! not set.
 //!
 //! Not honoured, but reported: `strict-ssl=false` (certificates are always checked), client certificates, and
-//! credentials that name no registry (npm refuses those too). `@scope:registry` decides nothing here, because lockfiles
-//! hold whole URLs.
+//! credentials that name no registry (npm refuses those too). `@scope:registry` says whom to ask about a package by name;
+//! it decides nothing about lockfiles, which hold whole URLs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -117,6 +117,17 @@ impl Npmrc {
     }
 
     fn apply_registry(&self, options: &mut Options, ignored: &mut Vec<Ignored>) {
+        for name in self.settings.keys() {
+            let Some(scope) = name.strip_suffix(":registry").filter(|_| name.starts_with('@')) else {
+                continue;
+            };
+            match self.get(name).map(Url::parse) {
+                Some(Ok(url)) if matches!(url.scheme(), "http" | "https") => {
+                    options.access.set_scope_registry(scope, url);
+                }
+                _ => ignored.push(Ignored { setting: name.clone(), reason: "not an http or https URL" }),
+            }
+        }
         let Some(text) = self.get("registry") else { return };
         let replace = match self.get("replace-registry-host") {
             None | Some("npmjs") => ReplaceHost::Public,

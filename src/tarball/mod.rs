@@ -13,6 +13,7 @@
 pub mod gzip;
 mod members;
 pub mod pack;
+pub mod package;
 pub mod repack;
 pub mod spool;
 pub(crate) mod tree;

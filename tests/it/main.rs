@@ -15,6 +15,7 @@ mod network;
 mod nix_cases;
 mod nix_fixtures;
 mod outputs;
+mod relock;
 mod source;
 mod store;
 mod support;

@@ -1,0 +1,345 @@
+//! `add`: a published command line program becomes a lockfile and an expression.
+
+use std::{
+    cell::RefCell,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use npm_nixhash::{
+    create::{Creation, create_all},
+    nix::insert::{AttrPath, InsertError, Slot},
+    npm_package::{PackageName, Selector},
+    packaging::{
+        self, Order, Package, PackagingError,
+        expression::{self, ByPkgs, Names},
+    },
+    replace::Replacement,
+    report::{Message, Paths, SCHEMA_VERSION, diff},
+};
+use serde_json::json;
+
+use super::{
+    args::AddArgs,
+    env::Environment,
+    hash::unreadable,
+    npm::npm,
+    output::{Exit, Fatal, Outcome, Terminal},
+    supply::Sources,
+    survey::paths,
+};
+
+pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
+    let (name, selector) = wanted(&args.package)?;
+    let plan = Plan::of(args, &name, environment)?;
+    let sources = Sources::new(&args.sources, environment, terminal)?;
+    let access = sources.supply.registry().map(|client| client.options().access.clone()).unwrap_or_default();
+    let order = Order {
+        name,
+        selector,
+        require_signature: args.require_signatures,
+        supply: &sources.supply,
+        settings: &sources.settings,
+        npm: &npm(environment, &access),
+    };
+    let packaged = packaging::package(&order);
+    sources.finish(terminal);
+    let package = match packaged {
+        Ok(package) => package,
+        Err(error) => return Ok(refuse(&error, terminal)),
+    };
+    let paths = paths(environment);
+    let work = plan.carry_out(&package)?;
+    if !args.dry_run {
+        create_all(&work.creations, &work.replacements).map_err(|error| Fatal::new(&error))?;
+    }
+    warn(&package, &work, &paths, args.dry_run, terminal);
+    terminal.data(&if args.json {
+        json_form(&package, &work, &paths, args.dry_run)
+    } else {
+        plain(&package, &work, &paths, args.dry_run)
+    });
+    Ok(Exit::Fine)
+}
+
+/// `NAME[@VERSION]`.
+fn wanted(text: &str) -> Result<(PackageName, Selector), Fatal> {
+    let split = text.rfind('@').filter(|at| *at > 0);
+    let (name, version) = split.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+    let name = PackageName::parse(name).map_err(|error| Fatal::new(&error))?;
+    Ok((name, Selector::parse(version)))
+}
+
+/// Where everything goes; made before anything is fetched.
+struct Plan {
+    lockfile: PathBuf,
+    /// The lockfile as the expression names it.
+    reference: String,
+    target: Option<Target>,
+}
+
+/// The file that takes the expression.
+struct Target {
+    path: PathBuf,
+    text: String,
+    slot: Slot,
+}
+
+/// What is to be written.
+struct Work {
+    expression: String,
+    creations: Vec<Creation>,
+    replacements: Vec<Replacement>,
+}
+
+impl Plan {
+    fn of(args: &AddArgs, name: &PackageName, environment: &Environment) -> Result<Self, Fatal> {
+        let target = match (&args.into, &args.attr) {
+            (Some(file), Some(attr)) => Some(Target::find(&environment.absolute(file), attr)?),
+            _ => None,
+        };
+        let beside = target.as_ref().and_then(|target| target.path.parent()).unwrap_or(&environment.here);
+        let folder =
+            args.dir.as_ref().map_or_else(|| beside.join("npm"), |folder| environment.absolute(folder));
+        let lockfile = folder.join(name.word()).join("package-lock.json");
+        if lockfile.symlink_metadata().is_ok() {
+            let message = Message::plain(format!("{} exists already", lockfile.display()));
+            let hint = "`update` keeps it right; remove it, and what uses it, to begin anew";
+            return Err(Fatal(message.hinting(Some(hint))));
+        }
+        let reference = relative(beside, &lockfile);
+        expression::check_path(&reference).map_err(|error| Fatal::new(&error))?;
+        Ok(Self { lockfile, reference, target })
+    }
+
+    fn carry_out(self, package: &Package) -> Result<Work, Fatal> {
+        let bytes = package.lockfile.clone();
+        let creations =
+            bytes.into_iter().map(|bytes| Creation { path: self.lockfile.clone(), bytes }).collect();
+        let Some(target) = self.target else {
+            let expression = expression::render(package, &self.reference, &ByPkgs);
+            return Ok(Work { expression, creations, replacements: Vec::new() });
+        };
+        let names = InScope { slot: &target.slot, missing: RefCell::default() };
+        let expression = expression::render(package, &self.reference, &names);
+        if let Some(missing) = names.missing.borrow().first() {
+            return Err(target.out_of_scope(missing));
+        }
+        let new = target.slot.insert(&target.text, &expression).map_err(|error| target.fatal(&error))?;
+        let replacement = Replacement { path: target.path, old: target.text.into(), new: new.into() };
+        Ok(Work { expression, creations, replacements: vec![replacement] })
+    }
+}
+
+impl Target {
+    fn find(path: &Path, attr: &str) -> Result<Self, Fatal> {
+        let attr = AttrPath::parse(attr).map_err(|error| Fatal::new(&error))?;
+        let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let refuse = |error: InsertError| {
+            let message = Message { message: format!("{}: {error}", path.display()), ..Message::plain("") };
+            Fatal(message.hinting(hint(&error)))
+        };
+        let slot = Slot::find(&text, &attr).map_err(refuse)?;
+        let target = Self { path: path.to_owned(), text, slot };
+        let any = ["pkgs", "buildNpmPackage"].iter().any(|name| target.slot.binds(name));
+        if any { Ok(target) } else { Err(target.out_of_scope("buildNpmPackage")) }
+    }
+
+    fn fatal(&self, error: &InsertError) -> Fatal {
+        Fatal(Message::plain(format!("{}: {error}", self.path.display())))
+    }
+
+    fn out_of_scope(&self, name: &str) -> Fatal {
+        let path = self.path.display();
+        let message =
+            Message::plain(format!("{path}: neither `pkgs` nor `{name}` can be used at that place"));
+        Fatal(message.hinting(Some("run it without --into, and put the expression where it belongs")))
+    }
+}
+
+fn hint(error: &InsertError) -> Option<&'static str> {
+    match error {
+        InsertError::NotASet(_) | InsertError::Missing(_) => {
+            Some("name the path as it is written in the file, or run it without --into")
+        }
+        InsertError::Exists(_) => Some("bump its `version` and run `npm-nixhash update`"),
+        _ => None,
+    }
+}
+
+/// Names as they can be used at a place.
+struct InScope<'a> {
+    slot: &'a Slot,
+    missing: RefCell<Vec<String>>,
+}
+
+impl InScope<'_> {
+    fn of(&self, name: &str, rest: &str) -> String {
+        if self.slot.names(name) {
+            return format!("{name}{rest}");
+        }
+        if self.slot.names("pkgs") {
+            return format!("pkgs.{name}{rest}");
+        }
+        if !self.slot.binds(name) {
+            self.missing.borrow_mut().push(name.to_owned());
+        }
+        format!("{name}{rest}")
+    }
+}
+
+impl Names for InScope<'_> {
+    fn package(&self, name: &str) -> String {
+        self.of(name, "")
+    }
+
+    fn lib(&self, name: &str) -> String {
+        self.of("lib", &format!(".{name}"))
+    }
+}
+
+/// A path as seen from a folder, with a `.` or `..` first; both are absolute.
+fn relative(from: &Path, to: &Path) -> String {
+    let parts = |path: &Path| {
+        let mut parts = Vec::new();
+        for component in path.components() {
+            match component {
+                Component::ParentDir => drop(parts.pop()),
+                Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+                _ => {}
+            }
+        }
+        parts
+    };
+    let (from, to) = (parts(from), parts(to));
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = vec!["..".to_owned(); from.len() - common];
+    let start = if up.is_empty() { vec![".".to_owned()] } else { up };
+    [start, to[common..].to_vec()].concat().join("/")
+}
+
+fn refuse(error: &PackagingError, terminal: &Terminal) -> Exit {
+    terminal.message("error", &Message::from_error(error).hinting(error.hint()));
+    if let PackagingError::Dependencies(failure) = error {
+        for obstacle in &failure.obstacles {
+            terminal.message("error", &Message::from_error(obstacle).hinting(obstacle.hint()));
+        }
+    }
+    Exit::Failed
+}
+
+fn warn(package: &Package, work: &Work, paths: &Paths, dry_run: bool, terminal: &Terminal) {
+    for text in warnings(package) {
+        terminal.message("warning", &Message::plain(text));
+    }
+    terminal.message("note", &Message::plain(package.signature.to_string()));
+    for creation in work.creations.iter().filter(|_| !dry_run) {
+        let path = paths.show(&creation.path);
+        let message = Message::plain(format!("wrote {path}: let git track it, a flake sees nothing else"));
+        terminal.message("note", &message);
+    }
+}
+
+fn warnings(package: &Package) -> Vec<String> {
+    let manifest = &package.manifest;
+    let mut warnings: Vec<String> = package.warnings.iter().map(ToString::to_string).collect();
+    if manifest.gyp {
+        warnings.push(
+            "it has native code that node-gyp compiles: without its install script it is not built"
+                .to_owned(),
+        );
+    }
+    if !manifest.install_scripts.is_empty() {
+        let scripts = manifest.install_scripts.join(", ");
+        warnings.push(format!("it has install scripts ({scripts}), which npmFlags keeps from running"));
+    }
+    if !package.install_scripts.is_empty() {
+        let names = package.install_scripts.join(", ");
+        warnings
+            .push(format!("dependencies have install scripts, which npmFlags keeps from running: {names}"));
+    }
+    if manifest.needs_build {
+        warnings.push(
+            "its programs are not in the tarball: it has to be built, and may lack the sources for it"
+                .to_owned(),
+        );
+    }
+    if manifest.main_program.is_none() {
+        warnings.push("it has no programs (`bin`)".to_owned());
+    }
+    match (&manifest.license, manifest.licenses.is_empty()) {
+        (Some(license), true) => {
+            warnings.push(format!("its licence is left out: `{}`", license.escape_debug()));
+        }
+        (None, _) => warnings.push("it names no licence".to_owned()),
+        _ => {}
+    }
+    if let (Some(range), None) = (&manifest.engines, &manifest.nodejs) {
+        warnings
+            .push(format!("no Node.js of nixpkgs is known to be in the range `{}`", range.escape_debug()));
+    }
+    warnings
+}
+
+fn plain(package: &Package, work: &Work, paths: &Paths, dry_run: bool) -> String {
+    let release = &package.release;
+    let Some(replacement) = work.replacements.first() else { return format!("{}\n", work.expression) };
+    let file = paths.show(&replacement.path);
+    if dry_run {
+        return diff::unified(&file, &replacement.old, &replacement.new);
+    }
+    format!("added {} {} to {file}, {} packages\n", release.name, release.version, package.dependencies)
+}
+
+fn json_form(package: &Package, work: &Work, paths: &Paths, dry_run: bool) -> String {
+    let created = work.creations.iter().map(|creation| &creation.path);
+    let changed = work.replacements.iter().map(|replacement| &replacement.path);
+    let manifest = &package.manifest;
+    let value = json!({
+        "schema_version": SCHEMA_VERSION,
+        "command": "add",
+        "dry_run": dry_run,
+        "name": package.release.name.as_str(),
+        "version": package.release.version,
+        "url": package.url.as_str(),
+        "source_hash": package.source_hash,
+        "npm_deps_hash": package.npm_deps_hash,
+        "packages": package.dependencies,
+        "signature": package.signature.code(),
+        "main_program": manifest.main_program,
+        "programs": manifest.programs,
+        "nodejs": manifest.nodejs,
+        "install_scripts": { "own": manifest.install_scripts, "dependencies": package.install_scripts },
+        "node_gyp": manifest.gyp,
+        "needs_build": manifest.needs_build,
+        "expression": work.expression,
+        "created_files": created.map(|path| paths.show(path)).collect::<Vec<_>>(),
+        "changed_files": changed.map(|path| paths.show(path)).collect::<Vec<_>>(),
+        "warnings": warnings(package),
+    });
+    format!("{value:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_between_places() {
+        let seen = |from: &str, to: &str| relative(Path::new(from), Path::new(to));
+        assert_eq!(seen("/r", "/r/npm/a/l.json"), "./npm/a/l.json");
+        assert_eq!(seen("/r/nix", "/r/npm/l.json"), "../npm/l.json");
+        assert_eq!(seen("/r/nix", "/r/nix/../x/./l.json"), "../x/l.json");
+    }
+
+    #[test]
+    fn names_and_versions() {
+        let read = |text: &str| wanted(text).map(|(name, selector)| (name.to_string(), selector));
+        let latest = Selector::Tag("latest".to_owned());
+        assert_eq!(read("@a/b").unwrap(), ("@a/b".to_owned(), latest.clone()));
+        assert_eq!(read("@a/b@1.0.0").unwrap(), ("@a/b".to_owned(), Selector::Exact("1.0.0".to_owned())));
+        assert_eq!(read("b@").unwrap(), ("b".to_owned(), latest));
+        assert_eq!(read("b@^1").unwrap(), ("b".to_owned(), Selector::Range("^1".to_owned())));
+        assert!(read("../b").is_err() && read("").is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! The npm client, as the environment and the user's configuration say.
+//!
+//! It gets what is named here and nothing else: proxies, certificates, and npm's settings that concern registries. Of
+//! `.npmrc` see [`npm_nixhash::relock`].
+
+use std::ffi::OsString;
+
+use npm_nixhash::{
+    registry::Access,
+    relock::{self, Npm, npmrc::Passed},
+    vendoring::Vendoring,
+};
+
+use super::{
+    env::Environment,
+    supply::{Sources, user_npmrc},
+};
+
+/// Variables that say how the network is reached.
+const NETWORK: &[&str] = &[
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NIX_SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// npm's settings that are decided otherwise: it has a cache of its own, and always checks certificates.
+const DECIDED: &[&str] = &["cache", "strict_ssl", "userconfig"];
+
+/// What registries and npm do for sources.
+pub(super) fn vendoring<'a>(
+    environment: &Environment,
+    sources: &'a Sources,
+    require_signatures: bool,
+) -> Vendoring<'a> {
+    let client = sources.supply.registry();
+    let access = client.map(|client| client.options().access.clone()).unwrap_or_default();
+    Vendoring { client, npm: npm(environment, &access), require_signatures }
+}
+
+/// The client.
+pub(super) fn npm(environment: &Environment, access: &Access) -> Npm {
+    let network = NETWORK
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), environment.path(name)?.into_os_string())));
+    let settings =
+        super::env::NPM_SETTINGS.iter().filter(|name| !DECIDED.contains(name)).filter_map(|name| {
+            Some((format!("npm_config_{name}"), OsString::from(environment.npm_config(name)?)))
+        });
+    let text = user_npmrc(environment).unwrap_or_default();
+    Npm {
+        program: "npm".into(),
+        path: environment.path("PATH").unwrap_or_default().into_os_string(),
+        variables: network.chain(settings).collect(),
+        npmrc: Passed::of(&text, environment.home().as_deref(), &|name| environment.expand(name)),
+        access: access.clone(),
+        timeout: relock::TIMEOUT,
+    }
+}

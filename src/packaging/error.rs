@@ -1,0 +1,75 @@
+//! Why a release cannot be packaged.
+
+use std::io;
+
+use crate::{
+    lockfile::LockfileError,
+    npm_deps::{Failure, supply::SupplyError},
+    npm_package::{PackageError, signature::Verdict},
+    relock::RelockError,
+};
+
+/// What stands in the way.
+#[derive(Debug, thiserror::Error)]
+pub enum PackagingError {
+    /// The network may not be used.
+    #[error("a package that is new has to be fetched")]
+    Offline,
+    /// No threads, no timers.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    /// The registry's word cannot be had.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The signatures are not what is asked for.
+    #[error("{package}: {verdict}")]
+    Signature {
+        /// Name and version.
+        package: String,
+        /// What the signatures say.
+        verdict: Verdict,
+    },
+    /// The tarball cannot be fetched, or is not what the registry says.
+    #[error(transparent)]
+    Fetch(SupplyError),
+    /// The tarball cannot be read.
+    #[error("the package's tarball cannot be read")]
+    Tarball(#[source] io::Error),
+    /// The manifest in the tarball is none, or of another package.
+    #[error("the package.json in the tarball of {package} {problem}")]
+    Manifest {
+        /// Name and version.
+        package: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The dependencies cannot be resolved.
+    #[error(transparent)]
+    Relock(#[from] RelockError),
+    /// The lockfile cannot be read.
+    #[error("the package's lockfile cannot be read")]
+    Lockfile(#[source] LockfileError),
+    /// Their hash cannot be computed.
+    #[error("cannot compute the hash of the dependencies")]
+    Dependencies(Failure),
+}
+
+impl PackagingError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Offline => Some("run it without --offline".to_owned()),
+            Self::Package(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Relock(error) => error.hint().map(str::to_owned),
+            Self::Signature { verdict: Verdict::Invalid { .. }, .. } => {
+                Some("do not use this release unexamined; a mirror may also be out of date".to_owned())
+            }
+            Self::Signature { .. } => {
+                Some("without --require-signatures the registry's integrity is what is relied on".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

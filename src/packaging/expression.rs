@@ -1,0 +1,163 @@
+//! The expression: a call of `buildNpmPackage`, formatted as nixpkgs formats its own.
+
+use std::fmt::Write as _;
+
+use super::Package;
+use crate::nix::insert::{attribute, string};
+
+/// How a name of nixpkgs is written where the expression stands.
+pub trait Names {
+    /// `buildNpmPackage`, `fetchurl`, `jq`, `nodejs_22`: an attribute of nixpkgs.
+    fn package(&self, name: &str) -> String;
+    /// `licenses.mit`: an attribute of nixpkgs' `lib`.
+    fn lib(&self, name: &str) -> String;
+}
+
+/// Everything by way of `pkgs`.
+pub struct ByPkgs;
+
+impl Names for ByPkgs {
+    fn package(&self, name: &str) -> String {
+        format!("pkgs.{name}")
+    }
+
+    fn lib(&self, name: &str) -> String {
+        format!("pkgs.lib.{name}")
+    }
+}
+
+/// Why an expression cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the path {} cannot be written in a Nix expression", .0.escape_debug())]
+pub struct UnwritablePath(String);
+
+/// Checks a path to the lockfile, seen from the file that the expression will stand in: `./npm/tool/package-lock.json`.
+///
+/// Errors: it holds characters that Nix does not take in a path, or does not start with `./` or `../`.
+pub fn check_path(path: &str) -> Result<(), UnwritablePath> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "./_-+".contains(c);
+    let relative = path.starts_with("./") || path.starts_with("../");
+    let fine = relative && path.chars().all(allowed) && !path.contains("//") && !path.ends_with('/');
+    if fine { Ok(()) } else { Err(UnwritablePath(path.to_owned())) }
+}
+
+/// Writes the expression down. `lockfile` is a path that [`check_path`] accepted; it is used if there is one to keep.
+#[must_use]
+pub fn render(package: &Package, lockfile: &str, names: &dyn Names) -> String {
+    let mut text = format!("{} (finalAttrs: {{\n", names.package("buildNpmPackage"));
+    for (number, block) in blocks(package, lockfile, names).iter().enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        for line in block {
+            let _ = if line.is_empty() { writeln!(text) } else { writeln!(text, "  {line}") };
+        }
+    }
+    text.push_str("})");
+    text
+}
+
+type Block = Vec<String>;
+
+fn blocks(package: &Package, lockfile: &str, names: &dyn Names) -> Vec<Block> {
+    let mut blocks = vec![identity(package), source(package, names)];
+    blocks.extend(post_patch(package, lockfile, names));
+    blocks.push(dependencies(package));
+    blocks.extend(Some(build(package, names)).filter(|block| !block.is_empty()));
+    blocks.push(meta(package, names));
+    blocks
+}
+
+fn identity(package: &Package) -> Block {
+    let release = &package.release;
+    vec![
+        format!("pname = {};", string(&release.name.word())),
+        format!("# renovate: datasource=npm depName={}", release.name),
+        format!("version = {};", string(&release.version)),
+    ]
+}
+
+fn source(package: &Package, names: &dyn Names) -> Block {
+    let mut block = vec![
+        format!("src = {} {{", names.package("fetchurl")),
+        format!("  url = {};", url(package)),
+        format!("  hash = {};", string(&package.source_hash)),
+        "};".to_owned(),
+    ];
+    block.extend(
+        package.manifest.source_root.as_deref().map(|root| format!("sourceRoot = {};", string(root))),
+    );
+    block
+}
+
+/// The tarball's URL, with the version as a reference where it stands in the file's name.
+fn url(package: &Package) -> String {
+    let release = &package.release;
+    let url = &package.url;
+    let ending = format!("-{}.tgz", release.version);
+    match url.as_str().strip_suffix(&ending) {
+        Some(start) => {
+            let start = string(start);
+            format!("{}-${{finalAttrs.version}}.tgz\"", &start[..start.len() - 1])
+        }
+        None => string(url.as_str()),
+    }
+}
+
+fn post_patch(package: &Package, lockfile: &str, names: &dyn Names) -> Option<Block> {
+    package.lockfile.as_ref()?;
+    let name = if package.has_shrinkwrap { "npm-shrinkwrap.json" } else { "package-lock.json" };
+    let mut block = vec!["postPatch = ''".to_owned(), format!("  cp ${{{lockfile}}} {name}")];
+    if package.manifest.drops_dev() {
+        // npm ci wants both to agree, and the lockfile has no development dependencies.
+        let jq = names.package("jq");
+        block.push(format!("  ${{{jq}}}/bin/jq 'del(.devDependencies)' package.json > package.json.new"));
+        block.push("  mv package.json.new package.json".to_owned());
+    }
+    block.push("'';".to_owned());
+    Some(block)
+}
+
+fn dependencies(package: &Package) -> Block {
+    let mut block = vec![format!("npmDepsHash = {};", string(&package.npm_deps_hash))];
+    if package.options.force_empty_cache {
+        block.push("forceEmptyCache = true;".to_owned());
+    }
+    block
+}
+
+fn build(package: &Package, names: &dyn Names) -> Block {
+    let manifest = &package.manifest;
+    let mut block = Block::new();
+    if !manifest.needs_build {
+        block.push("dontNpmBuild = true;".to_owned());
+    }
+    if package.runs_scripts() {
+        block.push("npmFlags = [ \"--ignore-scripts\" ];".to_owned());
+    }
+    block.extend(manifest.nodejs.as_deref().map(|nodejs| format!("nodejs = {};", names.package(nodejs))));
+    block
+}
+
+fn meta(package: &Package, names: &dyn Names) -> Block {
+    let manifest = &package.manifest;
+    let mut block = vec!["meta = {".to_owned()];
+    let mut line = |name: &str, value: Option<String>| {
+        block.extend(value.map(|value| format!("  {} = {value};", attribute(name))));
+    };
+    line("description", manifest.description.as_deref().map(string));
+    line("homepage", manifest.homepage.as_deref().map(string));
+    let licenses: Vec<_> =
+        manifest.licenses.iter().map(|name| names.lib(&format!("licenses.{name}"))).collect();
+    line(
+        "license",
+        match licenses.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(format!("[ {} ]", several.join(" "))),
+        },
+    );
+    line("mainProgram", manifest.main_program.as_deref().map(string));
+    block.push("};".to_owned());
+    block
+}

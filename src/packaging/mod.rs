@@ -1,0 +1,193 @@
+//! A published command line program as a Nix expression: what `add` makes.
+//!
+//! [`package`] asks the registry which release is meant, fetches its tarball and checks it, has npm resolve its
+//! dependencies where the tarball brings no lockfile, and computes both hashes. [`expression::render`] writes it down.
+//!
+//! Everything that a package says of itself is untrusted: names are held to npm's grammar, texts become Nix strings by
+//! [`crate::nix::insert::string`] alone, and nothing of the package is run.
+
+mod engines;
+mod error;
+pub mod expression;
+mod license;
+mod manifest;
+
+use std::sync::Arc;
+
+use url::Url;
+
+pub use error::PackagingError;
+pub use manifest::Manifest;
+
+use crate::{
+    integrity::ContentId,
+    lockfile::Lockfile,
+    npm_deps::{
+        self, Outputs, Request, Settings,
+        supply::{Supply, Want},
+    },
+    npm_package::{self, PackageName, Release, Selector, signature::Verdict},
+    options::HashOptions,
+    registry::Client,
+    relock::{self, Npm, RelockRequest},
+    tarball::{
+        Tarball,
+        package::{self, Contents},
+    },
+};
+
+/// What is to be packaged, and with what.
+pub struct Order<'a> {
+    /// The package.
+    pub name: PackageName,
+    /// The release.
+    pub selector: Selector,
+    /// Whether a release without a good signature is refused.
+    pub require_signature: bool,
+    /// Where tarballs come from.
+    pub supply: &'a Arc<Supply>,
+    /// What hashes are computed under.
+    pub settings: &'a Settings,
+    /// The npm client.
+    pub npm: &'a Npm,
+}
+
+/// A release, ready to be written down.
+#[derive(Debug)]
+pub struct Package {
+    /// The release, as the registry has it.
+    pub release: Release,
+    /// The tarball's address to write down.
+    pub url: Url,
+    /// What its signatures say.
+    pub signature: Verdict,
+    /// The sha512 of its tarball, as SRI.
+    pub source_hash: String,
+    /// What its own manifest says.
+    pub manifest: Manifest,
+    /// Whether the tarball has a shrinkwrap, which npm prefers to any lockfile.
+    pub has_shrinkwrap: bool,
+    /// The lockfile to keep beside the expression; none where the tarball's own shrinkwrap will do.
+    pub lockfile: Option<Vec<u8>>,
+    /// The hash of its dependencies, as SRI.
+    pub npm_deps_hash: String,
+    /// The number of packages among them.
+    pub dependencies: usize,
+    /// What decided that hash besides the lockfile.
+    pub options: HashOptions,
+    /// Installed packages that have install scripts, by their place.
+    pub install_scripts: Vec<String>,
+    /// What the user should know of the dependencies.
+    pub warnings: Vec<npm_deps::Warning>,
+}
+
+impl Package {
+    /// Whether an install would run scripts that want a network, or tools that are not there.
+    #[must_use]
+    pub fn runs_scripts(&self) -> bool {
+        let Manifest { gyp, install_scripts, pack_scripts, needs_build, .. } = &self.manifest;
+        let own = *gyp || !install_scripts.is_empty() || (!needs_build && !pack_scripts.is_empty());
+        own || !self.install_scripts.is_empty()
+    }
+}
+
+/// Packages a release.
+///
+/// Errors: the first thing that stands in the way. Nothing was written.
+pub fn package(order: &Order<'_>) -> Result<Package, PackagingError> {
+    let client = order.supply.registry().ok_or(PackagingError::Offline)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(PackagingError::Runtime)?;
+    let (release, signature, tarball) = runtime.block_on(fetch(order, client))?;
+    runtime.shutdown_background();
+    let source_hash = sha512(&tarball).map_err(PackagingError::Tarball)?;
+    let contents = tarball.reader().and_then(package::look).map_err(PackagingError::Tarball)?;
+    let manifest = Manifest::of(&release, &contents)?;
+    let lock = lock(order, &manifest, &contents)?;
+    let parsed = Lockfile::parse(&lock.bytes).map_err(PackagingError::Lockfile)?;
+    let options = HashOptions { force_empty_cache: parsed.dependencies.is_empty(), ..HashOptions::default() };
+    let install_scripts = manifest::install_scripts(&lock.bytes);
+    let request = Request { lockfile: lock.bytes.as_slice().into(), options, outputs: Outputs::default() };
+    let computed = npm_deps::compute(&[request], order.supply, order.settings)
+        .pop()
+        .expect("bug: one request has one result")
+        .map_err(PackagingError::Dependencies)?;
+    Ok(Package {
+        url: release.public_url(&client.options().access),
+        release,
+        signature,
+        source_hash,
+        manifest,
+        has_shrinkwrap: contents.shrinkwrap.is_some(),
+        lockfile: lock.vendored.then_some(lock.bytes),
+        npm_deps_hash: computed.hash.sri(),
+        dependencies: computed.packages,
+        options,
+        install_scripts,
+        warnings: computed.warnings,
+    })
+}
+
+async fn fetch(order: &Order<'_>, client: &Client) -> Result<(Release, Verdict, Tarball), PackagingError> {
+    let packument = npm_package::fetch(client, &order.name).await?;
+    let release = packument.select(&order.selector)?;
+    let keys = npm_package::keys(client, &order.name).await?;
+    let signature = npm_package::signature::verify(&release, &keys);
+    let label = format!("{}@{}", release.name, release.version);
+    if signature.forbids(order.require_signature) {
+        return Err(PackagingError::Signature { package: label, verdict: signature });
+    }
+    let want = Want {
+        package: label,
+        url: release.dist.tarball.clone(),
+        id: release.dist.integrity.id(),
+        early: true,
+    };
+    let tarball = order.supply.obtain(&want).await.map_err(PackagingError::Fetch)?;
+    Ok((release, signature, tarball))
+}
+
+/// The sha512 of a tarball; that it is the one that the registry tells was checked when it was fetched.
+fn sha512(tarball: &Tarball) -> std::io::Result<String> {
+    use crate::integrity::{Algorithm, Hasher};
+    let id: ContentId = tarball.id();
+    if id.algorithm() == Algorithm::Sha512 {
+        return Ok(id.sri());
+    }
+    let mut hasher = Hasher::new(Algorithm::Sha512);
+    let mut reader = tarball.reader()?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match std::io::Read::read(&mut reader, &mut buffer)? {
+            0 => return Ok(hasher.finish().sri()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// The lockfile that decides the hash.
+struct Lock {
+    bytes: Vec<u8>,
+    vendored: bool,
+}
+
+fn lock(order: &Order<'_>, manifest: &Manifest, contents: &Contents) -> Result<Lock, PackagingError> {
+    if let Some(shrinkwrap) = contents.shrinkwrap.as_deref().filter(|bytes| is_complete(bytes)) {
+        return Ok(Lock { bytes: shrinkwrap.to_vec(), vendored: false });
+    }
+    let request = RelockRequest {
+        package_json: contents.manifest.as_deref().unwrap_or_default(),
+        shrinkwrap: contents.shrinkwrap.as_deref(),
+        existing: None,
+        omit_dev: manifest.drops_dev(),
+    };
+    Ok(Lock { bytes: relock::relock(order.npm, &request)?, vendored: true })
+}
+
+/// Whether an offline install can do with a lockfile as it is.
+fn is_complete(lockfile: &[u8]) -> bool {
+    Lockfile::parse(lockfile).is_ok_and(|parsed| parsed.skipped.is_empty() && parsed.problems.is_empty())
+}

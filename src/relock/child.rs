@@ -1,0 +1,145 @@
+//! npm as a child: its folder, its environment, its time.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use url::Url;
+
+use super::{Npm, RelockError, error::Said, start::Start, words};
+
+/// How often a running npm is looked at.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// How much of what it says is read, in bytes, from the end.
+const HEARD: u64 = 64 << 10;
+
+/// npm's temporary folder; gone when this is dropped.
+pub(super) struct Place {
+    folder: tempfile::TempDir,
+    lockfile: &'static str,
+    package: String,
+}
+
+impl Place {
+    pub(super) fn new(npm: &Npm, start: &Start) -> Result<Self, RelockError> {
+        let folder = tempfile::Builder::new().prefix("npm-nixhash-").tempdir().map_err(RelockError::Run)?;
+        let place = Self { folder, lockfile: start.name, package: start.package.clone() };
+        place.furnish(npm, start).map_err(RelockError::Run)?;
+        Ok(place)
+    }
+
+    fn furnish(&self, npm: &Npm, start: &Start) -> io::Result<()> {
+        for folder in ["project", "home", "tmp"] {
+            fs::create_dir(self.path(folder))?;
+        }
+        fs::write(self.path("project/package.json"), &start.manifest)?;
+        if let Some(lockfile) = &start.lockfile {
+            fs::write(self.path("project").join(start.name), lockfile)?;
+        }
+        // The folder can be entered by its owner alone.
+        fs::write(self.path("npmrc"), &npm.npmrc.text)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What npm wrote.
+    pub(super) fn lockfile(&self) -> Result<Vec<u8>, RelockError> {
+        fs::read(self.path("project").join(self.lockfile)).map_err(RelockError::Nothing)
+    }
+}
+
+/// Has npm write the lockfile.
+pub(super) fn run(npm: &Npm, place: &Place) -> Result<(), RelockError> {
+    let stderr = place.path("stderr");
+    let mut child = start(npm, place, &stderr)?;
+    let status = wait(&mut child, npm.timeout)?;
+    if status.success() {
+        return Ok(());
+    }
+    let heard = heard(&stderr).map_err(RelockError::Run)?;
+    let said = words::last_of(&heard, &npm.npmrc.secrets, place.folder.path());
+    let said = if said.is_empty() { vec![status.to_string()] } else { said };
+    Err(RelockError::Npm { package: place.package.clone(), said: Said(said) })
+}
+
+fn start(npm: &Npm, place: &Place, stderr: &Path) -> Result<Child, RelockError> {
+    let stderr = File::create(stderr).map_err(RelockError::Run)?;
+    let mut command = Command::new(&npm.program);
+    command.args(["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    command.current_dir(place.path("project"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    command.env_clear().env("PATH", &npm.path).env("LANG", "C.UTF-8");
+    command.env("HOME", place.path("home")).env("TMPDIR", place.path("tmp"));
+    command.envs(npm.variables.iter().map(|(name, value)| (name, value)));
+    command.envs(npm.npmrc.variables.iter().map(|(name, value)| (name, value)));
+    command.env("npm_config_userconfig", place.path("npmrc"));
+    command.env("npm_config_globalconfig", place.path("no-global-npmrc"));
+    command.env("npm_config_cache", place.path("home/.npm"));
+    command.env("npm_config_strict_ssl", "true").env("npm_config_update_notifier", "false");
+    // Not as a flag, which a npm that does not know it may refuse.
+    command.env("npm_config_omit_lockfile_registry_resolved", "false");
+    if let Some(mirror) = mirror(npm) {
+        command.env("npm_config_registry", mirror.as_str());
+    }
+    own_group(&mut command);
+    command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => RelockError::NoNpm(npm.program.clone()),
+        _ => RelockError::Run(error),
+    })
+}
+
+/// What stands in for the public registry by an override.
+fn mirror(npm: &Npm) -> Option<Url> {
+    npm.access.mirror_of(&npm.access.registry_url(None, ""))
+}
+
+fn wait(child: &mut Child, timeout: Duration) -> Result<ExitStatus, RelockError> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().map_err(RelockError::Run)? {
+            return Ok(status);
+        }
+        if begun.elapsed() >= timeout {
+            kill(child);
+            return Err(RelockError::TooSlow(timeout));
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// npm has children of its own, which have to end with it.
+#[cfg(unix)]
+fn own_group(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+#[cfg(not(unix))]
+fn own_group(_: &mut Command) {}
+
+fn kill(child: &mut Child) {
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(child),
+        rustix::process::Signal::KILL,
+    );
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn heard(path: &Path) -> io::Result<String> {
+    use io::{Read as _, Seek as _};
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    file.seek(io::SeekFrom::Start(len.saturating_sub(HEARD)))?;
+    let mut bytes = Vec::new();
+    file.take(HEARD).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

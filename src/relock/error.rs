@@ -1,0 +1,83 @@
+//! Why there is no new lockfile.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::lockfile::LockfileError;
+
+/// Why dependencies could not be resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum RelockError {
+    /// There is no such program.
+    #[error("npm is needed to resolve the dependencies, and `{}` cannot be found", .0.display())]
+    NoNpm(PathBuf),
+    /// The program cannot be run, or its folder not made.
+    #[error("cannot run npm")]
+    Run(#[source] io::Error),
+    /// It did not end in time.
+    #[error("npm did not resolve the dependencies within {}", humantime::format_duration(*.0))]
+    TooSlow(Duration),
+    /// It failed.
+    #[error("npm cannot resolve the dependencies of {package}")]
+    Npm {
+        /// The package, as its manifest calls it.
+        package: String,
+        /// The last that it said, without secrets.
+        #[source]
+        said: Said,
+    },
+    /// The manifest is no JSON object.
+    #[error("the package's package.json cannot be read")]
+    Manifest(#[source] serde_json::Error),
+    /// The lockfile to start from cannot be read.
+    #[error("the vendored lockfile cannot be read")]
+    Existing(#[source] serde_json::Error),
+    /// npm wrote no lockfile.
+    #[error("npm wrote no lockfile")]
+    Nothing(#[source] io::Error),
+    /// npm wrote something that is no lockfile.
+    #[error("npm wrote a lockfile that cannot be read")]
+    Written(#[source] LockfileError),
+    /// The lockfile is that of another version.
+    #[error("npm wrote a lockfile of version {found} for version {expected}")]
+    Version {
+        /// The manifest's version.
+        expected: String,
+        /// The lockfile's.
+        found: String,
+    },
+    /// Packages without a URL or an integrity: an offline install would not find them.
+    #[error("npm wrote a lockfile without the addresses of {}", some_of(.0))]
+    Incomplete(Vec<String>),
+}
+
+/// What npm said.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct Said(pub Vec<String>);
+
+fn some_of(places: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = places.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if places.len() > SHOWN { format!("{shown} and {} more", places.len() - SHOWN) } else { shown }
+}
+
+impl RelockError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoNpm(_) => Some(
+                "install Node.js with npm 8 or later, or run this where it is on PATH (`nix shell nixpkgs#nodejs`)",
+            ),
+            Self::TooSlow(_) => Some("check the network and the registry in your .npmrc"),
+            Self::Npm { .. } => {
+                Some("try `npm install --package-lock-only --ignore-scripts` on the unpacked tarball")
+            }
+            Self::Existing(_) => {
+                Some("restore the lockfile, or remove it and write it anew with `npm-nixhash add`")
+            }
+            Self::Incomplete(_) => Some("this registry does not tell npm what an offline install needs"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Resolving a published package's dependencies with the real npm client, starting from the lockfile that is vendored.
+//!
+//! A tarball on the registry has no lockfile, so a Nix expression brings one along. When the package's version moves,
+//! that lockfile has to follow, and only as far as it must: npm is given the old one, and keeps of it what still fits.
+//!
+//! # What npm is given
+//!
+//! * An empty temporary folder that holds `package.json` and the lockfile, and its own empty home and cache. npm's cache
+//!   of the user is neither read nor written: what is resolved depends on the registry alone.
+//! * An environment made of what [`Npm`] lists, and nothing else. The caller's own is not inherited, so no token that
+//!   happens to be in it can reach npm, or a proxy that npm talks to.
+//! * Of the user's `.npmrc` the settings that say where registries are and what opens them (see [`npmrc`]). Others, such
+//!   as `legacy-peer-deps`, would make a lockfile that `npm ci` refuses in a Nix build, which has no `.npmrc`.
+//!   Credentials written as `${NAME}` stay so, and those variables alone are handed over.
+//! * No scripts of any package are run (`--ignore-scripts`), and certificates are checked whatever `.npmrc` says.
+//!
+//! # What comes back
+//!
+//! The bytes of the lockfile, after these were seen: its root says the version of `package.json`, and each package has
+//! the URL and the integrity that an offline install needs.
+
+mod child;
+mod error;
+pub mod npmrc;
+mod outcome;
+mod start;
+mod words;
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+pub use error::RelockError;
+
+use crate::registry::Access;
+
+/// What is to be resolved.
+#[derive(Debug, Clone, Copy)]
+pub struct RelockRequest<'a> {
+    /// `package.json` of the tarball.
+    pub package_json: &'a [u8],
+    /// `npm-shrinkwrap.json` of the tarball, if it has one: then that is what npm goes by, and `existing` is not used.
+    pub shrinkwrap: Option<&'a [u8]>,
+    /// The lockfile that is vendored now.
+    pub existing: Option<&'a [u8]>,
+    /// Whether a lockfile that does not exist yet leaves out `devDependencies`. An existing one decides that itself.
+    pub omit_dev: bool,
+}
+
+/// The npm client, and all that it is given.
+#[derive(Debug, Clone)]
+pub struct Npm {
+    /// Its name, looked up in `path`, or its path.
+    pub program: PathBuf,
+    /// `PATH`.
+    pub path: OsString,
+    /// Proxies, certificates, `npm_config_*`: variables that do not hold secrets of anybody else.
+    pub variables: Vec<(String, OsString)>,
+    /// The user's configuration.
+    pub npmrc: npmrc::Passed,
+    /// Where registries are.
+    pub access: Access,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// How long npm may take by default: two thirds of what Renovate gives a command.
+pub const TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Resolves.
+///
+/// Errors: npm is missing, fails or takes too long; or what it wrote is not enough for an offline install.
+pub fn relock(npm: &Npm, request: &RelockRequest<'_>) -> Result<Vec<u8>, RelockError> {
+    let start = start::Start::of(request, &npm.access)?;
+    let place = child::Place::new(npm, &start)?;
+    child::run(npm, &place)?;
+    let written = place.lockfile()?;
+    let written = outcome::public_urls(written, &npm.access);
+    outcome::check(&written, &start)?;
+    Ok(written)
+}
