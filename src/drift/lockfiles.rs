@@ -164,13 +164,11 @@ fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) 
     Ok(Chosen { bytes: Arc::clone(&new), outdated: Some(Outdated { new: Some(new), ..outdated }) })
 }
 
-/// `version` at the top of a lockfile or manifest.
+/// `version` at the top of a manifest or lockfile, or that of a lockfile's root package.
 pub(super) fn root_version(bytes: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Root {
-        version: Option<String>,
-    }
-    serde_json::from_slice::<Root>(bytes).ok()?.version
+    let document: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let root = document.pointer("/packages//version").filter(|version| version.is_string());
+    root.or_else(|| document.get("version"))?.as_str().map(str::to_owned)
 }
 
 impl LookError {
