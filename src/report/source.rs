@@ -138,11 +138,13 @@ fn label(source: &RemoteSource) -> String {
 /// What the user should know of the sources of a site that was decided nevertheless.
 pub(super) fn warnings(planned: &Planned) -> Vec<Message> {
     let unchecked = planned.sources.iter().filter_map(|state| state.resolved.as_ref().err());
-    let unchecked = unchecked.map(|why| Message::plain(format!("the hash of its source was not checked: {why}")));
+    let unchecked =
+        unchecked.map(|why| Message::plain(format!("the hash of its source was not checked: {why}")));
     let shadowed = planned.sources.iter().any(|state| {
         let shipped = matches!(&state.excerpt, Some(Ok(excerpt)) if excerpt.shrinkwrap.is_some());
         state.source.shrinkwrap_wins && state.source.vendored_in.is_some() && shipped
     });
-    let copy = "its source has an npm-shrinkwrap.json, which is hashed instead of the lockfile that is copied in";
+    let copy =
+        "its source has an npm-shrinkwrap.json, which is hashed instead of the lockfile that is copied in";
     unchecked.chain(shadowed.then(|| Message::plain(copy))).collect()
 }

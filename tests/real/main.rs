@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::print_stdout, reason = "how much was compared is a result too")]
 
+#[path = "../it/source/archives.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod archives;
 mod fixed_output;
 mod gzip;
 mod inputs;
@@ -14,6 +17,7 @@ mod nix_random;
 mod nix_store;
 mod npm_ci;
 mod repack;
+mod sources;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod ten_services;
