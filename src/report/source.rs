@@ -49,7 +49,7 @@ pub struct OutdatedReport {
 }
 
 impl SourceReport {
-    pub(super) fn new(state: &SourceState, stale: bool, paths: &Paths) -> Self {
+    pub(super) fn new(state: &SourceState, rewritten: bool, paths: &Paths) -> Self {
         let SourceState { source, resolved, standing, .. } = state;
         let literal = resolved.as_ref().ok().and_then(|resolved| resolved.literal.as_ref());
         let place = |literal: &Literal| PlaceReport {
@@ -70,7 +70,7 @@ impl SourceReport {
             hash_place: literal.map(place),
             recorded,
             computed: state.digest().map(ToString::to_string),
-            new: state.stale_literal().filter(|_| stale).map(|(_, sri)| sri),
+            new: state.stale_literal().filter(|_| rewritten).map(|(_, sri)| sri),
             standing: name,
             identity_changed,
             unchecked: resolved.as_ref().err().cloned(),
