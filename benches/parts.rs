@@ -6,12 +6,13 @@ use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 
 use divan::{Bencher, black_box, counter::BytesCount};
 use npm_nixhash::{
-    drift::Plan,
+    drift::{Plan, Rules},
     lockfile::Lockfile,
     nix::{self, Scope},
     npm_deps::{self, Outputs, Request, Settings, supply::Supply},
     options::HashOptions,
     rewrite::rewrite,
+    source::head::Head,
     store::Store,
     tarball::Tarball,
 };
@@ -145,7 +146,8 @@ fn rewrite_ten_services(bencher: Bencher) {
     repository(folder.path());
     let supply = stocked(folder.path(), &(0..13).map(small).collect::<Vec<_>>());
     let survey = nix::survey(&Scope::new(folder.path()));
-    let plan = Plan::computed(survey, &supply, &Settings::default());
+    let head = Head::new(survey.root.clone(), None);
+    let plan = Plan::computed(survey, &supply, &Settings::default(), &Rules::telling(&head, None));
     assert_eq!(rewrite(&plan).unwrap().len(), 1);
     bencher.bench(|| rewrite(black_box(&plan)).unwrap());
 }

@@ -2,17 +2,56 @@
 //!
 //! Nothing is printed or written here.
 
+mod conflict;
+mod lockfiles;
+mod sources;
+
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
+    cell::RefCell,
+    collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use self::lockfiles::{Chosen, Lockfiles};
+pub use self::{
+    lockfiles::Outdated,
+    sources::{SourceState, Standing},
+};
 use crate::{
     nix::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning},
     npm_deps::{self, Computed, Failure, Outputs, Request, Settings, supply::Supply},
+    source::{LookError, Npm, NpmFailure, SourceFailure, digest::Digest, head::Head},
 };
+
+/// What is to be done about what is found.
+pub struct Rules<'a> {
+    /// A source that was replaced under its name is a failure, not only drift.
+    pub alarm: bool,
+    /// Such a replacement is wanted.
+    pub accept_changed_sources: bool,
+    /// Vendored lockfiles of other versions are made anew.
+    pub renew_lockfiles: bool,
+    /// What npm can tell and do; without it neither happens.
+    pub npm: Option<&'a dyn Npm>,
+    /// The last commit.
+    pub head: &'a Head,
+}
+
+impl<'a> Rules<'a> {
+    /// Tells what is there, and does nothing about it.
+    #[must_use]
+    pub fn telling(head: &'a Head, npm: Option<&'a dyn Npm>) -> Self {
+        Self { alarm: false, accept_changed_sources: false, renew_lockfiles: false, npm, head }
+    }
+}
+
+/// A computation under way.
+struct Work<'a> {
+    rules: &'a Rules<'a>,
+    lockfiles: RefCell<Lockfiles>,
+}
 
 /// What is known of every site below a path.
 #[derive(Debug)]
@@ -34,17 +73,21 @@ pub struct Planned {
     pub site: Site,
     /// Its verdict.
     pub status: Status,
+    /// The sources it rests on that are not in the repository.
+    pub sources: Vec<SourceState>,
+    /// Its lockfile, if that is vendored and was made for another version than the source has.
+    pub outdated: Option<Outdated>,
 }
 
 /// How a site's literals compare to its lockfile.
 #[derive(Debug)]
 pub enum Status {
-    /// All literals say the lockfile's hash.
+    /// All literals say what they should, and so does a vendored lockfile.
     InSync(Computed),
-    /// At least one literal says something else.
+    /// At least one of them does not.
     Stale(Computed),
-    /// The survey tied the site to this lockfile; nothing was computed.
-    Tied(PathBuf),
+    /// The survey tied the site to a lockfile; nothing was computed.
+    Tied,
     /// Which lockfile decides, or which literal, cannot be known.
     Undecided(Undecided),
     /// The hash should be computable, and is not.
@@ -74,18 +117,86 @@ pub enum SiteFailure {
         /// All reasons.
         failure: Failure,
     },
+    /// A source cannot be had.
+    #[error(transparent)]
+    Source(SourceFailure),
+    /// The lockfile's place in a source cannot be looked at.
+    #[error("cannot look for a lockfile in the source")]
+    Inside(#[source] LookError),
+    /// There is none in the source.
+    #[error("the source has no lockfile{}", in_folder(folder))]
+    NoneInside {
+        /// The folder where it should be, empty at the top.
+        folder: String,
+    },
+    /// A source was replaced under its name.
+    #[error("what is at {url} is not what its hash says: recorded {recorded}, found {found}")]
+    Replaced {
+        /// Its URL, without secrets.
+        url: String,
+        /// The recorded hash.
+        recorded: String,
+        /// The hash of what is there.
+        found: Digest,
+        /// Why the last commit tells nothing, if it does not.
+        unknown: Option<String>,
+        /// Whether `flake.lock` records it.
+        locked: bool,
+    },
+    /// The registry published other bytes than those that were fetched.
+    #[error(
+        "what is at {url} is not what the registry published: its integrity is {published}, found {found}"
+    )]
+    Forged {
+        /// Its URL, without secrets.
+        url: String,
+        /// What the registry says.
+        published: String,
+        /// The hash of what is there.
+        found: Digest,
+    },
+    /// The vendored lockfile cannot be made anew.
+    #[error("cannot make {} anew", path.display())]
+    Relock {
+        /// The lockfile.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        failure: NpmFailure,
+    },
+}
+
+fn in_folder(folder: &str) -> String {
+    if folder.is_empty() { String::new() } else { format!(" in its folder {folder}") }
 }
 
 impl SiteFailure {
     /// What the user can do about it, where the failure itself does not say.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NoLockfile(_) => Some(
-                "write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else",
-            ),
-            Self::Unreadable { .. } | Self::Uncomputable { .. } => None,
-        }
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoLockfile(_) => {
+                "write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else"
+            }
+            Self::NoneInside { .. } => "keep a lockfile in the repository and copy it in by postPatch",
+            Self::Replaced { locked: true, .. } => {
+                "see what changed, then `nix flake update` the input; flake.lock is not edited here"
+            }
+            Self::Replaced { unknown: Some(why), .. } => {
+                return Some(format!(
+                    "if version or URL were changed, that is as it should be ({why}); if not, see what changed; \
+                     then use --accept-changed-sources"
+                ));
+            }
+            Self::Replaced { .. } => {
+                "the file was replaced under its name: see what changed, then use --accept-changed-sources"
+            }
+            Self::Forged { .. } => "a mirror or proxy may have changed it; do not accept it",
+            Self::Source(failure) => return failure.hint(),
+            Self::Relock { failure, .. } => return failure.hint.clone(),
+            Self::Unreadable { .. } | Self::Uncomputable { .. } | Self::Inside(_) => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -93,27 +204,32 @@ impl Plan {
     /// Ties sites to lockfiles and goes no further: what `list` shows.
     #[must_use]
     pub fn tied(survey: Survey) -> Self {
-        let status = |site: &Site| tie(site).map_or_else(|status| status, Status::Tied);
-        Self::with(survey, |sites| sites.iter().map(status).collect())
+        Self::with(survey, |sites| {
+            let sources = sources::resolve(sites).into_iter();
+            sites.iter().zip(sources).map(|(site, sources)| Verdict::bare(tie(site), sources)).collect()
+        })
     }
 
-    /// Computes the hash of every site whose lockfile is known.
+    /// Computes the hash of every site whose lockfile is known, and of every source that one rests on.
     #[must_use]
-    pub fn computed(survey: Survey, supply: &Arc<Supply>, settings: &Settings) -> Self {
-        Self::with(survey, |sites| compute(sites, supply, settings))
+    pub fn computed(survey: Survey, supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Self {
+        Self::with(survey, |sites| compute(sites, supply, settings, rules))
     }
 
-    fn with(mut survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Status>) -> Self {
+    fn with(mut survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Verdict>) -> Self {
         survey.sites.sort_by(|a, b| hash_place(a).cmp(&hash_place(b)));
-        let statuses = judge(&survey.sites);
-        let sites =
-            survey.sites.into_iter().zip(statuses).map(|(site, status)| Planned { site, status }).collect();
+        let verdicts = judge(&survey.sites);
+        let planned = |(site, verdict)| {
+            let Verdict { status, sources, outdated } = verdict;
+            Planned { site, status, sources, outdated }
+        };
+        let sites = survey.sites.into_iter().zip(verdicts).map(planned).collect();
         Self { sites, problems: survey.problems, warnings: survey.warnings, files: survey.files }
     }
 }
 
 impl Planned {
-    /// The literals that have to change, each with the SRI it should say.
+    /// The literals of the site's own hash that have to change, each with the SRI it should say.
     pub fn stale_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
         let computed = match &self.status {
             Status::Stale(computed) => Some(computed),
@@ -123,6 +239,12 @@ impl Planned {
             let stale = self.site.hashes.iter().filter(|literal| !says(literal, computed));
             stale.map(|literal| (literal, computed.hash.sri()))
         })
+    }
+
+    /// The literals of its sources' hashes that have to change, likewise.
+    pub fn stale_source_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
+        let stale = matches!(self.status, Status::Stale(_));
+        self.sources.iter().filter(move |_| stale).filter_map(SourceState::stale_literal)
     }
 
     /// The lockfile that decides the hash, where it is known.
@@ -136,78 +258,91 @@ impl Planned {
     }
 }
 
+/// What became of a site.
+struct Verdict {
+    status: Status,
+    sources: Vec<SourceState>,
+    outdated: Option<Outdated>,
+}
+
+impl Verdict {
+    fn bare(status: Status, sources: Vec<SourceState>) -> Self {
+        Self { status, sources, outdated: None }
+    }
+}
+
 /// Where people look for a site: at its hash, which of a wrapper is at the call; else at the derivation.
 fn hash_place(site: &Site) -> (&Path, usize, usize) {
     let derivation = (site.place.file.as_path(), site.place.line, site.place.column);
     site.hashes.first().map_or(derivation, |literal| (literal.file.as_path(), literal.line, literal.column))
 }
 
-/// The lockfile of a site, or why there is none.
-fn tie(site: &Site) -> Result<PathBuf, Status> {
+/// Whether a site's lockfile is known, without a look at it.
+fn tie(site: &Site) -> Status {
     match &site.outcome {
-        Outcome::Local { lockfile } => Ok(lockfile.clone()),
-        Outcome::MissingLockfile { expected } => {
-            Err(Status::Failed(SiteFailure::NoLockfile(expected.clone())))
-        }
-        Outcome::Undecided(undecided) => Err(Status::Undecided(undecided.clone())),
-        Outcome::Remote { source, folder } => Err(Status::Undecided(remote(site, &source.fetcher, folder))),
+        Outcome::Local { .. } | Outcome::Remote { .. } => Status::Tied,
+        Outcome::MissingLockfile { expected } => Status::Failed(SiteFailure::NoLockfile(expected.clone())),
+        Outcome::Undecided(undecided) => Status::Undecided(undecided.clone()),
     }
 }
 
-/// A lockfile inside a source that has to be fetched first.
-fn remote(site: &Site, fetcher: &str, folder: &str) -> Undecided {
-    let folder = if folder.is_empty() { String::new() } else { format!(" in its folder {folder}") };
-    Undecided {
-        reason: Reason::RemoteSource,
-        message: format!(
-            "the lockfile is inside the source that {fetcher} gives{folder}, not in this repository"
-        ),
-        stopped_at: site.place.clone(),
-        settle: "keep a copy of the lockfile in the repository and copy it in by postPatch".to_owned(),
-    }
+fn undecided(site: &Site, reason: Reason, message: String, settle: &str) -> Undecided {
+    Undecided { reason, message, stopped_at: site.place.clone(), settle: settle.to_owned() }
 }
 
-fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings) -> Vec<Status> {
-    let mut lockfiles = Lockfiles::default();
-    let mut requests = Vec::new();
-    let ties: Vec<_> = sites
-        .iter()
-        .map(|site| {
-            let path = tie(site)?;
-            let lockfile = lockfiles.read(&path).map_err(Status::Failed)?;
-            requests.push(Request { lockfile, options: site.options, outputs: Outputs::default() });
-            Ok(path)
-        })
-        .collect();
+fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Vec<Verdict> {
+    let work = Work { rules, lockfiles: RefCell::default() };
+    let mut sources = sources::resolve(sites);
+    sources::examine(sites, &mut sources, supply, settings, &work);
+    let choose = |(site, sources): (&Site, &Vec<SourceState>)| {
+        sources::obstacle(site, sources, rules).map_or_else(|| lockfiles::choose(site, sources, &work), Err)
+    };
+    let mut chosen: Vec<_> = sites.iter().zip(&sources).map(choose).collect();
+    conflict::settle(sites, &sources, &mut chosen);
+    let request = |(site, chosen): (&Site, &Result<Chosen, Status>)| {
+        let lockfile = Arc::clone(&chosen.as_ref().ok()?.bytes);
+        Some(Request { lockfile, options: site.options, outputs: Outputs::default() })
+    };
+    let requests: Vec<_> = sites.iter().zip(&chosen).filter_map(request).collect();
     let mut results = npm_deps::compute(&requests, supply, settings).into_iter();
-    let mut judge = |site: &Site, path: PathBuf| match results.next()? {
-        Err(failure) => Some(Status::Failed(SiteFailure::Uncomputable { path, failure })),
-        Ok(computed) if site.hashes.iter().all(|literal| says(literal, &computed)) => {
-            Some(Status::InSync(computed))
-        }
-        Ok(computed) => Some(Status::Stale(computed)),
-    };
-    let status = |(site, tie): (&Site, Result<PathBuf, Status>)| match tie {
-        Err(status) => status,
-        Ok(path) => judge(site, path).expect("bug: there is a result for each request"),
-    };
-    sites.iter().zip(ties).map(status).collect()
+    let mut verdicts = Vec::new();
+    for ((site, sources), chosen) in sites.iter().zip(sources).zip(chosen) {
+        verdicts.push(match chosen {
+            Err(status) => Verdict::bare(status, sources),
+            Ok(Chosen { outdated, .. }) => {
+                let result = results.next().expect("bug: there is a result for each request");
+                let status = judge(site, &sources, outdated.as_ref(), result);
+                Verdict { status, sources, outdated }
+            }
+        });
+    }
+    verdicts
 }
 
-/// Lockfiles that were read, so that sites that share one share its bytes.
-#[derive(Default)]
-struct Lockfiles(HashMap<PathBuf, Arc<[u8]>>);
-
-impl Lockfiles {
-    fn read(&mut self, path: &Path) -> Result<Arc<[u8]>, SiteFailure> {
-        if let Some(bytes) = self.0.get(path) {
-            return Ok(Arc::clone(bytes));
+fn judge(
+    site: &Site,
+    sources: &[SourceState],
+    outdated: Option<&Outdated>,
+    result: Result<Computed, Failure>,
+) -> Status {
+    match result {
+        Err(failure) => {
+            let path = match &site.outcome {
+                Outcome::Local { lockfile } => lockfile.clone(),
+                Outcome::Remote { folder, .. } => Path::new(folder).join("package-lock.json"),
+                _ => PathBuf::new(),
+            };
+            Status::Failed(SiteFailure::Uncomputable { path, failure })
         }
-        let bytes: Arc<[u8]> = fs::read(path)
-            .map_err(|error| SiteFailure::Unreadable { path: path.to_owned(), error: Arc::new(error) })?
-            .into();
-        self.0.insert(path.to_owned(), Arc::clone(&bytes));
-        Ok(bytes)
+        Ok(computed) => {
+            let right = site.hashes.iter().all(|literal| says(literal, &computed));
+            let sourced = sources.iter().all(|source| source.wanted().is_none());
+            if right && sourced && outdated.is_none() {
+                Status::InSync(computed)
+            } else {
+                Status::Stale(computed)
+            }
+        }
     }
 }
 

@@ -5,20 +5,22 @@
 //!
 //! 1. [`nix::survey`] reads every Nix file that can matter and evaluates it in part: which token holds the hash of which
 //!    lockfile, under which options. What cannot be known is *undecided*, with the reason.
-//! 2. [`npm_deps::compute`] hashes all lockfiles of the run in one pass: [`lockfile`] says what is needed,
+//! 2. [`source::fetch`] brings the sources that are not in the repository, and their hashes: git hosts' archives, tarballs
+//!    of the registry. Lockfiles inside of them are read from there.
+//! 3. [`npm_deps::compute`] hashes all lockfiles of the run in one pass: [`lockfile`] says what is needed,
 //!    [`npm_deps::supply`] brings it ([`store`], then [`registry`]), nothing counts before it is a verified
 //!    [`tarball::Tarball`], [`cacache`] knows the shape of the tree, and its NAR goes straight into sha256.
-//! 3. [`drift::Plan`] holds each site against its hash. `list` stops before 2, `check` reports the plan.
-//! 4. [`rewrite::rewrite`] turns stale literals into edits and proves that nothing but those tokens changes;
+//! 4. [`drift::Plan`] holds each site against its hashes. `list` stops before 2, `check` reports the plan.
+//! 5. [`rewrite::rewrite`] turns stale literals into edits and proves that nothing but those tokens changes;
 //!    [`replace::replace_all`] puts the new texts in place, all files or none.
-//! 5. [`report::Report`] is what there is to say, for people and as JSON.
+//! 6. [`report::Report`] is what there is to say, for people and as JSON.
 //!
 //! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, and knows exit
 //! codes.
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> drift -> nix, npm_deps -> registry, store, tarball, cacache, lockfile -> integrity`.
+//! `cli -> report, rewrite, replace -> drift -> source -> nix, npm_deps -> registry, store, tarball, cacache, lockfile -> integrity`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
 //! # What each must never do
@@ -29,6 +31,7 @@
 //! | [`cacache`] | read the clock; know where bytes come from |
 //! | [`registry`] | read the environment; skip certificate checks, but where the drop-in stands in for a tool that does |
 //! | [`tarball`] | exist unverified |
+//! | [`source`] | write to disk but for the store; run anything but `git`, to read the last commit |
 //! | [`drift`], [`rewrite`], [`report`] | print; write |
 //! | [`replace`] | leave a file that is neither old nor new |
 
@@ -47,6 +50,7 @@ pub mod relock;
 pub mod replace;
 pub mod report;
 pub mod rewrite;
+pub mod source;
 pub mod store;
 pub mod store_path;
 pub mod tarball;

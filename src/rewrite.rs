@@ -1,6 +1,6 @@
 //! From a plan to new texts: one edit for each stale literal, judged before anything is written.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use crate::{
     drift::{Plan, Planned},
@@ -25,17 +25,37 @@ pub enum RewriteError {
     NoText(PathBuf),
 }
 
-/// The files whose literals are stale, with their new texts, in the order of their paths.
+/// The files whose literals are stale and the lockfiles that were made anew, with their new texts, in the order of their
+/// paths.
 ///
 /// Errors: an edit that would change anything but its literal.
 pub fn rewrite(plan: &Plan) -> Result<Vec<Replacement>, RewriteError> {
     let mut edits: BTreeMap<PathBuf, (FileKind, Vec<edit::Replacement>)> = BTreeMap::new();
-    for (literal, sri) in plan.sites.iter().flat_map(Planned::stale_literals) {
+    let stale = |planned| Planned::stale_literals(planned).chain(planned.stale_source_literals());
+    for (literal, sri) in plan.sites.iter().flat_map(stale) {
         let kind = FileKind::of(literal.kind);
         let (_, edits) = edits.entry(literal.file.clone()).or_insert_with(|| (kind, Vec::new()));
         edits.push(edit::replacement(literal, &sri));
     }
-    edits.into_iter().map(|(path, (kind, edits))| rewrite_file(plan, path, kind, edits)).collect()
+    let files = edits.into_iter().map(|(path, (kind, edits))| rewrite_file(plan, path, kind, edits));
+    let mut replacements: Vec<_> = files.collect::<Result<_, _>>()?;
+    replacements.extend(lockfiles(plan));
+    replacements.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(replacements)
+}
+
+/// Vendored lockfiles that were made anew, each once.
+fn lockfiles(plan: &Plan) -> Vec<Replacement> {
+    let outdated = plan.sites.iter().filter_map(|planned| planned.outdated.as_ref());
+    let renewed: BTreeMap<_, _> = outdated
+        .filter_map(|outdated| Some((&outdated.path, (&outdated.old, outdated.new.as_ref()?))))
+        .collect();
+    let replacement = |(path, (old, new)): (&PathBuf, (&Arc<[u8]>, &Arc<[u8]>))| Replacement {
+        path: path.clone(),
+        old: old.to_vec(),
+        new: new.to_vec(),
+    };
+    renewed.into_iter().map(replacement).collect()
 }
 
 fn rewrite_file(

@@ -69,6 +69,9 @@ pub(super) struct UpdateArgs {
     /// Change nothing; print what would change as a unified diff
     #[arg(long, visible_alias = "diff")]
     pub(super) dry_run: bool,
+    /// Take sources whose files were replaced under their names; without this they are a failure
+    #[arg(long)]
+    pub(super) accept_changed_sources: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -1,7 +1,7 @@
 //! `check`: is every hash that of its lockfile? Decided from the lockfile's bytes alone; nothing is written.
 
 use npm_nixhash::{
-    drift::Plan,
+    drift::{Plan, Rules},
     report::{Report, human},
 };
 
@@ -10,12 +10,15 @@ use super::{
     env::Environment,
     output::{Exit, Outcome, Terminal},
     supply::Sources,
-    survey::{State, paths, survey},
+    survey::{State, head, paths, survey},
 };
 
 pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let sources = Sources::new(&args.sources, environment, terminal)?;
-    let plan = Plan::computed(survey(&args.scope.path, environment)?, &sources.supply, &sources.settings);
+    let survey = survey(&args.scope.path, environment)?;
+    let head = head(&survey, environment);
+    let rules = Rules::telling(&head, None);
+    let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
     let report = Report::new("check", &plan, &paths(environment));
     if args.json {

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use npm_nixhash::{
     nix::{self, Scope, Survey},
     report::{Message, Paths, Report},
+    source::head::{Git, Head},
 };
 
 use super::{args::Denied, env::Environment, output::Fatal};
@@ -17,6 +18,12 @@ pub(super) fn survey(path: &Path, environment: &Environment) -> Result<Survey, F
         return Err(Fatal(Message { causes: vec![error.to_string()], ..message }));
     }
     Ok(nix::survey(&Scope::new(&path)))
+}
+
+/// What the last commit says, should it matter.
+pub(super) fn head(survey: &Survey, environment: &Environment) -> Head {
+    let git = environment.program("git").map(|program| Git { program, home: environment.home() });
+    Head::new(survey.root.clone(), git)
 }
 
 /// How paths are shown.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use npm_nixhash::{
-    drift::Plan,
+    drift::{Plan, Rules},
     replace::{Replacement, replace_all, sweep},
     report::{Message, Paths, Report, diff, human},
     rewrite::rewrite,
@@ -14,13 +14,21 @@ use super::{
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
     supply::Sources,
-    survey::{State, paths, survey},
+    survey::{State, head, paths, survey},
 };
 
 pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let started = Instant::now();
     let sources = Sources::new(&args.sources, environment, terminal)?;
-    let plan = Plan::computed(survey(&args.scope.path, environment)?, &sources.supply, &sources.settings);
+    let survey = survey(&args.scope.path, environment)?;
+    let rules = Rules {
+        alarm: true,
+        accept_changed_sources: args.accept_changed_sources,
+        renew_lockfiles: true,
+        npm: None,
+        head: &head(&survey, environment),
+    };
+    let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
     plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
     let paths = paths(environment);

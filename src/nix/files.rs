@@ -1,6 +1,6 @@
 //! The files of a repository: discovery, bounded reading, positions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -39,6 +39,8 @@ pub(crate) enum ReadError {
 #[derive(Debug)]
 pub(crate) struct Files {
     root: PathBuf,
+    /// Texts to take instead of what is on disk.
+    instead: BTreeMap<PathBuf, Vec<u8>>,
     read: Vec<SourceFile>,
     index: HashMap<PathBuf, Result<FileId, ReadError>>,
 }
@@ -46,7 +48,12 @@ pub(crate) struct Files {
 impl Files {
     /// `root` is absolute and canonical.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, read: Vec::new(), index: HashMap::new() }
+        Self { root, instead: BTreeMap::new(), read: Vec::new(), index: HashMap::new() }
+    }
+
+    /// The same with other texts for some files.
+    pub fn instead(self, instead: BTreeMap<PathBuf, Vec<u8>>) -> Self {
+        Self { instead, ..self }
     }
 
     /// The folder that bounds every read.
@@ -84,7 +91,8 @@ impl Files {
         if meta.len() > MAX_BYTES {
             return Err(ReadError::TooLarge);
         }
-        let bytes = std::fs::read(&real).map_err(io)?;
+        let instead = self.instead.get(path).cloned();
+        let bytes = instead.map_or_else(|| std::fs::read(&real), Ok).map_err(io)?;
         let text = String::from_utf8(bytes).map_err(|_| ReadError::NotText)?;
         Ok(self.add(path.to_owned(), &text))
     }

@@ -92,13 +92,13 @@ fn classify(text: &str) -> (HashForm, Option<[u8; 32]>) {
     }
     let bare = text.strip_prefix("sha256:").unwrap_or(text);
     let decoded = match bare.len() {
-        52 => decode_base32(bare).map(|d| (HashForm::Base32, d)),
-        64 => decode_hex(bare).map(|d| (HashForm::Hex, d)),
-        44 => decode_base64(bare).map(|d| (HashForm::Base64, d)),
+        52 => decode_digest(bare, 32).map(|d| (HashForm::Base32, d)),
+        64 => decode_digest(bare, 32).map(|d| (HashForm::Hex, d)),
+        44 => decode_digest(bare, 32).map(|d| (HashForm::Base64, d)),
         _ => None,
     };
     if let Some((form, digest)) = decoded {
-        return (form, Some(digest));
+        return (form, digest.try_into().ok());
     }
     if is_other_algorithm(text) {
         return (HashForm::OtherAlgorithm, None);
@@ -114,23 +114,32 @@ fn is_other_algorithm(text: &str) -> bool {
     })
 }
 
+/// The digest of `length` bytes that a text spells in hexadecimal, in base 64 or in Nix's base 32, told by its own length.
+#[must_use]
+pub fn decode_digest(text: &str, length: usize) -> Option<Vec<u8>> {
+    let digest = if text.len() == 2 * length {
+        decode_hex(text)
+    } else if text.len() == (8 * length).div_ceil(5) {
+        decode_base32(text, length)
+    } else {
+        LENIENT.decode(text).ok()
+    };
+    digest.filter(|digest| digest.len() == length)
+}
+
 fn decode_base64(text: &str) -> Option<[u8; 32]> {
     LENIENT.decode(text).ok()?.try_into().ok()
 }
 
-fn decode_hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let bytes = text.as_bytes();
-    for (i, slot) in digest.iter_mut().enumerate() {
-        let pair = std::str::from_utf8(bytes.get(2 * i..2 * i + 2)?).ok()?;
-        *slot = pair.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u8::from_str_radix(pair, 16).ok())??;
-    }
-    Some(digest)
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?)).collect()
 }
 
-/// Nix's base 32: 52 digits, the last one first, five bits each.
-fn decode_base32(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0u8; 32];
+/// Nix's base 32: the last digit first, five bits each.
+fn decode_base32(text: &str, length: usize) -> Option<Vec<u8>> {
+    let mut digest = vec![0u8; length];
     for (n, byte) in text.bytes().rev().enumerate() {
         let digit = u8::try_from(NIX_BASE32.iter().position(|d| *d == byte)?).ok()?;
         let (i, j) = (n * 5 / 8, n * 5 % 8);

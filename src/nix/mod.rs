@@ -39,8 +39,8 @@ use scope::Found;
 use sweep::{Index, Sweep};
 use syntax::ast::Expr;
 
-pub use hash_text::{HashForm, HashText};
-pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
+pub use hash_text::{HashForm, HashText, decode_digest};
+pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, SourceAttribute};
 pub use scope::Scope;
 pub use site::{
     FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind,
@@ -71,7 +71,7 @@ pub fn survey(scope: &Scope) -> Survey {
         Ok(found) => found,
         Err(message) => return failed(scope, message),
     };
-    let run = || evaluate(&found);
+    let run = || evaluate(scope, &found);
     std::thread::scope(|threads| {
         let builder = std::thread::Builder::new().stack_size(STACK);
         match builder.spawn_scoped(threads, run) {
@@ -88,12 +88,12 @@ fn failed(scope: &Scope, message: String) -> Survey {
     Survey { root: scope.path.clone(), problems: vec![FileProblem { place, message }], ..Survey::default() }
 }
 
-fn evaluate(found: &Found) -> Survey {
+fn evaluate(scope: &Scope, found: &Found) -> Survey {
     let mut survey = Survey { root: found.root.clone(), ..Survey::default() };
     if found.candidates.is_empty() {
         return survey;
     }
-    let mut ev = Eval::new(Files::new(found.root.clone()));
+    let mut ev = Eval::new(Files::new(found.root.clone()).instead(scope.instead.clone()));
     let index = index(&mut ev, found);
     let sweep = Sweep::new(&mut ev, &index);
     let (drafts, open) = sweep.run(&found.flakes, &found.roots);
@@ -266,7 +266,8 @@ fn keep_texts(ev: &Eval, survey: &mut Survey) {
     let mut wanted: Vec<&Path> = survey
         .sites
         .iter()
-        .flat_map(|site| site.hashes.iter().map(|literal| literal.file.as_path()))
+        .flat_map(|site| site.hashes.iter().chain(site.source_literals()))
+        .map(|literal| literal.file.as_path())
         .collect();
     wanted.sort_unstable();
     wanted.dedup();

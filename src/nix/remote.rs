@@ -39,6 +39,9 @@ pub enum RemoteKind {
     Other,
 }
 
+/// The names under which a fetcher takes its hash.
+pub const HASHES: [&str; 6] = ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"];
+
 /// The value of one attribute of a fetcher call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttributeValue {
@@ -91,6 +94,12 @@ pub struct RemoteSource {
     pub source_root: Option<String>,
     /// Patches in the order in which they are applied.
     pub patches: Vec<Patch>,
+    /// The folder of the source in which patches are applied, `/`-separated, empty at the top.
+    pub patched_in: String,
+    /// The folder of the source into which a lockfile of the repository is copied, if one is.
+    pub vendored_in: Option<String>,
+    /// Whether an `npm-shrinkwrap.json` of the source itself would win over that copy.
+    pub shrinkwrap_wins: bool,
 }
 
 impl RemoteSource {
@@ -112,8 +121,6 @@ impl RemoteSource {
     /// The attribute that holds the source's own hash.
     #[must_use]
     pub fn hash(&self) -> Option<&SourceAttribute> {
-        ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"]
-            .iter()
-            .find_map(|name| self.attribute(name))
+        HASHES.iter().find_map(|name| self.attribute(name))
     }
 }

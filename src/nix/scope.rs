@@ -13,13 +13,15 @@ pub struct Scope {
     /// The folder that bounds imports and lockfiles; by default the repository around `path`: the nearest folder upward
     /// with a `.git`, else the folder itself.
     pub root: Option<PathBuf>,
+    /// Texts to take instead of what these files hold on disk, by absolute path.
+    pub instead: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Scope {
     /// A path in the repository around it.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), root: None }
+        Self { path: path.into(), root: None, instead: BTreeMap::new() }
     }
 }
 
@@ -58,7 +60,8 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     let mut texts: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
     let mut unreadable = Vec::new();
     for path in nix_files(&root, &target) {
-        match std::fs::read(&path) {
+        let instead = scope.instead.get(&path).cloned();
+        match instead.map_or_else(|| std::fs::read(&path), Ok) {
             Ok(bytes) => {
                 texts.insert(path, bytes);
             }

@@ -180,6 +180,23 @@ pub struct Site {
     pub explain: Vec<Step>,
 }
 
+impl Site {
+    /// All remote sources that the site rests on: the derivation's own, then that of its lockfile.
+    pub fn sources(&self) -> impl Iterator<Item = &RemoteSource> {
+        let of_lockfile = match &self.outcome {
+            Outcome::Remote { source, .. } => Some(&**source),
+            _ => None,
+        };
+        let own = self.source.as_ref().filter(|own| of_lockfile.is_none_or(|other| other.place != own.place));
+        own.into_iter().chain(of_lockfile)
+    }
+
+    /// The literals that hold the hashes of those sources.
+    pub fn source_literals(&self) -> impl Iterator<Item = &Literal> {
+        self.sources().filter_map(RemoteSource::hash).filter_map(|attribute| attribute.literal.as_ref())
+    }
+}
+
 /// A file that could not be read or parsed; only this file stops.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileProblem {

@@ -188,6 +188,13 @@ impl Supply {
         }
     }
 
+    /// Keeps bytes for later runs, where there is a store.
+    pub fn keep(&self, tarball: &Tarball) {
+        if let Some(store) = &self.store {
+            store.put(tarball);
+        }
+    }
+
     /// The tarball from the network, without looking on disk.
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
         let client = self.client(&want.package, &want.url)?;
@@ -197,14 +204,12 @@ impl Supply {
             .download(&request, receiver)
             .await
             .map_err(|source| SupplyError::Fetch { package: want.package.clone(), source: source.into() })?;
-        if let Some(store) = &self.store {
-            store.put(&tarball);
-        }
+        self.keep(&tarball);
         Ok(tarball)
     }
 
-    /// A code host's archive.
-    pub(super) async fn archive(&self, package: &str, url: &Url) -> Result<Bytes, SupplyError> {
+    /// A file whose bytes are not known beforehand, such as a code host's archive; `package` is for messages.
+    pub async fn archive(&self, package: &str, url: &Url) -> Result<Bytes, SupplyError> {
         let get = Get { url, accept: "*/*", limit: ARCHIVE_LIMIT, registry: false, gzip: false };
         let reply = self.get(package, &get).await?;
         if reply.status == StatusCode::NOT_FOUND {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    LiteralReport, Message, OptionsReport, PlaceReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus,
-    StepReport, Summary, UndecidedReport,
+    LiteralReport, Message, OptionsReport, OutdatedReport, PlaceReport, Report, SCHEMA_VERSION, SiteReport,
+    SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, source,
 };
 use crate::{
     drift::{Plan, Planned, SiteFailure, Status},
@@ -66,7 +66,7 @@ impl Paths {
         relative.unwrap_or(path).display().to_string()
     }
 
-    fn place(&self, place: &Place) -> PlaceReport {
+    pub(super) fn place(&self, place: &Place) -> PlaceReport {
         PlaceReport { file: self.show(&place.file), line: place.line, column: place.column }
     }
 }
@@ -138,13 +138,15 @@ impl SiteReport {
             attr_path: attr_path.clone(),
             other_attr_paths: other_attr_paths.clone(),
             place: paths.place(place),
-            lockfile: planned.lockfile().map(|path| paths.show(path)),
+            lockfile: planned.lockfile().map(|path| paths.show(path)).or_else(|| source::inside(planned)),
             options: (*options).into(),
             status: SiteStatus::Resolved,
             hash: None,
             packages: None,
             bytes: None,
             literals: literals(planned, paths),
+            sources: sources(planned, paths),
+            outdated_lockfile: planned.outdated.as_ref().map(|outdated| OutdatedReport::new(outdated, paths)),
             undecided: None,
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -156,9 +158,12 @@ impl SiteReport {
 
     fn set_status(&mut self, planned: &Planned, paths: &Paths) {
         self.status = match &planned.status {
-            Status::InSync(computed) => self.set_computed(SiteStatus::InSync, computed),
-            Status::Stale(computed) => self.set_computed(SiteStatus::Stale, computed),
-            Status::Tied(_) => SiteStatus::Resolved,
+            Status::InSync(computed) => self.set_computed(SiteStatus::InSync, computed, planned),
+            Status::Stale(computed) => self.set_computed(SiteStatus::Stale, computed, planned),
+            Status::Tied => match planned.site.outcome {
+                Outcome::Remote { .. } => SiteStatus::Remote,
+                _ => SiteStatus::Resolved,
+            },
             Status::Undecided(undecided) => {
                 self.undecided = Some(UndecidedReport {
                     code: undecided.reason.code(),
@@ -166,8 +171,7 @@ impl SiteReport {
                     place: paths.place(&undecided.stopped_at),
                     settle: undecided.settle.clone(),
                 });
-                let remote = matches!(planned.site.outcome, Outcome::Remote { .. });
-                if remote { SiteStatus::Remote } else { SiteStatus::Undecided }
+                SiteStatus::Undecided
             }
             Status::Failed(failure) => {
                 self.errors = failure_messages(failure, paths);
@@ -176,13 +180,13 @@ impl SiteReport {
         };
     }
 
-    fn set_computed(&mut self, status: SiteStatus, computed: &Computed) -> SiteStatus {
+    fn set_computed(&mut self, status: SiteStatus, computed: &Computed, planned: &Planned) -> SiteStatus {
         self.hash = Some(computed.hash.sri());
         self.packages = Some(computed.packages);
         self.bytes = Some(computed.bytes);
         let message =
             |warning: &crate::npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
-        self.warnings = computed.warnings.iter().map(message).collect();
+        self.warnings = computed.warnings.iter().map(message).chain(source::warnings(planned)).collect();
         status
     }
 }
@@ -203,6 +207,11 @@ fn literals(planned: &Planned, paths: &Paths) -> Vec<LiteralReport> {
     planned.site.hashes.iter().map(report).collect()
 }
 
+fn sources(planned: &Planned, paths: &Paths) -> Vec<SourceReport> {
+    let stale = matches!(planned.status, Status::Stale(_));
+    planned.sources.iter().map(|state| SourceReport::new(state, stale, paths)).collect()
+}
+
 fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
     match failure {
         SiteFailure::Uncomputable { failure, .. } => {
@@ -214,7 +223,7 @@ fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
                     .hinting(failure.hint()),
             ]
         }
-        SiteFailure::Unreadable { .. } => vec![Message::from_error(failure).hinting(failure.hint())],
+        _ => vec![Message::from_error(failure).hinting(failure.hint())],
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{LiteralReport, Message, PlaceReport, Report, SiteReport, SiteStatus};
+use super::{
+    LiteralReport, Message, OutdatedReport, PlaceReport, Report, SiteReport, SiteStatus, SourceReport,
+};
 
 /// Distinct errors that are shown in full. A bot pastes standard error into a pull-request comment, and JSON has all.
 const SHOWN_ERRORS: usize = 4;
@@ -86,15 +88,31 @@ pub fn check(report: &Report) -> String {
             let _ = writeln!(text, "  have      {}", if old.is_empty() { "(empty)" } else { old });
             let _ = writeln!(text, "  want      {new}");
         }
+        site.sources.iter().for_each(|source| check_source(&mut text, site, source));
+        if let Some(OutdatedReport { lockfile, locked, source, .. }) = &site.outdated_lockfile {
+            let _ = writeln!(text, "{lockfile}: the lockfile of {} is stale", site.service);
+            let _ = writeln!(text, "  have      {locked}");
+            let _ = writeln!(text, "  want      {source}");
+        }
     }
     let _ = writeln!(text, "{}", summary(report));
     text
 }
 
+fn check_source(text: &mut String, site: &SiteReport, source: &SourceReport) {
+    let (Some(place), Some(old), Some(new)) = (&source.hash_place, &source.recorded, &source.new) else {
+        return;
+    };
+    let _ = writeln!(text, "{}: the source of {} is stale: {}", at(place), site.service, source.because());
+    let _ = writeln!(text, "  source    {}", source.url.as_deref().unwrap_or("-"));
+    let _ = writeln!(text, "  have      {}", if old.is_empty() { "(empty)" } else { old });
+    let _ = writeln!(text, "  want      {new}");
+}
+
 /// What `update` prints: a row for each site, and the count. `seconds` is how long the run took.
 #[must_use]
 pub fn update(report: &Report, seconds: f64) -> String {
-    let rows = report.sites.iter().map(update_row).collect();
+    let rows = report.sites.iter().flat_map(update_rows).collect();
     let mut text = table(["service", "lockfile", "hash", "packages"], rows);
     let files = match report.changed_files.len() {
         0 => String::new(),
@@ -109,13 +127,29 @@ fn update_row(site: &SiteReport) -> [String; 4] {
     let change = site.literals.iter().find_map(|literal| Some((&literal.old, literal.new.as_ref()?)));
     let hash = match (change, site.status) {
         (Some((old, new)), _) => format!("{} -> {}", short(old), short(new)),
-        (None, SiteStatus::InSync) => {
+        (None, SiteStatus::InSync | SiteStatus::Stale | SiteStatus::Updated) => {
             format!("{} (unchanged)", short(site.hash.as_deref().unwrap_or_default()))
         }
         (None, _) => outcome(site),
     };
     let packages = site.packages.map_or_else(|| "-".to_owned(), |packages| packages.to_string());
     [site.service.clone(), site.lockfile.clone().unwrap_or_else(|| "-".to_owned()), hash, packages]
+}
+
+/// The row of a site, and one for each other thing that was made right with it.
+fn update_rows(site: &SiteReport) -> Vec<[String; 4]> {
+    let mut rows = vec![update_row(site)];
+    let row = |what: String, change: String| [format!("  {what}"), String::new(), change, String::new()];
+    for source in &site.sources {
+        if let (Some(old), Some(new)) = (&source.recorded, &source.new) {
+            rows.push(row("source".to_owned(), format!("{} -> {}", short(old), short(new))));
+        }
+    }
+    if let Some(OutdatedReport { locked, source, renewed, .. }) = &site.outdated_lockfile {
+        let made = if *renewed { "" } else { " (not made anew)" };
+        rows.push(row("lockfile".to_owned(), format!("{locked} -> {source}{made}")));
+    }
+    rows
 }
 
 /// Enough of a hash to recognise it.

@@ -5,10 +5,12 @@
 mod build;
 pub mod diff;
 pub mod human;
+mod source;
 
 use serde::Serialize;
 
 pub use build::Paths;
+pub use source::{OutdatedReport, SourceReport};
 
 /// Version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -57,6 +59,10 @@ pub struct SiteReport {
     pub bytes: Option<u64>,
     /// The literals that hold the hash.
     pub literals: Vec<LiteralReport>,
+    /// The sources it rests on that are not in the repository.
+    pub sources: Vec<SourceReport>,
+    /// Its lockfile, if that is vendored and was made for another version than the source has.
+    pub outdated_lockfile: Option<OutdatedReport>,
     /// Why the site is undecided.
     pub undecided: Option<UndecidedReport>,
     /// Why the hash could not be computed: every reason.
@@ -79,7 +85,7 @@ pub enum SiteStatus {
     Updated,
     /// The lockfile is known; no hash was computed (`list`).
     Resolved,
-    /// The lockfile is inside a source that has to be fetched.
+    /// The lockfile is inside a source that has to be fetched, and was not (`list`).
     Remote,
     /// The lockfile or the literal cannot be known.
     Undecided,
@@ -167,7 +173,7 @@ pub struct Summary {
     pub updated: usize,
     /// Tied to a lockfile, not computed.
     pub resolved: usize,
-    /// Inside a source that has to be fetched.
+    /// Inside a source that has to be fetched, and was not.
     pub remote: usize,
     /// Undecided.
     pub undecided: usize,

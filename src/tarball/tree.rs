@@ -18,7 +18,7 @@ const HOPS: usize = 40;
 
 /// Why an entry has no place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(crate) enum Misfit {
     /// Something on the way to it is not a directory.
     Through,
     /// It or what it replaces is a directory, and the other is not.
@@ -31,7 +31,7 @@ pub(super) enum Misfit {
 
 /// Why a tree cannot be written.
 #[derive(Debug)]
-pub(super) enum PackError {
+pub(crate) enum PackError {
     /// The owner may not read this entry (its full name).
     Unreadable(Vec<u8>),
     /// The writer failed.
@@ -78,9 +78,20 @@ impl File {
     }
 }
 
+/// What a reader sees at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry<'a> {
+    /// A directory and its names, in the order of their bytes.
+    Directory(Vec<&'a [u8]>),
+    /// A file, and whether its owner may execute it.
+    File { executable: bool, content: &'a Vec<u8> },
+    /// A symbolic link and its target.
+    Symlink(&'a [u8]),
+}
+
 /// The folder.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// The first one is the top.
     directories: Vec<Directory>,
     files: Vec<File>,
@@ -88,7 +99,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// An empty folder.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directories: vec![Directory { mode: DIRECTORY, children: BTreeMap::new() }],
             files: Vec::new(),
@@ -96,12 +107,12 @@ impl Tree {
     }
 
     /// How many files and directories there are or were.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.directories.len() + self.files.len()
     }
 
     /// Adds a directory, or gives the one that is there this mode.
-    pub(super) fn directory(&mut self, path: &[&[u8]], mode: u32) -> Result<(), Misfit> {
+    pub(crate) fn directory(&mut self, path: &[&[u8]], mode: u32) -> Result<(), Misfit> {
         let index = self.enter(path).map_err(|depth| match depth {
             depth if depth + 1 == path.len() => Misfit::Replaces,
             _ => Misfit::Through,
@@ -111,17 +122,17 @@ impl Tree {
     }
 
     /// Adds a regular file.
-    pub(super) fn file(&mut self, path: &[&[u8]], mode: u32, content: Vec<u8>) -> Result<(), Misfit> {
+    pub(crate) fn file(&mut self, path: &[&[u8]], mode: u32, content: Vec<u8>) -> Result<(), Misfit> {
         self.add(path, Body::Regular { mode, content })
     }
 
     /// Adds a symbolic link.
-    pub(super) fn symlink(&mut self, path: &[&[u8]], target: &[u8]) -> Result<(), Misfit> {
+    pub(crate) fn symlink(&mut self, path: &[&[u8]], target: &[u8]) -> Result<(), Misfit> {
         self.add(path, Body::Symlink(target.to_vec()))
     }
 
     /// Gives the file at `target` another name.
-    pub(super) fn hard_link(&mut self, path: &[&[u8]], target: &[&[u8]]) -> Result<(), Misfit> {
+    pub(crate) fn hard_link(&mut self, path: &[&[u8]], target: &[&[u8]]) -> Result<(), Misfit> {
         match self.find(target) {
             Some(Node::File(file)) => self.name(path, file),
             _ => Err(Misfit::Target),
@@ -194,11 +205,25 @@ impl Tree {
         })
     }
 
-    /// The content of the regular file called `name` at the top, or of the one to which it links inside the
-    /// tree.
-    pub(super) fn read(&self, name: &[u8]) -> Option<&[u8]> {
+    /// What stands at `path`, following no links.
+    pub(crate) fn look(&self, path: &[&[u8]]) -> Option<Entry<'_>> {
+        let file = match self.find(path)? {
+            Node::Directory(index) => {
+                let names = self.directories[index].children.keys().map(Vec::as_slice);
+                return Some(Entry::Directory(names.collect()));
+            }
+            Node::File(file) => &self.files[file],
+        };
+        Some(match &file.body {
+            Body::Regular { mode, content } => Entry::File { executable: mode & 0o100 != 0, content },
+            Body::Symlink(target) => Entry::Symlink(target),
+        })
+    }
+
+    /// The content of the regular file at `path`, or of the one to which links lead from there inside the tree.
+    pub(crate) fn read(&self, path: &[&[u8]]) -> Option<&[u8]> {
         let mut trail = vec![0];
-        let mut ahead = VecDeque::from([name]);
+        let mut ahead: VecDeque<&[u8]> = path.iter().copied().collect();
         let mut hops = 0;
         while let Some(name) = ahead.pop_front() {
             let here = *trail.last()?;
@@ -233,7 +258,7 @@ impl Tree {
 
     /// Writes the tree as an archive whose entries all begin with `top`, sorted by name, each directory right
     /// before what it holds. The first name of a hard link is written as a file, the others as links to it.
-    pub(super) fn pack<W: Write>(&self, top: &[u8], packer: &mut Packer<W>) -> Result<(), PackError> {
+    pub(crate) fn pack<W: Write>(&self, top: &[u8], packer: &mut Packer<W>) -> Result<(), PackError> {
         let mut name = [top, b"/"].concat();
         let mut first_names = BTreeMap::new();
         let mut open: Vec<(btree_map::Iter<'_, Vec<u8>, Node>, usize)> = Vec::new();
@@ -299,64 +324,4 @@ impl Tree {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Misfit, Tree};
-
-    fn path(text: &str) -> Vec<&[u8]> {
-        text.split('/').map(str::as_bytes).collect()
-    }
-
-    #[test]
-    fn a_directory_never_gives_way() {
-        let mut tree = Tree::new();
-        tree.file(&path("a/b"), 0o644, vec![]).unwrap();
-        assert_eq!(tree.file(&path("a"), 0o644, vec![]), Err(Misfit::Replaces));
-        assert_eq!(tree.directory(&path("a/b"), 0o755), Err(Misfit::Replaces));
-        assert_eq!(tree.directory(&path("a/b/c"), 0o755), Err(Misfit::Through));
-        assert_eq!(tree.symlink(&path("a/b/c"), b"x"), Err(Misfit::Through));
-    }
-
-    #[test]
-    fn hard_links_need_a_file() {
-        let mut tree = Tree::new();
-        tree.directory(&path("d"), 0o755).unwrap();
-        assert_eq!(tree.hard_link(&path("x"), &path("d")), Err(Misfit::Target));
-        assert_eq!(tree.hard_link(&path("x"), &path("y")), Err(Misfit::Target));
-    }
-
-    #[test]
-    fn a_file_keeps_its_other_name() {
-        let mut tree = Tree::new();
-        tree.file(&path("a"), 0o644, b"old".to_vec()).unwrap();
-        tree.hard_link(&path("b"), &path("a")).unwrap();
-        tree.hard_link(&path("b"), &path("b")).unwrap();
-        assert_eq!(tree.symlink(&path("b/c"), b"x"), Err(Misfit::Through));
-        tree.file(&path("a"), 0o644, b"new".to_vec()).unwrap();
-        assert_eq!(tree.read(b"a"), Some(&b"new"[..]));
-        assert_eq!(tree.read(b"b"), Some(&b"old"[..]));
-    }
-
-    #[test]
-    fn reading_follows_links_inside_the_tree_only() {
-        let mut tree = Tree::new();
-        tree.file(&path("d/e/real"), 0o644, b"here".to_vec()).unwrap();
-        for (name, target) in [
-            ("in", "d/./e//real"),
-            ("round", "d/e/../up"),
-            ("d/up", "../in"),
-            ("out", "../x"),
-            ("back", "../package/d/e/real"),
-            ("abs", "/etc/passwd"),
-            ("loop", "loop"),
-            ("dir", "d"),
-            ("below", "in/x"),
-        ] {
-            tree.symlink(&path(name), target.as_bytes()).unwrap();
-        }
-        assert_eq!(tree.read(b"in"), Some(&b"here"[..]));
-        assert_eq!(tree.read(b"round"), Some(&b"here"[..]));
-        for name in ["out", "back", "abs", "loop", "dir", "below", "missing"] {
-            assert_eq!(tree.read(name.as_bytes()), None, "{name}");
-        }
-    }
-}
+mod tests;

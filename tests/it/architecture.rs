@@ -36,9 +36,10 @@ const MAP: &[(&str, &[&str])] = &[
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
     ("create", &["replace"]),
-    ("drift", &["nix", "npm_deps", "options"]),
+    ("source", &["integrity", "nix", "npm_deps", "registry", "store", "tarball"]),
+    ("drift", &["nix", "npm_deps", "options", "registry", "source"]),
     ("rewrite", &["drift", "nix", "replace"]),
-    ("report", &["drift", "nix", "npm_deps", "options"]),
+    ("report", &["drift", "nix", "npm_deps", "options", "registry", "source"]),
 ];
 
 #[test]

@@ -16,6 +16,7 @@ mod nix_cases;
 mod nix_fixtures;
 mod outputs;
 mod relock;
+mod source;
 mod store;
 mod support;
 mod tarball;

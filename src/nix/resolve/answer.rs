@@ -15,8 +15,23 @@ use crate::nix::value::{Doubt, Trail, Unknown};
 pub(super) enum Answer {
     Local(PathBuf),
     Missing(PathBuf),
-    Remote { remote: Rc<Remote>, folder: String, root: Option<String>, patches: Vec<Patch> },
+    Remote { used: Box<Fetched>, folder: String },
     Doubt { reason: Reason, message: String, at: Option<Location> },
+}
+
+/// A remote source and what a derivation does with it.
+#[derive(Clone)]
+pub(super) struct Fetched {
+    pub remote: Rc<Remote>,
+    /// `sourceRoot`, as it is written.
+    pub root: Option<String>,
+    pub patches: Vec<Patch>,
+    /// The folder in which patches are applied.
+    pub patched_in: String,
+    /// The folder into which a lockfile of the repository is copied.
+    pub vendored_in: Option<String>,
+    /// Whether the source's own shrinkwrap would win over that copy.
+    pub shrinkwrap_wins: bool,
 }
 
 /// An answer and what it rests on.
@@ -29,7 +44,21 @@ pub(super) struct Located {
     /// What the alternatives of this combination depend on.
     pub conditions: Conditions,
     /// The remote source, also where the lockfile is vendored.
-    pub remote: Option<(Rc<Remote>, Option<String>, Vec<Patch>)>,
+    pub remote: Option<Fetched>,
+}
+
+impl Fetched {
+    /// A source that is taken as it is.
+    pub fn plain(remote: &Rc<Remote>) -> Self {
+        Self {
+            remote: Rc::clone(remote),
+            root: None,
+            patches: Vec::new(),
+            patched_in: String::new(),
+            vendored_in: None,
+            shrinkwrap_wins: false,
+        }
+    }
 }
 
 impl Answer {
@@ -50,8 +79,8 @@ impl Answer {
     pub fn agrees(&self, other: &Answer) -> bool {
         match (self, other) {
             (Self::Local(a), Self::Local(b)) | (Self::Missing(a), Self::Missing(b)) => a == b,
-            (Self::Remote { remote: a, folder: x, .. }, Self::Remote { remote: b, folder: y, .. }) => {
-                a.call == b.call && x == y
+            (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
+                a.remote.call == b.remote.call && x == y
             }
             _ => false,
         }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::answer::{Answer, Located};
+use super::answer::{Answer, Fetched, Located};
 use super::filters::filtered_out;
 use super::locate::locate_in;
 use super::made::{built, edits_after_fetch, scripted};
@@ -12,6 +12,14 @@ use crate::nix::eval::Eval;
 use crate::nix::site::Reason;
 use crate::nix::source::{Base, Filter, Source};
 use crate::nix::syntax::ast::Location;
+
+/// Where a derivation's own source begins.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    patched_in: &'a str,
+    at: Location,
+    depth: u32,
+}
 
 /// Which file the state leaves as the lockfile.
 pub(super) fn conclude(
@@ -23,13 +31,14 @@ pub(super) fn conclude(
     place: (Location, u32),
 ) -> Answer {
     let (at, depth) = place;
+    let start = Start { patched_in: &tree.sub, at, depth };
     let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
     // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
     match &state.slots[0] {
         Slot::Copied(source) => return copied(ev, source, at),
         Slot::Doubt(reason, message) => return Answer::doubt(*reason, message, Some(at)),
         Slot::Original if !matches!(state.slots[1], Slot::Original) && has_original(ev, &inner, NAMES[0]) => {
-            return original(ev, &inner, &state.slots, extra, at, depth);
+            return original(ev, &inner, &state.slots, extra, start);
         }
         Slot::Original | Slot::Absent => {}
     }
@@ -37,7 +46,7 @@ pub(super) fn conclude(
         Slot::Copied(source) => copied(ev, source, at),
         Slot::Doubt(reason, message) => Answer::doubt(*reason, message, Some(at)),
         Slot::Absent => Answer::doubt(Reason::LockfileEdited, "a phase removes the lockfile", Some(at)),
-        Slot::Original => original(ev, &inner, &state.slots, extra, at, depth),
+        Slot::Original => original(ev, &inner, &state.slots, extra, start),
     }
 }
 
@@ -61,7 +70,7 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer
         (Base::Remote(remote), None) => {
             let folder = source.sub.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
             if source.sub.ends_with("package-lock.json") || source.sub.ends_with("npm-shrinkwrap.json") {
-                return Answer::Remote { remote: Rc::clone(remote), folder, root: None, patches: Vec::new() };
+                return Answer::Remote { used: Box::new(Fetched::plain(remote)), folder };
             }
             Answer::doubt(
                 Reason::Generated,
@@ -80,10 +89,9 @@ fn original(
     tree: &Rc<Source>,
     slots: &[Slot; 2],
     extra: (Option<String>, &Patches),
-    at: Location,
-    depth: u32,
+    start: Start<'_>,
 ) -> Answer {
-    let (root, patches) = extra;
+    let Start { patched_in, at, depth } = start;
     match &tree.base {
         Base::Local(_) => local(ev, tree, slots, at),
         Base::Remote(remote) if edits_after_fetch(ev, remote) => Answer::doubt(
@@ -91,12 +99,12 @@ fn original(
             "`postFetch` of the fetcher may change the lockfile",
             Some(remote.call),
         ),
-        Base::Remote(remote) => Answer::Remote {
-            remote: Rc::clone(remote),
-            folder: tree.sub.clone(),
-            root,
-            patches: patches.list.clone(),
-        },
+        Base::Remote(remote) => {
+            let (root, patches) = extra;
+            let used = Fetched { root, patches: patches.list.clone(), ..Fetched::plain(remote) };
+            let used = Fetched { patched_in: patched_in.to_owned(), ..used };
+            Answer::Remote { used: Box::new(used), folder: tree.sub.clone() }
+        }
         Base::Nothing => Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)),
         Base::Empty => Answer::doubt(
             Reason::UnknownSource,

@@ -1,30 +1,30 @@
 //! Remote sources as data, and the proof of an answer.
 
-use std::rc::Rc;
-
+use super::answer::Fetched;
 use super::explain::{place_of, steps};
 use super::literals::{self, Hash};
 use super::locate::Located;
 use crate::nix::eval::Eval;
 use crate::nix::packages::record::{Record, RecordKind};
-use crate::nix::remote::{AttributeValue, Patch, RemoteSource, SourceAttribute};
+use crate::nix::remote::{AttributeValue, RemoteSource, SourceAttribute};
 use crate::nix::site::{Outcome, Step};
-use crate::nix::source::Remote;
 use crate::nix::value::{Kind, ThunkId, Value};
 
 /// A fetcher's call as data.
-pub(super) fn remote_source(
-    ev: &mut Eval,
-    remote: &Rc<Remote>,
-    root: Option<String>,
-    patches: Vec<Patch>,
-) -> RemoteSource {
+pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {
+    let remote = &used.remote;
     let mut attributes = Vec::new();
     match &remote.args.kind {
         Kind::Attrs(attrs) => {
+            if let Some(unknown) = &attrs.open {
+                let value = AttributeValue::Unknown(unknown.message.to_string());
+                attributes.push(SourceAttribute { name: "...".to_owned(), value, literal: None });
+            }
             let names: Vec<_> = attrs.map.keys().cloned().collect();
             for name in names {
-                if let Some(value) = ev.peek_attr(&remote.args, &name, remote.call) {
+                let value = ev.peek_attr(&remote.args, &name, remote.call);
+                // `null` is how a fetcher's argument is not given.
+                if let Some(value) = value.filter(|value| !matches!(value.kind, Kind::Null)) {
                     attributes.push(attribute(ev, &name, &value));
                 }
             }
@@ -37,8 +37,11 @@ pub(super) fn remote_source(
         place: place_of(ev, remote.call),
         attributes,
         input: remote.input.clone(),
-        source_root: root,
-        patches,
+        source_root: used.root.clone(),
+        patches: used.patches.clone(),
+        patched_in: used.patched_in.clone(),
+        vendored_in: used.vendored_in.clone(),
+        shrinkwrap_wins: used.shrinkwrap_wins,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-pub(super) use super::answer::{Answer, Located};
+pub(super) use super::answer::{Answer, Fetched, Located};
 use super::choose::choose;
 use super::conclude::conclude;
 use super::patches::{self, Patches};
@@ -158,8 +158,13 @@ fn one(
             return Located { answer, trail, notes: Vec::new(), conditions: Vec::new(), remote: None };
         }
     };
-    let remote = match &tree.base {
-        Base::Remote(remote) => Some((Rc::clone(remote), root_text.clone(), patches.list.clone())),
+    let mut remote = match &tree.base {
+        Base::Remote(remote) => Some(Fetched {
+            root: root_text.clone(),
+            patches: patches.list.clone(),
+            patched_in: tree.sub.clone(),
+            ..Fetched::plain(remote)
+        }),
         _ => None,
     };
     // The lockfile is read in the folder in which the last phase ends.
@@ -170,6 +175,10 @@ fn one(
         }
         Some(folder) => {
             let state = run_phases(ev, &tree, &folder, patches, phases, at);
+            if let (Some(remote), Slot::Copied(_)) = (&mut remote, &state.slots[1]) {
+                remote.vendored_in = Some(tree.inside(&folder).sub);
+                remote.shrinkwrap_wins = matches!(state.slots[0], Slot::Original);
+            }
             conclude(ev, &tree, &folder, &state, (root_text, patches), (at, depth))
         }
     };

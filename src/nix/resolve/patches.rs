@@ -18,6 +18,24 @@ pub(super) struct Patches {
     pub touched: [bool; 2],
 }
 
+impl Patches {
+    /// Anything may be patched.
+    fn uncertain(&mut self, why: &str) {
+        self.touched = [true; 2];
+        self.doubt = Some(why.to_owned());
+        self.list.push(Patch::Other(why.to_owned()));
+    }
+
+    /// Takes in what is applied under a condition that is not known.
+    fn absorb_one_of(&mut self, inner: Self) {
+        if inner.touched.contains(&true) {
+            self.list.push(Patch::Other("a patch that depends on something that is not known".to_owned()));
+        }
+        self.doubt = self.doubt.take().or(inner.doubt);
+        merge(&mut self.touched, inner.touched);
+    }
+}
+
 /// Reads a `patches` attribute; `flags` says whether the usual `-p1` is replaced.
 pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> Patches {
     let mut patches = Patches::default();
@@ -29,22 +47,16 @@ pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> P
                 add(ev, &item, flags, at, &mut patches);
             }
             if list.open.is_some() {
-                patches.touched = [true; 2];
-                patches.doubt = Some("not every patch is known".to_owned());
+                patches.uncertain("not every patch is known");
             }
         }
         Kind::Alt(values) => {
             for value in values.iter() {
                 let inner = read(ev, value, flags, at);
-                patches.list.extend(inner.list);
-                patches.doubt = patches.doubt.or(inner.doubt);
-                merge(&mut patches.touched, inner.touched);
+                patches.absorb_one_of(inner);
             }
         }
-        _ => {
-            patches.touched = [true; 2];
-            patches.doubt = Some("the list of patches is not known".to_owned());
-        }
+        _ => patches.uncertain("the list of patches is not known"),
     }
     patches
 }
@@ -76,7 +88,13 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
         patches.touched = [true; 2];
         patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
     }
-    patches.list.push(Patch::Local(path));
+    let strange = flags && patches.touched.contains(&true);
+    let patch = if strange {
+        Patch::Other("a patch that is applied with `patchFlags`".to_owned())
+    } else {
+        Patch::Local(path)
+    };
+    patches.list.push(patch);
 }
 
 fn merge(into: &mut [bool; 2], more: [bool; 2]) {

@@ -107,10 +107,7 @@ fn draft(
     let at = record.call;
     let outcome = decide(ev, record, hash, options, located);
     let explain = proof(ev, record, hash, located, &outcome);
-    let source = located
-        .first()
-        .and_then(|l| l.remote.clone())
-        .map(|(remote, root, patches)| remote_source(ev, &remote, root, patches));
+    let source = located.first().and_then(|l| l.remote.clone()).map(|used| remote_source(ev, &used));
     let site = Site {
         attr_path: record.attr_paths.first().cloned(),
         other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
@@ -240,7 +237,7 @@ fn disagreement(ev: &mut Eval, record: &Record, answers: &[&Answer]) -> Outcome 
 fn describe(ev: &Eval, answer: &Answer) -> String {
     match answer {
         Answer::Local(path) | Answer::Missing(path) => ev.files.display(path),
-        Answer::Remote { remote, .. } => format!("inside what `{}` fetches", remote.fetcher),
+        Answer::Remote { used, .. } => format!("inside what `{}` fetches", used.remote.fetcher),
         Answer::Doubt { message, .. } => message.clone(),
     }
 }
@@ -249,8 +246,8 @@ fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
     match answer {
         Answer::Local(path) => Outcome::Local { lockfile: path.clone() },
         Answer::Missing(path) => Outcome::MissingLockfile { expected: path.clone() },
-        Answer::Remote { remote, folder, root, patches } => {
-            let source = remote_source(ev, remote, root.clone(), patches.clone());
+        Answer::Remote { used, folder } => {
+            let source = remote_source(ev, used);
             Outcome::Remote { source: Box::new(source), folder: folder.clone() }
         }
         Answer::Doubt { reason, message, at } => {

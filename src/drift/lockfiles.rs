@@ -1,0 +1,181 @@
+//! The bytes of each site's lockfile: from the repository, from a source, or made anew for a new version.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{SiteFailure, SourceState, Status, Work, undecided};
+use crate::{
+    nix::{Outcome, Reason, RemoteSource, Site},
+    source::{Excerpt, LookError, Relock, patch},
+};
+
+/// Lockfiles that were read, so that sites that share one share its bytes.
+#[derive(Default)]
+pub struct Lockfiles {
+    read: HashMap<PathBuf, Arc<[u8]>>,
+    /// What was made anew, with the `package.json` that it was made for.
+    made: HashMap<PathBuf, (Arc<[u8]>, Arc<[u8]>)>,
+}
+
+impl Lockfiles {
+    /// The bytes of a file of the repository.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&mut self, path: &Path) -> Result<Arc<[u8]>, SiteFailure> {
+        if let Some(bytes) = self.read.get(path) {
+            return Ok(Arc::clone(bytes));
+        }
+        let bytes: Arc<[u8]> = fs::read(path)
+            .map_err(|error| SiteFailure::Unreadable { path: path.to_owned(), error: Arc::new(error) })?
+            .into();
+        self.read.insert(path.to_owned(), Arc::clone(&bytes));
+        Ok(bytes)
+    }
+}
+
+/// A vendored lockfile that is not that of the version that was fetched.
+#[derive(Debug, Clone)]
+pub struct Outdated {
+    /// The file.
+    pub path: PathBuf,
+    /// The version it was made for.
+    pub locked: String,
+    /// The version that was fetched.
+    pub fetched: String,
+    /// Its bytes now.
+    pub old: Arc<[u8]>,
+    /// The bytes it should have, where they were made.
+    pub new: Option<Arc<[u8]>>,
+}
+
+/// The lockfile that is hashed for a site.
+pub(super) struct Chosen {
+    pub bytes: Arc<[u8]>,
+    pub outdated: Option<Outdated>,
+}
+
+/// The lockfile of a site whose sources were examined.
+pub(super) fn choose(site: &Site, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
+    match &site.outcome {
+        Outcome::Local { lockfile } => vendored(site, lockfile, sources, work),
+        Outcome::MissingLockfile { expected } => {
+            Err(Status::Failed(SiteFailure::NoLockfile(expected.clone())))
+        }
+        Outcome::Undecided(undecided) => Err(Status::Undecided(undecided.clone())),
+        Outcome::Remote { source, folder } => {
+            let state = sources.iter().find(|state| state.source.place == source.place);
+            let bytes = inside(site, source, folder, state)?;
+            Ok(Chosen { bytes, outdated: None })
+        }
+    }
+}
+
+/// A lockfile inside a source.
+fn inside(
+    site: &Site,
+    source: &RemoteSource,
+    folder: &str,
+    state: Option<&SourceState>,
+) -> Result<Arc<[u8]>, Status> {
+    let unsupported = |why: String| {
+        let message = format!("the lockfile is inside a source that cannot be followed: {why}");
+        Status::Undecided(undecided(site, Reason::RemoteSource, message, COPY))
+    };
+    let state = state.ok_or_else(|| unsupported("it was not examined".to_owned()))?;
+    if let Err(why) = &state.resolved {
+        return Err(unsupported(why.clone()));
+    }
+    let excerpt = match &state.excerpt {
+        Some(Ok(excerpt)) => excerpt,
+        Some(Err(error)) => return Err(Status::Failed(SiteFailure::Inside(error.clone()))),
+        None => return Err(unsupported("it was not fetched".to_owned())),
+    };
+    let files = [excerpt.shrinkwrap.clone(), excerpt.package_lock.clone()];
+    let patched = patch::apply_all(source, folder, files)
+        .map_err(|error| Status::Undecided(undecided(site, Reason::Patched, error.to_string(), COPY)))?;
+    let lockfile = patched.into_iter().flatten().next();
+    lockfile.ok_or_else(|| Status::Failed(SiteFailure::NoneInside { folder: folder.to_owned() }))
+}
+
+/// What to advise where a source is in the way.
+pub(super) const COPY: &str = "keep a copy of the lockfile in the repository and copy it in by postPatch";
+
+/// A lockfile of the repository, which may be copied into a source.
+fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
+    let old = work.lockfiles.borrow_mut().read(path).map_err(Status::Failed)?;
+    let plain = Chosen { bytes: Arc::clone(&old), outdated: None };
+    let Some(state) = sources.iter().find(|state| state.source.vendored_in.is_some()) else {
+        return Ok(plain);
+    };
+    let excerpt = match &state.excerpt {
+        Some(Ok(excerpt)) => excerpt,
+        // Formats that are not read here say nothing against the copy.
+        Some(Err(error)) if error.is_unread_format() => return Ok(plain),
+        Some(Err(error)) => return Err(Status::Failed(SiteFailure::Inside(error.clone()))),
+        None => return Ok(plain),
+    };
+    if let (Some(shrinkwrap), true) = (&excerpt.shrinkwrap, state.source.shrinkwrap_wins) {
+        return Ok(Chosen { bytes: Arc::clone(shrinkwrap), outdated: None });
+    }
+    match outdated(path, &old, excerpt) {
+        None => Ok(plain),
+        Some(outdated) => renewed(site, outdated, excerpt, work),
+    }
+}
+
+fn outdated(path: &Path, old: &Arc<[u8]>, excerpt: &Excerpt) -> Option<Outdated> {
+    let locked = root_version(old)?;
+    let fetched = root_version(excerpt.package_json.as_ref()?)?;
+    let outdated = Outdated { path: path.to_owned(), locked, fetched, old: Arc::clone(old), new: None };
+    (outdated.locked != outdated.fetched).then_some(outdated)
+}
+
+/// The lockfile for the version that was fetched, if it may be made.
+fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) -> Result<Chosen, Status> {
+    let (Some(npm), true, Some(package_json)) =
+        (work.rules.npm, work.rules.renew_lockfiles, &excerpt.package_json)
+    else {
+        return Ok(Chosen { bytes: Arc::clone(&outdated.old), outdated: Some(outdated) });
+    };
+    let made = work.lockfiles.borrow().made.get(&outdated.path).cloned();
+    let new = match made {
+        Some((of, new)) if of == *package_json => new,
+        Some(_) => {
+            let message = format!("{} is shared by packages of different versions", outdated.path.display());
+            let settle = "give each package a lockfile of its own";
+            return Err(Status::Undecided(undecided(site, Reason::SharedLiteral, message, settle)));
+        }
+        None => {
+            let relock =
+                Relock { package_json, shrinkwrap: excerpt.shrinkwrap.as_deref(), existing: &outdated.old };
+            let new: Arc<[u8]> = npm.relock(&relock).map(Arc::from).map_err(|failure| {
+                Status::Failed(SiteFailure::Relock { path: outdated.path.clone(), failure })
+            })?;
+            let kept = (Arc::clone(package_json), Arc::clone(&new));
+            work.lockfiles.borrow_mut().made.insert(outdated.path.clone(), kept);
+            new
+        }
+    };
+    Ok(Chosen { bytes: Arc::clone(&new), outdated: Some(Outdated { new: Some(new), ..outdated }) })
+}
+
+/// `version` at the top of a lockfile or manifest.
+pub(super) fn root_version(bytes: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Root {
+        version: Option<String>,
+    }
+    serde_json::from_slice::<Root>(bytes).ok()?.version
+}
+
+impl LookError {
+    /// Whether only the archive's format is in the way.
+    fn is_unread_format(&self) -> bool {
+        matches!(self, Self::Archive(error) if matches!(**error, crate::source::archive::ArchiveError::Format(_)))
+    }
+}

@@ -1,0 +1,241 @@
+//! How the recorded hashes of sources compare to what was fetched, and what a mismatch means.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{Rules, SiteFailure, Status, Work, undecided};
+use crate::{
+    nix::{Literal, Outcome, Reason, RemoteKind, RemoteSource, Site},
+    npm_deps::{Settings, supply::Supply},
+    registry::redacted,
+    source::{
+        self, Excerpt, Fetched, Look, LookError, Order, Resolved, SourceFailure, Word,
+        digest::{Digest, Recorded},
+    },
+};
+
+/// A source of a site, and where it stands.
+#[derive(Debug, Clone)]
+pub struct SourceState {
+    /// The fetcher's call.
+    pub source: RemoteSource,
+    /// Where it comes from and what is recorded of it, or why that is not known.
+    pub resolved: Result<Resolved, String>,
+    /// Where it stands.
+    pub standing: Standing,
+    /// What was read from it, if it was fetched.
+    pub excerpt: Option<Result<Excerpt, LookError>>,
+}
+
+/// How a source's recorded hash compares to what was fetched.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// Nothing was fetched.
+    NotFetched,
+    /// It is right.
+    InSync,
+    /// It is not written yet; this is it.
+    Blank(Digest),
+    /// It is that of another source, because the URL or version changed; this is the right one.
+    Moved(Digest),
+    /// It differs, and the npm registry vouches for what was fetched.
+    Vouched(Digest),
+    /// It differs for no reason that is known: the file was replaced under its name.
+    Replaced {
+        /// What was fetched.
+        found: Digest,
+        /// Whether that was accepted beforehand.
+        accepted: bool,
+        /// Why the committed files tell nothing, if they do not.
+        unknown: Option<String>,
+    },
+    /// The npm registry says that other bytes were published.
+    Forged {
+        /// What was fetched.
+        found: Digest,
+        /// The integrity of what was published.
+        published: String,
+    },
+    /// It could not be fetched.
+    Failed(SourceFailure),
+}
+
+impl SourceState {
+    /// What the hash should be, where it has to be written.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&Digest> {
+        match &self.standing {
+            Standing::Blank(digest) | Standing::Moved(digest) | Standing::Vouched(digest) => Some(digest),
+            Standing::Replaced { found, .. } => Some(found),
+            _ => None,
+        }
+    }
+
+    /// The hash of what was fetched.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        match (&self.standing, &self.resolved) {
+            (Standing::InSync, Ok(Resolved { recorded: Recorded::Known(digest), .. })) => Some(digest),
+            (Standing::Forged { found, .. }, _) => Some(found),
+            _ => self.wanted(),
+        }
+    }
+
+    /// The token to write it to, with what it should say.
+    #[must_use]
+    pub fn stale_literal(&self) -> Option<(&Literal, String)> {
+        let literal = self.resolved.as_ref().ok()?.literal.as_ref()?;
+        Some((literal, self.wanted()?.sri()))
+    }
+}
+
+/// What to read of a site's source.
+fn look_at(site: &Site, source: &RemoteSource) -> Look {
+    let folder = match &site.outcome {
+        Outcome::Remote { source: of_lockfile, folder } if of_lockfile.place == source.place => {
+            folder.clone()
+        }
+        _ => source.vendored_in.clone().unwrap_or_default(),
+    };
+    Look { source_root: source.source_root.clone(), folder }
+}
+
+/// All sources of all sites that are decided, not yet fetched.
+pub(super) fn resolve(sites: &[Site]) -> Vec<Vec<SourceState>> {
+    let state = |source: &RemoteSource| SourceState {
+        source: source.clone(),
+        resolved: source::resolve(source).map_err(|error| error.to_string()),
+        standing: Standing::NotFetched,
+        excerpt: None,
+    };
+    let of_site = |site: &Site| match &site.outcome {
+        Outcome::Undecided(_) => Vec::new(),
+        _ => site.sources().map(state).collect(),
+    };
+    sites.iter().map(of_site).collect()
+}
+
+/// Fetches all sources and holds their hashes against them.
+pub(super) fn examine(
+    sites: &[Site],
+    states: &mut [Vec<SourceState>],
+    supply: &Arc<Supply>,
+    settings: &Settings,
+    work: &Work<'_>,
+) {
+    let orders = orders(sites, states);
+    let fetched = source::fetch(&orders, supply, settings.memo.as_ref());
+    let results: HashMap<_, _> = orders.iter().map(|order| order.origin.identity()).zip(fetched).collect();
+    for (site, states) in sites.iter().zip(states) {
+        for state in states {
+            let Ok(resolved) = &state.resolved else { continue };
+            match &results[&resolved.origin.identity()] {
+                Err(failure) => state.standing = Standing::Failed(failure.clone()),
+                Ok(fetched) => {
+                    state.excerpt = fetched.excerpts.get(&look_at(site, &state.source)).cloned();
+                    state.standing = judge(site, state, resolved, fetched, work);
+                }
+            }
+        }
+    }
+}
+
+/// Each origin once, with everything that is wanted of it.
+fn orders(sites: &[Site], states: &[Vec<SourceState>]) -> Vec<Order> {
+    let mut orders: BTreeMap<String, Order> = BTreeMap::new();
+    for (site, states) in sites.iter().zip(states) {
+        for state in states {
+            let Ok(resolved) = &state.resolved else { continue };
+            let order = orders.entry(resolved.origin.identity()).or_insert_with(|| Order {
+                origin: resolved.origin.clone(),
+                recorded: BTreeSet::new(),
+                looks: BTreeSet::new(),
+            });
+            order.recorded.insert(resolved.recorded.clone());
+            order.looks.insert(look_at(site, &state.source));
+        }
+    }
+    orders.into_values().collect()
+}
+
+fn judge(
+    site: &Site,
+    state: &SourceState,
+    resolved: &Resolved,
+    fetched: &Fetched,
+    work: &Work<'_>,
+) -> Standing {
+    let found = fetched.digests[&resolved.recorded.kind()].clone();
+    if matches!(&resolved.recorded, Recorded::Known(recorded) if *recorded == found) {
+        return Standing::InSync;
+    }
+    let word = work.rules.npm.map(|npm| npm.word(resolved.origin.url(), &fetched.contents));
+    if let Some(Ok(Word::Other(published))) = word {
+        return Standing::Forged { found, published };
+    }
+    let Recorded::Known(recorded) = &resolved.recorded else { return Standing::Blank(found) };
+    let pinned = state.source.kind == RemoteKind::FlakeInput;
+    if pinned {
+        return Standing::Replaced { found, accepted: false, unknown: None };
+    }
+    if lockfile_stayed_behind(site, work) {
+        return Standing::Moved(found);
+    }
+    let unknown = match work.rules.head.records(&resolved.origin, recorded) {
+        Ok(false) => return Standing::Moved(found),
+        Ok(true) => None,
+        Err(why) => Some(why.to_owned()),
+    };
+    if matches!(word, Some(Ok(Word::Vouched))) {
+        return Standing::Vouched(found);
+    }
+    Standing::Replaced { found, accepted: work.rules.accept_changed_sources, unknown }
+}
+
+/// What keeps a site from its hash, as far as its sources go.
+pub(super) fn obstacle(site: &Site, states: &[SourceState], rules: &Rules<'_>) -> Option<Status> {
+    let failure = |state: &SourceState| {
+        let resolved = state.resolved.as_ref().ok()?;
+        let url = redacted(resolved.origin.url());
+        let locked = state.source.kind == RemoteKind::FlakeInput;
+        let failure = match &state.standing {
+            Standing::Failed(failure) => SiteFailure::Source(failure.clone()),
+            Standing::Forged { found, published } => {
+                SiteFailure::Forged { url, published: published.clone(), found: found.clone() }
+            }
+            Standing::Replaced { found, accepted, unknown } if locked || (rules.alarm && !accepted) => {
+                let recorded = match &resolved.recorded {
+                    Recorded::Known(digest) => digest.sri(),
+                    Recorded::Placeholder(_) => String::new(),
+                };
+                SiteFailure::Replaced {
+                    url,
+                    recorded,
+                    found: found.clone(),
+                    unknown: unknown.clone(),
+                    locked,
+                }
+            }
+            _ => return None,
+        };
+        Some(Status::Failed(failure))
+    };
+    states.iter().find_map(failure).or_else(|| states.iter().find_map(|state| unwritable(site, state)))
+}
+
+/// A hash that should be written, and has no one token to go to.
+fn unwritable(site: &Site, state: &SourceState) -> Option<Status> {
+    state.wanted().filter(|_| state.stale_literal().is_none())?;
+    let message = "no single literal holds the hash of its source, which is stale".to_owned();
+    let settle = "write the hash of the source as one string";
+    Some(Status::Undecided(undecided(site, Reason::UnknownHash, message, settle)))
+}
+
+/// Whether the vendored lockfile is that of another version than the derivation's.
+fn lockfile_stayed_behind(site: &Site, work: &Work<'_>) -> bool {
+    let Outcome::Local { lockfile } = &site.outcome else { return false };
+    let Some(version) = &site.version else { return false };
+    let bytes = work.lockfiles.borrow_mut().read(lockfile);
+    let locked = bytes.ok().and_then(|bytes| super::lockfiles::root_version(&bytes));
+    locked.is_some_and(|locked| locked != *version)
+}

@@ -1,0 +1,211 @@
+//! The hash of a source, in all the forms in which a fetcher takes it.
+//!
+//! ```text
+//! hash       = sri | alg ":" digits | ""         `hash`, `outputHash`, `narHash`
+//! sha256 ... = sri | alg ":" digits | digits     `sha1`, `sha256`, `sha512`: the attribute names the algorithm
+//! digits     = hexadecimal | base 64 | Nix's base 32
+//! ```
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::nix::{HashForm, HashText, decode_digest};
+
+/// An algorithm that Nix takes for a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `sha1`
+    Sha1,
+    /// `sha256`
+    Sha256,
+    /// `sha512`
+    Sha512,
+}
+
+impl Kind {
+    /// Its name in SRI texts and in attributes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    fn length(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Sha1, Self::Sha256, Self::Sha512].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// The hash of a file or tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest {
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+impl Digest {
+    /// Its algorithm.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The hash of some bytes.
+    #[must_use]
+    pub fn of(kind: Kind, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(kind);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// The SRI text: `sha256-<padded base64>`.
+    #[must_use]
+    pub fn sri(&self) -> String {
+        format!("{}-{}", self.kind.name(), BASE64.encode(&self.bytes))
+    }
+
+    /// The hash that a text states; `kind` is what its attribute's name says of the algorithm.
+    fn parse(kind: Option<Kind>, text: &str) -> Option<Self> {
+        let (kind, digits) = match text.split_once(['-', ':']) {
+            Some((name, digits)) => {
+                (Kind::of(name).filter(|own| kind.is_none_or(|kind| kind == *own))?, digits)
+            }
+            None => (kind?, text),
+        };
+        Some(Self { kind, bytes: decode_digest(digits, kind.length())? })
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sri())
+    }
+}
+
+/// A hash of bytes that come one after another.
+pub(super) enum Hasher {
+    Sha1(Sha1),
+    Sha256(Sha256),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    pub(super) fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Sha1 => Self::Sha1(Sha1::new()),
+            Kind::Sha256 => Self::Sha256(Sha256::new()),
+            Kind::Sha512 => Self::Sha512(Sha512::new()),
+        }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha1(state) => state.update(bytes),
+            Self::Sha256(state) => state.update(bytes),
+            Self::Sha512(state) => state.update(bytes),
+        }
+    }
+
+    pub(super) fn finish(self) -> Digest {
+        match self {
+            Self::Sha1(state) => Digest { kind: Kind::Sha1, bytes: state.finalize().to_vec() },
+            Self::Sha256(state) => Digest { kind: Kind::Sha256, bytes: state.finalize().to_vec() },
+            Self::Sha512(state) => Digest { kind: Kind::Sha512, bytes: state.finalize().to_vec() },
+        }
+    }
+}
+
+/// What a repository says of a source's hash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Recorded {
+    /// Nothing yet: `""`, `lib.fakeHash` and their like, to be replaced by a hash of this kind.
+    Placeholder(Kind),
+    /// This.
+    Known(Digest),
+}
+
+impl Recorded {
+    /// The algorithm.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Placeholder(kind) => *kind,
+            Self::Known(digest) => digest.kind,
+        }
+    }
+
+    /// Reads the text of an attribute of this name; `None` if it is no hash that Nix would take there.
+    #[must_use]
+    pub fn read(attribute: &str, written: &HashText) -> Option<Self> {
+        let kind = Kind::of(attribute);
+        if matches!(written.form, HashForm::Fake | HashForm::Empty) {
+            return Some(Self::Placeholder(kind.unwrap_or(Kind::Sha256)));
+        }
+        let digest = Digest::parse(kind, written.text.trim())?;
+        let zero = digest.bytes.iter().all(|byte| *byte == 0);
+        Some(if zero { Self::Placeholder(digest.kind) } else { Self::Known(digest) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(attribute: &str, text: &str) -> Option<Recorded> {
+        Recorded::read(attribute, &HashText::parse(text))
+    }
+
+    #[test]
+    fn every_form_is_one_hash() {
+        let empty = Some(Recorded::Known(Digest::of(Kind::Sha256, b"")));
+        for text in [
+            "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
+            "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73",
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ] {
+            assert_eq!(read("hash", text), empty, "{text}");
+            assert_eq!(read("sha256", text), empty, "{text}");
+            assert_eq!(read("sha512", text), None, "{text}");
+        }
+        for text in [
+            "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        ] {
+            assert_eq!(read("sha256", text), empty, "{text}");
+            assert_eq!(read("hash", text), None, "{text}: no algorithm");
+        }
+    }
+
+    #[test]
+    fn other_algorithms_keep_their_own() {
+        let sha1 = Digest::of(Kind::Sha1, b"");
+        assert_eq!(read("sha1", "da39a3ee5e6b4b0d3255bfef95601890afd80709"), Some(Recorded::Known(sha1)));
+        let sha512 = Digest::of(Kind::Sha512, b"");
+        assert_eq!(read("hash", &sha512.sri()), Some(Recorded::Known(sha512.clone())));
+        let hex = crate::integrity::hex(&sha512.bytes);
+        assert_eq!(read("sha512", &hex), Some(Recorded::Known(sha512)));
+    }
+
+    #[test]
+    fn placeholders() {
+        assert_eq!(read("hash", ""), Some(Recorded::Placeholder(Kind::Sha256)));
+        assert_eq!(read("sha512", ""), Some(Recorded::Placeholder(Kind::Sha512)));
+        assert_eq!(read("sha1", &"0".repeat(40)), Some(Recorded::Placeholder(Kind::Sha1)));
+        assert_eq!(read("hash", "nonsense"), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! All sources of a run, fetched side by side, each once.
+//!
+//! What was verified is remembered: *this origin had that hash*. Such a pair is never taken apart, so a hash that stayed
+//! behind when its URL moved on is not found again under the new one. The archive's bytes lie in the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read as _};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+use sha2::{Digest as _, Sha256};
+
+use super::archive::{ArchiveError, Unpacked};
+use super::digest::{Digest, Kind, Recorded};
+use super::look::{Excerpt, Look, LookError};
+use super::nar;
+use super::origin::{Hashed, Origin, Top};
+use crate::integrity::{Algorithm, ContentId, Hasher};
+use crate::npm_deps::supply::{Supply, SupplyError};
+use crate::registry::{Problem, redacted};
+use crate::store::memo::Memo;
+use crate::tarball::Tarball;
+
+/// Sources in work at once: an unpacked one takes memory.
+const AT_ONCE: usize = 6;
+
+/// Part of every key: to be raised when the same source would be hashed otherwise.
+const ALGORITHM: &str = "source 1";
+
+/// A source that is wanted.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What is said of its hash, by everybody who uses it.
+    pub recorded: BTreeSet<Recorded>,
+    /// What to read from it.
+    pub looks: BTreeSet<Look>,
+}
+
+/// A source that was fetched, or is known from an earlier run.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Its hash, by each algorithm that was asked for.
+    pub digests: BTreeMap<Kind, Digest>,
+    /// What the bytes of the download are, by the algorithms of npm; of one that was recalled only the first.
+    pub contents: Vec<ContentId>,
+    /// What was read from it.
+    pub excerpts: BTreeMap<Look, Result<Excerpt, LookError>>,
+}
+
+/// Why nothing is known of a source.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceFailure {
+    /// It cannot be fetched.
+    #[error(transparent)]
+    Supply(Arc<SupplyError>),
+    /// It is no archive, or one that is refused.
+    #[error("the source at {url} cannot be used")]
+    Archive {
+        /// Its URL, without secrets.
+        url: String,
+        /// Why.
+        #[source]
+        error: Arc<ArchiveError>,
+    },
+    /// What was kept of it cannot be read, or nothing can be run.
+    #[error("cannot read the source at {url}")]
+    Io {
+        /// Its URL, without secrets.
+        url: String,
+        /// What the system said.
+        #[source]
+        error: Arc<io::Error>,
+    },
+}
+
+impl SourceFailure {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let Self::Supply(error) = self else { return None };
+        match &**error {
+            SupplyError::Offline { .. } => Some("run once without --offline".to_owned()),
+            SupplyError::Fetch { source, .. } => match &source.problem {
+                Problem::Status { status } if matches!(status.as_u16(), 404 | 410) => {
+                    Some("check version, rev and tag: the server has no such file".to_owned())
+                }
+                Problem::Status { status } if matches!(status.as_u16(), 401 | 403) => {
+                    Some("give this host's token in NIX_NPM_TOKENS".to_owned())
+                }
+                _ => source.hint(),
+            },
+            other => other.hint(),
+        }
+    }
+}
+
+/// Fetches all sources; the results are in the order of the orders.
+#[must_use]
+pub fn fetch(
+    orders: &[Order],
+    supply: &Arc<Supply>,
+    memo: Option<&Memo>,
+) -> Vec<Result<Fetched, SourceFailure>> {
+    if orders.is_empty() {
+        return Vec::new();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = Arc::new(error);
+            let fail = |order: &Order| SourceFailure::Io { url: shown(order), error: Arc::clone(&error) };
+            return orders.iter().map(|order| Err(fail(order))).collect();
+        }
+    };
+    let job = |order: Order| {
+        let (supply, memo) = (Arc::clone(supply), memo.cloned());
+        async move { obtain(order, &supply, memo.as_ref()).await }
+    };
+    let results = runtime.block_on(stream::iter(orders.to_vec()).map(job).buffered(AT_ONCE).collect());
+    runtime.shutdown_background();
+    results
+}
+
+fn shown(order: &Order) -> String {
+    redacted(order.origin.url())
+}
+
+/// A source from disk, if it was verified before, else from the network.
+async fn obtain(order: Order, supply: &Supply, memo: Option<&Memo>) -> Result<Fetched, SourceFailure> {
+    let url = shown(&order);
+    if let Some(known) = memo.and_then(|memo| recall(&order, supply, memo)) {
+        return examine(order, known, url).await;
+    }
+    let bytes = download(&order, supply).await?;
+    let tarball = Tarball::of(bytes.clone());
+    let content = tarball.id();
+    let mut sha1 = Hasher::new(Algorithm::Sha1);
+    sha1.update(&bytes);
+    let contents = vec![content, sha1.finish()];
+    supply.keep(&tarball);
+    let identity = order.origin.identity();
+    let fetched = examine(order, Known { bytes, contents, digests: None }, url).await?;
+    if let Some(memo) = memo {
+        for digest in fetched.digests.values() {
+            // What cannot be kept is fetched again.
+            let _ = memo.put(&key(&identity, digest), content.digest());
+        }
+    }
+    Ok(fetched)
+}
+
+/// Bytes of a source, with its hashes if they are known.
+struct Known {
+    bytes: Bytes,
+    contents: Vec<ContentId>,
+    digests: Option<BTreeMap<Kind, Digest>>,
+}
+
+fn key(identity: &str, digest: &Digest) -> [u8; 32] {
+    Sha256::digest(format!("{ALGORITHM}\n{identity}\n{digest}")).into()
+}
+
+/// What an earlier run verified: every recorded hash must have been found at this very origin, and lead to one content.
+fn recall(order: &Order, supply: &Supply, memo: &Memo) -> Option<Known> {
+    let identity = order.origin.identity();
+    let (mut digests, mut content) = (BTreeMap::new(), None);
+    for recorded in &order.recorded {
+        let Recorded::Known(digest) = recorded else { return None };
+        let found = ContentId::new(Algorithm::Sha512, &memo.get(&key(&identity, digest))?)?;
+        if *content.get_or_insert(found) != found || digests.insert(digest.kind(), digest.clone()).is_some() {
+            return None;
+        }
+    }
+    let content = content?;
+    let tarball = supply.on_disk(&content)?;
+    let mut bytes = Vec::new();
+    tarball.reader().ok()?.read_to_end(&mut bytes).ok()?;
+    Some(Known { bytes: bytes.into(), contents: vec![content], digests: Some(digests) })
+}
+
+async fn download(order: &Order, supply: &Supply) -> Result<Bytes, SourceFailure> {
+    let mut failure = None;
+    for url in &order.origin.urls {
+        match supply.archive("the source", url).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    Err(SourceFailure::Supply(Arc::new(failure.expect("bug: an origin has a URL"))))
+}
+
+/// Hashes a source and reads what is wanted from it.
+async fn examine(order: Order, known: Known, url: String) -> Result<Fetched, SourceFailure> {
+    let worked = tokio::task::spawn_blocking(move || work(&order, known)).await;
+    match worked {
+        Ok(Ok(fetched)) => Ok(fetched),
+        Ok(Err(error)) => Err(SourceFailure::Archive { url, error: Arc::new(error) }),
+        Err(error) => Err(SourceFailure::Io { url, error: Arc::new(io::Error::other(error)) }),
+    }
+}
+
+fn work(order: &Order, known: Known) -> Result<Fetched, ArchiveError> {
+    let Known { bytes, contents, digests } = known;
+    let kinds: BTreeSet<Kind> = order.recorded.iter().map(Recorded::kind).collect();
+    let hashed = order.origin.hashed;
+    let unpacked = match hashed {
+        Hashed::Tree(top) if digests.is_none() || !order.looks.is_empty() => Ok(Unpacked::new(&bytes, top)?),
+        // A file that is no archive still has its hash.
+        Hashed::File if !order.looks.is_empty() => Unpacked::new(&bytes, Top::Kept).map_err(Arc::new),
+        _ => Err(Arc::new(ArchiveError::NotOne("nothing is wanted from it"))),
+    };
+    let hash = |kind: Kind| match (hashed, &unpacked) {
+        (Hashed::Tree(_), Ok(tree)) => nar::hash(tree, kind).map_err(ArchiveError::Nar),
+        _ => Ok(Digest::of(kind, &bytes)),
+    };
+    let digests = match digests {
+        Some(digests) => digests,
+        None => kinds.into_iter().map(|kind| Ok((kind, hash(kind)?))).collect::<Result<_, ArchiveError>>()?,
+    };
+    let see = |look: &Look| match &unpacked {
+        Ok(tree) => look.at(tree, hashed),
+        Err(error) => Err(LookError::Archive(Arc::clone(error))),
+    };
+    let excerpts = order.looks.iter().map(|look| (look.clone(), see(look))).collect();
+    Ok(Fetched { digests, contents, excerpts })
+}

@@ -1,0 +1,90 @@
+//! Inputs of a flake, pinned by `flake.lock`, which is never edited here.
+
+use serde_json::Value;
+
+use super::digest::Recorded;
+use super::origin::{Hashed, Origin, Top, Unsupported, url};
+use crate::nix::{HashText, RemoteSource};
+
+/// The locked node of an input.
+struct Locked {
+    name: String,
+    node: Value,
+}
+
+impl Locked {
+    fn of(source: &RemoteSource) -> Result<Self, Unsupported> {
+        let unlocked = || Unsupported(format!("`{}` is not in flake.lock", source.fetcher));
+        let (name, text) = source.input.as_ref().ok_or_else(unlocked)?;
+        let whole: Value = serde_json::from_str(text).unwrap_or_default();
+        let locked = |node: &Value| node.get("locked").cloned();
+        let node = locked(&whole)
+            .ok_or_else(|| Unsupported(format!("the flake's input `{name}` is not in flake.lock")))?;
+        Ok(Self { name: name.clone(), node })
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.node.get(key)?.as_str()
+    }
+
+    fn needed(&self, key: &str) -> Result<&str, Unsupported> {
+        self.text(key).ok_or_else(|| self.refuse(&format!("has no `{key}` in flake.lock")))
+    }
+
+    fn refuse(&self, what: &str) -> Unsupported {
+        Unsupported(format!("the flake's input `{}` {what}", self.name))
+    }
+}
+
+/// Where an input comes from.
+pub(super) fn origin(source: &RemoteSource) -> Result<Origin, Unsupported> {
+    let locked = Locked::of(source)?;
+    if locked.text("dir").is_some_and(|dir| !dir.is_empty()) {
+        return Err(locked.refuse("is a folder of a repository (`dir`), which is not followed"));
+    }
+    let text = match locked.needed("type")? {
+        "github" => format!(
+            "https://{}/{}/archive/{}.tar.gz",
+            host(&locked, "github.com"),
+            slug(&locked)?,
+            rev(&locked)?
+        ),
+        "gitlab" => {
+            let project = slug(&locked)?.replace('/', "%2F");
+            let (host, rev) = (host(&locked, "gitlab.com"), rev(&locked)?);
+            format!("https://{host}/api/v4/projects/{project}/repository/archive.tar.gz?sha={rev}")
+        }
+        "sourcehut" => {
+            format!(
+                "https://{}/{}/archive/{}.tar.gz",
+                host(&locked, "git.sr.ht"),
+                slug(&locked)?,
+                rev(&locked)?
+            )
+        }
+        "tarball" => locked.needed("url")?.to_owned(),
+        "git" => return Err(locked.refuse("is a git checkout; only archives can be followed")),
+        other => return Err(locked.refuse(&format!("is of the type `{other}`, which is not followed"))),
+    };
+    Ok(Origin { urls: vec![url(&text)?], hashed: Hashed::Tree(Top::OnlyFolder) })
+}
+
+fn host<'a>(locked: &'a Locked, default: &'a str) -> &'a str {
+    locked.text("host").unwrap_or(default)
+}
+
+fn slug(locked: &Locked) -> Result<String, Unsupported> {
+    Ok(format!("{}/{}", locked.needed("owner")?, locked.needed("repo")?))
+}
+
+fn rev(locked: &Locked) -> Result<&str, Unsupported> {
+    locked.needed("rev")
+}
+
+/// The hash that `flake.lock` states.
+pub(super) fn recorded(source: &RemoteSource) -> Result<Recorded, Unsupported> {
+    let locked = Locked::of(source)?;
+    let text = HashText::parse(locked.needed("narHash")?);
+    let known = Recorded::read("narHash", &text).filter(|recorded| matches!(recorded, Recorded::Known(_)));
+    known.ok_or_else(|| locked.refuse("has a `narHash` that cannot be read"))
+}

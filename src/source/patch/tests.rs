@@ -1,0 +1,82 @@
+use std::process::Command;
+use std::sync::Arc;
+
+use super::{Files, apply, join};
+
+fn files(lock: &str) -> Files {
+    [None, Some(Arc::from(lock.as_bytes()))]
+}
+
+fn patched(patch: &str, folder: &str, before: Files) -> Result<Files, &'static str> {
+    let targets = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| join("ui", name));
+    let mut files = before;
+    apply(patch.as_bytes(), folder, &targets, &mut files)?;
+    Ok(files)
+}
+
+fn lock(files: Files) -> String {
+    String::from_utf8(files[1].as_ref().unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn what_diff_writes_is_what_is_applied() {
+    let place = tempfile::tempdir().unwrap();
+    let numbers = |skip: &[usize], end: &str| -> String {
+        let line = |n: usize| if skip.contains(&n) { format!("new {n}\n") } else { format!("{n}\n") };
+        (1..60).map(line).collect::<String>() + end
+    };
+    for (old, new) in [
+        (numbers(&[], "\n"), numbers(&[1, 30, 31, 59], "\n")),
+        (numbers(&[], "end"), numbers(&[2], "end\n")),
+        (numbers(&[], "end\n"), numbers(&[2], "end")),
+        (numbers(&[], ""), numbers(&[], "more\n")),
+    ] {
+        for (name, text) in [("a", &old), ("b", &new)] {
+            std::fs::create_dir_all(place.path().join(name).join("ui")).unwrap();
+            std::fs::write(place.path().join(name).join("ui/package-lock.json"), text).unwrap();
+        }
+        let mut diff = Command::new("diff");
+        let diff = diff.args(["-ru", "a", "b"]).current_dir(place.path()).output().unwrap();
+        let patch = String::from_utf8(diff.stdout).unwrap();
+        assert_eq!(lock(patched(&patch, "", files(&old)).unwrap()), new, "{patch}");
+        assert!(patched(&patch, "", files(&old.replace('5', "five"))).is_err());
+    }
+}
+
+#[test]
+fn only_the_file_that_counts_is_touched() {
+    let patch = |name: &str| format!("--- a/{name}\n+++ b/{name}\n@@ -1 +1 @@\n-1\n+2\n");
+    let both = patch("ui/package.json") + &patch("ui/package-lock.json");
+    assert_eq!(lock(patched(&both, "", files("1\n")).unwrap()), "2\n");
+    assert_eq!(lock(patched(&patch("package-lock.json"), "", files("1\n")).unwrap()), "1\n");
+    assert_eq!(lock(patched(&patch("package-lock.json"), "ui", files("1\n")).unwrap()), "2\n");
+    // A removed line that looks like a head is part of its hunk.
+    let tricky =
+        "--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n-1\n";
+    assert_eq!(lock(patched(tricky, "", files("1\n")).unwrap()), "1\n");
+}
+
+#[test]
+fn lockfiles_are_made_and_removed() {
+    let made = "--- /dev/null\n+++ b/ui/package-lock.json\n@@ -0,0 +1,2 @@\n+{\n+}\n";
+    assert_eq!(lock(patched(made, "", [None, None]).unwrap()), "{\n}\n");
+    assert!(patched(made, "", files("{}\n")).is_err());
+    let removed = "--- a/ui/npm-shrinkwrap.json\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n";
+    let before = [Some(Arc::from(*b"1\n")), Some(Arc::from(*b"2\n"))];
+    let after = patched(removed, "", before).unwrap();
+    assert!(after[0].is_none() && after[1].is_some());
+}
+
+#[test]
+fn what_is_no_plain_diff_is_refused() {
+    for patch in [
+        "rename from ui/package-lock.json\nrename to x\n",
+        "GIT binary patch\nui/package-lock.json\n",
+        "--- a/ui/package-lock.json\n+++ b/ui/npm-shrinkwrap.json\n@@ -1 +1 @@\n-1\n+2\n",
+        "--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n@@ -1,9 +1 @@\n-1\n",
+        "--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n@@ -7 +7 @@\n-1\n+2\n",
+        "--- \"a/ui/package-lock.json\"\n+++ \"b/ui/package-lock.json\"\n@@ -1 +1 @@\n-1\n+2\n",
+    ] {
+        assert!(patched(patch, "", files("1\n")).is_err(), "{patch}");
+    }
+}
