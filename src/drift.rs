@@ -155,6 +155,9 @@ pub enum SiteFailure {
         /// The hash of what is there.
         found: Digest,
     },
+    /// The registry does not vouch for a tarball as it has to.
+    #[error(transparent)]
+    Unvouched(NpmFailure),
     /// The vendored lockfile cannot be made anew.
     #[error("cannot make {} anew", path.display())]
     Relock {
@@ -193,7 +196,7 @@ impl SiteFailure {
             }
             Self::Forged { .. } => "a mirror or proxy may have changed it; do not accept it",
             Self::Source(failure) => return failure.hint(),
-            Self::Relock { failure, .. } => return failure.hint.clone(),
+            Self::Relock { failure, .. } | Self::Unvouched(failure) => return failure.hint.clone(),
             Self::Unreadable { .. } | Self::Uncomputable { .. } | Self::Inside(_) => return None,
         };
         Some(hint.to_owned())

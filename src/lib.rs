@@ -54,3 +54,4 @@ pub mod source;
 pub mod store;
 pub mod store_path;
 pub mod tarball;
+pub mod vendoring;

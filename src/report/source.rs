@@ -100,7 +100,7 @@ fn describe(standing: &Standing, unresolved: bool) -> (&'static str, Option<bool
         Standing::Replaced { unknown: None, .. } => ("replaced", Some(false)),
         Standing::Replaced { unknown: Some(_), .. } => ("replaced", None),
         Standing::Forged { .. } => ("forged", None),
-        Standing::Failed(_) => ("failed", None),
+        Standing::Failed(_) | Standing::Unvouched(_) => ("failed", None),
     }
 }
 
