@@ -16,6 +16,7 @@ mod nix_oracle;
 mod nix_random;
 mod nix_store;
 mod npm_ci;
+mod npm_clis;
 mod repack;
 mod sources;
 #[path = "../it/support/mod.rs"]
@@ -27,4 +28,10 @@ mod truth;
 #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// A variable of this process, to be handed on.
+#[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
+fn inherited(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
 }
