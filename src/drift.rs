@@ -159,6 +159,9 @@ pub enum SiteFailure {
         /// The hash of what is there.
         found: Digest,
     },
+    /// The registry does not vouch for a tarball as it has to.
+    #[error(transparent)]
+    Unvouched(NpmFailure),
     /// The vendored lockfile cannot be made anew.
     #[error("cannot make {} anew", path.display())]
     Relock {
@@ -197,7 +200,7 @@ impl SiteFailure {
             }
             Self::Forged { .. } => "a mirror or proxy may have changed it; do not accept it",
             Self::Source(failure) => return failure.hint(),
-            Self::Relock { failure, .. } => return failure.hint.clone(),
+            Self::Relock { failure, .. } | Self::Unvouched(failure) => return failure.hint.clone(),
             Self::Unreadable { .. } | Self::Uncomputable { .. } | Self::Inside(_) => return None,
         };
         Some(hint.to_owned())
@@ -341,8 +344,8 @@ fn judge(
         }
         Ok(computed) => {
             let right = site.hashes.iter().all(|literal| says(literal, &computed));
-            let sourced = sources.iter().all(|source| source.wanted().is_none());
-            if right && sourced && outdated.is_none() {
+            let no_change = sources.iter().all(|source| source.wanted().is_none());
+            if right && no_change && outdated.is_none() {
                 Status::InSync(computed)
             } else {
                 Status::Stale(computed)

@@ -15,12 +15,17 @@
 //!    [`replace::replace_all`] puts the new texts in place, all files or none.
 //! 6. [`report::Report`] is what there is to say, for people and as JSON.
 //!
+//! `add` goes another way: [`npm_package`] asks the registry about a package, [`relock`] has the real npm resolve its
+//! dependencies, [`packaging`] puts both hashes and an expression together, [`nix::insert`] finds the place for it, and
+//! [`create::create_all`] writes everything or nothing. [`vendoring`] lends the first two to step 2 and 4.
+//!
 //! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, and knows exit
 //! codes.
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> drift -> source -> nix, npm_deps -> registry, store, tarball, cacache, lockfile -> integrity`.
+//! `cli -> report, rewrite, replace -> drift -> source -> nix, npm_deps -> registry, store, tarball, cacache, lockfile -> integrity`;
+//! `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
 //! # What each must never do
@@ -32,8 +37,10 @@
 //! | [`registry`] | read the environment; skip certificate checks, but where the drop-in stands in for a tool that does |
 //! | [`tarball`] | exist unverified |
 //! | [`source`] | write to disk but for the store; run anything but `git`, to read the last commit |
+//! | [`relock`] | hand its own environment on; run a package's scripts; believe npm unseen |
+//! | [`packaging`] | trust what a package says of itself; write |
 //! | [`drift`], [`rewrite`], [`report`] | print; write |
-//! | [`replace`] | leave a file that is neither old nor new |
+//! | [`replace`], [`create`] | leave a file that is neither old nor new, or half of what belongs together |
 
 pub mod cacache;
 pub mod create;
@@ -54,3 +61,4 @@ pub mod source;
 pub mod store;
 pub mod store_path;
 pub mod tarball;
+pub mod vendoring;

@@ -91,6 +91,9 @@ pub(super) struct UpdateArgs {
     /// Take sources whose files were replaced under their names; without this they are a failure
     #[arg(long)]
     pub(super) accept_changed_sources: bool,
+    /// Refuse new tarballs of the npm registry that are not signed by it
+    #[arg(long)]
+    pub(super) require_signatures: bool,
     /// Treat this as a failure
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,

@@ -9,6 +9,7 @@ use npm_nixhash::{
 use super::{
     args::{CheckArgs, Format},
     env::Environment,
+    npm::vendoring,
     output::{Exit, Outcome, Terminal},
     publish::{patch, publish},
     supply::Sources,
@@ -19,7 +20,8 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let sources = Sources::new(&args.sources, environment, terminal)?;
     let survey = survey(&args.scope.path, environment)?;
     let head = head(&survey, environment);
-    let rules = Rules::telling(&head, None);
+    let vendoring = vendoring(environment, &sources, false);
+    let rules = Rules::telling(&head, Some(&vendoring));
     let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
     let mut report = Report::new("check", &plan, paths(environment, &plan.root));

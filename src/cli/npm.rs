@@ -8,9 +8,13 @@ use std::ffi::OsString;
 use npm_nixhash::{
     registry::Access,
     relock::{self, Npm, npmrc::Passed},
+    vendoring::Vendoring,
 };
 
-use super::{env::Environment, supply::user_npmrc};
+use super::{
+    env::Environment,
+    supply::{Sources, user_npmrc},
+};
 
 /// Variables that say how the network is reached.
 const NETWORK: &[&str] = &[
@@ -30,6 +34,17 @@ const NETWORK: &[&str] = &[
 
 /// npm's settings that are decided otherwise: it has a cache of its own, and always checks certificates.
 const DECIDED: &[&str] = &["cache", "strict_ssl", "userconfig"];
+
+/// What registries and npm do for sources.
+pub(super) fn vendoring<'a>(
+    environment: &Environment,
+    sources: &'a Sources,
+    require_signatures: bool,
+) -> Vendoring<'a> {
+    let client = sources.supply.registry();
+    let access = client.map(|client| client.options().access.clone()).unwrap_or_default();
+    Vendoring { client, npm: npm(environment, &access), require_signatures }
+}
 
 /// The client.
 pub(super) fn npm(environment: &Environment, access: &Access) -> Npm {

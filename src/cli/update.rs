@@ -12,6 +12,7 @@ use npm_nixhash::{
 use super::{
     args::{Format, UpdateArgs},
     env::Environment,
+    npm::vendoring,
     output::{Exit, Fatal, Outcome, Terminal},
     publish::{patch, publish},
     supply::Sources,
@@ -22,11 +23,12 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     let started = Instant::now();
     let sources = Sources::new(&args.sources, environment, terminal)?;
     let survey = survey(&args.scope.path, environment)?;
+    let vendoring = vendoring(environment, &sources, args.require_signatures);
     let rules = Rules {
         alarm: true,
         accept_changed_sources: args.accept_changed_sources,
         renew_lockfiles: true,
-        npm: None,
+        npm: Some(&vendoring),
         head: &head(&survey, environment),
     };
     let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);

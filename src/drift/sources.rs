@@ -1,6 +1,7 @@
 //! How the recorded hashes of sources compare to what was fetched, and what a mismatch means.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::error::Error;
 use std::sync::Arc;
 
 use super::{Rules, SiteFailure, Status, Work, undecided};
@@ -9,7 +10,7 @@ use crate::{
     npm_deps::{Settings, supply::Supply},
     registry::redacted,
     source::{
-        self, Excerpt, Fetched, Look, LookError, Order, Resolved, SourceFailure, Word,
+        self, Excerpt, Fetched, Look, LookError, NpmFailure, Order, Resolved, SourceFailure, Word,
         digest::{Digest, Recorded},
     },
 };
@@ -56,6 +57,8 @@ pub enum Standing {
         /// The integrity of what was published.
         published: String,
     },
+    /// The npm registry does not vouch for it as it has to.
+    Unvouched(NpmFailure),
     /// It could not be fetched.
     Failed(SourceFailure),
 }
@@ -169,10 +172,18 @@ fn judge(
     if matches!(&resolved.recorded, Recorded::Known(recorded) if *recorded == found) {
         return Standing::InSync;
     }
-    let word = work.rules.npm.map(|npm| npm.word(resolved.origin.url(), &fetched.contents));
-    if let Some(Ok(Word::Other(published))) = word {
-        return Standing::Forged { found, published };
-    }
+    let said = work.rules.npm.map(|npm| npm.word(resolved.origin.url(), &fetched.contents));
+    let vouched = match said.transpose() {
+        Ok(Some(Word::Vouched(signature))) => Some(signature),
+        Ok(Some(Word::Other(published))) => return Standing::Forged { found, published },
+        Ok(Some(Word::Unsigned(message))) => {
+            let hint = Some("do not accept it unexamined".to_owned());
+            let error: Box<dyn Error + Send + Sync> = message.into();
+            return Standing::Unvouched(NpmFailure { error: error.into(), hint });
+        }
+        Ok(None | Some(Word::None)) => None,
+        Err(failure) => return Standing::Unvouched(failure),
+    };
     let Recorded::Known(recorded) = &resolved.recorded else { return Standing::Blank(found) };
     let pinned = state.source.kind == RemoteKind::FlakeInput;
     if pinned {
@@ -186,7 +197,7 @@ fn judge(
         Ok(true) => None,
         Err(why) => Some(why.to_owned()),
     };
-    if matches!(word, Some(Ok(Word::Vouched))) {
+    if vouched.is_some() {
         return Standing::Vouched(found);
     }
     Standing::Replaced { found, accepted: work.rules.accept_changed_sources, unknown }
@@ -200,6 +211,7 @@ pub(super) fn obstacle(site: &Site, states: &[SourceState], rules: &Rules<'_>) -
         let locked = state.source.kind == RemoteKind::FlakeInput;
         let failure = match &state.standing {
             Standing::Failed(failure) => SiteFailure::Source(failure.clone()),
+            Standing::Unvouched(failure) => SiteFailure::Unvouched(failure.clone()),
             Standing::Forged { found, published } => {
                 SiteFailure::Forged { url, published: published.clone(), found: found.clone() }
             }

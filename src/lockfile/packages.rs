@@ -24,6 +24,8 @@ pub(super) struct Entry {
     #[serde(default)]
     in_bundle: Flag,
     #[serde(default)]
+    optional: Flag,
+    #[serde(default)]
     os: Flag,
     #[serde(default)]
     cpu: Flag,
@@ -43,8 +45,10 @@ pub(super) fn collect(packages: Option<Entries<Entry>>) -> Found {
 
 fn collect_one(path: String, entry: Entry, found: &mut Found) {
     let Some(resolved) = entry.resolved.0 else {
-        // Links, bundled packages and workspace folders come with the project or with another package.
-        if !entry.link.0 && !entry.in_bundle.0 && is_installed(&path) {
+        // Links, bundled packages and workspace folders come with the project or with another package; without a
+        // version an optional entry stands in for one that the registry does not have.
+        let absent = entry.optional.0 && entry.version.0.is_none();
+        if !entry.link.0 && !entry.in_bundle.0 && !absent && is_installed(&path) {
             found.skip(path, entry.version.0);
         }
         return;

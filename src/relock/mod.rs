@@ -22,6 +22,7 @@
 mod child;
 mod error;
 pub mod npmrc;
+mod optional;
 mod outcome;
 mod start;
 mod words;
@@ -73,7 +74,7 @@ pub fn relock(npm: &Npm, request: &RelockRequest<'_>) -> Result<Vec<u8>, RelockE
     let place = child::Place::new(npm, &start)?;
     child::run(npm, &place)?;
     let written = place.lockfile()?;
-    let written = outcome::public_urls(written, &npm.access);
+    let written = optional::account(outcome::public_urls(written, &npm.access));
     outcome::check(&written, &start)?;
     Ok(written)
 }

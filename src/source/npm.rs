@@ -1,6 +1,7 @@
 //! What npm itself knows of a source: whether a registry vouches for a tarball, and how a lockfile is made anew.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use url::Url;
@@ -12,8 +13,10 @@ use crate::integrity::ContentId;
 pub enum Word {
     /// The URL is not that of a registry's tarball, or the registry knows nothing of it.
     None,
-    /// The bytes are what was published.
-    Vouched,
+    /// The bytes are what was published; a stable word about the release's signatures.
+    Vouched(&'static str),
+    /// They are, but the release is not signed as it has to be: how it is signed.
+    Unsigned(String),
     /// Other bytes were published; their integrity.
     Other(String),
 }
@@ -30,16 +33,24 @@ pub struct Relock<'a> {
 }
 
 /// Why npm's help cannot be had.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone)]
 pub struct NpmFailure {
-    /// What was attempted.
-    pub message: String,
+    /// What went wrong.
+    pub error: Arc<dyn Error + Send + Sync>,
     /// What can be done about it.
     pub hint: Option<String>,
-    /// Why it failed.
-    #[source]
-    pub source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for NpmFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for NpmFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
 }
 
 /// Registries and the npm client.

@@ -36,6 +36,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
     ("source", &["integrity", "nix", "npm_deps", "registry", "store", "tarball"]),
+    ("vendoring", &["integrity", "npm_package", "registry", "relock", "source"]),
     ("drift", &["nix", "npm_deps", "options", "registry", "source"]),
     ("create", &["replace"]),
     ("rewrite", &["drift", "nix", "replace"]),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod add;
 mod architecture;
 mod commands;
 mod drop_in;
@@ -17,6 +18,7 @@ mod nix_fixtures;
 mod outputs;
 mod relock;
 mod reports;
+mod source;
 mod store;
 mod support;
 mod tarball;

@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::print_stdout, reason = "how much was compared is a result too")]
 
+#[path = "../it/source/archives.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod archives;
 mod fixed_output;
 mod gzip;
 mod inputs;
@@ -13,7 +16,9 @@ mod nix_oracle;
 mod nix_random;
 mod nix_store;
 mod npm_ci;
+mod npm_clis;
 mod repack;
+mod sources;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod ten_services;
@@ -23,4 +28,10 @@ mod truth;
 #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// A variable of this process, to be handed on.
+#[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
+fn inherited(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
 }

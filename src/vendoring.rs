@@ -1,0 +1,94 @@
+//! What registries and the npm client do for sources: vouch for a tarball, and make a vendored lockfile anew.
+
+use std::{io, sync::Arc};
+
+use url::Url;
+
+use crate::{
+    integrity::ContentId,
+    npm_package::{self, PackageError, PackageName, Published, Release, Vouch, published_at, signature},
+    registry::Client,
+    relock::{self, RelockRequest},
+    source::{Npm, NpmFailure, Relock, Word},
+};
+
+/// The host of the registry that is asked unless a user's configuration says otherwise.
+const PUBLIC_HOST: &str = "registry.npmjs.org";
+
+/// Registries, and the npm client.
+pub struct Vendoring<'a> {
+    /// Asks registries; without it nothing is asked.
+    pub client: Option<&'a Client>,
+    /// The client that resolves.
+    pub npm: relock::Npm,
+    /// Whether a release without a good signature is refused.
+    pub require_signatures: bool,
+}
+
+impl Npm for Vendoring<'_> {
+    fn word(&self, url: &Url, content: &[ContentId]) -> Result<Word, NpmFailure> {
+        let (Some(client), Some(published)) = (self.client, published_at(url)) else { return Ok(Word::None) };
+        if !is_asked_about(client, url, &published.name) {
+            return Ok(Word::None);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error: io::Error| NpmFailure { error: Arc::new(error), hint: None })?;
+        runtime
+            .block_on(self.ask(client, url, &published, content))
+            .map_err(|error| NpmFailure { hint: error.hint(), error: Arc::new(error) })
+    }
+
+    fn relock(&self, relock: &Relock<'_>) -> Result<Vec<u8>, NpmFailure> {
+        let Relock { package_json, shrinkwrap, existing } = *relock;
+        let request = RelockRequest { package_json, shrinkwrap, existing: Some(existing), omit_dev: false };
+        relock::relock(&self.npm, &request)
+            .map_err(|error| NpmFailure { hint: error.hint().map(str::to_owned), error: Arc::new(error) })
+    }
+}
+
+impl Vendoring<'_> {
+    async fn ask(
+        &self,
+        client: &Client,
+        url: &Url,
+        published: &Published,
+        content: &[ContentId],
+    ) -> Result<Word, PackageError> {
+        let packument = match npm_package::fetch(client, &published.name).await {
+            Err(PackageError::Unknown { .. }) => return Ok(Word::None),
+            packument => packument?,
+        };
+        let release = match packument.release(&published.version) {
+            Err(PackageError::NoRelease { .. }) => return Ok(Word::None),
+            release => release?,
+        };
+        let stated = release.dist.integrity.id();
+        let Some(got) = content.iter().find(|id| id.algorithm() == stated.algorithm()) else {
+            return Ok(Word::None);
+        };
+        match release.vouches_for(url, got) {
+            Vouch::Yes => self.signed(client, &release).await,
+            Vouch::OtherRelease => Ok(Word::None),
+            Vouch::OtherBytes { expected } => Ok(Word::Other(expected.sri())),
+        }
+    }
+
+    async fn signed(&self, client: &Client, release: &Release) -> Result<Word, PackageError> {
+        let keys = npm_package::keys(client, &release.name).await?;
+        let verdict = signature::verify(release, &keys);
+        Ok(if verdict.forbids(self.require_signatures) {
+            Word::Unsigned(format!("{}@{}: {verdict}", release.name, release.version))
+        } else {
+            Word::Vouched(verdict.code())
+        })
+    }
+}
+
+/// Whether the registry that is asked about a package is the one that this tarball came from: another one may have
+/// another package of that name.
+fn is_asked_about(client: &Client, url: &Url, name: &PackageName) -> bool {
+    let base = client.options().access.registry_url(name.scope(), "");
+    url.host_str() == Some(PUBLIC_HOST)
+        || (url.origin() == base.origin() && url.path().starts_with(base.path()))
+}
