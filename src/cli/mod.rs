@@ -7,6 +7,7 @@ mod drop_in;
 mod env;
 mod hash;
 mod list;
+mod nix_store;
 mod output;
 mod progress;
 mod publish;

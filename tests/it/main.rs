@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod add_to_store;
 mod architecture;
 mod commands;
 mod drop_in;
@@ -15,7 +16,9 @@ mod network;
 mod nix_cases;
 mod nix_fixtures;
 mod outputs;
+mod pages;
 mod reports;
+mod schemas;
 mod store;
 mod support;
 mod tarball;

@@ -9,10 +9,12 @@
 mod fixed_output;
 mod gzip;
 mod inputs;
+mod nix_cached;
 mod nix_oracle;
 mod nix_random;
 mod nix_store;
 mod npm_ci;
+mod pages;
 mod repack;
 #[path = "../it/support/mod.rs"]
 mod support;
