@@ -27,7 +27,7 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
     let mut report = Report::new("update", &plan, paths(environment, &plan));
     let state = State::of(&report, &args.deny);
-    let ready = !state.failed && !state.denied;
+    let ready = !state.failed && state.denied.is_empty();
     if ready {
         carry_out(&plan, args.dry_run, &mut report)?;
     }
@@ -44,8 +44,10 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     if ready {
         return Ok(Exit::Fine);
     }
-    if state.stale {
-        terminal.message("error", &Message::plain("nothing was changed, because not every hash is known"));
+    if state.stale || !state.failed {
+        let denied = || format!("there are {}", state.denied.join(" and "));
+        let why = if state.failed { "not every hash is known".to_owned() } else { denied() };
+        terminal.message("error", &Message::plain(format!("nothing was changed, because {why}")));
     }
     Ok(Exit::Failed)
 }

@@ -40,7 +40,7 @@ fn obliging(project: &Project) -> String {
     for name in ["web-1.2.3-npm-deps", "named-npm-deps", "npm-deps"] {
         let hash = project.run(&["hash", "web", "--store-path", name]);
         let text = String::from_utf8(hash.stdout).unwrap();
-        cases += &format!("*/{name}) echo {} ;;\n", text.lines().last().unwrap());
+        cases.extend(["*/", name, ") echo ", text.lines().last().unwrap(), " ;;\n"]);
     }
     format!("[ \"$1\" = --check-validity ] && exit 1\ncase \"$4\" in\n{cases}*) exit 9 ;;\nesac")
 }

@@ -79,7 +79,7 @@ fn every_transcript_is_what_the_program_prints() {
                         step.command, step.output
                     ));
                 }
-                now += &format!("$ {}\n{output}", step.command);
+                now.extend(["$ ", &step.command, "\n", &output]);
             }
             if block.info.starts_with("console") {
                 edits.push((block.lines.clone(), now));
@@ -121,7 +121,7 @@ fn the_picture_is_what_the_program_prints() {
     let (project, bin) = (project(), bin());
     let mut text = String::new();
     for line in ["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"] {
-        text += &format!("\x1b[1;32m$\x1b[0m \x1b[1m{line}\x1b[0m\n{}", printed(&project, bin.path(), line));
+        text.extend(["\x1b[1;32m$\x1b[0m \x1b[1m", line, "\x1b[0m\n", &printed(&project, bin.path(), line)]);
     }
     let picture = anstyle_svg::Term::new().render_svg(&text);
     let file = root().join("docs/demo.svg");

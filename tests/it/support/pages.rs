@@ -82,7 +82,7 @@ impl Page {
                     let command = command.split(" # ").next().unwrap().trim_end().to_owned();
                     steps.push(Step { command, output: String::new() });
                 }
-                (None, Some(step)) => step.output += &format!("{line}\n"),
+                (None, Some(step)) => step.output.extend([line, "\n"]),
                 (None, None) => panic!("{}: output before a command: {line}", self.name()),
             }
         }
