@@ -255,6 +255,15 @@ impl Planned {
         self.sources.iter().filter(move |_| stale).filter_map(SourceState::stale_literal)
     }
 
+    /// What was computed.
+    #[must_use]
+    pub fn computed(&self) -> Option<&Computed> {
+        match &self.status {
+            Status::InSync(computed) | Status::Stale(computed) => Some(computed),
+            Status::Tied | Status::Undecided(_) | Status::Failed(_) => None,
+        }
+    }
+
     /// The lockfile that decides the hash, where it is known.
     #[must_use]
     pub fn lockfile(&self) -> Option<&Path> {

@@ -38,9 +38,21 @@ impl Name {
     /// The path of the output with this NAR hash under this name.
     #[must_use]
     pub fn fixed_output_path(&self, hash: &NarHash) -> String {
-        let fingerprint = format!("source:sha256:{}:{STORE}:{}", hex(&hash.0), self.0);
+        self.fixed_output_path_in(STORE, hash)
+    }
+
+    /// The same in a store that calls itself something else.
+    #[must_use]
+    pub fn fixed_output_path_in(&self, store: &str, hash: &NarHash) -> String {
+        let fingerprint = format!("source:sha256:{}:{store}:{}", hex(&hash.0), self.0);
         let digest = fold(&Sha256::digest(fingerprint));
-        format!("{STORE}/{}-{}", base32(&digest), self.0)
+        format!("{store}/{}-{}", base32(&digest), self.0)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

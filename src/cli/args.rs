@@ -8,11 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in sync, or was updated
-  1  check: a hash is stale
+  1  check: a hash is stale, or something is there that --deny names
   2  failed: a hash that should be computable could not be computed, or a file could not be read, parsed or written
 
 A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the \
-summary. With --deny undecided it is exit code 1 of check and 2 of update, which then changes nothing.";
+summary. What --deny names is exit code 1 of check and 2 of update, which then changes nothing.";
 
 /// What `hash --help` ends with.
 const HASH_NOTES: &str = "\
@@ -94,6 +94,9 @@ pub(super) struct UpdateArgs {
     /// Refuse new tarballs of the npm registry that are not signed by it
     #[arg(long)]
     pub(super) require_signatures: bool,
+    /// Also put the trees into the local Nix store, so that the next build does not fetch them
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) add_to_store: bool,
     /// Treat this as a failure
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,
@@ -151,6 +154,9 @@ pub(super) struct HashArgs {
     /// Also print the store path that Nix will use for a derivation of this name
     #[arg(long, value_name = "NAME")]
     pub(super) store_path: Option<String>,
+    /// Also put the tree into the local Nix store under this name, and print its store path
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["out", "store_path"])]
+    pub(super) add_to_store: Option<String>,
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -32,9 +32,11 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     publish(&args.report, &report, Format::Human, &human::check(&report), environment, terminal)?;
     terminal.messages(&messages::messages(&report, terminal.room()));
     let state = State::of(&report, &args.deny);
-    Ok(match state {
-        State { failed: true, .. } => Exit::Failed,
-        State { stale: true, .. } | State { denied: true, .. } => Exit::Drift,
-        State { .. } => Exit::Fine,
+    Ok(if state.failed {
+        Exit::Failed
+    } else if state.stale || !state.denied.is_empty() {
+        Exit::Drift
+    } else {
+        Exit::Fine
     })
 }

@@ -29,9 +29,16 @@ const NAMES: &[&str] = &[
     "HTTP_PROXY",
     "NIX_BUILD_CORES",
     "NIX_BUILD_TOP",
+    "NIX_CONF_DIR",
+    "NIX_DAEMON_SOCKET_PATH",
+    "NIX_DATA_DIR",
+    "NIX_LOG_DIR",
     "NIX_NPM_REGISTRY_OVERRIDES",
     "NIX_NPM_TOKENS",
+    "NIX_REMOTE",
     "NIX_SSL_CERT_FILE",
+    "NIX_STATE_DIR",
+    "NIX_STORE_DIR",
     "NODE_EXTRA_CA_CERTS",
     "NO_COLOR",
     "NO_PROXY",
@@ -42,6 +49,8 @@ const NAMES: &[&str] = &[
     "PATH",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
+    "TMPDIR",
+    "USER",
     "USERPROFILE",
     "XDG_CACHE_HOME",
     "all_proxy",
@@ -114,6 +123,25 @@ impl Environment {
     /// The user's folder.
     pub(super) fn home(&self) -> Option<PathBuf> {
         self.path("HOME").or_else(|| self.path("USERPROFILE"))
+    }
+
+    /// What `nix-store` has to know: which store, as whom. Nothing else of the environment is its business.
+    pub(super) fn for_nix(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
+        const PASSED: [&str; 12] = [
+            "HOME",
+            "NIX_CONF_DIR",
+            "NIX_DAEMON_SOCKET_PATH",
+            "NIX_DATA_DIR",
+            "NIX_LOG_DIR",
+            "NIX_REMOTE",
+            "NIX_STATE_DIR",
+            "NIX_STORE_DIR",
+            "PATH",
+            "TMPDIR",
+            "USER",
+            "XDG_CACHE_HOME",
+        ];
+        PASSED.into_iter().filter_map(|name| Some((name, self.values.get(name)?)))
     }
 
     /// Looks up what a user's own `.npmrc` refers to as `${NAME}`. Never used for files of a repository.

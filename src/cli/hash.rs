@@ -17,17 +17,21 @@ use serde_json::json;
 use super::{
     args::HashArgs,
     env::Environment,
+    nix_store::NixStore,
     output::{Exit, Fatal, Outcome, Terminal},
     supply::Sources,
 };
 
 pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let path = find_lockfile(&environment.absolute(&args.lockfile))?;
-    let store_name =
-        args.store_path.as_deref().map(|name| store_path::Name::parse(name).map_err(|e| Fatal::new(&e)));
-    let store_name = store_name.transpose()?;
+    let name = args.store_path.as_deref().or(args.add_to_store.as_deref());
+    let name = name.map(|name| store_path::Name::parse(name).map_err(|e| Fatal::new(&e))).transpose()?;
+    // `nix-store` takes the name of a tree from its folder.
+    let to_add =
+        args.add_to_store.is_some().then(tempfile::tempdir).transpose().map_err(|e| Fatal::new(&e))?;
+    let named = to_add.as_ref().zip(name.as_ref()).map(|(folder, name)| folder.path().join(name.as_str()));
     let outputs = Outputs {
-        tree: args.out.as_deref().map(|out| environment.absolute(out)),
+        tree: args.out.as_deref().map(|out| environment.absolute(out)).or_else(|| named.clone()),
         nar: args.nar.as_deref().map(|nar| environment.absolute(nar)),
         in_place: false,
     };
@@ -38,7 +42,10 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     let Some(computed) = compute(&path, options, outputs, &sources, terminal)? else {
         return Ok(Exit::Failed);
     };
-    let store_path = store_name.map(|name| name.fixed_output_path(&computed.hash));
+    let store_path = match (&named, &name) {
+        (Some(tree), Some(name)) => Some(NixStore::new(environment).add(tree, name, &computed.hash)?),
+        (_, name) => name.as_ref().map(|name| name.fixed_output_path(&computed.hash)),
+    };
     terminal.data(&if args.json {
         json_form(&computed, store_path.as_deref())
     } else {

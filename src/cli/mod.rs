@@ -9,6 +9,7 @@ mod env;
 mod hash;
 mod init;
 mod list;
+mod nix_store;
 mod npm;
 mod output;
 mod packaging;

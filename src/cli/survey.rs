@@ -36,22 +36,27 @@ pub(super) fn paths(environment: &Environment, root: &Path) -> Paths {
 pub(super) struct State {
     /// A hash or file could not be had.
     pub(super) failed: bool,
-    /// Something is there that `--deny` names.
-    pub(super) denied: bool,
+    /// What is there that `--deny` names, for people.
+    pub(super) denied: Vec<&'static str>,
     /// A hash is stale.
     pub(super) stale: bool,
 }
 
 impl State {
     pub(super) fn of(report: &Report, deny: &[Denied]) -> Self {
-        let is_denied = |what: &Denied| match what {
-            Denied::Undecided => report.summary.undecided + report.summary.remote > 0,
-            Denied::Uncovered => !report.uncovered.is_empty(),
-            Denied::Fake => report.sites.iter().any(SiteReport::keeps_placeholder),
+        let found = |what: &Denied| {
+            let (there, name) = match what {
+                Denied::Undecided => {
+                    (report.summary.undecided + report.summary.remote > 0, "undecided derivations")
+                }
+                Denied::Uncovered => (!report.uncovered.is_empty(), "lockfiles that no npmDepsHash covers"),
+                Denied::Fake => (report.sites.iter().any(SiteReport::keeps_placeholder), "placeholders"),
+            };
+            there.then_some(name)
         };
         Self {
             failed: report.summary.failed > 0 || !report.problems.is_empty(),
-            denied: deny.iter().any(is_denied),
+            denied: deny.iter().filter_map(found).collect(),
             stale: report.summary.stale > 0,
         }
     }

@@ -12,6 +12,7 @@ use npm_nixhash::{
 use super::{
     args::{Format, UpdateArgs},
     env::Environment,
+    nix_store::add_all,
     npm::vendoring,
     output::{Exit, Fatal, Outcome, Terminal},
     publish::{patch, publish},
@@ -36,20 +37,27 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
     let mut report = Report::new("update", &plan, paths(environment, &plan.root));
     let state = State::of(&report, &args.deny);
-    let ready = !state.failed && !state.denied;
+    let ready = !state.failed && state.denied.is_empty();
     if ready {
         carry_out(&plan, args.dry_run, &mut report)?;
     }
+    // The files are right whatever becomes of the store.
+    let added = (ready && args.add_to_store).then(|| add_all(&plan, &mut report, &sources, environment));
     let human = if ready { human::update(&report, started.elapsed().as_secs_f64()) } else { String::new() };
     let default = if args.dry_run { Format::Patch } else { Format::Human };
     publish(&args.report, &report, default, &human, environment, terminal)?;
     // The last line is kept for what became of the files.
     terminal.messages(&messages::messages(&report, terminal.room().saturating_sub(1)));
+    for unnamed in added.transpose()?.into_iter().flatten() {
+        terminal.message("warning", &unnamed);
+    }
     if ready {
         return Ok(Exit::Fine);
     }
-    if state.stale {
-        terminal.message("error", &Message::plain("nothing was changed, because not every hash is known"));
+    if state.stale || !state.failed {
+        let denied = || format!("there are {}", state.denied.join(" and "));
+        let why = if state.failed { "not every hash is known".to_owned() } else { denied() };
+        terminal.message("error", &Message::plain(format!("nothing was changed, because {why}")));
     }
     Ok(Exit::Failed)
 }

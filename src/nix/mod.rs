@@ -256,6 +256,7 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
         other_attr_paths: Vec::new(),
         name: None,
         version: None,
+        output_name: None,
         place: place.clone(),
         hashes: vec![literal],
         options: crate::options::HashOptions::default(),

@@ -166,6 +166,8 @@ pub struct Site {
     pub name: Option<String>,
     /// `version`.
     pub version: Option<String>,
+    /// The name of the derivation that fetches, such as `web-1.0.0-npm-deps`, where it is known.
+    pub output_name: Option<String>,
     /// The call that makes the derivation.
     pub place: Place,
     /// The literals that hold its hash.

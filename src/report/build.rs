@@ -174,6 +174,8 @@ impl SiteReport {
             options: (*options).into(),
             status: SiteStatus::Resolved,
             hash: None,
+            output_name: planned.site.output_name.clone(),
+            store_path: None,
             packages: None,
             bytes: None,
             literals: literals(planned, paths),

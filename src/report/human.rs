@@ -55,6 +55,7 @@ fn outcome(site: &SiteReport) -> String {
     }
     let word = match (&site.undecided, site.status) {
         (Some(undecided), SiteStatus::Undecided) => format!("undecided: {}", undecided.reason),
+        (_, SiteStatus::Failed) if !site.errors.is_empty() => format!("failed: {}", site.errors[0].message),
         (_, status) => word(status).to_owned(),
     };
     if options.is_empty() { word } else { format!("{word} ({})", options.join(", ")) }

@@ -65,6 +65,10 @@ pub struct SiteReport {
     pub status: SiteStatus,
     /// The lockfile's hash as SRI, where it was computed.
     pub hash: Option<String>,
+    /// The name of the derivation that fetches, where it is known.
+    pub output_name: Option<String>,
+    /// Where its output is in the Nix store, with `--add-to-store`.
+    pub store_path: Option<String>,
     /// Number of contents in the tree.
     pub packages: Option<usize>,
     /// Their size in bytes.

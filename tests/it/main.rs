@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod add;
+mod add_to_store;
 mod architecture;
 mod commands;
 mod drop_in;
@@ -16,8 +17,10 @@ mod network;
 mod nix_cases;
 mod nix_fixtures;
 mod outputs;
+mod pages;
 mod relock;
 mod reports;
+mod schemas;
 mod source;
 mod store;
 mod support;

@@ -1,6 +1,7 @@
 //! The forms of a report, each as its reader gets it.
 
 use std::{
+    fmt::Write as _,
     fs,
     process::{Command, Output},
 };
@@ -180,8 +181,10 @@ fn names_from_the_repository_inject_no_command_and_no_line() {
     }
 }
 
+type Change = fn(&str) -> String;
+
 /// What makes life hard for patches: each one a file's name and a text.
-const ODD: [(&str, fn(&str) -> String); 7] = [
+const ODD: [(&str, Change); 7] = [
     ("plain.nix", str::to_owned),
     ("no newline.nix", |text| text.trim_end().to_owned()),
     ("crlf.nix", |text| text.replace('\n', "\r\n")),
@@ -248,6 +251,9 @@ fn uncovered_lockfiles_are_named_and_can_be_denied() {
     assert!(project.transcript(&["list"]).contains("warning: no npmDepsHash covers the lockfile old/"));
     assert!(!project.transcript(&["update"]).contains("covers"));
     assert!(project.transcript(&["check", "--deny", "uncovered"]).starts_with("exit 1"));
+    let denied = project.transcript(&["update", "--deny", "uncovered"]);
+    let error = "error: nothing was changed, because there are lockfiles that no npmDepsHash covers\n";
+    assert!(denied.starts_with("exit 2") && denied.ends_with(error), "{denied}");
     project.write(".gitignore", "/old\n");
     assert!(project.transcript(&["check", "--deny", "uncovered"]).starts_with("exit 0"));
     // Only what the path names counts, also where the derivation stands elsewhere.
@@ -287,6 +293,9 @@ fn a_missing_lockfile_is_named_by_list_too() {
         assert!(transcript.contains("there is no lockfile at web/package-lock.json"), "{transcript}");
     }
     assert!(
+        project.transcript(&["list"]).contains("failed: there is no lockfile at web/package-lock.json\n")
+    );
+    assert!(
         project
             .transcript(&["check", "--format", "github"])
             .contains("title=the npmDepsHash of web cannot be computed")
@@ -300,13 +309,17 @@ fn ten_services_that_fail_make_a_short_comment() {
     for number in 0..10 {
         let names = (0..12).map(|n| format!("p{number}-{n}"));
         let packages: Vec<_> = names.map(|name| project.registry.publish(&name, "1.0.0", &[])).collect();
-        packages.iter().for_each(|package| project.registry.fault(&package.path, 99, Fault::Status(403)));
+        for package in &packages {
+            project.registry.fault(&package.path, 99, Fault::Status(403));
+        }
         project.lock(&format!("s{number}"), &packages.iter().collect::<Vec<_>>());
-        sites +=
-            &format!("  s{number} = pkgs.buildNpmPackage {{ src = ./s{number}; npmDepsHash = \"\"; }};\n");
-        sites += &format!(
-            "  u{number} = pkgs.buildNpmPackage {{ src = pkgs.f{number} ./u; npmDepsHash = \"\"; }};\n"
-        );
+        writeln!(sites, "  s{number} = pkgs.buildNpmPackage {{ src = ./s{number}; npmDepsHash = \"\"; }};")
+            .unwrap();
+        writeln!(
+            sites,
+            "  u{number} = pkgs.buildNpmPackage {{ src = pkgs.f{number} ./u; npmDepsHash = \"\"; }};"
+        )
+        .unwrap();
     }
     let good = project.registry.publish("good", "1.0.0", &[]);
     project.lock("good", &[&good]);

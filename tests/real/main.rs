@@ -12,11 +12,13 @@ mod archives;
 mod fixed_output;
 mod gzip;
 mod inputs;
+mod nix_cached;
 mod nix_oracle;
 mod nix_random;
 mod nix_store;
 mod npm_ci;
 mod npm_clis;
+mod pages;
 mod repack;
 mod sources;
 #[path = "../it/support/mod.rs"]

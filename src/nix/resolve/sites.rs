@@ -113,6 +113,7 @@ fn draft(
         other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
         name: name_of(ev, &record.args, at),
         version: text_of(ev, &record.args, "version", at),
+        output_name: output_name(ev, record),
         place: place_of(ev, at),
         hashes: hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
         options: options.copied().unwrap_or_default(),
@@ -135,6 +136,22 @@ fn text_of(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Option<Stri
 
 fn name_of(ev: &mut Eval, args: &Value, at: Location) -> Option<String> {
     text_of(ev, args, "pname", at).or_else(|| text_of(ev, args, "name", at))
+}
+
+/// The name that nixpkgs gives the derivation that fetches: what a package is called, and `-npm-deps`.
+fn output_name(ev: &mut Eval, record: &Record) -> Option<String> {
+    let (args, at) = (&record.args, record.call);
+    let direct = matches!(record.kind, RecordKind::FetchDeps);
+    let has = |name: &str| args.as_attrs().is_some_and(|attrs| attrs.map.contains_key(name));
+    if has("name") {
+        let name = text_of(ev, args, "name", at)?;
+        return Some(if direct { name } else { format!("{name}-npm-deps") });
+    }
+    if direct && !(has("pname") && has("version")) {
+        return Some("npm-deps".to_owned());
+    }
+    let pname = text_of(ev, args, "pname", at)?;
+    Some(format!("{pname}-{}-npm-deps", text_of(ev, args, "version", at)?))
 }
 
 /// The options of a record.

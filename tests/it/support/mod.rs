@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each crate of tests uses some of it")]
 
 pub mod nix;
+pub mod pages;
 pub mod program;
 pub mod project;
 pub mod registry;

@@ -1,0 +1,170 @@
+//! `--add-to-store`: a computed tree becomes the output that Nix would fetch, so that no build fetches it again.
+//!
+//! `nix-store --add-fixed` makes the path of a recursively hashed fixed output from a folder's name and content, which is
+//! all that Nix asks of such an output, whoever made it.
+
+use std::{fs, io, path::Path, process::Command};
+
+use npm_nixhash::{
+    drift::{Plan, Planned},
+    npm_deps::{self, Failure, NarHash, Outputs, Request},
+    report::{Message, Report},
+    store_path::{Name, NameError},
+};
+
+use super::{env::Environment, output::Fatal, supply::Sources};
+
+/// Why a tree is not in the store.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NixStoreError {
+    #[error("cannot run nix-store")]
+    Run(#[source] io::Error),
+    #[error("nix-store did not add {name}")]
+    Refused {
+        name: String,
+        #[source]
+        said: Said,
+    },
+    #[error("the store calls the tree {got} instead of {expected}")]
+    OtherPath { got: String, expected: String },
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error("cannot make a temporary folder")]
+    Folder(#[source] io::Error),
+    #[error("cannot read {path} again")]
+    Lockfile {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot make the tree of {0} again")]
+    Tree(String, #[source] Said),
+}
+
+/// What another program, or the pipeline, had to say.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Said(String);
+
+impl NixStoreError {
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Run(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some("install Nix, or leave --add-to-store out: the hashes need no Nix")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<NixStoreError> for Fatal {
+    fn from(error: NixStoreError) -> Self {
+        Self(Message::from_error(&error).hinting(error.hint()))
+    }
+}
+
+/// The local store.
+pub(super) struct NixStore<'a> {
+    environment: &'a Environment,
+}
+
+impl<'a> NixStore<'a> {
+    pub(super) fn new(environment: &'a Environment) -> Self {
+        Self { environment }
+    }
+
+    /// Where the output will be.
+    pub(super) fn path(&self, name: &Name, hash: &NarHash) -> String {
+        match self.environment.text("NIX_STORE_DIR") {
+            Some(store) => name.fixed_output_path_in(store.trim_end_matches('/'), hash),
+            None => name.fixed_output_path(hash),
+        }
+    }
+
+    /// Adds the tree that lies in a folder of its name.
+    pub(super) fn add(&self, tree: &Path, name: &Name, hash: &NarHash) -> Result<String, NixStoreError> {
+        let mut command = self.command();
+        let output = command.args(["--add-fixed", "--recursive", "sha256"]).arg(tree).output();
+        let output = output.map_err(NixStoreError::Run)?;
+        if !output.status.success() {
+            let said = Said(last_line(&output.stderr).unwrap_or_else(|| output.status.to_string()));
+            return Err(NixStoreError::Refused { name: name.as_str().to_owned(), said });
+        }
+        let got = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let expected = self.path(name, hash);
+        if got == expected { Ok(got) } else { Err(NixStoreError::OtherPath { got, expected }) }
+    }
+
+    fn has(&self, path: &str) -> Result<bool, NixStoreError> {
+        let output = self.command().args(["--check-validity", path]).output().map_err(NixStoreError::Run)?;
+        Ok(output.status.success())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("nix-store");
+        command.env_clear().envs(self.environment.for_nix()).stdin(std::process::Stdio::null());
+        command
+    }
+}
+
+fn last_line(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
+/// Puts the tree of every site of a plan into the store; what is there already is left alone. Tells what could not be
+/// named.
+pub(super) fn add_all(
+    plan: &Plan,
+    report: &mut Report,
+    sources: &Sources,
+    environment: &Environment,
+) -> Result<Vec<Message>, NixStoreError> {
+    let store = NixStore::new(environment);
+    let mut unnamed = Vec::new();
+    for (planned, site) in plan.sites.iter().zip(&mut report.sites) {
+        let Some(computed) = planned.computed() else { continue };
+        let Some(name) = &planned.site.output_name else {
+            let message = "not added to the store, because the name of its derivation is not known";
+            unnamed.push(Message::plain(format!("{}: {message}", site.service)));
+            continue;
+        };
+        let name = Name::parse(name)?;
+        let path = store.path(&name, &computed.hash);
+        if !store.has(&path)? {
+            add_one(planned, &name, &computed.hash, &store, sources)?;
+        }
+        site.store_path = Some(path);
+    }
+    Ok(unnamed)
+}
+
+/// The tree is made anew from what the first computation left on disk, and has to hash the same.
+fn add_one(
+    planned: &Planned,
+    name: &Name,
+    hash: &NarHash,
+    store: &NixStore<'_>,
+    sources: &Sources,
+) -> Result<(), NixStoreError> {
+    let path = planned.lockfile().unwrap_or(Path::new(""));
+    let shown = || path.display().to_string();
+    let unreadable = |source| NixStoreError::Lockfile { path: shown(), source };
+    let lockfile = fs::read(path).map_err(unreadable)?.into();
+    let folder = tempfile::tempdir().map_err(NixStoreError::Folder)?;
+    let tree = folder.path().join(name.as_str());
+    let outputs = Outputs { tree: Some(tree.clone()), ..Outputs::default() };
+    let request = Request { lockfile, options: planned.site.options, outputs };
+    let result = npm_deps::compute(&[request], &sources.supply, &sources.settings).pop();
+    match result.expect("bug: one request has one result") {
+        Err(failure) => Err(NixStoreError::Tree(shown(), first(&failure))),
+        Ok(computed) if computed.hash.0 != hash.0 => {
+            Err(NixStoreError::Tree(shown(), Said("its hash is another one now".to_owned())))
+        }
+        Ok(_) => store.add(&tree, name, hash).map(drop),
+    }
+}
+
+fn first(failure: &Failure) -> Said {
+    Said(failure.obstacles.first().map(ToString::to_string).unwrap_or_default())
+}
