@@ -26,11 +26,6 @@ const ADD_NOTES: &str = "\
 The npm client resolves the dependencies, in a temporary folder, with a clean environment, and without running scripts.
 All files are written or none. Exit codes: 0 if the package was added, else 2.";
 
-/// What `init --help` ends with.
-const INIT_NOTES: &str = "\
-A file that is there is never changed without --force; what to add to it by hand is said instead. Exit codes: 0 if the \
-file was written or is there as it would be written, else 2.";
-
 /// Keeps npmDepsHash right: finds every npm derivation of a Nix repository, computes the hash of its lockfile as
 /// nixpkgs' fetcher would, without Nix, and rewrites it in place.
 #[derive(Debug, Parser)]
@@ -58,7 +53,7 @@ pub(super) enum Command {
     /// Show or prune the tarballs kept on disk
     Cache(CacheArgs),
     /// Write the file that puts this program to work in a repository
-    Init(InitArgs),
+    Init(super::init::InitArgs),
     /// Print the completion script of a shell
     #[command(hide = true)]
     Completions {
@@ -263,47 +258,6 @@ pub(super) enum Format {
     Codequality,
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = INIT_NOTES)]
-pub(super) struct InitArgs {
-    /// For whom
-    pub(super) wanted: InitFor,
-    /// The repository's root
-    #[arg(default_value = ".")]
-    pub(super) path: PathBuf,
-    /// Replace a file that is there
-    #[arg(long)]
-    pub(super) force: bool,
-    /// Write nothing; print what would be written as a unified diff
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Where this program's repository is, and the commit to pin; without it OWNER and COMMIT are left for you
-    #[arg(long, value_name = "OWNER/REPO@COMMIT", value_parser = source)]
-    pub(super) source: Option<Source>,
-}
-
-/// Whom a file is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum InitFor {
-    /// renovate.json, which extends the preset
-    Renovate,
-    /// A GitHub workflow that checks
-    Github,
-    /// A GitHub workflow that commits right hashes to pull requests of bots
-    GithubUpdate,
-    /// A GitLab job that checks
-    Gitlab,
-    /// .pre-commit-config.yaml
-    PreCommit,
-}
-
-/// A repository at a commit.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    pub(super) repository: String,
-    pub(super) commit: String,
-}
-
 /// What can be made a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Denied {
@@ -352,16 +306,4 @@ fn scope(text: &str) -> Result<String, String> {
     } else {
         Err("expected a scope such as @acme".to_owned())
     }
-}
-
-fn source(text: &str) -> Result<Source, String> {
-    let plain = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-    };
-    let parts = text.split_once('@').and_then(|(repository, commit)| {
-        let (owner, name) = repository.split_once('/')?;
-        (plain(owner) && plain(name) && plain(commit)).then_some((repository, commit))
-    });
-    let (repository, commit) = parts.ok_or("expected OWNER/REPO@COMMIT")?;
-    Ok(Source { repository: repository.to_owned(), commit: commit.to_owned() })
 }

@@ -6,16 +6,63 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::{Args, ValueEnum};
 use npm_nixhash::{
-    replace::{Replacement, create, replace_all},
+    create::{CreateError, Creation, create_all},
+    replace::Replacement,
     report::{Message, diff},
 };
 
 use super::{
-    args::{InitArgs, InitFor},
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
 };
+
+/// What `init --help` ends with.
+const INIT_NOTES: &str = "\
+A file that is there is never changed without --force; what to add to it by hand is said instead. Exit codes: 0 if the \
+file was written or is there as it would be written, else 2.";
+
+#[derive(Debug, Args)]
+#[command(after_help = INIT_NOTES)]
+pub(super) struct InitArgs {
+    /// For whom
+    wanted: InitFor,
+    /// The repository's root
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+    /// Write nothing; print what would be written as a unified diff
+    #[arg(long)]
+    dry_run: bool,
+    /// Where this program's repository is, and the commit to pin; without it OWNER and COMMIT are left for you
+    #[arg(long, value_name = "OWNER/REPO@COMMIT", value_parser = source)]
+    source: Option<Source>,
+}
+
+/// Whom a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum InitFor {
+    /// renovate.json, which extends the preset
+    Renovate,
+    /// A GitHub workflow that checks
+    Github,
+    /// A GitHub workflow that commits right hashes to pull requests of bots
+    GithubUpdate,
+    /// A GitLab job that checks
+    Gitlab,
+    /// .pre-commit-config.yaml
+    PreCommit,
+}
+
+/// A repository at a commit.
+#[derive(Debug, Clone)]
+struct Source {
+    repository: String,
+    commit: String,
+}
 
 /// What is written for whom.
 struct Template {
@@ -161,10 +208,22 @@ fn filled_in(text: &str, args: &InitArgs) -> String {
     }
 }
 
-fn write(path: PathBuf, old: Option<Vec<u8>>, new: String) -> Result<(), npm_nixhash::replace::ReplaceError> {
-    let new = new.into_bytes();
+fn write(path: PathBuf, old: Option<Vec<u8>>, new: String) -> Result<(), CreateError> {
+    let bytes = new.into_bytes();
     match old {
-        None => create(&path, &new),
-        Some(old) => replace_all(&[Replacement { path, old, new }]),
+        None => create_all(&[Creation { path, bytes }], &[]),
+        Some(old) => create_all(&[], &[Replacement { path, old, new: bytes }]),
     }
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    let plain = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    };
+    let parts = text.split_once('@').and_then(|(repository, commit)| {
+        let (owner, name) = repository.split_once('/')?;
+        (plain(owner) && plain(name) && plain(commit)).then_some((repository, commit))
+    });
+    let (repository, commit) = parts.ok_or("expected OWNER/REPO@COMMIT")?;
+    Ok(Source { repository: repository.to_owned(), commit: commit.to_owned() })
 }
