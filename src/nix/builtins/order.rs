@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::lists::{call2, on_list, rebuilt};
 use super::{Native, row};
-use crate::nix::eval::{Eval, reason_of};
+use crate::nix::eval::{Eval, less, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, List, ThunkId, Unknown, Value, truth};
 
@@ -25,10 +25,10 @@ pub(super) const TABLE: &[Native] = &[
     row("versionAtLeast", 2, |ev, a, at| versions(ev, a, at, |order| Value::bool(order.is_ge()))),
     row("splitVersion", 1, split_version),
     row("lessThan", 2, less_than),
-    row("add", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_add(y))),
-    row("sub", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_sub(y))),
-    row("mul", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_mul(y))),
-    row("div", 2, |ev, a, at| numbers(ev, a, at, |x, y| x.checked_div(y))),
+    row("add", 2, |ev, a, at| numbers(ev, a, at, i64::checked_add)),
+    row("sub", 2, |ev, a, at| numbers(ev, a, at, i64::checked_sub)),
+    row("mul", 2, |ev, a, at| numbers(ev, a, at, i64::checked_mul)),
+    row("div", 2, |ev, a, at| numbers(ev, a, at, i64::checked_div)),
     row("min", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.min(y)))),
     row("max", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.max(y)))),
 ];
@@ -43,7 +43,7 @@ fn disordered(list: &List, items: Vec<ThunkId>, why: Rc<Unknown>) -> Value {
 /// `builtins.sort`: stable, as far as every comparison is known.
 fn sort(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     const MOST: usize = 256;
-    let less = args[0];
+    let before = args[0];
     on_list(ev, args[1], at, &mut |ev, list| {
         if list.open.is_some() {
             return rebuilt(list, list.items.clone());
@@ -52,7 +52,7 @@ fn sort(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         for (count, item) in list.items.iter().enumerate() {
             let mut place = sorted.len();
             while place > 0 {
-                let verdict = call2(ev, less, *item, sorted[place - 1], at);
+                let verdict = call2(ev, before, *item, sorted[place - 1], at);
                 match truth(&verdict) {
                     Some(true) if count < MOST => place -= 1,
                     Some(false) => break,
@@ -178,7 +178,7 @@ fn split_version(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn less_than(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let (a, b) = (ev.force(args[0]), ev.force(args[1]));
-    ev.less(&a, &b, at)
+    less(&a, &b, at)
 }
 
 fn numbers(ev: &mut Eval, args: &[ThunkId], at: Location, run: fn(i64, i64) -> Option<i64>) -> Value {

@@ -10,11 +10,11 @@ use crate::nix::value::{Kind, Text, ThunkId, Value};
 pub(super) const TABLE: &[Native] = &[
     row("getExe", 1, |ev, a, at| {
         let name = main_program(ev, a[0], at);
-        program(ev, a[0], name, at)
+        program(ev, a[0], name.as_deref(), at)
     }),
     row("getExe'", 2, |ev, a, at| {
         let name = ev.force(a[1]).known_text();
-        program(ev, a[0], name, at)
+        program(ev, a[0], name.as_deref(), at)
     }),
     row("getBin", 1, |ev, a, _| ev.force(a[0])),
     row("getLib", 1, |ev, a, _| ev.force(a[0])),
@@ -54,11 +54,11 @@ fn main_program(ev: &mut Eval, package: ThunkId, at: Location) -> Option<Rc<str>
 }
 
 /// `<package>/bin/<name>`; only the package where the name is not known.
-fn program(ev: &mut Eval, package: ThunkId, name: Option<Rc<str>>, at: Location) -> Value {
+fn program(ev: &mut Eval, package: ThunkId, name: Option<&str>, at: Location) -> Value {
     let value = ev.force(package);
     ev.each(value, &mut |ev, value| {
         let package = ev.interpolate(&value, at);
-        let tail = name.as_ref().map_or_else(String::new, |name| format!("/bin/{name}"));
+        let tail = name.map_or_else(String::new, |name| format!("/bin/{name}"));
         let tail = Value::text(&tail);
         let Kind::Str(tail) = &tail.kind else { return tail };
         string(concat(&package, &Text::clone(tail)))

@@ -18,6 +18,7 @@ use std::rc::Rc;
 pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::join;
+pub(crate) use operators::less;
 pub(crate) use scope::Env;
 pub(crate) use select::is_system;
 pub(crate) use strings::{concat, string};

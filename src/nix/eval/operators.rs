@@ -79,11 +79,6 @@ impl Eval {
         }
     }
 
-    /// `a < b`, also as `builtins.lessThan`.
-    pub fn less(&mut self, a: &Value, b: &Value, here: Location) -> Value {
-        compare(a, b, here, std::cmp::Ordering::is_lt)
-    }
-
     fn equality(&mut self, a: &Value, b: &Value, here: Location) -> Value {
         if let Some(value) = self.equal(a, b, 0) {
             Value::bool(value)
@@ -99,11 +94,11 @@ impl Eval {
             return None;
         }
         match (&a.kind, &b.kind) {
-            (Kind::Unknown(_) | Kind::Alt(_), _) | (_, Kind::Unknown(_) | Kind::Alt(_)) => None,
+            (Kind::Unknown(_) | Kind::Alt(_) | Kind::Float(_), _)
+            | (_, Kind::Unknown(_) | Kind::Alt(_) | Kind::Float(_)) => None,
             (Kind::Null, Kind::Null) => Some(true),
             (Kind::Bool(a), Kind::Bool(b)) => Some(a == b),
             (Kind::Int(a), Kind::Int(b)) => Some(a == b),
-            (Kind::Int(_) | Kind::Float(_), Kind::Int(_) | Kind::Float(_)) => None,
             (Kind::Path(a), Kind::Path(b)) => Some(a == b),
             (Kind::Str(a), Kind::Str(b)) => {
                 let (x, y) = (a.known()?, b.known()?);
@@ -201,6 +196,11 @@ fn concat_lists(a: &Value, b: &Value, here: Location) -> Value {
         (_, Kind::Unknown(_)) => b.clone(),
         _ => Value::unknown(Doubt::Error, "`++` needs two lists", Some(here)),
     }
+}
+
+/// `a < b`, also as `builtins.lessThan`.
+pub(crate) fn less(a: &Value, b: &Value, here: Location) -> Value {
+    compare(a, b, here, std::cmp::Ordering::is_lt)
 }
 
 fn compare(a: &Value, b: &Value, here: Location, test: fn(std::cmp::Ordering) -> bool) -> Value {
