@@ -48,6 +48,18 @@ pub enum InsertError {
     MoreThanInserted,
 }
 
+impl InsertError {
+    /// The same with another name of the place.
+    fn at(self, rename: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Exists(place) => Self::Exists(rename(place)),
+            Self::Missing(place) => Self::Missing(rename(place)),
+            Self::NotASet(place) => Self::NotASet(rename(place)),
+            other => other,
+        }
+    }
+}
+
 impl AttrPath {
     /// Reads a path.
     ///
@@ -158,11 +170,12 @@ impl Slot {
         let found = descend(&expr, &path.keys);
         let outputs = path.of_outputs();
         let (set, rest) = match found {
-            Err(InsertError::Missing(_)) => descend(&expr, &outputs.keys).map_err(|error| match error {
-                InsertError::Missing(_) => InsertError::Missing(shown(&path.keys[..path.keys.len() - 1])),
-                other => other,
+            Err(InsertError::Missing(_)) => descend(&expr, &outputs.keys).map_err(|error| {
+                error.at(|inner| inner.strip_prefix("outputs.").unwrap_or(&inner).to_owned())
             })?,
-            other => other?,
+            other => other.map_err(|error| {
+                error.at(|inner| if inner.is_empty() { "the file".to_owned() } else { inner })
+            })?,
         };
         Ok(Self::in_set(body, text.len() - body.len(), &set, shown(rest)))
     }
@@ -182,8 +195,11 @@ impl Slot {
             Some((indent, true)) => indent.to_owned(),
             _ => format!("{outer}  "),
         };
-        let closes_here = !body[at..end].contains('\n');
-        let tail = if closes_here { format!("\n{outer}") } else { String::new() };
+        let rest = &body[at..end];
+        // The white space that is there already is part of the last line's.
+        let there = rest.len() - rest.trim_start().len();
+        let missing = &outer[..outer.len().saturating_sub(there)];
+        let tail = if rest.contains('\n') { String::new() } else { format!("\n{missing}") };
         let apart = last.is_some_and(|entry| entry.syntax().text().contains_char('\n'));
         let (bound, with) = scope(set);
         Self { at: at + shift, indent, tail, written, apart, bound, with }
@@ -249,7 +265,7 @@ type Found<'a> = (ast::AttrSet, &'a [Key]);
 fn descend<'a>(expr: &Expr, path: &'a [Key]) -> Result<Found<'a>, InsertError> {
     let into = |inner: Option<Expr>| match inner {
         Some(inner) => descend(&inner, path),
-        None => Err(InsertError::NotASet("the file".to_owned())),
+        None => Err(InsertError::NotASet(String::new())),
     };
     match expr {
         Expr::AttrSet(set) => in_set(set, path),
@@ -259,7 +275,7 @@ fn descend<'a>(expr: &Expr, path: &'a [Key]) -> Result<Found<'a>, InsertError> {
         Expr::Assert(inner) => into(inner.body()),
         Expr::Lambda(inner) => into(inner.body()),
         Expr::Apply(call) if enters(call) => into(call.argument()),
-        _ => Err(InsertError::NotASet("its parent".to_owned())),
+        _ => Err(InsertError::NotASet(String::new())),
     }
 }
 
@@ -302,9 +318,9 @@ fn in_set<'a>(set: &ast::AttrSet, path: &'a [Key]) -> Result<Found<'a>, InsertEr
         });
     }
     match inner {
-        Some((value, used)) => descend(&value, &path[used..]).map_err(|error| match error {
-            InsertError::NotASet(_) => InsertError::NotASet(shown(&path[..used])),
-            other => other,
+        Some((value, used)) => descend(&value, &path[used..]).map_err(|error| {
+            let outer = shown(&path[..used]);
+            error.at(|inner| if inner.is_empty() { outer } else { format!("{outer}.{inner}") })
         }),
         None if sibling => Ok((set.clone(), path)),
         None => Err(InsertError::Missing(shown(parent))),
