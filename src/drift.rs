@@ -339,8 +339,8 @@ fn judge(
         }
         Ok(computed) => {
             let right = site.hashes.iter().all(|literal| says(literal, &computed));
-            let sourced = sources.iter().all(|source| source.wanted().is_none());
-            if right && sourced && outdated.is_none() {
+            let no_change = sources.iter().all(|source| source.wanted().is_none());
+            if right && no_change && outdated.is_none() {
                 Status::InSync(computed)
             } else {
                 Status::Stale(computed)

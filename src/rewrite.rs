@@ -1,6 +1,6 @@
 //! From a plan to new texts: one edit for each stale literal, judged before anything is written.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     drift::{Plan, Planned},
@@ -46,16 +46,13 @@ pub fn rewrite(plan: &Plan) -> Result<Vec<Replacement>, RewriteError> {
 
 /// Vendored lockfiles that were made anew, each once.
 fn lockfiles(plan: &Plan) -> Vec<Replacement> {
-    let outdated = plan.sites.iter().filter_map(|planned| planned.outdated.as_ref());
-    let renewed: BTreeMap<_, _> = outdated
-        .filter_map(|outdated| Some((&outdated.path, (&outdated.old, outdated.new.as_ref()?))))
-        .collect();
-    let replacement = |(path, (old, new)): (&PathBuf, (&Arc<[u8]>, &Arc<[u8]>))| Replacement {
-        path: path.clone(),
-        old: old.to_vec(),
-        new: new.to_vec(),
-    };
-    renewed.into_iter().map(replacement).collect()
+    let mut renewed: BTreeMap<&PathBuf, Replacement> = BTreeMap::new();
+    for outdated in plan.sites.iter().filter_map(|planned| planned.outdated.as_ref()) {
+        let Some(new) = &outdated.new else { continue };
+        let (path, old) = (outdated.path.clone(), outdated.old.to_vec());
+        renewed.insert(&outdated.path, Replacement { path, old, new: new.to_vec() });
+    }
+    renewed.into_values().collect()
 }
 
 fn rewrite_file(

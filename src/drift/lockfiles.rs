@@ -17,8 +17,14 @@ use crate::{
 #[derive(Default)]
 pub struct Lockfiles {
     read: HashMap<PathBuf, Arc<[u8]>>,
-    /// What was made anew, with the `package.json` that it was made for.
-    made: HashMap<PathBuf, (Arc<[u8]>, Arc<[u8]>)>,
+    made: HashMap<PathBuf, Made>,
+}
+
+/// A lockfile that was made anew.
+#[derive(Clone)]
+struct Made {
+    package_json: Arc<[u8]>,
+    lockfile: Arc<[u8]>,
 }
 
 impl Lockfiles {
@@ -144,7 +150,7 @@ fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) 
     };
     let made = work.lockfiles.borrow().made.get(&outdated.path).cloned();
     let new = match made {
-        Some((of, new)) if of == *package_json => new,
+        Some(made) if made.package_json == *package_json => made.lockfile,
         Some(_) => {
             let message = format!("{} is shared by packages of different versions", outdated.path.display());
             let settle = "give each package a lockfile of its own";
@@ -156,7 +162,7 @@ fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) 
             let new: Arc<[u8]> = npm.relock(&relock).map(Arc::from).map_err(|failure| {
                 Status::Failed(SiteFailure::Relock { path: outdated.path.clone(), failure })
             })?;
-            let kept = (Arc::clone(package_json), Arc::clone(&new));
+            let kept = Made { package_json: Arc::clone(package_json), lockfile: Arc::clone(&new) };
             work.lockfiles.borrow_mut().made.insert(outdated.path.clone(), kept);
             new
         }
@@ -164,13 +170,11 @@ fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) 
     Ok(Chosen { bytes: Arc::clone(&new), outdated: Some(Outdated { new: Some(new), ..outdated }) })
 }
 
-/// `version` at the top of a lockfile or manifest.
+/// `version` at the top of a manifest or lockfile, or that of a lockfile's root package.
 pub(super) fn root_version(bytes: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Root {
-        version: Option<String>,
-    }
-    serde_json::from_slice::<Root>(bytes).ok()?.version
+    let document: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let root = document.pointer("/packages//version").filter(|version| version.is_string());
+    root.or_else(|| document.get("version"))?.as_str().map(str::to_owned)
 }
 
 impl LookError {

@@ -172,8 +172,8 @@ fn judge(
     if matches!(&resolved.recorded, Recorded::Known(recorded) if *recorded == found) {
         return Standing::InSync;
     }
-    let word = work.rules.npm.map(|npm| npm.word(resolved.origin.url(), &fetched.contents));
-    let vouched = match word.transpose() {
+    let said = work.rules.npm.map(|npm| npm.word(resolved.origin.url(), &fetched.contents));
+    let vouched = match said.transpose() {
         Ok(Some(Word::Vouched(signature))) => Some(signature),
         Ok(Some(Word::Other(published))) => return Standing::Forged { found, published },
         Ok(Some(Word::Unsigned(message))) => {

@@ -49,7 +49,7 @@ pub struct OutdatedReport {
 }
 
 impl SourceReport {
-    pub(super) fn new(state: &SourceState, stale: bool, paths: &Paths) -> Self {
+    pub(super) fn new(state: &SourceState, rewritten: bool, paths: &Paths) -> Self {
         let SourceState { source, resolved, standing, .. } = state;
         let literal = resolved.as_ref().ok().and_then(|resolved| resolved.literal.as_ref());
         let place = |literal: &Literal| PlaceReport {
@@ -70,7 +70,7 @@ impl SourceReport {
             hash_place: literal.map(place),
             recorded,
             computed: state.digest().map(ToString::to_string),
-            new: state.stale_literal().filter(|_| stale).map(|(_, sri)| sri),
+            new: state.stale_literal().filter(|_| rewritten).map(|(_, sri)| sri),
             standing: name,
             identity_changed,
             unchecked: resolved.as_ref().err().cloned(),
@@ -138,5 +138,13 @@ fn label(source: &RemoteSource) -> String {
 /// What the user should know of the sources of a site that was decided nevertheless.
 pub(super) fn warnings(planned: &Planned) -> Vec<Message> {
     let unchecked = planned.sources.iter().filter_map(|state| state.resolved.as_ref().err());
-    unchecked.map(|why| Message::plain(format!("the hash of its source was not checked: {why}"))).collect()
+    let unchecked =
+        unchecked.map(|why| Message::plain(format!("the hash of its source was not checked: {why}")));
+    let shadowed = planned.sources.iter().any(|state| {
+        let shipped = matches!(&state.excerpt, Some(Ok(excerpt)) if excerpt.shrinkwrap.is_some());
+        state.source.shrinkwrap_wins && state.source.vendored_in.is_some() && shipped
+    });
+    let copy =
+        "its source has an npm-shrinkwrap.json, which is hashed instead of the lockfile that is copied in";
+    unchecked.chain(shadowed.then(|| Message::plain(copy))).collect()
 }

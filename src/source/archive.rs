@@ -47,7 +47,7 @@ pub(super) struct Unpacked {
 impl Unpacked {
     /// Unpacks an archive, whatever its format.
     pub(super) fn new(bytes: &[u8], top: Top) -> Result<Self, ArchiveError> {
-        let tree = unpack(bytes)?;
+        let tree = unpack(bytes, UNPACKED_LIMIT)?;
         let root = match top {
             Top::Kept => Vec::new(),
             Top::Stripped | Top::OnlyFolder => only_folder(&tree, top)?,
@@ -81,12 +81,13 @@ fn only_folder(tree: &Tree, top: Top) -> Result<Vec<Vec<u8>>, ArchiveError> {
     }
 }
 
-fn unpack(bytes: &[u8]) -> Result<Tree, ArchiveError> {
+/// Unpacks an archive of a format that its first bytes tell into at most `limit` bytes.
+fn unpack(bytes: &[u8], limit: u64) -> Result<Tree, ArchiveError> {
     let is_tar = bytes.get(257..262) == Some(b"ustar");
     match bytes {
-        [0x1f, 0x8b, ..] => Ok(unpack::unpack(MultiGzDecoder::new(bytes), UNPACKED_LIMIT, Names::Whole)?),
-        [b'P', b'K', 3 | 5, 4 | 6, ..] => Ok(zip::unpack(bytes, UNPACKED_LIMIT)?),
-        _ if is_tar => Ok(unpack::unpack(bytes.take(u64::MAX), UNPACKED_LIMIT, Names::Whole)?),
+        [0x1f, 0x8b, ..] => Ok(unpack::unpack(MultiGzDecoder::new(bytes), limit, Names::Whole)?),
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => Ok(zip::unpack(bytes, limit)?),
+        _ if is_tar => Ok(unpack::unpack(bytes.take(u64::MAX), limit, Names::Whole)?),
         [b'B', b'Z', b'h', ..] => Err(ArchiveError::Format("bzip2")),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(ArchiveError::Format("xz")),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(ArchiveError::Format("zstd")),
@@ -95,5 +96,58 @@ fn unpack(bytes: &[u8]) -> Result<Tree, ArchiveError> {
             Err(ArchiveError::NotOne("it looks like a web page"))
         }
         _ => Err(ArchiveError::NotOne("it is neither gzip nor tar nor zip")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use flate2::{Compression, write::DeflateEncoder, write::GzEncoder};
+
+    use super::*;
+
+    const LIMIT: u64 = 1 << 20;
+
+    fn tar_of_zeros() -> Vec<u8> {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("r/zeros").unwrap();
+        header.set_mode(0o644);
+        header.set_size(2 * LIMIT);
+        header.set_cksum();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(header.as_bytes()).unwrap();
+        encoder.write_all(&vec![0; 2 << 20]).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// `entries` files of `length` zeros, each claiming nothing about its size beforehand.
+    fn zip_of_zeros(entries: usize, length: usize) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
+        for n in 0..entries {
+            let builder = archive.new_file(format!("r/{n}"));
+            let builder = builder.compression_method(rawzip::CompressionMethod::DEFLATE);
+            let (mut entry, config) = builder.start().unwrap();
+            let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::best()));
+            writer.write_all(&vec![0; length]).unwrap();
+            let (encoder, descriptor) = writer.finish().unwrap();
+            encoder.finish().unwrap();
+            entry.finish(descriptor).unwrap();
+        }
+        archive.finish().unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn bombs_are_bounded() {
+        for bomb in
+            [tar_of_zeros(), zip_of_zeros(1, 2 << 20), zip_of_zeros(3, 400 << 10), zip_of_zeros(2100, 0)]
+        {
+            let refused = unpack(&bomb, LIMIT).unwrap_err().to_string();
+            assert_eq!(refused, "the archive unpacks to more than 1048576 bytes");
+            assert!(bomb.len() < 400 << 10);
+        }
+        assert!(unpack(&zip_of_zeros(1, 400 << 10), LIMIT).is_ok());
     }
 }

@@ -156,8 +156,8 @@ impl Git {
         if wanted.is_empty() {
             return Some(BTreeMap::new());
         }
-        let names: String = wanted.iter().map(|(_, object)| format!("{object}\n")).collect();
-        let output = self.run(folder, &["cat-file", "--batch"], names.as_bytes())?;
+        let names: Vec<&str> = wanted.iter().flat_map(|(_, object)| [object.as_str(), "\n"]).collect();
+        let output = self.run(folder, &["cat-file", "--batch"], names.concat().as_bytes())?;
         let mut rest = output.as_slice();
         let mut blobs = BTreeMap::new();
         for (path, _) in wanted {

@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::print_stdout, reason = "how much was compared is a result too")]
 
+#[path = "../it/source/archives.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod archives;
 mod fixed_output;
 mod gzip;
 mod inputs;
@@ -15,6 +18,7 @@ mod nix_store;
 mod npm_ci;
 mod npm_clis;
 mod repack;
+mod sources;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod ten_services;

@@ -89,12 +89,12 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
         patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
     }
     let strange = flags && patches.touched.contains(&true);
-    let patch = if strange {
+    let listed = if strange {
         Patch::Other("a patch that is applied with `patchFlags`".to_owned())
     } else {
         Patch::Local(path)
     };
-    patches.list.push(patch);
+    patches.list.push(listed);
 }
 
 fn merge(into: &mut [bool; 2], more: [bool; 2]) {

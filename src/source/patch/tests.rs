@@ -14,7 +14,7 @@ fn patched(patch: &str, folder: &str, before: Files) -> Result<Files, &'static s
     Ok(files)
 }
 
-fn lock(files: Files) -> String {
+fn lock(files: &Files) -> String {
     String::from_utf8(files[1].as_ref().unwrap().to_vec()).unwrap()
 }
 
@@ -38,7 +38,7 @@ fn what_diff_writes_is_what_is_applied() {
         let mut diff = Command::new("diff");
         let diff = diff.args(["-ru", "a", "b"]).current_dir(place.path()).output().unwrap();
         let patch = String::from_utf8(diff.stdout).unwrap();
-        assert_eq!(lock(patched(&patch, "", files(&old)).unwrap()), new, "{patch}");
+        assert_eq!(lock(&patched(&patch, "", files(&old)).unwrap()), new, "{patch}");
         assert!(patched(&patch, "", files(&old.replace('5', "five"))).is_err());
     }
 }
@@ -47,19 +47,19 @@ fn what_diff_writes_is_what_is_applied() {
 fn only_the_file_that_counts_is_touched() {
     let patch = |name: &str| format!("--- a/{name}\n+++ b/{name}\n@@ -1 +1 @@\n-1\n+2\n");
     let both = patch("ui/package.json") + &patch("ui/package-lock.json");
-    assert_eq!(lock(patched(&both, "", files("1\n")).unwrap()), "2\n");
-    assert_eq!(lock(patched(&patch("package-lock.json"), "", files("1\n")).unwrap()), "1\n");
-    assert_eq!(lock(patched(&patch("package-lock.json"), "ui", files("1\n")).unwrap()), "2\n");
+    assert_eq!(lock(&patched(&both, "", files("1\n")).unwrap()), "2\n");
+    assert_eq!(lock(&patched(&patch("package-lock.json"), "", files("1\n")).unwrap()), "1\n");
+    assert_eq!(lock(&patched(&patch("package-lock.json"), "ui", files("1\n")).unwrap()), "2\n");
     // A removed line that looks like a head is part of its hunk.
     let tricky =
         "--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n-1\n";
-    assert_eq!(lock(patched(tricky, "", files("1\n")).unwrap()), "1\n");
+    assert_eq!(lock(&patched(tricky, "", files("1\n")).unwrap()), "1\n");
 }
 
 #[test]
 fn lockfiles_are_made_and_removed() {
     let made = "--- /dev/null\n+++ b/ui/package-lock.json\n@@ -0,0 +1,2 @@\n+{\n+}\n";
-    assert_eq!(lock(patched(made, "", [None, None]).unwrap()), "{\n}\n");
+    assert_eq!(lock(&patched(made, "", [None, None]).unwrap()), "{\n}\n");
     assert!(patched(made, "", files("{}\n")).is_err());
     let removed = "--- a/ui/npm-shrinkwrap.json\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n";
     let before = [Some(Arc::from(*b"1\n")), Some(Arc::from(*b"2\n"))];

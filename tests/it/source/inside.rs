@@ -1,1 +1,208 @@
-//! x
+//! Lockfiles inside of sources: where they are looked for, and what patches make of them.
+
+use serde_json::json;
+
+use super::archives::Item;
+use super::{OTHER, call, derivation, hash_of, npm_hash, package, run, tar_gz, transcript};
+use crate::support::project::{Project, lockfile};
+
+/// Serves these items as a source and gives its call, with the right hash.
+fn serve(project: &Project, items: &[Item]) -> String {
+    project.registry.serve("/o/r/archive/v1.tar.gz", tar_gz("r-1/", items));
+    let hash = hash_of(items);
+    call("pkgs.fetchFromGitHub", &format!(r#"owner = "o"; repo = "r"; rev = "v1"; hash = "{hash}";"#))
+}
+
+/// A derivation with more attributes.
+fn with(source: &str, more: &str) -> String {
+    derivation(source, "").replace("  npmDepsHash", &format!("  {more}\n  npmDepsHash"))
+}
+
+fn in_folder(folder: &str, items: &[Item]) -> Vec<Item> {
+    let moved = |item: &Item| match item.clone() {
+        Item::File { path, text, executable } => {
+            Item::File { path: format!("{folder}/{path}"), text, executable }
+        }
+        Item::Link { path, target } => Item::Link { path: format!("{folder}/{path}"), target },
+    };
+    items.iter().map(moved).collect()
+}
+
+#[test]
+fn source_root_names_the_folder() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    let items = in_folder("web/ui", &items);
+    let source = serve(&project, &items);
+    for more in [r#"sourceRoot = "source/web/ui";"#, r#"sourceRoot = "${src.name}/web/ui";"#] {
+        project.write("tool.nix", with(&source, more));
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, &lock)), "{more}\n{said}");
+        assert!(said.contains("o/r@v1/web/ui/package-lock.json"), "{said}");
+    }
+    project.write("tool.nix", with(&source, r#"sourceRoot = "source/api";"#));
+    let said = transcript(&project, &["update"]);
+    assert!(
+        said.starts_with("exit 2\n") && said.contains("caused by: the source has no folder `api`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_tarball_of_the_registry_unpacks_into_its_own_folder() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    project.registry.serve("/t.tgz", tar_gz("package/", &items));
+    let source = call("pkgs.fetchurl", r#"url = "https://example.org/t.tgz"; hash = "";"#);
+    for more in ["", r#"sourceRoot = "package";"#] {
+        project.write("tool.nix", with(&source, more));
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, &lock)), "{more}\n{said}");
+    }
+}
+
+#[test]
+fn a_shrinkwrap_wins_also_over_a_lockfile_that_is_copied_in() {
+    let project = Project::new();
+    let (mut items, _) = package(&project);
+    let right = project.registry.publish("right", "1.0.0", &[]);
+    let shrinkwrap = lockfile("tool", &[&right]);
+    items.push(Item::file("npm-shrinkwrap.json", &shrinkwrap));
+    let source = serve(&project, &items);
+    project.lock("own", &[&right, &project.registry.publish("third", "1.0.0", &[])]);
+    let copied = r#"postPatch = "cp ${./own/package-lock.json} package-lock.json";"#;
+    let removed = copied.replace("\"cp", "\"rm npm-shrinkwrap.json; cp");
+    let own = project.read("own/package-lock.json");
+    for (more, lock) in [("", &shrinkwrap), (copied, &shrinkwrap), (&removed, &own)] {
+        project.write("tool.nix", with(&source, more));
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, lock)), "{more}\n{said}");
+        let warned = said.contains("its source has an npm-shrinkwrap.json, which is hashed instead");
+        assert_eq!(warned, more == copied, "{said}");
+    }
+}
+
+#[test]
+fn patches_that_touch_the_lockfile_are_applied() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    let source = serve(&project, &items);
+    let patched = lock.replace("\"name\": \"tool\"", "\"name\": \"loot\"");
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("a", &lock), ("b", &patched)] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("package-lock.json"), text).unwrap();
+    }
+    let diff = std::process::Command::new("diff").args(["-ru", "a", "b"]).current_dir(folder.path()).output();
+    project.write("fix.patch", diff.unwrap().stdout);
+    project.write("other.patch", "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-1\n+2\n");
+    project.write("tool.nix", with(&source, "patches = [ ./other.patch ./fix.patch ];"));
+    let said = transcript(&project, &["update"]);
+    assert!(project.read("tool.nix").contains(&npm_hash(&project, &patched)), "{said}");
+    // What does not fit exactly is not guessed at.
+    project.write("fix.patch", project.read("fix.patch").replace("@@ -1", "@@ -2"));
+    project.write("tool.nix", with(&source, "patches = [ ./fix.patch ];"));
+    let said = transcript(&project, &["update"]);
+    assert!(said.contains("is undecided: the patch fix.patch does not fit the lockfile exactly"), "{said}");
+    project
+        .write("tool.nix", with(&source, "patches = [ (pkgs.fetchpatch { url = \"x\"; hash = \"\"; }) ];"));
+    let said = transcript(&project, &["update"]);
+    assert!(said.contains("may touch the lockfile") && said.contains("1 undecided"), "{said}");
+}
+
+#[test]
+fn inputs_of_a_flake_are_held_to_their_lock() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    let write = |hash: &str| {
+        let locked = json!({ "type": "github", "owner": "o", "repo": "r", "rev": "abc", "narHash": hash });
+        let nodes =
+            json!({ "up": { "locked": locked, "flake": false }, "root": { "inputs": { "up": "up" } } });
+        project.write("flake.lock", json!({ "nodes": nodes, "root": "root", "version": 7 }).to_string());
+    };
+    project.registry.serve("/o/r/archive/abc.tar.gz", tar_gz("r-abc/", &items));
+    let flake = r#"{
+  inputs.up = { url = "github:o/r"; flake = false; };
+  outputs = { self, nixpkgs, up }: {
+    packages.x86_64-linux.tool = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage {
+      pname = "tool";
+      src = up;
+      npmDepsHash = "";
+    };
+  };
+}
+"#;
+    project.write("flake.nix", flake);
+    write(&hash_of(&items));
+    let said = transcript(&project, &["update"]);
+    assert!(project.read("flake.nix").contains(&npm_hash(&project, &lock)), "{said}");
+    write(OTHER);
+    let (lock_before, flake_before) = (project.read("flake.lock"), project.read("flake.nix"));
+    for arguments in [&["check"][..], &["update", "--accept-changed-sources"]] {
+        let said = transcript(&project, arguments);
+        assert!(said.starts_with("exit 2\n"), "{said}");
+        assert!(said.contains(&format!("recorded {OTHER}, found {}", hash_of(&items))), "{said}");
+        assert!(said.contains("hint: see what changed, then `nix flake update` the input"), "{said}");
+    }
+    assert_eq!((project.read("flake.lock"), project.read("flake.nix")), (lock_before, flake_before));
+}
+
+#[test]
+fn what_is_no_plain_download_is_undecided_with_the_reason() {
+    let project = Project::new();
+    for (fetcher, arguments, why) in [
+        (
+            "pkgs.fetchFromGitHub",
+            r#"owner = "o"; repo = "r"; rev = "v1"; fetchSubmodules = true;"#,
+            "has `fetchSubmodules`",
+        ),
+        (
+            "pkgs.fetchFromGitHub",
+            r#"owner = "o"; repo = "r"; rev = "v1"; leaveDotGit = true;"#,
+            "has `leaveDotGit`",
+        ),
+        (
+            "pkgs.fetchFromGitHub",
+            r#"owner = "o"; repo = "r"; rev = "v1"; sparseCheckout = [ "x" ];"#,
+            "has `sparseCheckout`",
+        ),
+        (
+            "pkgs.fetchFromGitHub",
+            r#"owner = "o"; repo = "r"; rev = "v1"; surprise = 1;"#,
+            "`surprise`, which is not understood",
+        ),
+        (
+            "pkgs.fetchFromGitHub",
+            r#"owner = "o"; repo = "r"; rev = somewhere;"#,
+            "`rev` of `fetchFromGitHub` is not known",
+        ),
+        ("pkgs.fetchgit", r#"url = "https://example.org/r.git"; rev = "v1";"#, "checks a git repository out"),
+        ("pkgs.fetchurl", r#"url = "mirror://gnu/x.tgz";"#, "stands for a list of mirrors"),
+    ] {
+        project
+            .write("tool.nix", derivation(&call(fetcher, &format!("{arguments} hash = \"{OTHER}\";")), ""));
+        let said = transcript(&project, &["update"]);
+        assert!(said.starts_with("exit 0\n") && said.contains("1 undecided"), "{arguments}\n{said}");
+        assert!(said.contains(why), "{why}\n{said}");
+    }
+    assert!(project.registry.requests().is_empty());
+}
+
+#[test]
+fn json_tells_of_the_source() {
+    let project = Project::new();
+    let (items, _) = package(&project);
+    let source = serve(&project, &items).replace(&hash_of(&items), "");
+    project.write("tool.nix", derivation(&source, ""));
+    let listed: serde_json::Value =
+        serde_json::from_slice(&run(&project, &["check", "--json"]).stdout).unwrap();
+    let source = &listed["sites"][0]["sources"][0];
+    assert_eq!(source["kind"], "fetchFromGitHub");
+    assert_eq!(source["url"], "https://github.com/o/r/archive/v1.tar.gz");
+    assert_eq!((&source["recorded"], &source["standing"]), (&json!(""), &json!("blank")));
+    assert_eq!((&source["computed"], &source["new"]), (&json!(hash_of(&items)), &json!(hash_of(&items))));
+    let output = project.run(&["list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listed["sites"][0]["status"], "remote");
+    assert_eq!(listed["sites"][0]["sources"][0]["standing"], "not-fetched");
+}
