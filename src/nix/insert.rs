@@ -5,10 +5,15 @@
 //! whose last argument is a function (`eachSystem (system: { ... })`) or the options of `mkFlake`. A component such as
 //! `${system}` stands for a key that is written just so. `outputs` of a flake may be left out.
 
-use rnix::ast::{self, Attr, Entry, Expr, HasEntry as _, Param};
+mod quote;
+mod scope;
+
+use rnix::ast::{self, Attr, Entry, Expr, HasEntry as _};
 use rnix::{SyntaxKind, tokenize};
 use rowan::ast::AstNode as _;
 
+pub use self::quote::{attribute, string};
+use self::scope::scope;
 use super::syntax::{BOM, checked_root};
 
 /// One component of an attribute path.
@@ -109,35 +114,6 @@ fn shown(keys: &[Key]) -> String {
         Key::Dynamic(text) => text.clone(),
     };
     keys.iter().map(shown).collect::<Vec<_>>().join(".")
-}
-
-/// A name as the key of an attribute: quoted where it is no identifier.
-#[must_use]
-pub fn attribute(name: &str) -> String {
-    const KEYWORDS: [&str; 9] = ["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then"];
-    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_'-".contains(c));
-    if plain && name != "with" && !KEYWORDS.contains(&name) { name.to_owned() } else { string(name) }
-}
-
-/// A text as a string of the language.
-#[must_use]
-pub fn string(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for (at, character) in text.char_indices() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '$' if text[at + 1..].starts_with('{') => quoted.push_str("\\$"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\0' => {}
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// A place for a new attribute.
@@ -349,49 +325,6 @@ fn indent_of(text: &str, at: usize) -> (&str, bool) {
     let line = &text[start..at];
     let white = line.len() - line.trim_start().len();
     (&line[..white], white == line.len())
-}
-
-/// The names that are bound at a set, and whether a `with` is around it.
-fn scope(set: &ast::AttrSet) -> (Vec<String>, bool) {
-    let (mut bound, mut with) = (Vec::new(), false);
-    for node in set.syntax().ancestors() {
-        match Expr::cast(node) {
-            Some(Expr::LetIn(inner)) => bind(inner.entries(), &mut bound),
-            Some(Expr::AttrSet(inner)) if inner.rec_token().is_some() => bind(inner.entries(), &mut bound),
-            Some(Expr::With(_)) => with = true,
-            Some(Expr::Lambda(lambda)) => bind_param(lambda.param(), &mut bound),
-            _ => {}
-        }
-    }
-    (bound, with)
-}
-
-fn bind(entries: impl Iterator<Item = Entry>, bound: &mut Vec<String>) {
-    for entry in entries {
-        let attrs: Vec<Attr> = match entry {
-            Entry::Inherit(inherit) => inherit.attrs().collect(),
-            Entry::AttrpathValue(entry) => {
-                entry.attrpath().and_then(|path| path.attrs().next()).into_iter().collect()
-            }
-        };
-        bound.extend(attrs.iter().filter_map(key).filter_map(|key| match key {
-            Key::Name(name) => Some(name),
-            Key::Dynamic(_) => None,
-        }));
-    }
-}
-
-fn bind_param(param: Option<Param>, bound: &mut Vec<String>) {
-    let mut add =
-        |ident: Option<ast::Ident>| bound.extend(ident.map(|ident| ident.syntax().text().to_string()));
-    match param {
-        Some(Param::IdentParam(param)) => add(param.ident()),
-        Some(Param::Pattern(pattern)) => {
-            pattern.pat_entries().for_each(|entry| add(entry.ident()));
-            add(pattern.pat_bind().and_then(|bind| bind.ident()));
-        }
-        None => {}
-    }
 }
 
 #[cfg(test)]
