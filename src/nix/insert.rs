@@ -5,10 +5,15 @@
 //! whose last argument is a function (`eachSystem (system: { ... })`) or the options of `mkFlake`. A component such as
 //! `${system}` stands for a key that is written just so. `outputs` of a flake may be left out.
 
-use rnix::ast::{self, Attr, Entry, Expr, HasEntry as _, Param};
+mod quote;
+mod scope;
+
+use rnix::ast::{self, Attr, Entry, Expr, HasEntry as _};
 use rnix::{SyntaxKind, tokenize};
 use rowan::ast::AstNode as _;
 
+pub use self::quote::{attribute, string};
+use self::scope::scope;
 use super::syntax::{BOM, checked_root};
 
 /// One component of an attribute path.
@@ -46,6 +51,18 @@ pub enum InsertError {
     /// The edit would have changed something else.
     #[error("the edit would change more than it inserts")]
     MoreThanInserted,
+}
+
+impl InsertError {
+    /// The same with another name of the place.
+    fn at(self, rename: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Exists(place) => Self::Exists(rename(place)),
+            Self::Missing(place) => Self::Missing(rename(place)),
+            Self::NotASet(place) => Self::NotASet(rename(place)),
+            other => other,
+        }
+    }
 }
 
 impl AttrPath {
@@ -99,35 +116,6 @@ fn shown(keys: &[Key]) -> String {
     keys.iter().map(shown).collect::<Vec<_>>().join(".")
 }
 
-/// A name as the key of an attribute: quoted where it is no identifier.
-#[must_use]
-pub fn attribute(name: &str) -> String {
-    const KEYWORDS: [&str; 9] = ["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then"];
-    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_'-".contains(c));
-    if plain && name != "with" && !KEYWORDS.contains(&name) { name.to_owned() } else { string(name) }
-}
-
-/// A text as a string of the language.
-#[must_use]
-pub fn string(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for (at, character) in text.char_indices() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '$' if text[at + 1..].starts_with('{') => quoted.push_str("\\$"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\0' => {}
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 /// A place for a new attribute.
 #[derive(Debug, Clone)]
 pub struct Slot {
@@ -158,11 +146,12 @@ impl Slot {
         let found = descend(&expr, &path.keys);
         let outputs = path.of_outputs();
         let (set, rest) = match found {
-            Err(InsertError::Missing(_)) => descend(&expr, &outputs.keys).map_err(|error| match error {
-                InsertError::Missing(_) => InsertError::Missing(shown(&path.keys[..path.keys.len() - 1])),
-                other => other,
+            Err(InsertError::Missing(_)) => descend(&expr, &outputs.keys).map_err(|error| {
+                error.at(|inner| inner.strip_prefix("outputs.").unwrap_or(&inner).to_owned())
             })?,
-            other => other?,
+            other => other.map_err(|error| {
+                error.at(|inner| if inner.is_empty() { "the file".to_owned() } else { inner })
+            })?,
         };
         Ok(Self::in_set(body, text.len() - body.len(), &set, shown(rest)))
     }
@@ -182,8 +171,11 @@ impl Slot {
             Some((indent, true)) => indent.to_owned(),
             _ => format!("{outer}  "),
         };
-        let closes_here = !body[at..end].contains('\n');
-        let tail = if closes_here { format!("\n{outer}") } else { String::new() };
+        let rest = &body[at..end];
+        // The white space that is there already is part of the last line's.
+        let there = rest.len() - rest.trim_start().len();
+        let missing = &outer[..outer.len().saturating_sub(there)];
+        let tail = if rest.contains('\n') { String::new() } else { format!("\n{missing}") };
         let apart = last.is_some_and(|entry| entry.syntax().text().contains_char('\n'));
         let (bound, with) = scope(set);
         Self { at: at + shift, indent, tail, written, apart, bound, with }
@@ -249,7 +241,7 @@ type Found<'a> = (ast::AttrSet, &'a [Key]);
 fn descend<'a>(expr: &Expr, path: &'a [Key]) -> Result<Found<'a>, InsertError> {
     let into = |inner: Option<Expr>| match inner {
         Some(inner) => descend(&inner, path),
-        None => Err(InsertError::NotASet("the file".to_owned())),
+        None => Err(InsertError::NotASet(String::new())),
     };
     match expr {
         Expr::AttrSet(set) => in_set(set, path),
@@ -259,7 +251,7 @@ fn descend<'a>(expr: &Expr, path: &'a [Key]) -> Result<Found<'a>, InsertError> {
         Expr::Assert(inner) => into(inner.body()),
         Expr::Lambda(inner) => into(inner.body()),
         Expr::Apply(call) if enters(call) => into(call.argument()),
-        _ => Err(InsertError::NotASet("its parent".to_owned())),
+        _ => Err(InsertError::NotASet(String::new())),
     }
 }
 
@@ -302,9 +294,9 @@ fn in_set<'a>(set: &ast::AttrSet, path: &'a [Key]) -> Result<Found<'a>, InsertEr
         });
     }
     match inner {
-        Some((value, used)) => descend(&value, &path[used..]).map_err(|error| match error {
-            InsertError::NotASet(_) => InsertError::NotASet(shown(&path[..used])),
-            other => other,
+        Some((value, used)) => descend(&value, &path[used..]).map_err(|error| {
+            let outer = shown(&path[..used]);
+            error.at(|inner| if inner.is_empty() { outer } else { format!("{outer}.{inner}") })
         }),
         None if sibling => Ok((set.clone(), path)),
         None => Err(InsertError::Missing(shown(parent))),
@@ -333,49 +325,6 @@ fn indent_of(text: &str, at: usize) -> (&str, bool) {
     let line = &text[start..at];
     let white = line.len() - line.trim_start().len();
     (&line[..white], white == line.len())
-}
-
-/// The names that are bound at a set, and whether a `with` is around it.
-fn scope(set: &ast::AttrSet) -> (Vec<String>, bool) {
-    let (mut bound, mut with) = (Vec::new(), false);
-    for node in set.syntax().ancestors() {
-        match Expr::cast(node) {
-            Some(Expr::LetIn(inner)) => bind(inner.entries(), &mut bound),
-            Some(Expr::AttrSet(inner)) if inner.rec_token().is_some() => bind(inner.entries(), &mut bound),
-            Some(Expr::With(_)) => with = true,
-            Some(Expr::Lambda(lambda)) => bind_param(lambda.param(), &mut bound),
-            _ => {}
-        }
-    }
-    (bound, with)
-}
-
-fn bind(entries: impl Iterator<Item = Entry>, bound: &mut Vec<String>) {
-    for entry in entries {
-        let attrs: Vec<Attr> = match entry {
-            Entry::Inherit(inherit) => inherit.attrs().collect(),
-            Entry::AttrpathValue(entry) => {
-                entry.attrpath().and_then(|path| path.attrs().next()).into_iter().collect()
-            }
-        };
-        bound.extend(attrs.iter().filter_map(key).filter_map(|key| match key {
-            Key::Name(name) => Some(name),
-            Key::Dynamic(_) => None,
-        }));
-    }
-}
-
-fn bind_param(param: Option<Param>, bound: &mut Vec<String>) {
-    let mut add =
-        |ident: Option<ast::Ident>| bound.extend(ident.map(|ident| ident.syntax().text().to_string()));
-    match param {
-        Some(Param::IdentParam(param)) => add(param.ident()),
-        Some(Param::Pattern(pattern)) => {
-            pattern.pat_entries().for_each(|entry| add(entry.ident()));
-            add(pattern.pat_bind().and_then(|bind| bind.ident()));
-        }
-        None => {}
-    }
 }
 
 #[cfg(test)]

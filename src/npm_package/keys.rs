@@ -77,8 +77,9 @@ pub async fn keys(client: &Client, name: &PackageName) -> Result<Vec<Key>, Packa
     match client.get(&get).await {
         Ok(reply) if reply.status == StatusCode::NOT_FOUND => Ok(Vec::new()),
         Ok(reply) => Key::parse(&reply.bytes),
-        // npm takes both answers as "this registry has no keys".
-        Err(error) if matches!(error.problem, Problem::Status { status: StatusCode::BAD_REQUEST }) => {
+        // A registry that does not know the question has no keys; mirrors refuse it in many ways. Whoever wants a
+        // signature gets none by that.
+        Err(error) if matches!(error.problem, Problem::Status { status } if status.is_client_error()) => {
             Ok(Vec::new())
         }
         Err(source) => Err(PackageError::Fetch { name: name.clone(), source: Box::new(source) }),

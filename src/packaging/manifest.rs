@@ -35,8 +35,6 @@ pub struct Manifest {
     pub engines: Option<String>,
     /// Whether it has to be built first: it has a build script, and its programs are not there without.
     pub needs_build: bool,
-    /// Whether it has `devDependencies`.
-    pub has_dev: bool,
     /// Its own install scripts.
     pub install_scripts: Vec<String>,
     /// Scripts that would be run when it is packed.
@@ -78,10 +76,6 @@ impl Manifest {
             nodejs: engines.and_then(engines::nodejs),
             engines: engines.map(|range| range.chars().take(80).collect()),
             needs_build: has(&"build") && !programs.iter().all(|(_, file)| is_there(file, contents)),
-            has_dev: fields
-                .get("devDependencies")
-                .and_then(Value::as_object)
-                .is_some_and(|dev| !dev.is_empty()),
             install_scripts: named(&INSTALL),
             pack_scripts: named(&PACK),
             gyp: contents.files.contains("binding.gyp") || fields.get("gypfile") == Some(&Value::Bool(true)),
@@ -90,10 +84,11 @@ impl Manifest {
         })
     }
 
-    /// Whether the lockfile leaves out `devDependencies`: nothing is built, so nothing needs them.
+    /// Whether the lockfile leaves out `devDependencies`: nothing is built, so nothing needs them. That there are none
+    /// now says nothing about the next version, which the same expression has to serve.
     #[must_use]
     pub fn drops_dev(&self) -> bool {
-        self.has_dev && !self.needs_build
+        !self.needs_build
     }
 }
 

@@ -308,7 +308,7 @@ fn a_manifest_cannot_break_out_of_the_expression() {
     assert!(expression.contains("mainProgram = \"a\\\"b\\${c}\";"), "{expression}");
     let interpolations: Vec<_> = expression.match_indices("${").collect();
     let escaped = expression.match_indices("\\${").count();
-    assert_eq!(interpolations.len() - escaped, 2, "the version and the lockfile: {expression}");
+    assert_eq!(interpolations.len() - escaped, 3, "the version, the lockfile, jq: {expression}");
 }
 
 /// A registry's key, and what it signs.

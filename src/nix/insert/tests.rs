@@ -17,7 +17,7 @@ fn a_sibling_among_siblings() {
 fn sets_on_one_line_and_empty_ones() {
     assert_eq!(
         inserted("  { a = 1; }", "b").unwrap(),
-        "  { a = 1;\n    b = f {\n      x = 1;\n\n      y = ''\n        z\n      '';\n    };\n   }"
+        "  { a = 1;\n    b = f {\n      x = 1;\n\n      y = ''\n        z\n      '';\n    };\n  }"
     );
     assert!(inserted("{}", "b").unwrap().ends_with("  };\n}"));
 }
