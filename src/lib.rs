@@ -11,7 +11,7 @@
 //! 3. [`drift::Plan`] holds each site against its hash. `list` stops before 2, `check` reports the plan.
 //! 4. [`rewrite::rewrite`] turns stale literals into edits and proves that nothing but those tokens changes;
 //!    [`replace::replace_all`] puts the new texts in place, all files or none.
-//! 5. [`report::Report`] is what there is to say, for people and as JSON.
+//! 5. [`report::Report`] is what there is to say, in the forms that people, CI services, git and programs read.
 //!
 //! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, and knows exit
 //! codes.

@@ -209,7 +209,7 @@ pub(super) enum Format {
 pub(super) enum Denied {
     /// Derivations whose lockfile or hash literal cannot be known
     Undecided,
-    /// Lockfiles that no derivation is known to use
+    /// Lockfiles that no `npmDepsHash` covers
     Uncovered,
     /// Placeholders where a hash should be, also of derivations that are undecided
     Fake,
