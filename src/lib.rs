@@ -13,7 +13,7 @@
 //! 4. [`drift::Plan`] holds each site against its hashes. `list` stops before 2, `check` reports the plan.
 //! 5. [`rewrite::rewrite`] turns stale literals into edits and proves that nothing but those tokens changes;
 //!    [`replace::replace_all`] puts the new texts in place, all files or none.
-//! 6. [`report::Report`] is what there is to say, for people and as JSON.
+//! 6. [`report::Report`] is what there is to say, in the forms that people, CI services, git and programs read.
 //!
 //! `add` goes another way: [`npm_package`] asks the registry about a package, [`relock`] has the real npm resolve its
 //! dependencies, [`packaging`] puts both hashes and an expression together, [`nix::insert`] finds the place for it, and

@@ -218,7 +218,8 @@ pub(super) enum CacheCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
 pub(super) struct ReportArgs {
-    /// What to print on standard output; by default `human`, in GitHub Actions with annotations and a job summary
+    /// What to print on standard output: human, json, github, markdown, patch or codequality [default: human; in
+    /// GitHub Actions `check` adds annotations and a job summary to it]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     format: Option<Format>,
     /// Short for --format json
@@ -263,7 +264,7 @@ pub(super) enum Format {
 pub(super) enum Denied {
     /// Derivations whose lockfile or hash literal cannot be known
     Undecided,
-    /// Lockfiles that no derivation is known to use
+    /// Lockfiles that no `npmDepsHash` covers
     Uncovered,
     /// Placeholders where a hash should be, also of derivations that are undecided
     Fake,

@@ -102,7 +102,7 @@ fn uncovered(lockfile: &str) -> Finding {
         level: Level::Warning,
         code: "uncovered",
         place: Some(PlaceReport { file: lockfile.to_owned(), line: 1, column: 1 }),
-        title: "a lockfile without a derivation".to_owned(),
+        title: "a lockfile without an npmDepsHash".to_owned(),
         message: "no npmDepsHash covers this lockfile".to_owned(),
     }
 }

@@ -34,7 +34,7 @@ pub struct Report {
     pub problems: Vec<Message>,
     /// What is worth knowing besides.
     pub warnings: Vec<Message>,
-    /// Lockfiles that no derivation is known to use.
+    /// Lockfiles that no `npmDepsHash` covers.
     pub uncovered: Vec<String>,
     /// The files that were changed, or with `--dry-run` would have been.
     pub changed_files: Vec<String>,

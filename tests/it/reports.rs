@@ -22,7 +22,7 @@ const GITHUB: &str = "\
 ::error file=default.nix,line=3,col=74,title=the npmDepsHash of web is stale::the hash of web is stale: it says sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; web/package-lock.json needs [WEB]
 ::error file=default.nix,line=4,col=74,title=the npmDepsHash of api is a placeholder::the hash of api is a placeholder; api/package-lock.json needs [API]
 ::warning file=default.nix,line=5,col=53,title=the npmDepsHash of far cannot be checked::`src` is not known: the result of `pkgs.someFunction`, which is not known here; to settle it: [SETTLE]
-::warning file=old/package-lock.json,line=1,col=1,title=a lockfile without a derivation::no npmDepsHash covers this lockfile
+::warning file=old/package-lock.json,line=1,col=1,title=a lockfile without an npmDepsHash::no npmDepsHash covers this lockfile
 ";
 
 fn project() -> Project {

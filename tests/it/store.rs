@@ -75,8 +75,7 @@ exit 2
 --- stderr
 error: flake.nix:3:31: a/package-lock.json: @x/right is not on disk (https://registry.npmjs.org/@x/right/-/right-2.0.0.tgz)
   hint: run once without --offline, or run `npm ci` first
-error: flake.nix:3:31: a/package-lock.json: left is not on disk (https://registry.npmjs.org/left/-/left-1.0.0.tgz)
-  hint: run once without --offline, or run `npm ci` first
+  the same: a/package-lock.json: left is not on disk (https://registry.npmjs.org/left/-/left-1.0.0.tgz)
 "
     );
     assert!(project.registry.requests().is_empty());
