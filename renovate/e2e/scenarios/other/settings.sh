@@ -1,0 +1,3 @@
+# shellcheck shell=bash disable=SC2034,SC2154,SC2317,SC2329 # sourced by run.sh
+# An update that has nothing to do with npm.
+EXPECT=nothing
