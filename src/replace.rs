@@ -73,6 +73,21 @@ pub fn replace_all(replacements: &[Replacement]) -> Result<(), ReplaceError> {
     Ok(())
 }
 
+/// Writes a file that is not there yet, whole or not at all; its folders are made.
+///
+/// Errors: it is there, also if it came meanwhile, or cannot be written.
+pub fn create(path: &Path, bytes: &[u8]) -> Result<(), ReplaceError> {
+    let fail = |source| ReplaceError::Io { path: path.to_owned(), source };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(fail)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as any new file
+    let mut file = builder.prefix(PREFIX).tempfile_in(folder).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
+    file.persist_noclobber(path).map(drop).map_err(|error| fail(error.error))
+}
+
 fn put_back(done: &[&Replacement]) -> Result<(), ReplaceError> {
     for replacement in done {
         let Replacement { path, old, new } = replacement;

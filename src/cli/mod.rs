@@ -6,9 +6,11 @@ mod check;
 mod drop_in;
 mod env;
 mod hash;
+mod init;
 mod list;
 mod nix_store;
 mod output;
+mod packaging;
 mod progress;
 mod publish;
 mod supply;
@@ -38,6 +40,9 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(args, &environment, &terminal),
         Command::Hash(args) => hash::run(args, &environment, &terminal),
         Command::Cache(args) => cache::run(args, &environment, &terminal),
+        Command::Init(args) => init::run(args, &environment, &terminal),
+        Command::Completions { shell } => Ok(packaging::completions(*shell, &terminal)),
+        Command::Man { dir } => packaging::man(dir.as_deref(), &environment, &terminal),
     };
     outcome
         .unwrap_or_else(|Fatal(message)| {
