@@ -14,6 +14,7 @@ let
     parsed.cpu.name = builtins.head (lib.splitString "-" system);
     parsed.kernel.name = if isDarwin then "darwin" else "linux";
     config = system;
+    canExecute = other: other.system == system;
   };
 
   # A program of the test machine under the name that packages call it by.
@@ -28,6 +29,7 @@ let
   tools = lib.genAttrs [
     "nodejs" "nodejs_18" "nodejs_20" "nodejs_22" "nodejs_24" "makeWrapper" "jq" "python3" "pkg-config" "git" "cacert"
     "electron" "typescript" "moreutils" "npm-lockfile-fix" "nixfmt-rfc-style" "nginx" "esbuild" "ripgrep" "vips" "chromium"
+    "cargo-deny" "clippy" "installShellFiles" "prefetch-npm-deps" "rust-analyzer" "rustfmt" "shellcheck"
   ] tool;
 
   package = fn: mkDerivation fn;
