@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::print_stdout, reason = "how much was compared is a result too")]
 
+mod action;
 mod fixed_output;
 mod gzip;
 mod inputs;
@@ -14,6 +15,7 @@ mod nix_oracle;
 mod nix_random;
 mod nix_store;
 mod npm_ci;
+mod own_flake;
 mod pages;
 mod repack;
 #[path = "../it/support/mod.rs"]
