@@ -9,19 +9,28 @@ rustPlatform.buildRustPackage {
 
   src = lib.fileset.toSource {
     root = ../.;
-    # What cargo wants to see, and what the tests read.
+    # What cargo wants to see, and what the tests read; not target/.
     fileset = lib.fileset.unions [
       ../.ci
       ../.pre-commit-hooks.yaml
+      ../BENCHMARKS.md
+      ../CHANGELOG.md
+      ../CONTRIBUTING.md
       ../Cargo.lock
       ../Cargo.toml
+      ../LICENSE
       ../README.md
+      ../SECURITY.md
       ../action
       ../action.yml
       ../benches
       ../clippy.toml
+      ../deny.toml
+      ../docs
       ../examples
       ../fixtures
+      ../flake.nix
+      ../nix
       ../renovate
       ../rustfmt.toml
       ../src

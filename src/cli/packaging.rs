@@ -26,7 +26,7 @@ pub(super) fn completions(shell: Shell, terminal: &Terminal) -> Exit {
 
 /// Prints the program's manual page, or writes it and those of its commands to a folder.
 pub(super) fn man(folder: Option<&Path>, environment: &Environment, terminal: &Terminal) -> Outcome {
-    let command = Cli::command();
+    let command = Cli::command().disable_help_subcommand(true);
     let Some(folder) = folder else {
         terminal.data(&page(command).map_err(|error| Fatal::new(&error))?);
         return Ok(Exit::Fine);

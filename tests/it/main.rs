@@ -10,6 +10,7 @@ mod drop_in;
 mod git;
 mod gzip;
 mod hostile;
+mod init;
 #[path = "../real/inputs.rs"]
 mod inputs;
 mod kill;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::print_stdout, reason = "how much was compared is a result too")]
 
+mod action;
 #[path = "../it/source/archives.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod archives;
@@ -18,6 +19,7 @@ mod nix_random;
 mod nix_store;
 mod npm_ci;
 mod npm_clis;
+mod own_flake;
 mod pages;
 mod repack;
 mod sources;

@@ -26,5 +26,4 @@ in
   hookUsesIt = uses optIn.npmHooks.npmConfigHook optIn.prefetch-npm-deps;
   theToolIsOurs = uses optIn.prefetch-npm-deps optIn.npm-nixhash;
   bothAgree = drv both.prefetch-npm-deps == drv optIn.prefetch-npm-deps;
-  ofEachSystem = builtins.mapAttrs (_: byName: builtins.mapAttrs (_: x: if x ? drvPath then drv x else x.program) byName) (own.packages // { });
 }

@@ -1,0 +1,105 @@
+//! The flake of this repository, in real Nix, with the stub in the place of nixpkgs: all that can be proved without it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::support::program::{Ran, Scratch, run};
+
+/// The files of this repository that a flake sees, and a store for them.
+struct Flake {
+    place: Scratch,
+}
+
+impl Flake {
+    fn new() -> Self {
+        let place = Scratch::new();
+        let list = "git ls-files --cached --others --exclude-standard -z | \
+                    while IFS= read -r -d '' f; do [ ! -e \"$f\" ] && [ ! -L \"$f\" ] || printf '%s\\0' \"$f\"; done | \
+                    xargs -0 cp -P --parents -t \"$0\"";
+        let target = place.path("flake");
+        std::fs::create_dir(&target).unwrap();
+        let mut copy = Command::new("bash");
+        copy.args(["-euo", "pipefail", "-c", list]).arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
+        let ran = run(&mut copy);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        Self { place }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.place.path("flake")
+    }
+
+    fn stub(&self) -> PathBuf {
+        self.folder().join("tests/stub-nixpkgs")
+    }
+
+    /// A program of Nix that knows only the store of this test.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.current_dir(self.place.path("")).stdin(Stdio::null());
+        command.env("HOME", self.place.path("home")).env_remove("NIX_REMOTE");
+        for name in ["STORE", "STATE", "LOG", "CONF", "DATA"] {
+            command.env(format!("NIX_{name}_DIR"), self.place.path("nix").join(name.to_lowercase()));
+        }
+        command
+    }
+
+    /// `nix flake COMMAND` on our flake; the stub asks for the current system, which is impure.
+    fn nix_flake(&self, arguments: &[&str]) -> Ran {
+        let reference = |path: &Path| format!("path:{}", path.display());
+        let mut command = self.program("nix");
+        command.args(["--extra-experimental-features", "nix-command flakes", "flake"]).args(arguments);
+        command.args(["--impure", "--no-write-lock-file", "--override-input", "nixpkgs"]);
+        run(command.arg(reference(&self.stub())).arg(reference(&self.folder())))
+    }
+}
+
+#[test]
+fn every_output_evaluates() {
+    let flake = Flake::new();
+    let check = flake.nix_flake(&["check", "--no-build"]);
+    assert_eq!(check.code, 0, "{}", check.stderr);
+    let show = flake.nix_flake(&["show", "--json"]);
+    assert_eq!(show.code, 0, "{}", show.stderr);
+    let outputs: serde_json::Value = serde_json::from_str(&show.stdout).unwrap();
+    for system in ["x86_64-linux", "aarch64-linux", "x86_64-darwin", "aarch64-darwin"] {
+        for (output, names) in [
+            ("packages", &["default", "npm-nixhash"][..]),
+            ("apps", &["default"]),
+            ("devShells", &["default"]),
+            ("checks", &["build", "tests", "fmt", "clippy"]),
+        ] {
+            let there = outputs[output][system].as_object().unwrap_or_else(|| panic!("{output}.{system}"));
+            let mut there: Vec<_> = there.keys().map(String::as_str).collect();
+            let mut names = names.to_vec();
+            (there.sort_unstable(), names.sort_unstable());
+            assert_eq!(there, names, "{output}.{system}");
+        }
+    }
+    let overlays: Vec<_> = outputs["overlays"].as_object().unwrap().keys().collect();
+    assert_eq!(overlays, ["default", "prefetch-npm-deps"]);
+}
+
+#[test]
+fn the_overlays_do_what_they_say() {
+    let flake = Flake::new();
+    let mut command = flake.program("nix-instantiate");
+    command.args(["--eval", "--strict", "--json"]).arg(flake.folder().join("tests/real/own_flake.nix"));
+    command.arg("--arg").arg("flake").arg(flake.folder()).arg("--arg").arg("stub").arg(flake.stub());
+    let ran = run(&mut command);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let expected = serde_json::json!({
+        "plainHasIt": false,
+        "defaultHasIt": true,
+        "defaultLeavesTheFetcher": true,
+        "optInReplacesTheTool": true,
+        "fetcherUsesIt": true,
+        "hookUsesIt": true,
+        "theToolIsOurs": true,
+        "bothAgree": true,
+    });
+    assert_eq!(found, expected);
+}
