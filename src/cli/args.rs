@@ -9,7 +9,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in sync, or was updated
   1  check: a hash is stale, or something is there that --deny names
-  2  failed: a hash that should be computable could not be computed, or a file could not be read, parsed or written
+  2  failed: a hash that should be computable could not be computed, a file could not be read, parsed or written, or
+     (update) a source was replaced under its name
 
 A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the \
 summary. What --deny names is exit code 1 of check and 2 of update, which then changes nothing.";
@@ -83,12 +84,8 @@ pub(super) struct UpdateArgs {
     /// Change nothing; print what would change as a unified diff
     #[arg(long, visible_alias = "diff")]
     pub(super) dry_run: bool,
-    /// Take sources whose files were replaced under their names; without this they are a failure
-    #[arg(long)]
-    pub(super) accept_changed_sources: bool,
-    /// Refuse new tarballs of the npm registry that are not signed by it
-    #[arg(long)]
-    pub(super) require_signatures: bool,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
     /// Also put the trees into the local Nix store, so that the next build does not fetch them
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) add_to_store: bool,
@@ -99,6 +96,17 @@ pub(super) struct UpdateArgs {
     pub(super) report: ReportArgs,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
+}
+
+/// What is taken from outside.
+#[derive(Debug, Args)]
+pub(super) struct TrustArgs {
+    /// Take sources whose files were replaced under their names; without this they are a failure
+    #[arg(long)]
+    pub(super) accept_changed_sources: bool,
+    /// Refuse new tarballs of the npm registry that are not signed by it
+    #[arg(long)]
+    pub(super) require_signatures: bool,
 }
 
 #[derive(Debug, Args)]
