@@ -26,6 +26,10 @@ pub struct Vendoring<'a> {
 }
 
 impl Npm for Vendoring<'_> {
+    fn publishes(&self, url: &Url) -> bool {
+        published_at(url).is_some()
+    }
+
     fn word(&self, url: &Url, content: &[ContentId]) -> Result<Word, NpmFailure> {
         let (Some(client), Some(published)) = (self.client, published_at(url)) else { return Ok(Word::None) };
         if !is_asked_about(client, url, &published.name) {

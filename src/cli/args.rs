@@ -9,7 +9,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in sync, or was updated
   1  check: a hash is stale
-  2  failed: a hash that should be computable could not be computed, or a file could not be read, parsed or written
+  2  failed: a hash that should be computable could not be computed, a file could not be read, parsed or written, or
+     (update) a source was replaced under its name
 
 A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the \
 summary. With --deny undecided it is exit code 1 of check and 2 of update, which then changes nothing.";
@@ -69,12 +70,8 @@ pub(super) struct UpdateArgs {
     /// Change nothing; print what would change as a unified diff
     #[arg(long, visible_alias = "diff")]
     pub(super) dry_run: bool,
-    /// Take sources whose files were replaced under their names; without this they are a failure
-    #[arg(long)]
-    pub(super) accept_changed_sources: bool,
-    /// Refuse new tarballs of the npm registry that are not signed by it
-    #[arg(long)]
-    pub(super) require_signatures: bool,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
     /// Print the report as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -83,6 +80,17 @@ pub(super) struct UpdateArgs {
     pub(super) deny: Vec<Denied>,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
+}
+
+/// What is taken from outside.
+#[derive(Debug, Args)]
+pub(super) struct TrustArgs {
+    /// Take sources whose files were replaced under their names; without this they are a failure
+    #[arg(long)]
+    pub(super) accept_changed_sources: bool,
+    /// Refuse new tarballs of the npm registry that are not signed by it
+    #[arg(long)]
+    pub(super) require_signatures: bool,
 }
 
 #[derive(Debug, Args)]

@@ -22,10 +22,10 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     let started = Instant::now();
     let sources = Sources::new(&args.sources, environment, terminal)?;
     let survey = survey(&args.scope.path, environment)?;
-    let vendoring = vendoring(environment, &sources, args.require_signatures);
+    let vendoring = vendoring(environment, &sources, args.trust.require_signatures);
     let rules = Rules {
         alarm: true,
-        accept_changed_sources: args.accept_changed_sources,
+        accept_changed_sources: args.trust.accept_changed_sources,
         renew_lockfiles: true,
         npm: Some(&vendoring),
         head: &head(&survey, environment),

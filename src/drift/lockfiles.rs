@@ -10,7 +10,7 @@ use std::{
 use super::{SiteFailure, SourceState, Status, Work, undecided};
 use crate::{
     nix::{Outcome, Reason, RemoteSource, Site},
-    source::{Excerpt, LookError, Relock, patch},
+    source::{Excerpt, LookError, Npm, Relock, patch},
 };
 
 /// Lockfiles that were read, so that sites that share one share its bytes.
@@ -128,10 +128,18 @@ fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) 
     if let (Some(shrinkwrap), true) = (&excerpt.shrinkwrap, state.source.shrinkwrap_wins) {
         return Ok(Chosen { bytes: Arc::clone(shrinkwrap), outdated: None });
     }
-    match outdated(path, &old, excerpt) {
+    match outdated(path, &old, excerpt).filter(|_| follows(state, work)) {
         None => Ok(plain),
         Some(outdated) => renewed(site, outdated, excerpt, work),
     }
+}
+
+/// Whether a vendored lockfile has to follow its source's version: always for published packages, else when the source
+/// changes. Who keeps one for a repository may have reasons for another version in it.
+fn follows(state: &SourceState, work: &Work<'_>) -> bool {
+    let published =
+        |npm: &dyn Npm| state.resolved.as_ref().is_ok_and(|resolved| npm.publishes(resolved.origin.url()));
+    state.wanted().is_some() || work.rules.npm.is_some_and(published)
 }
 
 fn outdated(path: &Path, old: &Arc<[u8]>, excerpt: &Excerpt) -> Option<Outdated> {

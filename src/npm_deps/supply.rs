@@ -210,7 +210,10 @@ impl Supply {
 
     /// A file whose bytes are not known beforehand, such as a code host's archive; `package` is for messages.
     pub async fn archive(&self, package: &str, url: &Url) -> Result<Bytes, SupplyError> {
-        let get = Get { url, accept: "*/*", limit: ARCHIVE_LIMIT, registry: false, gzip: false };
+        // A configured registry stands in for the public one, as for any other tarball of it.
+        let registry =
+            url.path().rsplit_once("/-/").is_some_and(|(_, file)| file.rsplit('.').next() == Some("tgz"));
+        let get = Get { url, accept: "*/*", limit: ARCHIVE_LIMIT, registry, gzip: false };
         let reply = self.get(package, &get).await?;
         if reply.status == StatusCode::NOT_FOUND {
             let problem = Problem::Status { status: reply.status };

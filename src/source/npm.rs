@@ -55,6 +55,9 @@ impl Error for NpmFailure {
 
 /// Registries and the npm client.
 pub trait Npm: Sync {
+    /// Whether this is the URL of a registry's tarball.
+    fn publishes(&self, url: &Url) -> bool;
+
     /// What the registry says of the bytes at a URL, all of whose digests `content` are.
     ///
     /// # Errors

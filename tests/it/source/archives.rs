@@ -55,7 +55,7 @@ pub fn tar_gz_with(top: &str, items: &[Item], long: LongNames) -> Vec<u8> {
         header.set_size(0);
         let short = if long == LongNames::Pax && path.len() > 90 {
             let record = |length: usize| format!("{length} path={path}\n");
-            let fitting = (path.len()..).find(|length| record(*length).len() == *length).unwrap();
+            let fitting = (path.len()..10_000).find(|length| record(*length).len() == *length).unwrap();
             let mut extra = tar::Header::new_ustar();
             extra.set_entry_type(tar::EntryType::XHeader);
             extra.set_path("pax").unwrap();

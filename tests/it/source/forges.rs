@@ -58,7 +58,7 @@ fn trees_are_fetched_where_nixpkgs_would_and_hashed_as_nix_does() {
         let name = if fetcher.starts_with("builtins") { "sha256" } else { "hash" };
         let source = call(fetcher, &format!("{arguments} {name} = \"\";"));
         project.write("tool.nix", derivation(&source, ""));
-        let archive = if path.ends_with(".zip") { zip("r-1/", &items) } else { tar_gz("r-1/", &items) };
+        let archive = if path.contains(".zip") { zip("r-1/", &items) } else { tar_gz("r-1/", &items) };
         project.registry.serve(path, archive);
 
         let said = transcript(&project, &["update"]);

@@ -83,6 +83,21 @@ fn a_shrinkwrap_wins_also_over_a_lockfile_that_is_copied_in() {
 }
 
 #[test]
+fn a_lockfile_kept_for_a_repository_may_have_another_version() {
+    let project = Project::new();
+    let (mut items, _) = package(&project);
+    items.retain(|item| !matches!(item, Item::File { path, .. } if path == "package-lock.json"));
+    let source = serve(&project, &items);
+    let text = lockfile("tool", &[&project.registry.publish("left", "1.0.0", &[])]);
+    project.write("own.json", text.replace("\"1.0.0\"", "\"0.0.0\""));
+    project.write("tool.nix", with(&source, r#"postPatch = "cp ${./own.json} package-lock.json";"#));
+    let own = project.read("own.json");
+    assert!(transcript(&project, &["update"]).starts_with("exit 0\n"));
+    assert_eq!(transcript(&project, &["check"]), "exit 0\n--- stdout\n1 in sync\n");
+    assert_eq!(project.read("own.json"), own);
+}
+
+#[test]
 fn patches_that_touch_the_lockfile_are_applied() {
     let project = Project::new();
     let (items, lock) = package(&project);

@@ -1,0 +1,117 @@
+//! Why the hash of a site is not known.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use crate::{
+    npm_deps::Failure,
+    source::{LookError, NpmFailure, SourceFailure, digest::Digest},
+};
+
+/// Why the hash of a site is not known although its lockfile is.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SiteFailure {
+    /// No lockfile where one has to be.
+    #[error("there is no lockfile at {}", .0.display())]
+    NoLockfile(PathBuf),
+    /// The lockfile cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The lockfile.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: Arc<io::Error>,
+    },
+    /// The lockfile's hash cannot be computed.
+    #[error("cannot compute the hash of {}", path.display())]
+    Uncomputable {
+        /// The lockfile.
+        path: PathBuf,
+        /// All reasons.
+        failure: Failure,
+    },
+    /// A source cannot be had.
+    #[error(transparent)]
+    Source(SourceFailure),
+    /// The lockfile's place in a source cannot be looked at.
+    #[error("cannot look for a lockfile in the source")]
+    Inside(#[source] LookError),
+    /// There is none in the source.
+    #[error("the source has no lockfile{}", in_folder(folder))]
+    NoneInside {
+        /// The folder where it should be, empty at the top.
+        folder: String,
+    },
+    /// A source was replaced under its name.
+    #[error("what is at {url} is not what its hash says: recorded {recorded}, found {found}")]
+    Replaced {
+        /// Its URL, without secrets.
+        url: String,
+        /// The recorded hash.
+        recorded: String,
+        /// The hash of what is there.
+        found: Digest,
+        /// Why the last commit tells nothing, if it does not.
+        unknown: Option<String>,
+        /// Whether `flake.lock` records it.
+        locked: bool,
+    },
+    /// The registry published other bytes than those that were fetched.
+    #[error(
+        "what is at {url} is not what the registry published: its integrity is {published}, found {found}"
+    )]
+    Forged {
+        /// Its URL, without secrets.
+        url: String,
+        /// What the registry says.
+        published: String,
+        /// The hash of what is there.
+        found: Digest,
+    },
+    /// The registry does not vouch for a tarball as it has to.
+    #[error(transparent)]
+    Unvouched(NpmFailure),
+    /// The vendored lockfile cannot be made anew.
+    #[error("cannot make {} anew", path.display())]
+    Relock {
+        /// The lockfile.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        failure: NpmFailure,
+    },
+}
+
+fn in_folder(folder: &str) -> String {
+    if folder.is_empty() { String::new() } else { format!(" in its folder {folder}") }
+}
+
+impl SiteFailure {
+    /// What the user can do about it, where the failure itself does not say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoLockfile(_) => {
+                "write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else"
+            }
+            Self::NoneInside { .. } => "keep a lockfile in the repository and copy it in by postPatch",
+            Self::Replaced { locked: true, .. } => {
+                "see what changed, then `nix flake update` the input; flake.lock is not edited here"
+            }
+            Self::Replaced { unknown: Some(why), .. } => {
+                return Some(format!(
+                    "if version or URL were changed, that is as it should be ({why}); if not, see what changed; \
+                     then use --accept-changed-sources"
+                ));
+            }
+            Self::Replaced { .. } => {
+                "the file was replaced under its name: see what changed, then use --accept-changed-sources"
+            }
+            Self::Forged { .. } => "a mirror or proxy may have changed it; do not accept it",
+            Self::Source(failure) => return failure.hint(),
+            Self::Relock { failure, .. } | Self::Unvouched(failure) => return failure.hint.clone(),
+            Self::Unreadable { .. } | Self::Uncomputable { .. } | Self::Inside(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
