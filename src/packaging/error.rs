@@ -46,6 +46,15 @@ pub enum PackagingError {
     /// The dependencies cannot be resolved.
     #[error(transparent)]
     Relock(#[from] RelockError),
+    /// The same, of a package that brings dependencies along.
+    #[error("the tarball brings dependencies along ({}), and npm wants them from the registry", .names.join(", "))]
+    Bundled {
+        /// Their names.
+        names: Vec<String>,
+        /// What npm said.
+        #[source]
+        source: RelockError,
+    },
     /// The lockfile cannot be read.
     #[error("the package's lockfile cannot be read")]
     Lockfile(#[source] LockfileError),
@@ -63,6 +72,10 @@ impl PackagingError {
             Self::Package(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Relock(error) => error.hint().map(str::to_owned),
+            Self::Bundled { .. } => Some(
+                "what is bundled is installed if this package is a dependency: package one that depends on it"
+                    .to_owned(),
+            ),
             Self::Signature { verdict: Verdict::Invalid { .. }, .. } => {
                 Some("do not use this release unexamined; a mirror may also be out of date".to_owned())
             }

