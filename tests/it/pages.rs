@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, fs, process::Command};
 use crate::support::{
     pages::{Page, bin, pages, root, shell},
     project::Project,
+    registry::PUBLIC,
 };
 
 /// What a person or CI runs itself: building the program and its tests.
@@ -46,6 +47,7 @@ fn printed(project: &Project, bin: &std::path::Path, line: &str) -> String {
     let text = String::from_utf8(output.stdout).unwrap();
     let text = text.replace(&project.root().display().to_string(), "/home/me/flake");
     let text = text.replace(&project.registry.url(), "https://registry.example");
+    let text = text.replace(PUBLIC, "registry.example");
     let cache = project.cache().display().to_string();
     let time = |line: &str| match line.strip_suffix(" s").and_then(|rest| rest.rsplit_once(", ")) {
         Some((rest, number)) if number.parse::<f64>().is_ok() => format!("{rest}, 0.1 s\n"),
