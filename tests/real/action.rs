@@ -41,8 +41,8 @@ impl Hub {
         self.git("github/acme/demo.git", &["rev-parse", "bump"])
     }
 
-    /// The script in the clone; `more` overrides what a pull request of the repository's own gives.
-    fn action(&self, mode: &str, more: &[(&str, &str)]) -> Ran {
+    /// The script in the clone; `given` overrides what a pull request of the repository's own gives.
+    fn action(&self, mode: &str, given: &[(&str, &str)]) -> Ran {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("action/run.sh");
         let mut command = Command::new(script);
         command.current_dir(self.place.path("work")).env_clear().env("HOME", self.place.path("home"));
@@ -64,7 +64,7 @@ impl Hub {
         ] {
             command.env(name, value);
         }
-        let ran = run(command.envs(more.iter().copied()));
+        let ran = run(command.envs(given.iter().copied()));
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(!said.contains(TOKEN), "{said}");
         ran

@@ -74,7 +74,8 @@ fn every_output_evaluates() {
             let there = outputs[output][system].as_object().unwrap_or_else(|| panic!("{output}.{system}"));
             let mut there: Vec<_> = there.keys().map(String::as_str).collect();
             let mut names = names.to_vec();
-            (there.sort_unstable(), names.sort_unstable());
+            there.sort_unstable();
+            names.sort_unstable();
             assert_eq!(there, names, "{output}.{system}");
         }
     }
