@@ -93,17 +93,17 @@ impl AttrPath {
 }
 
 fn keys(entry: &ast::AttrpathValue) -> Option<Vec<Key>> {
-    entry.attrpath()?.attrs().map(|attr| key(&attr)).collect()
+    Some(entry.attrpath()?.attrs().map(|attr| key(&attr)).collect())
 }
 
-fn key(attr: &Attr) -> Option<Key> {
+fn key(attr: &Attr) -> Key {
     match attr {
-        Attr::Ident(ident) => Some(Key::Name(ident.syntax().text().to_string())),
-        Attr::Dynamic(dynamic) => Some(Key::Dynamic(dynamic.syntax().text().to_string())),
+        Attr::Ident(ident) => Key::Name(ident.syntax().text().to_string()),
+        Attr::Dynamic(dynamic) => Key::Dynamic(dynamic.syntax().text().to_string()),
         Attr::Str(string) => match string.normalized_parts().as_slice() {
-            [] => Some(Key::Name(String::new())),
-            [ast::InterpolPart::Literal(text)] => Some(Key::Name(text.clone())),
-            _ => Some(Key::Dynamic(string.syntax().text().to_string())),
+            [] => Key::Name(String::new()),
+            [ast::InterpolPart::Literal(text)] => Key::Name(text.clone()),
+            _ => Key::Dynamic(string.syntax().text().to_string()),
         },
     }
 }
@@ -284,7 +284,7 @@ fn in_set<'a>(set: &ast::AttrSet, path: &'a [Key]) -> Result<Found<'a>, InsertEr
         sibling |= keys.len() >= path.len() && keys.starts_with(parent);
     }
     let inherited =
-        set.inherits().flat_map(|inherit| inherit.attrs().filter_map(|attr| key(&attr)).collect::<Vec<_>>());
+        set.inherits().flat_map(|inherit| inherit.attrs().map(|attr| key(&attr)).collect::<Vec<_>>());
     if inherited.into_iter().any(|name| name == path[0]) {
         let whole = path.len() == 1;
         return Err(if whole {

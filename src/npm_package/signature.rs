@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Key, Release};
 
 /// What npm takes as the time of a release that tells none: 2015-01-01, before any key.
-const NO_TIME: Duration = Duration::from_secs(1_420_070_400);
+const NO_TIME: Duration = Duration::from_hours(394_464);
 
 /// A signature as the packument has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

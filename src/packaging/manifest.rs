@@ -65,7 +65,7 @@ impl Manifest {
         let scripts = fields.get("scripts").and_then(Value::as_object);
         let has = |name: &&str| scripts.is_some_and(|scripts| scripts.contains_key(*name));
         let named =
-            |names: &[&str]| names.iter().copied().filter(|name| has(&name)).map(str::to_owned).collect();
+            |names: &[&str]| names.iter().copied().filter(|name| has(name)).map(str::to_owned).collect();
         let engines = fields.get("engines").and_then(|engines| engines.get("node")).and_then(Value::as_str);
         let license = license_text(&fields);
         let several = contents.tops.len() > 1;
@@ -164,7 +164,7 @@ fn one_line(text: &str) -> Option<String> {
         let short: String = line.chars().take(DESCRIPTION).collect();
         line = short.rsplit_once(' ').map_or(short.clone(), |(whole, _)| whole.to_owned()) + " ...";
     } else {
-        line = line.trim_end_matches('.').to_owned();
+        line.truncate(line.trim_end_matches('.').len());
     }
     (!line.is_empty()).then_some(line)
 }

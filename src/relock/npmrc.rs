@@ -1,6 +1,6 @@
 //! Of the user's `.npmrc` what concerns registries, for a npm that gets nothing else of it.
 
-use std::{collections::BTreeSet, fmt, path::Path};
+use std::{collections::BTreeSet, fmt, fmt::Write as _, path::Path};
 
 use regex_lite::Regex;
 
@@ -61,7 +61,7 @@ impl Passed {
             if is_secret(key) {
                 passed.secrets.push(value.trim_matches(['"', '\'']).to_owned());
             }
-            passed.text.push_str(&format!("{key}={}\n", at_home(key, value, home)));
+            let _ = writeln!(passed.text, "{key}={}", at_home(key, value, home));
         }
         passed.take_variables(lookup);
         passed

@@ -38,7 +38,9 @@ fn rewritten(text: &str) -> Option<String> {
     }
     for (place, names) in missing {
         if place.is_empty() {
-            names.into_iter().for_each(|name| stand_in(&mut packages, &name, &indent));
+            for name in names {
+                stand_in(&mut packages, &name, &indent);
+            }
         } else {
             let entry = without(packages.get(&place)?, &names, &indent)?;
             packages.insert(place, entry);
@@ -56,12 +58,12 @@ fn indent_of(text: &str) -> String {
 
 /// Places with the names of optional dependencies that are installed nowhere where they would be found.
 fn missing(packages: &Raw) -> Vec<(String, Vec<String>)> {
-    let of = |(place, entry): (&String, &Box<RawValue>)| {
+    let of = |(place, entry): (&String, &RawValue)| {
         let names = optional(entry)?.into_keys().filter(|name| !is_found(packages, place, name));
         let names: Vec<_> = names.collect();
         (!names.is_empty()).then(|| (place.clone(), names))
     };
-    packages.iter().filter_map(of).collect()
+    packages.iter().map(|(place, entry)| (place, &**entry)).filter_map(of).collect()
 }
 
 fn optional(entry: &RawValue) -> Option<Raw> {

@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn bounded() {
-        let many: String = (0..100).map(|n| format!("line {n} {}\n", "x".repeat(1000))).collect();
-        let lines = said(&many);
+        let many: Vec<_> = (0..100).map(|n| format!("line {n} {}", "x".repeat(1000))).collect();
+        let lines = said(&many.join("\n"));
         assert_eq!(lines.len(), LINES);
         assert!(lines[LINES - 1].starts_with("line 99"));
         assert!(lines.iter().all(|line| line.len() <= WIDTH));

@@ -28,7 +28,7 @@ fn bind(entries: impl Iterator<Item = Entry>, bound: &mut Vec<String>) {
                 entry.attrpath().and_then(|path| path.attrs().next()).into_iter().collect()
             }
         };
-        bound.extend(attrs.iter().filter_map(key).filter_map(|key| match key {
+        bound.extend(attrs.iter().map(key).filter_map(|key| match key {
             Key::Name(name) => Some(name),
             Key::Dynamic(_) => None,
         }));
