@@ -152,8 +152,17 @@ fn flags(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_flag_and_variable_is_described_and_no_other() {
     let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
-    let commands: [&[&str]; 7] =
-        [&[], &["update"], &["check"], &["list"], &["hash"], &["cache"], &["cache", "prune"]];
+    let commands: [&[&str]; 9] = [
+        &[],
+        &["update"],
+        &["check"],
+        &["list"],
+        &["hash"],
+        &["add"],
+        &["init"],
+        &["cache"],
+        &["cache", "prune"],
+    ];
     let known: BTreeSet<String> = commands.iter().flat_map(|command| flags(&help(command))).collect();
     for flag in &known {
         assert!(page.contains(&format!("`--{flag}")), "docs/configuration.md does not name --{flag}");
