@@ -48,7 +48,12 @@
         in
         {
           build = package pkgs;
-          tests = (package pkgs).overrideAttrs { pname = "npm-nixhash-tests"; doCheck = true; };
+          tests = (package pkgs).overrideAttrs (old: {
+            pname = "npm-nixhash-tests";
+            doCheck = true;
+            # Patches are tried with git, which also makes the repositories of some tests.
+            nativeBuildInputs = (old.nativeBuildInputs or [ ]) ++ [ pkgs.git ];
+          });
           fmt = instead "fmt" [ pkgs.rustfmt ] "cargo fmt --check";
           clippy = instead "clippy" [ pkgs.clippy ] "cargo clippy --offline --all-targets --all-features -- -D warnings";
         });

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use sha2::Digest as _;
 
-use crate::support::program::{Ran, Scratch, run};
+use crate::support::program::{Ran, Scratch, run, with_store_in};
 use crate::support::registry::Registry;
 use crate::support::truth::{Row, rows, serve_host};
 
@@ -61,19 +61,8 @@ impl Nix {
     /// A program of Nix that knows only this store.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(name);
-        command
-            .current_dir(self.place.path(""))
-            .env("HOME", self.place.path("home"))
-            .env_remove("NIX_REMOTE");
-        for (variable, folder) in [
-            ("NIX_STORE_DIR", "store"),
-            ("NIX_STATE_DIR", "state"),
-            ("NIX_LOG_DIR", "log"),
-            ("NIX_CONF_DIR", "conf"),
-            ("NIX_DATA_DIR", "data"),
-        ] {
-            command.env(variable, self.place.path("nix").join(folder));
-        }
+        command.current_dir(self.place.path("")).env("HOME", self.place.path("home"));
+        with_store_in(&mut command, &self.place.path("nix"));
         command
     }
 

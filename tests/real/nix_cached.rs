@@ -4,7 +4,7 @@
 use std::{fs, process::Command};
 
 use crate::support::{
-    program::{Ran, run},
+    program::{Ran, run, with_store_in},
     project::Project,
 };
 
@@ -49,16 +49,8 @@ impl Scene {
 
     /// Where this store keeps what.
     fn in_store<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        for (variable, folder) in [
-            ("NIX_STORE_DIR", "store"),
-            ("NIX_STATE_DIR", "state"),
-            ("NIX_LOG_DIR", "log"),
-            ("NIX_CONF_DIR", "conf"),
-            ("NIX_DATA_DIR", "data"),
-        ] {
-            command.env(variable, self.0.root().parent().unwrap().join("nix").join(folder));
-        }
-        command.env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        with_store_in(command, &self.0.root().parent().unwrap().join("nix"))
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
     }
 
     fn build(&self) -> Ran {

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::program::{Ran, Scratch, run};
+use crate::support::program::{Ran, Scratch, run, with_store_in};
 
 /// The files of this repository that a flake sees, and a store for them.
 struct Flake {
@@ -39,10 +39,7 @@ impl Flake {
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         command.current_dir(self.place.path("")).stdin(Stdio::null());
-        command.env("HOME", self.place.path("home")).env_remove("NIX_REMOTE");
-        for name in ["STORE", "STATE", "LOG", "CONF", "DATA"] {
-            command.env(format!("NIX_{name}_DIR"), self.place.path("nix").join(name.to_lowercase()));
-        }
+        with_store_in(&mut command, &self.place.path("nix")).env("HOME", self.place.path("home"));
         command
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::archives::{Item, LongNames, tar_gz_with, zip};
-use crate::support::program::{Scratch, run, succeed};
+use crate::support::program::{Scratch, run, succeed, with_store_in};
 use crate::support::registry::Registry;
 
 fn items() -> Vec<Item> {
@@ -27,16 +27,8 @@ fn items() -> Vec<Item> {
 /// A program of Nix with a store of its own.
 fn nix(place: &Scratch, name: &str) -> Command {
     let mut command = Command::new(name);
-    command.current_dir(place.path("")).env("HOME", place.path("home")).env_remove("NIX_REMOTE");
-    for (variable, folder) in [
-        ("NIX_STORE_DIR", "store"),
-        ("NIX_STATE_DIR", "state"),
-        ("NIX_LOG_DIR", "log"),
-        ("NIX_CONF_DIR", "conf"),
-        ("NIX_DATA_DIR", "data"),
-    ] {
-        command.env(variable, place.path("nix").join(folder));
-    }
+    command.current_dir(place.path("")).env("HOME", place.path("home"));
+    with_store_in(&mut command, &place.path("nix"));
     command
 }
 

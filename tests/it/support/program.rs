@@ -15,6 +15,20 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// Gives a program of Nix a store, with all that belongs to it, in this folder.
+pub fn with_store_in<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    for (variable, name) in [
+        ("NIX_STORE_DIR", "store"),
+        ("NIX_STATE_DIR", "state"),
+        ("NIX_LOG_DIR", "log"),
+        ("NIX_CONF_DIR", "conf"),
+        ("NIX_DATA_DIR", "data"),
+    ] {
+        command.env(variable, folder.join(name));
+    }
+    command.env_remove("NIX_REMOTE")
+}
+
 /// A folder with a home in it, removed when this is dropped.
 pub struct Scratch {
     folder: tempfile::TempDir,

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::super::program::with_store_in;
 use super::fixtures::{Case, Options, files_below};
 
 /// What real Nix says of one hash.
@@ -49,23 +50,15 @@ impl Oracle {
     /// None where Nix is not installed.
     pub fn new(home: &Path, stub: &Path) -> Option<Self> {
         Command::new("nix-instantiate").arg("--version").output().ok()?;
-        fs::create_dir_all(home.join("etc")).expect("a folder for the store");
+        fs::create_dir_all(home.join("conf")).expect("a folder for the store");
         let settings = "sandbox = false\nbuild-users-group =\nsubstitute = false\nfsync-metadata = false\n";
-        fs::write(home.join("etc/nix.conf"), settings).expect("a configuration of our own");
+        fs::write(home.join("conf/nix.conf"), settings).expect("a configuration of our own");
         Some(Self { home: home.to_owned(), stub: stub.to_owned() })
     }
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        for (variable, folder) in [
-            ("NIX_STORE_DIR", "store"),
-            ("NIX_STATE_DIR", "var"),
-            ("NIX_LOG_DIR", "log"),
-            ("NIX_CONF_DIR", "etc"),
-        ] {
-            command.env(variable, self.home.join(folder));
-        }
-        command.env_remove("NIX_PATH").env_remove("NIX_REMOTE").env("HOME", &self.home);
+        with_store_in(&mut command, &self.home).env_remove("NIX_PATH").env("HOME", &self.home);
         command
     }
 
