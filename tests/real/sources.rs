@@ -59,10 +59,12 @@ fn file_url(path: &Path) -> String {
 fn nix_finds_the_same_hashes() {
     let registry = Registry::start();
     let place = Scratch::new();
+    // A name that a zip archive marks as UTF-8 is one that Nix itself, without a locale, does not take.
+    let ascii: Vec<_> = items().into_iter().filter(|item| format!("{item:?}").is_ascii()).collect();
     let archives = [
         ("gnu.tar.gz", tar_gz_with("tool-1.0.0/", &items(), LongNames::Gnu)),
         ("pax.tar.gz", tar_gz_with("tool-1.0.0/", &items(), LongNames::Pax)),
-        ("made.zip", zip("tool-1.0.0/", &items())),
+        ("made.zip", zip("tool-1.0.0/", &ascii)),
         ("gnu-tar.tar.gz", by_program(&place, "tar -czf out tool-1.0.0")),
         ("posix-tar.tar.gz", by_program(&place, "tar --format=posix -czf out tool-1.0.0")),
         ("info-zip.zip", by_program(&place, "zip -qry out.zip tool-1.0.0 && mv out.zip out")),
