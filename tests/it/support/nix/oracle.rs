@@ -2,9 +2,10 @@
 //! the lockfile that would be hashed) and says what every hash belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use super::super::program::with_store_in;
 use super::fixtures::{Case, Options, files_below};
@@ -71,15 +72,14 @@ impl Oracle {
             }
         };
         let stub = self.stub.display();
-        let output = self
-            .command("nix-instantiate")
+        let mut command = self.command("nix-instantiate");
+        command
             .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
             .arg(format!("nixpkgs={stub}"))
             .arg("--expr")
             .arg(format!("import {stub}/oracle.nix {{ root = ./.; entry = {entry}; }}"))
-            .current_dir(case.input())
-            .output()
-            .map_err(|e| e.to_string())?;
+            .current_dir(case.input());
+        let output = unhurried(&mut command).map_err(|e| e.to_string())?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
@@ -92,15 +92,26 @@ impl Oracle {
     /// Builds derivations; those of npm dependencies never fail, they say what is missing.
     pub fn build(&self, derivations: &BTreeSet<PathBuf>) {
         for batch in derivations.iter().collect::<Vec<_>>().chunks(500) {
-            let output = self
-                .command("nix-store")
-                .args(["--realise", "--quiet", "-j", "4"])
-                .args(batch)
-                .output()
-                .expect("nix-store starts");
+            let mut command = self.command("nix-store");
+            command.args(["--realise", "--quiet", "-j", "4"]).args(batch);
+            let output = unhurried(&mut command).expect("nix-store starts");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
     }
+}
+
+/// Runs a program of Nix, again where others kept the store's database busy for too long: that says nothing of the case.
+fn unhurried(command: &mut Command) -> io::Result<Output> {
+    const ATTEMPTS: usize = 10;
+    for _ in 1..ATTEMPTS {
+        let output = command.output()?;
+        let busy = String::from_utf8_lossy(&output.stderr).contains("db.sqlite' is busy");
+        if output.status.success() || !busy {
+            return Ok(output);
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+    command.output()
 }
 
 /// Instantiates an evaluated case's derivations and says what each of their hashes belongs to.
