@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::locate::Answer;
+use super::root::ANY;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::site::Reason;
 use crate::nix::source::{self, Base, Source};
@@ -75,7 +76,8 @@ pub(super) fn pick(
     let trimmed = root.trim_start_matches("./").trim_end_matches('/');
     let (first, rest) = trimmed.split_once('/').unwrap_or((trimmed, ""));
     if let [only] = candidates {
-        let unchecked = matches!(only.base, Base::Remote(_) | Base::Unknown(_) | Base::Nothing);
+        let unchecked =
+            first == ANY || matches!(only.base, Base::Remote(_) | Base::Unknown(_) | Base::Nothing);
         if unchecked || only.folder_names().iter().any(|name| name == first) {
             return Ok(Rc::new(only.inside(rest)));
         }

@@ -7,6 +7,7 @@ use super::choose::choose;
 use super::conclude::conclude;
 use super::patches::{self, Patches};
 use super::phase::{self, Context, Slot, State};
+use super::root;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::site::Reason;
 use crate::nix::source::{Base, Source};
@@ -47,7 +48,7 @@ pub(super) fn locate_in(
     }
     let inputs = Inputs {
         sources: sources(ev, args, at),
-        root: attribute(ev, args, "sourceRoot", at),
+        root: root::root(ev, args, direct, at),
         patches: read_patches(ev, args, at),
         phases: [attribute(ev, args, "prePatch", at), attribute(ev, args, "postPatch", at)],
     };
@@ -79,7 +80,6 @@ fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static s
         "postUnpack",
         "preUnpack",
         "unpackPhase",
-        "setSourceRoot",
         "dontUnpack",
         "patchPhase",
         "configurePhase",
@@ -91,6 +91,9 @@ fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static s
         "unpackCmd",
         "phases",
     ];
+    if root::is_strange(&attribute(ev, args, "setSourceRoot", at)) {
+        return Some("setSourceRoot");
+    }
     NAMES.iter().copied().find(|name| {
         let value = attribute(ev, args, name, at);
         match &value.kind {

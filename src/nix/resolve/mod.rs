@@ -15,6 +15,7 @@ mod merge;
 mod patches;
 mod phase;
 mod programs;
+mod root;
 mod shell;
 mod sites;
 mod words;
