@@ -301,8 +301,17 @@ fn restrict(survey: &mut Survey, found: &Found) {
         .retain(|site| inside(&site.place.file) || site.hashes.iter().any(|literal| inside(&literal.file)));
     survey.problems.retain(|problem| inside(&problem.place.file));
     survey.warnings.retain(|warning| {
-        inside(&warning.place.file) || matches!(warning.kind, WarningKind::Budget | WarningKind::Overlay)
+        let kept = match warning.kind {
+            WarningKind::Budget => true,
+            WarningKind::Overlay => survey.sites.iter().any(|site| is_held_up_at(site, &warning.place)),
+            _ => false,
+        };
+        kept || inside(&warning.place.file)
     });
+}
+
+fn is_held_up_at(site: &Site, place: &Place) -> bool {
+    matches!(&site.outcome, Outcome::Undecided(undecided) if undecided.stopped_at == *place)
 }
 
 fn keep_texts(ev: &Eval, survey: &mut Survey) {

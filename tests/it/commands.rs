@@ -138,3 +138,14 @@ fn help_documents_the_exit_codes() {
     );
     assert!(project.transcript(&["frobnicate"]).starts_with("exit 2"));
 }
+
+/// This repository's own flake offers an overlay that replaces the fetcher, which is no concern of the demo's flake.
+#[test]
+fn the_demo_is_decided_where_it_lies() {
+    let project = Project::new();
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo");
+    let transcript = project.transcript(&["list", demo, "--json"]);
+    assert!(transcript.starts_with("exit 0"), "{transcript}");
+    assert_eq!(transcript.matches("\"status\": \"resolved\"").count(), 3, "{transcript}");
+    assert!(!transcript.contains("replaces"), "{transcript}");
+}

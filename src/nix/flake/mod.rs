@@ -122,14 +122,24 @@ pub(crate) fn self_member(ev: &mut Eval, folder: &Path, name: &str, here: Locati
     if name == "outputs" { Some(value) } else { ev.peek_attr(&value, name, here) }
 }
 
+/// The nearest flake above a folder.
+fn nearest(ev: &Eval, folder: &Path) -> Option<PathBuf> {
+    let root = ev.files.root();
+    let mut inside = folder.ancestors().take_while(|path| path.starts_with(root));
+    inside.find(|path| ev.files.is_file(&path.join("flake.nix"))).map(Path::to_path_buf)
+}
+
+/// Whether a place is in the `flake.nix` of another flake than the one that a second place belongs to: what that flake only
+/// offers to others does not touch this one.
+pub(crate) fn is_of_another(ev: &Eval, place: Location, of: Location) -> bool {
+    let (offered, own) = (&ev.files.get(place.file).path, &ev.files.get(of.file).path);
+    let flake = own.parent().and_then(|folder| nearest(ev, folder));
+    offered.ends_with("flake.nix") && offered.parent().map(Path::to_path_buf) != flake
+}
+
 /// `self` or `inputs` of the nearest flake above a folder.
 pub(crate) fn of_folder(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
-    let root = ev.files.root().to_path_buf();
-    let nearest = folder
-        .ancestors()
-        .take_while(|path| path.starts_with(&root))
-        .find(|path| ev.files.is_file(&path.join("flake.nix")))?
-        .to_path_buf();
+    let nearest = nearest(ev, folder)?;
     match name {
         "inputs" => {
             let mut inputs = self_member(ev, &nearest, "inputs", here)?;

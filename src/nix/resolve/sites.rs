@@ -6,6 +6,7 @@ use super::literals::{self, Conditions, Hash, compatible as compatible_with};
 use super::locate::{Answer, Located, locate};
 use super::merge::{merge, settle_conflicts};
 use crate::nix::eval::Eval;
+use crate::nix::flake;
 use crate::nix::packages::record::{Record, RecordKind};
 use crate::nix::site::{Outcome, Reason, Site, Undecided};
 use crate::nix::syntax::ast::Location;
@@ -200,7 +201,8 @@ fn decide(
     options: Result<&HashOptions, &(String, Option<Location>)>,
     located: &[Located],
 ) -> Outcome {
-    if let Some((name, at)) = ev.replaced.first().cloned() {
+    let replaced = ev.replaced.iter().find(|(_, at)| !flake::is_of_another(ev, *at, record.call));
+    if let Some((name, at)) = replaced.cloned() {
         let message = format!("an overlay of the repository replaces `{name}`");
         return undecided(ev, Reason::Replaced, message, at);
     }
