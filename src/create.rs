@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::replace::{ReplaceError, Replacement, replace_all};
+use crate::replace::{PREFIX, ReplaceError, Replacement, replace_all};
 
 /// A file that shall come into being.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn make_folders(folder: &Path, made: &mut Vec<Made>) -> io::Result<()> {
 /// A temporary file with the permissions of a new one.
 fn draft(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".npm-nixhash-");
+    builder.prefix(PREFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

@@ -123,6 +123,15 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The bytes of a hexadecimal text; `None` if it is none.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
 /// One integrity of a lockfile entry: what the bytes must be, and the text that says so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Integrity {

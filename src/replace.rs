@@ -15,7 +15,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 /// How the new texts are named until they are in place.
-const PREFIX: &str = ".npm-nixhash-";
+pub(crate) const PREFIX: &str = ".npm-nixhash-";
 
 /// From this age on a waiting text whose writer is gone is litter.
 const ABANDONED: Duration = Duration::from_mins(1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 
 use super::IndexEntry;
-use crate::integrity::{Algorithm, ContentId, hex};
+use crate::integrity::{Algorithm, ContentId, hex, unhex};
 
 /// The tree that `npmDepsHash` is the hash of.
 #[derive(Debug)]
@@ -143,13 +143,6 @@ fn find<'a, T>(items: &'a [T], digest: impl Fn(&T) -> &[u8], below: &[&str]) -> 
         .collect();
     names.dedup();
     (below.len() < 3 && !names.is_empty()).then_some(Found::Names(names))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2);
-    pairs
-        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect()
 }
 
 #[cfg(test)]

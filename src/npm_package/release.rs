@@ -7,7 +7,7 @@ use serde_json::{Map, Value, value::RawValue};
 use url::Url;
 
 use super::{PackageError, PackageName, published_at, signature::Signature};
-use crate::integrity::{Algorithm, ContentId, Integrity};
+use crate::integrity::{Algorithm, ContentId, Integrity, unhex};
 use crate::registry::Access;
 
 /// A published version of a package.
@@ -129,13 +129,6 @@ fn integrity(sri: Option<&str>, shasum: Option<&str>) -> Option<Parsed> {
         Some(text) => Some(Integrity::strongest_of(text)),
         None => Some(Ok(ContentId::new(Algorithm::Sha1, &unhex(shasum?)?)?.into())),
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]
