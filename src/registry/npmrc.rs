@@ -264,7 +264,7 @@ mod tests {
 
     fn applied(texts: &[&str]) -> (Options, Vec<Ignored>) {
         let mut options = Options::default();
-        let ignored = parsed(texts).apply(&mut options, Some(Path::new("/home/me")), Path::new("/work/app"));
+        let ignored = parsed(texts).apply(&mut options, Some(Path::new("/home/me")), Path::new("/srv/app"));
         (options, ignored)
     }
 
@@ -297,10 +297,10 @@ mod tests {
     #[test]
     fn later_layers_and_the_environment_win() {
         let mut npmrc = parsed(&["cache=/global\nmaxsockets=9", "cache=~/c"]);
-        let cache = |npmrc: &Npmrc| npmrc.cache(Some(Path::new("/home/me")), Path::new("/work"));
+        let cache = |npmrc: &Npmrc| npmrc.cache(Some(Path::new("/home/me")), Path::new("/srv"));
         assert_eq!(cache(&npmrc), Some("/home/me/c".into()));
         npmrc.set("CACHE", "rel".to_owned());
-        assert_eq!(cache(&npmrc), Some("/work/rel".into()));
+        assert_eq!(cache(&npmrc), Some("/srv/rel".into()));
         npmrc.set("fetch_retries", "7".to_owned());
         assert_eq!(npmrc.get("fetch-retries"), Some("7"));
         assert_eq!(parsed(&[]).cache(None, Path::new("/")), None);
@@ -331,7 +331,7 @@ mod tests {
             "registry=https://corp/npm/\ncafile=certs/ca.pem\nca[]=\"one\\nline\"\nca[]=two\nhttps-proxy=http://u:p@proxy:1/\n\
              noproxy=corp,local\nmaxsockets=3\nfetch-retries=1\n",
         ]);
-        assert_eq!(options.trust.extra_files, [PathBuf::from("/work/app/certs/ca.pem")]);
+        assert_eq!(options.trust.extra_files, [PathBuf::from("/srv/app/certs/ca.pem")]);
         assert_eq!(options.trust.extra_pem, ["one\nline", "two"]);
         assert_eq!((options.jobs, options.retries), (3, 1));
         assert_eq!(options.proxies.exempt.as_deref(), Some("corp,local"));
