@@ -45,6 +45,15 @@ pub enum Progress {
     Done(NarHash),
 }
 
+/// Why a tree could not be hashed to its end.
+#[derive(Debug)]
+pub enum Broken {
+    /// A content on disk vanished, or turned out to be damaged while it was read. It will not be found there again.
+    Lost(io::Error),
+    /// Anything else: most of all, that an output cannot be written.
+    Failed(io::Error),
+}
+
 /// A tree that is being hashed.
 pub struct Assembly {
     encoder: Encoder<View>,
@@ -71,7 +80,10 @@ impl Assembly {
     /// Hashes on, until the end or until a content is missing. `take` hands out contents that are there.
     ///
     /// Errors: a content cannot be read, or an output not written. The assembly is of no use then.
-    pub fn advance(&mut self, mut take: impl FnMut(ContentId) -> Option<Tarball>) -> io::Result<Progress> {
+    pub fn advance(
+        &mut self,
+        mut take: impl FnMut(ContentId) -> Option<Tarball>,
+    ) -> Result<Progress, Broken> {
         self.buffer.resize(CHUNK, 0);
         loop {
             if let Some(missing) = self.view.stock().restock(&mut take) {
@@ -79,16 +91,20 @@ impl Assembly {
                 self.buffer = Vec::new();
                 return Ok(Progress::Waits(missing));
             }
-            let length = self.encoder.read(&mut self.buffer)?;
+            let length = self.encoder.read(&mut self.buffer).map_err(|error| self.broken(error))?;
             if length == 0 {
-                return self.finish();
+                return self.finish().map_err(Broken::Failed);
             }
             let bytes = &self.buffer[..length];
             self.hash.update(bytes);
             if let Some(outputs) = &mut self.outputs {
-                outputs.write_nar(bytes).map_err(io::Error::other)?;
+                outputs.write_nar(bytes).map_err(|error| Broken::Failed(io::Error::other(error)))?;
             }
         }
+    }
+
+    fn broken(&self, error: io::Error) -> Broken {
+        if self.view.stock().lost { Broken::Lost(error) } else { Broken::Failed(error) }
     }
 
     fn finish(&mut self) -> io::Result<Progress> {
@@ -119,6 +135,8 @@ struct Stock {
     loaded: Option<Tarball>,
     /// Bytes of the current file that the encoder has not read yet.
     unread: u64,
+    /// Whether reading a content failed.
+    lost: bool,
     sizes: HashMap<ContentId, u64>,
     index_file: Option<(Utf8PathBuf, Vec<u8>)>,
 }
@@ -126,7 +144,7 @@ struct Stock {
 impl Stock {
     fn new(tree: Arc<Tree>, mirror: Option<PathBuf>) -> Self {
         let sizes = HashMap::with_capacity(tree.contents().len());
-        Self { tree, mirror, next: 0, loaded: None, unread: 0, sizes, index_file: None }
+        Self { tree, mirror, next: 0, loaded: None, unread: 0, lost: false, sizes, index_file: None }
     }
 
     /// Makes sure that the encoder can be asked for more; returns what is missing.
@@ -170,7 +188,7 @@ impl Stock {
                 self.next += 1;
                 self.unread = tarball.len();
                 self.sizes.insert(id, tarball.len());
-                Box::new(tarball.reader()?)
+                Box::new(tarball.reader().inspect_err(|_| self.lost = true)?)
             }
             Node::Index(_) => match self.index_file.take() {
                 Some((described, bytes)) if described == path => Box::new(io::Cursor::new(bytes)),
@@ -230,8 +248,9 @@ struct ViewFile {
 
 impl Read for ViewFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.source.read(buffer)?;
+        let read = self.source.read(buffer);
         let mut stock = self.view.stock();
+        let length = read.inspect_err(|_| stock.lost = true)?;
         stock.unread = stock.unread.saturating_sub(length as u64);
         drop(stock);
         if let Some(copy) = &mut self.copy {

@@ -6,12 +6,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
-    assembly::{Assembly, NarHash, Progress},
+    assembly::{Assembly, Broken, NarHash, Progress},
     supply::{Supply, SupplyError, Want},
 };
 use crate::{integrity::ContentId, tarball::Tarball};
@@ -65,7 +64,7 @@ enum Content {
 struct TreeState {
     contents: Vec<ContentId>,
     assembly: Option<Assembly>,
-    outcome: Option<io::Result<NarHash>>,
+    outcome: Option<Result<NarHash, Broken>>,
     bytes: u64,
 }
 
@@ -73,7 +72,7 @@ struct TreeState {
 #[derive(Default)]
 pub(super) struct Ended {
     /// The hash; `None` if contents are missing.
-    pub(super) outcome: Option<io::Result<NarHash>>,
+    pub(super) outcome: Option<Result<NarHash, Broken>>,
     /// Why contents are missing.
     pub(super) failures: Vec<Arc<SupplyError>>,
     /// Size of all contents together.
@@ -204,12 +203,17 @@ impl<'a> Depot<'a> {
         }
     }
 
-    fn advance(&self, tree: TreeId, mut assembly: Assembly) -> (Assembly, io::Result<Progress>) {
+    fn advance(&self, tree: TreeId, mut assembly: Assembly) -> (Assembly, Result<Progress, Broken>) {
         let progress = assembly.advance(|id| self.take(tree, id));
         (assembly, progress)
     }
 
-    fn note(&self, state: &mut State, tree: TreeId, (assembly, progress): (Assembly, io::Result<Progress>)) {
+    fn note(
+        &self,
+        state: &mut State,
+        tree: TreeId,
+        (assembly, progress): (Assembly, Result<Progress, Broken>),
+    ) {
         let Some(entry) = state.trees.get_mut(&tree) else { return };
         match progress {
             Ok(Progress::Waits(id)) => {

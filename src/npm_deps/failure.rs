@@ -29,9 +29,12 @@ pub enum Obstacle {
     /// An output cannot be made.
     #[error(transparent)]
     Output(Arc<OutputError>),
-    /// A content could not be read again, or an output not written.
+    /// An output cannot be written, or the machine is out of something.
     #[error("cannot assemble the tree")]
     Assembly(#[source] Arc<io::Error>),
+    /// A tarball on disk vanished or turned out to be damaged while it was read.
+    #[error("a tarball was lost on disk while the tree was assembled")]
+    Lost(#[source] Arc<io::Error>),
 }
 
 impl Obstacle {
@@ -44,6 +47,7 @@ impl Obstacle {
             Self::Supply(error) => error.hint(),
             Self::Output(error) => error.hint().map(str::to_owned),
             Self::Assembly(_) => None,
+            Self::Lost(_) => Some("try again; if it happens again, use --no-cache".to_owned()),
         }
     }
 }
@@ -53,6 +57,13 @@ impl Obstacle {
 pub struct Failure {
     /// The reasons.
     pub obstacles: Vec<Obstacle>,
+}
+
+impl Failure {
+    /// Whether nothing but lost tarballs stands in the way: another attempt would fetch them.
+    pub(super) fn is_loss(&self) -> bool {
+        self.obstacles.iter().all(|obstacle| matches!(obstacle, Obstacle::Lost(_)))
+    }
 }
 
 impl From<Obstacle> for Failure {

@@ -32,7 +32,7 @@ pub use verdict::{Refusal, Warning};
 
 use self::{
     archive::Archives,
-    assembly::Assembly,
+    assembly::{Assembly, Broken},
     depot::{Depot, Ended, TreeId},
     orders::Orders,
     outputs::Staged,
@@ -86,8 +86,32 @@ pub fn compute(
     settings: &Settings,
 ) -> Vec<Result<Computed, Failure>> {
     let firsts = first_equals(requests);
-    let (mut jobs, mut results) = (Vec::new(), HashMap::new());
-    for (tree, request) in requests.iter().enumerate().filter(|(tree, _)| firsts[*tree] == *tree) {
+    let mut results = Results::new();
+    let mut due: Vec<TreeId> = (0..requests.len()).filter(|tree| firsts[*tree] == *tree).collect();
+    for _ in 0..ATTEMPTS {
+        attempt(requests, &due, supply, settings, &mut results);
+        due.retain(|tree| results[tree].as_ref().is_err_and(Failure::is_loss));
+        if due.is_empty() {
+            break;
+        }
+    }
+    firsts.iter().map(|tree| results[tree].clone()).collect()
+}
+
+/// How often a tree is begun whose contents get lost on disk on the way. Each time, what was lost is fetched again.
+const ATTEMPTS: usize = 3;
+
+/// Computes the hashes of the requests in `due`.
+fn attempt(
+    requests: &[Request],
+    due: &[TreeId],
+    supply: &Arc<Supply>,
+    settings: &Settings,
+    results: &mut Results,
+) {
+    let mut jobs = Vec::new();
+    for tree in due.iter().copied() {
+        let request = &requests[tree];
         if let Some(computed) = settings.memo.as_ref().and_then(|memo| recall(memo, request)) {
             results.insert(tree, Ok(computed));
             continue;
@@ -100,7 +124,6 @@ pub fn compute(
     if !jobs.is_empty() {
         results.extend(hash_all(requests, jobs, supply, settings));
     }
-    firsts.iter().map(|tree| results[tree].clone()).collect()
 }
 
 /// For each request the first one that asks for the same hash.
@@ -254,8 +277,11 @@ fn conclude(begun: Begun, ended: Ended) -> Result<Computed, Failure> {
         Some(Ok(hash)) if obstacles.is_empty() => {
             Ok(Computed { hash, packages, bytes: ended.bytes, warnings })
         }
-        Some(Err(error)) => {
-            obstacles.push(Obstacle::Assembly(Arc::new(error)));
+        Some(Err(broken)) => {
+            obstacles.push(match broken {
+                Broken::Lost(error) => Obstacle::Lost(Arc::new(error)),
+                Broken::Failed(error) => Obstacle::Assembly(Arc::new(error)),
+            });
             Err(Failure { obstacles })
         }
         _ if obstacles.is_empty() => {

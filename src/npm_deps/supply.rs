@@ -173,7 +173,7 @@ impl Supply {
         stored.or_else(|| self.npm_cache.as_ref()?.probe(id))
     }
 
-    /// The tarball, if it is on disk and whole.
+    /// The tarball, if it is on disk. A large one is checked only while it is read, and to be believed at its end.
     #[must_use]
     pub fn on_disk(&self, id: &ContentId) -> Option<Tarball> {
         let stored = self.store.as_ref().and_then(|store| store.get(id));
@@ -182,7 +182,7 @@ impl Supply {
 
     /// The tarball, from disk or from the network; what was downloaded is kept in the store.
     pub async fn obtain(&self, want: &Want) -> Result<Tarball, SupplyError> {
-        match self.on_disk(&want.id) {
+        match self.on_disk(&want.id).filter(|tarball| tarball.prove().is_ok()) {
             Some(tarball) => Ok(tarball),
             None => self.download(want).await,
         }

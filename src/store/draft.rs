@@ -76,11 +76,13 @@ impl Draft for FileDraft {
 
     fn keep(mut self: Box<Self>) -> io::Result<Arc<dyn Source>> {
         let checksum = std::mem::replace(&mut self.checksum, Checksum::new());
+        let len = checksum.len();
         self.file.write_all(&checksum.footer(&self.id))?;
         let path = self.store.path(&self.id);
         self.rename(&path)?;
         self.kept = true;
-        Ok(Arc::new(StoredEntry { path, id: self.id }))
+        self.store.inner.distrusted.remove(&self.id);
+        Ok(Arc::new(StoredEntry { store: self.store.clone(), id: self.id, len }))
     }
 }
 

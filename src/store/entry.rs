@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use twox_hash::XxHash3_128;
 
-use super::StoredEntry;
+use super::checking::{Check, Checking, damage};
+use super::{Store, StoredEntry};
 use crate::integrity::ContentId;
 use crate::tarball::verified::{IN_MEMORY, Tarball};
 
@@ -43,6 +44,11 @@ impl Checksum {
         self.len += bytes.len() as u64;
     }
 
+    /// Bytes so far.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
     pub(super) fn footer(mut self, id: &ContentId) -> [u8; FOOTER] {
         let len = self.len;
         self.update(id.digest());
@@ -58,69 +64,85 @@ fn footer(len: u64, sum: u128) -> [u8; FOOTER] {
     footer
 }
 
-/// Opens and checks an entry; a large one stays on disk.
+/// Opens an entry. A small one is checked; of a large one, which stays on disk, only the footer's form is, and the rest
+/// while it is read.
 ///
 /// Errors: `InvalidData` if it is damaged, else what the system said.
-pub(super) fn load(path: &Path, id: &ContentId) -> io::Result<Tarball> {
+pub(super) fn load(path: &Path, id: &ContentId, store: &Store) -> io::Result<Tarball> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let len = body_len(metadata.len())?;
     let tarball = if len <= IN_MEMORY as u64 {
         Tarball::checked(*id, read_small(&mut file, len, id)?)
     } else {
-        check_large(&mut file, len, id)?;
-        Tarball::shelved(*id, len, Arc::new(StoredEntry { path: path.to_owned(), id: *id }))
+        read_footer(&mut file, len)?;
+        Tarball::shelved(*id, len, Arc::new(StoredEntry { store: store.clone(), id: *id, len }))
     };
     mark_used(&file, metadata.modified().ok());
     Ok(tarball)
 }
 
-/// A reader of an entry's bytes, checked before the first is handed out.
-pub(super) fn open(path: &Path, id: &ContentId) -> io::Result<Box<dyn Read + Send>> {
-    let mut file = File::open(path)?;
-    let len = body_len(file.metadata()?.len())?;
-    if len <= IN_MEMORY as u64 {
-        return Ok(Box::new(Cursor::new(read_small(&mut file, len, id)?)));
+/// A reader of an entry's bytes, which are checked on the way if there are many of them, and before if there are not.
+///
+/// Errors: as for [`load`]; damage that only reading shows is an error of the reader, and told to `damaged`.
+pub(super) fn open(
+    path: &Path,
+    id: &ContentId,
+    len: u64,
+    damaged: impl FnMut() + Send + 'static,
+) -> io::Result<Box<dyn Read + Send>> {
+    let mut reader = File::open(path)?;
+    if body_len(reader.metadata()?.len())? != len {
+        return Err(damage());
     }
-    check_large(&mut file, len, id)?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(Box::new(file.take(len)))
+    if len <= IN_MEMORY as u64 {
+        return Ok(Box::new(Cursor::new(read_small(&mut reader, len, id)?)));
+    }
+    let check = Sum { found: read_footer(&mut reader, len)?, checksum: Checksum::new(), id: *id };
+    reader.seek(SeekFrom::Start(0))?;
+    Ok(Box::new(Checking { reader, left: len, check, damaged }))
+}
+
+/// Compares with the footer that was found.
+struct Sum {
+    found: [u8; FOOTER],
+    checksum: Checksum,
+    id: ContentId,
+}
+
+impl Check for Sum {
+    fn update(&mut self, bytes: &[u8]) {
+        self.checksum.update(bytes);
+    }
+
+    fn is_right(&mut self) -> bool {
+        std::mem::replace(&mut self.checksum, Checksum::new()).footer(&self.id) == self.found
+    }
 }
 
 fn body_len(file_len: u64) -> io::Result<u64> {
-    file_len.checked_sub(FOOTER as u64).ok_or_else(damaged)
+    file_len.checked_sub(FOOTER as u64).ok_or_else(damage)
 }
 
 fn read_small(file: &mut File, len: u64, id: &ContentId) -> io::Result<Bytes> {
-    let len = usize::try_from(len).map_err(|_| damaged())?;
+    let len = usize::try_from(len).map_err(|_| damage())?;
     let mut bytes = vec![0; len + FOOTER];
-    file.read_exact(&mut bytes).map_err(|_| damaged())?;
+    file.read_exact(&mut bytes).map_err(|_| damage())?;
     // The digest takes the footer's place behind the bytes, so that one pass hashes both.
     let found: [u8; FOOTER] = bytes[len..].try_into().expect("bug: the footer is what is left");
     bytes.truncate(len);
     bytes.extend_from_slice(id.digest());
     let expected = footer(len as u64, XxHash3_128::oneshot(&bytes));
     bytes.truncate(len);
-    if found == expected { Ok(bytes.into()) } else { Err(damaged()) }
+    if found == expected { Ok(bytes.into()) } else { Err(damage()) }
 }
 
-fn check_large(file: &mut File, len: u64, id: &ContentId) -> io::Result<()> {
-    let mut checksum = Checksum::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut left = len;
-    while left > 0 {
-        let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        file.read_exact(&mut buffer[..want]).map_err(|_| damaged())?;
-        checksum.update(&buffer[..want]);
-        left -= want as u64;
-    }
+/// The footer, if its form is right.
+fn read_footer(file: &mut File, len: u64) -> io::Result<[u8; FOOTER]> {
     let mut found = [0; FOOTER];
-    file.read_exact(&mut found).map_err(|_| damaged())?;
-    if found == checksum.footer(id) { Ok(()) } else { Err(damaged()) }
-}
-
-fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the store's entry is damaged")
+    file.seek(SeekFrom::Start(len))?;
+    file.read_exact(&mut found).map_err(|_| damage())?;
+    if found[..16] == footer(len, 0)[..16] { Ok(found) } else { Err(damage()) }
 }
 
 /// Moves the modification time on, which is what pruning goes by; failing to is no loss.

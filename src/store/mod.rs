@@ -10,6 +10,7 @@
 //! whole one; a damaged entry is removed when it is met and counts as missing. A store that cannot be written still
 //! serves what it has; the first failure is kept for the shell to show (see [`Store::trouble`]).
 
+mod checking;
 mod draft;
 mod entry;
 pub mod memo;
@@ -21,6 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use self::checking::Distrusted;
 use crate::integrity::ContentId;
 use crate::tarball::verified::{Draft, Shelf, Source, Tarball};
 
@@ -38,6 +40,8 @@ pub struct Store {
 struct Inner {
     dir: PathBuf,
     trouble: OnceLock<StoreTrouble>,
+    /// Entries that were found damaged.
+    distrusted: Distrusted,
     /// The drafts' folder, once it was made and swept.
     drafts: OnceLock<PathBuf>,
 }
@@ -65,7 +69,8 @@ impl Store {
     /// The store in `dir`. Touches nothing: folders are made by the first write.
     #[must_use]
     pub fn at(dir: PathBuf) -> Self {
-        Self { inner: Arc::new(Inner { dir, trouble: OnceLock::new(), drafts: OnceLock::new() }) }
+        let (trouble, distrusted) = (OnceLock::new(), Distrusted::default());
+        Self { inner: Arc::new(Inner { dir, trouble, distrusted, drafts: OnceLock::new() }) }
     }
 
     /// The store's folder, as it was handed in.
@@ -93,25 +98,30 @@ impl Store {
         self.inner.dir.join(VERSION)
     }
 
-    /// The length of an entry that seems to be there; only [`Store::get`] knows whether it is whole.
+    /// The length of an entry that seems to be there; only reading it tells whether it is whole.
     #[must_use]
     pub fn probe(&self, id: &ContentId) -> Option<u64> {
-        fs::metadata(self.path(id)).ok()?.len().checked_sub(entry::FOOTER as u64)
+        let len = fs::metadata(self.path(id)).ok()?.len().checked_sub(entry::FOOTER as u64)?;
+        (!self.inner.distrusted.contains(id)).then_some(len)
     }
 
-    /// The tarball, if the store has it whole. A damaged entry is removed.
+    /// The tarball, if the store has it. A small one is whole, a large one is checked while it is read (see [`Source`]).
+    /// A damaged entry is removed.
     #[must_use]
     pub fn get(&self, id: &ContentId) -> Option<Tarball> {
-        let path = self.path(id);
-        match entry::load(&path, id) {
-            Ok(tarball) => Some(tarball),
-            Err(error) => {
-                if error.kind() == io::ErrorKind::InvalidData {
-                    // Failing to remove it is no loss: the next write replaces it.
-                    let _ = fs::remove_file(&path);
-                }
-                None
-            }
+        if self.inner.distrusted.contains(id) {
+            return None;
+        }
+        let loaded = entry::load(&self.path(id), id, self);
+        loaded.inspect_err(|error| self.condemn(id, error)).ok()
+    }
+
+    /// Gives an entry up if what reading it said is that it is damaged.
+    fn condemn(&self, id: &ContentId, error: &io::Error) {
+        if error.kind() == io::ErrorKind::InvalidData {
+            self.inner.distrusted.add(*id);
+            // Failing to remove it is no loss: the next write replaces it.
+            let _ = fs::remove_file(self.path(id));
         }
     }
 
@@ -132,7 +142,7 @@ impl Store {
     #[must_use]
     pub fn handle(&self, tarball: &Tarball) -> Option<Tarball> {
         let (id, len) = (tarball.id(), tarball.len());
-        let entry = StoredEntry { path: self.path(&id), id };
+        let entry = StoredEntry { store: self.clone(), id, len };
         (self.probe(&id) == Some(len)).then(|| Tarball::shelved(id, len, Arc::new(entry)))
     }
 
@@ -159,15 +169,19 @@ impl Shelf for Store {
     }
 }
 
-/// An entry that was whole when it was written; it is checked again at each opening.
+/// An entry that was whole when it was written; it is checked again at each reading.
 struct StoredEntry {
-    path: PathBuf,
+    store: Store,
     id: ContentId,
+    len: u64,
 }
 
 impl Source for StoredEntry {
     fn open(&self) -> io::Result<Box<dyn io::Read + Send>> {
-        entry::open(&self.path, &self.id)
+        let (store, id) = (self.store.clone(), self.id);
+        let damaged = move || store.condemn(&id, &checking::damage());
+        let opened = entry::open(&self.store.path(&id), &id, self.len, damaged);
+        opened.inspect_err(|error| self.store.condemn(&id, error))
     }
 }
 

@@ -1,10 +1,12 @@
 //! npm's own cache, read by content address. It is never written, and never trusted: every byte is hashed again.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::checking::{Check, Checking, Distrusted, damage};
 use crate::integrity::{ContentId, Hasher};
 use crate::tarball::verified::{IN_MEMORY, Source, Tarball};
 
@@ -12,13 +14,14 @@ use crate::tarball::verified::{IN_MEMORY, Source, Tarball};
 #[derive(Debug, Clone)]
 pub struct NpmCache {
     content: PathBuf,
+    distrusted: Distrusted,
 }
 
 impl NpmCache {
     /// The cache in npm's `cache` folder (`~/.npm` unless npm is configured otherwise).
     #[must_use]
     pub fn at(cache: &Path) -> Self {
-        Self { content: cache.join("_cacache").join("content-v2") }
+        Self { content: cache.join("_cacache").join("content-v2"), distrusted: Distrusted::default() }
     }
 
     fn path(&self, id: &ContentId) -> PathBuf {
@@ -28,21 +31,25 @@ impl NpmCache {
         path
     }
 
-    /// The length of content that seems to be there; only [`NpmCache::get`] knows whether it is right.
+    /// The length of content that seems to be there; only reading it tells whether it is right.
     #[must_use]
     pub fn probe(&self, id: &ContentId) -> Option<u64> {
-        std::fs::metadata(self.path(id)).ok().map(|metadata| metadata.len())
+        let metadata = std::fs::metadata(self.path(id)).ok()?;
+        (!self.distrusted.contains(id)).then(|| metadata.len())
     }
 
-    /// The tarball, if npm has it and its bytes are right.
+    /// The tarball, if npm has it. Small content was hashed; a large one is hashed while it is read (see [`Source`]).
     #[must_use]
     pub fn get(&self, id: &ContentId) -> Option<Tarball> {
+        if self.distrusted.contains(id) {
+            return None;
+        }
         let path = self.path(id);
         let mut file = File::open(&path).ok()?;
         let len = file.metadata().ok()?.len();
         if len > IN_MEMORY as u64 {
-            check(&mut file, id).ok()?;
-            return Some(Tarball::shelved(*id, len, Arc::new(Cached { path, id: *id })));
+            let cached = Cached { path, id: *id, len, distrusted: self.distrusted.clone() };
+            return Some(Tarball::shelved(*id, len, Arc::new(cached)));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(len).ok()?);
         file.read_to_end(&mut bytes).ok()?;
@@ -50,32 +57,40 @@ impl NpmCache {
     }
 }
 
-/// Large content in npm's cache; hashed again at each opening, since npm may have removed or replaced it.
+/// Large content in npm's cache, which npm may remove or replace at any time.
 struct Cached {
     path: PathBuf,
     id: ContentId,
+    len: u64,
+    distrusted: Distrusted,
 }
 
 impl Source for Cached {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut file = File::open(&self.path)?;
-        check(&mut file, &self.id)?;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(Box::new(file))
+        let reader = File::open(&self.path)?;
+        let (id, distrusted) = (self.id, self.distrusted.clone());
+        if reader.metadata()?.len() != self.len {
+            distrusted.add(id);
+            return Err(damage());
+        }
+        let check = Digest { hasher: Some(Hasher::new(id.algorithm())), id };
+        Ok(Box::new(Checking { reader, left: self.len, check, damaged: move || distrusted.add(id) }))
     }
 }
 
-fn check(file: &mut File, id: &ContentId) -> io::Result<()> {
-    let mut hasher = Hasher::new(id.algorithm());
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
+struct Digest {
+    hasher: Option<Hasher>,
+    id: ContentId,
+}
+
+impl Check for Digest {
+    fn update(&mut self, bytes: &[u8]) {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
         }
     }
-    let right = hasher.finish() == *id;
-    right
-        .then_some(())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "npm's cache holds other bytes"))
+
+    fn is_right(&mut self) -> bool {
+        self.hasher.take().is_some_and(|hasher| hasher.finish() == self.id)
+    }
 }

@@ -62,8 +62,8 @@ fn damage_anywhere_is_seen_and_the_entry_is_dropped() {
             let mut file = fs::read(&path).unwrap();
             change(&mut file);
             fs::write(&path, file).unwrap();
-            assert!(store.get(&id).is_none());
-            assert!(!path.exists());
+            assert!(store.get(&id).is_none_or(|tarball| tarball.prove().is_err()));
+            assert!(!path.exists() && store.get(&id).is_none());
         };
         spoil(&|file| file[2] ^= 1);
         spoil(&|file| *file.last_mut().unwrap() ^= 1);
@@ -84,7 +84,7 @@ fn an_entry_under_another_name_is_damage() {
 }
 
 #[test]
-fn damage_after_the_handle_was_given_is_an_error_before_the_first_byte() {
+fn damage_after_the_handle_was_given_is_an_error_before_the_last_byte() {
     let (_dir, store) = store();
     let bytes = large();
     let id = keep(&store, &bytes);
@@ -92,7 +92,27 @@ fn damage_after_the_handle_was_given_is_an_error_before_the_first_byte() {
     let mut file = fs::read(store.path(&id)).unwrap();
     file[9] ^= 1;
     fs::write(store.path(&id), file).unwrap();
-    assert!(tarball.reader().is_err());
+    let mut read = Vec::new();
+    let error = tarball.reader().unwrap().read_to_end(&mut read).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    assert!(read.len() < bytes.len());
+    assert!(store.get(&id).is_none() && store.probe(&id).is_none());
+}
+
+#[test]
+fn damage_that_cannot_be_removed_is_not_met_twice() {
+    let (_dir, store) = store();
+    let bytes = large();
+    let id = keep(&store, &bytes);
+    let mut file = fs::read(store.path(&id)).unwrap();
+    file[9] ^= 1;
+    fs::write(store.path(&id), &file).unwrap();
+    assert!(store.get(&id).unwrap().prove().is_err());
+    // As if the removal had failed.
+    fs::write(store.path(&id), &file).unwrap();
+    assert!(store.get(&id).is_none() && store.probe(&id).is_none());
+    keep(&store, &bytes);
+    store.get(&id).unwrap().prove().unwrap();
 }
 
 #[test]
@@ -169,6 +189,13 @@ fn npms_cache_is_read_and_not_believed() {
         let mut wrong = bytes.clone();
         wrong[1] ^= 1;
         fs::write(folder.join(&hex[4..]), &wrong).unwrap();
-        assert!(cache.get(&id).is_none());
+        assert!(cache.get(&id).is_none_or(|tarball| tarball.prove().is_err()));
+        if bytes.len() > IN_MEMORY {
+            assert!(cache.get(&id).is_none() && cache.probe(&id).is_none(), "it was found wrong before");
+            let cache = NpmCache::at(dir.path());
+            let tarball = cache.get(&id).unwrap();
+            fs::write(folder.join(&hex[4..]), &wrong[1..]).unwrap();
+            assert!(tarball.reader().is_err());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Verified bytes: a [`Tarball`] cannot exist unless its bytes had the digest it is named by.
+//! Verified bytes: a [`Tarball`] cannot be read to its end unless its bytes have the digest it is named by.
 //!
 //! Bytes arrive in a [`Receiver`], which hashes them on the way. What is larger than [`IN_MEMORY`] never sits whole in
 //! memory: it goes to a [`Shelf`] (the store on disk, or an anonymous temporary file) while it arrives, and is kept
@@ -17,10 +17,10 @@ pub const IN_MEMORY: usize = 1 << 20;
 
 /// Where verified content lies when it is not in memory.
 ///
-/// Whoever implements it answers for the bytes: they were verified before, and damage since then is an error of
-/// [`Source::open`], before the first byte is handed out.
+/// Whoever implements it answers for the bytes, to those who read all of them: other bytes than the right ones are an
+/// error of [`Source::open`], or of the reader in place of the last bytes.
 pub trait Source: Send + Sync {
-    /// A reader of all the bytes from the start.
+    /// A reader of all the bytes from the start. What it said is to be believed once the last byte was read.
     fn open(&self) -> io::Result<Box<dyn Read + Send>>;
 }
 
@@ -38,7 +38,7 @@ pub trait Draft: Send {
     fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>>;
 }
 
-/// A tarball whose bytes were verified. Cheap to clone.
+/// A tarball whose bytes were verified, or are while they are read. Cheap to clone.
 #[derive(Clone)]
 pub struct Tarball {
     id: ContentId,
@@ -109,12 +109,23 @@ impl Tarball {
 
     /// A reader of the bytes from the start; each call gives an independent one.
     ///
-    /// Errors: the file that holds them vanished, cannot be read, or was damaged since.
+    /// Errors: the file that holds them vanished, cannot be read, or was damaged; the latter may also be the reader's
+    /// error in place of the last bytes (see [`Source`]).
     pub fn reader(&self) -> io::Result<Reader> {
         Ok(match &self.body {
             Body::Memory(bytes) => Reader::Memory(Cursor::new(bytes.clone())),
             Body::Shelved(source) => Reader::Shelved(source.open()?),
         })
+    }
+
+    /// Reads all bytes, so that whoever reads only some of them later can believe them.
+    ///
+    /// Errors: as for [`Tarball::reader`].
+    pub fn prove(&self) -> io::Result<()> {
+        match &self.body {
+            Body::Memory(_) => Ok(()),
+            Body::Shelved(_) => io::copy(&mut self.reader()?, &mut io::sink()).map(drop),
+        }
     }
 
     /// The same tarball with its bytes on a shelf, so that it takes no memory while it waits.

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    project::Project,
+    project::{Project, hash_of_tree},
     registry::{Published, npm_cache},
 };
 
@@ -104,6 +104,67 @@ fn a_damaged_entry_is_fetched_again() {
     let requests = packages.iter().map(|package| project.registry.count(&package.path)).sum::<usize>();
     assert_eq!(requests, 3, "the damaged one twice");
     assert_eq!(fs::read(&damaged).unwrap(), whole);
+}
+
+/// A repository whose two services share a tarball too large for memory, with the hashes written.
+fn with_a_large_tarball() -> (Project, Published) {
+    let project = Project::new();
+    let large: Vec<u8> = (0..=250).cycle().take(3 << 20).collect();
+    let large = project.registry.publish_bytes("large", "1.0.0", large);
+    let small = project.registry.publish("small", "1.0.0", &[]);
+    let service = |name: &str| {
+        format!(
+            "    packages.x86_64-linux.{name} = b {{ pname = \"{name}\"; src = ./{name}; npmDepsHash = \"\"; }};\n"
+        )
+    };
+    let head =
+        "{ outputs = { self, nixpkgs }: let b = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage; in {\n";
+    project.write("flake.nix", format!("{head}{}{}}}; }}\n", service("a"), service("b")));
+    project.lock("a", &[&large, &small]);
+    project.lock("b", &[&large]);
+    succeeds(&project, &["update"]);
+    (project, large)
+}
+
+/// Damages the largest of some files.
+fn damage(files: Vec<PathBuf>) {
+    let largest = files.into_iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let mut bytes = fs::read(&largest).unwrap();
+    bytes[2 << 20] ^= 1;
+    fs::write(&largest, bytes).unwrap();
+}
+
+#[test]
+fn a_large_tarball_that_turns_out_to_be_damaged_halfway_is_fetched_again() {
+    let (project, large) = with_a_large_tarball();
+    let calls: [&[&str]; 2] =
+        [&["check", "--no-memo"], &["hash", "a", "../tree", "--nar", "../a.nar", "--no-memo"]];
+    for (before, args) in (1..).zip(calls) {
+        damage(tarballs(&project));
+        assert_eq!(project.registry.count(&large.path), before);
+        succeeds(&project, args);
+        assert_eq!(project.registry.count(&large.path), before + 1, "{args:?}");
+    }
+    let hash = hash_of_tree(&project.path("../tree"));
+    assert!(fs::read_to_string(project.path("flake.nix")).unwrap().contains(&hash));
+    assert!(fs::metadata(project.path("../a.nar")).unwrap().len() > 3 << 20);
+    damage(tarballs(&project));
+    let transcript = project.transcript(&["check", "--no-memo", "--offline"]);
+    assert!(transcript.starts_with("exit 2"), "{transcript}");
+    assert!(transcript.contains("large is not on disk"), "{transcript}");
+}
+
+#[test]
+fn a_large_file_of_npms_cache_with_other_bytes_is_passed_over() {
+    let (project, large) = with_a_large_tarball();
+    forget_tarballs(&project);
+    let npm = project.path("../home/.npm");
+    npm_cache(&npm, &large.bytes);
+    succeeds(&project, &["check", "--no-memo"]);
+    assert_eq!(project.registry.count(&large.path), 1);
+    damage(files(&npm));
+    succeeds(&project, &["check", "--no-memo"]);
+    assert_eq!(project.registry.count(&large.path), 2);
 }
 
 #[test]
