@@ -5,12 +5,13 @@
 //! advance whichever tree can advance; none ever blocks on a particular content.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
     assembly::{Assembly, Broken, NarHash, Progress},
+    queue::Queue,
     supply::{Supply, SupplyError, Want},
 };
 use crate::{integrity::ContentId, tarball::Tarball};
@@ -36,7 +37,7 @@ struct State {
     slots: HashMap<ContentId, Slot>,
     trees: HashMap<TreeId, TreeState>,
     /// Trees that may be able to advance.
-    runnable: VecDeque<TreeId>,
+    runnable: Queue,
     /// Work that may still make a tree runnable: fetches, preparations, and trees being advanced.
     busy: usize,
     /// Bytes of contents in memory.
@@ -45,6 +46,8 @@ struct State {
 
 struct Slot {
     want: Want,
+    /// The length of what seemed to be on disk at the beginning.
+    on_disk: Option<u64>,
     content: Content,
     /// A set, because a thousand trees may share a content, and leave one by one.
     users: BTreeSet<TreeId>,
@@ -65,7 +68,10 @@ struct TreeState {
     contents: Vec<ContentId>,
     assembly: Option<Assembly>,
     outcome: Option<Result<NarHash, Broken>>,
+    /// Bytes of contents that were handed out.
     bytes: u64,
+    /// Bytes of contents that seemed to be on disk at the beginning.
+    on_disk: u64,
 }
 
 /// What became of a tree.
@@ -105,11 +111,17 @@ impl<'a> Depot<'a> {
     pub(super) fn announce(&self, tree: TreeId, want: Want) {
         let id = want.id;
         let mut state = self.lock();
-        state.trees.entry(tree).or_default().contents.push(id);
-        let slot = state.slots.entry(id).or_insert_with(|| Slot::new(want));
+        let state = &mut *state;
+        let entry = state.trees.entry(tree).or_default();
+        entry.contents.push(id);
+        let slot = state.slots.entry(id).or_insert_with(|| {
+            let on_disk = self.supply.probe(&id);
+            Slot { on_disk, ..Slot::new(want) }
+        });
         slot.users.insert(tree);
-        if matches!(slot.content, Content::Unknown) && self.supply.probe(&id).is_none() {
-            self.send_for(&mut state, id);
+        entry.on_disk += slot.on_disk.unwrap_or_default();
+        if matches!(slot.content, Content::Unknown) && slot.on_disk.is_none() {
+            self.send_for(state, id);
         }
     }
 
@@ -139,7 +151,7 @@ impl<'a> Depot<'a> {
     pub(super) fn start(&self, tree: TreeId, assembly: Assembly) {
         let mut state = self.lock();
         state.trees.entry(tree).or_default().assembly = Some(assembly);
-        state.runnable.push_back(tree);
+        state.wake(tree);
         drop(state);
         self.changed.notify_all();
     }
@@ -166,7 +178,9 @@ impl<'a> Depot<'a> {
                 }
                 Err(error) => Content::Failed(Arc::new(error)),
             };
-            state.runnable.extend(slot.waiting.drain(..));
+            for tree in std::mem::take(&mut slot.waiting) {
+                state.wake(tree);
+            }
         }
         self.changed.notify_all();
     }
@@ -184,7 +198,7 @@ impl<'a> Depot<'a> {
     pub(super) fn work(&self) {
         let mut state = self.lock();
         loop {
-            if let Some(tree) = state.runnable.pop_front() {
+            if let Some(tree) = state.runnable.pop() {
                 let Some(assembly) = state.trees.get_mut(&tree).and_then(|tree| tree.assembly.take()) else {
                     continue;
                 };
@@ -222,7 +236,7 @@ impl<'a> Depot<'a> {
                     Some(Slot { content: Content::Ordered, waiting, .. }) => waiting.push(tree),
                     Some(Slot { content: Content::Failed(_), .. }) | None => abandon(state, tree),
                     // It came while we were on our way here.
-                    Some(_) => state.runnable.push_back(tree),
+                    Some(_) => state.wake(tree),
                 }
             }
             Ok(Progress::Done(hash)) => entry.outcome = Some(Ok(hash)),
@@ -279,9 +293,17 @@ impl<'a> Depot<'a> {
     }
 }
 
+impl State {
+    /// A tree may be able to advance.
+    fn wake(&mut self, tree: TreeId) {
+        let on_disk = self.trees.get(&tree).map_or(0, |entry| entry.on_disk);
+        self.runnable.push(tree, on_disk);
+    }
+}
+
 impl Slot {
     fn new(want: Want) -> Self {
-        Self { want, content: Content::Unknown, users: BTreeSet::new(), waiting: Vec::new() }
+        Self { want, on_disk: None, content: Content::Unknown, users: BTreeSet::new(), waiting: Vec::new() }
     }
 }
 

@@ -14,6 +14,7 @@ mod outputs;
 mod packument;
 mod packuments;
 mod prepare;
+mod queue;
 mod recall;
 pub mod supply;
 mod verdict;
