@@ -35,7 +35,7 @@
 //! | [`lockfile`], [`nix`] | touch the network; panic on any input; run anything |
 //! | [`cacache`] | read the clock; know where bytes come from |
 //! | [`registry`] | read the environment; skip certificate checks, but where the drop-in stands in for a tool that does |
-//! | [`tarball`] | exist unverified |
+//! | [`tarball`] | be read to its end unverified |
 //! | [`source`] | write to disk but for the store; run anything but `git`, to read the last commit |
 //! | [`relock`] | hand its own environment on; run a package's scripts; believe npm unseen |
 //! | [`packaging`] | trust what a package says of itself; write |
@@ -52,6 +52,7 @@ pub mod npm_deps;
 pub mod npm_package;
 pub mod options;
 pub mod packaging;
+mod positioned;
 pub mod registry;
 pub mod relock;
 pub mod replace;

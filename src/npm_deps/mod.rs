@@ -200,6 +200,7 @@ fn hash_all(requests: &[Request], jobs: Vec<Job<'_>>, supply: &Arc<Supply>, sett
         network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     drop(workshop);
+    supply.settle();
     // A name lookup that hangs cannot be cancelled, and must not hold up the end.
     runtime.shutdown_background();
     let mut ended = depot.finish();

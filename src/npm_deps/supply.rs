@@ -195,6 +195,13 @@ impl Supply {
         }
     }
 
+    /// Completes what is kept; to be called at the end of a run.
+    pub(super) fn settle(&self) {
+        if let Some(store) = &self.store {
+            store.settle();
+        }
+    }
+
     /// The tarball from the network, without looking on disk.
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
         let client = self.client(&want.package, &want.url)?;

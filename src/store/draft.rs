@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -29,31 +29,19 @@ pub(super) struct FileDraft {
 
 impl FileDraft {
     pub(super) fn create(store: &Store, id: ContentId) -> io::Result<Self> {
-        let dir = store.drafts()?;
-        loop {
-            let unique = (std::process::id(), fastrand::u32(..), COUNTER.fetch_add(1, Ordering::Relaxed));
-            let temporary = dir.join(format!("{}-{:08x}-{}", unique.0, unique.1, unique.2));
-            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-                Ok(file) => {
-                    let store = store.clone();
-                    return Ok(Self { store, id, temporary, file, checksum: Checksum::new(), kept: false });
-                }
-                // Another process, in another pid namespace perhaps, had the same idea.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (temporary, file) = store.draft_file()?;
+        Ok(Self { store: store.clone(), id, temporary, file, checksum: Checksum::new(), kept: false })
     }
+}
 
-    /// Puts the file in its place; its folder is made only if it is missing, which is rare.
-    fn rename(&self, path: &PathBuf) -> io::Result<()> {
-        match fs::rename(&self.temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                path.parent().map_or(Ok(()), fs::create_dir_all)?;
-                fs::rename(&self.temporary, path)
-            }
-            result => result,
+/// Puts a draft in its place, whose folder is made only if it is missing, which is rare.
+pub(super) fn place(temporary: &Path, path: &Path) -> io::Result<()> {
+    match fs::rename(temporary, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::rename(temporary, path)
         }
+        result => result,
     }
 }
 
@@ -79,7 +67,7 @@ impl Draft for FileDraft {
         let len = checksum.len();
         self.file.write_all(&checksum.footer(&self.id))?;
         let path = self.store.path(&self.id);
-        self.rename(&path)?;
+        place(&self.temporary, &path)?;
         self.kept = true;
         self.store.inner.distrusted.remove(&self.id);
         Ok(Arc::new(StoredEntry { store: self.store.clone(), id: self.id, len }))
@@ -96,6 +84,21 @@ impl Drop for FileDraft {
 }
 
 impl Store {
+    /// A new file for a draft. Its name is one of a kind.
+    pub(super) fn draft_file(&self) -> io::Result<(PathBuf, File)> {
+        let dir = self.drafts()?;
+        loop {
+            let unique = (std::process::id(), fastrand::u32(..), COUNTER.fetch_add(1, Ordering::Relaxed));
+            let temporary = dir.join(format!("{}-{:08x}-{}", unique.0, unique.1, unique.2));
+            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+                Ok(file) => return Ok((temporary, file)),
+                // Another process, in another pid namespace perhaps, had the same idea.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The drafts' folder; made, and swept of abandoned drafts, once a run.
     fn drafts(&self) -> io::Result<&PathBuf> {
         if let Some(dir) = self.inner.drafts.get() {

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use twox_hash::XxHash3_128;
 
 use super::checking::{Check, Checking, damage};
 use super::{Store, StoredEntry};
@@ -28,7 +27,7 @@ const MAGIC: &[u8; 8] = b"npmnixh1";
 /// Entries are marked as used at most this often: pruning needs no finer clock, and a mark is a write.
 const MARK_EVERY: Duration = Duration::from_hours(24);
 
-/// Makes a footer while the bytes pass.
+/// Sums up bytes while they pass.
 pub(super) struct Checksum {
     state: Box<twox_hash::xxhash3_128::Hasher>,
     len: u64,
@@ -37,6 +36,12 @@ pub(super) struct Checksum {
 impl Checksum {
     pub(super) fn new() -> Self {
         Self { state: Box::default(), len: 0 }
+    }
+
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut checksum = Self::new();
+        checksum.update(bytes);
+        checksum
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
@@ -49,10 +54,14 @@ impl Checksum {
         self.len
     }
 
-    pub(super) fn footer(mut self, id: &ContentId) -> [u8; FOOTER] {
-        let len = self.len;
-        self.update(id.digest());
-        footer(len, self.state.finish_128())
+    /// The sum of the bytes and the digest.
+    pub(super) fn sum(mut self, id: &ContentId) -> u128 {
+        self.state.write(id.digest());
+        self.state.finish_128()
+    }
+
+    pub(super) fn footer(self, id: &ContentId) -> [u8; FOOTER] {
+        footer(self.len, self.sum(id))
     }
 }
 
@@ -82,7 +91,7 @@ pub(super) fn load(path: &Path, id: &ContentId, store: &Store) -> io::Result<Tar
     Ok(tarball)
 }
 
-/// A reader of an entry's bytes, which are checked on the way if there are many of them, and before if there are not.
+/// A reader of an entry's bytes, which are checked on the way if there are many of them, and before if there are few.
 ///
 /// Errors: as for [`load`]; damage that only reading shows is an error of the reader, and told to `damaged`.
 pub(super) fn open(
@@ -128,13 +137,9 @@ fn read_small(file: &mut File, len: u64, id: &ContentId) -> io::Result<Bytes> {
     let len = usize::try_from(len).map_err(|_| damage())?;
     let mut bytes = vec![0; len + FOOTER];
     file.read_exact(&mut bytes).map_err(|_| damage())?;
-    // The digest takes the footer's place behind the bytes, so that one pass hashes both.
     let found: [u8; FOOTER] = bytes[len..].try_into().expect("bug: the footer is what is left");
     bytes.truncate(len);
-    bytes.extend_from_slice(id.digest());
-    let expected = footer(len as u64, XxHash3_128::oneshot(&bytes));
-    bytes.truncate(len);
-    if found == expected { Ok(bytes.into()) } else { Err(damage()) }
+    if found == Checksum::of(&bytes).footer(id) { Ok(bytes.into()) } else { Err(damage()) }
 }
 
 /// The footer, if its form is right.
@@ -146,7 +151,7 @@ fn read_footer(file: &mut File, len: u64) -> io::Result<[u8; FOOTER]> {
 }
 
 /// Moves the modification time on, which is what pruning goes by; failing to is no loss.
-fn mark_used(file: &File, modified: Option<SystemTime>) {
+pub(super) fn mark_used(file: &File, modified: Option<SystemTime>) {
     let now = SystemTime::now();
     let stale = modified.is_none_or(|then| now.duration_since(then).is_ok_and(|age| age > MARK_EVERY));
     if stale {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <dir>/v1/<algo>/<h[0:2]>/<h[2:]>     the tarball's bytes and a footer (see [`entry`])
-//! <dir>/v1/tmp/                        drafts; they become entries by a rename
+//! <dir>/v1/packs/<name>                many small tarballs of one run (see [`pack`])
+//! <dir>/v1/tmp/                        drafts; they become entries or packs by a rename
 //! ```
 //!
 //! Many processes use one store at once without locks: an entry appears whole, by a rename, and two processes that
@@ -15,6 +16,8 @@ mod draft;
 mod entry;
 pub mod memo;
 pub mod npm_cache;
+mod pack;
+mod packing;
 mod prune;
 
 use std::fs;
@@ -22,7 +25,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+
 use self::checking::Distrusted;
+use self::pack::Packs;
+use self::packing::Packing;
 use crate::integrity::ContentId;
 use crate::tarball::verified::{Draft, Shelf, Source, Tarball};
 
@@ -42,6 +49,8 @@ struct Inner {
     trouble: OnceLock<StoreTrouble>,
     /// Entries that were found damaged.
     distrusted: Distrusted,
+    packs: Packs,
+    packing: Packing,
     /// The drafts' folder, once it was made and swept.
     drafts: OnceLock<PathBuf>,
 }
@@ -69,8 +78,16 @@ impl Store {
     /// The store in `dir`. Touches nothing: folders are made by the first write.
     #[must_use]
     pub fn at(dir: PathBuf) -> Self {
-        let (trouble, distrusted) = (OnceLock::new(), Distrusted::default());
-        Self { inner: Arc::new(Inner { dir, trouble, distrusted, drafts: OnceLock::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                dir,
+                trouble: OnceLock::new(),
+                distrusted: Distrusted::default(),
+                packs: Packs::default(),
+                packing: Packing::default(),
+                drafts: OnceLock::new(),
+            }),
+        }
     }
 
     /// The store's folder, as it was handed in.
@@ -85,7 +102,7 @@ impl Store {
         self.inner.trouble.get()
     }
 
-    /// Where an entry lies.
+    /// Where an entry lies that is not in a pack.
     #[must_use]
     pub fn path(&self, id: &ContentId) -> PathBuf {
         let hex = id.hex();
@@ -98,11 +115,18 @@ impl Store {
         self.inner.dir.join(VERSION)
     }
 
+    fn packs_dir(&self) -> PathBuf {
+        self.versioned().join("packs")
+    }
+
     /// The length of an entry that seems to be there; only reading it tells whether it is whole.
     #[must_use]
     pub fn probe(&self, id: &ContentId) -> Option<u64> {
-        let len = fs::metadata(self.path(id)).ok()?.len().checked_sub(entry::FOOTER as u64)?;
-        (!self.inner.distrusted.contains(id)).then_some(len)
+        if self.inner.distrusted.contains(id) {
+            return None;
+        }
+        let single = || fs::metadata(self.path(id)).ok()?.len().checked_sub(entry::FOOTER as u64);
+        self.inner.packs.probe(&self.packs_dir(), id).or_else(single)
     }
 
     /// The tarball, if the store has it. A small one is whole, a large one is checked while it is read (see [`Source`]).
@@ -112,8 +136,16 @@ impl Store {
         if self.inner.distrusted.contains(id) {
             return None;
         }
+        if let Some(bytes) = self.packed(id) {
+            return Some(Tarball::checked(*id, bytes));
+        }
         let loaded = entry::load(&self.path(id), id, self);
         loaded.inspect_err(|error| self.condemn(id, error)).ok()
+    }
+
+    /// What a pack has of it, whole.
+    fn packed(&self, id: &ContentId) -> Option<Bytes> {
+        self.inner.packs.read(&self.packs_dir(), id)
     }
 
     /// Gives an entry up if what reading it said is that it is damaged.
@@ -130,12 +162,7 @@ impl Store {
         let Some(bytes) = tarball.bytes() else {
             return self.probe(&tarball.id()).is_some() || self.copy(tarball).is_ok();
         };
-        self.begin(&tarball.id())
-            .and_then(|mut draft| {
-                draft.write(bytes)?;
-                draft.keep().map_err(|source| self.note(source))
-            })
-            .is_ok()
+        self.keep_small(tarball.id(), bytes).map_err(|source| self.note(source)).is_ok()
     }
 
     /// A handle on the entry with this tarball's bytes, if there is one: it takes no memory.
@@ -169,6 +196,13 @@ impl Shelf for Store {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Nobody is left to be told.
+        let _ = self.packing.settle();
+    }
+}
+
 /// An entry that was whole when it was written; it is checked again at each reading.
 struct StoredEntry {
     store: Store,
@@ -178,6 +212,9 @@ struct StoredEntry {
 
 impl Source for StoredEntry {
     fn open(&self) -> io::Result<Box<dyn io::Read + Send>> {
+        if let Some(bytes) = self.store.packed(&self.id) {
+            return Ok(Box::new(io::Cursor::new(bytes)));
+        }
         let (store, id) = (self.store.clone(), self.id);
         let damaged = move || store.condemn(&id, &checking::damage());
         let opened = entry::open(&self.store.path(&id), &id, self.len, damaged);

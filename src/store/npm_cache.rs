@@ -35,7 +35,7 @@ impl NpmCache {
     #[must_use]
     pub fn probe(&self, id: &ContentId) -> Option<u64> {
         let metadata = std::fs::metadata(self.path(id)).ok()?;
-        (!self.distrusted.contains(id)).then(|| metadata.len())
+        (!self.distrusted.contains(id)).then_some(metadata.len())
     }
 
     /// The tarball, if npm has it. Small content was hashed; a large one is hashed while it is read (see [`Source`]).

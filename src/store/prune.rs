@@ -5,15 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::Store;
-use super::draft;
+use super::{Store, draft, pack};
 
 /// What a store holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Entries.
+    /// Tarballs.
     pub entries: u64,
-    /// Their bytes on disk, footers included.
+    /// Their bytes on disk, with what the store adds.
     pub bytes: u64,
 }
 
@@ -30,6 +29,7 @@ pub struct Pruned {
 
 struct Found {
     path: PathBuf,
+    tarballs: u64,
     bytes: u64,
     used: SystemTime,
 }
@@ -39,20 +39,21 @@ impl Store {
     pub fn stats(&self) -> io::Result<Stats> {
         let mut stats = Stats::default();
         for entry in self.entries()? {
-            stats.add(entry.bytes);
+            stats.add(&entry);
         }
         Ok(stats)
     }
 
     /// Removes entries unused for `older_than`, then the longest unused ones until `max_size` bytes are left.
     ///
+    /// What lies in a pack goes together, and counts as used when any of it is.
     /// An entry that another process reads meanwhile stays readable for it or counts as missing.
     pub fn prune(&self, max_size: Option<u64>, older_than: Option<Duration>) -> io::Result<Pruned> {
         let mut entries = self.entries()?;
         entries.sort_by_key(|entry| entry.used);
         let mut pruned = Pruned { drafts: self.sweep(draft::ABANDONED), ..Pruned::default() };
         for entry in &entries {
-            pruned.left.add(entry.bytes);
+            pruned.left.add(entry);
         }
         let now = SystemTime::now();
         for entry in &entries {
@@ -61,8 +62,8 @@ impl Store {
             let too_much = max_size.is_some_and(|limit| pruned.left.bytes > limit);
             if too_old || too_much {
                 remove(&entry.path)?;
-                pruned.left.subtract(entry.bytes);
-                pruned.removed.add(entry.bytes);
+                pruned.left.subtract(entry);
+                pruned.removed.add(entry);
             }
         }
         Ok(pruned)
@@ -73,13 +74,23 @@ impl Store {
         for algorithm in ["sha1", "sha512"] {
             for group in list(&self.versioned().join(algorithm))? {
                 for path in list(&group)? {
-                    // Gone since it was listed: another process prunes too.
-                    let Ok(metadata) = fs::metadata(&path) else { continue };
-                    found.push(Found { path, bytes: metadata.len(), used: metadata.modified()? });
+                    found.extend(Found::at(path, |_| 1)?);
                 }
             }
         }
+        for path in list(&self.packs_dir())? {
+            found.extend(Found::at(path, pack::count)?);
+        }
         Ok(found)
+    }
+}
+
+impl Found {
+    /// `None` if it is gone since it was listed: another process prunes too.
+    fn at(path: PathBuf, tarballs: impl Fn(&Path) -> u64) -> io::Result<Option<Self>> {
+        let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
+        let (bytes, used) = (metadata.len(), metadata.modified()?);
+        Ok(Some(Self { tarballs: tarballs(&path), path, bytes, used }))
     }
 }
 
@@ -99,13 +110,13 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Stats {
-    fn add(&mut self, bytes: u64) {
-        self.entries += 1;
-        self.bytes += bytes;
+    fn add(&mut self, found: &Found) {
+        self.entries += found.tarballs;
+        self.bytes += found.bytes;
     }
 
-    fn subtract(&mut self, bytes: u64) {
-        self.entries -= 1;
-        self.bytes -= bytes;
+    fn subtract(&mut self, found: &Found) {
+        self.entries -= found.tarballs;
+        self.bytes -= found.bytes;
     }
 }

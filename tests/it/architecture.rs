@@ -10,10 +10,11 @@ use std::{
 const MAP: &[(&str, &[&str])] = &[
     ("integrity", &[]),
     ("options", &[]),
-    ("tarball", &["integrity"]),
+    ("positioned", &[]),
+    ("tarball", &["integrity", "positioned"]),
     ("cacache", &["integrity"]),
     ("lockfile", &["integrity"]),
-    ("store", &["integrity", "tarball"]),
+    ("store", &["integrity", "positioned", "tarball"]),
     ("registry", &["integrity", "tarball"]),
     ("nix", &["options"]),
     ("npm_deps", &["cacache", "integrity", "lockfile", "options", "registry", "store", "tarball"]),

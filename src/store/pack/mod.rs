@@ -1,0 +1,118 @@
+//! Packs: many small tarballs in one file, because a file of its own costs a small one more than its download.
+//!
+//! ```text
+//! the tarballs, one behind the other
+//! a record for each (see [`record`])
+//! magic "npmnixp1" | number of records, u64 little-endian
+//! ```
+//!
+//! A pack appears whole, by a rename, like any entry; it is not changed afterwards, but for a record that is blotted out
+//! when its tarball turns out to be damaged. It is pruned as a whole.
+
+mod reader;
+mod record;
+mod writer;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+pub(super) use reader::Pack;
+use record::Record;
+pub(super) use writer::PackDraft;
+
+use crate::integrity::ContentId;
+
+/// The packs of a store as this process knows them: those that were there when it first looked, and its own.
+#[derive(Default)]
+pub(super) struct Packs(Mutex<Option<HashMap<ContentId, Packed>>>);
+
+/// Where a tarball lies in a pack.
+#[derive(Clone)]
+pub(super) struct Packed {
+    pub(super) pack: Arc<Pack>,
+    pub(super) record: Record,
+}
+
+impl Packs {
+    /// The known places; looks for packs in `dir` if nobody did before.
+    fn known(&self, dir: &Path) -> MutexGuard<'_, Option<HashMap<ContentId, Packed>>> {
+        // A panic elsewhere does not leave the map half changed.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            *known = Some(survey(dir));
+        }
+        known
+    }
+
+    fn find(&self, dir: &Path, id: &ContentId) -> Option<Packed> {
+        self.known(dir).as_ref()?.get(id).cloned()
+    }
+
+    /// The length of a tarball that seems to be in a pack.
+    pub(super) fn probe(&self, dir: &Path, id: &ContentId) -> Option<u64> {
+        self.find(dir, id).map(|packed| packed.record.len)
+    }
+
+    /// A tarball's bytes, checked; `None` if no pack has it. One that cannot be read is forgotten, and blotted out if it is
+    /// damaged.
+    pub(super) fn read(&self, dir: &Path, id: &ContentId) -> Option<Bytes> {
+        let packed = self.find(dir, id)?;
+        let read = packed.pack.read(&packed.record).inspect_err(|error| {
+            self.forget(dir, id, &packed);
+            if error.kind() == io::ErrorKind::InvalidData {
+                // Failing to is no loss: whoever meets it next finds the damage, too.
+                let _ = packed.pack.blot(id);
+            }
+        });
+        read.ok()
+    }
+
+    fn forget(&self, dir: &Path, id: &ContentId, what: &Packed) {
+        if let Some(known) = self.known(dir).as_mut()
+            && let Entry::Occupied(found) = known.entry(*id)
+            && Arc::ptr_eq(&found.get().pack, &what.pack)
+        {
+            found.remove();
+        }
+    }
+
+    /// Makes a tarball known that was just written.
+    pub(super) fn learn(&self, dir: &Path, packed: Packed) {
+        if let Some(known) = self.known(dir).as_mut() {
+            known.insert(packed.record.id, packed);
+        }
+    }
+}
+
+/// What all packs hold; of several that hold the same the youngest counts.
+fn survey(dir: &Path) -> HashMap<ContentId, Packed> {
+    let mut packs: Vec<_> = files(dir).filter_map(|path| Pack::open(&path)).collect();
+    packs.sort_by_key(|(pack, _)| pack.modified());
+    let mut known = HashMap::new();
+    for (pack, records) in packs {
+        let pack = Arc::new(pack);
+        known.extend(
+            records.into_iter().map(|record| (record.id, Packed { pack: Arc::clone(&pack), record })),
+        );
+    }
+    known
+}
+
+fn files(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// How many tarballs a pack file holds; 0 if it is none.
+pub(super) fn count(path: &Path) -> u64 {
+    let records = File::open(path).and_then(|file| reader::records(&file));
+    records.map_or(0, |records| records.len() as u64)
+}
+
+#[cfg(test)]
+mod tests;
