@@ -44,6 +44,11 @@ digest() {
   once openssl xargs -0 -P "$(nproc)" -n 1 openssl dgst -sha256 < <(printf '%s\0' "$work"/nars/*)
 }
 
+# checksum: what openssl takes for the digests of all tarballs; with digest's, the least that any program could take.
+checksum() {
+  once sha512 openssl dgst -sha512 "$NPM_NIXHASH_CACHE-curl"/*
+}
+
 write_nars() {
   rm -rf "$work/nars" && mkdir "$work/nars"
   local service
@@ -59,6 +64,7 @@ compare() {
   for ((n = 0; n < runs; n++)); do
     empty_cache
     download "$urls"
+    checksum
     once cold "$binary" check "$repository"
     once uncached "$binary" check --no-cache "$repository"
   done
@@ -73,6 +79,7 @@ compare() {
   row "curl, 64 at once, to disk" curl curl
   row "\`check\`, nothing on disk" cold curl
   row "\`check --no-cache\`" uncached curl
+  row "openssl dgst -sha512 of the tarballs, one process" sha512 curl
   row "openssl dgst -sha256 of the NARs, one process per service" openssl openssl
   row "\`check --no-memo\`, all on disk" warm openssl
   row "\`check\`, unchanged" memo curl

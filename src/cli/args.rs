@@ -213,7 +213,7 @@ pub(super) enum CacheCommand {
     /// Remove what was not used for long
     #[command(group(clap::ArgGroup::new("what").required(true).multiple(true)))]
     Prune {
-        /// Remove the longest unused tarballs until this much is left, such as 500MB or 2GiB
+        /// Remove the longest unused tarballs until no more than this is left, such as 500MB or 2GiB
         #[arg(long, value_name = "SIZE", group = "what")]
         max_size: Option<bytesize::ByteSize>,
         /// Remove tarballs and remembered hashes that were not used for this long, such as 30d
