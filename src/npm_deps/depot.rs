@@ -251,26 +251,32 @@ impl<'a> Depot<'a> {
     /// Hands a content to a tree, if it is there; orders it if it is not even on its way.
     fn take(&self, tree: TreeId, id: ContentId) -> Option<Tarball> {
         let mut state = self.lock();
+        let mut found = None;
         if matches!(state.slots.get(&id)?.content, Content::Unknown) {
             drop(state);
             // Reading and checking a file takes its time: not under the lock.
-            let found = self.supply.on_disk(&id);
+            found = self.supply.on_disk(&id);
             state = self.lock();
-            let slot = state.slots.get_mut(&id)?;
-            match (found, &slot.content) {
-                (Some(tarball), Content::Unknown) => {
-                    let size = in_memory(&tarball);
-                    slot.content = Content::Here(tarball);
-                    state.held += size;
-                }
-                (None, Content::Unknown) => self.send_for(&mut state, id),
-                _ => {}
-            }
         }
         let state = &mut *state;
         let slot = state.slots.get_mut(&id)?;
-        let Content::Here(tarball) = &slot.content else { return None };
-        let tarball = tarball.clone();
+        let tarball = match (&slot.content, found) {
+            (Content::Here(tarball), _) => tarball.clone(),
+            (Content::Unknown, Some(tarball)) => {
+                let held = state.held + in_memory(&tarball);
+                // Others find it in memory, too; but if there is much already, they had better read it again.
+                if held <= HELD_IN_MEMORY {
+                    state.held = held;
+                    slot.content = Content::Here(tarball.clone());
+                }
+                tarball
+            }
+            (Content::Unknown, None) => {
+                self.send_for(state, id);
+                return None;
+            }
+            (Content::Ordered | Content::Failed(_), _) => return None,
+        };
         if let Some(entry) = state.trees.get_mut(&tree) {
             entry.bytes += tarball.len();
         }
