@@ -1,6 +1,6 @@
 //! What a lockfile entry comes down to, and how equal entries are merged.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{HashMap, hash_map};
 
 use url::Url;
 
@@ -105,7 +105,9 @@ pub(super) struct Raw {
 /// What has been gathered of a lockfile so far, equal URLs merged.
 #[derive(Default)]
 pub(super) struct Found {
-    dependencies: BTreeMap<Url, Dependency>,
+    dependencies: Vec<Dependency>,
+    /// Where the dependency of a URL stands. A map of the dependencies themselves would move them about.
+    by_url: HashMap<String, usize>,
     skipped: Vec<Skipped>,
     problems: Vec<Problem>,
 }
@@ -138,12 +140,13 @@ impl Found {
             platform_specific: raw.platform_specific,
             source,
         };
-        match self.dependencies.entry(dependency.url.clone()) {
-            btree_map::Entry::Vacant(slot) => {
-                slot.insert(dependency);
+        match self.by_url.entry(dependency.url.as_str().to_owned()) {
+            hash_map::Entry::Vacant(slot) => {
+                slot.insert(self.dependencies.len());
+                self.dependencies.push(dependency);
                 Ok(())
             }
-            btree_map::Entry::Occupied(mut slot) => slot.get_mut().merge(dependency),
+            hash_map::Entry::Occupied(slot) => self.dependencies[*slot.get()].merge(dependency),
         }
     }
 
@@ -155,13 +158,9 @@ impl Found {
         self
     }
 
-    pub(super) fn into_lockfile(self, version: Version) -> Lockfile {
-        Lockfile {
-            version,
-            dependencies: self.dependencies.into_values().collect(),
-            skipped: self.skipped,
-            problems: self.problems,
-        }
+    pub(super) fn into_lockfile(mut self, version: Version) -> Lockfile {
+        self.dependencies.sort_by(|one, other| one.url.cmp(&other.url));
+        Lockfile { version, dependencies: self.dependencies, skipped: self.skipped, problems: self.problems }
     }
 }
 
