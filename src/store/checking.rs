@@ -19,15 +19,26 @@ pub(super) trait Check: Send {
 
 /// A reader of exactly `left` bytes, which calls `damaged` if they are not what they should be.
 pub(super) struct Checking<R, C, D> {
-    pub(super) reader: R,
-    pub(super) left: u64,
-    pub(super) check: C,
+    reader: R,
+    left: u64,
+    check: C,
     /// Is told of damage, once.
-    pub(super) damaged: D,
+    damaged: D,
+    spoiled: bool,
+}
+
+impl<R: Read, C: Check, D: FnMut()> Checking<R, C, D> {
+    pub(super) fn new(reader: R, left: u64, check: C, damaged: D) -> Self {
+        Self { reader, left, check, damaged, spoiled: false }
+    }
 }
 
 impl<R: Read, C: Check, D: FnMut()> Read for Checking<R, C, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.spoiled {
+            // Whoever asks again must not take what he has for all there is.
+            return Err(damage());
+        }
         let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if want == 0 {
             return Ok(0);
@@ -37,6 +48,7 @@ impl<R: Read, C: Check, D: FnMut()> Read for Checking<R, C, D> {
         self.left -= read as u64;
         let ended = read == 0 || self.left == 0;
         if ended && (self.left > 0 || !self.check.is_right()) {
+            self.spoiled = true;
             (self.damaged)();
             return Err(damage());
         }

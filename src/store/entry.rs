@@ -109,7 +109,7 @@ pub(super) fn open(
     }
     let check = Sum { found: read_footer(&mut reader, len)?, checksum: Checksum::new(), id: *id };
     reader.seek(SeekFrom::Start(0))?;
-    Ok(Box::new(Checking { reader, left: len, check, damaged }))
+    Ok(Box::new(Checking::new(reader, len, check, damaged)))
 }
 
 /// Compares with the footer that was found.

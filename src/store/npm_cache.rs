@@ -74,7 +74,7 @@ impl Source for Cached {
             return Err(damage());
         }
         let check = Digest { hasher: Some(Hasher::new(id.algorithm())), id };
-        Ok(Box::new(Checking { reader, left: self.len, check, damaged: move || distrusted.add(id) }))
+        Ok(Box::new(Checking::new(reader, self.len, check, move || distrusted.add(id))))
     }
 }
 

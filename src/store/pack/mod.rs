@@ -32,6 +32,9 @@ use crate::integrity::ContentId;
 #[derive(Default)]
 pub(super) struct Packs(Mutex<Option<HashMap<ContentId, Packed>>>);
 
+/// So many packs are kept open; a process may not open as many files as it likes.
+const OPEN: usize = 64;
+
 /// Where a tarball lies in a pack.
 #[derive(Clone)]
 pub(super) struct Packed {
@@ -92,10 +95,11 @@ impl Packs {
 
 /// What all packs hold; of several that hold the same the youngest counts.
 fn survey(dir: &Path) -> HashMap<ContentId, Packed> {
-    let mut packs: Vec<_> = files(dir).filter_map(|path| Pack::open(&path)).collect();
-    packs.sort_by_key(|(pack, _)| pack.modified());
+    let open = |(n, path): (usize, PathBuf)| Pack::open(&path, n < OPEN);
+    let mut packs: Vec<_> = files(dir).enumerate().filter_map(open).collect();
+    packs.sort_by_key(|(_, _, modified)| *modified);
     let mut known = HashMap::new();
-    for (pack, records) in packs {
+    for (pack, records, _) in packs {
         let pack = Arc::new(pack);
         known.extend(
             records.into_iter().map(|record| (record.id, Packed { pack: Arc::clone(&pack), record })),

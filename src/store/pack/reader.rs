@@ -19,37 +19,43 @@ pub(super) const MAGIC: &[u8; 8] = b"npmnixp1";
 /// Magic and number of records.
 pub(super) const TRAILER: u64 = 16;
 
-/// A pack, open for reading: what another process prunes meanwhile stays readable.
+/// A pack. One that is open stays readable when another process prunes it.
 pub(in crate::store) struct Pack {
-    file: File,
+    /// `None` if it is opened for each reading, because too many are open already.
+    file: Option<File>,
     path: PathBuf,
     used: Once,
 }
 
 impl Pack {
-    /// The pack at `path` and what it holds; `None` if it is none, or vanished.
-    pub(super) fn open(path: &Path) -> Option<(Self, Vec<Record>)> {
+    /// The pack at `path`, what it holds and when it was used last; `None` if it is none, or vanished.
+    pub(super) fn open(path: &Path, keep_open: bool) -> Option<(Self, Vec<Record>, SystemTime)> {
         let file = File::open(path).ok()?;
         let records = records(&file).ok()?;
-        Some((Self::new(file, path.to_owned()), records))
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
+        Some((Self::new(keep_open.then_some(file), path.to_owned()), records, modified))
     }
 
-    pub(super) fn new(file: File, path: PathBuf) -> Self {
+    pub(super) fn new(file: Option<File>, path: PathBuf) -> Self {
         Self { file, path, used: Once::new() }
-    }
-
-    pub(super) fn modified(&self) -> Option<SystemTime> {
-        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
     }
 
     /// A tarball's bytes.
     ///
     /// Errors: `InvalidData` if they are damaged, else what the system said.
     pub(super) fn read(&self, record: &Record) -> io::Result<Bytes> {
-        self.used.call_once(|| mark_used(&self.file, self.modified()));
+        match &self.file {
+            Some(file) => self.read_from(file, record),
+            None => self.read_from(&File::open(&self.path)?, record),
+        }
+    }
+
+    fn read_from(&self, file: &File, record: &Record) -> io::Result<Bytes> {
+        self.used
+            .call_once(|| mark_used(file, file.metadata().and_then(|metadata| metadata.modified()).ok()));
         let len = usize::try_from(record.len).ok().filter(|len| *len <= IN_MEMORY).ok_or_else(damage)?;
         let mut bytes = vec![0; len];
-        match read_exact_at(&self.file, &mut bytes, record.offset) {
+        match read_exact_at(file, &mut bytes, record.offset) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(damage()),
             result => result?,
         }

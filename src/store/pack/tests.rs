@@ -107,6 +107,21 @@ fn a_full_pack_is_closed() {
 }
 
 #[test]
+fn more_packs_than_are_kept_open_can_be_read() {
+    let (_dir, store) = filled();
+    let path = packs(&store).remove(0);
+    for n in 0..super::OPEN {
+        fs::copy(&path, path.with_file_name(format!("copy-{n}"))).unwrap();
+    }
+    let all = there(&reopened(&store));
+    assert_eq!(all.len(), numbers().count());
+    let closed = super::Pack::open(&path, false).unwrap();
+    for record in &closed.1 {
+        assert_eq!(ContentId::sha512_of(&closed.0.read(record).unwrap()), record.id);
+    }
+}
+
+#[test]
 fn a_damaged_tarball_is_dropped_for_good_and_the_others_stay() {
     let (_dir, store) = filled();
     let path = packs(&store).remove(0);

@@ -30,7 +30,7 @@ impl PackDraft {
     /// A pack that is written to `temporary`, a new and empty file, and will be renamed to `place`.
     pub(in crate::store) fn new(file: File, temporary: PathBuf, place: PathBuf) -> io::Result<Self> {
         // Its own readers use this file too, and find it where it will be.
-        let pack = Arc::new(Pack::new(File::open(&temporary)?, place.clone()));
+        let pack = Arc::new(Pack::new(Some(File::open(&temporary)?), place.clone()));
         Ok(Self { pack, file, temporary, place, records: Vec::new(), end: 0, kept: false })
     }
 
