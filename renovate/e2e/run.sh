@@ -41,7 +41,7 @@ prepare() {
   [ ! -e "$run" ] || [ -e "$run/.renovate-e2e" ] || { echo "$run exists and is not ours" >&2 && exit 2; }
   PATH=$("$here/install.sh"):$PATH
   rm -rf "$run"
-  mkdir -p "$run/bin" "$run/home" "$run/srv/acme" "$run/work"
+  mkdir -p "$run/bin" "$run/home" "$run/srv/acme" "$run/checkout"
   touch "$run/.renovate-e2e"
   run=$(realpath "$run")
   ln -s "$program" "$run/program"
@@ -66,15 +66,15 @@ publish() {
 # The repository, with every hash right to start from, and the one that holds the preset.
 make_repositories() {
   say "making the repository ($REPOSITORY)"
-  "$here/repositories/$REPOSITORY.sh" "$run/work"
+  "$here/repositories/$REPOSITORY.sh" "$run/checkout"
   node -e '
     const settings = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
     const common = { extends: ["config:recommended", "local>acme/npm-nixhash//renovate/default"],
       prHourlyLimit: 0, prConcurrentLimit: 0, fetchChangeLogs: "off" };
     console.log(JSON.stringify({ ...common, ...settings }, null, 2));
-  ' "$here/scenarios/$scenario/renovate.json" >"$run/work/renovate.json"
-  (cd "$run/work" && "$program" update)
-  publish "$run/work" demo
+  ' "$here/scenarios/$scenario/renovate.json" >"$run/checkout/renovate.json"
+  (cd "$run/checkout" && "$program" update)
+  publish "$run/checkout" demo
   mkdir -p "$run/preset/renovate"
   cp "$preset" "$run/preset/renovate/default.json"
   publish "$run/preset" npm-nixhash
