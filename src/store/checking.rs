@@ -10,18 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::integrity::ContentId;
 
 /// Tells right bytes from others, a piece at a time.
-pub(super) trait Check: Send {
+pub(super) trait Check: Sized + Send {
     /// Takes the next bytes.
     fn update(&mut self, bytes: &[u8]);
-    /// Whether all bytes were right; called once, after the last of them.
-    fn is_right(&mut self) -> bool;
+    /// Whether all bytes were right, now that the last of them was seen.
+    fn approves(self) -> bool;
 }
 
 /// A reader of exactly `left` bytes, which calls `damaged` if they are not what they should be.
 pub(super) struct Checking<R, C, D> {
     reader: R,
     left: u64,
-    check: C,
+    /// `None` once there was a verdict.
+    check: Option<C>,
     /// Is told of damage, once.
     damaged: D,
     spoiled: bool,
@@ -29,7 +30,7 @@ pub(super) struct Checking<R, C, D> {
 
 impl<R: Read, C: Check, D: FnMut()> Checking<R, C, D> {
     pub(super) fn new(reader: R, left: u64, check: C, damaged: D) -> Self {
-        Self { reader, left, check, damaged, spoiled: false }
+        Self { reader, left, check: Some(check), damaged, spoiled: false }
     }
 }
 
@@ -44,10 +45,13 @@ impl<R: Read, C: Check, D: FnMut()> Read for Checking<R, C, D> {
             return Ok(0);
         }
         let read = self.reader.read(&mut buffer[..want])?;
-        self.check.update(&buffer[..read]);
+        if let Some(check) = &mut self.check {
+            check.update(&buffer[..read]);
+        }
         self.left -= read as u64;
-        let ended = read == 0 || self.left == 0;
-        if ended && (self.left > 0 || !self.check.is_right()) {
+        let cut_off = read == 0;
+        let wrong = self.left == 0 && !self.check.take().is_some_and(C::approves);
+        if cut_off || wrong {
             self.spoiled = true;
             (self.damaged)();
             return Err(damage());

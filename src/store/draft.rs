@@ -1,5 +1,6 @@
 //! Entries being written: a temporary file that becomes an entry by a rename.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,37 +18,64 @@ pub(super) const ABANDONED: Duration = Duration::from_hours(1);
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-/// A draft in the store's folder; dropping it removes the file.
-pub(super) struct FileDraft {
-    store: Store,
-    id: ContentId,
-    temporary: PathBuf,
-    file: File,
-    checksum: Checksum,
+/// A temporary file in the store's folder; dropping it removes the file.
+pub(super) struct DraftFile {
+    pub(super) file: File,
+    path: PathBuf,
     kept: bool,
 }
 
-impl FileDraft {
-    pub(super) fn create(store: &Store, id: ContentId) -> io::Result<Self> {
-        let (temporary, file) = store.draft_file()?;
-        Ok(Self { store: store.clone(), id, temporary, file, checksum: Checksum::new(), kept: false })
+impl DraftFile {
+    /// What the file is called, which is one of a kind.
+    pub(super) fn name(&self) -> &OsStr {
+        self.path.file_name().unwrap_or_default()
+    }
+
+    /// A second handle, for reading.
+    pub(super) fn reader(&self) -> io::Result<File> {
+        File::open(&self.path)
+    }
+
+    /// Puts the file in its place, whose folder is made only if it is missing, which is rare.
+    pub(super) fn keep(mut self, place: &Path) -> io::Result<()> {
+        match fs::rename(&self.path, place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                place.parent().map_or(Ok(()), fs::create_dir_all)?;
+                fs::rename(&self.path, place)
+            }
+            result => result,
+        }?;
+        self.kept = true;
+        Ok(())
     }
 }
 
-/// Puts a draft in its place, whose folder is made only if it is missing, which is rare.
-pub(super) fn place(temporary: &Path, path: &Path) -> io::Result<()> {
-    match fs::rename(temporary, path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::rename(temporary, path)
+impl Drop for DraftFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            // A draft that stays behind is swept later.
+            let _ = fs::remove_file(&self.path);
         }
-        result => result,
     }
 }
 
-impl Write for FileDraft {
+/// An entry in the making.
+pub(super) struct EntryDraft {
+    store: Store,
+    id: ContentId,
+    draft: DraftFile,
+    checksum: Checksum,
+}
+
+impl EntryDraft {
+    pub(super) fn create(store: &Store, id: ContentId) -> io::Result<Self> {
+        Ok(Self { store: store.clone(), id, draft: store.draft_file()?, checksum: Checksum::new() })
+    }
+}
+
+impl Write for EntryDraft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all(bytes)?;
+        self.draft.file.write_all(bytes)?;
         self.checksum.update(bytes);
         Ok(bytes.len())
     }
@@ -57,41 +85,33 @@ impl Write for FileDraft {
     }
 }
 
-impl Draft for FileDraft {
+impl Draft for EntryDraft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes).map_err(|source| self.store.note(source))
     }
 
-    fn keep(mut self: Box<Self>) -> io::Result<Arc<dyn Source>> {
-        let checksum = std::mem::replace(&mut self.checksum, Checksum::new());
+    fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+        let Self { store, id, mut draft, checksum } = *self;
         let len = checksum.len();
-        self.file.write_all(&checksum.footer(&self.id))?;
-        let path = self.store.path(&self.id);
-        place(&self.temporary, &path)?;
-        self.kept = true;
-        self.store.inner.distrusted.remove(&self.id);
-        Ok(Arc::new(StoredEntry { store: self.store.clone(), id: self.id, len }))
-    }
-}
-
-impl Drop for FileDraft {
-    fn drop(&mut self) {
-        if !self.kept {
-            // A draft that stays behind is swept later.
-            let _ = fs::remove_file(&self.temporary);
-        }
+        draft.file.write_all(&checksum.footer(&id))?;
+        draft.keep(&store.path(&id))?;
+        store.inner.distrusted.remove(&id);
+        Ok(Arc::new(StoredEntry { store, id, len }))
     }
 }
 
 impl Store {
-    /// A new file for a draft. Its name is one of a kind.
-    pub(super) fn draft_file(&self) -> io::Result<(PathBuf, File)> {
+    /// A new file for a draft.
+    ///
+    /// Errors: the store could not be written before, or cannot now.
+    pub(super) fn draft_file(&self) -> io::Result<DraftFile> {
+        self.writable()?;
         let dir = self.drafts()?;
         loop {
             let unique = (std::process::id(), fastrand::u32(..), COUNTER.fetch_add(1, Ordering::Relaxed));
-            let temporary = dir.join(format!("{}-{:08x}-{}", unique.0, unique.1, unique.2));
-            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-                Ok(file) => return Ok((temporary, file)),
+            let path = dir.join(format!("{}-{:08x}-{}", unique.0, unique.1, unique.2));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok(DraftFile { file, path, kept: false }),
                 // Another process, in another pid namespace perhaps, had the same idea.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),

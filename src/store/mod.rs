@@ -25,8 +25,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-
 use self::checking::Distrusted;
 use self::pack::Packs;
 use self::packing::Packing;
@@ -78,12 +76,13 @@ impl Store {
     /// The store in `dir`. Touches nothing: folders are made by the first write.
     #[must_use]
     pub fn at(dir: PathBuf) -> Self {
+        let packs = Packs::at(dir.join(VERSION).join("packs"));
         Self {
             inner: Arc::new(Inner {
                 dir,
                 trouble: OnceLock::new(),
                 distrusted: Distrusted::default(),
-                packs: Packs::default(),
+                packs,
                 packing: Packing::default(),
                 drafts: OnceLock::new(),
             }),
@@ -115,10 +114,6 @@ impl Store {
         self.inner.dir.join(VERSION)
     }
 
-    fn packs_dir(&self) -> PathBuf {
-        self.versioned().join("packs")
-    }
-
     /// The length of an entry that seems to be there; only reading it tells whether it is whole.
     #[must_use]
     pub fn probe(&self, id: &ContentId) -> Option<u64> {
@@ -126,7 +121,7 @@ impl Store {
             return None;
         }
         let single = || fs::metadata(self.path(id)).ok()?.len().checked_sub(entry::FOOTER as u64);
-        self.inner.packs.probe(&self.packs_dir(), id).or_else(single)
+        self.inner.packs.probe(id).or_else(single)
     }
 
     /// The tarball, if the store has it. A small one is whole, a large one is checked while it is read (see [`Source`]).
@@ -136,16 +131,11 @@ impl Store {
         if self.inner.distrusted.contains(id) {
             return None;
         }
-        if let Some(bytes) = self.packed(id) {
+        if let Some(bytes) = self.inner.packs.read(id) {
             return Some(Tarball::checked(*id, bytes));
         }
         let loaded = entry::load(&self.path(id), id, self);
         loaded.inspect_err(|error| self.condemn(id, error)).ok()
-    }
-
-    /// What a pack has of it, whole.
-    fn packed(&self, id: &ContentId) -> Option<Bytes> {
-        self.inner.packs.read(&self.packs_dir(), id)
     }
 
     /// Gives an entry up if what reading it said is that it is damaged.
@@ -174,9 +164,15 @@ impl Store {
     }
 
     fn copy(&self, tarball: &Tarball) -> io::Result<()> {
-        let mut draft = draft::FileDraft::create(self, tarball.id())?;
+        let mut draft = draft::EntryDraft::create(self, tarball.id())?;
         io::copy(&mut tarball.reader()?, &mut draft)?;
         Box::new(draft).keep().map(drop)
+    }
+
+    /// Errors: writing failed before, and is not tried again.
+    fn writable(&self) -> io::Result<()> {
+        let failed = || io::Error::other("the store cannot be written");
+        self.trouble().map_or(Ok(()), |_| Err(failed()))
     }
 
     /// Remembers the first failure to write.
@@ -189,10 +185,7 @@ impl Store {
 
 impl Shelf for Store {
     fn begin(&self, id: &ContentId) -> io::Result<Box<dyn Draft>> {
-        if self.trouble().is_some() {
-            return Err(io::Error::other("the store cannot be written"));
-        }
-        Ok(Box::new(draft::FileDraft::create(self, *id).map_err(|source| self.note(source))?))
+        Ok(Box::new(draft::EntryDraft::create(self, *id).map_err(|source| self.note(source))?))
     }
 }
 
@@ -212,7 +205,7 @@ struct StoredEntry {
 
 impl Source for StoredEntry {
     fn open(&self) -> io::Result<Box<dyn io::Read + Send>> {
-        if let Some(bytes) = self.store.packed(&self.id) {
+        if let Some(bytes) = self.store.inner.packs.read(&self.id) {
             return Ok(Box::new(io::Cursor::new(bytes)));
         }
         let (store, id) = (self.store.clone(), self.id);

@@ -73,24 +73,22 @@ impl Source for Cached {
             distrusted.add(id);
             return Err(damage());
         }
-        let check = Digest { hasher: Some(Hasher::new(id.algorithm())), id };
+        let check = Digest { hasher: Hasher::new(id.algorithm()), id };
         Ok(Box::new(Checking::new(reader, self.len, check, move || distrusted.add(id))))
     }
 }
 
 struct Digest {
-    hasher: Option<Hasher>,
+    hasher: Hasher,
     id: ContentId,
 }
 
 impl Check for Digest {
     fn update(&mut self, bytes: &[u8]) {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(bytes);
-        }
+        self.hasher.update(bytes);
     }
 
-    fn is_right(&mut self) -> bool {
-        self.hasher.take().is_some_and(|hasher| hasher.finish() == self.id)
+    fn approves(self) -> bool {
+        self.hasher.finish() == self.id
     }
 }

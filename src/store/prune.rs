@@ -78,7 +78,7 @@ impl Store {
                 }
             }
         }
-        for path in list(&self.packs_dir())? {
+        for path in list(self.inner.packs.dir())? {
             found.extend(Found::at(path, pack::count)?);
         }
         Ok(found)

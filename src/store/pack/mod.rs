@@ -18,7 +18,7 @@ use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
@@ -26,11 +26,14 @@ pub(super) use reader::Pack;
 use record::Record;
 pub(super) use writer::PackDraft;
 
+use super::draft::DraftFile;
 use crate::integrity::ContentId;
 
 /// The packs of a store as this process knows them: those that were there when it first looked, and its own.
-#[derive(Default)]
-pub(super) struct Packs(Mutex<Option<HashMap<ContentId, Packed>>>);
+pub(super) struct Packs {
+    dir: PathBuf,
+    known: OnceLock<Mutex<HashMap<ContentId, Packed>>>,
+}
 
 /// So many packs are kept open; a process may not open as many files as it likes.
 const OPEN: usize = 64;
@@ -43,31 +46,43 @@ pub(super) struct Packed {
 }
 
 impl Packs {
-    /// The known places; looks for packs in `dir` if nobody did before.
-    fn known(&self, dir: &Path) -> MutexGuard<'_, Option<HashMap<ContentId, Packed>>> {
-        // A panic elsewhere does not leave the map half changed.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_none() {
-            *known = Some(survey(dir));
-        }
-        known
+    /// The packs in `dir`. Touches nothing.
+    pub(super) fn at(dir: PathBuf) -> Self {
+        Self { dir, known: OnceLock::new() }
     }
 
-    fn find(&self, dir: &Path, id: &ContentId) -> Option<Packed> {
-        self.known(dir).as_ref()?.get(id).cloned()
+    /// Where the packs lie.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The known places; looks for packs if nobody did before.
+    fn known(&self) -> MutexGuard<'_, HashMap<ContentId, Packed>> {
+        let known = self.known.get_or_init(|| Mutex::new(survey(&self.dir)));
+        // A panic elsewhere does not leave the map half changed.
+        known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: &ContentId) -> Option<Packed> {
+        self.known().get(id).cloned()
+    }
+
+    /// A pack in the making that will lie here.
+    pub(super) fn begin(&self, draft: DraftFile) -> io::Result<PackDraft> {
+        PackDraft::new(draft, &self.dir)
     }
 
     /// The length of a tarball that seems to be in a pack.
-    pub(super) fn probe(&self, dir: &Path, id: &ContentId) -> Option<u64> {
-        self.find(dir, id).map(|packed| packed.record.len)
+    pub(super) fn probe(&self, id: &ContentId) -> Option<u64> {
+        self.find(id).map(|packed| packed.record.len)
     }
 
     /// A tarball's bytes, checked; `None` if no pack has it. One that cannot be read is forgotten, and blotted out if it is
     /// damaged.
-    pub(super) fn read(&self, dir: &Path, id: &ContentId) -> Option<Bytes> {
-        let packed = self.find(dir, id)?;
+    pub(super) fn read(&self, id: &ContentId) -> Option<Bytes> {
+        let packed = self.find(id)?;
         let read = packed.pack.read(&packed.record).inspect_err(|error| {
-            self.forget(dir, id, &packed);
+            self.forget(id, &packed);
             if error.kind() == io::ErrorKind::InvalidData {
                 // Failing to is no loss: whoever meets it next finds the damage, too.
                 let _ = packed.pack.blot(id);
@@ -76,9 +91,8 @@ impl Packs {
         read.ok()
     }
 
-    fn forget(&self, dir: &Path, id: &ContentId, what: &Packed) {
-        if let Some(known) = self.known(dir).as_mut()
-            && let Entry::Occupied(found) = known.entry(*id)
+    fn forget(&self, id: &ContentId, what: &Packed) {
+        if let Entry::Occupied(found) = self.known().entry(*id)
             && Arc::ptr_eq(&found.get().pack, &what.pack)
         {
             found.remove();
@@ -86,10 +100,8 @@ impl Packs {
     }
 
     /// Makes a tarball known that was just written.
-    pub(super) fn learn(&self, dir: &Path, packed: Packed) {
-        if let Some(known) = self.known(dir).as_mut() {
-            known.insert(packed.record.id, packed);
-        }
+    pub(super) fn learn(&self, packed: Packed) {
+        self.known().insert(packed.record.id, packed);
     }
 }
 

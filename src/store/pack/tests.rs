@@ -41,7 +41,7 @@ fn filled() -> (tempfile::TempDir, Store) {
 }
 
 fn packs(store: &Store) -> Vec<PathBuf> {
-    super::files(&store.packs_dir()).collect()
+    super::files(store.inner.packs.dir()).collect()
 }
 
 /// As another process sees it.
