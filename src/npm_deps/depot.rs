@@ -30,6 +30,8 @@ pub(super) struct Depot<'a> {
     state: Mutex<State>,
     changed: Condvar,
     order: Order,
+    /// Whether what is on disk is read once to be checked, and again to be hashed.
+    careful: bool,
 }
 
 #[derive(Default)]
@@ -86,8 +88,8 @@ pub(super) struct Ended {
 }
 
 impl<'a> Depot<'a> {
-    pub(super) fn new(supply: &'a Supply, order: Order) -> Self {
-        Self { supply, state: Mutex::default(), changed: Condvar::new(), order }
+    pub(super) fn new(supply: &'a Supply, order: Order, careful: bool) -> Self {
+        Self { supply, state: Mutex::default(), changed: Condvar::new(), order, careful }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -255,7 +257,7 @@ impl<'a> Depot<'a> {
         if matches!(state.slots.get(&id)?.content, Content::Unknown) {
             drop(state);
             // Reading and checking a file takes its time: not under the lock.
-            found = self.supply.on_disk(&id);
+            found = self.supply.on_disk(&id).filter(|tarball| !self.careful || tarball.prove().is_ok());
             state = self.lock();
         }
         let state = &mut *state;

@@ -89,8 +89,8 @@ pub fn compute(
     let firsts = first_equals(requests);
     let mut results = Results::new();
     let mut due: Vec<TreeId> = (0..requests.len()).filter(|tree| firsts[*tree] == *tree).collect();
-    for _ in 0..ATTEMPTS {
-        attempt(requests, &due, supply, settings, &mut results);
+    for careful in ATTEMPTS {
+        attempt(requests, &due, supply, settings, careful, &mut results);
         due.retain(|tree| results[tree].as_ref().is_err_and(Failure::is_loss));
         if due.is_empty() {
             break;
@@ -99,8 +99,10 @@ pub fn compute(
     firsts.iter().map(|tree| results[tree].clone()).collect()
 }
 
-/// How often a tree is begun whose contents get lost on disk on the way. Each time, what was lost is fetched again.
-const ATTEMPTS: usize = 3;
+/// The attempts at a tree whose contents get lost on disk on the way, and whether they check contents before they hash
+/// them: the first meets one damaged content and ends, the second replaces all there are, the third is for those that
+/// another process removes meanwhile.
+const ATTEMPTS: [bool; 3] = [false, true, true];
 
 /// Computes the hashes of the requests in `due`.
 fn attempt(
@@ -108,6 +110,7 @@ fn attempt(
     due: &[TreeId],
     supply: &Arc<Supply>,
     settings: &Settings,
+    careful: bool,
     results: &mut Results,
 ) {
     let mut jobs = Vec::new();
@@ -123,7 +126,7 @@ fn attempt(
         }
     }
     if !jobs.is_empty() {
-        results.extend(hash_all(requests, jobs, supply, settings));
+        results.extend(hash_all(requests, jobs, supply, settings, careful));
     }
 }
 
@@ -169,7 +172,13 @@ struct Begun {
 
 type Results = HashMap<TreeId, Result<Computed, Failure>>;
 
-fn hash_all(requests: &[Request], jobs: Vec<Job<'_>>, supply: &Arc<Supply>, settings: &Settings) -> Results {
+fn hash_all(
+    requests: &[Request],
+    jobs: Vec<Job<'_>>,
+    supply: &Arc<Supply>,
+    settings: &Settings,
+    careful: bool,
+) -> Results {
     let trees: Vec<TreeId> = jobs.iter().map(|job| job.tree).collect();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -179,7 +188,7 @@ fn hash_all(requests: &[Request], jobs: Vec<Job<'_>>, supply: &Arc<Supply>, sett
         }
     };
     let (orders, order) = Orders::new(Arc::clone(supply));
-    let depot = Depot::new(supply, order);
+    let depot = Depot::new(supply, order, careful);
     let workshop = Workshop {
         depot: &depot,
         archives: Archives::new(supply),

@@ -155,6 +155,26 @@ fn a_large_tarball_that_turns_out_to_be_damaged_halfway_is_fetched_again() {
 }
 
 #[test]
+fn any_number_of_damaged_tarballs_is_fetched_again() {
+    let project = Project::new();
+    let large = |n: u8| {
+        project.registry.publish_bytes(&format!("large-{n}"), "1.0.0", vec![n; (1 << 20) + usize::from(n)])
+    };
+    let all: Vec<_> = (1..=6).map(large).collect();
+    project.write("flake.nix", flake(""));
+    project.lock("a", &all.iter().collect::<Vec<_>>());
+    succeeds(&project, &["update"]);
+    for path in tarballs(&project) {
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[40] ^= 0xff;
+        fs::write(&path, bytes).unwrap();
+    }
+    succeeds(&project, &["check", "--no-memo"]);
+    let counts: Vec<_> = all.iter().map(|package| project.registry.count(&package.path)).collect();
+    assert_eq!(counts, [2; 6]);
+}
+
+#[test]
 fn a_large_file_of_npms_cache_with_other_bytes_is_passed_over() {
     let (project, large) = with_a_large_tarball();
     forget_tarballs(&project);
