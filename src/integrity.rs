@@ -140,13 +140,17 @@ pub struct Integrity {
 }
 
 impl Integrity {
-    /// The strongest entry of an SRI set, white-space separated.
+    /// The strongest entry of an SRI set, separated by ASCII white space.
     ///
     /// Errors: an empty set, an entry with another algorithm, broken base64, a digest of the wrong length, and two
     /// different digests of the strongest algorithm (which of them nixpkgs would use is left to chance there).
     pub fn strongest_of(set: &str) -> Result<Self, IntegrityError> {
+        // Nearly every set has one entry, and what can be read as one has no white space in it.
+        if let Some(only) = Self::read(set) {
+            return Ok(only);
+        }
         let mut best: Option<Self> = None;
-        for entry in set.split_whitespace() {
+        for entry in set.split_ascii_whitespace() {
             let entry = Self::parse(entry)?;
             best = Some(match best {
                 None => entry,
@@ -168,13 +172,21 @@ impl Integrity {
     }
 
     fn parse(entry: &str) -> Result<Self, IntegrityError> {
-        let malformed = || IntegrityError::Malformed(entry.to_owned());
-        let (name, digest) = entry.split_once('-').ok_or_else(malformed)?;
-        let algorithm = Algorithm::from_name(name)
-            .ok_or_else(|| IntegrityError::Algorithm { algorithm: name.to_owned() })?;
-        let digest = BASE64.decode(digest).map_err(|_| malformed())?;
-        let id = ContentId::new(algorithm, &digest).ok_or_else(malformed)?;
-        Ok(Self { id, text: entry.to_owned() })
+        Self::read(entry).ok_or_else(|| match entry.split_once('-') {
+            Some((name, _)) if Algorithm::from_name(name).is_none() => {
+                IntegrityError::Algorithm { algorithm: name.to_owned() }
+            }
+            _ => IntegrityError::Malformed(entry.to_owned()),
+        })
+    }
+
+    fn read(entry: &str) -> Option<Self> {
+        let (name, digest) = entry.split_once('-')?;
+        let algorithm = Algorithm::from_name(name)?;
+        // Room for the longest digest, rounded up as base64 does.
+        let mut bytes = [0; 66];
+        let length = BASE64.decode_slice(digest, &mut bytes).ok()?;
+        Some(Self { id: ContentId::new(algorithm, &bytes[..length])?, text: entry.to_owned() })
     }
 
     /// What the bytes must be.
@@ -298,6 +310,10 @@ mod tests {
         assert!(error("sha256-AAAA").contains("`sha256`"));
         assert!(error("sha512-AAAA").contains("malformed"));
         assert!(error("sha1").contains("malformed"));
+        assert!(
+            error(&format!("{SHA1}\u{a0}{SHA512}")).contains("malformed"),
+            "only ASCII white space separates"
+        );
         let other = ContentId::sha512_of(b"x").sri();
         assert!(error(&format!("{SHA512} {other}")).contains("two different"));
     }

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, hash_map};
 
-use url::Url;
+use foldhash::fast::RandomState;
 
 use super::{
-    Lockfile, Version,
+    CanonicalUrl, Lockfile, Version,
+    canonical_url::UrlReader,
     hosted_git::{GitUrlError, hosted_archive, is_git},
     text::Entries,
     v1,
@@ -24,7 +25,7 @@ pub struct Dependency {
     /// Other package names recorded for the same URL, each with its version.
     pub also_named: Vec<(String, String)>,
     /// The URL that is fetched and that keys the cache entry.
-    pub url: Url,
+    pub url: CanonicalUrl,
     /// Whether the entry is limited to some platforms: such packages carry binaries and tend to be large.
     pub platform_specific: bool,
     /// What the bytes are checked against.
@@ -66,12 +67,12 @@ pub struct Problem {
 pub enum ProblemKind {
     /// A URL, but nothing to check its bytes against.
     #[error("no integrity for {0}")]
-    NoIntegrity(Url),
+    NoIntegrity(CanonicalUrl),
     /// An integrity that cannot be used.
     #[error("{error} (for {url})")]
     Integrity {
         /// Where the bytes come from.
-        url: Url,
+        url: CanonicalUrl,
         /// What is wrong with the integrity.
         error: IntegrityError,
     },
@@ -93,26 +94,36 @@ pub enum ProblemKind {
 }
 
 /// An entry as both formats describe it, before it is judged.
-pub(super) struct Raw {
+pub(super) struct Raw<'a> {
     pub(super) name: String,
     pub(super) place: String,
     pub(super) version: Option<String>,
-    pub(super) url: Url,
-    pub(super) integrity: Option<String>,
+    pub(super) url: CanonicalUrl,
+    pub(super) integrity: Option<&'a str>,
     pub(super) platform_specific: bool,
 }
 
 /// What has been gathered of a lockfile so far, equal URLs merged.
 #[derive(Default)]
 pub(super) struct Found {
+    pub(super) urls: UrlReader,
     dependencies: Vec<Dependency>,
     /// Where the dependency of a URL stands. A map of the dependencies themselves would move them about.
-    by_url: HashMap<String, usize>,
+    by_url: HashMap<CanonicalUrl, usize, RandomState>,
     skipped: Vec<Skipped>,
     problems: Vec<Problem>,
 }
 
 impl Found {
+    /// Nothing yet, with room for so many entries.
+    pub(super) fn with_capacity(entries: usize) -> Self {
+        Self {
+            dependencies: Vec::with_capacity(entries),
+            by_url: HashMap::with_capacity_and_hasher(entries, RandomState::default()),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn skip(&mut self, place: String, version: Option<String>) {
         self.skipped.push(Skipped { place, version });
     }
@@ -122,15 +133,11 @@ impl Found {
     }
 
     /// Adds an entry that has a URL.
-    pub(super) fn add(&mut self, raw: Raw) {
-        let place = raw.place.clone();
-        if let Err(kind) = self.try_add(raw) {
-            self.problem(&place, kind);
-        }
-    }
-
-    fn try_add(&mut self, raw: Raw) -> Result<(), ProblemKind> {
-        let (url, source) = source_of(raw.url, raw.integrity.as_deref())?;
+    pub(super) fn add(&mut self, raw: Raw<'_>) {
+        let (url, source) = match source_of(raw.url, raw.integrity) {
+            Ok(found) => found,
+            Err(kind) => return self.problem(&raw.place, kind),
+        };
         let dependency = Dependency {
             name: raw.name,
             place: raw.place,
@@ -140,18 +147,22 @@ impl Found {
             platform_specific: raw.platform_specific,
             source,
         };
-        match self.by_url.entry(dependency.url.as_str().to_owned()) {
+        match self.by_url.entry(dependency.url.clone()) {
             hash_map::Entry::Vacant(slot) => {
                 slot.insert(self.dependencies.len());
                 self.dependencies.push(dependency);
-                Ok(())
             }
-            hash_map::Entry::Occupied(slot) => self.dependencies[*slot.get()].merge(dependency),
+            hash_map::Entry::Occupied(slot) => {
+                let place = dependency.place.clone();
+                if let Err(kind) = self.dependencies[*slot.get()].merge(dependency) {
+                    self.problem(&place, kind);
+                }
+            }
         }
     }
 
     /// Notes entries of a version 2 lockfile's legacy map without `version`: nixpkgs reads it, if only to refuse it.
-    pub(super) fn with_legacy(mut self, legacy: Option<&Entries<v1::Entry>>) -> Self {
+    pub(super) fn with_legacy(mut self, legacy: Option<&Entries<'_, v1::Entry<'_>>>) -> Self {
         if let Some(entries) = legacy {
             v1::note_missing_versions(entries, "", &mut self);
         }
@@ -159,15 +170,15 @@ impl Found {
     }
 
     pub(super) fn into_lockfile(mut self, version: Version) -> Lockfile {
-        self.dependencies.sort_by(|one, other| one.url.cmp(&other.url));
+        self.dependencies.sort_unstable_by(|one, other| one.url.cmp(&other.url));
         Lockfile { version, dependencies: self.dependencies, skipped: self.skipped, problems: self.problems }
     }
 }
 
-fn source_of(url: Url, integrity: Option<&str>) -> Result<(Url, Source), ProblemKind> {
-    if is_git(&url) {
-        let (archive, pinned) = hosted_archive(&url)?;
-        return Ok((archive, Source::GitArchive { pinned }));
+fn source_of(url: CanonicalUrl, integrity: Option<&str>) -> Result<(CanonicalUrl, Source), ProblemKind> {
+    if is_git(url.scheme()) {
+        let (archive, pinned) = hosted_archive(&url.to_url())?;
+        return Ok((CanonicalUrl::from(&archive), Source::GitArchive { pinned }));
     }
     let Some(text) = integrity else { return Err(ProblemKind::NoIntegrity(url)) };
     match Integrity::strongest_of(text) {

@@ -148,7 +148,7 @@ enum Absent {
 fn absent(entry: &Map<String, Value>, url: &str) -> Absent {
     let bundled = entry.get("bundled") == Some(&Value::Bool(true));
     match Url::parse(url) {
-        Ok(url) if is_git(&url) => Absent::Git,
+        Ok(url) if is_git(url.scheme()) => Absent::Git,
         Ok(url) if url.scheme() == "file" => Absent::Expected,
         Ok(_) if !bundled => Absent::Missing,
         _ => Absent::Expected,

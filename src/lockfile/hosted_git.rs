@@ -16,10 +16,10 @@ pub enum GitUrlError {
     NoCommit(Url),
 }
 
-/// Whether npm clones this URL rather than downloading it.
+/// Whether npm clones URLs of this scheme rather than downloading them.
 #[must_use]
-pub fn is_git(url: &Url) -> bool {
-    matches!(url.scheme(), "git" | "git+ssh" | "git+https" | "ssh")
+pub fn is_git(scheme: &str) -> bool {
+    matches!(scheme, "git" | "git+ssh" | "git+https" | "ssh")
 }
 
 /// Whether this names a commit by its full SHA-1, so that what it names cannot change.

@@ -7,6 +7,7 @@
 //! This module reads bytes and never panics on them; it neither touches the network nor decides what nixpkgs would
 //! refuse: it only records the facts ([`Lockfile::skipped`], [`Lockfile::problems`]) that [`crate::npm_deps`] judges.
 
+mod canonical_url;
 mod dependency;
 pub mod fixup;
 mod hosted_git;
@@ -16,6 +17,7 @@ mod v1;
 
 use serde::Deserialize;
 
+pub use canonical_url::CanonicalUrl;
 pub use dependency::{Dependency, Problem, ProblemKind, Skipped, Source};
 pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
 
@@ -89,13 +91,13 @@ impl LockfileError {
 
 /// The parts of the document that decide the hash; all else is passed over unread.
 #[derive(Deserialize)]
-struct Document {
+struct Document<'a> {
     #[serde(rename = "lockfileVersion")]
     version: u64,
-    #[serde(default)]
-    dependencies: Option<Entries<v1::Entry>>,
-    #[serde(default)]
-    packages: Option<Entries<packages::Entry>>,
+    #[serde(borrow, default)]
+    dependencies: Option<Entries<'a, v1::Entry<'a>>>,
+    #[serde(borrow, default)]
+    packages: Option<Entries<'a, packages::Entry<'a>>>,
 }
 
 impl Lockfile {

@@ -1,7 +1,8 @@
 //! Versions 2 and 3: the flat map `packages`.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
-use url::Url;
 
 use super::{
     dependency::{Found, ProblemKind, Raw},
@@ -10,15 +11,15 @@ use super::{
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry {
-    #[serde(default)]
-    name: Text,
-    #[serde(default)]
-    version: Text,
-    #[serde(default)]
-    resolved: Text,
-    #[serde(default)]
-    integrity: Text,
+pub(super) struct Entry<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    version: Text<'a>,
+    #[serde(borrow, default)]
+    resolved: Text<'a>,
+    #[serde(borrow, default)]
+    integrity: Text<'a>,
     #[serde(default)]
     link: Flag,
     #[serde(default)]
@@ -32,9 +33,10 @@ pub(super) struct Entry {
 }
 
 /// Gathers what is fetched. A lockfile without the map has nothing to fetch.
-pub(super) fn collect(packages: Option<Entries<Entry>>) -> Found {
-    let mut found = Found::default();
-    for (path, entry) in packages.map(|entries| entries.0).unwrap_or_default() {
+pub(super) fn collect(packages: Option<Entries<'_, Entry<'_>>>) -> Found {
+    let entries = packages.map(|entries| entries.0).unwrap_or_default();
+    let mut found = Found::with_capacity(entries.len());
+    for (path, entry) in entries {
         // The key "" is the project itself.
         if !path.is_empty() {
             collect_one(path, entry, &mut found);
@@ -43,28 +45,28 @@ pub(super) fn collect(packages: Option<Entries<Entry>>) -> Found {
     found
 }
 
-fn collect_one(path: String, entry: Entry, found: &mut Found) {
-    let Some(resolved) = entry.resolved.0 else {
+fn collect_one(path: Cow<'_, str>, entry: Entry<'_>, found: &mut Found) {
+    let Some(resolved) = entry.resolved.as_deref() else {
         // Links, bundled packages and workspace folders come with the project or with another package; without a
         // version an optional entry stands in for one that the registry does not have.
         let absent = entry.optional.0 && entry.version.0.is_none();
         if !entry.link.0 && !entry.in_bundle.0 && !absent && is_installed(&path) {
-            found.skip(path, entry.version.0);
+            found.skip(path.into_owned(), entry.version.into_owned());
         }
         return;
     };
-    match Url::parse(&resolved) {
+    match found.urls.read(resolved) {
         Ok(url) if url.scheme() == "file" => {}
         Ok(url) => found.add(Raw {
-            name: entry.name.0.unwrap_or_else(|| package_name(&path).to_owned()),
-            version: entry.version.0,
+            name: entry.name.into_owned().unwrap_or_else(|| package_name(&path).to_owned()),
+            version: entry.version.into_owned(),
             url,
-            integrity: entry.integrity.0,
+            integrity: entry.integrity.as_deref(),
             platform_specific: entry.os.0 || entry.cpu.0,
-            place: path,
+            place: path.into_owned(),
         }),
         Err(_) if entry.link.0 => {}
-        Err(_) => found.problem(&path, ProblemKind::NotAUrl(resolved)),
+        Err(_) => found.problem(&path, ProblemKind::NotAUrl(resolved.to_owned())),
     }
 }
 
@@ -75,5 +77,7 @@ fn is_installed(path: &str) -> bool {
 
 /// The package name that an install path ends with.
 fn package_name(path: &str) -> &str {
-    path.rsplit_once("node_modules/").map_or(path, |(_, name)| name)
+    let mut slashes = path.rmatch_indices('/');
+    let before_name = slashes.find(|(at, _)| path[..*at].ends_with("node_modules"));
+    before_name.map_or(path, |(at, _)| &path[at + 1..])
 }

@@ -1,7 +1,9 @@
-//! Lenient fields and order-keeping maps for lockfile entries.
+//! Lenient fields and order-keeping maps for lockfile entries, borrowed from the lockfile's text where it has no escapes.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -9,9 +11,19 @@ use serde::{
 
 /// A field that is a string, or counts as absent: old npm wrote `"resolved": false` and the like.
 #[derive(Debug, Default)]
-pub(super) struct Text(pub(super) Option<String>);
+pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
 
-impl<'de> Deserialize<'de> for Text {
+impl Text<'_> {
+    pub(super) fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    pub(super) fn into_owned(self) -> Option<String> {
+        self.0.map(Cow::into_owned)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextVisitor)
     }
@@ -19,26 +31,26 @@ impl<'de> Deserialize<'de> for Text {
 
 struct TextVisitor;
 
-impl Visitor<'_> for TextVisitor {
-    type Value = Text;
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(Some(text.to_owned())))
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Some(Cow::Borrowed(text))))
     }
 
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Text, E> {
-        Ok(Text(Some(text)))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Some(Cow::Owned(text.to_owned()))))
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text, E> {
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text<'de>, E> {
         Ok(Text(None))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Text, E> {
+    fn visit_unit<E: de::Error>(self) -> Result<Text<'de>, E> {
         Ok(Text(None))
     }
 }
@@ -85,11 +97,21 @@ impl<'de> Visitor<'de> for FlagVisitor {
     }
 }
 
-/// A JSON object in file order. A key that stands twice counts once, with its last value, as in JavaScript.
-#[derive(Debug)]
-pub(super) struct Entries<T>(pub(super) Vec<(String, T)>);
+/// A key of a JSON object.
+#[derive(PartialEq, Eq, Hash)]
+struct Key<'a>(Cow<'a, str>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = deserializer.deserialize_str(TextVisitor)?;
+        Ok(Self(text.0.unwrap_or_default()))
+    }
+}
+
+/// A JSON object in file order. A key that stands twice counts once, with its last value, as in JavaScript.
+pub(super) struct Entries<'a, T>(pub(super) Vec<(Cow<'a, str>, T)>);
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Entries<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(EntriesVisitor(PhantomData))
     }
@@ -98,17 +120,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 struct EntriesVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
-    type Value = Entries<T>;
+    type Value = Entries<'de, T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of packages")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<T>, A::Error> {
-        let mut entries: indexmap::IndexMap<String, T> = indexmap::IndexMap::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de, T>, A::Error> {
+        let mut entries: IndexMap<Key<'de>, T, RandomState> = IndexMap::default();
         while let Some((key, value)) = map.next_entry()? {
             entries.insert(key, value);
         }
-        Ok(Entries(entries.into_iter().collect()))
+        Ok(Entries(entries.into_iter().map(|(key, value)| (key.0, value)).collect()))
     }
 }

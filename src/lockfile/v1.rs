@@ -4,26 +4,28 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
+    CanonicalUrl,
+    canonical_url::UrlReader,
     dependency::{Found, ProblemKind, Raw},
     text::{Entries, Flag, Text},
 };
 
 #[derive(Deserialize)]
-pub(super) struct Entry {
-    #[serde(default)]
-    version: Text,
-    #[serde(default)]
-    resolved: Text,
-    #[serde(default)]
-    integrity: Text,
+pub(super) struct Entry<'a> {
+    #[serde(borrow, default)]
+    version: Text<'a>,
+    #[serde(borrow, default)]
+    resolved: Text<'a>,
+    #[serde(borrow, default)]
+    integrity: Text<'a>,
     #[serde(default)]
     bundled: Flag,
-    #[serde(default)]
-    dependencies: Option<Entries<Entry>>,
+    #[serde(borrow, default)]
+    dependencies: Option<Entries<'a, Entry<'a>>>,
 }
 
 /// Gathers what is fetched. A lockfile without dependencies has nothing to fetch.
-pub(super) fn collect(dependencies: Option<Entries<Entry>>) -> Found {
+pub(super) fn collect(dependencies: Option<Entries<'_, Entry<'_>>>) -> Found {
     let mut found = Found::default();
     if let Some(entries) = dependencies {
         collect_all(entries, "", &mut found);
@@ -32,7 +34,7 @@ pub(super) fn collect(dependencies: Option<Entries<Entry>>) -> Found {
 }
 
 /// `serde_json` bounds the nesting, and so this recursion.
-fn collect_all(entries: Entries<Entry>, parents: &str, found: &mut Found) {
+fn collect_all(entries: Entries<'_, Entry<'_>>, parents: &str, found: &mut Found) {
     for (name, entry) in entries.0 {
         // What is bundled travels inside its parent's tarball, with everything below it.
         if entry.bundled.0 {
@@ -42,30 +44,34 @@ fn collect_all(entries: Entries<Entry>, parents: &str, found: &mut Found) {
         if let Some(nested) = entry.dependencies {
             collect_all(nested, &place, found);
         }
-        match url_of(entry.version.0.as_deref(), entry.resolved.0.as_deref()) {
+        match url_of(&mut found.urls, entry.version.as_deref(), entry.resolved.as_deref()) {
             Ok(Some(url)) => found.add(Raw {
-                name,
+                name: name.into_owned(),
                 place,
                 version: None,
                 url,
-                integrity: entry.integrity.0,
+                integrity: entry.integrity.as_deref(),
                 platform_specific: false,
             }),
-            Ok(None) => found.skip(place, entry.version.0),
+            Ok(None) => found.skip(place, entry.version.into_owned()),
             Err(kind) => found.problem(&place, kind),
         }
     }
 }
 
 /// The URL of an entry: `version` if it is one, else `resolved`.
-fn url_of(version: Option<&str>, resolved: Option<&str>) -> Result<Option<Url>, ProblemKind> {
+fn url_of(
+    urls: &mut UrlReader,
+    version: Option<&str>,
+    resolved: Option<&str>,
+) -> Result<Option<CanonicalUrl>, ProblemKind> {
     let version = version.ok_or(ProblemKind::NoVersion { legacy: false })?;
-    let resolved_url = resolved.and_then(|text| Url::parse(text).ok());
+    let resolved_url = resolved.and_then(|text| urls.read(text).ok());
     match Url::parse(version) {
         Ok(alias) if alias.scheme() == "npm" => {
             resolved_url.map(Some).ok_or_else(|| ProblemKind::AliasWithoutUrl(version.to_owned()))
         }
-        Ok(url) => Ok(Some(expand_shorthand(url))),
+        Ok(url) => Ok(Some(CanonicalUrl::from(&expand_shorthand(url)))),
         Err(_) => match (resolved_url, resolved) {
             (None, Some(text)) => Err(ProblemKind::NotAUrl(text.to_owned())),
             (url, _) => Ok(url),
@@ -88,7 +94,7 @@ fn expand_shorthand(url: Url) -> Url {
 }
 
 /// Notes the entries without `version`, which nixpkgs refuses in the legacy map of version 2 lockfiles.
-pub(super) fn note_missing_versions(entries: &Entries<Entry>, parents: &str, found: &mut Found) {
+pub(super) fn note_missing_versions(entries: &Entries<'_, Entry<'_>>, parents: &str, found: &mut Found) {
     for (name, entry) in &entries.0 {
         let place = join(parents, name);
         if entry.version.0.is_none() {

@@ -8,13 +8,16 @@ use std::{
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
-use url::Url;
 
 use super::{
     supply::{Supply, SupplyError},
     verdict::Refusal,
 };
-use crate::{lockfile::Dependency, options::HashOptions, tarball::repack::repack};
+use crate::{
+    lockfile::{CanonicalUrl, Dependency},
+    options::HashOptions,
+    tarball::repack::repack,
+};
 
 /// The scripts for which npm installs a git dependency's own dependencies, and nixpkgs therefore wants its lockfile.
 const INSTALL_SCRIPTS: [&str; 6] = ["postinstall", "build", "preinstall", "install", "prepack", "prepare"];
@@ -35,7 +38,7 @@ pub(super) struct Archive {
 /// All git archives of a run.
 pub(super) struct Archives<'a> {
     supply: &'a Supply,
-    fetched: Mutex<HashMap<Url, Arc<OnceCell<Arc<Archive>>>>>,
+    fetched: Mutex<HashMap<CanonicalUrl, Arc<OnceCell<Arc<Archive>>>>>,
 }
 
 impl<'a> Archives<'a> {
@@ -53,7 +56,7 @@ impl<'a> Archives<'a> {
     }
 
     async fn fetch(&self, dependency: &Dependency) -> Result<Arc<Archive>, SupplyError> {
-        let (package, url) = (&dependency.name, &dependency.url);
+        let (package, url) = (&dependency.name, &dependency.url.to_url());
         let body = self.supply.archive(package, url).await?;
         // Compressing takes seconds for large packages, and blocks.
         let repacked = tokio::task::spawn_blocking(move || repack(body.as_ref(), UNPACKED_LIMIT)).await;

@@ -9,18 +9,17 @@ use std::{
 };
 
 use futures::future::join_all;
-use url::Url;
 
 use super::{Obstacle, Warning, archive::Archive, prepare::Workshop, verdict};
 use crate::{
-    lockfile::{Dependency, Lockfile, Source},
+    lockfile::{CanonicalUrl, Dependency, Lockfile, Source},
     options::HashOptions,
     tarball::Tarball,
 };
 
 /// What was fetched, by the archive's URL.
 pub(super) struct Grove {
-    archives: BTreeMap<Url, Arc<Archive>>,
+    archives: BTreeMap<CanonicalUrl, Arc<Archive>>,
     options: HashOptions,
     pub(super) obstacles: Vec<Obstacle>,
     pub(super) warnings: Vec<Warning>,
@@ -31,7 +30,8 @@ impl Grove {
     pub(super) async fn fetch(wanted: &[Dependency], workshop: &Workshop<'_>, options: HashOptions) -> Self {
         let mut grove =
             Self { archives: BTreeMap::new(), options, obstacles: Vec::new(), warnings: Vec::new() };
-        let mut asked: BTreeSet<Url> = wanted.iter().map(|dependency| dependency.url.clone()).collect();
+        let mut asked: BTreeSet<CanonicalUrl> =
+            wanted.iter().map(|dependency| dependency.url.clone()).collect();
         let mut wanted = wanted.to_vec();
         while !wanted.is_empty() {
             let fetched = join_all(wanted.iter().map(|dependency| workshop.archives.get(dependency))).await;
@@ -73,7 +73,7 @@ impl Grove {
     }
 
     /// The repacked archive of a git dependency.
-    pub(super) fn tarball(&self, url: &Url) -> Option<Tarball> {
+    pub(super) fn tarball(&self, url: &CanonicalUrl) -> Option<Tarball> {
         Some(Tarball::of(self.archives.get(url)?.bytes.clone()))
     }
 

@@ -13,13 +13,14 @@ use super::{
     packument::normalise,
     supply::{Supply, SupplyError},
 };
+use crate::lockfile::CanonicalUrl;
 
 /// Where nixpkgs asks for packuments whatever the user configured, and what keys their cache entries.
 const PUBLIC_REGISTRY: &str = "https://registry.npmjs.org/";
 
 /// A packument as it is stored.
 pub(super) struct Packument {
-    pub(super) url: Url,
+    pub(super) url: CanonicalUrl,
     pub(super) bytes: Bytes,
 }
 
@@ -69,7 +70,7 @@ impl<'a> Packuments<'a> {
         };
         let Some(bytes) = answer else { return Ok(None) };
         let bytes = trim(name, &url, &bytes, versions)?;
-        Ok(Some(Packument { url, bytes }))
+        Ok(Some(Packument { url: CanonicalUrl::from(&url), bytes }))
     }
 
     async fn fetch(

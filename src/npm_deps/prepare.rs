@@ -9,7 +9,6 @@ use std::{
 };
 
 use futures::future::join_all;
-use url::Url;
 
 use super::{
     Obstacle, Warning,
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     cacache::{IndexEntry, PACKUMENT_ACCEPTS},
     integrity::Integrity,
-    lockfile::{Dependency, Lockfile, Source},
+    lockfile::{CanonicalUrl, Dependency, Lockfile, Source},
     options::HashOptions,
     tarball::Tarball,
 };
@@ -39,7 +38,7 @@ pub(super) struct Preparation<'a> {
     workshop: &'a Workshop<'a>,
     tree: TreeId,
     options: HashOptions,
-    entries: BTreeMap<Url, IndexEntry>,
+    entries: BTreeMap<CanonicalUrl, IndexEntry>,
     packuments: Vec<IndexEntry>,
     names: BTreeMap<String, BTreeSet<String>>,
     pinned: bool,
@@ -136,7 +135,8 @@ impl<'a> Preparation<'a> {
         let mut cycles = Vec::new();
         let mut planted = BTreeSet::new();
         self.add_archives(&wanted, grove);
-        let mut path: Vec<(Option<Url>, std::vec::IntoIter<Dependency>)> = vec![(None, wanted.into_iter())];
+        let mut path: Vec<(Option<CanonicalUrl>, std::vec::IntoIter<Dependency>)> =
+            vec![(None, wanted.into_iter())];
         while let Some((_, siblings)) = path.last_mut() {
             let Some(dependency) = siblings.next() else {
                 path.pop();
@@ -199,7 +199,7 @@ impl<'a> Preparation<'a> {
         }
     }
 
-    fn add_packument(&mut self, package: String, url: Url, bytes: bytes::Bytes) {
+    fn add_packument(&mut self, package: String, url: CanonicalUrl, bytes: bytes::Bytes) {
         let tarball = Tarball::of(bytes);
         let content = tarball.id();
         self.packuments.extend(PACKUMENT_ACCEPTS.map(|accept| IndexEntry {

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use crate::integrity::ContentId;
+use crate::lockfile::CanonicalUrl;
 use crate::registry::{Client, FetchError, Get, Problem, Reply, Request, Watch, redacted};
 use crate::store::Store;
 use crate::store::npm_cache::NpmCache;
@@ -51,7 +52,7 @@ pub struct Want {
     /// The package, for messages: `name@version` or a path in `node_modules`.
     pub package: String,
     /// The lockfile's URL.
-    pub url: Url,
+    pub url: CanonicalUrl,
     /// What its bytes must be.
     pub id: ContentId,
     /// Whether to fetch it before others, because it is probably large.
@@ -204,9 +205,10 @@ impl Supply {
 
     /// The tarball from the network, without looking on disk.
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
-        let client = self.client(&want.package, &want.url)?;
+        let url = want.url.to_url();
+        let client = self.client(&want.package, &url)?;
         let receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
-        let request = Request { url: &want.url, watch: &*self.progress };
+        let request = Request { url: &url, watch: &*self.progress };
         let tarball = client
             .download(&request, receiver)
             .await

@@ -21,7 +21,7 @@ pub use manifest::Manifest;
 
 use crate::{
     integrity::ContentId,
-    lockfile::Lockfile,
+    lockfile::{CanonicalUrl, Lockfile},
     npm_deps::{
         self, Outputs, Request, Settings,
         supply::{Supply, Want},
@@ -142,7 +142,7 @@ async fn fetch(order: &Order<'_>, client: &Client) -> Result<(Release, Verdict, 
     }
     let want = Want {
         package: label,
-        url: release.dist.tarball.clone(),
+        url: CanonicalUrl::from(&release.dist.tarball),
         id: release.dist.integrity.id(),
         early: true,
     };
