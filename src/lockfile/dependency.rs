@@ -20,10 +20,10 @@ pub struct Dependency {
     pub name: String,
     /// Where the entry stands: an install path (`node_modules/a`), or of version 1 the chain of names (`a > b`).
     pub place: String,
-    /// All versions recorded for this URL; empty in version 1 lockfiles, where nixpkgs looks at none.
-    pub versions: Vec<String>,
-    /// Other package names recorded for the same URL, each with its version.
-    pub also_named: Vec<(String, String)>,
+    /// The version; none in version 1 lockfiles, where nixpkgs looks at none.
+    pub version: Option<String>,
+    /// Names and versions of further entries for the same URL.
+    pub also_known_as: Vec<(String, String)>,
     /// The URL that is fetched and that keys the cache entry.
     pub url: CanonicalUrl,
     /// Whether the entry is limited to some platforms: such packages carry binaries and tend to be large.
@@ -141,8 +141,8 @@ impl Found {
         let dependency = Dependency {
             name: raw.name,
             place: raw.place,
-            versions: raw.version.into_iter().collect(),
-            also_named: Vec::new(),
+            version: raw.version,
+            also_known_as: Vec::new(),
             url,
             platform_specific: raw.platform_specific,
             source,
@@ -192,12 +192,8 @@ impl Dependency {
     /// Merges another entry for the same URL: the strongest integrity wins, all names and versions are kept.
     fn merge(&mut self, other: Self) -> Result<(), ProblemKind> {
         self.platform_specific |= other.platform_specific;
-        if other.name == self.name {
-            self.versions.extend(other.versions);
-            self.versions.sort_unstable();
-            self.versions.dedup();
-        } else {
-            self.also_named.extend(other.versions.into_iter().map(|version| (other.name.clone(), version)));
+        if (&other.name, &other.version) != (&self.name, &self.version) {
+            self.also_known_as.extend(other.version.map(|version| (other.name, version)));
         }
         if let (Source::Tarball(mine), Source::Tarball(theirs)) = (&mut self.source, other.source) {
             let merged = mine.clone().stronger(theirs);

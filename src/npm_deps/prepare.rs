@@ -61,8 +61,8 @@ pub(super) fn names_of(lockfile: &Lockfile) -> impl Iterator<Item = (&str, &str)
 }
 
 fn names_in(dependency: &Dependency) -> impl Iterator<Item = (&str, &str)> {
-    let own = dependency.versions.iter().map(|version| (dependency.name.as_str(), version.as_str()));
-    own.chain(dependency.also_named.iter().map(|(name, version)| (name.as_str(), version.as_str())))
+    let own = dependency.version.iter().map(|version| (dependency.name.as_str(), version.as_str()));
+    own.chain(dependency.also_known_as.iter().map(|(name, version)| (name.as_str(), version.as_str())))
 }
 
 impl<'a> Preparation<'a> {
