@@ -178,7 +178,7 @@ impl Found {
 fn source_of(url: CanonicalUrl, integrity: Option<&str>) -> Result<(CanonicalUrl, Source), ProblemKind> {
     if is_git(url.scheme()) {
         let (archive, pinned) = hosted_archive(&url.to_url())?;
-        return Ok((CanonicalUrl::from(&archive), Source::GitArchive { pinned }));
+        return Ok((archive, Source::GitArchive { pinned }));
     }
     let Some(text) = integrity else { return Err(ProblemKind::NoIntegrity(url)) };
     match Integrity::strongest_of(text) {

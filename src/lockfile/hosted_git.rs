@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use super::CanonicalUrl;
+
 /// Why a git URL has no archive that nixpkgs would fetch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitUrlError {
@@ -31,7 +33,7 @@ pub fn is_full_commit(commit: &str) -> bool {
 /// The archive URL of a git URL, and whether it is pinned to a full commit.
 ///
 /// Errors: hosts without a known archive, URLs that name no project or no commit.
-pub fn hosted_archive(url: &Url) -> Result<(Url, bool), GitUrlError> {
+pub fn hosted_archive(url: &Url) -> Result<(CanonicalUrl, bool), GitUrlError> {
     let malformed = || GitUrlError::Malformed(url.clone());
     let mut segments = url.path_segments().ok_or_else(malformed)?;
     let mut next = || segments.next().filter(|segment| !segment.is_empty());
@@ -55,7 +57,7 @@ pub fn hosted_archive(url: &Url) -> Result<(Url, bool), GitUrlError> {
         "bitbucket.org" => format!("https://bitbucket.org/{user}/{project}/get/{commit}.tar.gz"),
         _ => format!("https://git.sr.ht/{user}/{project}/archive/{commit}.tar.gz"),
     };
-    Ok((Url::parse(&archive).map_err(|_| malformed())?, is_full_commit(commit)))
+    Ok((archive.parse().map_err(|_| malformed())?, is_full_commit(commit)))
 }
 
 #[cfg(test)]
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
 
     fn archive(url: &str) -> Result<String, GitUrlError> {
-        hosted_archive(&Url::parse(url).unwrap()).map(|(url, _)| url.into())
+        hosted_archive(&Url::parse(url).unwrap()).map(|(url, _)| url.to_string())
     }
 
     #[test]

@@ -97,17 +97,6 @@ impl<'de> Visitor<'de> for FlagVisitor {
     }
 }
 
-/// A key of a JSON object.
-#[derive(PartialEq, Eq, Hash)]
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = deserializer.deserialize_str(TextVisitor)?;
-        Ok(Self(text.0.unwrap_or_default()))
-    }
-}
-
 /// A JSON object in file order. A key that stands twice counts once, with its last value, as in JavaScript.
 pub(super) struct Entries<'a, T>(pub(super) Vec<(Cow<'a, str>, T)>);
 
@@ -127,10 +116,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de, T>, A::Error> {
-        let mut entries: IndexMap<Key<'de>, T, RandomState> = IndexMap::default();
-        while let Some((key, value)) = map.next_entry()? {
-            entries.insert(key, value);
+        let mut entries: IndexMap<Cow<'de, str>, T, RandomState> = IndexMap::default();
+        while let Some((Text(key), value)) = map.next_entry()? {
+            entries.insert(key.unwrap_or_default(), value);
         }
-        Ok(Entries(entries.into_iter().map(|(key, value)| (key.0, value)).collect()))
+        Ok(Entries(entries.into_iter().collect()))
     }
 }

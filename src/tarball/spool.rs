@@ -127,8 +127,9 @@ impl Draft for SpoolDraft {
             self.flush()?;
         }
         let mut whole = bytes.chunks_exact(EXTENT);
+        whole.by_ref().try_for_each(|extent| self.extents.append(extent))?;
         self.pending.extend_from_slice(whole.remainder());
-        whole.try_for_each(|extent| self.extents.append(extent))
+        Ok(())
     }
 
     fn keep(mut self: Box<Self>) -> io::Result<Arc<dyn Source>> {
