@@ -53,6 +53,7 @@ pub mod npm_package;
 pub mod options;
 pub mod packaging;
 mod positioned;
+pub mod redaction;
 pub mod registry;
 pub mod relock;
 pub mod replace;

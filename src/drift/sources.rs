@@ -8,7 +8,7 @@ use super::{Rules, SiteFailure, Status, Work, undecided};
 use crate::{
     nix::{Literal, Outcome, Reason, RemoteKind, RemoteSource, Site},
     npm_deps::{Settings, supply::Supply},
-    registry::redacted,
+    redaction::redacted,
     source::{
         self, Excerpt, Fetched, Look, LookError, NpmFailure, Order, Resolved, SourceFailure, Word,
         digest::{Digest, Recorded},

@@ -30,6 +30,12 @@ impl CanonicalUrl {
     }
 }
 
+impl AsRef<str> for CanonicalUrl {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl From<&Url> for CanonicalUrl {
     fn from(url: &Url) -> Self {
         Self(url.as_str().into())

@@ -12,6 +12,7 @@ use super::{
     v1,
 };
 use crate::integrity::{Integrity, IntegrityError};
+use crate::redaction::redacted;
 
 /// One thing to fetch.
 #[derive(Debug, Clone)]
@@ -66,10 +67,10 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProblemKind {
     /// A URL, but nothing to check its bytes against.
-    #[error("no integrity for {0}")]
+    #[error("no integrity for {}", redacted(.0))]
     NoIntegrity(CanonicalUrl),
     /// An integrity that cannot be used.
-    #[error("{error} (for {url})")]
+    #[error("{error} (for {})", redacted(url))]
     Integrity {
         /// Where the bytes come from.
         url: CanonicalUrl,
@@ -89,7 +90,7 @@ pub enum ProblemKind {
         legacy: bool,
     },
     /// A `resolved` that is neither a URL nor a folder of the project.
-    #[error("`resolved` is not an absolute URL: {0}")]
+    #[error("`resolved` is not an absolute URL: {}", redacted(.0))]
     NotAUrl(String),
 }
 

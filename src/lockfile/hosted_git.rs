@@ -3,18 +3,19 @@
 use url::Url;
 
 use super::CanonicalUrl;
+use crate::redaction::redacted;
 
 /// Why a git URL has no archive that nixpkgs would fetch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitUrlError {
     /// A host that nixpkgs does not know, gitlab.com included.
-    #[error("git dependency on a host that nixpkgs' fetcher does not support: {0}")]
+    #[error("git dependency on a host that nixpkgs' fetcher does not support: {}", redacted(.0))]
     UnsupportedHost(Url),
     /// A known host, but a path that is not one of a project.
-    #[error("git dependency whose URL names no project: {0}")]
+    #[error("git dependency whose URL names no project: {}", redacted(.0))]
     Malformed(Url),
     /// No commit after `#`.
-    #[error("git dependency without a commit: {0}")]
+    #[error("git dependency without a commit: {}", redacted(.0))]
     NoCommit(Url),
 }
 

@@ -9,7 +9,8 @@ use url::Url;
 
 use crate::integrity::ContentId;
 use crate::lockfile::CanonicalUrl;
-use crate::registry::{Client, FetchError, Get, Problem, Reply, Request, Watch, redacted};
+use crate::redaction::redacted;
+use crate::registry::{Client, FetchError, Get, Problem, Reply, Request, Watch};
 use crate::store::Store;
 use crate::store::npm_cache::NpmCache;
 use crate::tarball::repack;

@@ -13,8 +13,8 @@ use super::client::Inner;
 use super::error::{self, Problem};
 use super::health::Failed;
 use super::retry;
-use super::secret::redacted;
 use super::transport::{Lane, Transport};
+use crate::redaction::redacted;
 
 const REDIRECTS: usize = 10;
 

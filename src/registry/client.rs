@@ -16,9 +16,9 @@ use super::gate::{Gate, Pass};
 use super::health::Health;
 use super::options::Options;
 use super::retry::{self, Retry};
-use super::secret::redacted;
 use super::transport::{SetupError, Transport};
 use super::{Unwatched, Watch, gzip};
+use crate::redaction::redacted;
 use crate::tarball::verified::{Receiver, Tarball};
 
 /// Fetches tarballs and documents. Cheap to make and to clone: nothing is set up before the first request.

@@ -24,7 +24,7 @@ pub use client::{Client, Get, Reply, Request};
 pub use error::{FetchError, Problem};
 pub use options::{Options, Proxies, Roots, Timeouts, Trust};
 pub use retry::Retry;
-pub use secret::{Secret, redacted};
+pub use secret::Secret;
 
 /// Watches downloads; every method does nothing unless it is overridden. Called often and from many tasks: be quick.
 pub trait Watch: Send + Sync {

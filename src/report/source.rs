@@ -6,7 +6,7 @@ use super::{Message, Paths, PlaceReport};
 use crate::{
     drift::{Outdated, Planned, SourceState, Standing},
     nix::{Literal, Outcome, RemoteSource},
-    registry::redacted,
+    redaction::redacted,
     source::digest::Recorded,
 };
 

@@ -18,7 +18,8 @@ use super::nar;
 use super::origin::{Hashed, Origin, Top};
 use crate::integrity::{Algorithm, ContentId, Hasher};
 use crate::npm_deps::supply::{Supply, SupplyError};
-use crate::registry::{Problem, redacted};
+use crate::redaction::redacted;
+use crate::registry::Problem;
 use crate::store::memo::Memo;
 use crate::tarball::Tarball;
 

@@ -11,13 +11,17 @@ const MAP: &[(&str, &[&str])] = &[
     ("integrity", &[]),
     ("options", &[]),
     ("positioned", &[]),
+    ("redaction", &[]),
     ("tarball", &["integrity", "positioned"]),
     ("cacache", &["integrity"]),
-    ("lockfile", &["integrity"]),
+    ("lockfile", &["integrity", "redaction"]),
     ("store", &["integrity", "positioned", "tarball"]),
-    ("registry", &["integrity", "tarball"]),
+    ("registry", &["integrity", "redaction", "tarball"]),
     ("nix", &["options"]),
-    ("npm_deps", &["cacache", "integrity", "lockfile", "options", "registry", "store", "tarball"]),
+    (
+        "npm_deps",
+        &["cacache", "integrity", "lockfile", "options", "redaction", "registry", "store", "tarball"],
+    ),
     ("npm_package", &["integrity", "registry"]),
     ("relock", &["integrity", "lockfile", "npm_package", "registry"]),
     (
@@ -36,12 +40,12 @@ const MAP: &[(&str, &[&str])] = &[
     ),
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
-    ("source", &["integrity", "nix", "npm_deps", "registry", "store", "tarball"]),
+    ("source", &["integrity", "nix", "npm_deps", "redaction", "registry", "store", "tarball"]),
     ("vendoring", &["integrity", "npm_package", "registry", "relock", "source"]),
-    ("drift", &["nix", "npm_deps", "options", "registry", "source"]),
+    ("drift", &["nix", "npm_deps", "options", "redaction", "registry", "source"]),
     ("create", &["replace"]),
     ("rewrite", &["drift", "nix", "replace"]),
-    ("report", &["drift", "integrity", "nix", "npm_deps", "options", "registry", "source"]),
+    ("report", &["drift", "integrity", "nix", "npm_deps", "options", "redaction", "registry", "source"]),
 ];
 
 #[test]

@@ -125,6 +125,33 @@ fn no_secret_of_the_environment_is_ever_shown() {
 }
 
 #[test]
+fn passwords_that_lockfiles_write_into_urls_are_not_repeated() {
+    let project = project();
+    let entries = [
+        r#""resolved": "https://u:hunter2@host/a.tgz?sig=hunter2""#,
+        r#""resolved": "https://u:hunter2@host/a.tgz", "integrity": "sha512-broken""#,
+        r#""resolved": "https://u:hunter2@host:99999/a.tgz""#,
+        r#""resolved": "git+https://u:hunter2@host/a/b.git#c""#,
+        r#""resolved": "git+https://u:hunter2@github.com/a#c""#,
+        r#""resolved": "git+https://u:hunter2@github.com/a/b""#,
+        r#""version": "git+https://u:hunter2@github.com/a/b""#,
+    ];
+    for entry in entries {
+        let packages = format!(r#"{{"lockfileVersion": 3, "packages": {{"node_modules/a": {{{entry}}}}}}}"#);
+        let dependencies = format!(r#"{{"lockfileVersion": 1, "dependencies": {{"a": {{{entry}}}}}}}"#);
+        for lockfile in [packages, dependencies] {
+            project.write("web/package-lock.json", &lockfile);
+            for args in
+                [&["check"][..], &["check", "--json"], &["hash", "--offline", "web"], &["list", "--explain"]]
+            {
+                let shown = project.transcript(args);
+                assert!(!shown.contains("hunter2"), "{lockfile}\n{shown}");
+            }
+        }
+    }
+}
+
+#[test]
 fn help_documents_the_exit_codes() {
     let project = Project::new();
     for args in [&["--help"][..], &["update", "--help"], &["check", "--help"], &["list", "--help"]] {

@@ -47,7 +47,7 @@ fn refusals_name_the_place_the_reason_and_a_cure() {
         (
             entry(json!({ "resolved": "git+ssh://git@gitlab.com/a/b.git#c" })),
             "node_modules/a: git dependency on a host that nixpkgs' fetcher does not support: \
-             git+ssh://git@gitlab.com/a/b.git#c",
+             git+ssh://git@gitlab.com/a/b.git",
             other_host,
         ),
         (
