@@ -14,7 +14,7 @@ trap finish EXIT
 
 build() {
   if [[ -z ${BINARY:-} ]]; then cargo build --quiet --release --bins; fi
-  cargo build --quiet --release --example synthetic
+  cargo build --quiet --release --example synthetic --example receive
   binary=$(realpath "$binary")
 }
 
