@@ -136,6 +136,7 @@ fn passwords_that_lockfiles_write_into_urls_are_not_repeated() {
         r#""resolved": "git+https://u:hunter2@github.com/a/b""#,
         r#""version": "git+https://u:hunter2@github.com/a/b""#,
     ];
+    let mut all = String::new();
     for entry in entries {
         let packages = format!(r#"{{"lockfileVersion": 3, "packages": {{"node_modules/a": {{{entry}}}}}}}"#);
         let dependencies = format!(r#"{{"lockfileVersion": 1, "dependencies": {{"a": {{{entry}}}}}}}"#);
@@ -146,9 +147,12 @@ fn passwords_that_lockfiles_write_into_urls_are_not_repeated() {
             {
                 let shown = project.transcript(args);
                 assert!(!shown.contains("hunter2"), "{lockfile}\n{shown}");
+                all.push_str(&shown);
             }
         }
     }
+    assert!(all.contains("no integrity for https://***@host/a.tgz?***"), "{all}");
+    assert!(all.contains("git+https://***@github.com/a"), "{all}");
 }
 
 #[test]
