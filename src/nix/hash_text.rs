@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use data_encoding::HEXLOWER_PERMISSIVE;
 
 /// The spelling of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,7 +119,7 @@ fn is_other_algorithm(text: &str) -> bool {
 #[must_use]
 pub fn decode_digest(text: &str, length: usize) -> Option<Vec<u8>> {
     let digest = if text.len() == 2 * length {
-        decode_hex(text)
+        HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
     } else if text.len() == (8 * length).div_ceil(5) {
         decode_base32(text, length)
     } else {
@@ -129,12 +130,6 @@ pub fn decode_digest(text: &str, length: usize) -> Option<Vec<u8>> {
 
 fn decode_base64(text: &str) -> Option<[u8; 32]> {
     LENIENT.decode(text).ok()?.try_into().ok()
-}
-
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?)).collect()
 }
 
 /// Nix's base 32: the last digit first, five bits each.
