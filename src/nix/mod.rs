@@ -21,6 +21,7 @@ mod packages;
 mod remote;
 mod resolve;
 mod scope;
+mod shell;
 mod site;
 mod source;
 mod sweep;

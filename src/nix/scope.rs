@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::files::normalize;
-use super::resolve::LOCKFILES;
+use super::shell::LOCKFILES;
 
 /// What to survey.
 #[derive(Debug, Clone, PartialEq, Eq)]

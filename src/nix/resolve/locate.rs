@@ -6,9 +6,9 @@ pub(super) use super::answer::{Answer, Fetched, Located};
 use super::choose::choose;
 use super::conclude::conclude;
 use super::patches::{self, Patches};
-use super::phase::{self, Context, Slot, State};
 use super::root;
 use crate::nix::eval::{Eval, reason_of};
+use crate::nix::shell::{self, Context, Slot, State};
 use crate::nix::site::Reason;
 use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
@@ -234,7 +234,7 @@ fn apply_patches(tree: &Source, patches: &Patches, state: &mut State) {
 fn run_phase(phase: &Value, state: &mut State, context: &Context, at: Location) {
     match &phase.kind {
         Kind::Null => {}
-        Kind::Str(text) => phase::run(text, state, context),
+        Kind::Str(text) => shell::run(text, state, context),
         _ => {
             let unknown = reason_of(phase, "a phase is not known", at);
             for slot in &mut state.slots {

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::answer::Answer;
 use super::conclude::copied;
 use super::locate::{DEPTH, attribute};
-use super::phase::{self, Context, Slot, State};
 use crate::nix::eval::Eval;
+use crate::nix::shell::{self, Context, Slot, State};
 use crate::nix::site::Reason;
 use crate::nix::source::{self, Base, Remote, Source};
 use crate::nix::syntax::ast::Location;
@@ -31,7 +31,7 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote) -> bool {
         makes_out: true,
         name: "postFetch",
     };
-    phase::run(text, &mut state, &context);
+    shell::run(text, &mut state, &context);
     !state.slots.iter().all(|slot| matches!(slot, Slot::Original))
 }
 
@@ -71,7 +71,7 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
         makes_out: true,
         name: "installPhase",
     };
-    phase::run(text, &mut state, &context);
+    shell::run(text, &mut state, &context);
     match conclude_script(ev, &state, at, depth) {
         Answer::Doubt { reason: Reason::LockfileEdited, .. } => made(),
         answer => answer,
@@ -105,7 +105,7 @@ pub(super) fn scripted(
         makes_out: true,
         name: "runCommand",
     };
-    phase::run(text, &mut state, &context);
+    shell::run(text, &mut state, &context);
     let answer = conclude_script(ev, &state, at, depth);
     match answer {
         Answer::Doubt { reason: Reason::LockfileEdited, message, at } => {

@@ -112,7 +112,7 @@ fn touches(text: &str, flags: bool) -> [bool; 2] {
             let name = path.trim_matches('"');
             let base = name.rsplit('/').next().unwrap_or(name);
             let counts = flags || name.split('/').count() <= 2;
-            for (slot, known) in touched.iter_mut().zip(super::phase::NAMES) {
+            for (slot, known) in touched.iter_mut().zip(crate::nix::shell::LOCKFILES) {
                 *slot |= counts && known == base;
             }
         }

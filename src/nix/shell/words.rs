@@ -1,7 +1,7 @@
 //! What the words of a command say: operands, paths, names of lockfiles.
 
 use super::phase::NAMES;
-use super::shell::{Command, has_mark, is_dynamic};
+use super::script::{Command, has_mark, is_dynamic};
 
 pub(super) struct Operands {
     pub sources: Vec<String>,

@@ -1,6 +1,6 @@
 //! Words, separators and redirections of shell text.
 
-use super::shell::Command;
+use super::script::Command;
 
 /// The simple commands of a text, in order.
 pub(super) fn commands(text: &str) -> Vec<Command> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::phase::{NAMES, Reader, Slot};
-use super::shell::{Command, Embedded, has_mark, is_dynamic};
+use super::script::{Command, Embedded, has_mark, is_dynamic};
 use super::words::{Operands, clean, is_lockfile, mentions, operands, plain_name};
 use crate::nix::source::Source;
 

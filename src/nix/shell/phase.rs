@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::programs::{HARMLESS, READERS};
-use super::shell::{Command, Embedded, Script, has_mark, is_dynamic};
+use super::script::{Command, Embedded, Script, has_mark, is_dynamic};
 use super::words::{clean, is_glob_for_lockfile, is_lockfile, mentions, touches_many};
 use crate::nix::files::Files;
 use crate::nix::site::Reason;
@@ -15,7 +15,7 @@ pub(crate) const NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"]
 
 /// The state of one of the two files.
 #[derive(Debug, Clone)]
-pub(super) enum Slot {
+pub(crate) enum Slot {
     /// As the source has it.
     Original,
     /// A copy of this file.
@@ -28,7 +28,7 @@ pub(super) enum Slot {
 
 /// Both files while the phases run.
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub(crate) struct State {
     /// In the order of [`NAMES`].
     pub slots: [Slot; 2],
     /// The current folder relative to the start; `None` when it is not known. It lasts from phase to phase.
@@ -43,7 +43,7 @@ impl State {
 }
 
 /// Where a phase runs.
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     pub files: &'a Files,
     /// The source that the phase runs in.
     pub source: &'a Rc<Source>,
@@ -58,7 +58,7 @@ pub(super) struct Context<'a> {
 }
 
 /// Runs a phase over the state.
-pub(super) fn run(text: &Text, state: &mut State, context: &Context) {
+pub(crate) fn run(text: &Text, state: &mut State, context: &Context) {
     let script = Script::new(text);
     let mut reader = Reader {
         script: &script,
@@ -76,29 +76,29 @@ pub(super) fn run(text: &Text, state: &mut State, context: &Context) {
 }
 
 pub(super) struct Reader<'a> {
-    pub(super) script: &'a Script,
-    pub(super) state: &'a mut State,
-    pub(super) context: &'a Context<'a>,
+    pub(crate) script: &'a Script,
+    pub(crate) state: &'a mut State,
+    pub(crate) context: &'a Context<'a>,
     /// The folders to which subshells return.
-    pub(super) shells: Vec<Option<String>>,
-    pub(super) stack: Vec<Option<String>>,
+    pub(crate) shells: Vec<Option<String>>,
+    pub(crate) stack: Vec<Option<String>>,
     /// Files that a command before wrote, and what they are copies of.
-    pub(super) written: Vec<(String, Option<Rc<Source>>)>,
+    pub(crate) written: Vec<(String, Option<Rc<Source>>)>,
     /// Variables of loops over names that are no lockfiles.
-    pub(super) harmless_names: Vec<String>,
+    pub(crate) harmless_names: Vec<String>,
     /// Folders below `$out` that exist: what is copied onto one of them lands inside.
-    pub(super) folders: Vec<String>,
+    pub(crate) folders: Vec<String>,
 }
 
 impl Reader<'_> {
-    pub(super) fn doubt(&mut self, message: &str) {
+    pub(crate) fn doubt(&mut self, message: &str) {
         for slot in &mut self.state.slots {
             *slot = Slot::Doubt(Reason::LockfileEdited, format!("{}: {message}", self.context.name));
         }
     }
 
     /// One file is in doubt.
-    pub(super) fn doubt_one(&mut self, index: usize, message: &str) {
+    pub(crate) fn doubt_one(&mut self, index: usize, message: &str) {
         self.state.slots[index] =
             Slot::Doubt(Reason::LockfileEdited, format!("{}: {message}", self.context.name));
     }
@@ -173,7 +173,7 @@ impl Reader<'_> {
     }
 
     /// A path relative to the start; `None` when only the shell knows it.
-    pub(super) fn target(&self, word: &str) -> Option<String> {
+    pub(crate) fn target(&self, word: &str) -> Option<String> {
         let mut word = word.replace("${out}", "$out");
         for prefix in ["$PWD/", "${PWD}/", "$(pwd)/"] {
             if let Some(rest) = word.strip_prefix(prefix) {
@@ -200,7 +200,7 @@ impl Reader<'_> {
     }
 
     /// Which of the two files a path is.
-    pub(super) fn slot_of(&self, path: &str) -> Option<usize> {
+    pub(crate) fn slot_of(&self, path: &str) -> Option<usize> {
         let name = match self.context.folder {
             "" => path,
             folder => path.strip_prefix(folder)?.strip_prefix('/')?,
@@ -232,7 +232,7 @@ impl Reader<'_> {
 
     /// Whether a target that only the shell knows is surely no lockfile: its last part is spelt out, or it is the variable
     /// of a harmless loop.
-    pub(super) fn is_harmless_target(&self, word: &str) -> bool {
+    pub(crate) fn is_harmless_target(&self, word: &str) -> bool {
         if word.contains('*') {
             return false;
         }
