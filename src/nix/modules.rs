@@ -144,7 +144,7 @@ fn defaults(
         let (option, name, definitions) = (option.thunk, Rc::clone(name), definitions.clone());
         let (key, unknown) = (Rc::clone(&name), Rc::clone(&unknown));
         let thunk = ev.lazy(move |ev| {
-            let member = super::packages::outside_member(ev, &unknown, &name, at);
+            let member = super::nixpkgs::outside_member(ev, &unknown, &name, at);
             let option = ev.force(option);
             let own = ev.peek_attr(&definitions, &name, at);
             if !is_option(ev, &option) && depth < DEEPEST {

@@ -151,7 +151,7 @@ impl<'a> Sweep<'a> {
         self.look_at_records();
         let Some(all) = self.index.get(path) else { return Vec::new() };
         let bindings: BTreeSet<Location> =
-            self.ev.records.iter().filter_map(super::packages::record::Record::binding).collect();
+            self.ev.records.iter().filter_map(super::nixpkgs::record::Record::binding).collect();
         let open: Vec<Occurrence> =
             all.iter().filter(|o| !bindings.contains(&o.at) && !self.is_literal_used(o)).cloned().collect();
         let dead: Vec<Option<&'static str>> =
@@ -174,7 +174,7 @@ impl<'a> Sweep<'a> {
         const STANDALONE: [&str; 3] = [ONLY_OVERRIDDEN, ALWAYS_GIVEN, RULED_OUT];
         let mut all = self.open_in(path);
         let bindings: BTreeSet<Location> =
-            self.ev.records.iter().filter_map(super::packages::record::Record::binding).collect();
+            self.ev.records.iter().filter_map(super::nixpkgs::record::Record::binding).collect();
         for occurrence in self.index.get(path).into_iter().flatten() {
             let standalone = self.ev.dead.get(&occurrence.at).is_some_and(|why| STANDALONE.contains(why));
             if standalone && !bindings.contains(&occurrence.at) && !self.is_literal_used(occurrence) {

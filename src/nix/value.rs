@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::builtins::Native;
 use super::eval::Eval;
-use super::packages::derivation::Drv;
+use super::nixpkgs::derivation::Drv;
 use super::site::LiteralKind;
 use super::source::{Fileset, Source};
 use super::syntax::ast::{Ast, ExprId, Location, Name};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::eval::Eval;
 use super::modules;
-use super::packages;
+use super::nixpkgs;
 use super::source::Base;
 use super::syntax::ast::{Expr, Lambda, Location, Param, Span};
 use super::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
@@ -148,7 +148,7 @@ pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path) -> V
     let lambda = Rc::clone(lambda);
     if is_overlay(&closure.code.ast, &lambda) {
         let overlay = ev.done(Value::new(Kind::Lambda(Rc::new(closure.clone()))));
-        return packages::overlay::with_overlays(ev, packages::nixpkgs(), &[overlay], at);
+        return nixpkgs::overlay::with_overlays(ev, nixpkgs::nixpkgs(), &[overlay], at);
     }
     let argument = blind_argument(ev, &lambda, folder, at);
     if !takes_config(&lambda) {
@@ -199,7 +199,7 @@ pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: 
         Param::Pattern { .. } => ev.done(entry),
         Param::Ident(name) => {
             let value = match name.as_ref() {
-                "system" => packages::members_system(),
+                "system" => nixpkgs::members_system(),
                 _ => {
                     if let Some(value) = ev.peek_attr(&entry, name, at) {
                         value

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::lists::list;
 use super::{Native, row};
 use crate::nix::eval::{Eval, reason_of};
-use crate::nix::packages::{call_package, overlay};
+use crate::nix::nixpkgs::{call_package, overlay};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, ThunkId, Value};
 

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use super::eval::Eval;
-use super::packages::{fetchers, members_system};
+use super::nixpkgs::{fetchers, members_system};
 use super::syntax::ast::Location;
 use super::value::{Attrs, Kind, NativeCall, Special, ThunkId, Value};
 pub(crate) use paths::{KEPT, predicate};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::lists::{later, later2, list};
 use super::{Native, row};
 use crate::nix::eval::{Eval, is_system, reason_of};
-use crate::nix::packages::system_named;
+use crate::nix::nixpkgs::system_named;
 use crate::nix::syntax::ast::{Location, Name};
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Value};
 
@@ -220,7 +220,7 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 /// A list of names that is not known is, nearly always, a list of systems.
 fn gen_for_unknown(ev: &mut Eval, function: ThunkId, names: &Value, at: Location) -> Value {
-    let name = ev.done(crate::nix::packages::members_system());
+    let name = ev.done(crate::nix::nixpkgs::members_system());
     let thunk = later(ev, function, name, at);
     let mut set = Attrs { open: Some(reason_of(names, "the names are not known", at)), ..Attrs::default() };
     set.map.insert(Rc::from("x86_64-linux"), Attr::new(thunk));

@@ -40,7 +40,7 @@ impl Eval {
                 let results = callees.iter().map(|callee| self.apply(callee, argument, here)).collect();
                 crate::nix::eval::join(results)
             }
-            Kind::Unknown(unknown) => crate::nix::packages::unknown_call(self, unknown, argument, here),
+            Kind::Unknown(unknown) => crate::nix::nixpkgs::unknown_call(self, unknown, argument, here),
             _ => crate::nix::eval::error(format!("{} is called like a function", callee.type_name()), here),
         }
     }
@@ -68,7 +68,7 @@ impl Eval {
                 at: Some(here),
                 name: Some(name),
             };
-            return crate::nix::packages::unknown_call(self, &Rc::new(unknown), argument, here);
+            return crate::nix::nixpkgs::unknown_call(self, &Rc::new(unknown), argument, here);
         }
         if let Special::Scope(scope) = &attrs.special {
             if scope.as_ref() == "nix-filter" {
@@ -81,10 +81,10 @@ impl Eval {
                 at: Some(here),
                 name: Some(name),
             };
-            return crate::nix::packages::unknown_call(self, &Rc::new(unknown), argument, here);
+            return crate::nix::nixpkgs::unknown_call(self, &Rc::new(unknown), argument, here);
         }
         if let Some(unknown) = &attrs.open {
-            return crate::nix::packages::unknown_call(self, &Rc::clone(unknown), argument, here);
+            return crate::nix::nixpkgs::unknown_call(self, &Rc::clone(unknown), argument, here);
         }
         crate::nix::eval::error("a set is called like a function", here)
     }
@@ -226,7 +226,7 @@ impl Eval {
         formal: &Formal,
         here: Location,
     ) -> Option<ThunkId> {
-        let value = crate::nix::packages::special_member(self, arg, attrs, &formal.name, here);
+        let value = crate::nix::nixpkgs::special_member(self, arg, attrs, &formal.name, here);
         match value {
             Some(value) if value.as_unknown().is_none() => Some(self.done(value)),
             _ if formal.default.is_some() && !self.is_blind_flag(formal, here) => None,
@@ -253,9 +253,9 @@ impl Eval {
 
     fn unknown_argument(&mut self, unknown: &Rc<Unknown>, name: &Name, here: Location) -> Value {
         match name.as_ref() {
-            "pkgs" => crate::nix::packages::nixpkgs(),
+            "pkgs" => crate::nix::nixpkgs::nixpkgs(),
             "lib" => crate::nix::library::value(),
-            _ => crate::nix::packages::outside_member(self, unknown, name, here),
+            _ => crate::nix::nixpkgs::outside_member(self, unknown, name, here),
         }
     }
 }

@@ -18,7 +18,7 @@ impl Eval {
 
     fn import_one(&mut self, value: &Value, here: Location) -> Value {
         if let Kind::Unknown(unknown) = &value.kind {
-            return crate::nix::packages::import_outside(unknown, here);
+            return crate::nix::nixpkgs::import_outside(unknown, here);
         }
         if let Kind::Str(text) = &value.kind
             && let Some(known) = text.known()
@@ -29,12 +29,12 @@ impl Eval {
         if let Kind::Attrs(attrs) = &value.kind
             && matches!(attrs.special, crate::nix::value::Special::Pkgs)
         {
-            return crate::nix::packages::overlay::import_function();
+            return crate::nix::nixpkgs::overlay::import_function();
         }
         let source = source::of_value(self, value, here);
         match &source.base {
             Base::Local(root) => self.import_path(&source::join(root, &source.sub), here),
-            Base::Remote(remote) => crate::nix::packages::import_remote(self, remote, &source.sub, here),
+            Base::Remote(remote) => crate::nix::nixpkgs::import_remote(self, remote, &source.sub, here),
             _ => Value::unknown(
                 Doubt::Unmodelled,
                 "an import of something that is no file of the repository",

@@ -24,7 +24,7 @@ pub(crate) use select::is_system;
 pub(crate) use strings::{concat, string};
 
 use super::files::{FileId, Files};
-use super::packages::record::Record;
+use super::nixpkgs::record::Record;
 use super::site::FileProblem;
 use super::syntax::ast::{Ast, Expr, Location, Name};
 use super::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Unknown, Value};

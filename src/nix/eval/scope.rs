@@ -170,7 +170,7 @@ fn adopt(name: &str, value: Value) -> Value {
         return value;
     }
     match name {
-        "pkgs" => crate::nix::packages::nixpkgs(),
+        "pkgs" => crate::nix::nixpkgs::nixpkgs(),
         "lib" => crate::nix::library::value(),
         _ => value,
     }

@@ -32,7 +32,7 @@ impl Eval {
         match &set.kind {
             Kind::Attrs(attrs) => self.find_in(set, attrs, name, here),
             Kind::Unknown(unknown) => {
-                let value = crate::nix::packages::outside_member(self, unknown, name, here);
+                let value = crate::nix::nixpkgs::outside_member(self, unknown, name, here);
                 Found { values: vec![value], missing: false }
             }
             Kind::Alt(sets) => {
@@ -45,7 +45,7 @@ impl Eval {
                 all
             }
             Kind::Function(_) | Kind::Native(_) if matches!(name, "override" | "overrideDerivation") => {
-                let value = crate::nix::packages::overrides::overridable_function(set.clone());
+                let value = crate::nix::nixpkgs::overrides::overridable_function(set.clone());
                 Found { values: vec![value], missing: false }
             }
             _ => Found { values: Vec::new(), missing: true },
@@ -67,7 +67,7 @@ impl Eval {
             }
             return Found { values, missing: false };
         }
-        if let Some(value) = crate::nix::packages::special_member(self, set, attrs, name, here) {
+        if let Some(value) = crate::nix::nixpkgs::special_member(self, set, attrs, name, here) {
             return Found { values: vec![value], missing: false };
         }
         match &attrs.open {

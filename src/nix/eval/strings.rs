@@ -61,7 +61,7 @@ impl Eval {
     fn systems_of(&mut self, value: &Value) -> Vec<Value> {
         match &value.kind {
             Kind::Str(text) if text.system && !self.systems.is_empty() => {
-                self.systems.iter().map(|name| crate::nix::packages::system_named(name)).collect()
+                self.systems.iter().map(|name| crate::nix::nixpkgs::system_named(name)).collect()
             }
             _ => vec![value.clone()],
         }

@@ -142,7 +142,7 @@ pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: L
             }
         }
         "lib" if input.nixpkgs => return crate::nix::library::value(),
-        "legacyPackages" | "packages" if input.nixpkgs => return crate::nix::packages::per_system(),
+        "legacyPackages" | "packages" if input.nixpkgs => return crate::nix::nixpkgs::per_system(),
         _ => {}
     }
     if name == "lib" {
@@ -150,7 +150,7 @@ pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: L
     }
     let unknown = Value::outside(&format!("inputs.{}", input.name), Some(here));
     match unknown.as_unknown() {
-        Some(unknown) => crate::nix::packages::outside_member(ev, unknown, name, here),
+        Some(unknown) => crate::nix::nixpkgs::outside_member(ev, unknown, name, here),
         None => unknown,
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::eval::Eval;
-use super::packages;
+use super::nixpkgs;
 use super::source::{Base, Source};
 use super::syntax::ast::{Location, Name, Span};
 use super::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Value};
@@ -178,5 +178,5 @@ fn relative_folder(folder: &Path, text: &str) -> Option<PathBuf> {
 
 /// nixpkgs, for the arguments that flake-parts passes.
 fn default_packages() -> Value {
-    packages::nixpkgs()
+    nixpkgs::nixpkgs()
 }

@@ -7,7 +7,7 @@ use super::default_packages;
 use crate::nix::builtins;
 use crate::nix::eval::{Eval, is_system};
 use crate::nix::modules;
-use crate::nix::packages::members_system;
+use crate::nix::nixpkgs::members_system;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::nix::builtins::{Native, native};
 use crate::nix::eval::Eval;
-use crate::nix::packages::members_system;
+use crate::nix::nixpkgs::members_system;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
 
@@ -89,7 +89,7 @@ fn remember(ev: &mut Eval, names: &[Rc<str>]) {
 
 fn representative(names: &[Rc<str>]) -> Value {
     match names.iter().find(|name| name.as_ref() == "x86_64-linux").or(names.first()) {
-        Some(name) => crate::nix::packages::system_named(name),
+        Some(name) => crate::nix::nixpkgs::system_named(name),
         None => members_system(),
     }
 }

@@ -67,12 +67,12 @@ const FLAT: &[&str] = &[
 pub(crate) fn member(name: &str, here: Location) -> Value {
     match name {
         "fakeHash" => fake(),
-        "extend" => super::packages::overlay::extender(value()),
+        "extend" => super::nixpkgs::overlay::extender(value()),
         "fakeSha256" => fake_text(FAKE_HEX),
         "fakeSha512" => fake_text(&FAKE_HEX.repeat(2)),
         "fakeSha1" => Value::text("0000000000000000000000000000000000000000"),
-        "fileset" | "path" | "versions" | "gvariant" => super::packages::lib_scope(name),
-        "systems" | "platforms" => super::packages::lib_scope("systems"),
+        "fileset" | "path" | "versions" | "gvariant" => super::nixpkgs::lib_scope(name),
+        "systems" | "platforms" => super::nixpkgs::lib_scope("systems"),
         _ if FLAT.contains(&name) => value(),
         _ => match super::builtins::native(name) {
             Some(value) => value,

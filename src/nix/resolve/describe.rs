@@ -5,7 +5,7 @@ use super::explain::{place_of, steps};
 use super::literals::{self, Hash};
 use super::locate::Located;
 use crate::nix::eval::Eval;
-use crate::nix::packages::record::{Record, RecordKind};
+use crate::nix::nixpkgs::record::{Record, RecordKind};
 use crate::nix::remote::{AttributeValue, RemoteSource, SourceAttribute};
 use crate::nix::site::{Outcome, Step};
 use crate::nix::value::{Kind, ThunkId, Value};

@@ -7,7 +7,7 @@ use super::locate::{Answer, Located, locate};
 use super::merge::{merge, settle_conflicts};
 use crate::nix::eval::Eval;
 use crate::nix::flake;
-use crate::nix::packages::record::{Record, RecordKind};
+use crate::nix::nixpkgs::record::{Record, RecordKind};
 use crate::nix::site::{Outcome, Reason, Site, Undecided};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, Value};
