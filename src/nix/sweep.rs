@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::dead::{ALWAYS_GIVEN, ONLY_OVERRIDDEN, RULED_OUT};
 use super::eval::{Env, Eval};
 use super::occurrences::{Occurrence, children};
-use super::resolve::{self, Draft};
+use super::sites::{self, Draft};
 use super::syntax::ast::{Expr, ExprId, Location, Param};
 use super::value::{Closure, Code, EnvId, Kind, Value};
 use super::walk::{Walker, blind_argument, call_blindly};
@@ -76,7 +76,7 @@ impl<'a> Sweep<'a> {
         }
         let open = self.index.keys().flat_map(|path| self.open_in(path)).collect();
         self.ev.fuel = FUEL;
-        (resolve::all(self.ev), open)
+        (sites::all(self.ev), open)
     }
 
     /// Runs one entry point with its share of the fuel, then every function that it leaves uncalled.

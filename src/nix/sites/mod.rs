@@ -3,6 +3,7 @@
 mod answer;
 mod choose;
 mod conclude;
+mod decide;
 mod describe;
 mod explain;
 mod filters;
@@ -12,7 +13,6 @@ mod made;
 mod merge;
 mod patches;
 mod root;
-mod sites;
 
+pub(crate) use decide::{Draft, all};
 pub(crate) use explain::place_of;
-pub(crate) use sites::{Draft, all};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::sites::Draft;
+use super::decide::Draft;
 use crate::nix::remote::{AttributeValue, RemoteSource};
 use crate::nix::site::{Outcome, Place, Reason, Site, Step, Undecided};
 use crate::nix::syntax::ast::Location;
