@@ -22,7 +22,7 @@ impl Sweep<'_> {
         if let Some(why) = ev.dead.get(&occurrence.at) {
             return Some(why);
         }
-        if ev.exhausted {
+        if ev.budget.was_exceeded() {
             return None;
         }
         let forced = ev.literal_of(occurrence).is_some_and(|own| ev.forced.contains(&own));

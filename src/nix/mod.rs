@@ -4,6 +4,7 @@
 //! cannot be known is *unknown*, with the reason, and stays local. Nothing is guessed, nothing is run, nothing is fetched,
 //! and no file outside of the repository is read.
 
+mod budget;
 mod builtins;
 mod dead;
 mod directive;
@@ -181,9 +182,12 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
         );
         survey.warnings.push(Warning { kind: WarningKind::Overlay, place: place_of(ev, *at), message });
     }
-    if ev.exhausted {
-        let place = Place { file: survey.root.clone(), line: 1, column: 1 };
-        let message = "the evaluation was cut short; some sites may be undecided for that reason".to_owned();
+    for over in ev.budget.overruns() {
+        let place = match over.at {
+            Some(at) => place_of(ev, at),
+            None => Place { file: survey.root.clone(), line: 1, column: 1 },
+        };
+        let message = format!("{}; some sites may be undecided for that reason", over.cost);
         survey.warnings.push(Warning { kind: WarningKind::Budget, place, message });
     }
     survey.problems.append(&mut ev.problems);

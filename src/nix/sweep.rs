@@ -12,10 +12,6 @@ use super::syntax::ast::{Expr, ExprId, Location, Param};
 use super::value::{Closure, Code, EnvId, Kind, Value};
 use super::walk::{Walker, blind_argument, call_blindly};
 
-/// How many expressions one survey may evaluate, in all and for each entry point.
-const FUEL: u64 = 6_000_000;
-const FUEL_PER_ENTRY: u64 = 1_500_000;
-
 /// The occurrences of every file that has any.
 pub(crate) type Index = BTreeMap<PathBuf, Vec<Occurrence>>;
 
@@ -24,7 +20,6 @@ pub(crate) struct Sweep<'a> {
     pub ev: &'a mut Eval,
     pub index: &'a Index,
     walker: Walker,
-    spent: u64,
     done: HashSet<Location>,
     /// Literals that arrived at some record, and how many records were looked at.
     pub(super) tokens: BTreeSet<Location>,
@@ -39,7 +34,6 @@ impl<'a> Sweep<'a> {
             ev,
             index,
             walker: Walker::default(),
-            spent: 0,
             done: HashSet::new(),
             tokens: BTreeSet::new(),
             looked_at: 0,
@@ -75,18 +69,15 @@ impl<'a> Sweep<'a> {
             }
         }
         let open = self.index.keys().flat_map(|path| self.open_in(path)).collect();
-        self.ev.fuel = FUEL;
         (sites::all(self.ev), open)
     }
 
-    /// Runs one entry point with its share of the fuel, then every function that it leaves uncalled.
+    /// Runs one entry point with its share of the budget, then every function that it leaves uncalled.
     fn entry(&mut self, run: impl FnOnce(&mut Self)) {
-        let grant = FUEL_PER_ENTRY.min(FUEL.saturating_sub(self.spent));
-        self.ev.fuel = grant;
+        self.ev.budget.begin();
         run(self);
         self.walker.drain(self.ev);
         self.call_the_uncalled();
-        self.spent += grant - self.ev.fuel;
     }
 
     /// Functions with hash attributes that nothing called so far.
@@ -193,7 +184,8 @@ impl<'a> Sweep<'a> {
     fn look_at_records(&mut self) {
         while let Some(record) = self.ev.records.get(self.looked_at).cloned() {
             self.looked_at += 1;
-            self.ev.fuel = self.ev.fuel.max(10_000);
+            // The entry that left the record may have spent its share.
+            self.ev.budget.begin();
             if let Some(value) = self.ev.peek_attr(&record.args, record.hash_name(), record.call) {
                 tokens_of(&value, &mut self.tokens);
             }

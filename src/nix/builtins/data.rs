@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::{Native, row};
+use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of, string};
 use crate::nix::files::{FileId, to_u32};
 use crate::nix::site::LiteralKind;
@@ -51,7 +52,13 @@ fn read_file(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
         };
         let shown: Rc<str> = Rc::from(ev.files.display(&path));
         match ev.files.read(&path) {
-            Ok(file) => whole_file(ev, file).moved(at, Move::Import(shown)),
+            Ok(file) => {
+                let bytes = ev.files.get(file).text.len() as u64;
+                match ev.budget.charge(Cost::File(bytes), Some(at)) {
+                    Ok(()) => whole_file(ev, file).moved(at, Move::Import(shown)),
+                    Err(over) => over.value(),
+                }
+            }
             Err(error) => Value::unknown(Doubt::Error, format!("cannot read {shown}: {error}"), Some(at)),
         }
     })

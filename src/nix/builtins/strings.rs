@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::lists::list;
 use super::{Native, row};
+use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::eval::{Eval, concat, reason_of, string};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, Piece, Text, ThunkId, Value};
@@ -201,27 +202,63 @@ fn replace_strings(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let (Some(from), Some(to)) = (texts(ev, args[0], at), texts(ev, args[1], at)) else {
         return Value::unknown(Doubt::Unmodelled, "a replacement is not known", Some(at));
     };
+    if from.len() != to.len() {
+        return crate::nix::eval::error("`replaceStrings` needs two lists of one length", at);
+    }
     if from.iter().any(|text| text.is_empty()) {
         return Value::unknown(Doubt::Unmodelled, "a replacement of nothing", Some(at));
     }
-    change(ev, args[2], at, |text| replace(text, &from, &to))
+    let value = ev.force(args[2]);
+    ev.each(value, &mut |ev, value| match (&value.kind, value.known_text()) {
+        (Kind::Str(text), Some(known)) => match replace(ev, &known, &from, &to, at) {
+            Ok(new) => {
+                Value { kind: Kind::Str(Rc::new(changed(text, &known, &new))), trail: value.trail.clone() }
+            }
+            Err(over) => over.value(),
+        },
+        _ => Value::doubtful(reason_of(&value, "a string is not known", at)),
+    })
 }
 
-fn replace(text: &str, from: &[Rc<str>], to: &[Rc<str>]) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let hit = from.iter().zip(to).find(|(f, _)| rest.starts_with(f.as_ref()));
-        if let Some((f, t)) = hit {
-            out.push_str(t);
-            rest = &rest[f.len()..];
-        } else {
-            let mut chars = rest.chars();
-            out.extend(chars.next());
-            rest = chars.as_str();
+/// Replaces as Nix does: at each place the first of the patterns that fits. The length of the answer is known, and paid
+/// for, before it is built (fixture `replacestrings-bomb`).
+fn replace(
+    ev: &Eval,
+    text: &str,
+    from: &[Rc<str>],
+    to: &[Rc<str>],
+    at: Location,
+) -> Result<String, OverBudget> {
+    ev.budget.charge(Cost::Bytes(text.len().saturating_mul(from.len())), Some(at))?;
+    let hits = hits(text, from);
+    let removed: usize = hits.iter().map(|(_, which)| from[*which].len()).sum();
+    let added: usize = hits.iter().map(|(_, which)| to[*which].len()).sum();
+    ev.budget.charge(Cost::Bytes(text.len() - removed + added + 16 * hits.len()), Some(at))?;
+    let mut out = String::with_capacity(text.len() - removed + added);
+    let mut end = 0;
+    for (start, which) in hits {
+        out.push_str(&text[end..start]);
+        out.push_str(&to[which]);
+        end = start + from[which].len();
+    }
+    out.push_str(&text[end..]);
+    Ok(out)
+}
+
+/// Where which of the patterns is replaced.
+fn hits(text: &str, from: &[Rc<str>]) -> Vec<(usize, usize)> {
+    let mut hits = Vec::new();
+    let mut end = 0;
+    for (start, _) in text.char_indices() {
+        let fits = |pattern: &Rc<str>| text[start..].starts_with(pattern.as_ref());
+        if start >= end
+            && let Some(which) = from.iter().position(fits)
+        {
+            hits.push((start, which));
+            end = start + from[which].len();
         }
     }
-    out
+    hits
 }
 
 fn length(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {

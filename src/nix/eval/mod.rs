@@ -23,6 +23,7 @@ pub(crate) use scope::Env;
 pub(crate) use select::is_system;
 pub(crate) use strings::{concat, string};
 
+use super::budget::{Budget, Cost};
 use super::files::{FileId, Files};
 use super::nixpkgs::record::Record;
 use super::site::FileProblem;
@@ -31,8 +32,6 @@ use super::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.
 const MAX_DEPTH: u32 = 1_200;
-/// More thunks than this are not made.
-const MAX_THUNKS: usize = 4_000_000;
 
 /// A computation that has not run yet.
 pub(crate) type Lazy = Box<dyn FnOnce(&mut Eval) -> Value>;
@@ -77,14 +76,13 @@ pub(crate) struct Eval {
     pub dead: BTreeMap<Location, &'static str>,
     /// Overlays of the repository that replace the fetcher: which name, and where.
     pub replaced: Vec<(String, Location)>,
-    /// How many more expressions may be evaluated.
-    pub fuel: u64,
+    /// What the evaluation may still cost.
+    pub budget: Budget,
     thunks: Vec<Slot>,
     envs: Vec<Env>,
     asts: HashMap<FileId, Option<Rc<Ast>>>,
     imports: HashMap<PathBuf, ThunkId>,
     depth: u32,
-    pub exhausted: bool,
 }
 
 impl Eval {
@@ -108,13 +106,12 @@ impl Eval {
             entered: HashSet::new(),
             dead: BTreeMap::new(),
             replaced: Vec::new(),
-            fuel: 0,
+            budget: Budget::default(),
             thunks: Vec::new(),
             envs: vec![Env::root()],
             asts: HashMap::new(),
             imports: HashMap::new(),
             depth: 0,
-            exhausted: false,
         }
     }
 
@@ -134,10 +131,7 @@ impl Eval {
     }
 
     fn slot(&mut self, slot: Slot) -> ThunkId {
-        if self.thunks.len() >= MAX_THUNKS {
-            self.fuel = 0;
-            self.exhausted = true;
-        }
+        self.budget.spend(Cost::Items(0));
         let id = ThunkId(super::files::to_u32(self.thunks.len()));
         self.thunks.push(slot);
         id
@@ -178,13 +172,14 @@ impl Eval {
         value
     }
 
-    /// Runs with the bounds of depth and fuel.
+    /// Runs with the bounds of depth and budget.
     pub fn guarded(&mut self, at: Option<Location>, run: impl FnOnce(&mut Eval) -> Value) -> Value {
-        if self.fuel == 0 || self.depth >= MAX_DEPTH {
-            self.exhausted |= self.fuel == 0;
-            return Value::unknown(Doubt::Limit, "the evaluation is too long or too deep", at);
+        if self.depth >= MAX_DEPTH {
+            return Value::unknown(Doubt::Limit, "the evaluation is too deep", at);
         }
-        self.fuel -= 1;
+        if let Err(over) = self.budget.charge(Cost::Step, at) {
+            return over.value();
+        }
         self.depth += 1;
         let value = run(self);
         self.depth -= 1;
@@ -263,6 +258,7 @@ impl Eval {
             return known.clone();
         }
         let text = Rc::clone(&self.files.get(file).text);
+        self.budget.grow(text.len());
         let parsed = match super::syntax::parse(file, &text) {
             Ok(ast) => Some(ast),
             Err(error) => {

@@ -154,7 +154,7 @@ fn evaluate(root: &std::path::Path, expression: &str) -> Json {
     let path = root.join("case.nix");
     std::fs::write(&path, expression).expect("a file of our own");
     let mut ev = Eval::new(Files::new(root.to_path_buf()));
-    ev.fuel = 100_000;
+    ev.budget.begin();
     let file = ev.files.read(&path).expect("a file that is there");
     let at = Location { file, span: Span { start: 0, end: 0 } };
     let value = ev.import_path(&path, at);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::nix::budget::Cost;
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Unknown, Value};
@@ -62,12 +63,8 @@ impl Record {
 impl Eval {
     /// Notes a declaration; answers its index.
     pub fn record(&mut self, record: Record) -> usize {
-        const MOST: usize = 20_000;
-        if self.records.len() < MOST {
-            self.records.push(record);
-        } else {
-            self.exhausted = true;
-        }
+        self.budget.spend(Cost::Alternatives(1));
+        self.records.push(record);
         self.records.len() - 1
     }
 

@@ -25,7 +25,12 @@ pub(crate) struct Draft {
 /// The sites of all records, in the order of their places.
 pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
     let records = std::mem::take(&mut ev.records);
-    let drafts: Vec<Draft> = records.iter().flat_map(|record| drafts_of(ev, record)).collect();
+    let mut drafts = Vec::new();
+    for record in &records {
+        // Each derivation has a share of its own: one that costs too much leaves the others decided.
+        ev.budget.begin();
+        drafts.extend(drafts_of(ev, record));
+    }
     ev.records = records;
     let mut merged = merge(drafts);
     settle_conflicts(&mut merged);
