@@ -3,7 +3,7 @@
 //! nixpkgs knows `sha1` and `sha512` only and prefers the latter; everything else is refused here, by name.
 //! The text of the chosen entry is kept as written, because it goes into the cache index verbatim.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
@@ -136,42 +136,10 @@ pub struct Integrity {
 impl Integrity {
     /// The strongest entry of an SRI set, separated by ASCII white space.
     ///
-    /// Errors: an empty set, an entry with another algorithm, broken base64, a digest of the wrong length, and two
-    /// different digests of the strongest algorithm (which of them nixpkgs would use is left to chance there).
+    /// Errors: an empty set, an entry with another algorithm, and a strongest entry that cannot be used: broken base64, a
+    /// digest of the wrong length, or two different digests.
     pub fn strongest_of(set: &str) -> Result<Self, IntegrityError> {
-        // Nearly every set has one entry, and what can be read as one has no white space in it.
-        if let Some(only) = Self::read(set) {
-            return Ok(only);
-        }
-        let mut best: Option<Self> = None;
-        for entry in set.split_ascii_whitespace() {
-            let entry = Self::parse(entry)?;
-            best = Some(match best {
-                None => entry,
-                Some(best) => best.stronger(entry)?,
-            });
-        }
-        best.ok_or(IntegrityError::Empty)
-    }
-
-    /// The stronger of two integrities of the same content; `self` if they are equal.
-    ///
-    /// Errors: two different digests of one algorithm.
-    pub fn stronger(self, other: Self) -> Result<Self, IntegrityError> {
-        let (mine, theirs) = (self.id.algorithm, other.id.algorithm);
-        if mine == theirs && self.id != other.id {
-            return Err(IntegrityError::Conflict { one: self.text, other: other.text });
-        }
-        Ok(if theirs > mine { other } else { self })
-    }
-
-    fn parse(entry: &str) -> Result<Self, IntegrityError> {
-        Self::read(entry).ok_or_else(|| match entry.split_once('-') {
-            Some((name, _)) if Algorithm::from_name(name).is_none() => {
-                IntegrityError::Algorithm { algorithm: name.to_owned() }
-            }
-            _ => IntegrityError::Malformed(entry.to_owned()),
-        })
+        Candidate::strongest_of(set)?.ok_or(IntegrityError::Empty)?.chosen()
     }
 
     fn read(entry: &str) -> Option<Self> {
@@ -193,6 +161,76 @@ impl Integrity {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// The strongest of several integrities, before it is known whether it will be needed.
+///
+/// nixpkgs looks at the names of all algorithms, and at the digest of none but the one that it chooses in the end: a weaker
+/// one may be malformed, or contradict another, without a consequence.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    algorithm: Algorithm,
+    chosen: Result<Integrity, IntegrityError>,
+}
+
+impl Candidate {
+    /// The strongest entry of an SRI set; `None` if nothing is in it.
+    ///
+    /// Errors: an entry without an algorithm, or with one that nixpkgs does not know.
+    pub fn strongest_of(set: &str) -> Result<Option<Self>, IntegrityError> {
+        // Nearly every set has one entry, and what can be read as one has no white space in it.
+        if let Some(only) = Integrity::read(set) {
+            return Ok(Some(Self { algorithm: only.id.algorithm, chosen: Ok(only) }));
+        }
+        let mut best: Option<Self> = None;
+        for entry in set.split_ascii_whitespace() {
+            let entry = Self::read(entry)?;
+            best = Some(match best {
+                None => entry,
+                Some(best) => best.or_stronger(entry),
+            });
+        }
+        Ok(best)
+    }
+
+    fn read(entry: &str) -> Result<Self, IntegrityError> {
+        let malformed = || IntegrityError::Malformed(entry.to_owned());
+        let (name, _) = entry.split_once('-').ok_or_else(malformed)?;
+        let unknown = || IntegrityError::Algorithm { algorithm: name.to_owned() };
+        let algorithm = Algorithm::from_name(name).ok_or_else(unknown)?;
+        Ok(Self { algorithm, chosen: Integrity::read(entry).ok_or_else(malformed) })
+    }
+
+    /// The algorithm, which is how strong it is.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The stronger of two. Two equally strong ones that differ cannot be used: which one nixpkgs would take is left to
+    /// chance there.
+    #[must_use]
+    pub fn or_stronger(self, other: Self) -> Self {
+        let chosen = match self.algorithm.cmp(&other.algorithm) {
+            Ordering::Greater => return self,
+            Ordering::Less => return other,
+            Ordering::Equal => match (self.chosen, other.chosen) {
+                (Ok(one), Ok(other)) if one.id != other.id => {
+                    Err(IntegrityError::Conflict { one: one.text, other: other.text })
+                }
+                (Err(error), _) | (_, Err(error)) => Err(error),
+                (chosen, _) => chosen,
+            },
+        };
+        Self { algorithm: self.algorithm, chosen }
+    }
+
+    /// The integrity, now that it is needed.
+    ///
+    /// Errors: it is malformed, or contradicts another one.
+    pub fn chosen(self) -> Result<Integrity, IntegrityError> {
+        self.chosen
     }
 }
 
@@ -310,6 +348,23 @@ mod tests {
         );
         let other = ContentId::sha512_of(b"x").sri();
         assert!(error(&format!("{SHA512} {other}")).contains("two different"));
+        assert!(
+            error(&format!("{SHA512} md5-x")).contains("`md5`"),
+            "also where a stronger one stands beside it"
+        );
+    }
+
+    #[test]
+    fn a_digest_that_is_not_chosen_is_not_looked_at() {
+        let other = "sha1-AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        for set in [format!("sha1-broken {SHA512}"), format!("{SHA1} {other} {SHA512}")] {
+            assert_eq!(Integrity::strongest_of(&set).unwrap().text(), SHA512, "{set}");
+        }
+        assert!(Integrity::strongest_of(&format!("{SHA1} {other}")).is_err());
+        assert!(
+            Integrity::strongest_of(&format!("{SHA512} sha512-broken")).is_err(),
+            "one of them, by chance"
+        );
     }
 
     #[test]

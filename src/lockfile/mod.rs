@@ -1,7 +1,7 @@
 //! `package-lock.json` and `npm-shrinkwrap.json`, versions 1, 2 and 3: what has to be fetched, and from where.
 //!
 //! Grammar, as far as it decides the hash: version 1 nests `dependencies`; versions 2 and 3 hold a flat map `packages`
-//! from install path to entry (version 2 repeats the former for old clients, which is ignored here). An entry's
+//! from install path to entry (version 2 repeats the former for old clients, which is looked through for mistakes only). An entry's
 //! `resolved` is the URL it came from, `integrity` an SRI set over the tarball.
 //!
 //! This module reads bytes and never panics on them; it neither touches the network nor decides what nixpkgs would
@@ -21,7 +21,7 @@ pub use canonical_url::CanonicalUrl;
 pub use dependency::{Dependency, Problem, ProblemKind, Skipped, Source};
 pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
 
-use text::Entries;
+use text::{Entries, Object};
 
 /// File names of a lockfile, the one npm and nixpkgs prefer first.
 pub const FILE_NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
@@ -42,11 +42,11 @@ pub enum Version {
 pub struct Lockfile {
     /// The format.
     pub version: Version,
-    /// What is fetched, one per URL, in the order of the URLs.
+    /// What is fetched, one per URL, in the order of the URLs as the lockfile has them.
     pub dependencies: Vec<Dependency>,
     /// Packages that an install needs but that carry no URL to fetch them from.
     pub skipped: Vec<Skipped>,
-    /// Entries that nixpkgs' fetcher stumbles over, in file order.
+    /// Entries that nixpkgs' fetcher stumbles over: first what stands in the wrong place, then what lacks something.
     pub problems: Vec<Problem>,
 }
 
@@ -108,15 +108,26 @@ impl Lockfile {
     pub fn parse(bytes: &[u8]) -> Result<Self, LockfileError> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| LockfileError::Utf8 { line: line_at(bytes, error.valid_up_to()) })?;
-        let document: Document = serde_json::from_str(text).map_err(|error| explain(text, error))?;
-        let (version, found) = match document.version {
-            1 => (Version::V1, v1::collect(document.dependencies)),
-            2 => (
-                Version::V2,
-                packages::collect(document.packages).with_legacy(document.dependencies.as_ref()),
-            ),
-            3 => (Version::V3, packages::collect(document.packages)),
+        let document: Object<Document> = serde_json::from_str(text).map_err(|error| explain(text, error))?;
+        let Document { version, dependencies, packages } = document.0;
+        let version = match version {
+            1 => Version::V1,
+            2 => Version::V2,
+            3 => Version::V3,
             other => return Err(LockfileError::Version(other)),
+        };
+        // nixpkgs reads both maps, and refuses a lockfile for what it does not need, too.
+        let found = if version == Version::V1 {
+            let mut found = v1::collect(dependencies);
+            found.set_aside("packages", packages.iter().flat_map(packages::all_faults));
+            found
+        } else {
+            let mut found = packages::collect(packages);
+            found.set_aside(
+                "dependencies",
+                dependencies.iter().flat_map(|entries| v1::all_faults(entries, "")),
+            );
+            found
         };
         Ok(found.into_lockfile(version))
     }

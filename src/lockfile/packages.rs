@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::{
-    dependency::{Found, ProblemKind, Raw},
+    dependency::{Found, ProblemKind, Raw, verdict, wrong_types},
     text::{Entries, Flag, Text},
 };
+use crate::integrity::Candidate;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,22 +35,54 @@ pub(super) struct Entry<'a> {
 
 /// Gathers what is fetched. A lockfile without the map has nothing to fetch.
 pub(super) fn collect(packages: Option<Entries<'_, Entry<'_>>>) -> Found {
-    let entries = packages.map(|entries| entries.0).unwrap_or_default();
-    let mut found = Found::with_capacity(entries.len());
-    for (path, entry) in entries {
-        // The key "" is the project itself.
-        if !path.is_empty() {
-            collect_one(path, entry, &mut found);
-        }
+    let entries = packages.unwrap_or_default();
+    let mut found = Found::with_capacity(entries.list.len());
+    for (path, entry) in &entries.replaced {
+        found.problems(path, faults(entry));
+    }
+    for (path, entry) in entries.list {
+        collect_one(path, entry, &mut found);
     }
     found
 }
 
+/// Looks at what nixpkgs reads of every entry, wherever it stands; gives the strongest integrity.
+///
+/// Errors: what nixpkgs refuses the whole lockfile for.
+fn examine(entry: &Entry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
+    let Entry { name, version, resolved, integrity, .. } = entry;
+    let fields = [("name", name), ("version", version), ("resolved", resolved), ("integrity", integrity)];
+    verdict(wrong_types(&fields), integrity)
+}
+
+fn faults(entry: &Entry<'_>) -> Vec<ProblemKind> {
+    examine(entry).err().unwrap_or_default()
+}
+
+/// What nixpkgs would refuse a map for that it only reads.
+pub(super) fn all_faults(entries: &Entries<'_, Entry<'_>>) -> Vec<(String, ProblemKind)> {
+    let faults = |(path, entry): &(Cow<'_, str>, Entry<'_>)| {
+        let path = path.to_string();
+        faults(entry).into_iter().map(move |kind| (path.clone(), kind))
+    };
+    entries.all().flat_map(faults).collect()
+}
+
 fn collect_one(path: Cow<'_, str>, entry: Entry<'_>, found: &mut Found) {
+    let integrity = match examine(&entry) {
+        Ok(integrity) => integrity,
+        Err(kinds) => {
+            return found.problems(if path.is_empty() { "the root package" } else { &path }, kinds);
+        }
+    };
+    // The key "" is the project itself.
+    if path.is_empty() {
+        return;
+    }
     let Some(resolved) = entry.resolved.as_deref() else {
         // Links, bundled packages and workspace folders come with the project or with another package; without a
         // version an optional entry stands in for one that the registry does not have.
-        let absent = entry.optional.0 && entry.version.0.is_none();
+        let absent = entry.optional.0 && entry.version.as_deref().is_none();
         if !entry.link.0 && !entry.in_bundle.0 && !absent && is_installed(&path) {
             found.skip(path.into_owned(), entry.version.into_owned());
         }
@@ -58,10 +91,10 @@ fn collect_one(path: Cow<'_, str>, entry: Entry<'_>, found: &mut Found) {
     match found.urls.read(resolved) {
         Ok(url) if url.scheme() == "file" => {}
         Ok(url) => found.add(Raw {
-            name: entry.name.into_owned().unwrap_or_else(|| package_name(&path).to_owned()),
+            name: package_name(entry.name.as_deref().unwrap_or(&path)).to_owned(),
             version: entry.version.into_owned(),
             url,
-            integrity: entry.integrity.as_deref(),
+            integrity,
             platform_specific: entry.os.0 || entry.cpu.0,
             place: path.into_owned(),
         }),

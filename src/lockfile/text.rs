@@ -1,25 +1,43 @@
-//! Lenient fields and order-keeping maps for lockfile entries, borrowed from the lockfile's text where it has no escapes.
+//! Fields that know what they should be, and order-keeping maps for lockfile entries, borrowed from the lockfile's text where it has no escapes.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use foldhash::fast::RandomState;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, map};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// A field that is a string, or counts as absent: old npm wrote `"resolved": false` and the like.
+/// A field that should be a string. nixpkgs refuses a whole lockfile for one that is something else, wherever it stands,
+/// and takes `null` for no field.
 #[derive(Debug, Default)]
-pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
+pub(super) enum Text<'a> {
+    #[default]
+    Absent,
+    Is(Cow<'a, str>),
+    /// Something else, by what it is called in a message.
+    Other(&'static str),
+}
 
 impl Text<'_> {
     pub(super) fn as_deref(&self) -> Option<&str> {
-        self.0.as_deref()
+        match self {
+            Self::Is(text) => Some(text),
+            Self::Absent | Self::Other(_) => None,
+        }
     }
 
     pub(super) fn into_owned(self) -> Option<String> {
-        self.0.map(Cow::into_owned)
+        match self {
+            Self::Is(text) => Some(text.into_owned()),
+            Self::Absent | Self::Other(_) => None,
+        }
+    }
+
+    /// What stands there in place of a string.
+    pub(super) fn other(&self) -> Option<&'static str> {
+        if let Self::Other(found) = self { Some(found) } else { None }
     }
 }
 
@@ -31,6 +49,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 struct TextVisitor;
 
+const BOOLEAN: &str = "a boolean";
+const NUMBER: &str = "a number";
+const LIST: &str = "a list";
+const OBJECT: &str = "an object";
+
 impl<'de> Visitor<'de> for TextVisitor {
     type Value = Text<'de>;
 
@@ -39,19 +62,68 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Borrowed(text))))
+        Ok(Text::Is(Cow::Borrowed(text)))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Owned(text.to_owned()))))
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text<'de>, E> {
-        Ok(Text(None))
+        Ok(Text::Is(Cow::Owned(text.to_owned())))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Text<'de>, E> {
-        Ok(Text(None))
+        Ok(Text::Absent)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Text<'de>, E> {
+        Ok(Text::Other(BOOLEAN))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Text<'de>, E> {
+        Ok(Text::Other(NUMBER))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Text<'de>, E> {
+        Ok(Text::Other(NUMBER))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Text<'de>, E> {
+        Ok(Text::Other(NUMBER))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Text<'de>, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Text::Other(LIST))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Text<'de>, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text::Other(OBJECT))
+    }
+}
+
+/// `bundled`: a boolean, and nothing else, not even `null`. Absent is no.
+#[derive(Debug, Default)]
+pub(super) struct Boolean {
+    pub(super) value: bool,
+    /// What stands there in place of a boolean.
+    pub(super) other: Option<&'static str>,
+}
+
+impl<'de> Deserialize<'de> for Boolean {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any<'a> {
+            Boolean(bool),
+            #[serde(borrow)]
+            Other(Text<'a>),
+        }
+        let other = match Any::deserialize(deserializer)? {
+            Any::Boolean(value) => return Ok(Self { value, other: None }),
+            Any::Other(Text::Is(_)) => "a string",
+            Any::Other(Text::Absent) => "null",
+            Any::Other(Text::Other(found)) => found,
+        };
+        Ok(Self { value: false, other: Some(other) })
     }
 }
 
@@ -65,7 +137,7 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// `true` for a boolean `true` and for any list: `bundled`, `link`, and `os`, `cpu`, of which presence is all we ask.
+/// `true` for a boolean `true` and for any list: `link`, `inBundle`, and `os`, `cpu`, of which presence is all we ask.
 struct FlagVisitor;
 
 impl<'de> Visitor<'de> for FlagVisitor {
@@ -87,7 +159,20 @@ impl<'de> Visitor<'de> for FlagVisitor {
         Ok(false)
     }
 
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
     fn visit_unit<E: de::Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<bool, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(false)
     }
 
@@ -97,8 +182,26 @@ impl<'de> Visitor<'de> for FlagVisitor {
     }
 }
 
-/// A JSON object in file order. A key that stands twice counts once, with its last value, as in JavaScript.
-pub(super) struct Entries<'a, T>(pub(super) Vec<(Cow<'a, str>, T)>);
+/// A JSON object of entries in file order. A key that stands twice counts once, with its last value, as in JavaScript; the
+/// values before it are still of interest to who looks for mistakes.
+pub(super) struct Entries<'a, T> {
+    pub(super) list: Vec<(Cow<'a, str>, T)>,
+    /// Entries that a later one of the same key took the place of.
+    pub(super) replaced: Vec<(Cow<'a, str>, T)>,
+}
+
+impl<T> Default for Entries<'_, T> {
+    fn default() -> Self {
+        Self { list: Vec::new(), replaced: Vec::new() }
+    }
+}
+
+impl<'a, T> Entries<'a, T> {
+    /// All entries, the replaced ones last.
+    pub(super) fn all(&self) -> impl Iterator<Item = &(Cow<'a, str>, T)> {
+        self.list.iter().chain(&self.replaced)
+    }
+}
 
 impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Entries<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -117,9 +220,37 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de, T>, A::Error> {
         let mut entries: IndexMap<Cow<'de, str>, T, RandomState> = IndexMap::default();
-        while let Some((Text(key), value)) = map.next_entry()? {
-            entries.insert(key.unwrap_or_default(), value);
+        let mut replaced = Vec::new();
+        while let Some((key, Object(value))) = map.next_entry::<Text<'de>, Object<T>>()? {
+            let Text::Is(key) = key else { continue };
+            match entries.entry(key) {
+                map::Entry::Vacant(slot) => drop(slot.insert(value)),
+                map::Entry::Occupied(mut slot) => replaced.push((slot.key().clone(), slot.insert(value))),
+            }
         }
-        Ok(Entries(entries.into_iter().collect()))
+        Ok(Entries { list: entries.into_iter().collect(), replaced })
+    }
+}
+
+/// What is written as an object. `serde` would also take a list of the fields' values, in an order that is nobody's.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
     }
 }

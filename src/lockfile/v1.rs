@@ -6,9 +6,10 @@ use url::Url;
 use super::{
     CanonicalUrl,
     canonical_url::UrlReader,
-    dependency::{Found, ProblemKind, Raw},
-    text::{Entries, Flag, Text},
+    dependency::{Found, ProblemKind, Raw, verdict, wrong_types},
+    text::{Boolean, Entries, Text},
 };
+use crate::integrity::Candidate;
 
 #[derive(Deserialize)]
 pub(super) struct Entry<'a> {
@@ -19,7 +20,7 @@ pub(super) struct Entry<'a> {
     #[serde(borrow, default)]
     integrity: Text<'a>,
     #[serde(default)]
-    bundled: Flag,
+    bundled: Boolean,
     #[serde(borrow, default)]
     dependencies: Option<Entries<'a, Entry<'a>>>,
 }
@@ -33,29 +34,71 @@ pub(super) fn collect(dependencies: Option<Entries<'_, Entry<'_>>>) -> Found {
     found
 }
 
+/// Looks at what nixpkgs reads of every entry, wherever it stands; gives the strongest integrity.
+///
+/// Errors: what nixpkgs refuses the whole lockfile for.
+fn examine(entry: &Entry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
+    let Entry { version, resolved, integrity, bundled, .. } = entry;
+    let fields = [("version", version), ("resolved", resolved), ("integrity", integrity)];
+    let bundled =
+        bundled.other.map(|found| ProblemKind::WrongType { field: "bundled", expected: "a boolean", found });
+    let no_version = matches!(version, Text::Absent).then_some(ProblemKind::NoVersion);
+    verdict(wrong_types(&fields).chain(bundled).chain(no_version), integrity)
+}
+
+/// What nixpkgs would refuse a map for that it only reads, or that travels inside a tarball.
+///
 /// `serde_json` bounds the nesting, and so this recursion.
+pub(super) fn all_faults(entries: &Entries<'_, Entry<'_>>, parents: &str) -> Vec<(String, ProblemKind)> {
+    let mut all = Vec::new();
+    for (name, entry) in entries.all() {
+        let place = join(parents, name);
+        let faults = examine(entry).err().unwrap_or_default();
+        all.extend(faults.into_iter().map(|kind| (place.clone(), kind)));
+        if let Some(nested) = &entry.dependencies {
+            all.extend(all_faults(nested, &place));
+        }
+    }
+    all
+}
+
 fn collect_all(entries: Entries<'_, Entry<'_>>, parents: &str, found: &mut Found) {
-    for (name, entry) in entries.0 {
-        // What is bundled travels inside its parent's tarball, with everything below it.
-        if entry.bundled.0 {
-            continue;
-        }
+    let Entries { list, replaced } = entries;
+    note_all(&Entries { list: replaced, replaced: Vec::new() }, parents, found);
+    for (name, entry) in list {
         let place = join(parents, &name);
-        if let Some(nested) = entry.dependencies {
-            collect_all(nested, &place, found);
+        collect_one(name.into_owned(), place, entry, found);
+    }
+}
+
+fn note_all(entries: &Entries<'_, Entry<'_>>, parents: &str, found: &mut Found) {
+    for (place, kind) in all_faults(entries, parents) {
+        found.problem(&place, kind);
+    }
+}
+
+fn collect_one(name: String, place: String, mut entry: Entry<'_>, found: &mut Found) {
+    let examined = examine(&entry);
+    let nested = entry.dependencies.take();
+    // What is bundled travels inside its parent's tarball, with everything below it.
+    if entry.bundled.value {
+        found.problems(&place, examined.err().unwrap_or_default());
+        return nested.iter().for_each(|nested| note_all(nested, &place, found));
+    }
+    if let Some(nested) = nested {
+        collect_all(nested, &place, found);
+    }
+    let integrity = match examined {
+        Ok(integrity) => integrity,
+        Err(kinds) => return found.problems(&place, kinds),
+    };
+    match url_of(&mut found.urls, entry.version.as_deref(), entry.resolved.as_deref()) {
+        Ok(Some(url)) if url.scheme() == "file" => {}
+        Ok(Some(url)) => {
+            found.add(Raw { name, place, version: None, url, integrity, platform_specific: false });
         }
-        match url_of(&mut found.urls, entry.version.as_deref(), entry.resolved.as_deref()) {
-            Ok(Some(url)) => found.add(Raw {
-                name: name.into_owned(),
-                place,
-                version: None,
-                url,
-                integrity: entry.integrity.as_deref(),
-                platform_specific: false,
-            }),
-            Ok(None) => found.skip(place, entry.version.into_owned()),
-            Err(kind) => found.problem(&place, kind),
-        }
+        Ok(None) => found.skip(place, entry.version.into_owned()),
+        Err(kind) => found.problem(&place, kind),
     }
 }
 
@@ -65,7 +108,7 @@ fn url_of(
     version: Option<&str>,
     resolved: Option<&str>,
 ) -> Result<Option<CanonicalUrl>, ProblemKind> {
-    let version = version.ok_or(ProblemKind::NoVersion { legacy: false })?;
+    let version = version.ok_or(ProblemKind::NoVersion)?;
     let resolved_url = resolved.and_then(|text| urls.read(text).ok());
     match Url::parse(version) {
         Ok(alias) if alias.scheme() == "npm" => {
@@ -91,19 +134,6 @@ fn expand_shorthand(url: Url) -> Url {
     let path = path.strip_suffix(".git").unwrap_or(path);
     let fragment = url.fragment().map(|text| format!("#{text}")).unwrap_or_default();
     Url::parse(&format!("git+ssh://git@{host}/{path}.git{fragment}")).unwrap_or(url)
-}
-
-/// Notes the entries without `version`, which nixpkgs refuses in the legacy map of version 2 lockfiles.
-pub(super) fn note_missing_versions(entries: &Entries<'_, Entry<'_>>, parents: &str, found: &mut Found) {
-    for (name, entry) in &entries.0 {
-        let place = join(parents, name);
-        if entry.version.0.is_none() {
-            found.problem(&place, ProblemKind::NoVersion { legacy: true });
-        }
-        if let Some(nested) = &entry.dependencies {
-            note_missing_versions(nested, &place, found);
-        }
-    }
 }
 
 fn join(parents: &str, name: &str) -> String {

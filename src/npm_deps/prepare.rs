@@ -57,12 +57,11 @@ pub(super) struct Prepared {
 
 /// Package names of a lockfile, each with its versions: what fetcher version 2 asks packuments for.
 pub(super) fn names_of(lockfile: &Lockfile) -> impl Iterator<Item = (&str, &str)> {
-    lockfile.dependencies.iter().flat_map(names_in)
+    lockfile.dependencies.iter().filter_map(name_in)
 }
 
-fn names_in(dependency: &Dependency) -> impl Iterator<Item = (&str, &str)> {
-    let own = dependency.version.iter().map(|version| (dependency.name.as_str(), version.as_str()));
-    own.chain(dependency.also_known_as.iter().map(|(name, version)| (name.as_str(), version.as_str())))
+fn name_in(dependency: &Dependency) -> Option<(&str, &str)> {
+    Some((dependency.name.as_str(), dependency.version.as_deref()?))
 }
 
 impl<'a> Preparation<'a> {
@@ -109,7 +108,7 @@ impl<'a> Preparation<'a> {
     }
 
     fn add_entry(&mut self, dependency: &Dependency, integrity: &Integrity) {
-        for (name, version) in names_in(dependency) {
+        if let Some((name, version)) = name_in(dependency) {
             self.names.entry(name.to_owned()).or_default().insert(version.to_owned());
         }
         let entry = IndexEntry {

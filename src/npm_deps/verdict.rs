@@ -8,20 +8,27 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    lockfile::{Lockfile, Problem, ProblemKind},
+    lockfile::{CanonicalUrl, Dependency, Lockfile, Problem, ProblemKind},
     options::HashOptions,
+    redaction::redacted,
 };
 
 /// Why nixpkgs would build no tree from this lockfile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An entry that cannot be fetched.
-    #[error("{place}: {kind}")]
-    Entry {
-        /// Where the entry stands in the lockfile.
+    /// An entry that cannot be fetched, or cannot be read.
+    #[error("{}: {}", said_place(.0), .0.kind)]
+    Entry(Problem),
+    /// One URL for which equally strong entries give several names or versions, which decide what fetcher version 2 stores.
+    #[error(
+        "{place}: another entry gives {} another name or version, and which one counts is left to chance",
+        redacted(url)
+    )]
+    Names {
+        /// Where one of the entries stands in the lockfile.
         place: String,
-        /// What is wrong with it.
-        kind: ProblemKind,
+        /// What they have in common.
+        url: CanonicalUrl,
     },
     /// Nothing to fetch at all.
     #[error("the lockfile has no package to fetch")]
@@ -59,19 +66,31 @@ impl Refusal {
             Self::GitScripts { .. } => "set forceGitDeps = true if the package works without running them",
             Self::FetcherVersion(_) => "use 1 or 2",
             Self::GitManifest { .. } => return None,
-            Self::Entry { kind, .. } => return kind_hint(kind),
+            Self::Entry(Problem { aside: Some(_), .. }) => {
+                "write the lockfile again with `npm install --package-lock-only --lockfile-version 3`"
+            }
+            Self::Entry(Problem { kind, .. }) => return kind_hint(kind),
+            Self::Names { .. } => REWRITE,
         })
     }
 }
 
+const REWRITE: &str =
+    "let npm write the entry again: remove it from the lockfile and run `npm install --package-lock-only`";
+
+fn said_place(problem: &Problem) -> String {
+    let Problem { place, aside, .. } = problem;
+    aside.map_or_else(|| place.clone(), |map| format!("{place} in `{map}`, which nixpkgs' fetcher reads too"))
+}
+
 fn kind_hint(kind: &ProblemKind) -> Option<&'static str> {
     match kind {
-        ProblemKind::NoIntegrity(_) | ProblemKind::NoVersion { .. } | ProblemKind::AliasWithoutUrl(_) => {
-            Some(
-                "let npm write the entry again: remove it from the lockfile and run `npm install --package-lock-only`",
-            )
-        }
-        ProblemKind::Integrity { .. } => {
+        ProblemKind::NoIntegrity(_)
+        | ProblemKind::NoVersion
+        | ProblemKind::AliasWithoutUrl(_)
+        | ProblemKind::WrongType { .. } => Some(REWRITE),
+        ProblemKind::Scheme(_) => Some("depend on a published version, or on a tarball at an https URL"),
+        ProblemKind::Integrity(_) => {
             Some("let npm record a sha512: remove the entry and run `npm install --package-lock-only`")
         }
         ProblemKind::Git(_) => {
@@ -88,11 +107,6 @@ pub enum Warning {
     NoUrl {
         /// `name or path@version`, in file order.
         packages: Vec<String>,
-    },
-    /// Legacy entries that nixpkgs refuses although they do not decide the hash.
-    LegacyWithoutVersion {
-        /// Where they stand.
-        places: Vec<String>,
     },
     /// `resolved` texts that are no URL, which nixpkgs passes over in silence.
     NotAUrl {
@@ -121,12 +135,6 @@ impl fmt::Display for Warning {
                 "{} without `resolved`: the hash covers none of them and the offline install will fail (ENOTCACHED): {}",
                 count(packages, "package"),
                 list(packages)
-            ),
-            Self::LegacyWithoutVersion { places } => write!(
-                f,
-                "{} of the legacy `dependencies` map without `version`: nixpkgs' fetcher refuses this lockfile: {}",
-                count(places, "entry"),
-                list(places)
             ),
             Self::NotAUrl { places } => write!(
                 f,
@@ -161,9 +169,6 @@ impl Warning {
             Self::NoUrl { .. } => Some(
                 "write them with `npm install --package-lock-only --omit-lockfile-registry-resolved=false`",
             ),
-            Self::LegacyWithoutVersion { .. } => {
-                Some("write the lockfile again with `npm install --package-lock-only --lockfile-version 3`")
-            }
             _ => None,
         }
     }
@@ -193,9 +198,16 @@ pub(super) fn judge(lockfile: &Lockfile, options: HashOptions, nested: bool) -> 
         refusals.push(Refusal::FetcherVersion(0));
     }
     let fatal = lockfile.problems.iter().filter(|problem| is_fatal(&problem.kind));
-    refusals.extend(
-        fatal.map(|Problem { place, kind }| Refusal::Entry { place: place.clone(), kind: kind.clone() }),
-    );
+    refusals.extend(fatal.cloned().map(Refusal::Entry));
+    if options.fetcher_version >= 2 {
+        let torn = lockfile.dependencies.iter().filter(|dependency| !dependency.rivals.is_empty());
+        refusals.extend(
+            torn.map(|Dependency { place, url, .. }| Refusal::Names {
+                place: place.clone(),
+                url: url.clone(),
+            }),
+        );
+    }
     if lockfile.dependencies.is_empty() && refusals.is_empty() && !options.force_empty_cache && !nested {
         refusals.push(Refusal::NothingToFetch);
     }
@@ -203,7 +215,7 @@ pub(super) fn judge(lockfile: &Lockfile, options: HashOptions, nested: bool) -> 
 }
 
 fn is_fatal(kind: &ProblemKind) -> bool {
-    !matches!(kind, ProblemKind::NoVersion { legacy: true } | ProblemKind::NotAUrl(_))
+    !matches!(kind, ProblemKind::NotAUrl(_))
 }
 
 fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<Warning> {
@@ -223,12 +235,10 @@ fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<Warn
             None => skipped.place.clone(),
         })
         .collect();
-    let legacy = places(|kind| matches!(kind, ProblemKind::NoVersion { legacy: true }));
     let not_urls = places(|kind| matches!(kind, ProblemKind::NotAUrl(_)));
     let version = options.fetcher_version;
     let all = [
         (!packages.is_empty()).then_some(Warning::NoUrl { packages }),
-        (!legacy.is_empty()).then_some(Warning::LegacyWithoutVersion { places: legacy }),
         (!not_urls.is_empty()).then_some(Warning::NotAUrl { places: not_urls }),
         (version > 2 && !nested).then_some(Warning::FetcherVersion(version)),
     ];

@@ -13,6 +13,7 @@ mod hostile;
 mod init;
 #[path = "../real/inputs.rs"]
 mod inputs;
+mod judged;
 mod kill;
 mod network;
 mod nix_cases;

@@ -47,6 +47,40 @@ impl Row {
     }
 }
 
+/// A line of `judged.tsv`: a lockfile that nixpkgs' fetcher refuses, or over which we know better.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    pub case: String,
+    /// Whether there is no hash.
+    pub refused: bool,
+    pub arguments: Vec<String>,
+    /// Where in the lockfile the fault stands, if it stands somewhere.
+    pub place: Option<String>,
+    /// A part of what is said of it, which the page about the hash has too.
+    pub message: String,
+    pub lockfile: String,
+}
+
+/// All lines of `judged.tsv`.
+pub fn judged() -> Vec<Judged> {
+    let table = fs::read_to_string(fixtures().join("lockfiles/judged.tsv")).unwrap();
+    let row = |line: &str| {
+        let columns: Vec<_> = line.split('\t').map(str::to_owned).collect();
+        let [case, verdict, arguments, place, message, lockfile] =
+            columns.try_into().unwrap_or_else(|_| panic!("not six columns: {line}"));
+        assert!(verdict == "refused" || verdict == "warned", "{line}");
+        Judged {
+            case,
+            refused: verdict == "refused",
+            arguments: arguments.split(' ').filter(|word| *word != "-").map(str::to_owned).collect(),
+            place: Some(place).filter(|place| place != "-"),
+            message,
+            lockfile,
+        }
+    };
+    table.lines().skip(1).map(row).collect()
+}
+
 pub fn fixtures() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"))
 }
