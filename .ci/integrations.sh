@@ -96,6 +96,7 @@ validate_preset() {
   local path
   path=$(renovate/e2e/install.sh)
   PATH=$path:$PATH renovate-config-validator --strict --no-global renovate/default.json "$work/user/renovate.json"
+  PATH=$path:$PATH node renovate/e2e/forms.mjs
 }
 
 install_tools
