@@ -24,7 +24,7 @@
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> drift -> source -> nix, npm_deps -> registry, store, tarball, cacache, lockfile -> integrity, redaction`;
+//! `cli -> report, rewrite, replace -> drift -> source -> nix, npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
 //! `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
