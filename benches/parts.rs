@@ -135,7 +135,7 @@ fn module(n: usize) -> String {
 fn resolve_ten_services(bencher: Bencher) {
     let folder = tempfile::tempdir().unwrap();
     repository(folder.path());
-    let scope = Scope::new(folder.path());
+    let scope = Scope::of(folder.path());
     assert_eq!(nix::survey(&scope).sites.len(), 10);
     bencher.bench(|| nix::survey(black_box(&scope)));
 }
@@ -145,8 +145,8 @@ fn rewrite_ten_services(bencher: Bencher) {
     let folder = tempfile::tempdir().unwrap();
     repository(folder.path());
     let supply = stocked(folder.path(), &(0..13).map(small).collect::<Vec<_>>());
-    let survey = nix::survey(&Scope::new(folder.path()));
-    let head = Head::new(survey.root.clone(), None);
+    let survey = nix::survey(&Scope::of(folder.path()));
+    let head = Head::of(survey.root.clone());
     let plan = Plan::computed(survey, &supply, &Settings::default(), &Rules::telling(&head, None));
     assert_eq!(rewrite(&plan).unwrap().len(), 1);
     bencher.bench(|| rewrite(black_box(&plan)).unwrap());

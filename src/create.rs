@@ -2,11 +2,10 @@
 
 use std::{
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
-use crate::replace::{PREFIX, ReplaceError, Replacement, replace_all};
+use crate::replace::{Draft, ReplaceError, Replacement, replace_all};
 
 /// A file that shall come into being.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +72,11 @@ fn create(creation: &Creation, made: &mut Vec<Made>) -> Result<(), CreateError> 
     let failed = |source| CreateError::Io { path: path.clone(), source };
     let folder = path.parent().unwrap_or(Path::new("/"));
     make_folders(folder, made).map_err(failed)?;
-    let mut file = draft(folder).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+    let mut draft = Draft::in_folder(folder).map_err(failed)?;
+    draft.write(bytes).map_err(failed)?;
+    draft.create(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CreateError::Exists(path.clone()),
-        _ => failed(error.error),
+        _ => failed(error),
     })?;
     made.push(Made::File(path.clone()));
     Ok(())
@@ -90,15 +89,6 @@ fn make_folders(folder: &Path, made: &mut Vec<Made>) -> io::Result<()> {
         made.push(Made::Folder(folder.to_owned()));
     }
     Ok(())
-}
-
-/// A temporary file with the permissions of a new one.
-fn draft(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod sources;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    error::Error,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,6 +24,7 @@ pub use self::{
 use crate::{
     nix::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning},
     npm_deps::{self, Computed, Failure, Outputs, Request, Settings, supply::Supply},
+    repository::Border,
     source::{Npm, head::Head},
 };
 
@@ -67,6 +69,8 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// Lockfiles that no site is tied to.
     pub uncovered: Vec<PathBuf>,
+    /// Folders of somebody else, in which nothing is written.
+    pub borders: Vec<Border>,
     /// The texts that the literals were read from.
     pub files: BTreeMap<PathBuf, String>,
 }
@@ -122,11 +126,49 @@ impl Plan {
             let Verdict { status, sources, outdated } = verdict;
             Planned { site, status, sources, outdated }
         };
-        let sites = survey.sites.into_iter().zip(verdicts).map(planned).collect();
-        let Survey { root, problems, warnings, uncovered, files, .. } = survey;
-        Self { root, sites, problems, warnings, uncovered, files }
+        let mut sites: Vec<Planned> = survey.sites.into_iter().zip(verdicts).map(planned).collect();
+        conflict::hold_back(&mut sites);
+        let Survey { root, problems, warnings, uncovered, borders, files, .. } = survey;
+        Self { root, sites, problems, warnings, uncovered, borders, files }
+    }
+
+    /// Whose a file is, if not the repository's.
+    #[must_use]
+    pub fn border_of(&self, file: &Path) -> Option<&Border> {
+        let inside = |path: &Path| self.borders.iter().find(|border| path.starts_with(&border.folder));
+        inside(file).or_else(|| inside(&file.canonicalize().ok()?))
+    }
+
+    /// Makes a failure of every site that would change something of somebody else's.
+    pub fn keep_to_the_repository(&mut self) {
+        let foreign = |planned: &Planned| {
+            planned.changes().into_iter().find_map(|(file, _)| {
+                let Border { folder, kind } = self.border_of(&file)?.clone();
+                Some(SiteFailure::Foreign { file, folder, whose: kind.word() })
+            })
+        };
+        let failures: Vec<_> = self.sites.iter().map(foreign).collect();
+        for (planned, failure) in self.sites.iter_mut().zip(failures) {
+            if let Some(failure) = failure {
+                planned.status = Status::Failed(failure);
+            }
+        }
+        conflict::hold_back(&mut self.sites);
+    }
+
+    /// Makes a failure of every site that would change something in one of these files, none of which can be written.
+    pub fn refuse(&mut self, files: &[PathBuf], error: &Arc<dyn Error + Send + Sync>) {
+        for planned in &mut self.sites {
+            if planned.changes().iter().any(|(file, _)| files.contains(file)) {
+                planned.status = Status::Failed(SiteFailure::Unwritten(Arc::clone(error)));
+            }
+        }
+        conflict::hold_back(&mut self.sites);
     }
 }
+
+/// A file and the offset of a literal in it; of a whole lockfile no offset.
+pub type Token = (PathBuf, Option<usize>);
 
 impl Planned {
     /// The literals of the site's own hash that have to change, each with the SRI it should say.
@@ -145,6 +187,17 @@ impl Planned {
     pub fn stale_source_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
         let stale = matches!(self.status, Status::Stale(_));
         self.sources.iter().filter(move |_| stale).filter_map(SourceState::stale_literal)
+    }
+
+    /// Everything that changes when the site is made right; it moves together or not at all.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Token> {
+        let literals = self.stale_literals().chain(self.stale_source_literals());
+        let literals = literals.map(|(literal, _)| (literal.file.clone(), Some(literal.range.start)));
+        let renewed = self.outdated.as_ref().filter(|outdated| outdated.new.is_some());
+        let stale = matches!(self.status, Status::Stale(_));
+        let lockfile = renewed.filter(|_| stale).map(|outdated| (outdated.path.clone(), None));
+        literals.chain(lockfile).collect()
     }
 
     /// What was computed.

@@ -3,8 +3,9 @@
 //!
 //! # From `flake.nix` to `flake.nix`
 //!
-//! 1. [`nix::survey`] reads every Nix file that can matter and evaluates it in part: which token holds the hash of which
-//!    lockfile, under which options. What cannot be known is *undecided*, with the reason.
+//! 1. [`repository`] finds the top, lists what git tracks or would track, and where other repositories begin.
+//!    [`nix::survey`] reads every Nix file that can matter and evaluates it in part: which token holds the hash of which
+//!    lockfile, under which options. What cannot be known is *undecided*, with the reason. [`choice`] keeps what is meant.
 //! 2. [`source::fetch`] brings the sources that are not in the repository, and their hashes: git hosts' archives, tarballs
 //!    of the registry. Lockfiles inside of them are read from there.
 //! 3. [`npm_deps::compute`] hashes all lockfiles of the run in one pass: [`lockfile`] says what is needed,
@@ -12,7 +13,7 @@
 //!    [`tarball::Tarball`], [`cacache`] knows the shape of the tree, and its NAR goes straight into sha256.
 //! 4. [`drift::Plan`] holds each site against its hashes. `list` stops before 2, `check` reports the plan.
 //! 5. [`rewrite::rewrite`] turns stale literals into edits and proves that nothing but those tokens changes;
-//!    [`replace::replace_all`] puts the new texts in place, all files or none.
+//!    [`replace::replace_all`] puts the new texts in place, all files of a group that belongs together or none.
 //! 6. [`report::Report`] is what there is to say, in the forms that people, CI services, git and programs read.
 //!
 //! `add` goes another way: [`npm_package`] asks the registry about a package, [`relock`] has the real npm resolve its
@@ -24,7 +25,7 @@
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> drift -> source -> nix, npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
+//! `cli -> report, rewrite, replace -> choice, drift -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store, tarball, cacache, lockfile -> integrity, redaction`;
 //! `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
@@ -36,13 +37,15 @@
 //! | [`cacache`] | read the clock; know where bytes come from |
 //! | [`registry`] | read the environment; skip certificate checks, but where the drop-in stands in for a tool that does |
 //! | [`tarball`] | be read to its end unverified |
-//! | [`source`] | write to disk but for the store; run anything but `git`, to read the last commit |
+//! | [`repository`] | run git; wait for ever; write |
+//! | [`source`] | write to disk but for the store; run anything |
 //! | [`relock`] | hand its own environment on; run a package's scripts; believe npm unseen |
 //! | [`packaging`] | trust what a package says of itself; write |
 //! | [`drift`], [`rewrite`], [`report`] | print; write |
 //! | [`replace`], [`create`] | leave a file that is neither old nor new, or half of what belongs together |
 
 pub mod cacache;
+pub mod choice;
 pub mod create;
 pub mod drift;
 pub mod integrity;
@@ -58,6 +61,7 @@ pub mod registry;
 pub mod relock;
 pub mod replace;
 pub mod report;
+pub mod repository;
 pub mod rewrite;
 pub mod source;
 pub mod store;

@@ -1,24 +1,27 @@
 //! Replacing files: each one atomically, all of them or none.
 //!
-//! Every new text is first written in full beside its file, synced, and given the file's permissions; only then are
-//! they renamed over the originals, one after the other. Whoever is killed in between leaves each file old or new.
+//! Every new text is first written in full for its folder, synced, and given the file's permissions; only then do they take
+//! the places of the originals, one after the other. Whoever is killed in between leaves each file old or new.
+//!
+//! Several runs at once take turns: each file is locked from the look at what it holds until it is replaced. What another
+//! run has made right meanwhile is right.
+
+mod draft;
 
 use std::{
-    fs,
-    fs::File,
+    fs::{self, File},
     io,
-    io::Write as _,
+    io::Read as _,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    thread,
+    time::{Duration, Instant},
 };
 
-use tempfile::NamedTempFile;
+pub(crate) use draft::Draft;
+pub use draft::sweep;
 
-/// How the new texts are named until they are in place.
-pub(crate) const PREFIX: &str = ".npm-nixhash-";
-
-/// From this age on a waiting text whose writer is gone is litter.
-const ABANDONED: Duration = Duration::from_mins(1);
+/// How long another run is waited for, which takes milliseconds for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A file whose bytes shall change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,24 +49,46 @@ pub enum ReplaceError {
         #[source]
         source: io::Error,
     },
-    /// A file was replaced, a later one could not be, and the first could not be put back.
-    #[error("{} was replaced and cannot be put back", path.display())]
+    /// Files were replaced, a later one could not be, and these could not be put back.
+    #[error("replaced and cannot be put back: {}", names(paths))]
     Half {
-        /// The file that holds its new bytes although it should not.
-        path: PathBuf,
-        /// Why it could not be put back.
+        /// The files that hold their new bytes although they should not.
+        paths: Vec<PathBuf>,
+        /// Why the first of them could not be put back.
         #[source]
-        source: io::Error,
+        source: Box<ReplaceError>,
     },
 }
 
-/// Replaces all files, or none.
+impl ReplaceError {
+    /// What can be done about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Changed(_) => Some("somebody else is writing to it; run it again"),
+            Self::Half { .. } => Some("git has the old texts; the new ones are right by themselves"),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Replaces all files, or none. A file that holds its new bytes already is left as it is.
 ///
-/// Errors: a file changed meanwhile, or cannot be read, written or renamed. What had been replaced by then is put back.
+/// # Errors
+/// When a file changed to something else meanwhile, or cannot be read, written or renamed. What had been replaced by then
+/// is put back.
 pub fn replace_all(replacements: &[Replacement]) -> Result<(), ReplaceError> {
-    let staged = replacements.iter().map(Staged::prepare).collect::<Result<Vec<_>, _>>()?;
+    // One order for all runs, so that no two wait for each other.
+    let mut ordered: Vec<&Replacement> = replacements.iter().collect();
+    ordered.sort_by(|a, b| a.path.cmp(&b.path));
+    let staged = ordered.iter().map(|one| Staged::prepare(one)).collect::<Result<Vec<_>, _>>()?;
     let mut done: Vec<&Replacement> = Vec::new();
-    for (staged, replacement) in staged.into_iter().zip(replacements) {
+    for (staged, replacement) in staged.into_iter().zip(ordered) {
+        let Some(staged) = staged else { continue };
         if let Err(error) = staged.commit() {
             put_back(&done)?;
             return Err(error);
@@ -73,70 +98,86 @@ pub fn replace_all(replacements: &[Replacement]) -> Result<(), ReplaceError> {
     Ok(())
 }
 
+/// Puts back all that can be put back, and names the rest.
 fn put_back(done: &[&Replacement]) -> Result<(), ReplaceError> {
-    for replacement in done {
-        let Replacement { path, old, new } = replacement;
+    let mut left = Vec::new();
+    let mut first = None;
+    for Replacement { path, old, new } in done {
         let back = Replacement { path: path.clone(), old: new.clone(), new: old.clone() };
-        let restored = Staged::prepare(&back).and_then(Staged::commit);
-        restored
-            .map_err(|error| ReplaceError::Half { path: path.clone(), source: io::Error::other(error) })?;
+        let restored = Staged::prepare(&back).and_then(|staged| staged.map_or(Ok(()), Staged::commit));
+        if let Err(error) = restored {
+            left.push(path.clone());
+            first.get_or_insert(error);
+        }
     }
-    Ok(())
+    match first {
+        None => Ok(()),
+        Some(source) => Err(ReplaceError::Half { paths: left, source: Box::new(source) }),
+    }
 }
 
-/// A new text that waits beside its file.
+/// A new text that waits for its place.
 struct Staged {
-    file: NamedTempFile,
+    draft: Draft,
     target: PathBuf,
+    /// The file as it was, locked.
+    _old: File,
 }
 
 impl Staged {
-    fn prepare(replacement: &Replacement) -> Result<Self, ReplaceError> {
+    /// `None` where the file holds its new bytes already.
+    fn prepare(replacement: &Replacement) -> Result<Option<Self>, ReplaceError> {
         let Replacement { path, old, new } = replacement;
         let fail = |source| ReplaceError::Io { path: path.clone(), source };
         let target = fs::canonicalize(path).map_err(fail)?;
-        if &fs::read(&target).map_err(fail)? != old {
+        let (file, now) = locked(&target).map_err(fail)?;
+        if now == *new {
+            return Ok(None);
+        }
+        if now != *old {
             return Err(ReplaceError::Changed(path.clone()));
         }
-        let file = write_beside(&target, new).map_err(fail)?;
-        Ok(Self { file, target })
+        let draft = write_beside(&target, new).map_err(fail)?;
+        Ok(Some(Self { draft, target, _old: file }))
     }
 
     fn commit(self) -> Result<(), ReplaceError> {
-        let Self { file, target } = self;
-        match file.persist(&target) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ReplaceError::Io { path: target, source: error.error }),
+        let Self { draft, target, _old } = self;
+        draft.replace(&target).map_err(|source| ReplaceError::Io { path: target, source })
+    }
+}
+
+/// A file and what it holds, locked as far as the file system can do that. Another run may have replaced it while its lock
+/// was waited for: then the lock is that of a file that is gone, and the new one is looked at.
+fn locked(path: &Path) -> io::Result<(File, Vec<u8>)> {
+    let started = Instant::now();
+    loop {
+        let mut file = File::open(path)?;
+        while matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+            if started.elapsed() > PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, "another program holds its lock"));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        if is_same(&file, path)? || started.elapsed() > PATIENCE {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            return Ok((file, bytes));
         }
     }
 }
 
-fn write_beside(target: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    let folder = target.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?;
-    // Tells others that somebody is still at it; a file system without locks has nobody to tell.
-    let _ = file.as_file().lock();
-    file.write_all(bytes)?;
-    file.as_file().set_permissions(fs::metadata(target)?.permissions())?;
-    file.as_file().sync_all()?;
-    Ok(file)
+fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (open, named) = (file.metadata()?, fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
-/// Removes what killed runs left waiting in a folder. Failing at it is no failure.
-pub fn sweep(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PREFIX);
-    for entry in entries.flatten().filter(ours) {
-        if is_abandoned(&entry.path()).unwrap_or(false) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn is_abandoned(path: &Path) -> io::Result<bool> {
-    let file = File::open(path)?;
-    let age = SystemTime::now().duration_since(file.metadata()?.modified()?).unwrap_or_default();
-    Ok(age >= ABANDONED && file.try_lock().is_ok())
+fn write_beside(target: &Path, bytes: &[u8]) -> io::Result<Draft> {
+    let mut draft = Draft::in_folder(target.parent().unwrap_or(Path::new("/")))?;
+    draft.allow_as(target)?;
+    draft.write(bytes)?;
+    Ok(draft)
 }
 
 #[cfg(test)]
@@ -162,7 +203,6 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
     }
 
-    #[cfg(unix)]
     #[test]
     fn links_are_followed_and_the_mode_is_kept() {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -176,5 +216,57 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(fs::read_to_string(&real).unwrap(), "2");
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn what_another_run_made_right_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&a, "2").unwrap();
+        fs::write(&b, "1").unwrap();
+        replace_all(&[replacement(a.clone(), "1", "2"), replacement(b.clone(), "1", "2")]).unwrap();
+        assert_eq!(fs::read_to_string(&a).unwrap() + &fs::read_to_string(&b).unwrap(), "22");
+    }
+
+    #[test]
+    fn runs_that_write_one_file_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("count");
+        fs::write(&file, "").unwrap();
+        let add = &|writer: usize| {
+            for line in 0..20 {
+                loop {
+                    let old = fs::read_to_string(&file).unwrap();
+                    match replace_all(&[replacement(file.clone(), &old, &format!("{old}{writer} {line}\n"))])
+                    {
+                        Ok(()) => break,
+                        Err(ReplaceError::Changed(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+        };
+        thread::scope(|scope| (0..4).for_each(|writer| drop(scope.spawn(move || add(writer)))));
+        let mut lines: Vec<_> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines.dedup();
+        assert_eq!(lines.len(), 80);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn all_that_cannot_be_put_back_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| {
+            let path = folder.path().join(name);
+            fs::write(&path, "somebody else's").unwrap();
+            path
+        });
+        let done = paths.clone().map(|path| replacement(path, "1", "2"));
+        let error = put_back(&done.iter().collect::<Vec<_>>()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("replaced and cannot be put back: {}, {}", paths[0].display(), paths[1].display())
+        );
     }
 }

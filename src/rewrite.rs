@@ -1,9 +1,12 @@
 //! From a plan to new texts: one edit for each stale literal, judged before anything is written.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use crate::{
-    drift::{Plan, Planned},
+    drift::{Plan, Planned, Status},
     nix::edit::{self, EditError, FileKind},
     replace::Replacement,
 };
@@ -25,29 +28,68 @@ pub enum RewriteError {
     NoText(PathBuf),
 }
 
+impl RewriteError {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Edit { path, .. } | Self::NoText(path) => path,
+        }
+    }
+}
+
 /// The files whose literals are stale and the lockfiles that were made anew, with their new texts, in the order of their
-/// paths.
+/// paths. A site that would change something of somebody else's is left out.
 ///
-/// Errors: an edit that would change anything but its literal.
+/// # Errors
+/// An edit that would change anything but its literal.
 pub fn rewrite(plan: &Plan) -> Result<Vec<Replacement>, RewriteError> {
     let mut edits: BTreeMap<PathBuf, (FileKind, Vec<edit::Replacement>)> = BTreeMap::new();
     let stale = |planned| Planned::stale_literals(planned).chain(planned.stale_source_literals());
-    for (literal, sri) in plan.sites.iter().flat_map(stale) {
+    let own: Vec<&Planned> = plan.sites.iter().filter(|planned| is_own(plan, planned)).collect();
+    for (literal, sri) in own.iter().copied().flat_map(stale) {
         let kind = FileKind::of(literal.kind);
         let (_, edits) = edits.entry(literal.file.clone()).or_insert_with(|| (kind, Vec::new()));
         edits.push(edit::replacement(literal, &sri));
     }
     let files = edits.into_iter().map(|(path, (kind, edits))| rewrite_file(plan, path, kind, edits));
     let mut replacements: Vec<_> = files.collect::<Result<_, _>>()?;
-    replacements.extend(lockfiles(plan));
+    replacements.extend(lockfiles(&own));
     replacements.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(replacements)
 }
 
+fn is_own(plan: &Plan, planned: &Planned) -> bool {
+    planned.changes().iter().all(|(file, _)| plan.border_of(file).is_none())
+}
+
+/// Replacements in groups of files that change together or not at all, because a site changes something in each of them.
+#[must_use]
+pub fn groups(plan: &Plan, replacements: Vec<Replacement>) -> Vec<Vec<Replacement>> {
+    let mut groups: Vec<(BTreeSet<PathBuf>, Vec<Replacement>)> = replacements
+        .into_iter()
+        .map(|replacement| (BTreeSet::from([replacement.path.clone()]), vec![replacement]))
+        .collect();
+    for planned in &plan.sites {
+        let files: BTreeSet<PathBuf> = planned.changes().into_iter().map(|(file, _)| file).collect();
+        let together = |(own, _): &mut (BTreeSet<PathBuf>, Vec<Replacement>)| !own.is_disjoint(&files);
+        let mut joined = (BTreeSet::new(), Vec::new());
+        for (own, mut members) in groups.extract_if(.., together) {
+            joined.0.extend(own);
+            joined.1.append(&mut members);
+        }
+        if !joined.1.is_empty() {
+            groups.push(joined);
+        }
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
 /// Vendored lockfiles that were made anew, each once.
-fn lockfiles(plan: &Plan) -> Vec<Replacement> {
+fn lockfiles(sites: &[&Planned]) -> Vec<Replacement> {
     let mut renewed: BTreeMap<&PathBuf, Replacement> = BTreeMap::new();
-    for outdated in plan.sites.iter().filter_map(|planned| planned.outdated.as_ref()) {
+    let stale = sites.iter().filter(|planned| matches!(planned.status, Status::Stale(_)));
+    for outdated in stale.filter_map(|planned| planned.outdated.as_ref()) {
         let Some(new) = &outdated.new else { continue };
         let (path, old) = (outdated.path.clone(), outdated.old.to_vec());
         renewed.insert(&outdated.path, Replacement { path, old, new: new.to_vec() });

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     args::AddArgs,
+    config::Config,
     env::Environment,
     hash::unreadable,
     npm::npm,
@@ -19,10 +20,7 @@ use super::{
 };
 use npm_nixhash::{
     create::{Creation, create_all},
-    nix::{
-        self,
-        insert::{AttrPath, InsertError, Slot},
-    },
+    nix::insert::{AttrPath, InsertError, Slot},
     npm_package::{PackageName, Selector},
     packaging::{
         self, Order, Package, PackagingError,
@@ -30,12 +28,13 @@ use npm_nixhash::{
     },
     replace::Replacement,
     report::Message,
+    repository,
 };
 
 pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let (name, selector) = wanted(&args.package)?;
     let plan = Plan::of(args, &name, environment)?;
-    let sources = Sources::new(&args.sources, environment, terminal)?;
+    let sources = Sources::new(&args.sources, &Config::around(&environment.here)?, environment, terminal)?;
     let access = sources.supply.registry().map(|client| client.options().access.clone()).unwrap_or_default();
     let order = Order {
         name,
@@ -51,7 +50,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
         Ok(package) => package,
         Err(error) => return Ok(refuse(&error, terminal)),
     };
-    let root = nix::repository(&environment.here);
+    let root = repository::around(&environment.here);
     let paths = paths(environment, &root);
     let work = plan.carry_out(&package)?;
     if !args.dry_run {

@@ -1,6 +1,6 @@
 //! The command line's grammar.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -8,12 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in sync, or was updated
-  1  check: a hash is stale, or something is there that --deny names
-  2  failed: a hash that should be computable could not be computed, a file could not be read, parsed or written, or
-     (update) a source was replaced under its name
+  1  check: a hash is stale, something is there that --deny names, or there are lockfiles and no derivation at all
+  2  failed: a hash that should be computable could not be computed, a file could not be read, parsed or written, PATH or
+     NAME chose nothing, or (update) a source was replaced under its name
 
-A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted in the \
-summary. What --deny names is exit code 1 of check and 2 of update, which then changes nothing.";
+update writes what is proven whatever else failed, and exits 2 then, and where check exits 1 for another reason than a \
+stale hash. A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted \
+in the summary.";
 
 /// What `hash --help` ends with.
 const HASH_NOTES: &str = "\
@@ -35,13 +36,16 @@ pub(super) struct Cli {
     /// Print no progress and no warnings, only errors
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
+    /// Run as if started in this folder
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Rewrite every stale hash in place; all files or none
+    /// Rewrite every stale hash in place; one failure never blocks the rest
     Update(UpdateArgs),
     /// Tell which hashes are stale; writes nothing
     Check(CheckArgs),
@@ -71,9 +75,17 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ScopeArgs {
-    /// A flake directory, a repository, or one .nix file
-    #[arg(default_value = ".")]
-    pub(super) path: PathBuf,
+    /// What is meant: paths (all that has its Nix file, hash file, source or lockfile at or below one) and names (attribute
+    /// paths, their ends, packages, globs, .#name); the repository around is always evaluated as a whole [default: .]
+    #[arg(value_name = "PATH|NAME")]
+    pub(super) wanted: Vec<OsString>,
+    /// Leave out what is called so; a glob, too
+    #[arg(long, value_name = "NAME")]
+    pub(super) exclude: Vec<String>,
+    /// Leave out what has not changed since REV and the last commit parted: lockfile, Nix and hash files, own source; what
+    /// a derivation takes from elsewhere is not seen
+    #[arg(long, value_name = "REV")]
+    pub(super) changed_since: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +96,12 @@ pub(super) struct UpdateArgs {
     /// Change nothing; print what would change as a unified diff
     #[arg(long, visible_alias = "diff")]
     pub(super) dry_run: bool,
+    /// Change nothing unless every hash is known and nothing is there that --deny names
+    #[arg(long)]
+    pub(super) all_or_nothing: bool,
+    /// Also show what did not change
+    #[arg(short, long)]
+    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
     /// Also put the trees into the local Nix store, so that the next build does not fetch them
@@ -268,7 +286,9 @@ pub(super) enum Format {
 }
 
 /// What can be made a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Denied {
     /// Derivations whose lockfile or hash literal cannot be known
     Undecided,
@@ -276,6 +296,8 @@ pub(super) enum Denied {
     Uncovered,
     /// Placeholders where a hash should be, also of derivations that are undecided
     Fake,
+    /// Files of derivations in a flake that git does not track, so that Nix does not see them
+    Untracked,
 }
 
 /// Where tarballs come from.
@@ -309,7 +331,7 @@ fn registry_override(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn scope(text: &str) -> Result<String, String> {
+pub(super) fn scope(text: &str) -> Result<String, String> {
     if text.starts_with('@') && text.len() > 1 && !text.contains('/') {
         Ok(text.to_owned())
     } else {

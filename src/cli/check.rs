@@ -2,8 +2,9 @@
 
 use npm_nixhash::{
     drift::{Plan, Rules},
-    report::{Message, Report, human, messages},
+    report::{Message, human, messages},
     rewrite::rewrite,
+    source::head::Head,
 };
 
 use super::{
@@ -13,28 +14,30 @@ use super::{
     output::{Exit, Outcome, Terminal},
     publish::{patch, publish},
     supply::Sources,
-    survey::{State, head, paths, survey},
+    survey::{State, report, survey},
 };
 
 pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
-    let sources = Sources::new(&args.sources, environment, terminal)?;
-    let survey = survey(&args.scope.path, environment)?;
-    let head = head(&survey, environment);
+    let surveyed = survey(&args.scope, environment)?;
+    let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
+    let deny = surveyed.deny(&args.deny);
+    let left_out = surveyed.left_out;
+    let head = Head::of(surveyed.survey.root.clone());
     let vendoring = vendoring(environment, &sources, false);
     let rules = Rules::telling(&head, Some(&vendoring));
-    let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
+    let plan = Plan::computed(surveyed.survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
-    let mut report = Report::new("check", &plan, paths(environment, &plan.root));
+    let mut report = report("check", &plan, left_out, environment);
     match rewrite(&plan) {
         Ok(replacements) => report.patch = patch(&plan.root, &replacements),
         Err(error) => report.problems.push(Message::from_error(&error)),
     }
     publish(&args.report, &report, Format::Human, &human::check(&report), environment, terminal)?;
     terminal.messages(&messages::messages(&report, terminal.room()));
-    let state = State::of(&report, &args.deny);
+    let state = State::of(&report, &deny);
     Ok(if state.failed {
         Exit::Failed
-    } else if state.stale || !state.denied.is_empty() {
+    } else if state.stale || state.nothing || !state.denied.is_empty() {
         Exit::Drift
     } else {
         Exit::Fine

@@ -149,12 +149,6 @@ impl Environment {
         variable(name)?.into_string().ok()
     }
 
-    /// Where a program of this name is.
-    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
-        let folders = env::split_paths(self.values.get("PATH")?).filter(|folder| folder.is_absolute());
-        folders.map(|folder| folder.join(name)).find(|file| file.is_file())
-    }
-
     /// A path as seen from the current folder.
     pub(super) fn absolute(&self, path: &Path) -> PathBuf {
         self.here.join(path)

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::{
     args::HashArgs,
+    config::Config,
     env::Environment,
     nix_store::NixStore,
     output::{Exit, Fatal, Outcome, Terminal},
@@ -38,7 +39,12 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     // Said before anything is downloaded.
     outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
     let options = options(Flags::of(args), environment)?;
-    let sources = Sources::new(&args.sources, environment, terminal)?;
+    let sources = Sources::new(
+        &args.sources,
+        &Config::around(&environment.absolute(&args.lockfile))?,
+        environment,
+        terminal,
+    )?;
     let Some(computed) = compute(&path, options, outputs, &sources, terminal)? else {
         return Ok(Exit::Failed);
     };

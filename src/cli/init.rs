@@ -55,6 +55,8 @@ enum InitFor {
     Gitlab,
     /// .pre-commit-config.yaml
     PreCommit,
+    /// npm-nixhash.toml, with everything that a team can decide in comments
+    Config,
 }
 
 /// A repository at a commit.
@@ -118,6 +120,13 @@ const PRE_COMMIT: Template = Template {
     by_hand: "add `repo: https://github.com/OWNER/npm-nixhash` with the hook `npm-nixhash` to its \"repos\"",
 };
 
+const CONFIG: Template = Template {
+    path: npm_nixhash::repository::CONFIG,
+    text: include_str!("../../templates/npm-nixhash.toml"),
+    rivals: &[],
+    by_hand: "`npm-nixhash init config --dry-run` in an empty folder shows all that can be written in it",
+};
+
 fn template(wanted: InitFor) -> &'static Template {
     match wanted {
         InitFor::Renovate => &RENOVATE,
@@ -125,6 +134,7 @@ fn template(wanted: InitFor) -> &'static Template {
         InitFor::GithubUpdate => &GITHUB_UPDATE,
         InitFor::Gitlab => &GITLAB,
         InitFor::PreCommit => &PRE_COMMIT,
+        InitFor::Config => &CONFIG,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use npm_nixhash::{
     drift::Plan,
-    report::{Message, Report, human, messages},
+    report::{Message, human, messages},
 };
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
     publish::publish,
-    survey::{State, paths, survey},
+    survey::{State, report, survey},
 };
 
 pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
@@ -18,8 +18,9 @@ pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Termina
         let message = Message::plain("`list` computes no hash, so it has no patch");
         return Err(Fatal(message.hinting(Some("`npm-nixhash check --format patch` has"))));
     }
-    let plan = Plan::tied(survey(&args.scope.path, environment)?);
-    let report = Report::new("list", &plan, paths(environment, &plan.root));
+    let surveyed = survey(&args.scope, environment)?;
+    let plan = Plan::tied(surveyed.survey);
+    let report = report("list", &plan, surveyed.left_out, environment);
     publish(
         &args.report,
         &report,

@@ -4,6 +4,7 @@ mod add;
 mod args;
 mod cache;
 mod check;
+mod config;
 mod drop_in;
 mod env;
 mod hash;
@@ -34,7 +35,10 @@ pub fn main() -> ExitCode {
         return drop_in::main(&arguments);
     }
     let cli = Cli::parse_from(arguments);
-    let environment = Environment::read();
+    let mut environment = Environment::read();
+    if let Some(directory) = &cli.directory {
+        environment.here = environment.absolute(directory);
+    }
     let terminal = Terminal::new(cli.quiet, &environment);
     let outcome = match &cli.command {
         Command::Update(args) => update::run(args, &environment, &terminal),

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{
     args::SourceArgs,
+    config::Config,
     env::Environment,
     output::{Fatal, Terminal},
     progress::Bar,
@@ -34,6 +35,7 @@ impl Sources {
     /// Reads npm's configuration and sets everything up; nothing is connected to, nothing written.
     pub(super) fn new(
         args: &SourceArgs,
+        config: &Config,
         environment: &Environment,
         terminal: &Terminal,
     ) -> Result<Self, Fatal> {
@@ -50,11 +52,10 @@ impl Sources {
         } else {
             (store_folder(environment).map(Store::at), npm_cache(environment, &npmrc))
         };
-        let access = options.access.clone();
         let client = (!args.offline).then(|| Client::new(options));
         let memo = store.as_ref().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
-        let settings = Settings { memo, assumed_absent: private_scopes(args, environment) };
-        Ok(Self::of(Supply::new(store, npm_cache, client).located_by(access), settings, terminal))
+        let settings = Settings { memo, assumed_absent: private_scopes(args, config, environment) };
+        Ok(Self::of(Supply::new(store, npm_cache, client), settings, terminal))
     }
 
     /// What nixpkgs' own tool would draw on: npm's configuration is not read, and inside a Nix build, where nothing
@@ -188,8 +189,8 @@ fn table(environment: &Environment, name: &str) -> Result<Vec<(String, String)>,
     object.into_iter().map(|entry| pair(entry).ok_or_else(refuse)).collect()
 }
 
-fn private_scopes(args: &SourceArgs, environment: &Environment) -> BTreeSet<String> {
+fn private_scopes(args: &SourceArgs, config: &Config, environment: &Environment) -> BTreeSet<String> {
     let named = environment.text("NPM_NIXHASH_PRIVATE_SCOPES").unwrap_or_default();
     let named = named.split([',', ' ']).filter(|scope| scope.starts_with('@')).map(str::to_owned);
-    named.chain(args.private_scope.iter().cloned()).collect()
+    named.chain(args.private_scope.iter().chain(&config.private_scopes).cloned()).collect()
 }

@@ -1,29 +1,167 @@
-//! The first half of `list`, `check` and `update`: what is there?
+//! The first half of `list`, `check` and `update`: what is there, and what of it is meant?
 
-use std::{fs, path::Path};
-
-use npm_nixhash::{
-    nix::{self, Scope, Survey},
-    report::{Message, Paths, Report, SiteReport},
-    source::head::{Git, Head},
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
 };
 
-use super::{args::Denied, env::Environment, output::Fatal};
+use npm_nixhash::{
+    choice::{Choice, ChoiceError, InvalidPattern, LeftOut, Pattern, Wanted, choose},
+    drift::Plan,
+    nix::{self, Scope, Survey},
+    report::{Message, Paths, Report, SiteReport},
+    repository::{self, git::Git},
+};
 
-/// Surveys what a path names.
-pub(super) fn survey(path: &Path, environment: &Environment) -> Result<Survey, Fatal> {
-    let path = environment.absolute(path);
-    if let Err(error) = fs::metadata(&path) {
-        let message = Message::plain(format!("cannot read {}", path.display()));
-        return Err(Fatal(Message { causes: vec![error.to_string()], ..message }));
-    }
-    Ok(nix::survey(&Scope::new(&path)))
+use super::{
+    args::{Denied, ScopeArgs},
+    config::Config,
+    env::Environment,
+    output::Fatal,
+};
+
+/// What a run is about.
+pub(super) struct Surveyed {
+    pub(super) survey: Survey,
+    /// What of the repository it is not about.
+    pub(super) left_out: LeftOut,
+    /// What the repository's team decided.
+    pub(super) config: Config,
 }
 
-/// What the last commit says, should it matter.
-pub(super) fn head(survey: &Survey, environment: &Environment) -> Head {
-    let git = environment.program("git").map(|program| Git { program, home: environment.home() });
-    Head::new(survey.root.clone(), git)
+impl Surveyed {
+    /// What counts as a failure, by the command line or the team.
+    pub(super) fn deny(&self, args: &[Denied]) -> Vec<Denied> {
+        let mut all: Vec<Denied> = args.iter().chain(&self.config.deny).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// Surveys the repository that is meant, and restricts the survey to what was asked for.
+pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surveyed, Fatal> {
+    let here = environment.here.canonicalize().map_err(|error| unreadable(&environment.here, &error))?;
+    let mut wanted = args.wanted.iter().map(|word| read(word, &here)).collect::<Result<Vec<_>, _>>()?;
+    if wanted.is_empty() && args.changed_since.is_none() && args.exclude.is_empty() {
+        wanted.push(Wanted::Path(here.clone()));
+    }
+    let root = root(&wanted, &here)?;
+    let config = Config::read(&root)?;
+    let also = wanted.iter().filter_map(|wanted| match wanted {
+        Wanted::Path(path) | Wanted::Either(path, _) => Some(path),
+        Wanted::Name { .. } => None,
+    });
+    let is_nix = |path: &&PathBuf| path.is_file() && path.extension() == Some(OsStr::new("nix"));
+    let scope = Scope {
+        also: also.filter(is_nix).cloned().collect(),
+        stated: config.stated(&root),
+        ..Scope::of(&root)
+    };
+    let mut survey = nix::survey(&scope);
+    let ignored = config.ignored()?;
+    survey.uncovered.retain(|path| !ignored.is_match(path.strip_prefix(&root).unwrap_or(path)));
+    let left_out =
+        choose(&mut survey, &choice(args, wanted, &config, &root)?).map_err(|error| refused(&error))?;
+    Ok(Surveyed { survey, left_out, config })
+}
+
+fn choice(args: &ScopeArgs, wanted: Vec<Wanted>, config: &Config, root: &Path) -> Result<Choice, Fatal> {
+    let mut exclude = config.exclude()?;
+    for text in &args.exclude {
+        exclude.push(Pattern::parse(text.trim_start_matches(".#")).map_err(|error| no_name(&error))?);
+    }
+    let changed = args.changed_since.as_deref().map(|revision| {
+        Git::of(root).changed_since(revision).map_err(|error| {
+            let hint = "fetch it first: a shallow clone has neither old commits nor merge bases";
+            Fatal(Message::from_error(&error).hinting(Some(hint)))
+        })
+    });
+    Ok(Choice { wanted, exclude, changed: changed.transpose()? })
+}
+
+/// What a word of the command line means.
+fn read(word: &OsStr, here: &Path) -> Result<Wanted, Fatal> {
+    let path = here.join(word);
+    let text = word.to_str();
+    match path.canonicalize() {
+        Ok(path) => {
+            let plain = text.filter(|text| !text.contains(['/', '\\']) && *text != "." && *text != "..");
+            // What is no name because of its brackets is a path alone.
+            let name = plain.and_then(|text| Pattern::parse(text).ok());
+            Ok(name.map_or_else(|| Wanted::Path(path.clone()), |name| Wanted::Either(path.clone(), name)))
+        }
+        Err(error) => match text {
+            Some(text) if text.contains('#') => in_flake(text, here),
+            Some(text) if !is_path(text) => Ok(Wanted::Name {
+                name: Pattern::parse(text).map_err(|error| no_name(&error))?,
+                within: None,
+            }),
+            _ => Err(unreadable(&path, &error)),
+        },
+    }
+}
+
+/// Whether a word that is no path was meant to be one. Names of packages can have a scope.
+fn is_path(text: &str) -> bool {
+    let scoped = text.starts_with('@') && text.matches('/').count() == 1;
+    text.contains('/') && !scoped
+}
+
+/// `.#web`, as Nix has it: the flake's folder and the name.
+fn in_flake(text: &str, here: &Path) -> Result<Wanted, Fatal> {
+    let (folder, name) = text.split_once('#').unwrap_or(("", text));
+    let name =
+        Pattern::parse(if name.is_empty() { "default" } else { name }).map_err(|error| no_name(&error))?;
+    if matches!(folder, "" | ".") {
+        return Ok(Wanted::Name { name, within: None });
+    }
+    let path = here.join(folder);
+    let within = path.canonicalize().map_err(|error| unreadable(&path, &error))?;
+    Ok(Wanted::Name { name, within: Some(within) })
+}
+
+/// The repository that all paths lie in.
+fn root(wanted: &[Wanted], here: &Path) -> Result<PathBuf, Fatal> {
+    let path = |wanted: &Wanted| match wanted {
+        Wanted::Path(path) | Wanted::Either(path, _) => Some(path.clone()),
+        Wanted::Name { within, .. } => within.clone(),
+    };
+    let mut roots: Vec<PathBuf> =
+        wanted.iter().filter_map(path).map(|path| repository::around(&path)).collect();
+    roots.dedup();
+    match roots.as_slice() {
+        [] => Ok(repository::around(here)),
+        [root] => Ok(root.clone()),
+        [first, second, ..] => {
+            let message = format!("{} and {} are different repositories", first.display(), second.display());
+            Err(Fatal(Message::plain(message).hinting(Some("one run is about one repository"))))
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Fatal {
+    let message = Message::plain(format!("cannot read {}", path.display()));
+    Fatal(Message { causes: vec![error.to_string()], ..message })
+}
+
+fn no_name(error: &InvalidPattern) -> Fatal {
+    Fatal::new(error)
+}
+
+fn refused(error: &ChoiceError) -> Fatal {
+    Fatal(Message::from_error(error).hinting(error.hint()))
+}
+
+/// The report of a command.
+pub(super) fn report(
+    command: &'static str,
+    plan: &Plan,
+    left_out: LeftOut,
+    environment: &Environment,
+) -> Report {
+    Report::new(command, plan, left_out, paths(environment, &plan.root))
 }
 
 /// How paths are shown.
@@ -31,7 +169,6 @@ pub(super) fn paths(environment: &Environment, root: &Path) -> Paths {
     let here = fs::canonicalize(&environment.here).unwrap_or_else(|_| environment.here.clone());
     Paths::from(here, root.to_owned())
 }
-
 /// What a report comes down to for the exit code.
 pub(super) struct State {
     /// A hash or file could not be had.
@@ -40,6 +177,8 @@ pub(super) struct State {
     pub(super) denied: Vec<&'static str>,
     /// A hash is stale.
     pub(super) stale: bool,
+    /// There are lockfiles, and no derivation at all.
+    pub(super) nothing: bool,
 }
 
 impl State {
@@ -50,6 +189,10 @@ impl State {
                     (report.summary.undecided + report.summary.remote > 0, "undecided derivations")
                 }
                 Denied::Uncovered => (!report.uncovered.is_empty(), "lockfiles that no npmDepsHash covers"),
+                Denied::Untracked => (
+                    report.sites.iter().any(|site| !site.untracked.is_empty()),
+                    "files that git does not track",
+                ),
                 Denied::Fake => (report.sites.iter().any(SiteReport::keeps_placeholder), "placeholders"),
             };
             there.then_some(name)
@@ -58,6 +201,7 @@ impl State {
             failed: report.summary.failed > 0 || !report.problems.is_empty(),
             denied: deny.iter().filter_map(found).collect(),
             stale: report.summary.stale > 0,
+            nothing: report.finds_nothing(),
         }
     }
 }

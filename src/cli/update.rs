@@ -1,12 +1,14 @@
-//! `update`: every stale hash becomes its lockfile's, in place; all files or none.
+//! `update`: every stale hash becomes its lockfile's, in place. Derivations are independent: what is proven is written, what
+//! is not is told. What belongs to one derivation, or is shared by several, changes together or not at all.
 
-use std::time::Instant;
+use std::{error::Error, sync::Arc, time::Instant};
 
 use npm_nixhash::{
     drift::{Plan, Rules},
-    replace::{replace_all, sweep},
-    report::{Message, Report, human, messages},
-    rewrite::rewrite,
+    replace::{Replacement, replace_all, sweep},
+    report::{Message, human, messages},
+    rewrite::{groups, rewrite},
+    source::head::Head,
 };
 
 use super::{
@@ -14,36 +16,48 @@ use super::{
     env::Environment,
     nix_store::add_all,
     npm::vendoring,
-    output::{Exit, Fatal, Outcome, Terminal},
+    output::{Exit, Outcome, Terminal},
     publish::{patch, publish},
     supply::Sources,
-    survey::{State, head, paths, survey},
+    survey::{State, Surveyed, report, survey},
 };
 
 pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let started = Instant::now();
-    let sources = Sources::new(&args.sources, environment, terminal)?;
-    let survey = survey(&args.scope.path, environment)?;
+    let surveyed = survey(&args.scope, environment)?;
+    let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
+    let deny = surveyed.deny(&args.deny);
+    let Surveyed { survey, left_out, .. } = surveyed;
     let vendoring = vendoring(environment, &sources, args.trust.require_signatures);
     let rules = Rules {
         alarm: true,
         accept_changed_sources: args.trust.accept_changed_sources,
         renew_lockfiles: true,
         npm: Some(&vendoring),
-        head: &head(&survey, environment),
+        head: &Head::of(survey.root.clone()),
     };
-    let plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
+    let mut plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
     plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
-    let mut report = Report::new("update", &plan, paths(environment, &plan.root));
-    let state = State::of(&report, &args.deny);
-    let ready = !state.failed && state.denied.is_empty();
-    if ready {
-        carry_out(&plan, args.dry_run, &mut report)?;
+    plan.keep_to_the_repository();
+    let replacements = rewritten(&mut plan);
+    let said = |plan: &Plan| report("update", plan, left_out, environment);
+    let before = State::of(&said(&plan), &deny);
+    let held_back = args.all_or_nothing && (before.failed || !before.denied.is_empty());
+    let written = match (held_back, args.dry_run) {
+        (true, _) => Vec::new(),
+        (false, true) => replacements,
+        (false, false) => replaced(&mut plan, replacements),
+    };
+    let mut report = said(&plan);
+    report.patch = patch(&plan.root, &written);
+    report.set_changed_files(written.iter().map(|replacement| replacement.path.as_path()));
+    if !held_back && !args.dry_run {
+        report.set_updated();
     }
     // The files are right whatever becomes of the store.
-    let added = (ready && args.add_to_store).then(|| add_all(&plan, &mut report, &sources, environment));
-    let human = if ready { human::update(&report, started.elapsed().as_secs_f64()) } else { String::new() };
+    let added = (args.add_to_store && !held_back).then(|| add_all(&plan, &mut report, &sources, environment));
+    let human = human::update(&report, started.elapsed().as_secs_f64(), args.verbose);
     let default = if args.dry_run { Format::Patch } else { Format::Human };
     publish(&args.report, &report, default, &human, environment, terminal)?;
     // The last line is kept for what became of the files.
@@ -51,24 +65,48 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     for unnamed in added.transpose()?.into_iter().flatten() {
         terminal.message("warning", &unnamed);
     }
-    if ready {
-        return Ok(Exit::Fine);
-    }
-    if state.stale || !state.failed {
-        let denied = || format!("there are {}", state.denied.join(" and "));
-        let why = if state.failed { "not every hash is known".to_owned() } else { denied() };
-        terminal.message("error", &Message::plain(format!("nothing was changed, because {why}")));
-    }
-    Ok(Exit::Failed)
+    Ok(conclude(&State::of(&report, &deny), held_back, terminal))
 }
 
-fn carry_out(plan: &Plan, dry_run: bool, report: &mut Report) -> Result<(), Fatal> {
-    let replacements = rewrite(plan).map_err(|error| Fatal::new(&error))?;
-    report.patch = patch(&plan.root, &replacements);
-    report.set_changed_files(replacements.iter().map(|replacement| replacement.path.as_path()));
-    if !dry_run {
-        replace_all(&replacements).map_err(|error| Fatal::new(&error))?;
-        report.set_updated();
+fn conclude(state: &State, held_back: bool, terminal: &Terminal) -> Exit {
+    let denied = state.denied.join(" and ");
+    if held_back {
+        let why =
+            if state.failed { "not every hash is known".to_owned() } else { format!("there are {denied}") };
+        terminal.message("error", &Message::plain(format!("nothing was changed, because {why}")));
+    } else if !state.denied.is_empty() {
+        terminal.message("error", &Message::plain(format!("there are {denied}")));
     }
-    Ok(())
+    if state.failed || state.nothing || !state.denied.is_empty() { Exit::Failed } else { Exit::Fine }
+}
+
+/// The new texts of all files that can have one; sites of other files become failures.
+fn rewritten(plan: &mut Plan) -> Vec<Replacement> {
+    loop {
+        match rewrite(plan) {
+            Ok(replacements) => return replacements,
+            // One site fewer each time.
+            Err(error) => {
+                let file = error.path().to_owned();
+                plan.refuse(&[file], &(Arc::new(error) as Arc<dyn Error + Send + Sync>));
+            }
+        }
+    }
+}
+
+/// Replaces files, each group of those that belong together or none of it; gives those that were replaced. Sites of the
+/// others become failures.
+fn replaced(plan: &mut Plan, replacements: Vec<Replacement>) -> Vec<Replacement> {
+    let mut written = Vec::new();
+    for group in groups(plan, replacements) {
+        match replace_all(&group) {
+            Ok(()) => written.extend(group),
+            Err(error) => {
+                let files: Vec<_> = group.into_iter().map(|replacement| replacement.path).collect();
+                plan.refuse(&files, &(Arc::new(error) as Arc<dyn Error + Send + Sync>));
+            }
+        }
+    }
+    written.sort_by(|a, b| a.path.cmp(&b.path));
+    written
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{SourceState, Status, lockfiles::Chosen, undecided};
+use super::{Planned, SiteFailure, SourceState, Status, Token, lockfiles::Chosen, undecided};
 use crate::nix::{Outcome, Reason, Site};
 
 /// Makes sites undecided that share a token or a lockfile and need different ones.
@@ -42,6 +42,40 @@ pub(super) fn settle(sites: &[Site], sources: &[Vec<SourceState>], chosen: &mut 
         let settle = "give each derivation one of its own";
         *chosen = Err(Status::Undecided(undecided(site, Reason::SharedLiteral, message.to_owned(), settle)));
     }
+}
+
+/// Makes failures of stale sites that share a token or lockfile, which they would change, with a site that failed: the
+/// literals of one derivation move together or not at all, and so does what is shared, from one to the next.
+pub(super) fn hold_back(sites: &mut [Planned]) {
+    let mut stuck: BTreeMap<Token, String> = BTreeMap::new();
+    for planned in sites.iter().filter(|planned| matches!(planned.status, Status::Failed(_))) {
+        stuck.extend(tokens(&planned.site).map(|token| (token, called(&planned.site))));
+    }
+    loop {
+        let held = |planned: &Planned| planned.changes().iter().find_map(|token| stuck.get(token).cloned());
+        let Some((at, with)) = sites.iter().enumerate().find_map(|(at, planned)| Some((at, held(planned)?)))
+        else {
+            return;
+        };
+        sites[at].status = Status::Failed(SiteFailure::HeldBack { with });
+        let site = &sites[at].site;
+        stuck.extend(tokens(site).map(|token| (token, called(site))));
+    }
+}
+
+/// What makes a site, as far as it can be shared: its own literals, those of its sources, and a vendored lockfile.
+fn tokens(site: &Site) -> impl Iterator<Item = Token> {
+    let literals = site.hashes.iter().chain(site.source_literals());
+    let lockfile = match (&site.outcome, &site.source) {
+        (Outcome::Local { lockfile }, Some(_)) => Some((lockfile.clone(), None)),
+        _ => None,
+    };
+    literals.map(|literal| (literal.file.clone(), Some(literal.range.start))).chain(lockfile)
+}
+
+fn called(site: &Site) -> String {
+    let name = site.attr_path.as_ref().or(site.name.as_ref());
+    name.map_or_else(|| "another derivation".to_owned(), Clone::clone)
 }
 
 fn shares_file(site: &Site, files: &BTreeMap<PathBuf, BTreeSet<Arc<[u8]>>>) -> bool {

@@ -1,6 +1,6 @@
 //! Why the hash of a site is not known.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{error::Error, io, path::PathBuf, sync::Arc};
 
 use crate::{
     npm_deps::Failure,
@@ -71,6 +71,25 @@ pub enum SiteFailure {
     /// The registry does not vouch for a tarball as it has to.
     #[error(transparent)]
     Unvouched(NpmFailure),
+    /// It shares something that would have to change with a derivation that failed.
+    #[error("not changed: it shares a hash or a lockfile with {with}, which failed")]
+    HeldBack {
+        /// What that is called.
+        with: String,
+    },
+    /// What would have to change belongs to somebody else.
+    #[error("{} belongs to {whose}, which is not written from here", file.display())]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// The folder at which that begins.
+        folder: PathBuf,
+        /// Whose it is, such as `a submodule`.
+        whose: &'static str,
+    },
+    /// A file could not be written.
+    #[error("not changed")]
+    Unwritten(#[source] Arc<dyn Error + Send + Sync>),
     /// The vendored lockfile cannot be made anew.
     #[error("cannot make {} anew", path.display())]
     Relock {
@@ -110,7 +129,14 @@ impl SiteFailure {
             Self::Forged { .. } => "a mirror or proxy may have changed it; do not accept it",
             Self::Source(failure) => return failure.hint(),
             Self::Relock { failure, .. } | Self::Unvouched(failure) => return failure.hint.clone(),
-            Self::Unreadable { .. } | Self::Uncomputable { .. } | Self::Inside(_) => return None,
+            Self::Foreign { folder, .. } => {
+                return Some(format!("run `npm-nixhash -C {} update` there", folder.display()));
+            }
+            Self::Unreadable { .. }
+            | Self::Uncomputable { .. }
+            | Self::Inside(_)
+            | Self::HeldBack { .. }
+            | Self::Unwritten(_) => return None,
         };
         Some(hint.to_owned())
     }

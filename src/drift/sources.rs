@@ -195,7 +195,7 @@ fn judge(
     let unknown = match work.rules.head.records(&resolved.origin, recorded) {
         Ok(false) => return Standing::Moved(found),
         Ok(true) => None,
-        Err(why) => Some(why.to_owned()),
+        Err(why) => Some(why),
     };
     if vouched.is_some() {
         return Standing::Vouched(found);

@@ -25,8 +25,10 @@ mod shell;
 mod site;
 mod sites;
 mod source;
+mod stated;
 mod sweep;
 mod syntax;
+mod tracking;
 mod trail;
 mod value;
 mod walk;
@@ -42,9 +44,11 @@ use sites::{Draft, place_of};
 use sweep::{Index, Sweep};
 use syntax::ast::Expr;
 
+use crate::repository::Border;
+
 pub use hash_text::{HashForm, HashText, decode_digest};
 pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, SourceAttribute};
-pub use scope::{Scope, repository};
+pub use scope::Scope;
 pub use site::{
     FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind,
 };
@@ -60,8 +64,10 @@ pub struct Survey {
     pub problems: Vec<FileProblem>,
     /// What else is worth a word.
     pub warnings: Vec<Warning>,
-    /// Lockfiles below the path that was asked for and that no site is tied to, sorted.
+    /// Lockfiles that no site is tied to, sorted.
     pub uncovered: Vec<PathBuf>,
+    /// Folders of somebody else: not searched, never written.
+    pub borders: Vec<Border>,
     /// The text of every file that holds a literal of a site, as it was read.
     pub files: BTreeMap<PathBuf, String>,
 }
@@ -69,7 +75,7 @@ pub struct Survey {
 /// The evaluation recurses; its depth is bounded, and this is more than the bound needs.
 const STACK: usize = 512 << 20;
 
-/// Finds every npm derivation below a path.
+/// Finds every npm derivation of a repository.
 #[must_use]
 pub fn survey(scope: &Scope) -> Survey {
     let found = match scope::discover(scope) {
@@ -89,12 +95,13 @@ pub fn survey(scope: &Scope) -> Survey {
 }
 
 fn failed(scope: &Scope, message: String) -> Survey {
-    let place = Place { file: scope.path.clone(), line: 1, column: 1 };
-    Survey { root: scope.path.clone(), problems: vec![FileProblem { place, message }], ..Survey::default() }
+    let place = Place { file: scope.root.clone(), line: 1, column: 1 };
+    Survey { root: scope.root.clone(), problems: vec![FileProblem { place, message }], ..Survey::default() }
 }
 
 fn evaluate(scope: &Scope, found: &Found) -> Survey {
-    let mut survey = Survey { root: found.root.clone(), ..Survey::default() };
+    let borders = found.borders.clone();
+    let mut survey = Survey { root: found.root.clone(), borders, ..Survey::default() };
     survey.uncovered.clone_from(&found.lockfiles);
     if found.candidates.is_empty() {
         return survey;
@@ -104,12 +111,9 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     let sweep = Sweep::new(&mut ev, &index);
     let (drafts, open) = sweep.run(&found.flakes, &found.roots);
     collect(&mut ev, &mut survey, drafts, &open);
+    stated::apply(&mut survey.sites, &scope.stated);
     survey.uncovered = uncovered(&survey.sites, &found.lockfiles);
-    if !survey.uncovered.is_empty() && found.target != found.root {
-        // A derivation of another folder may use them.
-        survey.uncovered = uncovered(&whole(scope, found), &survey.uncovered);
-    }
-    restrict(&mut survey, found);
+    tracking::look(&mut survey, found);
     keep_texts(&ev, &mut survey);
     survey
 }
@@ -131,9 +135,7 @@ fn index(ev: &mut Eval, found: &Found) -> Index {
         for (name, at) in occurrences::own_functions(&ast, &all) {
             ev.own_functions.entry(name).or_insert(at);
         }
-        if path.starts_with(&found.target) {
-            index.insert(path.clone(), all);
-        }
+        index.insert(path.clone(), all);
     }
     for (path, message) in &found.unreadable {
         let place = Place { file: path.clone(), line: 1, column: 1 };
@@ -272,15 +274,10 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
             settle,
         }),
         source: None,
+        folders: BTreeSet::new(),
+        untracked: Vec::new(),
         explain: vec![step],
     })
-}
-
-/// The sites of the whole repository.
-fn whole(scope: &Scope, found: &Found) -> Vec<Site> {
-    let scope =
-        Scope { path: found.root.clone(), root: Some(found.root.clone()), instead: scope.instead.clone() };
-    scope::discover(&scope).map_or_else(|_| Vec::new(), |found| evaluate(&scope, &found).sites)
 }
 
 /// The lockfiles in whose folders no site has its own.
@@ -293,30 +290,6 @@ fn uncovered(sites: &[Site], lockfiles: &[PathBuf]) -> Vec<PathBuf> {
     let covered: BTreeSet<PathBuf> = sites.iter().filter_map(of_site).collect();
     let is_covered = |path: &PathBuf| folder(path).is_some_and(|folder| covered.contains(&folder));
     lockfiles.iter().filter(|path| !is_covered(path)).cloned().collect()
-}
-
-/// Only what belongs to the path that was asked for.
-fn restrict(survey: &mut Survey, found: &Found) {
-    let inside = |path: &Path| path.starts_with(&found.target);
-    if found.target == found.root {
-        return;
-    }
-    survey
-        .sites
-        .retain(|site| inside(&site.place.file) || site.hashes.iter().any(|literal| inside(&literal.file)));
-    survey.problems.retain(|problem| inside(&problem.place.file));
-    survey.warnings.retain(|warning| {
-        let kept = match warning.kind {
-            WarningKind::Budget => true,
-            WarningKind::Overlay => survey.sites.iter().any(|site| is_held_up_at(site, &warning.place)),
-            _ => false,
-        };
-        kept || inside(&warning.place.file)
-    });
-}
-
-fn is_held_up_at(site: &Site, place: &Place) -> bool {
-    matches!(&site.outcome, Outcome::Undecided(undecided) if undecided.stopped_at == *place)
 }
 
 fn keep_texts(ev: &Eval, survey: &mut Survey) {

@@ -2,33 +2,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::files::normalize;
 use super::shell::LOCKFILES;
+use crate::repository::{
+    self, Border, Listing,
+    git::{Git, GitError, Tracked},
+};
 
-/// What to survey.
+/// What to survey: always a repository as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// A flake's folder, a repository, any folder in it, or one Nix file.
-    pub path: PathBuf,
-    /// The folder that bounds imports and lockfiles; by default the repository around `path`: the nearest folder upward
-    /// with a `.git`, else the folder itself.
-    pub root: Option<PathBuf>,
+    /// The folder that bounds imports and lockfiles, see [`repository::around`].
+    pub root: PathBuf,
+    /// Nix files that count although git ignores them, because somebody named them.
+    pub also: Vec<PathBuf>,
     /// Texts to take instead of what these files hold on disk, by absolute path.
     pub instead: BTreeMap<PathBuf, Vec<u8>>,
+    /// Lockfiles that somebody states for derivations whose source cannot be known: attribute path and absolute path.
+    pub stated: BTreeMap<String, PathBuf>,
 }
 
 impl Scope {
-    /// A path in the repository around it.
+    /// The repository at this folder.
     #[must_use]
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), root: None, instead: BTreeMap::new() }
+    pub fn of(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), also: Vec::new(), instead: BTreeMap::new(), stated: BTreeMap::new() }
     }
 }
 
 /// The files of a repository that can matter.
 pub(super) struct Found {
-    /// The folder that bounds everything.
+    /// The folder that bounds everything, canonical.
     pub root: PathBuf,
     /// Files that spell `npmDeps` or `fetchNpmDeps`.
     pub candidates: Vec<PathBuf>,
@@ -37,34 +43,27 @@ pub(super) struct Found {
     /// Files from which imports lead to candidates: first those that nothing imports, then all that are no candidates
     /// themselves.
     pub roots: Vec<PathBuf>,
-    /// Lockfiles below the target that git tracks or would track, but not those of installed packages.
+    /// Lockfiles that git tracks or would track, but not those of installed packages.
     pub lockfiles: Vec<PathBuf>,
     /// Files that could not be read: path and reason.
     pub unreadable: Vec<(PathBuf, String)>,
-    /// The canonical path that was asked for.
-    pub target: PathBuf,
-}
-
-/// The repository around a path: the nearest folder upward with a `.git`, else the folder itself.
-#[must_use]
-pub fn repository(path: &Path) -> PathBuf {
-    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-    folder.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(folder).to_path_buf()
+    /// Folders that belong to somebody else.
+    pub borders: Vec<Border>,
+    /// What git tracks, where it has the repository and tells.
+    pub tracked: Result<Arc<Tracked>, GitError>,
 }
 
 /// Walks the repository.
 ///
 /// # Errors
-/// When the path itself cannot be resolved.
+/// When its folder cannot be resolved.
 pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
-    let target = scope.path.canonicalize().map_err(|error| error.kind().to_string())?;
-    let root = match &scope.root {
-        Some(root) => root.canonicalize().map_err(|error| error.kind().to_string())?,
-        None => repository(&target),
-    };
+    let root = scope.root.canonicalize().map_err(|error| error.kind().to_string())?;
+    let tracked = Git::of(&root).tracked().cloned();
+    let Listing { mut nix, lockfiles, borders } = repository::list(&root, tracked.as_ref().ok(), &LOCKFILES);
+    nix.extend(scope.also.iter().cloned());
     let mut texts: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
     let mut unreadable = Vec::new();
-    let Listing { nix, lockfiles } = list(&root, &target);
     for path in nix {
         let instead = scope.instead.get(&path).cloned();
         match instead.map_or_else(|| std::fs::read(&path), Ok) {
@@ -81,46 +80,10 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
         .filter(|path| path.ends_with("flake.nix"))
         .filter_map(|path| path.parent().map(Path::to_path_buf))
         .collect();
-    flakes.retain(|folder| folder.starts_with(&target) || target.starts_with(folder));
     flakes.sort_by_key(|folder| (folder.components().count(), folder.clone()));
-    let wanted: Vec<PathBuf> = candidates.iter().filter(|path| path.starts_with(&target)).cloned().collect();
-    let roots = import_roots(&texts, &wanted);
-    Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, target })
-}
-
-/// What a repository holds.
-#[derive(Default)]
-struct Listing {
-    nix: BTreeSet<PathBuf>,
-    lockfiles: Vec<PathBuf>,
-}
-
-/// Every `*.nix` that git tracks or would track, and the target itself; lockfiles of the same kind below the target.
-fn list(root: &Path, target: &Path) -> Listing {
-    let mut listing = Listing::default();
-    let walk = ignore::WalkBuilder::new(root)
-        .hidden(false)
-        .require_git(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .build();
-    for entry in walk.flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|ext| ext == "nix") && path.is_file() {
-            listing.nix.insert(path.to_path_buf());
-        } else if path.starts_with(target) && is_lockfile(path) && path.is_file() {
-            listing.lockfiles.push(path.to_path_buf());
-        }
-    }
-    if target.is_file() {
-        listing.nix.insert(target.to_path_buf());
-    }
-    listing.lockfiles.sort();
-    listing
-}
-
-fn is_lockfile(path: &Path) -> bool {
-    let named = path.file_name().is_some_and(|name| LOCKFILES.iter().any(|lockfile| name == *lockfile));
-    named && !path.components().any(|part| part.as_os_str() == "node_modules")
+    let roots = import_roots(&texts, &candidates);
+    let lockfiles = lockfiles.into_iter().collect();
+    Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, tracked })
 }
 
 fn mentions(bytes: &[u8]) -> bool {

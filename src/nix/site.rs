@@ -1,5 +1,6 @@
 //! What a survey says: sites, their literals, and everything that is worth a word.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -178,6 +179,10 @@ pub struct Site {
     pub outcome: Outcome,
     /// The remote source, also where the lockfile is vendored.
     pub source: Option<RemoteSource>,
+    /// The folders of its source that are in the repository.
+    pub folders: BTreeSet<PathBuf>,
+    /// Its files that git does not track although they are in a flake: Nix does not see them.
+    pub untracked: Vec<PathBuf>,
     /// The chain of places that led to the answer.
     pub explain: Vec<Step>,
 }
@@ -230,4 +235,6 @@ pub enum WarningKind {
     UncalledFunction,
     /// The evaluation was cut short.
     Budget,
+    /// What git tracks is not known.
+    Git,
 }

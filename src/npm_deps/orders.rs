@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    depot::{Depot, Order, SlotId},
+    depot::{Depot, Order},
     supply::{Supply, SupplyError, Want},
 };
 use crate::{
@@ -22,12 +22,12 @@ pub(super) struct Orders {
     supply: Arc<Supply>,
     incoming: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
-    waiting: BTreeMap<(Rank, SlotId), Want>,
+    waiting: BTreeMap<Rank, Want>,
     open: bool,
 }
 
 enum Message {
-    Order(SlotId, Want),
+    Order(Want),
     Stop,
 }
 
@@ -44,7 +44,7 @@ fn rank(want: &Want) -> Rank {
     (want.id.algorithm(), if want.early { start.saturating_sub(LEAD) } else { start }, want.id)
 }
 
-type Fetched = (SlotId, Result<Tarball, SupplyError>);
+type Fetched = (ContentId, Result<Tarball, SupplyError>);
 
 /// Ends [`Orders::serve`] once there is nothing left to order.
 pub(super) struct Stopper(UnboundedSender<Message>);
@@ -60,8 +60,8 @@ impl Orders {
     pub(super) fn new(supply: Arc<Supply>) -> (Self, Order) {
         let (sender, incoming) = unbounded_channel();
         let orders = Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
-        let order = move |slot, want| {
-            let _ = sender.send(Message::Order(slot, want));
+        let order = move |want| {
+            let _ = sender.send(Message::Order(want));
         };
         (orders, Box::new(order))
     }
@@ -75,17 +75,17 @@ impl Orders {
         let mut running = FuturesUnordered::new();
         while self.open || !running.is_empty() {
             while running.len() < self.supply.concurrency()
-                && let Some(((_, slot), want)) = self.waiting.pop_first()
+                && let Some((_, want)) = self.waiting.pop_first()
             {
-                running.push(self.fetch(slot, want));
+                running.push(self.fetch(want));
             }
             tokio::select! {
                 message = self.incoming.recv(), if self.open => self.take_in(message),
                 Some(fetched) = running.next(), if !running.is_empty() => {
                     // A task that panicked has said so on its own; the run cannot go on without its content.
-                    let (slot, result): Fetched = fetched.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    let (id, result): Fetched = fetched.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                     self.supply.progress().delivered();
-                    depot.deliver(slot, result);
+                    depot.deliver(id, result);
                 }
             }
         }
@@ -95,9 +95,9 @@ impl Orders {
         let mut next = first;
         loop {
             match next {
-                Some(Message::Order(slot, want)) => {
+                Some(Message::Order(want)) => {
                     self.supply.progress().ordered();
-                    self.waiting.insert((rank(&want), slot), want);
+                    self.waiting.insert(rank(&want), want);
                 }
                 Some(Message::Stop) | None => {
                     self.open = false;
@@ -112,9 +112,9 @@ impl Orders {
     }
 
     /// In a task of its own: checking what arrives takes a core's time.
-    fn fetch(&self, slot: SlotId, want: Want) -> JoinHandle<Fetched> {
+    fn fetch(&self, want: Want) -> JoinHandle<Fetched> {
         let supply = Arc::clone(&self.supply);
-        tokio::spawn(async move { (slot, supply.obtain(&want).await) })
+        tokio::spawn(async move { (want.id, supply.obtain(&want).await) })
     }
 }
 

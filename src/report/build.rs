@@ -6,14 +6,16 @@ use std::{
 };
 
 use super::{
-    LiteralReport, Message, OptionsReport, OutdatedReport, PlaceReport, Report, SCHEMA_VERSION, SiteReport,
-    SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, source,
+    BorderReport, LeftOutReport, LiteralReport, Message, OptionsReport, OutdatedReport, PlaceReport, Report,
+    SCHEMA_VERSION, SiteReport, SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, source,
 };
 use crate::{
+    choice::LeftOut,
     drift::{Plan, Planned, SiteFailure, Status},
     nix::{Literal, Outcome, Place, Site, Step},
     npm_deps::{Computed, Obstacle},
     options::HashOptions,
+    repository::Border,
 };
 
 impl Message {
@@ -81,7 +83,7 @@ impl Paths {
 impl Report {
     /// The report of a plan.
     #[must_use]
-    pub fn new(command: &'static str, plan: &Plan, paths: Paths) -> Self {
+    pub fn new(command: &'static str, plan: &Plan, left_out: LeftOut, paths: Paths) -> Self {
         let sites: Vec<_> = plan.sites.iter().map(|planned| SiteReport::new(planned, &paths)).collect();
         let problem = |problem: &crate::nix::FileProblem| Message {
             place: Some(paths.place(&problem.place)),
@@ -98,13 +100,27 @@ impl Report {
             problems: plan.problems.iter().map(problem).collect(),
             warnings: plan.warnings.iter().map(warning).collect(),
             uncovered: plan.uncovered.iter().map(|path| paths.show(path)).collect(),
+            left_out: left_out.into(),
+            borders: plan.borders.iter().map(|border| BorderReport::new(border, &paths)).collect(),
             changed_files: Vec::new(),
             patch: String::new(),
             summary: Summary::default(),
             paths,
         };
         report.count();
+        if report.finds_nothing() {
+            let hint = "if they are nobody's business, name them in `ignore-lockfiles` of npm-nixhash.toml";
+            let message = Message::plain("no npm derivation was found, although there are lockfiles");
+            report.warnings.push(message.hinting(Some(hint)));
+        }
         report
+    }
+
+    /// Whether there are lockfiles and no derivation at all: then what was looked at is hardly what was meant.
+    #[must_use]
+    pub fn finds_nothing(&self) -> bool {
+        let LeftOutReport { not_chosen, excluded, unchanged } = self.left_out;
+        self.sites.is_empty() && not_chosen + excluded + unchanged == 0 && !self.uncovered.is_empty()
     }
 
     /// A path of this report as seen from the top of the repository.
@@ -181,6 +197,7 @@ impl SiteReport {
             literals: literals(planned, paths),
             sources: sources(planned, paths),
             outdated_lockfile: planned.outdated.as_ref().map(|outdated| OutdatedReport::new(outdated, paths)),
+            untracked: planned.site.untracked.iter().map(|file| paths.show(file)).collect(),
             undecided: None,
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -259,6 +276,19 @@ fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
             ]
         }
         _ => vec![Message::from_error(failure).hinting(failure.hint())],
+    }
+}
+
+impl From<LeftOut> for LeftOutReport {
+    fn from(left_out: LeftOut) -> Self {
+        let LeftOut { not_chosen, excluded, unchanged } = left_out;
+        Self { not_chosen, excluded, unchanged }
+    }
+}
+
+impl BorderReport {
+    fn new(border: &Border, paths: &Paths) -> Self {
+        Self { folder: paths.show(&border.folder), what: border.kind.word() }
     }
 }
 

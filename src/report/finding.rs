@@ -44,6 +44,7 @@ fn of_site(site: &SiteReport) -> Vec<Finding> {
     findings.extend(errors.map(|error| of_message(Level::Error, "no-hash", error, Some(site))));
     let warnings = site.warnings.iter();
     findings.extend(warnings.map(|warning| of_message(Level::Warning, "notice", warning, Some(site))));
+    findings.extend(site.untracked.iter().map(|file| untracked(site, file)));
     if let Some(undecided) = &site.undecided {
         findings.push(Finding {
             level: Level::Warning,
@@ -95,6 +96,16 @@ fn of_message(level: Level, code: &'static str, message: &Message, site: Option<
     }
     let place = message.place.clone().or_else(|| site.map(|site| site.place.clone()));
     Finding { level, code, place, title, message: text }
+}
+
+fn untracked(site: &SiteReport, file: &str) -> Finding {
+    Finding {
+        level: Level::Warning,
+        code: "untracked",
+        place: Some(PlaceReport { file: file.to_owned(), line: 1, column: 1 }),
+        title: format!("git does not track a file of {}", site.service),
+        message: "git does not track this file, so Nix does not see it in a flake".to_owned(),
+    }
 }
 
 fn uncovered(lockfile: &str) -> Finding {

@@ -29,14 +29,27 @@ pub fn list(report: &Report, explain: bool) -> String {
 }
 
 fn list_row(site: &SiteReport) -> [String; 4] {
-    let more = match site.other_attr_paths.len() {
-        0 => String::new(),
-        n => format!(" (+{n})"),
-    };
     let places: Vec<_> = site.literals.iter().map(|literal| at(&literal.place)).collect();
     let places = if places.is_empty() { at(&site.place) } else { places.join(", ") };
     let lockfile = site.lockfile.clone().unwrap_or_else(|| "-".to_owned());
-    [format!("{}{more}", site.service), places, lockfile, outcome(site)]
+    [services(site), places, lockfile, outcome(site)]
+}
+
+/// All that share the hash; the same attribute for further systems is counted.
+fn services(site: &SiteReport) -> String {
+    let system = |part: &&str| part.contains("-linux") || part.contains("-darwin");
+    let plain = |path: &str| path.split('.').filter(|part| !system(part)).collect::<Vec<_>>().join(".");
+    let (mut names, mut seen, mut systems) = (vec![site.service.as_str()], vec![plain(&site.service)], 0);
+    for path in &site.other_attr_paths {
+        if seen.contains(&plain(path)) {
+            systems += 1;
+        } else {
+            seen.push(plain(path));
+            names.push(path);
+        }
+    }
+    let more = if systems == 0 { String::new() } else { format!(" (+{systems})") };
+    names.join(", ") + &more
 }
 
 fn outcome(site: &SiteReport) -> String {
@@ -85,7 +98,7 @@ pub fn check(report: &Report) -> String {
             lines.extend(have_and_want(locked, source));
         }
     }
-    lines.push(summary(report));
+    lines.push(summary(report) + &unproven(report));
     lines.iter().map(|line| plain(line) + "\n").collect()
 }
 
@@ -111,10 +124,12 @@ fn have_and_want(old: &str, new: &str) -> [String; 2] {
     [format!("  have      {old}"), format!("  want      {new}")]
 }
 
-/// What `update` prints: a row for each site, and the count. `seconds` is how long the run took.
+/// What `update` prints: a row for each site that changes, with `all` also for the others, and the count. `seconds` is how
+/// long the run took.
 #[must_use]
-pub fn update(report: &Report, seconds: f64) -> String {
-    let rows = report.sites.iter().flat_map(update_rows).collect();
+pub fn update(report: &Report, seconds: f64, all: bool) -> String {
+    let changes = |site: &&SiteReport| all || matches!(site.status, SiteStatus::Stale | SiteStatus::Updated);
+    let rows = report.sites.iter().filter(changes).flat_map(update_rows).collect();
     let mut text = table(["service", "lockfile", "hash", "packages"], rows);
     let files = match report.changed_files.len() {
         0 => String::new(),
@@ -176,9 +191,30 @@ pub(super) fn summary(report: &Report) -> String {
         (summary.undecided, "undecided"),
         (summary.failed, "failed"),
     ];
-    let counts: Vec<_> =
-        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    if counts.is_empty() { "no npm derivation found".to_owned() } else { counts.join(", ") }
+    let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
+    let mut counts: Vec<String> = counts.collect();
+    let left_out = [
+        (report.left_out.unchanged, "not changed"),
+        (report.left_out.excluded, "excluded"),
+        (report.left_out.not_chosen, "not chosen"),
+    ];
+    if counts.is_empty() {
+        counts.push(
+            if left_out.iter().all(|(n, _)| *n == 0) { "no npm derivation found" } else { "nothing to do" }
+                .to_owned(),
+        );
+    }
+    counts.extend(left_out.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    counts.join(", ")
+}
+
+/// What a green check says nothing about, besides sites: lockfiles without a derivation.
+fn unproven(report: &Report) -> String {
+    match report.uncovered.len() {
+        0 => String::new(),
+        1 => ", 1 lockfile without a derivation".to_owned(),
+        n => format!(", {n} lockfiles without a derivation"),
+    }
 }
 
 /// Left-aligned columns under a heading; an empty table is empty text.

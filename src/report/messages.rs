@@ -3,7 +3,7 @@
 //! A bot pastes standard error into a pull-request comment, so it is short whatever went wrong: equal causes are told
 //! once, lists are cut, and JSON has the whole.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
     Message, PlaceReport, Report, SiteReport,
@@ -25,7 +25,8 @@ const LONGEST_LINE: usize = 500;
 /// Everything that is to be said, in at most `room` lines (or a few, if there is less room than that).
 #[must_use]
 pub fn messages(report: &Report, room: usize) -> String {
-    let warnings = blocks("warning", warnings(report));
+    let mut warnings = blocks("warning", warnings(report));
+    warnings.splice(0..0, borders(report));
     let errors = blocks("error", errors(report));
     let kept = warnings.iter().map(Vec::len).sum::<usize>().min(WARNING_LINES);
     let errors = fit("error", &errors, room.saturating_sub(kept));
@@ -68,6 +69,7 @@ fn warnings(report: &Report) -> Vec<Item> {
     if report.command != "list" {
         items.extend(report.sites.iter().filter_map(undecided));
     }
+    items.extend(untracked(report));
     for site in &report.sites {
         let item = |warning: &Message| Item { message: about(site, warning), key: warning.message.clone() };
         items.extend(site.warnings.iter().map(item));
@@ -84,6 +86,24 @@ fn undecided(site: &SiteReport) -> Option<Item> {
         ..Message::plain(format!("{} is undecided: {}{placeholder}", site.service, undecided.reason))
     };
     Some(Item { message, key: format!("{}{placeholder}", undecided.reason) })
+}
+
+/// Folders that were not searched, in one line.
+fn borders(report: &Report) -> Option<Vec<String>> {
+    let what: Vec<String> =
+        report.borders.iter().map(|border| format!("{} ({})", border.folder, border.what)).collect();
+    (!what.is_empty()).then(|| vec![line("note: not searched: ", &several(what.iter(), ", "))])
+}
+
+fn untracked(report: &Report) -> Option<Item> {
+    let files: BTreeSet<&String> = report.sites.iter().flat_map(|site| &site.untracked).collect();
+    let first = files.first()?;
+    let message = format!(
+        "git does not track {}: Nix sees nothing else in a flake",
+        several(files.iter().copied(), ", ")
+    );
+    let hint = format!("`git add {first}`, with --force where .gitignore names it");
+    Some(Item { key: message.clone(), message: Message::plain(message).hinting(Some(hint)) })
 }
 
 fn uncovered(lockfiles: &[String]) -> Option<Item> {

@@ -36,6 +36,10 @@ pub struct Report {
     pub warnings: Vec<Message>,
     /// Lockfiles that no `npmDepsHash` covers.
     pub uncovered: Vec<String>,
+    /// How many sites of the repository the report is not about, and why.
+    pub left_out: LeftOutReport,
+    /// Folders of somebody else's in the repository: not searched, never written.
+    pub borders: Vec<BorderReport>,
     /// The files that were changed, or with `--dry-run` would have been.
     pub changed_files: Vec<String>,
     /// What `update` does, as a unified diff from the top of the repository; empty where nothing is to be done.
@@ -44,6 +48,26 @@ pub struct Report {
     pub summary: Summary,
     #[serde(skip)]
     paths: Paths,
+}
+
+/// How many sites of the repository a report is not about.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LeftOutReport {
+    /// Neither a path nor a name chose them.
+    pub not_chosen: usize,
+    /// They are excluded.
+    pub excluded: usize,
+    /// Nothing of theirs changed since the revision that was named.
+    pub unchanged: usize,
+}
+
+/// A folder of somebody else's.
+#[derive(Debug, Serialize)]
+pub struct BorderReport {
+    /// The folder.
+    pub folder: String,
+    /// Whose it is, for people.
+    pub what: &'static str,
 }
 
 /// A derivation and its hash.
@@ -79,6 +103,8 @@ pub struct SiteReport {
     pub sources: Vec<SourceReport>,
     /// Its lockfile, if that is vendored and was made for another version than the source has.
     pub outdated_lockfile: Option<OutdatedReport>,
+    /// Its files that git does not track although they are in a flake, so that Nix does not see them.
+    pub untracked: Vec<String>,
     /// Why the site is undecided.
     pub undecided: Option<UndecidedReport>,
     /// Why the hash could not be computed: every reason.

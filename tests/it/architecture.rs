@@ -15,9 +15,10 @@ const MAP: &[(&str, &[&str])] = &[
     ("tarball", &["integrity", "positioned"]),
     ("cacache", &["integrity"]),
     ("lockfile", &["integrity", "redaction"]),
-    ("store", &["cacache", "integrity", "positioned", "tarball"]),
+    ("store", &["integrity", "positioned", "tarball"]),
     ("registry", &["integrity", "redaction", "tarball"]),
-    ("nix", &["options"]),
+    ("repository", &[]),
+    ("nix", &["options", "repository"]),
     (
         "npm_deps",
         &["cacache", "integrity", "lockfile", "options", "redaction", "registry", "store", "tarball"],
@@ -40,12 +41,27 @@ const MAP: &[(&str, &[&str])] = &[
     ),
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
-    ("source", &["integrity", "nix", "npm_deps", "redaction", "registry", "store", "tarball"]),
+    ("source", &["integrity", "nix", "npm_deps", "redaction", "registry", "repository", "store", "tarball"]),
     ("vendoring", &["integrity", "npm_package", "registry", "relock", "source"]),
-    ("drift", &["nix", "npm_deps", "options", "redaction", "registry", "source"]),
+    ("choice", &["nix", "repository"]),
+    ("drift", &["nix", "npm_deps", "options", "redaction", "registry", "repository", "source"]),
     ("create", &["replace"]),
     ("rewrite", &["drift", "nix", "replace"]),
-    ("report", &["drift", "integrity", "nix", "npm_deps", "options", "redaction", "registry", "source"]),
+    (
+        "report",
+        &[
+            "choice",
+            "drift",
+            "integrity",
+            "nix",
+            "npm_deps",
+            "options",
+            "redaction",
+            "registry",
+            "repository",
+            "source",
+        ],
+    ),
 ];
 
 #[test]

@@ -4,12 +4,13 @@ use std::fs;
 
 use crate::support::project::Project;
 
-const TARGETS: [(&str, &str); 5] = [
+const TARGETS: [(&str, &str); 6] = [
     ("renovate", "renovate.json"),
     ("github", ".github/workflows/npm-nixhash.yml"),
     ("github-update", ".github/workflows/npm-nixhash-update.yml"),
     ("gitlab", ".gitlab-ci.yml"),
     ("pre-commit", ".pre-commit-config.yaml"),
+    ("config", "npm-nixhash.toml"),
 ];
 
 #[test]

@@ -5,12 +5,12 @@
 mod add;
 mod add_to_store;
 mod architecture;
-mod cold_as_warm;
 mod commands;
 mod drop_in;
 mod git;
 mod gzip;
 mod hostile;
+mod independent;
 mod init;
 #[path = "../real/inputs.rs"]
 mod inputs;
@@ -24,6 +24,7 @@ mod pages;
 mod relock;
 mod reports;
 mod schemas;
+mod scope;
 mod source;
 mod store;
 mod support;

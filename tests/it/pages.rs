@@ -35,6 +35,8 @@ fn project() -> Project {
     fs::remove_dir(project.path(".git")).unwrap();
     let git = Command::new("git").args(["init", "-q"]).current_dir(project.root()).output().unwrap();
     assert!(git.status.success());
+    let added = Command::new("git").args(["add", "-A"]).current_dir(project.root()).output().unwrap();
+    assert!(added.status.success());
     project
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Located {
     pub conditions: Conditions,
     /// The remote source, also where the lockfile is vendored.
     pub remote: Option<Fetched>,
+    /// The source's folder, if it is one of the repository.
+    pub local: Option<PathBuf>,
 }
 
 impl Fetched {

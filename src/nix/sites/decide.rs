@@ -125,6 +125,8 @@ fn draft(
         options: options.copied().unwrap_or_default(),
         outcome,
         source,
+        folders: located.iter().filter_map(|located| located.local.clone()).collect(),
+        untracked: Vec::new(),
         explain,
     };
     Draft {

@@ -44,6 +44,7 @@ pub(super) fn locate_in(
             notes: Vec::new(),
             conditions: Vec::new(),
             remote: None,
+            local: None,
         }];
     }
     let inputs = Inputs {
@@ -158,7 +159,14 @@ fn one(
     let (tree, root_text) = match chosen {
         Ok(chosen) => chosen,
         Err(answer) => {
-            return Located { answer, trail, notes: Vec::new(), conditions: Vec::new(), remote: None };
+            return Located {
+                answer,
+                trail,
+                notes: Vec::new(),
+                conditions: Vec::new(),
+                remote: None,
+                local: None,
+            };
         }
     };
     let mut remote = match &tree.base {
@@ -185,7 +193,14 @@ fn one(
             conclude(ev, &tree, &folder, &state, (root_text, patches), (at, depth))
         }
     };
-    Located { answer, trail, notes: tree.notes.clone(), conditions: Vec::new(), remote }
+    Located {
+        answer,
+        trail,
+        notes: tree.notes.clone(),
+        conditions: Vec::new(),
+        remote,
+        local: tree.local_path(),
+    }
 }
 
 /// Two folders as one path.

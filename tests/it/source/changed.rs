@@ -86,7 +86,7 @@ fn a_source_that_was_replaced_under_its_name_is_an_alarm() {
     assert!(said.contains("the source of tool is stale: the file was replaced under its name\n"), "{said}");
     let said = transcript(&project, &["update"]);
     let wanted = format!(
-        "exit 2\n--- stderr\nerror: tool.nix:2:1: o/r@v1.0.0/package-lock.json: what is at \
+        "exit 2\n--- stdout\n1 failed, [TIME]\n--- stderr\nerror: tool.nix:2:1: o/r@v1.0.0/package-lock.json: what is at \
          https://github.com/o/r/archive/v1.0.0.tar.gz is not what its hash says: recorded {}, found {}\n  hint: the \
          file was replaced under its name: see what changed, then use --accept-changed-sources\n",
         hash_of(&items),
@@ -105,12 +105,11 @@ fn without_a_commit_nothing_is_guessed() {
     project.registry.serve("/o/r/archive/v2.0.0.tar.gz", tar_gz("r-2/", &changed(&items)));
     project.write("tool.nix", project.read("tool.nix").replace("1.0.0", "2.0.0"));
     fs::remove_dir_all(project.path(".git")).unwrap();
-    fs::create_dir(project.path(".git")).unwrap();
+    git(&project, &["init", "-q"]);
     let said = transcript(&project, &["update"]);
     assert!(said.starts_with("exit 2\n"), "{said}");
     assert!(said.contains("(git knows no last commit of this repository)"), "{said}");
     // The bump was committed together with the old hash: the commit says that it is of this version.
-    git(&project, &["init", "-q"]);
     commit(&project);
     assert!(transcript(&project, &["update"]).contains("the file was replaced under its name"));
 }

@@ -27,6 +27,12 @@ const HOSTS: [&str; 8] = [
 /// A hash that is real, and of nothing here.
 const OTHER: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
+/// The archive of a repository with one file in it, and its hash.
+pub fn one_file_archive(name: &str, text: &str) -> (Vec<u8>, String) {
+    let items = [Item::file(name, text)];
+    (tar_gz("r-1/", &items), hash_of(&items))
+}
+
 fn run(project: &Project, arguments: &[&str]) -> Output {
     let mut command = project.command(arguments);
     for host in HOSTS {

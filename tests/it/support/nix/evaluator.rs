@@ -35,14 +35,14 @@ impl Surveyed {
 pub fn survey(root: &Path) -> Vec<Surveyed> {
     // The fixtures lie in a repository; each of them is one of its own.
     let root = root.canonicalize().expect("the folder exists");
-    let scope = Scope { root: Some(root.clone()), ..Scope::new(&root) };
+    let scope = Scope::of(&root);
     nix::survey(&scope).sites.iter().map(|site| translate(&root, site)).collect()
 }
 
 /// What the survey says of files that it could not read, and of itself.
 pub fn problems(root: &Path) -> Vec<String> {
     let root = root.canonicalize().expect("the folder exists");
-    let scope = Scope { root: Some(root.clone()), ..Scope::new(&root) };
+    let scope = Scope::of(&root);
     nix::survey(&scope).problems.into_iter().map(|problem| problem.message).collect()
 }
 

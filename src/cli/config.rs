@@ -1,0 +1,313 @@
+//! `npm-nixhash.toml` at the top of a repository: what its team decided.
+//!
+//! It comes with the repository, so a stranger's pull request can bring another one: nothing in it runs anything, sends
+//! credentials anywhere, or lets a file outside of the repository be read.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read as _},
+    ops::Range,
+    path::{Component, Path, PathBuf},
+};
+
+use clap::ValueEnum as _;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use npm_nixhash::{
+    choice::{Pattern, closest},
+    report::{Message, PlaceReport},
+    repository::{self, CONFIG},
+};
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
+
+use super::{args::Denied, output::Fatal};
+
+/// A longer file is no settings.
+const LARGEST: u64 = 1 << 20;
+
+/// What is written in it; everything may be left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[cfg_attr(test, schemars(title = "npm-nixhash.toml"))]
+pub(super) struct Config {
+    /// What counts as a failure, besides what the command line denies.
+    pub(super) deny: Vec<Denied>,
+    /// Derivations that are left out: attribute paths, their ends, names of packages; with `*` and the like.
+    pub(super) exclude: Vec<String>,
+    /// Lockfiles that are nobody's business: paths from the top of the repository, with `*` (within a folder) and `**`.
+    pub(super) ignore_lockfiles: Vec<String>,
+    /// Lockfiles of derivations whose source cannot be known from the text: attribute path and path from the top.
+    pub(super) lockfiles: BTreeMap<String, PathBuf>,
+    /// Scopes that the public registry knows no package of, such as `@acme`: it is not asked about them.
+    pub(super) private_scopes: Vec<String>,
+    /// Where tarballs of a host come from instead, without credentials: host and URL, whose path goes before theirs.
+    pub(super) registry_mirrors: BTreeMap<String, String>,
+}
+
+/// The keys of [`Config`].
+const KEYS: [&str; 6] =
+    ["deny", "exclude", "ignore-lockfiles", "lockfiles", "private-scopes", "registry-mirrors"];
+
+impl Config {
+    /// Reads the file of the repository at this folder; without one nothing is decided.
+    pub(super) fn read(root: &Path) -> Result<Self, Fatal> {
+        let path = root.join(CONFIG);
+        let text = match text(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => {
+                let message = Message::plain(format!("cannot read {CONFIG}"));
+                return Err(Fatal(Message { causes: vec![error.to_string()], ..message }));
+            }
+        };
+        Self::parse(&text)
+    }
+
+    /// That of the repository around a path.
+    pub(super) fn around(path: &Path) -> Result<Self, Fatal> {
+        Self::read(&repository::around(path))
+    }
+
+    fn parse(text: &str) -> Result<Self, Fatal> {
+        let wrong = |error: &toml::de::Error| refusal(text, error.span(), error.message(), None);
+        let table = DeTable::parse(text).map_err(|error| wrong(&error))?;
+        known_keys(text, table.get_ref())?;
+        known_denials(text, table.get_ref())?;
+        let config: Self = toml::from_str(text).map_err(|error| wrong(&error))?;
+        config.require_inside(text)?;
+        config.require_scopes(text)?;
+        config.require_open_mirrors(text)?;
+        config.exclude()?;
+        config.ignored()?;
+        Ok(config)
+    }
+
+    /// What is left out. That one of them is gone is no error: the file is for all branches.
+    pub(super) fn exclude(&self) -> Result<Vec<Pattern>, Fatal> {
+        let pattern = |text: &String| {
+            Pattern::parse(text)
+                .map(Pattern::lenient)
+                .map_err(|error| refusal("", None, &error.to_string(), None))
+        };
+        self.exclude.iter().map(pattern).collect()
+    }
+
+    /// Lockfiles that are nobody's business.
+    pub(super) fn ignored(&self) -> Result<GlobSet, Fatal> {
+        let mut set = GlobSetBuilder::new();
+        for text in &self.ignore_lockfiles {
+            let glob = GlobBuilder::new(text.trim_start_matches("./")).literal_separator(true).build();
+            set.add(glob.map_err(|error| refusal("", None, &error.to_string(), None))?);
+        }
+        set.build().map_err(|error| refusal("", None, &error.to_string(), None))
+    }
+
+    /// The lockfiles that are stated, absolute.
+    pub(super) fn stated(&self, root: &Path) -> BTreeMap<String, PathBuf> {
+        self.lockfiles.iter().map(|(attr, path)| (attr.clone(), root.join(plain(path)))).collect()
+    }
+
+    fn require_inside(&self, text: &str) -> Result<(), Fatal> {
+        let outside = |path: &Path| {
+            !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        };
+        match self.lockfiles.iter().find(|(_, path)| outside(path)) {
+            None => Ok(()),
+            Some((attr, path)) => {
+                let message =
+                    format!("the lockfile of `{attr}` is outside of the repository: {}", path.display());
+                Err(refusal(
+                    text,
+                    find(text, &path.display().to_string()),
+                    &message,
+                    Some("write its path from the top".to_owned()),
+                ))
+            }
+        }
+    }
+
+    fn require_scopes(&self, text: &str) -> Result<(), Fatal> {
+        for scope in &self.private_scopes {
+            super::args::scope(scope).map_err(|message| refusal(text, find(text, scope), &message, None))?;
+        }
+        Ok(())
+    }
+
+    fn require_open_mirrors(&self, text: &str) -> Result<(), Fatal> {
+        for (host, mirror) in &self.registry_mirrors {
+            let Err(message) = open_mirror(mirror) else { continue };
+            return Err(refusal(text, find(text, host), &format!("the mirror of `{host}` {message}"), None));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a URL names nothing but a place.
+fn open_mirror(text: &str) -> Result<(), &'static str> {
+    let Ok(url) = url::Url::parse(text) else { return Err("is no URL") };
+    if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
+        return Err("has to be an https URL");
+    }
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err(
+            "may have neither credentials nor a query: the file is public to all who have the repository",
+        );
+    }
+    Ok(())
+}
+
+/// Without `.` on the way.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    let metadata = fs::symlink_metadata(path)?;
+    // A link could lead out of the repository, a FIFO nowhere.
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST { Err(io::Error::other("it is larger than 1 MiB")) } else { Ok(text) }
+}
+
+fn known_keys(text: &str, table: &DeTable<'_>) -> Result<(), Fatal> {
+    let Some((key, _)) = table.iter().find(|(key, _)| !KEYS.contains(&&**key.get_ref())) else {
+        return Ok(());
+    };
+    let name: &str = key.get_ref();
+    let meant = closest(name, KEYS.into_iter()).map(|meant| format!("did you mean `{meant}`?"));
+    let hint = meant.unwrap_or_else(|| format!("the keys are {}", KEYS.join(", ")));
+    Err(refusal(text, Some(key.span()), &format!("unknown key `{name}`"), Some(hint)))
+}
+
+fn known_denials(text: &str, table: &DeTable<'_>) -> Result<(), Fatal> {
+    let Some(DeValue::Array(items)) = table.get("deny").map(toml::Spanned::get_ref) else { return Ok(()) };
+    let values = Denied::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
+    let known: Vec<String> = values.map(|value| value.get_name().to_owned()).collect();
+    for item in items {
+        let DeValue::String(word) = item.get_ref() else { continue };
+        if !known.iter().any(|known| known == word) {
+            let meant = closest(word, known.iter().map(String::as_str))
+                .map(|meant| format!("did you mean `{meant}`?"));
+            let hint = meant.unwrap_or_else(|| format!("what can be denied: {}", known.join(", ")));
+            return Err(refusal(text, Some(item.span()), &format!("`{word}` cannot be denied"), Some(hint)));
+        }
+    }
+    Ok(())
+}
+
+fn find(text: &str, what: &str) -> Option<Range<usize>> {
+    let at = text.find(what)?;
+    Some(at..at + what.len())
+}
+
+/// An error at a place of the file.
+fn refusal(text: &str, span: Option<Range<usize>>, message: &str, hint: Option<String>) -> Fatal {
+    let before = span.and_then(|span| text.get(..span.start));
+    let place = before.map(|before| PlaceReport {
+        file: CONFIG.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+    });
+    let message = message.lines().next().unwrap_or_default();
+    let message = if place.is_some() { message.to_owned() } else { format!("{CONFIG}: {message}") };
+    Fatal(Message { place, ..Message::plain(message) }.hinting(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn schema() -> Value {
+        let mut schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
+        schema["$id"] = json!("https://github.com/OWNER/npm-nixhash/blob/main/docs/config.schema.json");
+        schema
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
+    #[test]
+    fn the_schema_in_the_documentation_is_that_of_the_settings() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.schema.json");
+        let text = format!("{:#}\n", schema());
+        if std::env::var_os("NPM_NIXHASH_WRITE_PAGES").is_some() {
+            fs::write(&file, &text).unwrap();
+        }
+        assert!(fs::read_to_string(&file).unwrap() == text, "docs/config.schema.json is of another time");
+    }
+
+    #[test]
+    fn the_known_keys_are_all_and_no_other() {
+        let schema = schema();
+        let keys: BTreeSet<&str> =
+            schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, BTreeSet::from(KEYS));
+        assert_eq!(schema["additionalProperties"], false);
+    }
+
+    #[test]
+    fn what_init_writes_is_valid_as_it_is_and_with_its_comments_taken_away() {
+        let text = include_str!("../../templates/npm-nixhash.toml");
+        assert_eq!(format!("{:?}", Config::parse(text).unwrap()), format!("{:?}", Config::default()));
+        let uncommented: String = text
+            .lines()
+            .map(|line| {
+                line.strip_prefix("#| ").unwrap_or(if line.starts_with('#') { "" } else { line }).to_owned()
+                    + "\n"
+            })
+            .collect();
+        let config = Config::parse(&uncommented).unwrap();
+        let full = !config.deny.is_empty()
+            && !config.exclude.is_empty()
+            && !config.ignore_lockfiles.is_empty()
+            && !config.lockfiles.is_empty()
+            && !config.private_scopes.is_empty()
+            && !config.registry_mirrors.is_empty();
+        assert!(full, "the template shows every key: {config:?}");
+        let value: Value =
+            serde_json::to_value(toml::from_str::<toml::Table>(&uncommented).unwrap()).unwrap();
+        assert!(jsonschema::validator_for(&schema()).unwrap().is_valid(&value));
+    }
+
+    #[test]
+    fn errors_have_their_place_and_a_suggestion() {
+        let said = |text: &str| {
+            let Fatal(message) = Config::parse(text).unwrap_err();
+            let place =
+                message.place.map(|place| format!("{}:{}: ", place.line, place.column)).unwrap_or_default();
+            format!("{place}{}; {}", message.message, message.hint.unwrap_or_default())
+        };
+        assert_eq!(said("deny = []\nexlude = []\n"), "2:1: unknown key `exlude`; did you mean `exclude`?");
+        assert_eq!(
+            said("deny = [\"undecided\",\n  \"fakes\"]\n"),
+            "2:3: `fakes` cannot be denied; did you mean `fake`?"
+        );
+        assert!(said("run = \"x\"\n").starts_with("1:1: unknown key `run`; the keys are deny, "));
+        assert!(
+            said("deny = \"fake\"\n").starts_with("1:8: invalid type: string"),
+            "{}",
+            said("deny = \"fake\"\n")
+        );
+        assert!(said("exclude = [\"a[\"]\n").contains("not a name"));
+        assert!(
+            said("[lockfiles]\na = \"../x/package-lock.json\"\n")
+                .starts_with("2:6: the lockfile of `a` is outside")
+        );
+        assert!(said("private-scopes = [\"acme\"]\n").contains("expected a scope such as @acme"));
+        for mirror in ["ftp://h/", "https://u:p@h/", "https://h/?token=x", "h"] {
+            let said = said(&format!("[registry-mirrors]\n\"r.example\" = \"{mirror}\"\n"));
+            assert!(said.starts_with("2:2: the mirror of `r.example` "), "{said}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The files of a repository that can matter, and the borders at which the search for them ends.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ignore::{
+    DirEntry, Walk, WalkBuilder,
+    gitignore::{Gitignore, GitignoreBuilder},
+};
+
+use super::git::{self, Tracked};
+
+/// What a `CACHEDIR.TAG` begins with, as the convention of that name has it.
+const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
+
+/// Where something of somebody else begins: it is read where a path leads into it, never searched, never written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Border {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Whose it is.
+    pub kind: BorderKind,
+}
+
+/// Whose folder it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BorderKind {
+    /// A clone inside of the repository.
+    Repository,
+    /// Another work tree of some repository.
+    Worktree,
+    /// A submodule.
+    Submodule,
+    /// A folder that a tool marks as its own, such as cargo's checkouts.
+    Tool,
+}
+
+impl BorderKind {
+    /// What people call it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Repository => "a repository of its own",
+            Self::Worktree => "a work tree of its own",
+            Self::Submodule => "a submodule",
+            Self::Tool => "another tool's folder",
+        }
+    }
+}
+
+/// What a repository holds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Every `*.nix` that git tracks or would track.
+    pub nix: BTreeSet<PathBuf>,
+    /// Lockfiles of the same kind, but not those of installed packages.
+    pub lockfiles: BTreeSet<PathBuf>,
+    /// Folders that were not searched, sorted.
+    pub borders: Vec<Border>,
+}
+
+impl Listing {
+    fn add(&mut self, path: &Path, lockfiles: &[&str]) {
+        if is_nix(path) && path.is_file() {
+            self.nix.insert(path.to_path_buf());
+        } else if is_lockfile(path, lockfiles) && path.is_file() {
+            self.lockfiles.insert(path.to_path_buf());
+        }
+    }
+}
+
+/// Walks a repository. `lockfiles` are the names of those.
+///
+/// What git tracks is listed even where a pattern of git's ignores it: it is in every clone, and so there for Nix.
+#[must_use]
+pub fn list(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> Listing {
+    let mut listing = Listing::default();
+    let borders = Arc::new(Mutex::new(Vec::new()));
+    for entry in walk(root, tracked, Arc::clone(&borders)).flatten() {
+        listing.add(entry.path(), lockfiles);
+    }
+    let mut excluded = Excluded { root, files: BTreeMap::new() };
+    for path in tracked.into_iter().flat_map(|tracked| tracked.files()) {
+        let listed = listing.nix.contains(path) || listing.lockfiles.contains(path);
+        if !listed && (is_nix(path) || is_lockfile(path, lockfiles)) && !excluded.has(path) {
+            listing.add(path, lockfiles);
+        }
+    }
+    listing.borders = std::mem::take(&mut borders.lock().unwrap_or_else(PoisonError::into_inner));
+    listing.borders.sort();
+    listing
+}
+
+/// Everything that git tracks or would track, up to the borders, which are collected.
+pub(super) fn walk(root: &Path, tracked: Option<&Arc<Tracked>>, borders: Arc<Mutex<Vec<Border>>>) -> Walk {
+    let tracked = tracked.cloned();
+    let wanted = move |entry: &DirEntry| {
+        if entry.file_name() == ".git" {
+            return false;
+        }
+        if entry.depth() == 0 || !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+            return true;
+        }
+        let Some(kind) = border(entry.path(), tracked.as_deref()) else { return true };
+        let border = Border { folder: entry.path().to_owned(), kind };
+        borders.lock().unwrap_or_else(PoisonError::into_inner).push(border);
+        false
+    };
+    WalkBuilder::new(root).hidden(false).require_git(false).filter_entry(wanted).build()
+}
+
+/// Whose a folder is, if not the repository's. The template for GitLab kept `CARGO_HOME` in the project once, where cargo's
+/// checkout of this program made 781 undecided sites of our own fixtures.
+fn border(folder: &Path, tracked: Option<&Tracked>) -> Option<BorderKind> {
+    if tracked.is_some_and(|tracked| tracked.is_submodule(folder)) {
+        return Some(BorderKind::Submodule);
+    }
+    if git::is_top(folder) {
+        return Some(git::kind_of(folder));
+    }
+    let marked = folder.join(".cargo-ok").exists() || is_cache(folder);
+    // What the repository tracks is its own, whatever a tool says.
+    let own = || tracked.is_some_and(|tracked| tracked.has_below(folder));
+    (marked && !own()).then_some(BorderKind::Tool)
+}
+
+fn is_cache(folder: &Path) -> bool {
+    let tag = folder.join("CACHEDIR.TAG");
+    let regular = fs::symlink_metadata(&tag).is_ok_and(|metadata| metadata.is_file());
+    let mut start = [0; CACHE_SIGNATURE.len()];
+    let mut read = || File::open(&tag)?.read_exact(&mut start);
+    regular && read().is_ok() && start == CACHE_SIGNATURE
+}
+
+fn is_nix(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "nix")
+}
+
+fn is_lockfile(path: &Path, names: &[&str]) -> bool {
+    let named = path.file_name().is_some_and(|own| names.iter().any(|name| own == *name));
+    named && !path.components().any(|part| part.as_os_str() == "node_modules")
+}
+
+/// What files named `.ignore` exclude, which counts for tracked files, too.
+struct Excluded<'a> {
+    root: &'a Path,
+    files: BTreeMap<PathBuf, Option<Gitignore>>,
+}
+
+impl Excluded<'_> {
+    fn has(&mut self, path: &Path) -> bool {
+        let root = self.root;
+        let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(root));
+        let mut verdicts = folders.filter_map(|folder| {
+            let file = self.files.entry(folder.to_owned()).or_insert_with(|| read(folder));
+            let verdict = file.as_ref()?.matched_path_or_any_parents(path, false);
+            (!verdict.is_none()).then(|| verdict.is_ignore())
+        });
+        // The nearest file that says anything decides.
+        verdicts.next().unwrap_or(false)
+    }
+}
+
+fn read(folder: &Path) -> Option<Gitignore> {
+    let file = folder.join(".ignore");
+    if !file.is_file() {
+        return None;
+    }
+    let mut builder = GitignoreBuilder::new(folder);
+    builder.add(file);
+    builder.build().ok()
+}

@@ -1,0 +1,212 @@
+//! One failure is one failure: what is proven is written, what failed is told, what belongs together stays together.
+
+use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, thread, time::Instant};
+
+use crate::support::{project::Project, registry::Fault};
+
+/// Services in one file; each has a package of its own.
+fn services(names: &[&str]) -> Project {
+    let project = Project::new();
+    let mut text = String::from("{ pkgs }:\n{\n");
+    for name in names {
+        let package = project.registry.publish(name, "1.0.0", &[]);
+        project.lock(name, &[&package]);
+        let _ = writeln!(text, "  {name} = pkgs.buildNpmPackage {{ src = ./{name}; npmDepsHash = \"\"; }};");
+    }
+    project.write("default.nix", text + "}\n");
+    project
+}
+
+/// Lets nobody have a service's package.
+fn refuse(project: &Project, name: &str) {
+    project.registry.fault(&format!("/{name}/-/{name}-1.0.0.tgz"), 99, Fault::Status(403));
+}
+
+fn hash(project: &Project, name: &str) -> String {
+    let output = project.run(&["hash", name]);
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn one_registry_that_is_down_does_not_keep_the_others_from_their_hashes() {
+    let project = services(&["a", "b", "c"]);
+    refuse(&project, "b");
+    let said = project.transcript(&["update"]);
+    assert!(said.starts_with("exit 2\n--- stdout\nservice  lockfile"), "{said}");
+    assert!(said.contains("\n2 updated, 1 failed in 1 file, [TIME]\n--- stderr\nerror: default.nix:4:7: b/package-lock.json: b "), "{said}");
+    let text = project.read("default.nix");
+    for (name, there) in [("a", true), ("c", true)] {
+        assert_eq!(text.contains(&hash(&project, name)), there, "{name}: {text}");
+    }
+    assert!(text.contains("b = pkgs.buildNpmPackage { src = ./b; npmDepsHash = \"\"; };"), "{text}");
+    assert!(project.transcript(&["check"]).contains("2 in sync, 1 failed\n"));
+    // The same once more changes nothing, and ends the same way.
+    assert!(project.transcript(&["update"]).starts_with("exit 2\n--- stdout\n2 in sync, 1 failed, [TIME]\n"));
+    assert_eq!(project.read("default.nix"), text);
+}
+
+#[test]
+fn who_wants_all_or_nothing_can_have_it() {
+    let project = services(&["a", "b"]);
+    let before = project.read("default.nix");
+    refuse(&project, "b");
+    let said = project.transcript(&["update", "--all-or-nothing"]);
+    assert!(said.starts_with("exit 2\n") && said.contains("1 stale, 1 failed, [TIME]\n"), "{said}");
+    assert!(said.ends_with("error: nothing was changed, because not every hash is known\n"), "{said}");
+    assert_eq!(project.read("default.nix"), before);
+    assert!(project.transcript(&["update", "a", "--all-or-nothing"]).starts_with("exit 0\n"));
+}
+
+#[test]
+fn what_shares_a_stale_source_hash_with_a_failure_is_held_back() {
+    let project = services(&["a", "b", "c"]);
+    // One source for two derivations, whose lockfiles are vendored beside it.
+    let (archive, digest) = crate::source::one_file_archive("x", "1\n");
+    project.registry.serve("/o/r/archive/v1.tar.gz", archive);
+    let vendored = |name: &str| {
+        format!(
+            "  {name} = pkgs.buildNpmPackage {{ pname = \"{name}\"; inherit src; postPatch = \"cp ${{./{name}/package-lock.json}} \
+             package-lock.json\"; npmDepsHash = \"\"; }};\n"
+        )
+    };
+    let text = format!(
+        "{{ pkgs }}:\nlet src = pkgs.fetchFromGitHub {{ owner = \"o\"; repo = \"r\"; rev = \"v1\"; hash = \"\"; }};\nin {{\n{}{}  c = \
+         pkgs.buildNpmPackage {{ src = ./c; npmDepsHash = \"\"; }};\n}}\n",
+        vendored("a"),
+        vendored("b")
+    );
+    project.write("default.nix", &text);
+    refuse(&project, "b");
+    let run = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.arg(format!("--registry-override=github.com={}", project.registry.url()));
+        project.render(&command.output().unwrap())
+    };
+    let said = run(&["update"]);
+    assert!(
+        said.starts_with("exit 2\n") && said.contains("\n1 updated, 2 failed in 1 file, [TIME]\n"),
+        "{said}"
+    );
+    assert!(said.contains("not changed: it shares a hash or a lockfile with b, which failed"), "{said}");
+    let c = hash(&project, "c");
+    assert_eq!(
+        project.read("default.nix"),
+        text.replace("./c; npmDepsHash = \"\"", &format!("./c; npmDepsHash = \"{c}\""))
+    );
+    // Where the shared hash is right already, nothing has to wait.
+    project
+        .write("default.nix", text.replace("hash = \"\"; };\nin", &format!("hash = \"{digest}\"; }};\nin")));
+    let said = run(&["update"]);
+    assert!(said.contains("\n2 updated, 1 failed in 1 file, [TIME]\n"), "{said}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_the_failure_of_its_own_services() {
+    let project = services(&["a"]);
+    let package = project.registry.publish("z", "1.0.0", &[]);
+    project.lock("locked/z", &[&package]);
+    project.write(
+        "locked/default.nix",
+        "{ pkgs }: { z = pkgs.buildNpmPackage { src = ./z; npmDepsHash = \"\"; }; }\n",
+    );
+    let folder = project.path("locked");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let said = if fs::write(folder.join("probe"), "").is_ok() {
+        // As root everything can be written; a folder that moved away cannot.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::remove_file(folder.join("probe")).unwrap();
+        return;
+    } else {
+        project.transcript(&["update"])
+    };
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(said.starts_with("exit 2\n") && said.contains("1 updated, 1 failed in 1 file"), "{said}");
+    assert!(said.contains("cannot replace"), "{said}");
+}
+
+#[test]
+fn what_is_denied_keeps_nothing_from_being_made_right() {
+    let project = services(&["a", "b"]);
+    let text = project.read("default.nix").replace("src = ./b;", "src = pkgs.someFunction ./b;");
+    project.write("default.nix", &text);
+    let said = project.transcript(&["update", "--deny", "undecided"]);
+    assert!(
+        said.starts_with("exit 2\n") && said.contains("\n1 updated, 1 undecided in 1 file, [TIME]\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("error: there are undecided derivations\n"), "{said}");
+    project.write("default.nix", &text);
+    let said = project.transcript(&["update", "--deny", "undecided", "--all-or-nothing"]);
+    assert!(
+        said.ends_with("error: nothing was changed, because there are undecided derivations\n"),
+        "{said}"
+    );
+    assert_eq!(project.read("default.nix"), text);
+}
+
+#[test]
+fn eight_updates_at_once_all_succeed() {
+    let project = services(&["a", "b", "c", "d"]);
+    let before = project.read("default.nix");
+    for round in 0..4 {
+        project.write("default.nix", &before);
+        let run = || project.command(&["update"]).output().unwrap();
+        let outputs: Vec<_> = thread::scope(|scope| {
+            let runs: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        for output in outputs {
+            assert!(output.status.success(), "round {round}: {}", project.render(&output));
+        }
+        assert_eq!(project.transcript(&["check"]), "exit 0\n--- stdout\n4 in sync\n");
+        let names = fs::read_dir(project.root()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with(".npm-nixhash-")));
+    }
+}
+
+#[test]
+fn three_hundred_services_are_one_line_where_nothing_changes() {
+    let names: Vec<String> = (0..300).map(|n| format!("s{n:03}")).collect();
+    let project = Project::new();
+    let package = project.registry.publish("left", "1.0.0", &[]);
+    for name in &names {
+        project.lock(&format!("services/{name}"), &[&package]);
+        project.write(
+            &format!("services/{name}/package.nix"),
+            format!("{{ buildNpmPackage }}: buildNpmPackage {{ pname = \"{name}\"; src = ./.; npmDepsHash = \"\"; }}\n"),
+        );
+    }
+    let calls: String = names
+        .iter()
+        .map(|name| format!("    {name} = pkgs.callPackage ./services/{name}/package.nix {{ }};\n"))
+        .collect();
+    project.write(
+        "flake.nix",
+        format!("{{ outputs = {{ nixpkgs, ... }}: let pkgs = nixpkgs.legacyPackages.x86_64-linux; in {{\n  packages.x86_64-linux = \
+             {{\n{calls}  }}; }}; }}\n"),
+    );
+    let first = project.transcript(&["update"]);
+    assert!(
+        first.starts_with("exit 0\n") && first.ends_with("300 updated in 300 files, [TIME]\n"),
+        "{first}"
+    );
+    assert_eq!(first.lines().count(), 304, "{first}");
+    let started = Instant::now();
+    assert_eq!(project.transcript(&["update"]), "exit 0\n--- stdout\n300 in sync, [TIME]\n");
+    let again = started.elapsed().as_secs();
+    assert!(again < 20, "{again} s");
+    assert_eq!(project.transcript(&["update", "-v"]).lines().count(), 304);
+    // One of them changes; one other cannot be had.
+    project.write("services/s123/package-lock.json", project.read("services/s123/package-lock.json") + "\n");
+    let gone = project.registry.publish("gone", "1.0.0", &[]);
+    project.registry.fault(&gone.path, 99, Fault::Status(403));
+    project.lock("services/s200", &[&gone]);
+    let said = project.transcript(&["update"]);
+    assert!(said.contains("\n1 updated, 298 in sync, 1 failed in 1 file, [TIME]\n"), "{said}");
+    assert!(said.lines().count() < 12 && said.contains("packages.x86_64-linux.s123 "), "{said}");
+    assert!(
+        project
+            .transcript(&["update", "s0*", "--exclude", "s01?"])
+            .contains("90 in sync, 10 excluded, 200 not chosen, ")
+    );
+}
