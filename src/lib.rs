@@ -25,7 +25,7 @@
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> choice, drift -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store, tarball, cacache, lockfile -> integrity, redaction`;
+//! `cli -> report, rewrite, replace -> choice, drift -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
 //! `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!

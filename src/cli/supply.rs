@@ -52,10 +52,11 @@ impl Sources {
         } else {
             (store_folder(environment).map(Store::at), npm_cache(environment, &npmrc))
         };
+        let access = options.access.clone();
         let client = (!args.offline).then(|| Client::new(options));
         let memo = store.as_ref().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
         let settings = Settings { memo, assumed_absent: private_scopes(args, config, environment) };
-        Ok(Self::of(Supply::new(store, npm_cache, client), settings, terminal))
+        Ok(Self::of(Supply::new(store, npm_cache, client).located_by(access), settings, terminal))
     }
 
     /// What nixpkgs' own tool would draw on: npm's configuration is not read, and inside a Nix build, where nothing

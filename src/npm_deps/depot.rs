@@ -5,7 +5,7 @@
 //! advance whichever tree can advance; none ever blocks on a particular content.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,7 +14,7 @@ use super::{
     queue::Queue,
     supply::{Supply, SupplyError, Want},
 };
-use crate::{integrity::ContentId, tarball::Tarball};
+use crate::{integrity::ContentId, lockfile::CanonicalUrl, tarball::Tarball};
 
 /// The number of a tree in its run.
 pub(super) type TreeId = usize;
@@ -22,8 +22,11 @@ pub(super) type TreeId = usize;
 /// Bytes of waiting contents that may stay in memory; what comes on top is put aside on disk.
 const HELD_IN_MEMORY: u64 = 24 << 20;
 
+/// The number of a wanted content in its run.
+pub(super) type SlotId = usize;
+
 /// Called with a content that has to be fetched, because it is not on disk.
-pub(super) type Order = Box<dyn Fn(Want) + Send + Sync>;
+pub(super) type Order = Box<dyn Fn(SlotId, Want) + Send + Sync>;
 
 pub(super) struct Depot<'a> {
     supply: &'a Supply,
@@ -36,7 +39,9 @@ pub(super) struct Depot<'a> {
 
 #[derive(Default)]
 struct State {
-    slots: HashMap<ContentId, Slot>,
+    slots: Vec<Slot>,
+    /// A slot for each URL and content: that one URL served a content tells nothing of another one.
+    by_want: HashMap<(CanonicalUrl, ContentId), SlotId>,
     trees: HashMap<TreeId, TreeState>,
     /// Trees that may be able to advance.
     runnable: Queue,
@@ -51,9 +56,13 @@ struct Slot {
     /// The length of what seemed to be on disk at the beginning.
     on_disk: Option<u64>,
     content: Content,
+    /// Whether the URL was seen to serve the content, in this run or, by the store's word, in an earlier one.
+    confirmed: bool,
     /// A set, because a thousand trees may share a content, and leave one by one.
     users: BTreeSet<TreeId>,
     waiting: Vec<TreeId>,
+    /// Trees that have the bytes from another URL, and cannot be hashed before this one was seen to serve them, too.
+    watching: Vec<TreeId>,
 }
 
 enum Content {
@@ -67,7 +76,12 @@ enum Content {
 
 #[derive(Default)]
 struct TreeState {
-    contents: Vec<ContentId>,
+    /// All that the tree wants, in the order in which it was announced.
+    wanted: Vec<SlotId>,
+    /// Where the bytes of each content come from: of several URLs the first.
+    contents: HashMap<ContentId, SlotId>,
+    /// Further URLs that were not seen yet to serve their contents.
+    unconfirmed: BTreeSet<SlotId>,
     assembly: Option<Assembly>,
     outcome: Option<Result<NarHash, Broken>>,
     /// Bytes of contents that were handed out.
@@ -111,28 +125,42 @@ impl<'a> Depot<'a> {
     /// Announces that `tree` will want a content. It is fetched from now on, and kept until the tree had it, even while
     /// the rest of the tree is still unknown.
     pub(super) fn announce(&self, tree: TreeId, want: Want) {
-        let id = want.id;
         let mut state = self.lock();
         let state = &mut *state;
-        let entry = state.trees.entry(tree).or_default();
-        entry.contents.push(id);
-        let slot = state.slots.entry(id).or_insert_with(|| {
-            let on_disk = self.supply.probe(&id);
-            Slot { on_disk, ..Slot::new(want) }
-        });
-        slot.users.insert(tree);
-        entry.on_disk += slot.on_disk.unwrap_or_default();
-        if matches!(slot.content, Content::Unknown) && slot.on_disk.is_none() {
-            self.send_for(state, id);
+        let id = want.id;
+        let slot_id = state.slot(want, |want| self.supply.probe(want));
+        let (slot, entry) = (&mut state.slots[slot_id], state.trees.entry(tree).or_default());
+        match entry.contents.entry(id) {
+            Entry::Vacant(place) => {
+                place.insert(slot_id);
+                entry.wanted.push(slot_id);
+                entry.on_disk += slot.on_disk.unwrap_or_default();
+                slot.users.insert(tree);
+                if matches!(slot.content, Content::Unknown) && slot.on_disk.is_none() {
+                    self.send_for(state, slot_id);
+                }
+            }
+            Entry::Occupied(first) if *first.get() == slot_id => {}
+            Entry::Occupied(_) => {
+                entry.wanted.push(slot_id);
+                slot.confirmed |= self.supply.knows(&slot.want);
+                if !slot.confirmed {
+                    entry.unconfirmed.insert(slot_id);
+                    slot.watching.push(tree);
+                    // What is here and not confirmed is a large one from disk, which takes no memory.
+                    if matches!(slot.content, Content::Unknown | Content::Here(_)) {
+                        self.send_for(state, slot_id);
+                    }
+                }
+            }
         }
     }
 
-    fn send_for(&self, state: &mut State, id: ContentId) {
-        if let Some(slot) = state.slots.get_mut(&id) {
-            slot.content = Content::Ordered;
-            state.busy += 1;
-            (self.order)(slot.want.clone());
-        }
+    fn send_for(&self, state: &mut State, id: SlotId) {
+        let slot = &mut state.slots[id];
+        slot.content = Content::Ordered;
+        state.busy += 1;
+        (self.order)(id, slot.want.clone());
     }
 
     /// Puts in a content that was made here (a repacked archive, a packument) for `tree`.
@@ -140,9 +168,13 @@ impl<'a> Depot<'a> {
         let made = self.put_aside(made);
         let mut state = self.lock();
         let state = &mut *state;
-        state.trees.entry(tree).or_default().contents.push(made.id());
-        let slot = state.slots.entry(made.id()).or_insert_with(|| Slot::new(want));
+        let slot_id = state.slot(want, |_| None);
+        let (slot, entry) = (&mut state.slots[slot_id], state.trees.entry(tree).or_default());
+        let Entry::Vacant(place) = entry.contents.entry(made.id()) else { return };
+        place.insert(slot_id);
+        entry.wanted.push(slot_id);
         slot.users.insert(tree);
+        slot.confirmed = true;
         if !matches!(slot.content, Content::Here(_)) {
             state.held += in_memory(&made);
             slot.content = Content::Here(made);
@@ -164,23 +196,32 @@ impl<'a> Depot<'a> {
     }
 
     /// Takes in what was ordered.
-    pub(super) fn deliver(&self, id: ContentId, result: Result<Tarball, SupplyError>) {
+    pub(super) fn deliver(&self, id: SlotId, result: Result<Tarball, SupplyError>) {
         let result = result.map(|tarball| self.put_aside(tarball));
         let mut state = self.lock();
         let state = &mut *state;
         state.busy -= 1;
-        if let Some(slot) = state.slots.get_mut(&id) {
-            // Of a content that nobody wants any longer, only the failure is of interest.
-            let unwanted = slot.users.is_empty();
-            slot.content = match result {
-                Ok(_) if unwanted => Content::Unknown,
-                Ok(tarball) => {
-                    state.held += in_memory(&tarball);
-                    Content::Here(tarball)
-                }
-                Err(error) => Content::Failed(Arc::new(error)),
-            };
-            for tree in std::mem::take(&mut slot.waiting) {
+        let slot = &mut state.slots[id];
+        slot.confirmed |= result.is_ok();
+        // Of a content that nobody wants any longer, only the failure is of interest.
+        let unwanted = slot.users.is_empty();
+        slot.content = match result {
+            Ok(_) if unwanted => Content::Unknown,
+            Ok(tarball) => {
+                state.held += in_memory(&tarball);
+                Content::Here(tarball)
+            }
+            Err(error) => Content::Failed(Arc::new(error)),
+        };
+        let (confirmed, watching) = (slot.confirmed, std::mem::take(&mut slot.watching));
+        for tree in std::mem::take(&mut slot.waiting) {
+            state.wake(tree);
+        }
+        for tree in watching {
+            if !confirmed {
+                abandon(state, tree);
+            } else if let Some(entry) = state.trees.get_mut(&tree) {
+                entry.unconfirmed.remove(&id);
                 state.wake(tree);
             }
         }
@@ -201,9 +242,8 @@ impl<'a> Depot<'a> {
         let mut state = self.lock();
         loop {
             if let Some(tree) = state.runnable.pop() {
-                let Some(assembly) = state.trees.get_mut(&tree).and_then(|tree| tree.assembly.take()) else {
-                    continue;
-                };
+                let ready = state.trees.get_mut(&tree).filter(|tree| tree.unconfirmed.is_empty());
+                let Some(assembly) = ready.and_then(|tree| tree.assembly.take()) else { continue };
                 state.busy += 1;
                 drop(state);
                 let step = self.advance(tree, assembly);
@@ -234,7 +274,8 @@ impl<'a> Depot<'a> {
         match progress {
             Ok(Progress::Waits(id)) => {
                 entry.assembly = Some(assembly);
-                match state.slots.get_mut(&id) {
+                let slot = entry.contents.get(&id).copied();
+                match slot.and_then(|slot| state.slots.get_mut(slot)) {
                     Some(Slot { content: Content::Ordered, waiting, .. }) => waiting.push(tree),
                     Some(Slot { content: Content::Failed(_), .. }) | None => abandon(state, tree),
                     // It came while we were on our way here.
@@ -253,18 +294,22 @@ impl<'a> Depot<'a> {
     /// Hands a content to a tree, if it is there; orders it if it is not even on its way.
     fn take(&self, tree: TreeId, id: ContentId) -> Option<Tarball> {
         let mut state = self.lock();
+        let slot_id = *state.trees.get(&tree)?.contents.get(&id)?;
         let mut found = None;
-        if matches!(state.slots.get(&id)?.content, Content::Unknown) {
+        if let Slot { content: Content::Unknown, want, .. } = &state.slots[slot_id] {
+            let want = want.clone();
             drop(state);
             // Reading and checking a file takes its time: not under the lock.
-            found = self.supply.on_disk(&id).filter(|tarball| !self.careful || tarball.prove().is_ok());
+            found = self.supply.on_disk(&want).filter(|tarball| !self.careful || tarball.prove().is_ok());
             state = self.lock();
         }
         let state = &mut *state;
-        let slot = state.slots.get_mut(&id)?;
+        let slot = &mut state.slots[slot_id];
         let tarball = match (&slot.content, found) {
             (Content::Here(tarball), _) => tarball.clone(),
             (Content::Unknown, Some(tarball)) => {
+                // A large one is believed only when it was read to its end.
+                slot.confirmed |= tarball.bytes().is_some();
                 let held = state.held + in_memory(&tarball);
                 // Others find it in memory, too; but if there is much already, they had better read it again.
                 if held <= HELD_IN_MEMORY {
@@ -274,7 +319,7 @@ impl<'a> Depot<'a> {
                 tarball
             }
             (Content::Unknown, None) => {
-                self.send_for(state, id);
+                self.send_for(state, slot_id);
                 return None;
             }
             (Content::Ordered | Content::Failed(_), _) => return None,
@@ -291,7 +336,7 @@ impl<'a> Depot<'a> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let slots = state.slots;
         let ended = |tree: TreeState| {
-            let failures = tree.contents.iter().filter_map(|id| match &slots.get(id)?.content {
+            let failures = tree.wanted.iter().filter_map(|id| match &slots.get(*id)?.content {
                 Content::Failed(error) => Some(Arc::clone(error)),
                 _ => None,
             });
@@ -302,6 +347,14 @@ impl<'a> Depot<'a> {
 }
 
 impl State {
+    /// The slot of what is wanted; `probe` looks for it on disk when it is wanted for the first time.
+    fn slot(&mut self, want: Want, probe: impl FnOnce(&Want) -> Option<u64>) -> SlotId {
+        *self.by_want.entry((want.url.clone(), want.id)).or_insert_with(|| {
+            self.slots.push(Slot { on_disk: probe(&want), ..Slot::new(want) });
+            self.slots.len() - 1
+        })
+    }
+
     /// A tree may be able to advance.
     fn wake(&mut self, tree: TreeId) {
         let on_disk = self.trees.get(&tree).map_or(0, |entry| entry.on_disk);
@@ -311,7 +364,15 @@ impl State {
 
 impl Slot {
     fn new(want: Want) -> Self {
-        Self { want, on_disk: None, content: Content::Unknown, users: BTreeSet::new(), waiting: Vec::new() }
+        Self {
+            want,
+            on_disk: None,
+            content: Content::Unknown,
+            confirmed: false,
+            users: BTreeSet::new(),
+            waiting: Vec::new(),
+            watching: Vec::new(),
+        }
     }
 }
 
@@ -334,8 +395,8 @@ fn leave(slot: &mut Slot, held: &mut u64, tree: TreeId) {
 fn abandon(state: &mut State, tree: TreeId) {
     let Some(entry) = state.trees.get_mut(&tree) else { return };
     entry.assembly = None;
-    for id in &entry.contents {
-        if let Some(slot) = state.slots.get_mut(id) {
+    for id in entry.contents.values() {
+        if let Some(slot) = state.slots.get_mut(*id) {
             leave(slot, &mut state.held, tree);
         }
     }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    depot::{Depot, Order},
+    depot::{Depot, Order, SlotId},
     supply::{Supply, SupplyError, Want},
 };
 use crate::{
@@ -22,12 +22,12 @@ pub(super) struct Orders {
     supply: Arc<Supply>,
     incoming: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
-    waiting: BTreeMap<Rank, Want>,
+    waiting: BTreeMap<(Rank, SlotId), Want>,
     open: bool,
 }
 
 enum Message {
-    Order(Want),
+    Order(SlotId, Want),
     Stop,
 }
 
@@ -44,7 +44,7 @@ fn rank(want: &Want) -> Rank {
     (want.id.algorithm(), if want.early { start.saturating_sub(LEAD) } else { start }, want.id)
 }
 
-type Fetched = (ContentId, Result<Tarball, SupplyError>);
+type Fetched = (SlotId, Result<Tarball, SupplyError>);
 
 /// Ends [`Orders::serve`] once there is nothing left to order.
 pub(super) struct Stopper(UnboundedSender<Message>);
@@ -60,8 +60,8 @@ impl Orders {
     pub(super) fn new(supply: Arc<Supply>) -> (Self, Order) {
         let (sender, incoming) = unbounded_channel();
         let orders = Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
-        let order = move |want| {
-            let _ = sender.send(Message::Order(want));
+        let order = move |slot, want| {
+            let _ = sender.send(Message::Order(slot, want));
         };
         (orders, Box::new(order))
     }
@@ -75,17 +75,17 @@ impl Orders {
         let mut running = FuturesUnordered::new();
         while self.open || !running.is_empty() {
             while running.len() < self.supply.concurrency()
-                && let Some((_, want)) = self.waiting.pop_first()
+                && let Some(((_, slot), want)) = self.waiting.pop_first()
             {
-                running.push(self.fetch(want));
+                running.push(self.fetch(slot, want));
             }
             tokio::select! {
                 message = self.incoming.recv(), if self.open => self.take_in(message),
                 Some(fetched) = running.next(), if !running.is_empty() => {
                     // A task that panicked has said so on its own; the run cannot go on without its content.
-                    let (id, result): Fetched = fetched.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    let (slot, result): Fetched = fetched.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                     self.supply.progress().delivered();
-                    depot.deliver(id, result);
+                    depot.deliver(slot, result);
                 }
             }
         }
@@ -95,9 +95,9 @@ impl Orders {
         let mut next = first;
         loop {
             match next {
-                Some(Message::Order(want)) => {
+                Some(Message::Order(slot, want)) => {
                     self.supply.progress().ordered();
-                    self.waiting.insert(rank(&want), want);
+                    self.waiting.insert((rank(&want), slot), want);
                 }
                 Some(Message::Stop) | None => {
                     self.open = false;
@@ -112,9 +112,9 @@ impl Orders {
     }
 
     /// In a task of its own: checking what arrives takes a core's time.
-    fn fetch(&self, want: Want) -> JoinHandle<Fetched> {
+    fn fetch(&self, slot: SlotId, want: Want) -> JoinHandle<Fetched> {
         let supply = Arc::clone(&self.supply);
-        tokio::spawn(async move { (want.id, supply.obtain(&want).await) })
+        tokio::spawn(async move { (slot, supply.obtain(&want).await) })
     }
 }
 

@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 use super::{Computed, Request, Warning, assembly::NarHash};
 use crate::store::memo::Memo;
 
-/// To be raised whenever the same lockfile and options lead to another hash or to other warnings.
-const ALGORITHM: u32 = 1;
+/// To be raised whenever the same lockfile and options lead to another hash or to other warnings, or when a hash is believed
+/// for better reasons than before. 1 took tarballs from disk whatever URL they had come from.
+const ALGORITHM: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Record {

@@ -10,7 +10,7 @@ use url::Url;
 use crate::integrity::ContentId;
 use crate::lockfile::CanonicalUrl;
 use crate::redaction::redacted;
-use crate::registry::{Client, FetchError, Get, Problem, Reply, Request, Watch};
+use crate::registry::{Access, Client, FetchError, Get, Problem, Reply, Request, Watch};
 use crate::store::Store;
 use crate::store::npm_cache::NpmCache;
 use crate::tarball::repack;
@@ -29,6 +29,8 @@ pub struct Supply {
     store: Option<Store>,
     npm_cache: Option<NpmCache>,
     client: Option<Client>,
+    /// Where npm, as it is configured, would ask instead of the lockfile's host.
+    access: Access,
     progress: Arc<dyn Progress>,
     shelf: Arc<Shelves>,
 }
@@ -66,6 +68,14 @@ pub enum SupplyError {
     /// It is not on disk, and the network may not be used.
     #[error("{package} is not on disk ({url})")]
     Offline {
+        /// The package.
+        package: String,
+        /// Where it would be fetched from, without secrets.
+        url: String,
+    },
+    /// Its bytes are on disk, but from elsewhere, and the network may not be used.
+    #[error("{package} is on disk, but not known to come from {url}")]
+    FromElsewhere {
         /// The package.
         package: String,
         /// Where it would be fetched from, without secrets.
@@ -118,7 +128,9 @@ impl SupplyError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Archive { .. } | Self::Packument { .. } => None,
-            Self::Offline { .. } => Some("run once without --offline, or run `npm ci` first".to_owned()),
+            Self::Offline { .. } | Self::FromElsewhere { .. } => {
+                Some("run once without --offline, or run `npm ci` first".to_owned())
+            }
             Self::Fetch { source, .. } => source.hint(),
         }
     }
@@ -135,7 +147,16 @@ impl Supply {
     #[must_use]
     pub fn new(store: Option<Store>, npm_cache: Option<NpmCache>, client: Option<Client>) -> Self {
         let shelf = Arc::new(Shelves { store: store.clone(), spool: Spool::default() });
-        Self { store, npm_cache, client, progress: Arc::new(Unwatched), shelf }
+        let access = client.as_ref().map(|client| client.options().access.clone()).unwrap_or_default();
+        Self { store, npm_cache, client, access, progress: Arc::new(Unwatched), shelf }
+    }
+
+    /// The same supply, told where tarballs would be fetched from although it fetches none: npm's cache has them under the
+    /// URLs that npm asked for.
+    #[must_use]
+    pub fn located_by(mut self, access: Access) -> Self {
+        self.access = access;
+        self
     }
 
     /// The same supply, watched.
@@ -168,23 +189,55 @@ impl Supply {
         self.store.as_ref()
     }
 
-    /// The length of a tarball that seems to be on disk: for planning only, nothing is opened or verified.
+    /// The length of a tarball that seems to be on disk and is known to come from its URL: for planning only, nothing is
+    /// opened or verified.
     #[must_use]
-    pub fn probe(&self, id: &ContentId) -> Option<u64> {
-        let stored = self.store.as_ref().and_then(|store| store.probe(id));
-        stored.or_else(|| self.npm_cache.as_ref()?.probe(id))
+    pub fn probe(&self, want: &Want) -> Option<u64> {
+        let stored = self.known(want).and_then(|store| store.probe(&want.id));
+        stored.or_else(|| self.in_npm_cache(want, NpmCache::probe))
     }
 
-    /// The tarball, if it is on disk. A large one is checked only while it is read, and to be believed at its end.
+    /// The tarball, if it is on disk and known to come from its URL. A large one is checked only while it is read, and to
+    /// be believed at its end.
     #[must_use]
-    pub fn on_disk(&self, id: &ContentId) -> Option<Tarball> {
-        let stored = self.store.as_ref().and_then(|store| store.get(id));
-        stored.or_else(|| self.npm_cache.as_ref()?.get(id))
+    pub fn on_disk(&self, want: &Want) -> Option<Tarball> {
+        let stored = self.known(want).and_then(|store| store.get(&want.id));
+        stored.or_else(|| self.in_npm_cache(want, NpmCache::get))
+    }
+
+    /// Whether the store knows that the URL served the content, which may be gone since.
+    pub(super) fn knows(&self, want: &Want) -> bool {
+        self.known(want).is_some()
+    }
+
+    /// The store, if it knows that the URL served the content.
+    fn known(&self, want: &Want) -> Option<&Store> {
+        self.store.as_ref().filter(|store| store.knows(want.url.as_str(), &want.id))
+    }
+
+    /// Asks npm's cache, first for the lockfile's URL, then for the one that npm asks in its place.
+    fn in_npm_cache<T>(
+        &self,
+        want: &Want,
+        ask: impl Fn(&NpmCache, &str, &ContentId) -> Option<T>,
+    ) -> Option<T> {
+        let cache = self.npm_cache.as_ref()?;
+        ask(cache, want.url.as_str(), &want.id).or_else(|| {
+            let url = want.url.to_url();
+            let located = self.access.locate(&url, true);
+            if located == url { None } else { ask(cache, located.as_str(), &want.id) }
+        })
+    }
+
+    /// Bytes of the store whose origin the caller knows otherwise.
+    #[must_use]
+    pub fn kept(&self, id: &ContentId) -> Option<Tarball> {
+        self.store.as_ref()?.get(id)
     }
 
     /// The tarball, from disk or from the network; what was downloaded is kept in the store.
     pub async fn obtain(&self, want: &Want) -> Result<Tarball, SupplyError> {
-        match self.on_disk(&want.id).filter(|tarball| tarball.prove().is_ok()) {
+        match self.on_disk(want).filter(|tarball| tarball.prove().is_ok()) {
             Some(tarball) => Ok(tarball),
             None => self.download(want).await,
         }
@@ -207,7 +260,7 @@ impl Supply {
     /// The tarball from the network, without looking on disk.
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
         let url = want.url.to_url();
-        let client = self.client(&want.package, &url)?;
+        let client = self.client(&want.package, &url).map_err(|error| self.elsewhere(want, error))?;
         let receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
         let request = Request { url: &url, watch: &*self.progress };
         let tarball = client
@@ -215,7 +268,20 @@ impl Supply {
             .await
             .map_err(|source| SupplyError::Fetch { package: want.package.clone(), source: source.into() })?;
         self.keep(&tarball);
+        if let Some(store) = &self.store {
+            store.learn(want.url.as_str(), &want.id);
+        }
         Ok(tarball)
+    }
+
+    /// Says so where only the origin of what is missing is unknown.
+    fn elsewhere(&self, want: &Want, error: SupplyError) -> SupplyError {
+        let stored = self.store.as_ref().is_some_and(|store| store.probe(&want.id).is_some());
+        let there = stored || self.npm_cache.as_ref().is_some_and(|cache| cache.holds(&want.id));
+        match error {
+            SupplyError::Offline { package, url } if there => SupplyError::FromElsewhere { package, url },
+            error => error,
+        }
     }
 
     /// A file whose bytes are not known beforehand, such as a code host's archive; `package` is for messages.

@@ -108,7 +108,8 @@ impl Access {
     }
 
     /// Where a request for `url` goes: to the host's override, else, with `registry`, to the configured registry.
-    pub(super) fn locate(&self, url: &Url, registry: bool) -> Url {
+    #[must_use]
+    pub fn locate(&self, url: &Url, registry: bool) -> Url {
         let base = self
             .override_of(url)
             .or_else(|| self.registry.as_ref().filter(|_| registry && self.replaces(url)));

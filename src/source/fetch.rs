@@ -176,7 +176,7 @@ fn recall(order: &Order, supply: &Supply, memo: &Memo) -> Option<Known> {
         }
     }
     let content = content?;
-    let tarball = supply.on_disk(&content)?;
+    let tarball = supply.kept(&content)?;
     let mut bytes = Vec::new();
     tarball.reader().ok()?.read_to_end(&mut bytes).ok()?;
     Some(Known { bytes: bytes.into(), contents: vec![content], digests: Some(digests) })

@@ -1,9 +1,10 @@
-//! The tarball store on disk: verified tarballs of earlier runs, keyed by what they are.
+//! The tarball store on disk: verified tarballs of earlier runs, keyed by what they are, and where they came from.
 //!
 //! ```text
 //! <dir>/v1/<algo>/<h[0:2]>/<h[2:]>     the tarball's bytes and a footer (see [`entry`])
 //! <dir>/v1/packs/<name>                many small tarballs of one run (see [`pack`])
 //! <dir>/v1/tmp/                        drafts; they become entries or packs by a rename
+//! <dir>/origins-v1                     which URLs served which tarballs (see [`origins`])
 //! ```
 //!
 //! Many processes use one store at once without locks: an entry appears whole, by a rename, and two processes that
@@ -16,6 +17,7 @@ mod draft;
 mod entry;
 pub mod memo;
 pub mod npm_cache;
+mod origins;
 mod pack;
 mod packing;
 mod prune;
@@ -26,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use self::checking::Distrusted;
+use self::origins::Origins;
 use self::pack::Packs;
 use self::packing::Packing;
 use crate::integrity::ContentId;
@@ -49,6 +52,7 @@ struct Inner {
     distrusted: Distrusted,
     packs: Packs,
     packing: Packing,
+    origins: Origins,
     /// The drafts' folder, once it was made and swept.
     drafts: OnceLock<PathBuf>,
 }
@@ -77,6 +81,7 @@ impl Store {
     #[must_use]
     pub fn at(dir: PathBuf) -> Self {
         let packs = Packs::at(dir.join(VERSION).join("packs"));
+        let origins = Origins::at(&dir);
         Self {
             inner: Arc::new(Inner {
                 dir,
@@ -84,6 +89,7 @@ impl Store {
                 distrusted: Distrusted::default(),
                 packs,
                 packing: Packing::default(),
+                origins,
                 drafts: OnceLock::new(),
             }),
         }
@@ -149,9 +155,11 @@ impl Store {
 
     /// Keeps a verified tarball. `false` if the store cannot be written; see [`Store::trouble`].
     pub fn put(&self, tarball: &Tarball) -> bool {
-        let Some(bytes) = tarball.bytes() else {
-            return self.probe(&tarball.id()).is_some() || self.copy(tarball).is_ok();
-        };
+        // It may have come from another URL before, or be there and damaged, which is found when it is read.
+        if self.probe(&tarball.id()).is_some() {
+            return true;
+        }
+        let Some(bytes) = tarball.bytes() else { return self.copy(tarball).is_ok() };
         self.keep_small(tarball.id(), bytes).map_err(|source| self.note(source)).is_ok()
     }
 
@@ -192,7 +200,7 @@ impl Shelf for Store {
 impl Drop for Inner {
     fn drop(&mut self) {
         // Nobody is left to be told.
-        let _ = self.packing.settle();
+        let _ = self.packing.settle().and_then(|()| self.origins.settle());
     }
 }
 

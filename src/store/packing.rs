@@ -69,7 +69,7 @@ impl Store {
     /// Puts what was packed in its place, for other processes and later ones. Whoever keeps tarballs calls it when he is
     /// done; the store's end does, too.
     pub fn settle(&self) {
-        if let Err(error) = self.inner.packing.settle() {
+        if let Err(error) = self.inner.packing.settle().and_then(|()| self.inner.origins.settle()) {
             self.note(error);
         }
     }

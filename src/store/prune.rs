@@ -1,11 +1,13 @@
 //! Counting and removing entries.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Store, draft, pack};
+use super::{Store, draft, origins, pack};
+use crate::integrity::{Algorithm, ContentId, unhex};
 
 /// What a store holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,7 +68,29 @@ impl Store {
                 pruned.removed.add(entry);
             }
         }
+        let left = self.contents()?;
+        self.inner.origins.retain(|content| left.contains(content))?;
         Ok(pruned)
+    }
+
+    /// The contents of all entries, by the start of their digests.
+    fn contents(&self) -> io::Result<HashSet<origins::Content>> {
+        let mut contents = HashSet::new();
+        for algorithm in [Algorithm::Sha1, Algorithm::Sha512] {
+            for group in list(&self.versioned().join(algorithm.name()))? {
+                for path in list(&group)? {
+                    let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
+                    let digest =
+                        name(&group).zip(name(&path)).and_then(|(start, rest)| unhex(&(start + &rest)));
+                    let id = digest.and_then(|digest| ContentId::new(algorithm, &digest));
+                    contents.extend(id.map(|id| origins::content(&id)));
+                }
+            }
+        }
+        for path in list(self.inner.packs.dir())? {
+            contents.extend(pack::contents(&path).iter().map(origins::content));
+        }
+        Ok(contents)
     }
 
     fn entries(&self) -> io::Result<Vec<Found>> {
@@ -79,7 +103,7 @@ impl Store {
             }
         }
         for path in list(self.inner.packs.dir())? {
-            found.extend(Found::at(path, pack::count)?);
+            found.extend(Found::at(path, |path| pack::contents(path).len() as u64)?);
         }
         Ok(found)
     }

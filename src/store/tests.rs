@@ -5,6 +5,8 @@ use bytes::Bytes;
 
 use super::npm_cache::NpmCache;
 use super::*;
+use crate::cacache::IndexEntry;
+use crate::integrity::hex;
 use crate::tarball::verified::{IN_MEMORY, Receiver};
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -175,29 +177,126 @@ fn abandoned_drafts_are_swept() {
     assert_eq!(drafts(&store), 0);
 }
 
+/// A folder as npm's cache, to which a test adds.
+struct Npm(tempfile::TempDir);
+
+const URL: &str = "https://host/a.tgz";
+
+impl Npm {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn cache(&self) -> NpmCache {
+        NpmCache::at(self.0.path())
+    }
+
+    fn place(&self, kind: &str, hex: &str) -> PathBuf {
+        let folder = self.0.path().join("_cacache").join(kind).join(&hex[..2]).join(&hex[2..4]);
+        fs::create_dir_all(&folder).unwrap();
+        folder.join(&hex[4..])
+    }
+
+    fn content(&self, bytes: &[u8]) -> PathBuf {
+        let place = self.place("content-v2/sha512", &ContentId::sha512_of(bytes).hex());
+        fs::write(&place, bytes).unwrap();
+        place
+    }
+
+    /// Appends a line to the index file of [`URL`].
+    fn line(&self, line: &str) {
+        let path = self.place("index-v5", &hex(&entry(URL, b"").bucket()));
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{before}\n{line}")).unwrap();
+    }
+}
+
+fn entry(url: &str, bytes: &[u8]) -> IndexEntry {
+    let content = ContentId::sha512_of(bytes);
+    IndexEntry { url: url.to_owned(), integrity: content.sri(), content, accept: None }
+}
+
 #[test]
 fn npms_cache_is_read_and_not_believed() {
-    let dir = tempfile::tempdir().unwrap();
-    let cache = NpmCache::at(dir.path());
+    let npm = Npm::new();
     for bytes in [b"small".to_vec(), large()] {
-        let id = ContentId::sha512_of(&bytes);
-        let hex = id.hex();
-        let folder = dir.path().join("_cacache/content-v2/sha512").join(&hex[..2]).join(&hex[2..4]);
-        fs::create_dir_all(&folder).unwrap();
-        assert!(cache.get(&id).is_none());
-        fs::write(folder.join(&hex[4..]), &bytes).unwrap();
-        assert_eq!(cache.probe(&id), Some(bytes.len() as u64));
-        assert!(read(&cache.get(&id).unwrap()) == bytes);
+        let (id, cache) = (ContentId::sha512_of(&bytes), npm.cache());
+        assert!(cache.get(URL, &id).is_none());
+        let place = npm.content(&bytes);
+        assert!(cache.get(URL, &id).is_none() && cache.holds(&id), "it may have come from anywhere");
+        npm.line(&entry(URL, &bytes).line(1));
+        assert_eq!(cache.probe(URL, &id), Some(bytes.len() as u64));
+        assert!(read(&cache.get(URL, &id).unwrap()) == bytes);
+        assert!(cache.get("https://host/b.tgz", &id).is_none());
         let mut wrong = bytes.clone();
         wrong[1] ^= 1;
-        fs::write(folder.join(&hex[4..]), &wrong).unwrap();
-        assert!(cache.get(&id).is_none_or(|tarball| tarball.prove().is_err()));
+        fs::write(&place, &wrong).unwrap();
+        assert!(cache.get(URL, &id).is_none_or(|tarball| tarball.prove().is_err()));
         if bytes.len() > IN_MEMORY {
-            assert!(cache.get(&id).is_none() && cache.probe(&id).is_none(), "it was found wrong before");
-            let cache = NpmCache::at(dir.path());
-            let tarball = cache.get(&id).unwrap();
-            fs::write(folder.join(&hex[4..]), &wrong[1..]).unwrap();
+            assert!(
+                cache.get(URL, &id).is_none() && cache.probe(URL, &id).is_none(),
+                "it was found wrong before"
+            );
+            let cache = npm.cache();
+            let tarball = cache.get(URL, &id).unwrap();
+            fs::write(&place, &wrong[1..]).unwrap();
             assert!(tarball.reader().is_err());
         }
     }
+}
+
+#[test]
+fn the_last_whole_line_of_npms_index_counts() {
+    let (npm, id) = (Npm::new(), ContentId::sha512_of(b"right"));
+    npm.content(b"right");
+    npm.content(b"other");
+    let right = entry(URL, b"right").line(5);
+    let mut sha1 = crate::integrity::Hasher::new(crate::integrity::Algorithm::Sha1);
+    sha1.update(b"right");
+    let weak = sha1.finish();
+    let deleted = {
+        let json = right.split_once('\t').unwrap().1.replace(&format!("\"{}\"", id.sri()), "null");
+        let sum: [u8; 20] =
+            sha1::Digest::finalize(<sha1::Sha1 as sha1::Digest>::new_with_prefix(&json)).into();
+        format!("{}\t{json}", hex(&sum))
+    };
+    for (line, there) in [
+        (entry(URL, b"other").line(5), false),
+        (right.clone(), true),
+        // Its checksum is wrong, so that the one before counts.
+        (entry(URL, b"other").line(5).replacen(|c| c != '0', "0", 1), true),
+        ("torn".to_owned(), true),
+        (entry("https://host/b.tgz", b"other").line(5), true),
+        (deleted, false),
+        (right, true),
+        (entry(URL, b"other").line(5), false),
+    ] {
+        npm.line(&line);
+        assert_eq!(npm.cache().get(URL, &id).is_some(), there, "{line}");
+        assert_eq!(
+            npm.cache().get(URL, &weak).is_some(),
+            there,
+            "found by the sha512, checked by the sha1: {line}"
+        );
+    }
+}
+
+#[test]
+fn a_tarball_from_a_second_url_is_kept_once() {
+    let (_dir, store) = store();
+    let id = keep(&store, b"bytes");
+    let before = fs::metadata(store.path(&id)).unwrap().modified().unwrap();
+    assert!(!store.knows(URL, &id));
+    store.learn(URL, &id);
+    assert!(store.knows(URL, &id) && !store.knows("https://host/b.tgz", &id));
+    keep(&store, b"bytes");
+    store.learn("https://host/b.tgz", &id);
+    store.settle();
+    assert_eq!(store.stats().unwrap().entries, 1);
+    assert_eq!(fs::metadata(store.path(&id)).unwrap().modified().unwrap(), before);
+    let later = Store::at(store.dir().to_owned());
+    assert!(later.knows(URL, &id) && later.knows("https://host/b.tgz", &id));
+    store.prune(Some(0), None).unwrap();
+    let later = Store::at(store.dir().to_owned());
+    assert!(!later.knows(URL, &id) && !later.knows("https://host/b.tgz", &id));
 }

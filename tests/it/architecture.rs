@@ -15,7 +15,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("tarball", &["integrity", "positioned"]),
     ("cacache", &["integrity"]),
     ("lockfile", &["integrity", "redaction"]),
-    ("store", &["integrity", "positioned", "tarball"]),
+    ("store", &["cacache", "integrity", "positioned", "tarball"]),
     ("registry", &["integrity", "redaction", "tarball"]),
     ("repository", &[]),
     ("nix", &["options", "repository"]),

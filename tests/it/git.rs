@@ -134,6 +134,24 @@ fn the_first_to_name_a_url_decides_its_integrity() {
     scene.locked("l-outer", &lockfile(&[("z-inner", git("z-inner"))]));
     let names = ["z-inner", "l-outer", "strong"].map(|name| (name, git(name)));
     assert_eq!(scene.map(&lockfile(&names), &[])[&a.url], weak);
+
+    // They go by their URLs in the lockfile, not by those of their archives: `git+https:` before `git+ssh:`.
+    scene.locked("z-first", &lockfile(&[("a", tarball(&a.url, &weak))]));
+    let mut by_https = git("z-first");
+    by_https["resolved"] = format!("git+https://github.com/acme/z-first.git#{COMMIT}").into();
+    let map = scene.map(&lockfile(&[("strong", git("strong")), ("z-first", by_https)]), &[]);
+    assert_eq!(map[&a.url], weak);
+}
+
+#[test]
+fn files_in_the_lockfiles_of_git_dependencies_are_passed_over() {
+    let scene = Scene::new();
+    let file = json!({ "version": "file:lib.tgz", "integrity": "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=" });
+    let old = scene.locked("old", &json!({ "lockfileVersion": 1, "dependencies": { "lib": file } }));
+    let new =
+        scene.locked("new", &lockfile(&[("lib", json!({ "version": "1.0.0", "resolved": "file:lib" }))]));
+    let map = scene.map(&lockfile(&[("old", git("old")), ("new", git("new"))]), &[]);
+    assert_eq!(map.keys().collect::<Vec<_>>(), [&new, &old]);
 }
 
 #[test]

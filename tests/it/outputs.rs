@@ -157,6 +157,24 @@ fn a_packument_that_does_not_exist_is_left_out_and_any_other_failure_fails() {
     assert!(failed.stderr.contains("500"), "{}", failed.stderr);
 }
 
+#[test]
+fn packuments_are_those_of_the_entries_that_speak_for_their_urls() {
+    let registry = Registry::start();
+    let a = registry.publish("a", "1.0.0", &[]);
+    let weak = json!({ "name": "ghost", "version": "1.0.0", "resolved": a.url });
+    let strong = json!({ "name": "a", "version": "1.0.0", "resolved": a.url, "integrity": a.integrity });
+    // Whichever stands first.
+    for (first, second) in [(&strong, &weak), (&weak, &strong)] {
+        let lockfile = packages(&json!({ "node_modules/p": first, "node_modules/q": second }));
+        let arguments = ["--fetcher-version", "2", "--json", "--no-cache"];
+        let overrides = overrides(&registry);
+        let overrides: Vec<_> = overrides.iter().map(String::as_str).collect();
+        let ran = hash(&Scratch::new(), &lockfile, &[&arguments[..], &overrides].concat());
+        assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["packages"], 2, "{}", ran.stderr);
+    }
+    assert_eq!((registry.count("/a"), registry.count("/ghost")), (2, 0));
+}
+
 fn assumed_warning() -> String {
     "1 package taken as absent from the public registry without asking; the hash equals nixpkgs' only if that is so: \
      @corp/a"

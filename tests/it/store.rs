@@ -181,7 +181,7 @@ fn a_large_file_of_npms_cache_with_other_bytes_is_passed_over() {
     let (project, large) = with_a_large_tarball();
     forget_tarballs(&project);
     let npm = project.path("../home/.npm");
-    npm_cache(&npm, &large.bytes);
+    npm_cache(&npm, &large);
     succeeds(&project, &["check", "--no-memo"]);
     assert_eq!(project.registry.count(&large.path), 1);
     damage(files(&npm));
@@ -194,7 +194,7 @@ fn after_an_npm_install_nothing_is_downloaded() {
     let (project, packages) = project();
     let npm = project.path("../home/.npm");
     for package in &packages {
-        npm_cache(&npm, &package.bytes);
+        npm_cache(&npm, package);
     }
     let before = files(&npm);
     succeeds(&project, &["update"]);
@@ -207,7 +207,7 @@ fn npms_cache_is_where_npm_is_told_to_keep_it() {
     let (project, packages) = project();
     let npm = project.path("../elsewhere");
     for package in &packages {
-        npm_cache(&npm, &package.bytes);
+        npm_cache(&npm, package);
     }
     let output = project.command(&["update"]).env("npm_config_cache", &npm).output().unwrap();
     assert!(output.status.success());
@@ -219,11 +219,23 @@ fn other_bytes_in_npms_cache_are_passed_over() {
     let (project, packages) = project();
     let npm = project.path("../home/.npm");
     for package in &packages {
-        npm_cache(&npm, &package.bytes);
+        npm_cache(&npm, package);
     }
-    for file in files(&npm) {
+    for file in files(&npm.join("_cacache/content-v2")) {
         fs::write(file, "not what the name says").unwrap();
     }
+    succeeds(&project, &["update"]);
+    assert_eq!(project.registry.requests().len(), 2);
+}
+
+#[test]
+fn content_in_npms_cache_that_no_line_of_its_index_leads_to_is_passed_over() {
+    let (project, packages) = project();
+    let npm = project.path("../home/.npm");
+    for package in &packages {
+        npm_cache(&npm, package);
+    }
+    fs::remove_dir_all(npm.join("_cacache/index-v5")).unwrap();
     succeeds(&project, &["update"]);
     assert_eq!(project.registry.requests().len(), 2);
 }
@@ -324,5 +336,10 @@ fn the_cache_is_shown_and_pruned() {
     let pruned = json(&project, &["cache", "prune", "--max-size", "0", "--json"]);
     assert_eq!((&pruned["removed_tarballs"], &pruned["tarballs"]), (&2.into(), &0.into()));
     assert!(tarballs(&project).is_empty());
+    assert_eq!(
+        fs::metadata(project.cache().join("origins-v1")).unwrap().len(),
+        0,
+        "origins go with their tarballs"
+    );
     succeeds(&project, &["check", "--no-memo"]);
 }

@@ -23,7 +23,8 @@ const OFFLINE: [&str; 16] = [
     "v1-file-tarball",
 ];
 
-fn offline() -> Vec<Row> {
+/// The rows of those cases.
+pub fn offline() -> Vec<Row> {
     let rows: Vec<_> = rows().into_iter().filter(|row| OFFLINE.contains(&row.case.as_str())).collect();
     assert_eq!(rows.len(), 28, "a row is missing");
     rows

@@ -124,10 +124,10 @@ fn files(dir: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// How many tarballs a pack file holds; 0 if it is none.
-pub(super) fn count(path: &Path) -> u64 {
-    let records = File::open(path).and_then(|file| reader::records(&file));
-    records.map_or(0, |records| records.len() as u64)
+/// What a pack file holds; nothing if it is none.
+pub(super) fn contents(path: &Path) -> Vec<ContentId> {
+    let records = File::open(path).and_then(|file| reader::records(&file)).unwrap_or_default();
+    records.into_iter().map(|record| record.id).collect()
 }
 
 #[cfg(test)]

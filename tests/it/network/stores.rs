@@ -27,7 +27,7 @@ fn what_is_on_disk_is_not_downloaded_and_damage_is_fetched_again() {
             assert_eq!(run(supply.obtain(&want)).unwrap().len(), published.bytes.len() as u64);
         }
         assert_eq!(registry.count(&published.path), 1);
-        assert_eq!(supply.probe(&want.id), Some(published.bytes.len() as u64));
+        assert_eq!(supply.probe(&want), Some(published.bytes.len() as u64));
         let path = store.path(&want.id);
         let mut file = std::fs::read(&path).unwrap();
         file[7] ^= 1;
@@ -45,7 +45,7 @@ fn offline_uses_the_store_and_npms_cache_and_says_what_is_missing() {
     let registry = Registry::start();
     let (a, b) = (registry.publish("a", "1.0.0", &[]), registry.publish("b", "1.0.0", &[]));
     let dir = tempfile::tempdir().unwrap();
-    npm_cache(dir.path(), &a.bytes);
+    npm_cache(dir.path(), &a);
     let supply = Supply::new(None, Some(NpmCache::at(dir.path())), None);
     assert_eq!(run(supply.obtain(&want(&a))).unwrap().bytes().unwrap(), &a.bytes);
     let error = run(supply.obtain(&want(&b))).unwrap_err();

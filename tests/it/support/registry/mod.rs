@@ -14,7 +14,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use npm_nixhash::integrity::ContentId;
+use npm_nixhash::cacache::IndexEntry;
+use npm_nixhash::integrity::{ContentId, hex};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -231,10 +232,20 @@ pub fn closed_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A folder that is npm's cache with this content.
-pub fn npm_cache(folder: &Path, bytes: &[u8]) {
-    let hex = ContentId::sha512_of(bytes).hex();
-    let place = folder.join("_cacache/content-v2/sha512").join(&hex[..2]).join(&hex[2..4]);
-    std::fs::create_dir_all(&place).unwrap();
-    std::fs::write(place.join(&hex[4..]), bytes).unwrap();
+/// Adds a tarball to a folder as npm's cache has it.
+pub fn npm_cache(folder: &Path, package: &Published) {
+    let add = |kind: &str, hex: &str, bytes: &[u8]| {
+        let place = folder.join("_cacache").join(kind).join(&hex[..2]).join(&hex[2..4]);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(&hex[4..]), bytes).unwrap();
+    };
+    let content = package.id();
+    let entry =
+        IndexEntry { url: package.url.clone(), integrity: package.integrity.clone(), content, accept: None };
+    add("content-v2/sha512", &content.hex(), &package.bytes);
+    add(
+        "index-v5",
+        &hex(&entry.bucket()),
+        format!("\n{}", entry.line(package.bytes.len() as u64)).as_bytes(),
+    );
 }
