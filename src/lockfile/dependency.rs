@@ -151,7 +151,9 @@ impl Found {
     }
 
     pub(super) fn problems(&mut self, place: &str, kinds: Vec<ProblemKind>) {
-        kinds.into_iter().for_each(|kind| self.problem(place, kind));
+        for kind in kinds {
+            self.problem(place, kind);
+        }
     }
 
     /// Notes what is wrong in a map that decides nothing.

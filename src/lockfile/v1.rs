@@ -83,7 +83,10 @@ fn collect_one(name: String, place: String, mut entry: Entry<'_>, found: &mut Fo
     // What is bundled travels inside its parent's tarball, with everything below it.
     if entry.bundled.value {
         found.problems(&place, examined.err().unwrap_or_default());
-        return nested.iter().for_each(|nested| note_all(nested, &place, found));
+        if let Some(nested) = &nested {
+            note_all(nested, &place, found);
+        }
+        return;
     }
     if let Some(nested) = nested {
         collect_all(nested, &place, found);
