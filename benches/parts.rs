@@ -21,6 +21,11 @@ fn main() {
     divan::main();
 }
 
+/// Where the lockfile says that its `n`th tarball comes from.
+fn url(n: usize) -> String {
+    format!("https://registry.example/package-{n}/-/package-{n}-1.{n}.0.tgz")
+}
+
 /// A version 3 lockfile of these tarballs, with the fields that npm writes besides.
 fn lockfile(tarballs: impl IntoIterator<Item = Tarball>) -> String {
     let mut text = "{\n  \"lockfileVersion\": 3,\n  \"packages\": {\n    \"\": {}".to_owned();
@@ -28,10 +33,10 @@ fn lockfile(tarballs: impl IntoIterator<Item = Tarball>) -> String {
         let _ = write!(
             text,
             ",\n    \"node_modules/package-{n}\": {{\n      \"version\": \"1.{n}.0\",\n      \
-             \"resolved\": \"https://registry.example/package-{n}/-/package-{n}-1.{n}.0.tgz\",\n      \
-             \"integrity\": \"{}\",\n      \"license\": \"MIT\",\n      \"dependencies\": {{\n        \
+             \"resolved\": \"{}\",\n      \"integrity\": \"{}\",\n      \"license\": \"MIT\",\n      \"dependencies\": {{\n        \
              \"some-dependency\": \"^{n}.0.0\",\n        \"another-one\": \"~1.2.3\"\n      }},\n      \
              \"engines\": {{\n        \"node\": \">=18\"\n      }}\n    }}",
+            url(n),
             tarball.id()
         );
     }
@@ -52,7 +57,10 @@ fn parse_a_lockfile(bencher: Bencher) {
 /// A supply that has these tarballs on disk, and nothing else.
 fn stocked(folder: &Path, tarballs: &[Tarball]) -> Arc<Supply> {
     let store = Store::at(folder.join("store"));
-    assert!(tarballs.iter().all(|tarball| store.put(tarball)));
+    for (n, tarball) in tarballs.iter().enumerate() {
+        assert!(store.put(tarball));
+        store.learn(&url(n), &tarball.id());
+    }
     Arc::new(Supply::new(Some(store), None, None))
 }
 
