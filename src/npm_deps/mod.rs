@@ -6,16 +6,16 @@
 
 mod archive;
 mod assembly;
-mod depot;
+mod downloads;
 mod failure;
-mod grove;
-mod orders;
+mod git_archives;
 mod outputs;
 mod packument;
 mod packuments;
 mod prepare;
 mod queue;
 mod recall;
+mod scheduler;
 pub mod supply;
 mod verdict;
 
@@ -34,12 +34,12 @@ pub use verdict::{Refusal, Warning};
 use self::{
     archive::Archives,
     assembly::{Assembly, Broken},
-    depot::{Depot, Ended, TreeId},
-    orders::Orders,
+    downloads::Downloads,
     outputs::Staged,
     packuments::Packuments,
-    prepare::{Preparation, Workshop, names_of},
+    prepare::{Preparation, Shared, names_of},
     recall::{recall, remember},
+    scheduler::{Ended, Scheduler, TreeId},
     supply::Supply,
 };
 use crate::{cacache::Tree, lockfile::Lockfile, options::HashOptions, store::memo::Memo};
@@ -187,19 +187,19 @@ fn hash_all(
             return trees.into_iter().map(|tree| (tree, Err(failure.clone()))).collect();
         }
     };
-    let (orders, order) = Orders::new(Arc::clone(supply));
-    let depot = Depot::new(supply, order, careful);
-    let workshop = Workshop {
-        depot: &depot,
+    let (downloads, start_download) = Downloads::new(Arc::clone(supply));
+    let scheduler = Scheduler::new(supply, start_download, careful);
+    let shared = Shared {
+        scheduler: &scheduler,
         archives: Archives::new(supply),
         packuments: Packuments::new(supply, settings.assumed_absent.clone(), foreseen(&jobs)),
     };
     // Held until every tree was started, so that the workers do not go home before.
-    depot.hold();
+    scheduler.hold();
     let begun = thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers()).map(|_| scope.spawn(|| depot.work())).collect();
-        let stop = orders.stopper();
-        let network = scope.spawn(|| runtime.block_on(run_network(orders, jobs, &workshop)));
+        let workers: Vec<_> = (0..workers()).map(|_| scope.spawn(|| scheduler.work())).collect();
+        let stop = downloads.stopper();
+        let network = scope.spawn(|| runtime.block_on(run_network(downloads, jobs, &shared)));
         for worker in workers {
             if let Err(panic) = worker.join() {
                 std::panic::resume_unwind(panic);
@@ -208,11 +208,11 @@ fn hash_all(
         stop.stop();
         network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    drop(workshop);
+    drop(shared);
     supply.settle();
     // A name lookup that hangs cannot be cancelled, and must not hold up the end.
     runtime.shutdown_background();
-    let mut ended = depot.finish();
+    let mut ended = scheduler.finish();
     let mut results = Results::new();
     for begun in begun {
         let (tree, pinned) = (begun.tree, begun.pinned);
@@ -240,20 +240,20 @@ fn foreseen(jobs: &[Job<'_>]) -> BTreeMap<String, BTreeSet<String>> {
     wanted
 }
 
-async fn run_network(orders: Orders, jobs: Vec<Job<'_>>, workshop: &Workshop<'_>) -> Vec<Begun> {
+async fn run_network(downloads: Downloads, jobs: Vec<Job<'_>>, shared: &Shared<'_>) -> Vec<Begun> {
     let prepare = async {
-        let begun = futures::future::join_all(jobs.into_iter().map(|job| begin(job, workshop))).await;
-        workshop.depot.rest();
+        let begun = futures::future::join_all(jobs.into_iter().map(|job| begin(job, shared))).await;
+        shared.scheduler.rest();
         begun
     };
-    let (begun, ()) = futures::join!(prepare, orders.serve(workshop.depot));
+    let (begun, ()) = futures::join!(prepare, downloads.serve(shared.scheduler));
     begun
 }
 
 /// Brings a job to where its tree can be assembled.
-async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
+async fn begin(job: Job<'_>, shared: &Shared<'_>) -> Begun {
     let Job { tree, request, lockfile, mut warnings } = job;
-    let mut preparation = Preparation::new(workshop, tree, request.options);
+    let mut preparation = Preparation::new(shared, tree, request.options);
     let archives = preparation.absorb(lockfile);
     preparation.fetch_archives(archives).await;
     preparation.fetch_packuments().await;
@@ -266,12 +266,12 @@ async fn begin(job: Job<'_>, workshop: &Workshop<'_>) -> Begun {
             Tree::new(request.options.fetcher_version, prepared.entries, Arc::clone(&request.lockfile));
         packages = shape.contents().len();
         match assemble(shape, &request.outputs) {
-            Ok(assembly) => workshop.depot.start(tree, assembly),
+            Ok(assembly) => shared.scheduler.start(tree, assembly),
             Err(obstacle) => obstacles.push(*obstacle),
         }
     }
     if !obstacles.is_empty() {
-        workshop.depot.give_up(tree);
+        shared.scheduler.give_up(tree);
     }
     Begun { tree, packages, pinned: prepared.pinned, warnings, obstacles }
 }

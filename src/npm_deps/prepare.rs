@@ -13,9 +13,9 @@ use futures::future::join_all;
 use super::{
     Obstacle, Warning,
     archive::Archives,
-    depot::{Depot, TreeId},
-    grove::Grove,
+    git_archives::GitArchives,
     packuments::Packuments,
+    scheduler::{Scheduler, TreeId},
     supply::Want,
 };
 use crate::{
@@ -27,15 +27,15 @@ use crate::{
 };
 
 /// What everything that is being prepared shares.
-pub(super) struct Workshop<'a> {
-    pub(super) depot: &'a Depot<'a>,
+pub(super) struct Shared<'a> {
+    pub(super) scheduler: &'a Scheduler<'a>,
     pub(super) archives: Archives<'a>,
     pub(super) packuments: Packuments<'a>,
 }
 
 /// A tree's index as it becomes known.
 pub(super) struct Preparation<'a> {
-    workshop: &'a Workshop<'a>,
+    shared: &'a Shared<'a>,
     tree: TreeId,
     options: HashOptions,
     entries: BTreeMap<CanonicalUrl, IndexEntry>,
@@ -65,9 +65,9 @@ fn name_in(dependency: &Dependency) -> Option<(&str, &str)> {
 }
 
 impl<'a> Preparation<'a> {
-    pub(super) fn new(workshop: &'a Workshop<'a>, tree: TreeId, options: HashOptions) -> Self {
+    pub(super) fn new(shared: &'a Shared<'a>, tree: TreeId, options: HashOptions) -> Self {
         Self {
-            workshop,
+            shared,
             tree,
             options,
             entries: BTreeMap::new(),
@@ -103,7 +103,7 @@ impl<'a> Preparation<'a> {
         let (package, url, early) =
             (dependency.name.clone(), dependency.url.clone(), dependency.platform_specific);
         let want = Want { package, url, id: integrity.id(), early };
-        self.workshop.depot.announce(self.tree, want);
+        self.shared.scheduler.announce(self.tree, want);
         self.add_entry(dependency, integrity);
     }
 
@@ -122,18 +122,18 @@ impl<'a> Preparation<'a> {
 
     /// Fetches git archives, and what the lockfiles in them name, to any depth, and takes in what came.
     pub(super) async fn fetch_archives(&mut self, wanted: Vec<Dependency>) {
-        let grove = Grove::fetch(&wanted, self.workshop, self.options).await;
-        self.plant(wanted, &grove);
-        self.obstacles.extend(grove.obstacles);
-        self.warnings.extend(grove.warnings);
+        let git_archives = GitArchives::fetch(&wanted, self.shared, self.options).await;
+        self.take_in(wanted, &git_archives);
+        self.obstacles.extend(git_archives.obstacles);
+        self.warnings.extend(git_archives.warnings);
     }
 
     /// Takes in what was fetched in the order in which nixpkgs does, because the first to name a URL decides its
     /// integrity: each lockfile whole, then those of its git dependencies one after the other.
-    fn plant(&mut self, wanted: Vec<Dependency>, grove: &Grove) {
+    fn take_in(&mut self, wanted: Vec<Dependency>, git_archives: &GitArchives) {
         let mut cycles = Vec::new();
-        let mut planted = BTreeSet::new();
-        self.add_archives(&wanted, grove);
+        let mut taken = BTreeSet::new();
+        self.add_archives(&wanted, git_archives);
         let mut path: Vec<(Option<CanonicalUrl>, std::vec::IntoIter<Dependency>)> =
             vec![(None, wanted.into_iter())];
         while let Some((_, siblings)) = path.last_mut() {
@@ -144,12 +144,12 @@ impl<'a> Preparation<'a> {
             if path.iter().any(|(above, _)| above.as_ref() == Some(&dependency.url)) {
                 cycles.push(dependency.place.clone());
             }
-            if !planted.insert(dependency.url.clone()) {
+            if !taken.insert(dependency.url.clone()) {
                 continue;
             }
-            if let Some(lockfile) = grove.lockfile(&dependency) {
+            if let Some(lockfile) = git_archives.lockfile(&dependency) {
                 let nested = self.absorb(lockfile);
-                self.add_archives(&nested, grove);
+                self.add_archives(&nested, git_archives);
                 path.push((Some(dependency.url), nested.into_iter()));
             }
         }
@@ -158,14 +158,14 @@ impl<'a> Preparation<'a> {
         }
     }
 
-    fn add_archives(&mut self, dependencies: &[Dependency], grove: &Grove) {
+    fn add_archives(&mut self, dependencies: &[Dependency], git_archives: &GitArchives) {
         for dependency in dependencies {
-            if let Some(tarball) = grove.tarball(&dependency.url)
+            if let Some(tarball) = git_archives.tarball(&dependency.url)
                 && !self.entries.contains_key(&dependency.url)
             {
                 self.add_entry(dependency, &Integrity::from(tarball.id()));
                 let (package, url) = (dependency.name.clone(), dependency.url.clone());
-                self.workshop.depot.put(
+                self.shared.scheduler.put(
                     self.tree,
                     Want { package, url, id: tarball.id(), early: false },
                     tarball,
@@ -181,12 +181,12 @@ impl<'a> Preparation<'a> {
         }
         let names = std::mem::take(&mut self.names);
         let (assumed_absent, asked): (Vec<_>, Vec<_>) =
-            names.into_iter().partition(|(name, _)| self.workshop.packuments.is_assumed_absent(name));
+            names.into_iter().partition(|(name, _)| self.shared.packuments.is_assumed_absent(name));
         if !assumed_absent.is_empty() {
             let packages = assumed_absent.into_iter().map(|(name, _)| name).collect();
             self.warnings.push(Warning::AssumedAbsent { packages });
         }
-        let packuments = &self.workshop.packuments;
+        let packuments = &self.shared.packuments;
         let fetched = join_all(asked.iter().map(|(name, versions)| packuments.get(name, versions))).await;
         for ((name, _), fetched) in asked.into_iter().zip(fetched) {
             match fetched {
@@ -207,7 +207,7 @@ impl<'a> Preparation<'a> {
             content,
             accept: Some(accept),
         }));
-        self.workshop.depot.put(self.tree, Want { package, url, id: content, early: false }, tarball);
+        self.shared.scheduler.put(self.tree, Want { package, url, id: content, early: false }, tarball);
     }
 
     pub(super) fn finish(self) -> Prepared {

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::depot::TreeId;
+use super::scheduler::TreeId;
 
 /// Trees in the order in which they are taken up: the one with the most bytes on disk first, for a long one that comes
 /// last would keep one thread busy and the others waiting.

@@ -1,4 +1,4 @@
-//! The queue between the depot and the network: what is wanted first is fetched first.
+//! The queue between the scheduler and the network: what is wanted first is fetched first.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    depot::{Depot, Order, SlotId},
+    scheduler::{Scheduler, SlotId, StartDownload},
     supply::{Supply, SupplyError, Want},
 };
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     tarball::Tarball,
 };
 
-/// Orders that wait for a free place, and the means to carry them out.
-pub(super) struct Orders {
+/// Downloads that wait for a free place, and the means to carry them out.
+pub(super) struct Downloads {
     supply: Arc<Supply>,
     incoming: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
@@ -27,7 +27,7 @@ pub(super) struct Orders {
 }
 
 enum Message {
-    Order(SlotId, Want),
+    Download(SlotId, Want),
     Stop,
 }
 
@@ -46,7 +46,7 @@ fn rank(want: &Want) -> Rank {
 
 type Fetched = (SlotId, Result<Tarball, SupplyError>);
 
-/// Ends [`Orders::serve`] once there is nothing left to order.
+/// Ends [`Downloads::serve`] once there is nothing left to download.
 pub(super) struct Stopper(UnboundedSender<Message>);
 
 impl Stopper {
@@ -56,22 +56,23 @@ impl Stopper {
     }
 }
 
-impl Orders {
-    pub(super) fn new(supply: Arc<Supply>) -> (Self, Order) {
+impl Downloads {
+    pub(super) fn new(supply: Arc<Supply>) -> (Self, StartDownload) {
         let (sender, incoming) = unbounded_channel();
-        let orders = Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
-        let order = move |slot, want| {
-            let _ = sender.send(Message::Order(slot, want));
+        let downloads =
+            Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
+        let start = move |slot, want| {
+            let _ = sender.send(Message::Download(slot, want));
         };
-        (orders, Box::new(order))
+        (downloads, Box::new(start))
     }
 
     pub(super) fn stopper(&self) -> Stopper {
         Stopper(self.sender.clone())
     }
 
-    /// Fetches what is ordered and delivers it, until told to stop.
-    pub(super) async fn serve(mut self, depot: &Depot<'_>) {
+    /// Fetches what is asked for and delivers it, until told to stop.
+    pub(super) async fn serve(mut self, scheduler: &Scheduler<'_>) {
         let mut running = FuturesUnordered::new();
         while self.open || !running.is_empty() {
             while running.len() < self.supply.concurrency()
@@ -85,7 +86,7 @@ impl Orders {
                     // A task that panicked has said so on its own; the run cannot go on without its content.
                     let (slot, result): Fetched = fetched.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                     self.supply.progress().delivered();
-                    depot.deliver(slot, result);
+                    scheduler.deliver(slot, result);
                 }
             }
         }
@@ -95,7 +96,7 @@ impl Orders {
         let mut next = first;
         loop {
             match next {
-                Some(Message::Order(slot, want)) => {
+                Some(Message::Download(slot, want)) => {
                     self.supply.progress().ordered();
                     self.waiting.insert((rank(&want), slot), want);
                 }

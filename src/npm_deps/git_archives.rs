@@ -10,7 +10,7 @@ use std::{
 
 use futures::future::join_all;
 
-use super::{Obstacle, Warning, archive::Archive, prepare::Workshop, verdict};
+use super::{Obstacle, Warning, archive::Archive, prepare::Shared, verdict};
 use crate::{
     lockfile::{CanonicalUrl, Dependency, Lockfile, Source},
     options::HashOptions,
@@ -18,33 +18,33 @@ use crate::{
 };
 
 /// What was fetched, by the archive's URL.
-pub(super) struct Grove {
+pub(super) struct GitArchives {
     archives: BTreeMap<CanonicalUrl, Arc<Archive>>,
     options: HashOptions,
     pub(super) obstacles: Vec<Obstacle>,
     pub(super) warnings: Vec<Warning>,
 }
 
-impl Grove {
+impl GitArchives {
     /// Fetches these archives, and what the lockfiles in them name, to any depth.
-    pub(super) async fn fetch(wanted: &[Dependency], workshop: &Workshop<'_>, options: HashOptions) -> Self {
-        let mut grove =
+    pub(super) async fn fetch(wanted: &[Dependency], shared: &Shared<'_>, options: HashOptions) -> Self {
+        let mut git_archives =
             Self { archives: BTreeMap::new(), options, obstacles: Vec::new(), warnings: Vec::new() };
         let mut asked: BTreeSet<CanonicalUrl> =
             wanted.iter().map(|dependency| dependency.url.clone()).collect();
         let mut wanted = wanted.to_vec();
         while !wanted.is_empty() {
-            let fetched = join_all(wanted.iter().map(|dependency| workshop.archives.get(dependency))).await;
+            let fetched = join_all(wanted.iter().map(|dependency| shared.archives.get(dependency))).await;
             let mut next = Vec::new();
             for (dependency, fetched) in wanted.iter().zip(fetched) {
                 match fetched {
-                    Ok(archive) => next.extend(grove.add(dependency, &archive)),
-                    Err(error) => grove.obstacles.push(Obstacle::Supply(Arc::new(error))),
+                    Ok(archive) => next.extend(git_archives.add(dependency, &archive)),
+                    Err(error) => git_archives.obstacles.push(Obstacle::Supply(Arc::new(error))),
                 }
             }
             wanted = next.into_iter().filter(|dependency| asked.insert(dependency.url.clone())).collect();
         }
-        grove
+        git_archives
     }
 
     /// Adds an archive; returns the git dependencies of the lockfile in it.

@@ -26,13 +26,13 @@ const HELD_IN_MEMORY: u64 = 24 << 20;
 pub(super) type SlotId = usize;
 
 /// Called with a content that has to be fetched, because it is not on disk.
-pub(super) type Order = Box<dyn Fn(SlotId, Want) + Send + Sync>;
+pub(super) type StartDownload = Box<dyn Fn(SlotId, Want) + Send + Sync>;
 
-pub(super) struct Depot<'a> {
+pub(super) struct Scheduler<'a> {
     supply: &'a Supply,
     state: Mutex<State>,
     changed: Condvar,
-    order: Order,
+    start_download: StartDownload,
     /// Whether what is on disk is read once to be checked, and again to be hashed.
     careful: bool,
 }
@@ -69,7 +69,7 @@ enum Content {
     /// Nobody has asked for it yet; it may be on disk.
     Unknown,
     /// It is being fetched.
-    Ordered,
+    Downloading,
     Here(Tarball),
     Failed(Arc<SupplyError>),
 }
@@ -101,9 +101,9 @@ pub(super) struct Ended {
     pub(super) bytes: u64,
 }
 
-impl<'a> Depot<'a> {
-    pub(super) fn new(supply: &'a Supply, order: Order, careful: bool) -> Self {
-        Self { supply, state: Mutex::default(), changed: Condvar::new(), order, careful }
+impl<'a> Scheduler<'a> {
+    pub(super) fn new(supply: &'a Supply, start_download: StartDownload, careful: bool) -> Self {
+        Self { supply, state: Mutex::default(), changed: Condvar::new(), start_download, careful }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -111,12 +111,12 @@ impl<'a> Depot<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that work has begun that may still add to the depot; undone by [`Depot::rest`].
+    /// Notes that work has begun that may still add to the scheduler; undone by [`Scheduler::rest`].
     pub(super) fn hold(&self) {
         self.lock().busy += 1;
     }
 
-    /// Ends what [`Depot::hold`] began.
+    /// Ends what [`Scheduler::hold`] began.
     pub(super) fn rest(&self) {
         self.lock().busy -= 1;
         self.changed.notify_all();
@@ -137,7 +137,7 @@ impl<'a> Depot<'a> {
                 entry.on_disk += slot.on_disk.unwrap_or_default();
                 slot.users.insert(tree);
                 if matches!(slot.content, Content::Unknown) && slot.on_disk.is_none() {
-                    self.send_for(state, slot_id);
+                    self.download(state, slot_id);
                 }
             }
             Entry::Occupied(first) if *first.get() == slot_id => {}
@@ -149,18 +149,18 @@ impl<'a> Depot<'a> {
                     slot.watching.push(tree);
                     // What is here and not confirmed is a large one from disk, which takes no memory.
                     if matches!(slot.content, Content::Unknown | Content::Here(_)) {
-                        self.send_for(state, slot_id);
+                        self.download(state, slot_id);
                     }
                 }
             }
         }
     }
 
-    fn send_for(&self, state: &mut State, id: SlotId) {
+    fn download(&self, state: &mut State, id: SlotId) {
         let slot = &mut state.slots[id];
-        slot.content = Content::Ordered;
+        slot.content = Content::Downloading;
         state.busy += 1;
-        (self.order)(id, slot.want.clone());
+        (self.start_download)(id, slot.want.clone());
     }
 
     /// Puts in a content that was made here (a repacked archive, a packument) for `tree`.
@@ -195,7 +195,7 @@ impl<'a> Depot<'a> {
         abandon(&mut self.lock(), tree);
     }
 
-    /// Takes in what was ordered.
+    /// Takes in what was downloaded.
     pub(super) fn deliver(&self, id: SlotId, result: Result<Tarball, SupplyError>) {
         let result = result.map(|tarball| self.put_aside(tarball));
         let mut state = self.lock();
@@ -276,7 +276,7 @@ impl<'a> Depot<'a> {
                 entry.assembly = Some(assembly);
                 let slot = entry.contents.get(&id).copied();
                 match slot.and_then(|slot| state.slots.get_mut(slot)) {
-                    Some(Slot { content: Content::Ordered, waiting, .. }) => waiting.push(tree),
+                    Some(Slot { content: Content::Downloading, waiting, .. }) => waiting.push(tree),
                     Some(Slot { content: Content::Failed(_), .. }) | None => abandon(state, tree),
                     // It came while we were on our way here.
                     Some(_) => state.wake(tree),
@@ -291,7 +291,7 @@ impl<'a> Depot<'a> {
         self.changed.notify_all();
     }
 
-    /// Hands a content to a tree, if it is there; orders it if it is not even on its way.
+    /// Hands a content to a tree, if it is there; has it downloaded if it is not even on its way.
     fn take(&self, tree: TreeId, id: ContentId) -> Option<Tarball> {
         let mut state = self.lock();
         let slot_id = *state.trees.get(&tree)?.contents.get(&id)?;
@@ -319,10 +319,10 @@ impl<'a> Depot<'a> {
                 tarball
             }
             (Content::Unknown, None) => {
-                self.send_for(state, slot_id);
+                self.download(state, slot_id);
                 return None;
             }
-            (Content::Ordered | Content::Failed(_), _) => return None,
+            (Content::Downloading | Content::Failed(_), _) => return None,
         };
         if let Some(entry) = state.trees.get_mut(&tree) {
             entry.bytes += tarball.len();
