@@ -6,7 +6,19 @@
 set -euo pipefail
 token=${TOKEN:-}
 unset TOKEN
-scope=${SCOPE:-.}
+
+# What is looked at, and what counts as a failure: words of the inputs.
+read -ra names <<<"${NAMES:-}"
+read -ra exclude <<<"${EXCLUDE:-}"
+read -ra deny <<<"${DENY:-}"
+scope=()
+for word in "${exclude[@]}"; do scope+=(--exclude "$word"); done
+for word in "${deny[@]}"; do scope+=(--deny "$word"); done
+if [ "${#names[@]}" -gt 0 ]; then
+  scope+=(-C "${SCOPE:-.}" -- "${names[@]}")
+else
+  scope+=(-- "${SCOPE:-.}")
+fi
 
 refuse() {
   echo "::error::$1"
@@ -14,7 +26,7 @@ refuse() {
 }
 
 # In GitHub Actions the program annotates and writes the job summary, patch included, by itself.
-check() { "$PROGRAM" check -- "$scope"; }
+check() { "$PROGRAM" check "${scope[@]}"; }
 
 # Why nothing can be pushed, if so.
 obstacle() {
@@ -55,16 +67,17 @@ push() {
 update() {
   local code=0
   require_branch
-  "$PROGRAM" update -- "$scope" || code=$?
-  [ "$code" = 0 ] || return "$code"
+  "$PROGRAM" update "${scope[@]}" || code=$?
+  # What is proven is pushed, whatever else failed.
   if git diff --quiet HEAD; then
-    echo "every hash is right; nothing to commit"
-    return
+    echo "nothing to commit"
+  else
+    git diff HEAD
+    commit
+    push
+    echo "pushed $(git rev-parse --short HEAD) to $BRANCH"
   fi
-  git diff HEAD
-  commit
-  push
-  echo "pushed $(git rev-parse --short HEAD) to $BRANCH"
+  return "$code"
 }
 
 case ${MODE:-check} in

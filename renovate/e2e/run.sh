@@ -12,7 +12,7 @@
 #   - neither the platform token nor another value of the environment stands in anything the program printed or kept.
 #
 # A scenario is a folder of scenarios/: renovate.json, which the repository's configuration is made of, and settings.sh,
-# which sets REPOSITORY, EXPECT, REFUSE and STATUS, HASH_FILES, and can define `also`, a check of its own.
+# which sets REPOSITORY, EXPECT, REFUSE, STATUS and ONLY, HASH_FILES, and can define `before` and `also`, a check of its own.
 #
 # Environment: RENOVATE_HOME (where Renovate is, or goes), PRESET (default: ../default.json),
 # ALLOWED (allowedCommands).
@@ -27,8 +27,10 @@ REPOSITORY=sample # a script of repositories/
 EXPECT=branch # branch, nothing or problem
 REFUSE=0 # how many requests the registry refuses at first; 0: no registry between
 STATUS=503 # with what
+ONLY= # an expression: requests that it does not match are never refused
 HASH_FILES=(flake.nix) # the files that a pushed commit has to change
 also() { :; }
+before() { :; } # what happens to the machine before the first run of Renovate
 # shellcheck source=/dev/null
 source "$here/scenarios/$scenario/settings.sh"
 
@@ -98,7 +100,7 @@ start_servers() {
   token=fake-token-$RANDOM$RANDOM$RANDOM canary=canary-$RANDOM$RANDOM$RANDOM
   serve "$run/state/port" node "$here/gitea/main.mjs" --root "$run/srv" --state "$run/state" --token "$token"
   [ "$REFUSE" = 0 ] || serve "$run/state/registry-port" node "$here/registry.mjs" --state "$run/state" \
-    --upstream "$(npm config get registry)" --refuse "$REFUSE" --status "$STATUS"
+    --upstream "$(npm config get registry)" --refuse "$REFUSE" --status "$STATUS" --only "$ONLY"
 }
 
 # What an administrator writes.
@@ -232,6 +234,7 @@ prepare
 make_repositories
 start_servers
 configure
+before
 renovate_once 1
 look
 check_outcome

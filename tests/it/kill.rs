@@ -1,12 +1,6 @@
 //! Whoever is killed at any moment leaves the old file or the new one.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::PathBuf,
-    thread::sleep,
-    time::{Duration, SystemTime},
-};
+use std::{fmt::Write as _, fs, path::PathBuf, thread::sleep, time::Duration};
 
 use crate::support::project::Project;
 
@@ -24,7 +18,7 @@ fn kill_at_any_moment_leaves_the_old_or_the_new_file() {
     assert!(project.run(&["update"]).status.success());
     let new = project.read("default.nix");
     assert_ne!(new, old);
-    let (mut untouched, mut replaced) = (0, 0);
+    let (mut untouched, mut replaced, mut litter) = (0, 0, 0);
     for round in 0..60_u64 {
         project.write("default.nix", &old);
         let mut child = project.command(&["update"]).stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -33,26 +27,35 @@ fn kill_at_any_moment_leaves_the_old_or_the_new_file() {
         let _ = child.kill();
         child.wait().unwrap();
         let found = project.read("default.nix");
+        for entry in fs::read_dir(project.root()).unwrap().map(Result::unwrap) {
+            if entry.file_name().to_string_lossy().starts_with(".npm-nixhash-") {
+                litter += 1;
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
         match &found {
             text if *text == old => untouched += 1,
             text if *text == new => replaced += 1,
             _ => panic!("neither old nor new:\n{found}"),
         }
     }
+    // A text has a name only from its link to its rename, which is hardly ever hit.
+    assert!(litter <= 2, "{litter} rounds left something for `git add`");
     assert!(untouched > 0, "no round was killed before the rename");
     assert_eq!(untouched + replaced, 60);
     litter_is_swept(&project);
 }
 
-/// What a killed run left beside the file is gone after a later one, be there anything to update or not.
+/// What a killed run left beside the file is gone after the next one, be there anything to update or not.
 fn litter_is_swept(project: &Project) {
     project.write(".npm-nixhash-x1", "half");
     let files = || fs::read_dir(project.root()).unwrap().map(|entry| entry.unwrap().path());
     let litter = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(".npm-nixhash-");
-    for path in files().filter(litter) {
-        let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_hours(1)).unwrap();
-    }
     assert!(project.run(&["update"]).status.success());
     assert_eq!(files().filter(litter).count(), 0);
+    // What another run is about to put in place stays.
+    let busy = fs::File::create(project.path(".npm-nixhash-x2")).unwrap();
+    busy.lock().unwrap();
+    assert!(project.run(&["update"]).status.success());
+    assert_eq!(files().filter(litter).count(), 1);
 }

@@ -8,6 +8,7 @@ mod architecture;
 mod cold_as_warm;
 mod commands;
 mod drop_in;
+mod exit_codes;
 mod git;
 mod gzip;
 mod hostile;

@@ -154,3 +154,32 @@ fn update_gives_way_to_a_branch_that_moved() {
     assert!(ran.stdout.contains("::error::cannot push to bump: it moved meanwhile"), "{}", ran.stdout);
     assert_eq!(hub.pushed(), moved);
 }
+
+#[test]
+fn names_exclusions_and_denials_are_those_of_the_command_line() {
+    let hub = Hub::new();
+    let ran = hub.action("check", &[("NAMES", "wbe")]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: did you mean `web`?"), "{}", ran.stderr);
+    let ran = hub.action("check", &[("EXCLUDE", "we*")]);
+    assert_eq!((ran.code, ran.stdout.contains("1 excluded")), (0, true), "{}", ran.stdout);
+    let ran = hub.action("check", &[("DENY", "undecided frobnication")]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("'frobnication'"), "{}", ran.stderr);
+}
+
+#[test]
+fn update_pushes_what_is_proven_and_fails_for_the_rest() {
+    let hub = Hub::new();
+    let flake = fs::read_to_string(hub.place.path("work/flake.nix")).unwrap();
+    let gone = "packages.x86_64-linux.gone = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage { src = ./gone; \
+                npmDepsHash = \"\"; };\n}; }";
+    hub.place.write("work/flake.nix", flake.trim_end().trim_end_matches("}; }").to_owned() + gone);
+    hub.git("work", &["commit", "-qam", "two"]);
+    hub.git("work", &["push", "-q", &hub.place.path("github/acme/demo.git").display().to_string(), "bump"]);
+    let before = hub.pushed();
+    let ran = hub.action("update", &[]);
+    assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(hub.git("github/acme/demo.git", &["rev-parse", "bump~1"]), before, "{}", ran.stderr);
+    assert!(hub.git("github/acme/demo.git", &["show", "bump:flake.nix"]).contains(RIGHT));
+}
