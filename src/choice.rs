@@ -306,7 +306,7 @@ fn restrict(survey: &mut Survey, choice: &Choice, kept: &BTreeSet<usize>) {
 
 fn concerns(warning: &Warning, sites: &[Site]) -> bool {
     match warning.kind {
-        WarningKind::Budget | WarningKind::Git => true,
+        WarningKind::Budget | WarningKind::Git | WarningKind::Settings => true,
         WarningKind::Overlay => sites.iter().any(|site| is_held_up_at(site, &warning.place)),
         WarningKind::DeadHash | WarningKind::UncalledFunction => false,
     }

@@ -157,10 +157,15 @@ impl Plan {
     }
 
     /// Makes a failure of every site that would change something in one of these files, none of which can be written.
-    pub fn refuse(&mut self, files: &[PathBuf], error: &Arc<dyn Error + Send + Sync>) {
+    pub fn refuse(
+        &mut self,
+        files: &[PathBuf],
+        error: &Arc<dyn Error + Send + Sync>,
+        hint: Option<&'static str>,
+    ) {
         for planned in &mut self.sites {
             if planned.changes().iter().any(|(file, _)| files.contains(file)) {
-                planned.status = Status::Failed(SiteFailure::Unwritten(Arc::clone(error)));
+                planned.status = Status::Failed(SiteFailure::Unwritten { error: Arc::clone(error), hint });
             }
         }
         conflict::hold_back(&mut self.sites);

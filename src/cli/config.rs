@@ -15,6 +15,7 @@ use clap::ValueEnum as _;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use npm_nixhash::{
     choice::{Pattern, closest},
+    nix::Survey,
     report::{Message, PlaceReport},
     repository::{self, CONFIG},
 };
@@ -107,6 +108,18 @@ impl Config {
     /// The lockfiles that are stated, absolute.
     pub(super) fn stated(&self, root: &Path) -> BTreeMap<String, PathBuf> {
         self.lockfiles.iter().map(|(attr, path)| (attr.clone(), root.join(plain(path)))).collect()
+    }
+
+    /// What is said of derivations that are not there.
+    pub(super) fn unknown<'a>(&'a self, survey: &'a Survey) -> impl Iterator<Item = String> + 'a {
+        let paths =
+            || survey.sites.iter().flat_map(|site| site.attr_path.iter().chain(&site.other_attr_paths));
+        let gone = self.lockfiles.keys().filter(move |attr| !paths().any(|path| path == *attr));
+        gone.map(move |attr| {
+            let meant = closest(attr, paths().map(String::as_str));
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            format!("no npm derivation has the attribute path `{attr}`{meant}")
+        })
     }
 
     fn require_inside(&self, text: &str) -> Result<(), Fatal> {

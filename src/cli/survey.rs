@@ -9,9 +9,9 @@ use std::{
 use npm_nixhash::{
     choice::{Choice, ChoiceError, InvalidPattern, LeftOut, Pattern, Wanted, choose},
     drift::Plan,
-    nix::{self, Scope, Survey},
+    nix::{self, Place, Scope, Survey, Warning, WarningKind},
     report::{Message, Paths, Report, SiteReport},
-    repository::{self, git::Git},
+    repository::{self, CONFIG, git::Git},
 };
 
 use super::{
@@ -44,7 +44,7 @@ impl Surveyed {
 pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surveyed, Fatal> {
     let here = environment.here.canonicalize().map_err(|error| unreadable(&environment.here, &error))?;
     let mut wanted = args.wanted.iter().map(|word| read(word, &here)).collect::<Result<Vec<_>, _>>()?;
-    if wanted.is_empty() && args.changed_since.is_none() && args.exclude.is_empty() {
+    if wanted.is_empty() {
         wanted.push(Wanted::Path(here.clone()));
     }
     let root = root(&wanted, &here)?;
@@ -60,6 +60,13 @@ pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surv
         ..Scope::of(&root)
     };
     let mut survey = nix::survey(&scope);
+    let unknown = config.unknown(&survey).map(|message| Warning {
+        kind: WarningKind::Settings,
+        place: Place { file: root.join(CONFIG), line: 1, column: 1 },
+        message,
+    });
+    let unknown: Vec<Warning> = unknown.collect();
+    survey.warnings.extend(unknown);
     let ignored = config.ignored()?;
     survey.uncovered.retain(|path| !ignored.is_match(path.strip_prefix(&root).unwrap_or(path)));
     let left_out =

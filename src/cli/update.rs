@@ -5,14 +5,14 @@ use std::{error::Error, sync::Arc, time::Instant};
 
 use npm_nixhash::{
     drift::{Plan, Rules},
-    replace::{Replacement, replace_all, sweep},
-    report::{Message, human, messages},
+    replace::{ReplaceError, Replacement, replace_all, sweep},
+    report::{Message, Report, human, messages},
     rewrite::{groups, rewrite},
     source::head::Head,
 };
 
 use super::{
-    args::{Format, UpdateArgs},
+    args::{Denied, Format, UpdateArgs},
     env::Environment,
     nix_store::add_all,
     npm::vendoring,
@@ -22,34 +22,24 @@ use super::{
     survey::{State, Surveyed, report, survey},
 };
 
+/// How often a run begins again because somebody else wrote to its files meanwhile.
+const AGAIN: usize = 3;
+
 pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let started = Instant::now();
-    let surveyed = survey(&args.scope, environment)?;
+    let mut surveyed = survey(&args.scope, environment)?;
     let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
     let deny = surveyed.deny(&args.deny);
-    let Surveyed { survey, left_out, .. } = surveyed;
-    let vendoring = vendoring(environment, &sources, args.trust.require_signatures);
-    let rules = Rules {
-        alarm: true,
-        accept_changed_sources: args.trust.accept_changed_sources,
-        renew_lockfiles: true,
-        npm: Some(&vendoring),
-        head: &Head::of(survey.root.clone()),
-    };
-    let mut plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
+    let mut work = Work::carry_out(surveyed, args, (&sources, environment), &deny);
+    for _ in 0..AGAIN {
+        if !work.overtaken {
+            break;
+        }
+        surveyed = survey(&args.scope, environment)?;
+        work = Work::carry_out(surveyed, args, (&sources, environment), &deny);
+    }
     sources.finish(terminal);
-    plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
-    plan.keep_to_the_repository();
-    let replacements = rewritten(&mut plan);
-    let said = |plan: &Plan| report("update", plan, left_out, environment);
-    let before = State::of(&said(&plan), &deny);
-    let held_back = args.all_or_nothing && (before.failed || !before.denied.is_empty());
-    let written = match (held_back, args.dry_run) {
-        (true, _) => Vec::new(),
-        (false, true) => replacements,
-        (false, false) => replaced(&mut plan, replacements),
-    };
-    let mut report = said(&plan);
+    let Work { plan, mut report, written, held_back, .. } = work;
     report.patch = patch(&plan.root, &written);
     report.set_changed_files(written.iter().map(|replacement| replacement.path.as_path()));
     if !held_back && !args.dry_run {
@@ -66,6 +56,49 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
         terminal.message("warning", &unnamed);
     }
     Ok(conclude(&State::of(&report, &deny), held_back, terminal))
+}
+
+/// What was done.
+struct Work {
+    plan: Plan,
+    report: Report,
+    written: Vec<Replacement>,
+    /// Nothing was written, because not everything is as it was wanted.
+    held_back: bool,
+    /// Nothing was written, because somebody else did meanwhile.
+    overtaken: bool,
+}
+
+impl Work {
+    fn carry_out(
+        surveyed: Surveyed,
+        args: &UpdateArgs,
+        (sources, environment): (&Sources, &Environment),
+        deny: &[Denied],
+    ) -> Self {
+        let Surveyed { survey, left_out, .. } = surveyed;
+        let vendoring = vendoring(environment, sources, args.trust.require_signatures);
+        let rules = Rules {
+            alarm: true,
+            accept_changed_sources: args.trust.accept_changed_sources,
+            renew_lockfiles: true,
+            npm: Some(&vendoring),
+            head: &Head::of(survey.root.clone()),
+        };
+        let mut plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
+        plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
+        plan.keep_to_the_repository();
+        let replacements = rewritten(&mut plan);
+        let before = State::of(&report("update", &plan, left_out, environment), deny);
+        let held_back = args.all_or_nothing && (before.failed || !before.denied.is_empty());
+        let (written, overtaken) = match (held_back, args.dry_run) {
+            (true, _) => (Vec::new(), false),
+            (false, true) => (replacements, false),
+            (false, false) => replaced(&mut plan, replacements),
+        };
+        let report = report("update", &plan, left_out, environment);
+        Self { plan, report, overtaken: overtaken && written.is_empty(), written, held_back }
+    }
 }
 
 fn conclude(state: &State, held_back: bool, terminal: &Terminal) -> Exit {
@@ -88,25 +121,27 @@ fn rewritten(plan: &mut Plan) -> Vec<Replacement> {
             // One site fewer each time.
             Err(error) => {
                 let file = error.path().to_owned();
-                plan.refuse(&[file], &(Arc::new(error) as Arc<dyn Error + Send + Sync>));
+                plan.refuse(&[file], &(Arc::new(error) as Arc<dyn Error + Send + Sync>), None);
             }
         }
     }
 }
 
-/// Replaces files, each group of those that belong together or none of it; gives those that were replaced. Sites of the
-/// others become failures.
-fn replaced(plan: &mut Plan, replacements: Vec<Replacement>) -> Vec<Replacement> {
-    let mut written = Vec::new();
+/// Replaces files, each group of those that belong together or none of it; gives those that were replaced, and whether one
+/// changed meanwhile. Sites of the others become failures.
+fn replaced(plan: &mut Plan, replacements: Vec<Replacement>) -> (Vec<Replacement>, bool) {
+    let (mut written, mut overtaken) = (Vec::new(), false);
     for group in groups(plan, replacements) {
         match replace_all(&group) {
             Ok(()) => written.extend(group),
             Err(error) => {
                 let files: Vec<_> = group.into_iter().map(|replacement| replacement.path).collect();
-                plan.refuse(&files, &(Arc::new(error) as Arc<dyn Error + Send + Sync>));
+                overtaken |= matches!(error, ReplaceError::Changed(_));
+                let hint = error.hint();
+                plan.refuse(&files, &(Arc::new(error) as Arc<dyn Error + Send + Sync>), hint);
             }
         }
     }
     written.sort_by(|a, b| a.path.cmp(&b.path));
-    written
+    (written, overtaken)
 }

@@ -89,7 +89,13 @@ pub enum SiteFailure {
     },
     /// A file could not be written.
     #[error("not changed")]
-    Unwritten(#[source] Arc<dyn Error + Send + Sync>),
+    Unwritten {
+        /// Why.
+        #[source]
+        error: Arc<dyn Error + Send + Sync>,
+        /// What can be done about it.
+        hint: Option<&'static str>,
+    },
     /// The vendored lockfile cannot be made anew.
     #[error("cannot make {} anew", path.display())]
     Relock {
@@ -132,11 +138,10 @@ impl SiteFailure {
             Self::Foreign { folder, .. } => {
                 return Some(format!("run `npm-nixhash -C {} update` there", folder.display()));
             }
-            Self::Unreadable { .. }
-            | Self::Uncomputable { .. }
-            | Self::Inside(_)
-            | Self::HeldBack { .. }
-            | Self::Unwritten(_) => return None,
+            Self::Unreadable { .. } | Self::Uncomputable { .. } | Self::Inside(_) | Self::HeldBack { .. } => {
+                return None;
+            }
+            Self::Unwritten { hint, .. } => return hint.map(str::to_owned),
         };
         Some(hint.to_owned())
     }

@@ -237,4 +237,6 @@ pub enum WarningKind {
     Budget,
     /// What git tracks is not known.
     Git,
+    /// The repository's settings speak of something that is not there.
+    Settings,
 }

@@ -45,5 +45,7 @@ fn files(site: &Site) -> Vec<&Path> {
 fn is_unseen(file: &Path, derivation: &Path, found: &Found, tracked: &Tracked) -> bool {
     let of_flake = |path: &Path| found.flakes.iter().any(|folder| path.starts_with(folder));
     let foreign = found.borders.iter().any(|border| file.starts_with(&border.folder));
-    of_flake(derivation) && of_flake(file) && !foreign && file.exists() && !tracked.has(file)
+    // The way to a file may lead through links, which git tracks as well.
+    let is_tracked = || tracked.has(file) || file.canonicalize().is_ok_and(|real| tracked.has(&real));
+    of_flake(derivation) && of_flake(file) && !foreign && file.exists() && !is_tracked()
 }

@@ -165,6 +165,24 @@ fn eight_updates_at_once_all_succeed() {
 }
 
 #[test]
+fn updates_of_different_services_of_one_file_at_once_lose_nothing() {
+    let names = ["a", "b", "c", "d"];
+    let project = services(&names);
+    let before = project.read("default.nix");
+    for round in 0..4 {
+        project.write("default.nix", &before);
+        let run = &|name: &'static str| project.command(&["update", &format!(".#{name}")]).output().unwrap();
+        thread::scope(|scope| {
+            let runs: Vec<_> = names.map(|name| scope.spawn(move || run(name))).into();
+            for output in runs.into_iter().map(|run| run.join().unwrap()) {
+                assert!(output.status.success(), "round {round}: {}", project.render(&output));
+            }
+        });
+        assert_eq!(project.transcript(&["check"]), "exit 0\n--- stdout\n4 in sync\n");
+    }
+}
+
+#[test]
 fn three_hundred_services_are_one_line_where_nothing_changes() {
     let names: Vec<String> = (0..300).map(|n| format!("s{n:03}")).collect();
     let project = Project::new();

@@ -45,6 +45,14 @@ fn a_stated_lockfile_settles_what_cannot_be_known_and_never_what_is_edited() {
     let text = text.replace("src = ./web;", "src = pkgs.someFunction ./web;");
     let text = text.replace("src = ./api;", "src = ./api; postPatch = \"sed -i s/1/2/ package-lock.json\";");
     project.write("flake.nix", text);
+    project.write(
+        "npm-nixhash.toml",
+        "lockfiles = { \"packages.x86_64-linux.wbe\" = \"web/package-lock.json\" }\n",
+    );
+    let said = project.transcript(&["list"]);
+    let unknown = "warning: npm-nixhash.toml:1:1: no npm derivation has the attribute path `packages.x86_64-linux.wbe`; did you mean \
+                   `packages.x86_64-linux.web`?\n";
+    assert!(said.contains(unknown), "{said}");
     let undecided = project.transcript(&["check"]);
     assert!(undecided.contains("2 undecided"), "{undecided}");
     project.write(
