@@ -195,6 +195,10 @@ fn at_path(survey: &Survey, path: &Path) -> Result<BTreeSet<usize>, ChoiceError>
     if !found.is_empty() {
         return Ok(found);
     }
+    // What is used without a hash is looked at, too.
+    if survey.uses.iter().any(|used| lies_at(&used.lockfile, path) || lies_at(&used.place.file, path)) {
+        return Ok(found);
+    }
     let lockfile = survey.uncovered.iter().any(|lockfile| lies_at(lockfile, path));
     Err(ChoiceError::Nothing {
         what: if lockfile { "no npm derivation uses the lockfile at" } else { "no npm derivation at" },
@@ -298,6 +302,8 @@ fn restrict(survey: &mut Survey, choice: &Choice, kept: &BTreeSet<usize>) {
             })
     };
     survey.uncovered.retain(|lockfile| by_path(lockfile));
+    survey.uses.retain(|used| by_path(&used.lockfile) || by_path(&used.place.file));
+    survey.version_mismatches.retain(|one| by_path(&one.place.file) || own.contains(&one.place.file));
     survey.problems.retain(|problem| by_path(&problem.place.file) || own.contains(&problem.place.file));
     let sites = &survey.sites;
     survey.warnings.retain(|warning| by_path(&warning.place.file) || concerns(warning, sites));

@@ -2,10 +2,13 @@
 //!
 //! Nothing is printed or written here.
 
+mod completeness;
 mod conflict;
 mod failure;
+mod findings;
 mod lockfiles;
 mod sources;
+mod warnings;
 
 use std::{
     cell::RefCell,
@@ -17,9 +20,12 @@ use std::{
 
 use self::lockfiles::{Chosen, Lockfiles};
 pub use self::{
+    completeness::{IncompleteLockfile, PlannedUse, RepairedLockfile, Repairs},
     failure::SiteFailure,
+    findings::{Finding, FindingKind},
     lockfiles::Outdated,
     sources::{SourceState, Standing},
+    warnings::SiteWarning,
 };
 use crate::{
     nix::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning},
@@ -29,6 +35,10 @@ use crate::{
 };
 
 /// What is to be done about what is found.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own that the command line answers"
+)]
 pub struct Rules<'a> {
     /// A source that was replaced under its name is a failure, not only drift.
     pub alarm: bool,
@@ -36,6 +46,10 @@ pub struct Rules<'a> {
     pub accept_changed_sources: bool,
     /// Vendored lockfiles of other versions are made anew.
     pub renew_lockfiles: bool,
+    /// Lockfiles that were completed, to be used instead of the files.
+    pub repairs: Option<&'a Repairs>,
+    /// Lockfiles that cannot be installed from offline are hashed nevertheless, as nixpkgs' fetcher does.
+    pub allow_incomplete: bool,
     /// What npm can tell and do; without it neither happens.
     pub npm: Option<&'a dyn Npm>,
     /// The last commit.
@@ -46,7 +60,15 @@ impl<'a> Rules<'a> {
     /// Tells what is there, and does nothing about it.
     #[must_use]
     pub fn telling(head: &'a Head, npm: Option<&'a dyn Npm>) -> Self {
-        Self { alarm: false, accept_changed_sources: false, renew_lockfiles: false, npm, head }
+        Self {
+            alarm: false,
+            accept_changed_sources: false,
+            renew_lockfiles: false,
+            repairs: None,
+            allow_incomplete: false,
+            npm,
+            head,
+        }
     }
 }
 
@@ -63,6 +85,10 @@ pub struct Plan {
     pub root: PathBuf,
     /// All sites, in the order of their hashes.
     pub sites: Vec<Planned>,
+    /// Lockfiles that are used without a hash.
+    pub uses: Vec<PlannedUse>,
+    /// What stops a build besides.
+    pub findings: Vec<Finding>,
     /// Files that could not be read or parsed.
     pub problems: Vec<FileProblem>,
     /// What the survey noticed besides.
@@ -86,6 +112,10 @@ pub struct Planned {
     pub sources: Vec<SourceState>,
     /// Its lockfile, if that is vendored and was made for another version than the source has.
     pub outdated: Option<Outdated>,
+    /// Its lockfile, if that was completed.
+    pub repaired: Option<RepairedLockfile>,
+    /// What should be known of it besides.
+    pub warnings: Vec<SiteWarning>,
 }
 
 /// How a site's literals compare to its lockfile.
@@ -99,6 +129,8 @@ pub enum Status {
     Tied,
     /// Which lockfile decides, or which literal, cannot be known.
     Undecided(Undecided),
+    /// The lockfile cannot be installed from offline, so that its hash would be of no use.
+    Incomplete(IncompleteLockfile),
     /// The hash should be computable, and is not.
     Failed(SiteFailure),
 }
@@ -116,20 +148,27 @@ impl Plan {
     /// Computes the hash of every site whose lockfile is known, and of every source that one rests on.
     #[must_use]
     pub fn computed(survey: Survey, supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Self {
-        Self::with(survey, |sites| compute(sites, supply, settings, rules))
+        let mut survey = survey;
+        let mismatches = std::mem::take(&mut survey.version_mismatches);
+        let mut plan = Self::with(survey, |sites| compute(sites, supply, settings, rules));
+        completeness::judge_uses(&mut plan.uses, rules);
+        let sites: Vec<_> = plan.sites.iter().map(|planned| (&planned.site, &planned.status)).collect();
+        plan.findings = findings::find(&sites, mismatches, rules.repairs);
+        plan
     }
 
     fn with(mut survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Verdict>) -> Self {
         survey.sites.sort_by(|a, b| hash_place(a).cmp(&hash_place(b)));
         let verdicts = judge(&survey.sites);
         let planned = |(site, verdict)| {
-            let Verdict { status, sources, outdated } = verdict;
-            Planned { site, status, sources, outdated }
+            let Verdict { status, sources, outdated, repaired, warnings } = verdict;
+            Planned { site, status, sources, outdated, repaired, warnings }
         };
         let mut sites: Vec<Planned> = survey.sites.into_iter().zip(verdicts).map(planned).collect();
         conflict::hold_back(&mut sites);
-        let Survey { root, problems, warnings, uncovered, borders, files, .. } = survey;
-        Self { root, sites, problems, warnings, uncovered, borders, files }
+        let Survey { root, uses, problems, warnings, uncovered, borders, files, .. } = survey;
+        let uses = uses.into_iter().map(PlannedUse::from).collect();
+        Self { root, sites, uses, findings: Vec::new(), problems, warnings, uncovered, borders, files }
     }
 
     /// Whose a file is, if not the repository's.
@@ -201,7 +240,9 @@ impl Planned {
         let literals = literals.map(|(literal, _)| (literal.file.clone(), Some(literal.range.start)));
         let renewed = self.outdated.as_ref().filter(|outdated| outdated.new.is_some());
         let stale = matches!(self.status, Status::Stale(_));
-        let lockfile = renewed.filter(|_| stale).map(|outdated| (outdated.path.clone(), None));
+        let renewed = renewed.map(|outdated| &outdated.path);
+        let completed = self.repaired.as_ref().map(|repaired| &repaired.path);
+        let lockfile = renewed.or(completed).filter(|_| stale).map(|path| (path.clone(), None));
         literals.chain(lockfile).collect()
     }
 
@@ -210,7 +251,7 @@ impl Planned {
     pub fn computed(&self) -> Option<&Computed> {
         match &self.status {
             Status::InSync(computed) | Status::Stale(computed) => Some(computed),
-            Status::Tied | Status::Undecided(_) | Status::Failed(_) => None,
+            Status::Tied | Status::Undecided(_) | Status::Incomplete(_) | Status::Failed(_) => None,
         }
     }
 
@@ -230,11 +271,13 @@ struct Verdict {
     status: Status,
     sources: Vec<SourceState>,
     outdated: Option<Outdated>,
+    repaired: Option<RepairedLockfile>,
+    warnings: Vec<SiteWarning>,
 }
 
 impl Verdict {
     fn bare(status: Status, sources: Vec<SourceState>) -> Self {
-        Self { status, sources, outdated: None }
+        Self { status, sources, outdated: None, repaired: None, warnings: Vec::new() }
     }
 }
 
@@ -258,7 +301,7 @@ fn undecided(site: &Site, reason: Reason, message: String, settle: &str) -> Unde
 }
 
 fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Vec<Verdict> {
-    let work = Work { rules, lockfiles: RefCell::default() };
+    let work = Work { rules, lockfiles: RefCell::new(Lockfiles::with(rules.repairs, rules.head)) };
     let mut sources = sources::resolve(sites);
     sources::examine(sites, &mut sources, supply, settings, &work);
     let choose = |(site, sources): (&Site, &Vec<SourceState>)| {
@@ -266,6 +309,7 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     };
     let mut chosen: Vec<_> = sites.iter().zip(&sources).map(choose).collect();
     conflict::settle(sites, &sources, &mut chosen);
+    let respelled = completeness::judge(sites, &mut chosen, rules);
     let request = |(site, chosen): (&Site, &Result<Chosen, Status>)| {
         let lockfile = Arc::clone(&chosen.as_ref().ok()?.bytes);
         Some(Request { lockfile, options: site.options, outputs: Outputs::default() })
@@ -273,13 +317,17 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     let requests: Vec<_> = sites.iter().zip(&chosen).filter_map(request).collect();
     let mut results = npm_deps::compute(&requests, supply, settings).into_iter();
     let mut verdicts = Vec::new();
-    for ((site, sources), chosen) in sites.iter().zip(sources).zip(chosen) {
+    for (((site, sources), chosen), respelled) in sites.iter().zip(sources).zip(chosen).zip(respelled) {
         verdicts.push(match chosen {
             Err(status) => Verdict::bare(status, sources),
             Ok(Chosen { outdated, .. }) => {
                 let result = results.next().expect("bug: there is a result for each request");
-                let status = judge(site, &sources, outdated.as_ref(), result);
-                Verdict { status, sources, outdated }
+                let repaired = completeness::repaired(site, outdated.as_ref(), rules);
+                let changes = outdated.is_some() || repaired.is_some();
+                let status = judge(site, &sources, changes, result);
+                let line_ends = work.lockfiles.borrow().line_ends(site);
+                let all = [respelled, line_ends, warnings::old_nixpkgs(site)];
+                Verdict { status, sources, outdated, repaired, warnings: all.into_iter().flatten().collect() }
             }
         });
     }
@@ -289,7 +337,7 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
 fn judge(
     site: &Site,
     sources: &[SourceState],
-    outdated: Option<&Outdated>,
+    lockfile_changes: bool,
     result: Result<Computed, Failure>,
 ) -> Status {
     match result {
@@ -304,7 +352,7 @@ fn judge(
         Ok(computed) => {
             let right = site.hashes.iter().all(|literal| says(literal, &computed));
             let no_change = sources.iter().all(|source| source.wanted().is_none());
-            if right && no_change && outdated.is_none() {
+            if right && no_change && !lockfile_changes {
                 Status::InSync(computed)
             } else {
                 Status::Stale(computed)

@@ -16,6 +16,8 @@
 //!    [`replace::replace_all`] puts the new texts in place, all files of a group that belongs together or none.
 //! 6. [`report::Report`] is what there is to say, in the forms that people, CI services, git and programs read.
 //!
+//! [`repair`] completes lockfiles before step 3, or by itself: what they lack comes from [`npm_package`]'s packuments.
+//!
 //! `add` goes another way: [`npm_package`] asks the registry about a package, [`relock`] has the real npm resolve its
 //! dependencies, [`packaging`] puts both hashes and an expression together, [`nix::insert`] finds the place for it, and
 //! [`create::create_all`] writes everything or nothing. [`vendoring`] lends the first two to step 2 and 4.
@@ -26,7 +28,7 @@
 //! # Who may use whom
 //!
 //! `cli -> report, rewrite, replace -> choice, drift -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
-//! `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
+//! `cli, drift -> repair -> npm_package, lockfile`; `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
 //! # What each must never do
@@ -39,6 +41,7 @@
 //! | [`tarball`] | be read to its end unverified |
 //! | [`repository`] | run git; wait for ever; write |
 //! | [`source`] | write to disk but for the store; run anything |
+//! | [`repair`] | change anything of a lockfile but `resolved` and `integrity`; overwrite what contradicts the registry; write |
 //! | [`relock`] | hand its own environment on; run a package's scripts; believe npm unseen |
 //! | [`packaging`] | trust what a package says of itself; write |
 //! | [`drift`], [`rewrite`], [`report`] | print; write |
@@ -59,6 +62,7 @@ mod positioned;
 pub mod redaction;
 pub mod registry;
 pub mod relock;
+pub mod repair;
 pub mod replace;
 pub mod report;
 pub mod repository;

@@ -38,8 +38,8 @@ impl RewriteError {
     }
 }
 
-/// The files whose literals are stale and the lockfiles that were made anew, with their new texts, in the order of their
-/// paths. A site that would change something of somebody else's is left out.
+/// The files whose literals are stale and the lockfiles that were made anew or completed, with their new texts, in
+/// the order of their paths. A site that would change something of somebody else's is left out.
 ///
 /// # Errors
 /// An edit that would change anything but its literal.
@@ -54,7 +54,7 @@ pub fn rewrite(plan: &Plan) -> Result<Vec<Replacement>, RewriteError> {
     }
     let files = edits.into_iter().map(|(path, (kind, edits))| rewrite_file(plan, path, kind, edits));
     let mut replacements: Vec<_> = files.collect::<Result<_, _>>()?;
-    replacements.extend(lockfiles(&own));
+    replacements.extend(lockfiles(plan, &own));
     replacements.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(replacements)
 }
@@ -85,14 +85,23 @@ pub fn groups(plan: &Plan, replacements: Vec<Replacement>) -> Vec<Vec<Replacemen
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-/// Vendored lockfiles that were made anew, each once.
-fn lockfiles(sites: &[&Planned]) -> Vec<Replacement> {
+/// Vendored lockfiles that were made anew, and those that were completed, each once.
+fn lockfiles(plan: &Plan, sites: &[&Planned]) -> Vec<Replacement> {
     let mut renewed: BTreeMap<&PathBuf, Replacement> = BTreeMap::new();
     let stale = sites.iter().filter(|planned| matches!(planned.status, Status::Stale(_)));
     for outdated in stale.filter_map(|planned| planned.outdated.as_ref()) {
         let Some(new) = &outdated.new else { continue };
         let (path, old) = (outdated.path.clone(), outdated.old.to_vec());
         renewed.insert(&outdated.path, Replacement { path, old, new: new.to_vec() });
+    }
+    let stale = sites.iter().filter(|planned| matches!(planned.status, Status::Stale(_)));
+    let of_sites = stale.filter_map(|planned| planned.repaired.as_ref());
+    let of_uses = plan.uses.iter().filter_map(|used| used.repaired.as_ref());
+    let own_uses = of_uses.filter(|repaired| plan.border_of(&repaired.path).is_none());
+    for repaired in of_sites.chain(own_uses) {
+        let (path, old) = (repaired.path.clone(), repaired.old.to_vec());
+        let replacement = Replacement { path, old, new: repaired.new.to_vec() };
+        renewed.entry(&repaired.path).or_insert(replacement);
     }
     renewed.into_values().collect()
 }

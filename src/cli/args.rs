@@ -8,9 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in sync, or was updated
-  1  check: a hash is stale, something is there that --deny names, or there are lockfiles and no derivation at all
+  1  check: a hash is stale, a lockfile is incomplete or not what npm ci accepts, something is there that --deny names, or
+     there are lockfiles and no derivation at all
   2  failed: a hash that should be computable could not be computed, a file could not be read, parsed or written, PATH or
-     NAME chose nothing, or (update) a source was replaced under its name
+     NAME chose nothing, or (update) a source was replaced under its name or a lockfile is incomplete
 
 update writes what is proven whatever else failed, and exits 2 then, and where check exits 1 for another reason than a \
 stale hash. A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted \
@@ -22,6 +23,14 @@ Outputs appear whole or not at all. Exit codes: 0 if the hash was computed, else
 
 Under the name prefetch-npm-deps (a symbolic link will do) this program takes the command line and the environment of
 nixpkgs' tool of that name, --fixup-lockfile and --map-cache included.";
+
+/// What `repair --help` ends with.
+const REPAIR_NOTES: &str = "\
+PATH may also be a lockfile itself. Only `resolved` and `integrity` are written, as the registry has them for exactly the version that is locked; every other \
+byte of a lockfile stays.
+
+Exit codes: 0 if every lockfile is complete now, 1 if --check found one that is not, 2 if one cannot be completed; that \
+one stays as it is.";
 
 /// What `add --help` ends with.
 const ADD_NOTES: &str = "\
@@ -53,6 +62,8 @@ pub(super) enum Command {
     List(ListArgs),
     /// Print the npmDepsHash of one lockfile; write its tree or NAR
     Hash(HashArgs),
+    /// Fill in what lockfiles lack for an offline install, without moving a version
+    Repair(RepairArgs),
     /// Package a command line program that is published on the npm registry
     Add(AddArgs),
     /// Show or prune the tarballs kept on disk
@@ -102,6 +113,9 @@ pub(super) struct UpdateArgs {
     /// Also show what did not change
     #[arg(short, long)]
     pub(super) verbose: bool,
+    /// Also complete lockfiles that lack `resolved` or `integrity`; lockfiles and hashes change together
+    #[arg(long)]
+    pub(super) repair: bool,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
     /// Also put the trees into the local Nix store, so that the next build does not fetch them
@@ -110,6 +124,9 @@ pub(super) struct UpdateArgs {
     /// Treat this as a failure
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,
+    /// Go on despite this
+    #[arg(long, value_name = "WHAT")]
+    pub(super) allow: Vec<Allowed>,
     #[command(flatten)]
     pub(super) report: ReportArgs,
     #[command(flatten)]
@@ -135,6 +152,9 @@ pub(super) struct CheckArgs {
     /// Treat this as drift
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,
+    /// Go on despite this
+    #[arg(long, value_name = "WHAT")]
+    pub(super) allow: Vec<Allowed>,
     #[command(flatten)]
     pub(super) report: ReportArgs,
     #[command(flatten)]
@@ -169,6 +189,9 @@ pub(super) struct HashArgs {
     /// Accept a lockfile without anything to fetch [or set `FORCE_EMPTY_CACHE`]
     #[arg(long)]
     pub(super) force_empty_cache: bool,
+    /// Go on despite this
+    #[arg(long, value_name = "WHAT")]
+    pub(super) allow: Vec<Allowed>,
     /// Also write the tree as a Nix archive to this file
     #[arg(long, value_name = "FILE")]
     pub(super) nar: Option<PathBuf>,
@@ -181,6 +204,21 @@ pub(super) struct HashArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = REPAIR_NOTES)]
+pub(super) struct RepairArgs {
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    /// Write nothing; only tell what would be filled in
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Also replace integrities of sha1 alone by the registry's stronger ones
+    #[arg(long)]
+    pub(super) strengthen: bool,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
 }
@@ -298,6 +336,13 @@ pub(super) enum Denied {
     Fake,
     /// Files of derivations in a flake that git does not track, so that Nix does not see them
     Untracked,
+}
+
+/// What is no failure although it is one by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Allowed {
+    /// Lockfiles that lack `resolved` or `integrity`: hashed as nixpkgs' fetcher hashes them, without those packages
+    Incomplete,
 }
 
 /// Where tarballs come from.

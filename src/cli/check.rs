@@ -8,7 +8,7 @@ use npm_nixhash::{
 };
 
 use super::{
-    args::{CheckArgs, Format},
+    args::{Allowed, CheckArgs, Format},
     env::Environment,
     npm::vendoring,
     output::{Exit, Outcome, Terminal},
@@ -24,7 +24,8 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let left_out = surveyed.left_out;
     let head = Head::of(surveyed.survey.root.clone());
     let vendoring = vendoring(environment, &sources, false);
-    let rules = Rules::telling(&head, Some(&vendoring));
+    let allow_incomplete = args.allow.contains(&Allowed::Incomplete);
+    let rules = Rules { allow_incomplete, ..Rules::telling(&head, Some(&vendoring)) };
     let plan = Plan::computed(surveyed.survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
     let mut report = report("check", &plan, left_out, environment);
@@ -37,7 +38,7 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let state = State::of(&report, &deny);
     Ok(if state.failed {
         Exit::Failed
-    } else if state.stale || state.nothing || !state.denied.is_empty() {
+    } else if state.stale || state.incomplete || state.finding || state.nothing || !state.denied.is_empty() {
         Exit::Drift
     } else {
         Exit::Fine

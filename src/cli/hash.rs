@@ -6,7 +6,8 @@ use std::{
 };
 
 use npm_nixhash::{
-    lockfile,
+    drift::SiteWarning,
+    lockfile::{self, completeness::Completeness},
     npm_deps::{self, Computed, NarHash, Obstacle, Outputs, Request},
     options::HashOptions,
     report::Message,
@@ -15,7 +16,7 @@ use npm_nixhash::{
 use serde_json::json;
 
 use super::{
-    args::HashArgs,
+    args::{Allowed, HashArgs},
     config::Config,
     env::Environment,
     nix_store::NixStore,
@@ -45,7 +46,9 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         environment,
         terminal,
     )?;
-    let Some(computed) = compute(&path, options, outputs, &sources, terminal)? else {
+    let request = request(&path, options, outputs)?;
+    look_at(&path, &request.lockfile, args.allow.contains(&Allowed::Incomplete), terminal)?;
+    let Some(computed) = compute(&path, &request, &sources, terminal) else {
         return Ok(Exit::Failed);
     };
     let store_path = match (&named, &name) {
@@ -60,28 +63,55 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     Ok(Exit::Fine)
 }
 
+/// What is to be computed of the lockfile at `path`.
+pub(super) fn request(path: &Path, options: HashOptions, outputs: Outputs) -> Result<Request, Fatal> {
+    let lockfile = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    Ok(Request { lockfile: lockfile.into(), options, outputs })
+}
+
+/// Stops at a lockfile that cannot be installed from offline, unless that is allowed, and warns of what breaks nixpkgs'
+/// build. nixpkgs' own tool does neither, and so does the drop-in.
+fn look_at(path: &Path, lockfile: &[u8], allow_incomplete: bool, terminal: &Terminal) -> Result<(), Fatal> {
+    let manifest = fs::read(path.with_file_name("package.json")).ok();
+    // A text that is no lockfile is refused where its hash is computed.
+    let Ok(completeness) = Completeness::of(lockfile, manifest.as_deref()) else { return Ok(()) };
+    let path = path.display();
+    if !completeness.respelled.is_empty() {
+        let warning = SiteWarning::Respelled(completeness.respelled.clone());
+        let message = Message::plain(format!("{path}: {warning}")).hinting(Some(warning.hint()));
+        terminal.message("warning", &message);
+    }
+    match completeness.passed_over() {
+        Some(lacks) if !allow_incomplete => {
+            let hint = format!(
+                "`npm-nixhash repair {path}` fills them in without moving a version; --allow incomplete goes on without \
+                 them, as nixpkgs' fetcher does"
+            );
+            Err(Fatal(Message::plain(format!("{path}: {lacks}")).hinting(Some(hint))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Computes the hash of one lockfile and tells what there is to tell; `None` if it failed and that was told.
 pub(super) fn compute(
     path: &Path,
-    options: HashOptions,
-    outputs: Outputs,
+    request: &Request,
     sources: &Sources,
     terminal: &Terminal,
-) -> Result<Option<Computed>, Fatal> {
-    let lockfile = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let request = Request { lockfile: lockfile.into(), options, outputs };
-    let result = npm_deps::compute(std::slice::from_ref(&request), &sources.supply, &sources.settings).pop();
+) -> Option<Computed> {
+    let result = npm_deps::compute(std::slice::from_ref(request), &sources.supply, &sources.settings).pop();
     sources.finish(terminal);
     match result.expect("bug: one request has one result") {
         Ok(computed) => {
             warn(path, &computed, terminal);
-            Ok(Some(computed))
+            Some(computed)
         }
         Err(failure) => {
             for obstacle in &failure.obstacles {
                 terminal.message("error", &about(path, obstacle));
             }
-            Ok(None)
+            None
         }
     }
 }

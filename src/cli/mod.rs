@@ -16,6 +16,7 @@ mod output;
 mod packaging;
 mod progress;
 mod publish;
+mod repair;
 mod supply;
 mod survey;
 mod update;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Update(args) => update::run(args, &environment, &terminal),
         Command::Check(args) => check::run(args, &environment, &terminal),
         Command::List(args) => list::run(args, &environment, &terminal),
+        Command::Repair(args) => repair::run(args, &environment, &terminal),
         Command::Add(args) => add::run(args, &environment, &terminal),
         Command::Hash(args) => hash::run(args, &environment, &terminal),
         Command::Cache(args) => cache::run(args, &environment, &terminal),

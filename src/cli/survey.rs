@@ -186,6 +186,10 @@ pub(super) struct State {
     pub(super) stale: bool,
     /// There are lockfiles, and no derivation at all.
     pub(super) nothing: bool,
+    /// Something else stops a build.
+    pub(super) finding: bool,
+    /// A lockfile lacks what an offline install needs.
+    pub(super) incomplete: bool,
 }
 
 impl State {
@@ -209,6 +213,8 @@ impl State {
             denied: deny.iter().filter_map(found).collect(),
             stale: report.summary.stale > 0,
             nothing: report.finds_nothing(),
+            finding: !report.findings.is_empty(),
+            incomplete: report.summary.incomplete > 0,
         }
     }
 }

@@ -12,12 +12,13 @@ use npm_nixhash::{
 };
 
 use super::{
-    args::{Denied, Format, UpdateArgs},
+    args::{Allowed, Denied, Format, UpdateArgs},
     env::Environment,
     nix_store::add_all,
     npm::vendoring,
     output::{Exit, Outcome, Terminal},
     publish::{patch, publish},
+    repair,
     supply::Sources,
     survey::{State, Surveyed, report, survey},
 };
@@ -78,10 +79,13 @@ impl Work {
     ) -> Self {
         let Surveyed { survey, left_out, .. } = surveyed;
         let vendoring = vendoring(environment, sources, args.trust.require_signatures);
+        let repairs = args.repair.then(|| repair::in_memory(&survey, sources));
         let rules = Rules {
             alarm: true,
             accept_changed_sources: args.trust.accept_changed_sources,
             renew_lockfiles: true,
+            repairs: repairs.as_ref(),
+            allow_incomplete: args.allow.contains(&Allowed::Incomplete),
             npm: Some(&vendoring),
             head: &Head::of(survey.root.clone()),
         };
@@ -90,7 +94,8 @@ impl Work {
         plan.keep_to_the_repository();
         let replacements = rewritten(&mut plan);
         let before = State::of(&report("update", &plan, left_out, environment), deny);
-        let held_back = args.all_or_nothing && (before.failed || !before.denied.is_empty());
+        let held_back =
+            args.all_or_nothing && (before.failed || before.incomplete || !before.denied.is_empty());
         let (written, overtaken) = match (held_back, args.dry_run) {
             (true, _) => (Vec::new(), false),
             (false, true) => (replacements, false),
@@ -104,13 +109,20 @@ impl Work {
 fn conclude(state: &State, held_back: bool, terminal: &Terminal) -> Exit {
     let denied = state.denied.join(" and ");
     if held_back {
-        let why =
-            if state.failed { "not every hash is known".to_owned() } else { format!("there are {denied}") };
+        let why = if state.failed || state.incomplete {
+            "not every hash is known".to_owned()
+        } else {
+            format!("there are {denied}")
+        };
         terminal.message("error", &Message::plain(format!("nothing was changed, because {why}")));
     } else if !state.denied.is_empty() {
         terminal.message("error", &Message::plain(format!("there are {denied}")));
     }
-    if state.failed || state.nothing || !state.denied.is_empty() { Exit::Failed } else { Exit::Fine }
+    if state.failed || state.incomplete || state.nothing || !state.denied.is_empty() {
+        Exit::Failed
+    } else {
+        Exit::Fine
+    }
 }
 
 /// The new texts of all files that can have one; sites of other files become failures.

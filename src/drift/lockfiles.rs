@@ -1,16 +1,16 @@
 //! The bytes of each site's lockfile: from the repository, from a source, or made anew for a new version.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{SiteFailure, SourceState, Status, Work, undecided};
+use super::{RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, Work, undecided};
 use crate::{
     nix::{Outcome, Reason, RemoteSource, Site},
-    source::{Excerpt, LookError, Npm, Relock, patch},
+    source::{Excerpt, LookError, Npm, Relock, head::Head, patch},
 };
 
 /// Lockfiles that were read, so that sites that share one share its bytes.
@@ -18,6 +18,10 @@ use crate::{
 pub struct Lockfiles {
     read: HashMap<PathBuf, Arc<[u8]>>,
     made: HashMap<PathBuf, Made>,
+    /// What the file holds of a lockfile that was completed.
+    originals: HashMap<PathBuf, Arc<[u8]>>,
+    /// Files of which git has the same text with other line ends.
+    other_line_ends: HashSet<PathBuf>,
 }
 
 /// A lockfile that was made anew.
@@ -28,20 +32,65 @@ struct Made {
 }
 
 impl Lockfiles {
+    /// Lockfiles that were completed stand in for their files.
+    pub(super) fn with(repairs: Option<&Repairs>, head: &Head) -> Self {
+        let mut lockfiles = Self::default();
+        for RepairedLockfile { path, old, new, .. } in
+            repairs.into_iter().flat_map(|repairs| repairs.done.values())
+        {
+            let as_git_has_it = lockfiles.by_git(path, old, head).map(|_| with_line_feeds(new).into());
+            lockfiles.read.insert(path.clone(), as_git_has_it.unwrap_or_else(|| Arc::clone(new)));
+            lockfiles.originals.insert(path.clone(), Arc::clone(old));
+        }
+        lockfiles
+    }
+
+    /// What git has for a file that differs from it by nothing but its line ends, as where `core.autocrlf` checked it
+    /// out. Nix builds from git's bytes.
+    fn by_git(&mut self, path: &Path, bytes: &[u8], head: &Head) -> Option<Vec<u8>> {
+        if !bytes.windows(2).any(|pair| pair == b"\r\n") {
+            return None;
+        }
+        let committed = head.committed(path).filter(|committed| *committed == with_line_feeds(bytes))?;
+        self.other_line_ends.insert(path.to_owned());
+        Some(committed.to_vec())
+    }
+
+    /// Whether the hash of a site is that of git's bytes, and not of the file's.
+    pub(super) fn line_ends(&self, site: &Site) -> Option<SiteWarning> {
+        match &site.outcome {
+            Outcome::Local { lockfile } if self.other_line_ends.contains(lockfile) => {
+                Some(SiteWarning::LineEnds(lockfile.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// The bytes of a file of the repository.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(&mut self, path: &Path) -> Result<Arc<[u8]>, SiteFailure> {
+    pub fn read(&mut self, path: &Path, head: &Head) -> Result<Arc<[u8]>, SiteFailure> {
         if let Some(bytes) = self.read.get(path) {
             return Ok(Arc::clone(bytes));
         }
-        let bytes: Arc<[u8]> = fs::read(path)
-            .map_err(|error| SiteFailure::Unreadable { path: path.to_owned(), error: Arc::new(error) })?
-            .into();
+        let bytes = fs::read(path)
+            .map_err(|error| SiteFailure::Unreadable { path: path.to_owned(), error: Arc::new(error) })?;
+        let bytes: Arc<[u8]> = self.by_git(path, &bytes, head).unwrap_or(bytes).into();
         self.read.insert(path.to_owned(), Arc::clone(&bytes));
         Ok(bytes)
     }
+}
+
+/// The text with line feeds alone.
+fn with_line_feeds(text: &[u8]) -> Vec<u8> {
+    let mut unix = Vec::with_capacity(text.len());
+    for (at, byte) in text.iter().enumerate() {
+        if *byte != b'\r' || text.get(at + 1) != Some(&b'\n') {
+            unix.push(*byte);
+        }
+    }
+    unix
 }
 
 /// A vendored lockfile that is not that of the version that was fetched.
@@ -113,7 +162,7 @@ pub(super) const COPY: &str = "keep a copy of the lockfile in the repository and
 
 /// A lockfile of the repository, which may be copied into a source.
 fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
-    let old = work.lockfiles.borrow_mut().read(path).map_err(Status::Failed)?;
+    let old = work.lockfiles.borrow_mut().read(path, work.rules.head).map_err(Status::Failed)?;
     let plain = Chosen { bytes: Arc::clone(&old), outdated: None };
     let Some(state) = sources.iter().find(|state| state.source.vendored_in.is_some()) else {
         return Ok(plain);
@@ -128,7 +177,10 @@ fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) 
     if let (Some(shrinkwrap), true) = (&excerpt.shrinkwrap, state.source.shrinkwrap_wins) {
         return Ok(Chosen { bytes: Arc::clone(shrinkwrap), outdated: None });
     }
-    match outdated(path, &old, excerpt).filter(|_| follows(state, work)) {
+    let original = work.lockfiles.borrow().originals.get(path).cloned();
+    let outdated = outdated(path, &old, excerpt)
+        .map(|outdated| Outdated { old: original.unwrap_or_else(|| Arc::clone(&old)), ..outdated });
+    match outdated.filter(|_| follows(state, work)) {
         None => Ok(plain),
         Some(outdated) => renewed(site, outdated, excerpt, work),
     }

@@ -247,7 +247,7 @@ fn unwritable(site: &Site, state: &SourceState) -> Option<Status> {
 fn lockfile_stayed_behind(site: &Site, work: &Work<'_>) -> bool {
     let Outcome::Local { lockfile } = &site.outcome else { return false };
     let Some(version) = &site.version else { return false };
-    let bytes = work.lockfiles.borrow_mut().read(lockfile);
+    let bytes = work.lockfiles.borrow_mut().read(lockfile, work.rules.head);
     let locked = bytes.ok().and_then(|bytes| super::lockfiles::root_version(&bytes));
     locked.is_some_and(|locked| locked != *version)
 }

@@ -8,9 +8,11 @@
 //! refuse: it only records the facts ([`Lockfile::skipped`], [`Lockfile::problems`]) that [`crate::npm_deps`] judges.
 
 mod canonical_url;
+pub mod completeness;
 mod dependency;
 pub mod fixup;
 mod hosted_git;
+pub mod in_step;
 mod packages;
 mod text;
 mod v1;
@@ -22,6 +24,8 @@ pub use dependency::{Dependency, Problem, ProblemKind, Skipped, Source};
 pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
 
 use text::{Entries, Object};
+
+pub(crate) use packages::{is_installed, package_name};
 
 /// File names of a lockfile, the one npm and nixpkgs prefer first.
 pub const FILE_NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
@@ -106,8 +110,7 @@ impl Lockfile {
     /// Errors: bytes that are no lockfile of a known version. Entries that cannot be fetched are no error here; they
     /// are listed in [`Lockfile::problems`].
     pub fn parse(bytes: &[u8]) -> Result<Self, LockfileError> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| LockfileError::Utf8 { line: line_at(bytes, error.valid_up_to()) })?;
+        let text = utf8(bytes)?;
         let document: Object<Document> = serde_json::from_str(text).map_err(|error| explain(text, error))?;
         let Document { version, dependencies, packages } = document.0;
         let version = match version {
@@ -143,6 +146,11 @@ impl Lockfile {
         }
         self
     }
+}
+
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, LockfileError> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| LockfileError::Utf8 { line: line_at(bytes, error.valid_up_to()) })
 }
 
 fn explain(text: &str, error: serde_json::Error) -> LockfileError {

@@ -104,12 +104,12 @@ fn collect_one(path: Cow<'_, str>, entry: Entry<'_>, found: &mut Found) {
 }
 
 /// Whether the path is one that npm installs into, rather than a folder of the project.
-fn is_installed(path: &str) -> bool {
+pub(crate) fn is_installed(path: &str) -> bool {
     path.starts_with("node_modules/") || path.contains("/node_modules/")
 }
 
 /// The package name that an install path ends with.
-fn package_name(path: &str) -> &str {
+pub(crate) fn package_name(path: &str) -> &str {
     let mut slashes = path.rmatch_indices('/');
     let before_name = slashes.find(|(at, _)| path[..*at].ends_with("node_modules"));
     before_name.map_or(path, |(at, _)| &path[at + 1..])

@@ -20,7 +20,14 @@ pub(super) enum Text<'a> {
     Other(&'static str),
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    pub(super) fn into_cow(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Is(text) => Some(text),
+            Self::Absent | Self::Other(_) => None,
+        }
+    }
+
     pub(super) fn as_deref(&self) -> Option<&str> {
         match self {
             Self::Is(text) => Some(text),
@@ -29,10 +36,7 @@ impl Text<'_> {
     }
 
     pub(super) fn into_owned(self) -> Option<String> {
-        match self {
-            Self::Is(text) => Some(text.into_owned()),
-            Self::Absent | Self::Other(_) => None,
-        }
+        self.into_cow().map(Cow::into_owned)
     }
 
     /// What stands there in place of a string.
@@ -252,5 +256,81 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// The keys of an object; nothing for a value of another type.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a>(pub(super) Vec<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Names<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor { of_keys: true }).map(Self)
+    }
+}
+
+/// A list of strings, or one alone; nothing for a value of another type.
+#[derive(Debug, Default)]
+pub(super) struct Words<'a>(pub(super) Vec<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Words<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor { of_keys: false }).map(Self)
+    }
+}
+
+struct ListVisitor {
+    of_keys: bool,
+}
+
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = Vec<Cow<'de, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, IgnoredAny)) = map.next_entry::<Text<'de>, IgnoredAny>()? {
+            keys.extend(key.into_cow().filter(|_| self.of_keys));
+        }
+        Ok(keys)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = items.next_element::<Text<'de>>()? {
+            words.extend(word.into_cow().filter(|_| !self.of_keys));
+        }
+        Ok(words)
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(if self.of_keys { Vec::new() } else { vec![Cow::Borrowed(text)] })
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(if self.of_keys { Vec::new() } else { vec![Cow::Owned(text.to_owned())] })
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
     }
 }

@@ -139,6 +139,6 @@ fn expand_shorthand(url: Url) -> Url {
     Url::parse(&format!("git+ssh://git@{host}/{path}.git{fragment}")).unwrap_or(url)
 }
 
-fn join(parents: &str, name: &str) -> String {
+pub(super) fn join(parents: &str, name: &str) -> String {
     if parents.is_empty() { name.to_owned() } else { format!("{parents} > {name}") }
 }

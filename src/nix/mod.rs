@@ -50,7 +50,8 @@ pub use hash_text::{HashForm, HashText, decode_digest};
 pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, SourceAttribute};
 pub use scope::Scope;
 pub use site::{
-    FileProblem, Literal, LiteralKind, Outcome, Place, Reason, Site, Step, Undecided, Warning, WarningKind,
+    FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
+    VersionMismatch, Warning, WarningKind,
 };
 
 /// Everything that is known about the npm derivations of a scope.
@@ -60,6 +61,10 @@ pub struct Survey {
     pub root: PathBuf,
     /// All sites, in the order of their places.
     pub sites: Vec<Site>,
+    /// Lockfiles that are used without a hash.
+    pub uses: Vec<LockfileUse>,
+    /// Packages whose dependencies are fetched by another version of the fetcher than they expect.
+    pub version_mismatches: Vec<VersionMismatch>,
     /// Files that could not be read or parsed.
     pub problems: Vec<FileProblem>,
     /// What else is worth a word.
@@ -112,7 +117,9 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     let (drafts, open) = sweep.run(&found.flakes, &found.roots);
     collect(&mut ev, &mut survey, drafts, &open);
     stated::apply(&mut survey.sites, &scope.stated);
-    survey.uncovered = uncovered(&survey.sites, &found.lockfiles);
+    survey.uses = sites::uses(&mut ev);
+    survey.version_mismatches = sites::version_mismatches(&mut ev);
+    survey.uncovered = uncovered(&survey, &found.lockfiles);
     tracking::look(&mut survey, found);
     keep_texts(&ev, &mut survey);
     survey
@@ -280,14 +287,15 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
     })
 }
 
-/// The lockfiles in whose folders no site has its own.
-fn uncovered(sites: &[Site], lockfiles: &[PathBuf]) -> Vec<PathBuf> {
+/// The lockfiles in whose folders no site has its own, and that nothing uses without a hash.
+fn uncovered(survey: &Survey, lockfiles: &[PathBuf]) -> Vec<PathBuf> {
     let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_path_buf);
     let of_site = |site: &Site| match &site.outcome {
         Outcome::Local { lockfile } => folder(lockfile),
         _ => None,
     };
-    let covered: BTreeSet<PathBuf> = sites.iter().filter_map(of_site).collect();
+    let used = survey.uses.iter().filter_map(|used| folder(&used.lockfile));
+    let covered: BTreeSet<PathBuf> = survey.sites.iter().filter_map(of_site).chain(used).collect();
     let is_covered = |path: &PathBuf| folder(path).is_some_and(|folder| covered.contains(&folder));
     lockfiles.iter().filter(|path| !is_covered(path)).cloned().collect()
 }

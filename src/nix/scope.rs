@@ -87,7 +87,10 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
 }
 
 fn mentions(bytes: &[u8]) -> bool {
-    contains(bytes, b"npmDeps") || contains(bytes, b"NpmDeps") || contains(bytes, b"buildNpmPackage")
+    contains(bytes, b"importNpmLock")
+        || contains(bytes, b"npmDeps")
+        || contains(bytes, b"NpmDeps")
+        || contains(bytes, b"buildNpmPackage")
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

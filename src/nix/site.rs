@@ -19,6 +19,26 @@ pub struct Place {
     pub column: usize,
 }
 
+/// A lockfile that a derivation reads although no hash of it is recorded anywhere, as with `importNpmLock`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockfileUse {
+    /// The call.
+    pub place: Place,
+    /// The lockfile, a file of the repository.
+    pub lockfile: PathBuf,
+}
+
+/// A package that is given `npmDeps` of another fetcher version than it expects, at which nixpkgs' hook stops the build.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionMismatch {
+    /// The call of the builder.
+    pub place: Place,
+    /// `fetcherVersion` of `npmDeps`.
+    pub fetched: u32,
+    /// `npmDepsFetcherVersion` of the package.
+    pub expected: u32,
+}
+
 /// What kind of token holds a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LiteralKind {

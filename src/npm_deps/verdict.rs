@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    lockfile::{CanonicalUrl, Dependency, Lockfile, Problem, ProblemKind},
+    lockfile::{CanonicalUrl, Dependency, Lockfile, Problem, ProblemKind, Skipped},
     options::HashOptions,
     redaction::redacted,
 };
@@ -31,8 +31,11 @@ pub enum Refusal {
         url: CanonicalUrl,
     },
     /// Nothing to fetch at all.
-    #[error("the lockfile has no package to fetch")]
-    NothingToFetch,
+    #[error("{}", nothing(without_url))]
+    NothingToFetch {
+        /// Packages that an install wants from the registry but that the lockfile gives no URL for.
+        without_url: Vec<String>,
+    },
     /// A git dependency that would run scripts at install time but has no lockfile.
     #[error("{place}: git dependency with install scripts ({scripts}) but without a package-lock.json")]
     GitScripts {
@@ -59,10 +62,10 @@ impl Refusal {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NothingToFetch => {
-                "give its packages `resolved` and `integrity` (npm install --package-lock-only \
-                 --omit-lockfile-registry-resolved=false), or set forceEmptyCache = true if it really needs nothing"
+            Self::NothingToFetch { without_url } if without_url.is_empty() => {
+                "set forceEmptyCache = true if it really needs nothing"
             }
+            Self::NothingToFetch { .. } => REPAIR,
             Self::GitScripts { .. } => "set forceGitDeps = true if the package works without running them",
             Self::FetcherVersion(_) => "use 1 or 2",
             Self::GitManifest { .. } => return None,
@@ -132,7 +135,7 @@ impl fmt::Display for Warning {
         match self {
             Self::NoUrl { packages } => write!(
                 f,
-                "{} without `resolved`: the hash covers none of them and the offline install will fail (ENOTCACHED): {}",
+                "{} without `resolved`: the hash covers none of them, and an offline install that needs one fails (ENOTCACHED): {}",
                 count(packages, "package"),
                 list(packages)
             ),
@@ -166,11 +169,23 @@ impl Warning {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoUrl { .. } => Some(
-                "write them with `npm install --package-lock-only --omit-lockfile-registry-resolved=false`",
-            ),
+            Self::NoUrl { .. } => Some(REPAIR),
             _ => None,
         }
+    }
+}
+
+/// What completes a lockfile. npm does not: it leaves entries that it keeps as they are (npm/cli#4460).
+const REPAIR: &str = "`npm-nixhash repair` fills in what is missing, without moving a version";
+
+fn nothing(without_url: &[String]) -> String {
+    match without_url {
+        [] => "the lockfile has no package to fetch".to_owned(),
+        _ => format!(
+            "{} without `resolved`, and no other to fetch: {}",
+            count(without_url, "package"),
+            list(without_url)
+        ),
     }
 }
 
@@ -209,9 +224,18 @@ pub(super) fn judge(lockfile: &Lockfile, options: HashOptions, nested: bool) -> 
         );
     }
     if lockfile.dependencies.is_empty() && refusals.is_empty() && !options.force_empty_cache && !nested {
-        refusals.push(Refusal::NothingToFetch);
+        refusals.push(Refusal::NothingToFetch { without_url: without_url(lockfile) });
     }
     (refusals, warnings(lockfile, options, nested))
+}
+
+/// `name or path@version`, in file order.
+fn without_url(lockfile: &Lockfile) -> Vec<String> {
+    let named = |skipped: &Skipped| match &skipped.version {
+        Some(version) => format!("{}@{}", skipped.place, redacted(version)),
+        None => skipped.place.clone(),
+    };
+    lockfile.skipped.iter().map(named).collect()
 }
 
 fn is_fatal(kind: &ProblemKind) -> bool {
@@ -227,14 +251,7 @@ fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<Warn
             .map(|problem| problem.place.clone())
             .collect()
     };
-    let packages: Vec<_> = lockfile
-        .skipped
-        .iter()
-        .map(|skipped| match &skipped.version {
-            Some(version) => format!("{}@{version}", skipped.place),
-            None => skipped.place.clone(),
-        })
-        .collect();
+    let packages = without_url(lockfile);
     let not_urls = places(|kind| matches!(kind, ProblemKind::NotAUrl(_)));
     let version = options.fetcher_version;
     let all = [

@@ -16,5 +16,5 @@ pub mod signature;
 pub use error::PackageError;
 pub use keys::{Key, keys};
 pub use name::{NameError, PackageName, Published, published_at};
-pub use packument::{Packument, Selector, SelectorError, fetch};
+pub use packument::{Packument, Selector, SelectorError, fetch, fetch_abbreviated};
 pub use release::{Dist, Release, Vouch};

@@ -13,6 +13,9 @@ use crate::registry::{Client, Get};
 /// The largest packument that is read, in bytes.
 const LIMIT: usize = 256 << 20;
 
+/// What npm itself accepts for an install.
+const ABBREVIATED: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*";
+
 /// What the registry says about a name. Releases are read only when they are asked for: there may be thousands.
 #[derive(Debug)]
 pub struct Packument {
@@ -134,8 +137,19 @@ impl Packument {
 ///
 /// Errors: it cannot be asked, knows no such name, or answers something else.
 pub async fn fetch(client: &Client, name: &PackageName) -> Result<Packument, PackageError> {
+    fetch_as(client, name, "application/json").await
+}
+
+/// The same without what an install does not need, if the registry has that form: descriptions, times of publication.
+///
+/// Errors: as above.
+pub async fn fetch_abbreviated(client: &Client, name: &PackageName) -> Result<Packument, PackageError> {
+    fetch_as(client, name, ABBREVIATED).await
+}
+
+async fn fetch_as(client: &Client, name: &PackageName, accept: &str) -> Result<Packument, PackageError> {
     let url = client.options().access.registry_url(name.scope(), &name.packument_path());
-    let get = Get { url: &url, accept: "application/json", limit: LIMIT, registry: true, gzip: true };
+    let get = Get { url: &url, accept, limit: LIMIT, registry: true, gzip: true };
     let reply = client
         .get(&get)
         .await

@@ -32,6 +32,8 @@ pub struct Dist {
     pub tarball: Url,
     /// What its bytes are: `integrity`, or for releases from before 2017 the sha1 `shasum`.
     pub integrity: Integrity,
+    /// The sha1 of its bytes, where the registry tells it, whatever else it tells.
+    pub shasum: Option<ContentId>,
     /// The signatures over name, version and integrity.
     pub signatures: Vec<Signature>,
 }
@@ -89,7 +91,8 @@ impl Release {
                 version: version.to_owned(),
                 source,
             })?;
-        let dist = Dist { tarball, integrity, signatures: dist.signatures };
+        let shasum = dist.shasum.as_deref().and_then(sha1);
+        let dist = Dist { tarball, integrity, shasum, signatures: dist.signatures };
         Ok(Self { name: name.clone(), version: version.to_owned(), dist, published, manifest })
     }
 
@@ -127,8 +130,12 @@ type Parsed = Result<Integrity, crate::integrity::IntegrityError>;
 fn integrity(sri: Option<&str>, shasum: Option<&str>) -> Option<Parsed> {
     match sri.filter(|text| !text.trim().is_empty()) {
         Some(text) => Some(Integrity::strongest_of(text)),
-        None => Some(Ok(ContentId::new(Algorithm::Sha1, &unhex(shasum?)?)?.into())),
+        None => Some(Ok(sha1(shasum?)?.into())),
     }
+}
+
+fn sha1(hex: &str) -> Option<ContentId> {
+    ContentId::new(Algorithm::Sha1, &unhex(hex)?)
 }
 
 #[cfg(test)]

@@ -6,15 +6,17 @@ use std::{
 };
 
 use super::{
-    BorderReport, LeftOutReport, LiteralReport, Message, OptionsReport, OutdatedReport, PlaceReport, Report,
-    SCHEMA_VERSION, SiteReport, SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, source,
+    BorderReport, FindingReport, LeftOutReport, LiteralReport, Message, OptionsReport, OutdatedReport,
+    PlaceReport, RepairedReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus, SourceReport, StepReport,
+    Summary, UndecidedReport, UseReport, source,
 };
 use crate::{
     choice::LeftOut,
-    drift::{Plan, Planned, SiteFailure, Status},
+    drift::{Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, Status},
     nix::{Literal, Outcome, Place, Site, Step},
     npm_deps::{Computed, Obstacle},
     options::HashOptions,
+    repair::{EntryError, RepairError},
     repository::Border,
 };
 
@@ -97,6 +99,8 @@ impl Report {
             schema_version: SCHEMA_VERSION,
             command,
             sites,
+            uses: plan.uses.iter().map(|used| UseReport::new(used, &paths)).collect(),
+            findings: plan.findings.iter().map(|finding| FindingReport::new(finding, &paths)).collect(),
             problems: plan.problems.iter().map(problem).collect(),
             warnings: plan.warnings.iter().map(warning).collect(),
             uncovered: plan.uncovered.iter().map(|path| paths.show(path)).collect(),
@@ -151,9 +155,11 @@ impl Report {
                 SiteStatus::Resolved => &mut summary.resolved,
                 SiteStatus::Remote => &mut summary.remote,
                 SiteStatus::Undecided => &mut summary.undecided,
+                SiteStatus::Incomplete => &mut summary.incomplete,
                 SiteStatus::Failed => &mut summary.failed,
             } += 1;
         }
+        summary.incomplete += self.uses.iter().filter(|used| !used.errors.is_empty()).count();
         self.summary = summary;
     }
 
@@ -196,6 +202,10 @@ impl SiteReport {
             bytes: None,
             literals: literals(planned, paths),
             sources: sources(planned, paths),
+            repaired_lockfile: planned.repaired.as_ref().map(|repaired| RepairedReport {
+                lockfile: paths.show(&repaired.path),
+                packages: repaired.packages,
+            }),
             outdated_lockfile: planned.outdated.as_ref().map(|outdated| OutdatedReport::new(outdated, paths)),
             untracked: planned.site.untracked.iter().map(|file| paths.show(file)).collect(),
             undecided: None,
@@ -224,6 +234,10 @@ impl SiteReport {
                 });
                 SiteStatus::Undecided
             }
+            Status::Incomplete(incomplete) => {
+                self.errors = incomplete_messages(incomplete);
+                SiteStatus::Incomplete
+            }
             Status::Failed(failure) => {
                 self.errors = failure_messages(failure, paths);
                 SiteStatus::Failed
@@ -238,6 +252,8 @@ impl SiteReport {
         let message =
             |warning: &crate::npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
         self.warnings = computed.warnings.iter().map(message).chain(source::warnings(planned)).collect();
+        let own = |warning: &SiteWarning| Message::plain(warning.to_string()).hinting(Some(warning.hint()));
+        self.warnings.extend(planned.warnings.iter().map(own));
         status
     }
 }
@@ -262,6 +278,48 @@ fn literals(planned: &Planned, paths: &Paths) -> Vec<LiteralReport> {
 fn sources(planned: &Planned, paths: &Paths) -> Vec<SourceReport> {
     let stale = matches!(planned.status, Status::Stale(_));
     planned.sources.iter().map(|state| SourceReport::new(state, stale, paths)).collect()
+}
+
+impl FindingReport {
+    fn new(finding: &Finding, paths: &Paths) -> Self {
+        let Finding { place, kind } = finding;
+        Self { code: kind.code(), place: paths.place(place), message: kind.to_string(), hint: kind.hint() }
+    }
+}
+
+impl UseReport {
+    fn new(used: &PlannedUse, paths: &Paths) -> Self {
+        Self {
+            place: paths.place(&used.site.place),
+            lockfile: paths.show(&used.site.lockfile),
+            errors: used.incomplete.as_ref().map(incomplete_messages).unwrap_or_default(),
+        }
+    }
+}
+
+fn incomplete_messages(incomplete: &IncompleteLockfile) -> Vec<Message> {
+    let message = Message::plain(incomplete.lacks.to_string());
+    match &incomplete.failure {
+        None => vec![message.hinting(Some(incomplete.hint()))],
+        Some(failure) => std::iter::once(message).chain(repair_messages(failure)).collect(),
+    }
+}
+
+/// Why a lockfile was not completed: every reason.
+#[must_use]
+pub fn repair_messages(error: &RepairError) -> Vec<Message> {
+    match error {
+        RepairError::Entries(errors) => errors
+            .iter()
+            .map(|EntryError { place, reason }| {
+                let message = Message::from_error(reason).hinting(reason.hint());
+                Message { message: format!("{place}: {}", message.message), ..message }
+            })
+            .collect(),
+        RepairError::Lockfile(source) => vec![Message::from_error(error).hinting(source.hint())],
+        RepairError::Offline => vec![Message::from_error(error).hinting(Some("run it without --offline"))],
+        RepairError::Edit(_) | RepairError::Io(_) => vec![Message::from_error(error)],
+    }
 }
 
 fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {

@@ -1,6 +1,6 @@
 //! What has to be done, one finding for each place: the common ground of the CI services' formats.
 
-use super::{LiteralReport, Message, PlaceReport, Report, SiteReport, SiteStatus};
+use super::{LiteralReport, Message, PlaceReport, Report, SiteReport, SiteStatus, UseReport};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub(super) struct Finding {
 pub(super) fn findings(report: &Report) -> Vec<Finding> {
     let mut findings: Vec<Finding> = report.problems.iter().map(unreadable).collect();
     findings.extend(report.sites.iter().flat_map(of_site));
+    findings.extend(report.uses.iter().flat_map(of_use));
+    let level = if report.command == "update" { Level::Warning } else { Level::Error };
+    findings.extend(report.findings.iter().map(|one| of_message(level, one.code, &one.message(), None)));
     findings
         .extend(report.warnings.iter().map(|warning| of_message(Level::Warning, "notice", warning, None)));
     findings.extend(report.uncovered.iter().map(|lockfile| uncovered(lockfile)));
@@ -40,8 +43,8 @@ fn of_site(site: &SiteReport) -> Vec<Finding> {
     if site.status == SiteStatus::Stale {
         findings.extend(site.literals.iter().filter_map(|literal| stale(site, literal)));
     }
-    let errors = site.errors.iter();
-    findings.extend(errors.map(|error| of_message(Level::Error, "no-hash", error, Some(site))));
+    let code = if site.status == SiteStatus::Incomplete { "incomplete" } else { "no-hash" };
+    findings.extend(site.errors.iter().map(|error| of_message(Level::Error, code, error, Some(site))));
     let warnings = site.warnings.iter();
     findings.extend(warnings.map(|warning| of_message(Level::Warning, "notice", warning, Some(site))));
     findings.extend(site.untracked.iter().map(|file| untracked(site, file)));
@@ -55,6 +58,15 @@ fn of_site(site: &SiteReport) -> Vec<Finding> {
         });
     }
     findings
+}
+
+fn of_use(used: &UseReport) -> impl Iterator<Item = Finding> {
+    used.errors.iter().map(|error| {
+        let message = Message { message: format!("{}: {}", used.lockfile, error.message), ..error.clone() };
+        let message = Message { place: Some(used.place.clone()), ..message };
+        let title = "a lockfile for importNpmLock is incomplete".to_owned();
+        Finding { title, ..of_message(Level::Error, "incomplete", &message, None) }
+    })
 }
 
 fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
@@ -85,6 +97,7 @@ fn unreadable(problem: &Message) -> Finding {
 fn of_message(level: Level, code: &'static str, message: &Message, site: Option<&SiteReport>) -> Finding {
     let title = match (site, code) {
         (Some(site), "no-hash") => format!("the npmDepsHash of {} cannot be computed", site.service),
+        (Some(site), "incomplete") => format!("the lockfile of {} is incomplete", site.service),
         (Some(site), _) => site.service.clone(),
         (None, _) => "npm-nixhash".to_owned(),
     };

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{LiteralReport, OutdatedReport, PlaceReport, Report, SiteReport, SiteStatus, SourceReport};
+use super::{
+    LiteralReport, OutdatedReport, PlaceReport, RepairedReport, Report, SiteReport, SiteStatus, SourceReport,
+};
 
 /// What `list` prints: a line for each site; with `explain` also how each answer was found.
 #[must_use]
@@ -68,7 +70,9 @@ fn outcome(site: &SiteReport) -> String {
     }
     let word = match (&site.undecided, site.status) {
         (Some(undecided), SiteStatus::Undecided) => format!("undecided: {}", undecided.reason),
-        (_, SiteStatus::Failed) if !site.errors.is_empty() => format!("failed: {}", site.errors[0].message),
+        (_, SiteStatus::Failed | SiteStatus::Incomplete) if !site.errors.is_empty() => {
+            format!("{}: {}", word(site.status), site.errors[0].message)
+        }
         (_, status) => word(status).to_owned(),
     };
     if options.is_empty() { word } else { format!("{word} ({})", options.join(", ")) }
@@ -82,6 +86,7 @@ fn word(status: SiteStatus) -> &'static str {
         SiteStatus::Resolved => "resolved",
         SiteStatus::Remote => "remote source",
         SiteStatus::Undecided => "undecided",
+        SiteStatus::Incomplete => "incomplete",
         SiteStatus::Failed => "failed",
     }
 }
@@ -91,6 +96,7 @@ fn word(status: SiteStatus) -> &'static str {
 pub fn check(report: &Report) -> String {
     let mut lines = Vec::new();
     for site in &report.sites {
+        check_lockfile(&mut lines, site);
         site.literals.iter().for_each(|literal| check_literal(&mut lines, site, literal));
         site.sources.iter().for_each(|source| check_source(&mut lines, site, source));
         if let Some(OutdatedReport { lockfile, locked, source, .. }) = &site.outdated_lockfile {
@@ -98,8 +104,25 @@ pub fn check(report: &Report) -> String {
             lines.extend(have_and_want(locked, source));
         }
     }
+    for used in report.uses.iter().filter(|used| !used.errors.is_empty()) {
+        lines.push(format!("{}: a lockfile for importNpmLock is incomplete", at(&used.place)));
+        lines.push(format!("  lockfile  {}", used.lockfile));
+        lines.extend(used.errors.iter().map(|error| format!("  lacks     {}", error.message)));
+    }
+    lines.extend(report.findings.iter().map(|one| format!("{}: {}", at(&one.place), one.message)));
     lines.push(summary(report) + &unproven(report));
     lines.iter().map(|line| plain(line) + "\n").collect()
+}
+
+/// What an incomplete lockfile lacks, at its hash.
+fn check_lockfile(lines: &mut Vec<String>, site: &SiteReport) {
+    if site.status != SiteStatus::Incomplete {
+        return;
+    }
+    let place = site.literals.first().map_or(&site.place, |literal| &literal.place);
+    lines.push(format!("{}: the lockfile of {} is incomplete", at(place), site.service));
+    lines.push(format!("  lockfile  {}", site.lockfile.as_deref().unwrap_or("-")));
+    lines.extend(site.errors.iter().map(|error| format!("  lacks     {}", error.message)));
 }
 
 fn check_literal(lines: &mut Vec<String>, site: &SiteReport, literal: &LiteralReport) {
@@ -162,6 +185,10 @@ fn update_rows(site: &SiteReport) -> Vec<[String; 4]> {
             rows.push(row("source".to_owned(), format!("{} -> {}", short(old), short(new))));
         }
     }
+    if let Some(RepairedReport { packages, .. }) = &site.repaired_lockfile {
+        let noun = if *packages == 1 { "entry" } else { "entries" };
+        rows.push(row("lockfile".to_owned(), format!("{packages} {noun} completed")));
+    }
     if let Some(OutdatedReport { locked, source, renewed, .. }) = &site.outdated_lockfile {
         let made = if *renewed { "" } else { " (not made anew)" };
         rows.push(row("lockfile".to_owned(), format!("{locked} -> {source}{made}")));
@@ -182,6 +209,8 @@ fn short(hash: &str) -> String {
 /// How many sites have which status.
 pub(super) fn summary(report: &Report) -> String {
     let summary = &report.summary;
+    // They are warnings of `update`.
+    let findings = if report.command == "check" { report.findings.len() } else { 0 };
     let counts = [
         (summary.updated, "updated"),
         (summary.stale, "stale"),
@@ -189,7 +218,9 @@ pub(super) fn summary(report: &Report) -> String {
         (summary.resolved, "resolved"),
         (summary.remote, "remote"),
         (summary.undecided, "undecided"),
+        (summary.incomplete, "incomplete"),
         (summary.failed, "failed"),
+        (findings, if findings == 1 { "finding" } else { "findings" }),
     ];
     let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
     let mut counts: Vec<String> = counts.collect();

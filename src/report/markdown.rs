@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{LiteralReport, Message, Report, SiteReport, SiteStatus, human};
+use super::{FindingReport, LiteralReport, Message, Report, SiteReport, SiteStatus, UseReport, human};
 
 /// Rows, and messages of each kind, that are shown.
 const SHOWN: usize = 40;
@@ -22,7 +22,17 @@ pub fn report(report: &Report) -> String {
     let problems = report.problems.iter().map(|problem| (None, problem));
     let failed = |site| move |error| (Some(site), error);
     let of_sites = report.sites.iter().flat_map(|site: &SiteReport| site.errors.iter().map(failed(site)));
-    let errors: Vec<_> = problems.chain(of_sites).map(|(site, message)| error(site, message)).collect();
+    let mut errors: Vec<_> = problems.chain(of_sites).map(|(site, message)| error(site, message)).collect();
+    let of_use = |used: &UseReport| {
+        let lockfile = code(&report.seen_from_top(&used.lockfile));
+        used.errors.iter().map(|message| format!("{lockfile}: {}", error(None, message))).collect::<Vec<_>>()
+    };
+    errors.extend(report.uses.iter().flat_map(of_use));
+    let beside = |finding: &FindingReport| {
+        let file = code(&report.seen_from_top(&finding.place.file));
+        format!("{file}: {}", error(None, &finding.message()))
+    };
+    errors.extend(report.findings.iter().map(beside));
     list(&mut text, "Errors", &errors);
     let undecided: Vec<_> = report.sites.iter().filter_map(undecided).collect();
     list(&mut text, "Not decided, so not checked", &undecided);

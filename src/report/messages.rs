@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
-    Message, PlaceReport, Report, SiteReport,
+    FindingReport, Message, PlaceReport, Report, SiteReport, UseReport,
     human::{at, plain},
 };
 
@@ -53,7 +53,15 @@ fn errors(report: &Report) -> Vec<Item> {
         let key = message.causes.last().or(message.hint.as_ref()).unwrap_or(&message.message).clone();
         Item { message, key }
     };
-    report.problems.iter().cloned().chain(of_sites).map(item).collect()
+    let of_uses =
+        report.uses.iter().flat_map(|used| used.errors.iter().map(move |error| about_use(used, error)));
+    let of_builds = findings(report, report.command != "update");
+    report.problems.iter().cloned().chain(of_sites).chain(of_uses).chain(of_builds).map(item).collect()
+}
+
+/// What stops a build besides, if `wanted`.
+fn findings(report: &Report, wanted: bool) -> impl Iterator<Item = Message> {
+    report.findings.iter().filter(move |_| wanted).map(FindingReport::message)
 }
 
 /// `list` shows undecided sites in its table; uncovered lockfiles are no business of `update`.
@@ -70,6 +78,8 @@ fn warnings(report: &Report) -> Vec<Item> {
         items.extend(report.sites.iter().filter_map(undecided));
     }
     items.extend(untracked(report));
+    let own = |message: Message| Item { key: message.message.clone(), message };
+    items.extend(findings(report, report.command == "update").map(own));
     for site in &report.sites {
         let item = |warning: &Message| Item { message: about(site, warning), key: warning.message.clone() };
         items.extend(site.warnings.iter().map(item));
@@ -114,6 +124,11 @@ fn uncovered(lockfiles: &[String]) -> Option<Item> {
         format!("no npmDepsHash covers {} lockfiles: {}", lockfiles.len(), several(lockfiles.iter(), ", "))
     };
     Some(Item { key: message.clone(), message: Message::plain(message) })
+}
+
+fn about_use(used: &UseReport, message: &Message) -> Message {
+    let text = format!("{}: {}", used.lockfile, message.message);
+    Message { place: Some(used.place.clone()), message: text, ..message.clone() }
 }
 
 fn about(site: &SiteReport, message: &Message) -> Message {

@@ -15,7 +15,7 @@ mod source;
 
 use serde::Serialize;
 
-pub use build::Paths;
+pub use build::{Paths, repair_messages};
 pub use source::{OutdatedReport, SourceReport};
 
 /// Version of the JSON form.
@@ -30,6 +30,10 @@ pub struct Report {
     pub command: &'static str,
     /// All sites, in the order of their places.
     pub sites: Vec<SiteReport>,
+    /// Lockfiles that are used without a hash, as `importNpmLock` uses them.
+    pub uses: Vec<UseReport>,
+    /// What stops a build besides: drift for `check`, warnings for `update`.
+    pub findings: Vec<FindingReport>,
     /// Files that could not be read or parsed.
     pub problems: Vec<Message>,
     /// What is worth knowing besides.
@@ -105,9 +109,11 @@ pub struct SiteReport {
     pub outdated_lockfile: Option<OutdatedReport>,
     /// Its files that git does not track although they are in a flake, so that Nix does not see them.
     pub untracked: Vec<String>,
+    /// Its lockfile, if that lacked what an offline install needs and was completed.
+    pub repaired_lockfile: Option<RepairedReport>,
     /// Why the site is undecided.
     pub undecided: Option<UndecidedReport>,
-    /// Why the hash could not be computed: every reason.
+    /// Why the hash could not be computed, or of an incomplete lockfile was not: every reason.
     pub errors: Vec<Message>,
     /// What the user should know of this site.
     pub warnings: Vec<Message>,
@@ -131,6 +137,8 @@ pub enum SiteStatus {
     Remote,
     /// The lockfile or the literal cannot be known.
     Undecided,
+    /// The lockfile lacks what an offline install needs, so no hash was computed.
+    Incomplete,
     /// The hash should be computable and is not.
     Failed,
 }
@@ -156,6 +164,47 @@ pub struct OptionsReport {
     pub force_git_deps: bool,
     /// `forceEmptyCache`.
     pub force_empty_cache: bool,
+}
+
+/// Something that stops a build although the hashes are right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FindingReport {
+    /// A stable word.
+    pub code: &'static str,
+    /// Where it is to be mended.
+    pub place: PlaceReport,
+    /// What is wrong.
+    pub message: String,
+    /// What can be done about it.
+    pub hint: String,
+}
+
+impl FindingReport {
+    /// As a message.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        Message { place: Some(self.place.clone()), ..Message::plain(&self.message) }.hinting(Some(&self.hint))
+    }
+}
+
+/// A lockfile that is used without a hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UseReport {
+    /// The call that uses it.
+    pub place: PlaceReport,
+    /// The file.
+    pub lockfile: String,
+    /// What its user breaks on: empty for a complete lockfile, and where nobody looked (`list`).
+    pub errors: Vec<Message>,
+}
+
+/// A lockfile that was completed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RepairedReport {
+    /// The file.
+    pub lockfile: String,
+    /// The number of entries that got something.
+    pub packages: usize,
 }
 
 /// A token that holds a hash.
@@ -221,6 +270,8 @@ pub struct Summary {
     pub remote: usize,
     /// Undecided.
     pub undecided: usize,
+    /// With a lockfile that lacks what an offline install needs; uses without a hash are counted, too.
+    pub incomplete: usize,
     /// Failed.
     pub failed: usize,
 }

@@ -3,6 +3,7 @@
 //! A hash that the commit has for the very same origin was true of that origin. A hash that it has for another one, or
 //! not at all, says nothing about this one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -19,6 +20,7 @@ const READ: [&str; 5] = ["nix", "json", "toml", "lock", "txt"];
 pub struct Head {
     root: PathBuf,
     committed: OnceLock<Result<Vec<Committed>, String>>,
+    changed: OnceLock<BTreeMap<PathBuf, Vec<u8>>>,
 }
 
 /// A source of the last commit.
@@ -32,7 +34,7 @@ impl Head {
     /// The last commit of the repository at `root`. Nothing is read before it is asked for.
     #[must_use]
     pub fn of(root: PathBuf) -> Self {
-        Self { root, committed: OnceLock::new() }
+        Self { root, committed: OnceLock::new(), changed: OnceLock::new() }
     }
 
     /// Whether the last commit records this hash for this origin.
@@ -52,6 +54,14 @@ impl Head {
             return Err("the last commit has this hash for a source that is not known".to_owned());
         }
         Ok(false)
+    }
+
+    /// The bytes that the last commit has of a file which holds others now; nothing if they are the same, or not known.
+    #[must_use]
+    pub fn committed(&self, path: &Path) -> Option<&[u8]> {
+        let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+        let changed = self.changed.get_or_init(|| Git::of(&self.root).committed(is_json).unwrap_or_default());
+        changed.get(path).map(Vec::as_slice)
     }
 
     fn read(&self) -> Result<Vec<Committed>, GitError> {

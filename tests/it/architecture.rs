@@ -24,6 +24,7 @@ const MAP: &[(&str, &[&str])] = &[
         &["cacache", "integrity", "lockfile", "options", "redaction", "registry", "store", "tarball"],
     ),
     ("npm_package", &["integrity", "registry"]),
+    ("repair", &["integrity", "lockfile", "npm_package", "redaction", "registry"]),
     ("relock", &["integrity", "lockfile", "npm_package", "registry"]),
     (
         "packaging",
@@ -44,7 +45,20 @@ const MAP: &[(&str, &[&str])] = &[
     ("source", &["integrity", "nix", "npm_deps", "redaction", "registry", "repository", "store", "tarball"]),
     ("vendoring", &["integrity", "npm_package", "registry", "relock", "source"]),
     ("choice", &["nix", "repository"]),
-    ("drift", &["nix", "npm_deps", "options", "redaction", "registry", "repository", "source"]),
+    (
+        "drift",
+        &[
+            "lockfile",
+            "nix",
+            "npm_deps",
+            "options",
+            "redaction",
+            "registry",
+            "repair",
+            "repository",
+            "source",
+        ],
+    ),
     ("create", &["replace"]),
     ("rewrite", &["drift", "nix", "replace"]),
     (
@@ -58,6 +72,7 @@ const MAP: &[(&str, &[&str])] = &[
             "options",
             "redaction",
             "registry",
+            "repair",
             "repository",
             "source",
         ],

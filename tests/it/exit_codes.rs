@@ -23,6 +23,9 @@ const ROWS: &[Row] = &[
     ("neither lockfiles nor derivations", empty, &[]),
     ("a hash cannot be computed (a download fails)", failing, &[]),
     ("the same with `--all-or-nothing`", failing, &["--all-or-nothing"]),
+    ("a lockfile lacks `resolved` or `integrity`", incomplete, &[]),
+    ("the same with `--allow incomplete`", incomplete, &["--allow", "incomplete"]),
+    ("a `package.json` asks for what its lockfile does not hold", out_of_step, &[]),
     ("a lockfile is missing", missing, &[]),
     ("a Nix file cannot be parsed", unparsable, &[]),
     ("a mistake in `npm-nixhash.toml`", misconfigured, &[]),
@@ -84,6 +87,19 @@ fn failing(project: &Project) {
     write(project, &[site("web", "./web"), site("gone", "./gone")]);
 }
 
+/// One package lacks both fields; the hash is what nixpkgs' fetcher makes of it.
+fn incomplete(project: &Project) {
+    let text = project.read("web/package-lock.json");
+    let bare = "\"node_modules/bare\": { \"version\": \"1.0.0\" },\n    \"node_modules/left\"";
+    project.write("web/package-lock.json", text.replace("\"node_modules/left\"", bare));
+    assert!(project.run(&["update", "--allow", "incomplete"]).status.success());
+}
+
+fn out_of_step(project: &Project) {
+    in_sync(project);
+    project.write("web/package.json", r#"{ "dependencies": { "left": "^2" } }"#);
+}
+
 fn missing(project: &Project) {
     in_sync(project);
     fs::remove_file(project.path("web/package-lock.json")).unwrap();
@@ -103,7 +119,7 @@ fn misconfigured(project: &Project) {
 fn code(command: &str, row: &Row) -> String {
     let (_, make, arguments) = row;
     let knows = |argument: &&str| match command {
-        "list" => !matches!(*argument, "--deny" | "--all-or-nothing"),
+        "list" => !matches!(*argument, "--allow" | "--deny" | "--all-or-nothing"),
         "check" => *argument != "--all-or-nothing",
         _ => true,
     };

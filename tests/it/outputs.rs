@@ -31,8 +31,12 @@ fn refusals_name_the_place_the_reason_and_a_cure() {
         (
             packages(&json!({})),
             "the lockfile has no package to fetch",
-            "give its packages `resolved` and `integrity` (npm install --package-lock-only \
-             --omit-lockfile-registry-resolved=false), or set forceEmptyCache = true if it really needs nothing",
+            "set forceEmptyCache = true if it really needs nothing",
+        ),
+        (
+            entry(json!({ "version": "1.0.0" })),
+            "1 package without `resolved`, and no other to fetch: node_modules/a@1.0.0",
+            "`npm-nixhash repair` fills in what is missing, without moving a version",
         ),
         (
             entry(json!({ "resolved": "https://h/a.tgz" })),
@@ -85,7 +89,7 @@ fn refusals_name_the_place_the_reason_and_a_cure() {
 
 #[test]
 fn warnings_come_with_a_hash() {
-    let write = "write them with `npm install --package-lock-only --omit-lockfile-registry-resolved=false`";
+    let write = "`npm-nixhash repair` fills in what is missing, without moving a version";
     for (lockfile, version, expected) in [
         (
             packages(
@@ -93,7 +97,7 @@ fn warnings_come_with_a_hash() {
             ),
             "1",
             format!(
-                "2 packages without `resolved`: the hash covers none of them and the offline install will fail \
+                "2 packages without `resolved`: the hash covers none of them, and an offline install that needs one fails \
                  (ENOTCACHED): node_modules/a@1.0.0, node_modules/b@2.0.0\n  hint: {write}\n"
             ),
         ),

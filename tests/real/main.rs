@@ -12,6 +12,7 @@ mod action;
 mod archives;
 mod fixed_output;
 mod gzip;
+mod in_step;
 mod inputs;
 mod nix_cached;
 mod nix_oracle;
@@ -22,6 +23,7 @@ mod npm_clis;
 mod own_flake;
 mod pages;
 mod repack;
+mod repair;
 mod sources;
 #[path = "../it/support/mod.rs"]
 mod support;

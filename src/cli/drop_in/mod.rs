@@ -81,7 +81,8 @@ fn prefetch(lockfile: &Path, out: Option<&Path>, environment: &Environment, term
     outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
     let options: HashOptions = hash::options(Flags::default(), environment)?;
     let sources = Sources::for_drop_in(environment, terminal)?;
-    let Some(computed) = hash::compute(lockfile, options, outputs, &sources, terminal)? else {
+    let request = hash::request(lockfile, options, outputs)?;
+    let Some(computed) = hash::compute(lockfile, &request, &sources, terminal) else {
         return Ok(Exit::Failed);
     };
     if out.is_none() {

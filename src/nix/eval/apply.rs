@@ -71,6 +71,9 @@ impl Eval {
             return crate::nix::nixpkgs::unknown_call(self, &Rc::new(unknown), argument, here);
         }
         if let Special::Scope(scope) = &attrs.special {
+            if scope.as_ref() == "importNpmLock" {
+                self.lock_uses.push((argument, here));
+            }
             if scope.as_ref() == "nix-filter" {
                 return crate::nix::builtins::call(self, "nix-filter.filter", &[argument], here);
             }

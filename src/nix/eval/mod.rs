@@ -74,6 +74,10 @@ pub(crate) struct Eval {
     pub entered: HashSet<Location>,
     /// Bindings of hashes that nothing reads, and why.
     pub dead: BTreeMap<Location, &'static str>,
+    /// What `importNpmLock` and its like were called with, and where.
+    pub lock_uses: Vec<(ThunkId, Location)>,
+    /// Packages that are given `npmDeps`, and where they are made.
+    pub given_dependencies: Vec<(Value, Location)>,
     /// Overlays of the repository that replace the fetcher: which name, and where.
     pub replaced: Vec<(String, Location)>,
     /// What the evaluation may still cost.
@@ -106,6 +110,8 @@ impl Eval {
             entered: HashSet::new(),
             dead: BTreeMap::new(),
             replaced: Vec::new(),
+            lock_uses: Vec::new(),
+            given_dependencies: Vec::new(),
             budget: Budget::default(),
             thunks: Vec::new(),
             envs: vec![Env::root()],

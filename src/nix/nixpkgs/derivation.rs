@@ -161,6 +161,7 @@ fn declare(ev: &mut Eval, builder: &Builder, base: &Value, args: &Value, here: L
         Builder::Generic => return None,
         Builder::FetchDeps => Record::new(RecordKind::FetchDeps, args.clone(), here),
         Builder::Npm if attrs.map.contains_key("npmDeps") => {
+            ev.given_dependencies.push((args.clone(), here));
             if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
                 ev.dead.entry(pos).or_insert("`npmDeps` is given beside it, so that nothing reads it");
             }

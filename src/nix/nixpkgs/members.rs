@@ -185,6 +185,8 @@ pub(crate) fn scope_member(
             _ => system_list(ev),
         },
         _ if scope_name.starts_with("lib.") => lib_member(&scope_name[4..], name, here),
+        // It takes its own `npmRoot`, as a call of the set does.
+        ("importNpmLock", "buildNodeModules") => scope("importNpmLock"),
         ("importNpmLock", "npmConfigHook" | "linkNodeModulesHook") => {
             Value::outside("pkgs.importNpmLock.npmConfigHook", Some(here))
         }

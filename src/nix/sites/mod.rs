@@ -13,6 +13,10 @@ mod made;
 mod merge;
 mod patches;
 mod root;
+mod uses;
+mod versions;
 
 pub(crate) use decide::{Draft, all};
 pub(crate) use explain::place_of;
+pub(crate) use uses::uses;
+pub(crate) use versions::version_mismatches;

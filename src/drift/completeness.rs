@@ -1,0 +1,158 @@
+//! Lockfiles that cannot be installed from offline: a hash of one would be green and of no use.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Outdated, Rules, SiteWarning, Status, lockfiles::Chosen};
+use crate::{
+    lockfile::completeness::{Completeness, Incomplete, System},
+    nix::{LockfileUse, Outcome, Site},
+    repair::RepairError,
+};
+
+/// Lockfiles of the repository that were to be completed, by their paths.
+#[derive(Debug, Default)]
+pub struct Repairs {
+    /// Those that were.
+    pub done: BTreeMap<PathBuf, RepairedLockfile>,
+    /// Those that could not be.
+    pub failed: BTreeMap<PathBuf, Arc<RepairError>>,
+}
+
+/// A lockfile that was completed in memory.
+#[derive(Debug, Clone)]
+pub struct RepairedLockfile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its bytes now.
+    pub old: Arc<[u8]>,
+    /// The bytes it should have.
+    pub new: Arc<[u8]>,
+    /// The number of entries that were completed.
+    pub packages: usize,
+}
+
+/// What a lockfile lacks, and whether it is a file of the repository.
+#[derive(Debug, Clone)]
+pub struct IncompleteLockfile {
+    /// What it lacks.
+    pub lacks: Incomplete,
+    /// It is a file of the repository, so that it can be completed.
+    pub is_local: bool,
+    /// Why that did not succeed, if it was tried.
+    pub failure: Option<Arc<RepairError>>,
+}
+
+impl IncompleteLockfile {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        if self.is_local {
+            "`npm-nixhash repair` fills them in without moving a version; --allow incomplete goes on without them, as \
+             nixpkgs' fetcher does"
+        } else {
+            "keep a lockfile that `npm-nixhash repair` completed in the repository and copy it in by postPatch; \
+             --allow incomplete goes on without them, as nixpkgs' fetcher does"
+        }
+    }
+}
+
+/// A lockfile that is used without a hash, and where it stands.
+#[derive(Debug)]
+pub struct PlannedUse {
+    /// The use.
+    pub site: LockfileUse,
+    /// What its user breaks on.
+    pub incomplete: Option<IncompleteLockfile>,
+    /// The lockfile, if it was completed.
+    pub repaired: Option<RepairedLockfile>,
+}
+
+impl From<LockfileUse> for PlannedUse {
+    fn from(site: LockfileUse) -> Self {
+        Self { site, incomplete: None, repaired: None }
+    }
+}
+
+/// Looks at lockfiles that are used without a hash. One that is not there, or is none, is told of by Nix itself.
+pub(super) fn judge_uses(uses: &mut [PlannedUse], rules: &Rules<'_>) {
+    for used in uses {
+        let path = &used.site.lockfile;
+        used.repaired = rules.repairs.and_then(|repairs| repairs.done.get(path)).cloned();
+        if rules.allow_incomplete || used.repaired.is_some() {
+            continue;
+        }
+        let completeness = std::fs::read(path)
+            .ok()
+            .and_then(|bytes| Completeness::of(&bytes, manifest_beside(path).as_deref()).ok());
+        let lacks = completeness.and_then(|completeness| completeness.incomplete_for_import(&[]));
+        let failure = rules.repairs.and_then(|repairs| repairs.failed.get(path)).cloned();
+        used.incomplete = lacks.map(|lacks| IncompleteLockfile { lacks, is_local: true, failure });
+    }
+}
+
+/// A lockfile and the manifest beside it.
+type Texts = (Arc<[u8]>, Option<Vec<u8>>);
+
+/// Stops sites whose lockfiles are incomplete.
+///
+/// Answers for each site what is odd about the URLs of its lockfile.
+pub(super) fn judge(
+    sites: &[Site],
+    chosen: &mut [Result<Chosen, Status>],
+    rules: &Rules<'_>,
+) -> Vec<Option<SiteWarning>> {
+    let mut odd = vec![None; sites.len()];
+    // Sites often share a lockfile, and reading one of thousands of packages takes milliseconds.
+    let mut seen: HashMap<Texts, Option<Completeness>> = HashMap::new();
+    for ((site, chosen), odd) in sites.iter().zip(chosen).zip(&mut odd) {
+        let Ok(Chosen { bytes, .. }) = chosen else { continue };
+        let local = local_lockfile(site);
+        let manifest = local.and_then(manifest_beside);
+        let completeness =
+            seen.entry((Arc::clone(bytes), manifest)).or_insert_with_key(|(bytes, manifest)| {
+                // A text that is no lockfile is refused where its hash is computed.
+                Completeness::of(bytes, manifest.as_deref()).ok()
+            });
+        let Some(completeness) = completeness else { continue };
+        let respelled = Some(&completeness.respelled).filter(|respelled| !respelled.is_empty());
+        *odd = respelled.cloned().map(SiteWarning::Respelled);
+        let lacks = completeness.incomplete(&systems(site)).filter(|_| !rules.allow_incomplete);
+        if let Some(lacks) = lacks {
+            let failure = local.and_then(|path| rules.repairs?.failed.get(path).cloned());
+            let incomplete = IncompleteLockfile { lacks, is_local: local.is_some(), failure };
+            *chosen = Err(Status::Incomplete(incomplete));
+        }
+    }
+    odd
+}
+
+/// The site's lockfile, if it was completed and is not made anew.
+pub(super) fn repaired(
+    site: &Site,
+    outdated: Option<&Outdated>,
+    rules: &Rules<'_>,
+) -> Option<RepairedLockfile> {
+    let renewed = outdated.is_some_and(|outdated| outdated.new.is_some());
+    rules.repairs?.done.get(local_lockfile(site)?).filter(|_| !renewed).cloned()
+}
+
+fn local_lockfile(site: &Site) -> Option<&Path> {
+    match &site.outcome {
+        Outcome::Local { lockfile } => Some(lockfile),
+        _ => None,
+    }
+}
+
+/// The systems that a site is built for, as far as its names tell.
+fn systems(site: &Site) -> Vec<System> {
+    System::named_in(site.attr_path.iter().chain(&site.other_attr_paths).map(String::as_str))
+}
+
+/// The `package.json` in the folder of a lockfile.
+fn manifest_beside(lockfile: &Path) -> Option<Vec<u8>> {
+    std::fs::read(lockfile.with_file_name("package.json")).ok()
+}

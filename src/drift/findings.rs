@@ -1,0 +1,151 @@
+//! What is wrong beside the hashes: a build stops at it, however right they are.
+
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Repairs, Status};
+use crate::{
+    lockfile::in_step::{Disagreement, Manifest, disagreements, workspaces},
+    nix::{Outcome, Place, Site, VersionMismatch},
+};
+
+/// Something that stops a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where it is to be mended.
+    pub place: Place,
+    /// What it is.
+    pub kind: FindingKind,
+}
+
+/// What can stop a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FindingKind {
+    /// A manifest asks for something that its lockfile does not hold.
+    OutOfStep {
+        /// The lockfile.
+        lockfile: PathBuf,
+        /// What it is about.
+        disagreement: Disagreement,
+    },
+    /// `npmDeps` is fetched by another version of the fetcher than the builder expects.
+    FetcherVersion(VersionMismatch),
+}
+
+impl FindingKind {
+    /// A stable word for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OutOfStep { .. } => "out-of-step",
+            Self::FetcherVersion(_) => "fetcher-version",
+        }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::OutOfStep { .. } => {
+                "bring the lockfile in step with `npm install --package-lock-only`, then run `npm-nixhash update`".to_owned()
+            }
+            Self::FetcherVersion(VersionMismatch { fetched, expected, .. }) if fetched > expected => {
+                format!("write `npmDepsFetcherVersion = {fetched};` beside `npmDeps`")
+            }
+            Self::FetcherVersion(VersionMismatch { expected, .. }) => {
+                format!("write `fetcherVersion = {expected};` into the call of `fetchNpmDeps`, then run `npm-nixhash update`")
+            }
+        }
+    }
+}
+
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfStep { lockfile, disagreement: Disagreement { name, wanted, locked, .. } } => {
+                let lockfile = lockfile.file_name().unwrap_or_default().display();
+                let wanted = crate::redaction::redacted(wanted);
+                match locked {
+                    Some(locked) => write!(
+                        f,
+                        "`npm ci` refuses {lockfile}: {name} is wanted as `{wanted}`, and locked is {locked}"
+                    ),
+                    None => write!(
+                        f,
+                        "`npm ci` refuses {lockfile}: {name} is wanted as `{wanted}`, and not locked at all"
+                    ),
+                }
+            }
+            Self::FetcherVersion(VersionMismatch { fetched, expected, .. }) => write!(
+                f,
+                "`npmDeps` is fetched with fetcherVersion {fetched}, and `buildNpmPackage` expects {expected}: the build \
+                 stops with \"npmDepsHash is out of date\""
+            ),
+        }
+    }
+}
+
+/// Everything that is found about sites that are not undecided, in the order of the places.
+pub(super) fn find(
+    sites: &[(&Site, &Status)],
+    mismatches: Vec<VersionMismatch>,
+    repairs: Option<&Repairs>,
+) -> Vec<Finding> {
+    let local = |(site, status): &(&Site, &Status)| match (&site.outcome, status) {
+        (Outcome::Local { .. }, Status::Undecided(_)) => None,
+        (Outcome::Local { lockfile }, _) => Some(lockfile.clone()),
+        _ => None,
+    };
+    let lockfiles: BTreeSet<PathBuf> = sites.iter().filter_map(local).collect();
+    let mut findings: Vec<Finding> =
+        lockfiles.iter().flat_map(|lockfile| out_of_step(lockfile, repairs)).collect();
+    findings.extend(mismatches.into_iter().map(|mismatch| Finding {
+        place: mismatch.place.clone(),
+        kind: FindingKind::FetcherVersion(mismatch),
+    }));
+    findings.sort_by(|a, b| a.place.cmp(&b.place));
+    findings
+}
+
+/// Where a lockfile does not hold what the manifests beside it ask for. Without a manifest beside it, it is not known
+/// which one it goes with.
+fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
+    let completed =
+        repairs.and_then(|repairs| repairs.done.get(lockfile)).map(|repaired| repaired.new.to_vec());
+    let (Some(bytes), Some(folder)) = (completed.or_else(|| fs::read(lockfile).ok()), lockfile.parent())
+    else {
+        return Vec::new();
+    };
+    let read = |below: String| {
+        let bytes = fs::read(folder.join(&below).join("package.json")).ok()?;
+        Some(Manifest { folder: below, bytes })
+    };
+    let Some(own) = read(String::new()) else { return Vec::new() };
+    let manifests: Vec<Manifest> =
+        std::iter::once(own).chain(workspaces(&bytes).into_iter().filter_map(read)).collect();
+    let finding = |disagreement: Disagreement| {
+        let file = folder.join(&disagreement.folder).join("package.json");
+        let manifest = manifests.iter().find(|manifest| manifest.folder == disagreement.folder);
+        let (line, column) = manifest.map_or((1, 1), |manifest| line_of(&manifest.bytes, &disagreement));
+        let place = Place { file, line, column };
+        Finding { place, kind: FindingKind::OutOfStep { lockfile: lockfile.to_owned(), disagreement } }
+    };
+    disagreements(&bytes, &manifests).into_iter().map(finding).collect()
+}
+
+/// Where a manifest names a dependency with that text; its beginning where that cannot be found.
+fn line_of(manifest: &[u8], disagreement: &Disagreement) -> (usize, usize) {
+    let text = String::from_utf8_lossy(manifest);
+    let key = format!("\"{}\"", disagreement.name);
+    let value = format!("\"{}\"", disagreement.wanted);
+    let is_it = |at: &usize| {
+        let rest = text[at + key.len()..].trim_start().strip_prefix(':').map(str::trim_start);
+        rest.is_some_and(|rest| rest.starts_with(&value))
+    };
+    let Some(at) = text.match_indices(&key).map(|(at, _)| at).find(is_it) else { return (1, 1) };
+    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    (1 + text[..at].matches('\n').count(), 1 + text[start..at].chars().count())
+}
