@@ -101,6 +101,7 @@ pub(super) struct ScopeArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct UpdateArgs {
     #[command(flatten)]
     pub(super) scope: ScopeArgs,

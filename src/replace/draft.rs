@@ -117,7 +117,7 @@ fn try_names<T>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<T>) -> 
         let path = folder.join(format!("{PREFIX}{:016x}", fastrand::u64(..)));
         match make(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => return Ok((path, made?)),
+            result => return Ok((path, result?)),
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())

@@ -141,9 +141,9 @@ fn is_nix(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "nix")
 }
 
-fn is_lockfile(path: &Path, names: &[&str]) -> bool {
-    let named = path.file_name().is_some_and(|own| names.iter().any(|name| own == *name));
-    named && !path.components().any(|part| part.as_os_str() == "node_modules")
+fn is_lockfile(path: &Path, lockfiles: &[&str]) -> bool {
+    let fits = path.file_name().is_some_and(|own| lockfiles.iter().any(|name| own == *name));
+    fits && !path.components().any(|part| part.as_os_str() == "node_modules")
 }
 
 /// What files named `.ignore` exclude, which counts for tracked files, too.

@@ -123,7 +123,7 @@ fn code(command: &str, row: &Row) -> String {
         "check" => *argument != "--all-or-nothing",
         _ => true,
     };
-    if !arguments.iter().all(|argument| knows(argument)) {
+    if !arguments.iter().all(knows) {
         return "-".to_owned();
     }
     let project = project();

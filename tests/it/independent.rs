@@ -194,10 +194,10 @@ fn three_hundred_services_are_one_line_where_nothing_changes() {
             format!("{{ buildNpmPackage }}: buildNpmPackage {{ pname = \"{name}\"; src = ./.; npmDepsHash = \"\"; }}\n"),
         );
     }
-    let calls: String = names
-        .iter()
-        .map(|name| format!("    {name} = pkgs.callPackage ./services/{name}/package.nix {{ }};\n"))
-        .collect();
+    let mut calls = String::new();
+    for name in &names {
+        let _ = writeln!(calls, "    {name} = pkgs.callPackage ./services/{name}/package.nix {{ }};");
+    }
     project.write(
         "flake.nix",
         format!("{{ outputs = {{ nixpkgs, ... }}: let pkgs = nixpkgs.legacyPackages.x86_64-linux; in {{\n  packages.x86_64-linux = \

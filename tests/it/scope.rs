@@ -7,7 +7,7 @@ mod policy;
 mod tracking;
 mod which;
 
-use std::{fs, path::Path, process::Command};
+use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use crate::support::project::Project;
 
@@ -38,7 +38,8 @@ fn flake(services: &[&str]) -> Project {
     let mut packages = String::new();
     for name in services {
         project.lock(name, &[&left]);
-        packages += &format!(
+        let _ = write!(
+            packages,
             "      {name} = pkgs.buildNpmPackage {{\n        pname = \"{name}-service\";\n        version = \"1.0.0\";\n        \
              src = ./{name};\n        npmDepsHash = \"\";\n      }};\n"
         );
