@@ -141,7 +141,8 @@ impl Plan {
     pub fn tied(survey: Survey) -> Self {
         Self::with(survey, |sites| {
             let sources = sources::resolve(sites).into_iter();
-            sites.iter().zip(sources).map(|(site, sources)| Verdict::bare(tie(site), sources)).collect()
+            let verdict = |(site, sources): (&Site, Vec<_>)| Verdict::bare(tie(site, &sources), sources);
+            sites.iter().zip(sources).map(verdict).collect()
         })
     }
 
@@ -287,17 +288,26 @@ fn hash_place(site: &Site) -> (&Path, usize, usize) {
     site.hashes.first().map_or(derivation, |literal| (literal.file.as_path(), literal.line, literal.column))
 }
 
-/// Whether a site's lockfile is known, without a look at it.
-fn tie(site: &Site) -> Status {
+/// Whether a site's lockfile is known, without a look at it. A source that could not be followed is said to be one here
+/// as it is where hashes are computed.
+fn tie(site: &Site, sources: &[SourceState]) -> Status {
     match &site.outcome {
-        Outcome::Local { .. } | Outcome::Remote { .. } => Status::Tied,
-        Outcome::MissingLockfile { expected } => Status::Failed(SiteFailure::NoLockfile(expected.clone())),
+        Outcome::Local { .. } => Status::Tied,
+        Outcome::Remote { source, .. } => match lockfiles::followed(site, source, sources) {
+            Ok(_) => Status::Tied,
+            Err(undecided) => Status::Undecided(undecided),
+        },
+        Outcome::MissingLockfile { expected } => missing(site, expected),
         Outcome::Undecided(undecided) => Status::Undecided(undecided.clone()),
     }
 }
 
-fn undecided(site: &Site, reason: Reason, message: String, settle: &str) -> Undecided {
-    Undecided { reason, message, stopped_at: site.place.clone(), settle: settle.to_owned() }
+fn missing(site: &Site, expected: &Path) -> Status {
+    Status::Failed(SiteFailure::NoLockfile { path: expected.to_owned(), npm_root: site.npm_root.clone() })
+}
+
+fn undecided(site: &Site, reason: Reason, message: impl Into<String>) -> Undecided {
+    Undecided::new(reason, message, site.place.clone())
 }
 
 fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Vec<Verdict> {

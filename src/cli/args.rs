@@ -337,6 +337,8 @@ pub(super) enum Denied {
     Fake,
     /// Files of derivations in a flake that git does not track, so that Nix does not see them
     Untracked,
+    /// Derivations of functions that are only assumed to hash what nixpkgs' builder does
+    Assumed,
 }
 
 /// What is no failure although it is one by default.

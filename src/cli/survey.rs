@@ -204,6 +204,9 @@ impl State {
                     report.sites.iter().any(|site| !site.untracked.is_empty()),
                     "files that git does not track",
                 ),
+                Denied::Assumed => {
+                    (report.summary.assumed > 0, "builders that are only assumed to be like nixpkgs'")
+                }
                 Denied::Fake => (report.sites.iter().any(SiteReport::keeps_placeholder), "placeholders"),
             };
             there.then_some(name)

@@ -39,8 +39,8 @@ pub(super) fn settle(sites: &[Site], sources: &[Vec<SourceState>], chosen: &mut 
         } else {
             continue;
         };
-        let settle = "give each derivation one of its own";
-        *chosen = Err(Status::Undecided(undecided(site, Reason::SharedLiteral, message.to_owned(), settle)));
+        let cure = Some("give each derivation one of its own".to_owned());
+        *chosen = Err(Status::Undecided(undecided(site, Reason::SharedLiteral, message).cured_by(cure)));
     }
 }
 

@@ -11,8 +11,13 @@ use crate::{
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SiteFailure {
     /// No lockfile where one has to be.
-    #[error("there is no lockfile at {}", .0.display())]
-    NoLockfile(PathBuf),
+    #[error("there is no lockfile at {}", path.display())]
+    NoLockfile {
+        /// Where it has to be.
+        path: PathBuf,
+        /// `npmRoot`, which people take for what moves it.
+        npm_root: Option<String>,
+    },
     /// The lockfile cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
@@ -116,7 +121,14 @@ impl SiteFailure {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoLockfile(_) => {
+            Self::NoLockfile { npm_root: Some(root), .. } => {
+                return Some(format!(
+                    "`npmRoot` says where the build runs npm, and does not move the lockfile that is hashed: in place of \
+                     `npmDepsHash` write `npmDeps = fetchNpmDeps {{ src = SRC + \"/{root}\"; hash = \"\"; }};`, SRC being \
+                     what `src` is"
+                ));
+            }
+            Self::NoLockfile { npm_root: None, .. } => {
                 "write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else"
             }
             Self::NoneInside { .. } => "keep a lockfile in the repository and copy it in by postPatch",

@@ -9,7 +9,7 @@ use std::{
 
 use super::{RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, Work, undecided};
 use crate::{
-    nix::{Outcome, Reason, RemoteSource, Site},
+    nix::{Outcome, Reason, RemoteSource, Site, Undecided},
     source::{Excerpt, LookError, Npm, Relock, head::Head, patch},
 };
 
@@ -118,13 +118,10 @@ pub(super) struct Chosen {
 pub(super) fn choose(site: &Site, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
     match &site.outcome {
         Outcome::Local { lockfile } => vendored(site, lockfile, sources, work),
-        Outcome::MissingLockfile { expected } => {
-            Err(Status::Failed(SiteFailure::NoLockfile(expected.clone())))
-        }
+        Outcome::MissingLockfile { expected } => Err(super::missing(site, expected)),
         Outcome::Undecided(undecided) => Err(Status::Undecided(undecided.clone())),
         Outcome::Remote { source, folder } => {
-            let state = sources.iter().find(|state| state.source.place == source.place);
-            let bytes = inside(site, source, folder, state)?;
+            let bytes = inside(site, source, folder, sources)?;
             Ok(Chosen { bytes, outdated: None })
         }
     }
@@ -135,30 +132,41 @@ fn inside(
     site: &Site,
     source: &RemoteSource,
     folder: &str,
-    state: Option<&SourceState>,
+    sources: &[SourceState],
 ) -> Result<Arc<[u8]>, Status> {
-    let unsupported = |why: String| {
-        let message = format!("the lockfile is inside a source that cannot be followed: {why}");
-        Status::Undecided(undecided(site, Reason::RemoteSource, message, COPY))
-    };
-    let state = state.ok_or_else(|| unsupported("it was not examined".to_owned()))?;
-    if let Err(why) = &state.resolved {
-        return Err(unsupported(why.clone()));
-    }
+    let state = followed(site, source, sources).map_err(Status::Undecided)?;
     let excerpt = match &state.excerpt {
         Some(Ok(excerpt)) => excerpt,
         Some(Err(error)) => return Err(Status::Failed(SiteFailure::Inside(error.clone()))),
-        None => return Err(unsupported("it was not fetched".to_owned())),
+        None => return Err(Status::Undecided(unfollowed(site, "it was not fetched"))),
     };
     let files = [excerpt.shrinkwrap.clone(), excerpt.package_lock.clone()];
-    let patched = patch::apply_all(source, folder, files)
-        .map_err(|error| Status::Undecided(undecided(site, Reason::Patched, error.to_string(), COPY)))?;
+    let patched = patch::apply_all(source, folder, files).map_err(|error| {
+        let cure = Some(Reason::RemoteSource.cure().to_owned());
+        Status::Undecided(undecided(site, Reason::Patched, error.to_string()).cured_by(cure))
+    })?;
     let lockfile = patched.into_iter().flatten().next();
     lockfile.ok_or_else(|| Status::Failed(SiteFailure::NoneInside { folder: folder.to_owned() }))
 }
 
-/// What to advise where a source is in the way.
-pub(super) const COPY: &str = "keep a copy of the lockfile in the repository and copy it in by postPatch";
+/// The state of a source that a lockfile is inside of, if it is one that can be followed.
+pub(super) fn followed<'a>(
+    site: &Site,
+    source: &RemoteSource,
+    sources: &'a [SourceState],
+) -> Result<&'a SourceState, Undecided> {
+    let state = sources.iter().find(|state| state.source.place == source.place);
+    let state = state.ok_or_else(|| unfollowed(site, "it was not examined"))?;
+    match &state.resolved {
+        Ok(_) => Ok(state),
+        Err(why) => Err(unfollowed(site, why)),
+    }
+}
+
+fn unfollowed(site: &Site, why: &str) -> Undecided {
+    let message = format!("the lockfile is inside a source that cannot be followed: {why}");
+    undecided(site, Reason::RemoteSource, message)
+}
 
 /// A lockfile of the repository, which may be copied into a source.
 fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
@@ -212,9 +220,10 @@ fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) 
     let new = match made {
         Some(made) if made.package_json == *package_json => made.lockfile,
         Some(_) => {
-            let message = format!("{} is shared by packages of different versions", outdated.path.display());
-            let settle = "give each package a lockfile of its own";
-            return Err(Status::Undecided(undecided(site, Reason::SharedLiteral, message, settle)));
+            let message = "its vendored lockfile is shared by packages of different versions";
+            let cure = Some("give each package a lockfile of its own".to_owned());
+            let undecided = undecided(site, Reason::SharedLiteral, message).cured_by(cure);
+            return Err(Status::Undecided(undecided));
         }
         None => {
             let relock =

@@ -239,8 +239,8 @@ pub(super) fn obstacle(site: &Site, states: &[SourceState], rules: &Rules<'_>) -
 fn unwritable(site: &Site, state: &SourceState) -> Option<Status> {
     state.wanted().filter(|_| state.stale_literal().is_none())?;
     let message = "no single literal holds the hash of its source, which is stale".to_owned();
-    let settle = "write the hash of the source as one string";
-    Some(Status::Undecided(undecided(site, Reason::UnknownHash, message, settle)))
+    let cure = Some("write the hash of the source as one string".to_owned());
+    Some(Status::Undecided(undecided(site, Reason::UnknownHash, message).cured_by(cure)))
 }
 
 /// Whether the vendored lockfile is that of another version than the derivation's.

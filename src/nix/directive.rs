@@ -4,46 +4,72 @@ use std::path::PathBuf;
 
 use super::eval::Eval;
 use super::files::normalize;
-use super::site::{Literal, Outcome, Site, Step};
-
-/// What to tell people.
-pub(super) const HINT: &str =
-    "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file";
+use super::site::{FileProblem, Literal, Outcome, Place, Site, Step, Undecided};
 
 const MARK: &str = "npm-nixhash:";
 
-/// Applies the comments to undecided sites.
-pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) {
+/// A comment beside a hash, and the lockfile that it names.
+struct Stated {
+    place: Place,
+    text: String,
+    /// `None` where it is outside of the repository.
+    path: Option<PathBuf>,
+}
+
+/// Applies the comments to undecided sites. One that could settle nothing is an error: believed, it would give a hash of
+/// bytes that are not those that are hashed.
+pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) -> Vec<FileProblem> {
+    let mut problems = Vec::new();
     for site in sites {
-        if !matches!(site.outcome, Outcome::Undecided(_)) {
+        let Outcome::Undecided(undecided) = &site.outcome else { continue };
+        let stated: Vec<Stated> = site.hashes.iter().filter_map(|literal| stated(ev, literal)).collect();
+        let Some(first) = stated.first() else { continue };
+        if let Some(message) = objection(undecided, &stated) {
+            problems.push(FileProblem { place: first.place.clone(), message });
             continue;
         }
-        let stated: Vec<PathBuf> = site.hashes.iter().filter_map(|literal| stated(ev, literal)).collect();
-        let Some(path) = stated.first() else { continue };
-        if stated.len() != site.hashes.len() || stated.iter().any(|other| other != path) {
+        let Some(path) = first.path.clone() else { continue };
+        if stated.len() != site.hashes.len() || stated.iter().any(|other| other.path != first.path) {
             continue;
         }
-        let text = format!("a comment says that the lockfile is {}", ev.files.display(path));
-        site.explain.push(Step { place: site.place.clone(), text });
-        site.outcome = if ev.files.is_file(path) {
-            Outcome::Local { lockfile: path.clone() }
+        let text = format!("a comment says that the lockfile is {}", ev.files.display(&path));
+        site.explain.push(Step { place: first.place.clone(), text });
+        site.outcome = if ev.files.is_file(&path) {
+            Outcome::Local { lockfile: path }
         } else {
-            Outcome::MissingLockfile { expected: path.clone() }
+            Outcome::MissingLockfile { expected: path }
         };
     }
+    problems
+}
+
+/// Why comments cannot settle a site, if they cannot.
+fn objection(undecided: &Undecided, stated: &[Stated]) -> Option<String> {
+    if !undecided.reason.takes_comment() {
+        let Undecided { message, settle, .. } = undecided;
+        return Some(format!("a comment cannot settle this hash: {message}; {settle}"));
+    }
+    let outside = stated.iter().find(|stated| stated.path.is_none())?;
+    Some(format!("the comment names `{}`, which is outside of the repository", outside.text))
 }
 
 /// The lockfile that a comment beside or above a literal states.
-fn stated(ev: &mut Eval, literal: &Literal) -> Option<PathBuf> {
+fn stated(ev: &mut Eval, literal: &Literal) -> Option<Stated> {
     let file = ev.files.read(&literal.file).ok()?;
     let text = std::rc::Rc::clone(&ev.files.get(file).text);
     let lines: Vec<&str> = text.lines().collect();
     let own = lines.get(literal.line.checked_sub(1)?)?;
     let above = literal.line.checked_sub(2).and_then(|i| lines.get(i)).copied().unwrap_or("");
-    let value = setting(own).or_else(|| setting(above).filter(|_| above.trim_start().starts_with('#')))?;
-    let folder = literal.file.parent()?;
-    let path = normalize(&folder.join(value));
-    ev.files.contains(&path).then_some(path)
+    let in_own = setting(own).map(|value| (value, literal.line, *own));
+    let in_above = setting(above).filter(|_| above.trim_start().starts_with('#'));
+    let (value, line, whole) = in_own.or(in_above.map(|value| (value, literal.line - 1, above)))?;
+    let column = whole.split_once('#').map_or(0, |(before, _)| before.chars().count()) + 1;
+    let path = normalize(&literal.file.parent()?.join(value));
+    Some(Stated {
+        place: Place { file: literal.file.clone(), line, column },
+        text: value.to_owned(),
+        path: ev.files.contains(&path).then_some(path),
+    })
 }
 
 fn setting(line: &str) -> Option<&str> {

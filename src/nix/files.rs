@@ -173,7 +173,11 @@ impl Files {
 
     /// A path as it is shown: relative to the root.
     pub fn display(&self, path: &Path) -> String {
-        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        let above = |top: &Path| path.strip_prefix(top).ok();
+        // What is outside is shown as the repository sees it: a report does not tell where on the machine that lies.
+        let found = self.root.ancestors().enumerate().find_map(|(up, top)| Some((up, above(top)?)));
+        let Some((up, rest)) = found else { return path.display().to_string() };
+        let relative: PathBuf = std::iter::repeat_n(Path::new(".."), up).chain([rest]).collect();
         if relative.as_os_str().is_empty() { ".".to_owned() } else { relative.display().to_string() }
     }
 

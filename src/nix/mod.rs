@@ -200,7 +200,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
         survey.warnings.push(Warning { kind: WarningKind::Budget, place, message });
     }
     survey.problems.append(&mut ev.problems);
-    directive::apply(ev, &mut survey.sites);
+    survey.problems.extend(directive::apply(ev, &mut survey.sites));
     survey.sites.sort_by(|a, b| a.place.cmp(&b.place));
     survey.warnings.sort();
     survey.warnings.dedup();
@@ -240,9 +240,7 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
         Expr::Str(parts) if parts.iter().all(|part| matches!(part, syntax::ast::Part::Text(_))) => {
             LiteralKind::NixString
         }
-        Expr::Select { .. } | Expr::Var(_) if ev.files.text(ast.location(id)).contains("fake") => {
-            LiteralKind::NixExpr
-        }
+        expr if names_placeholder(expr) => LiteralKind::NixExpr,
         _ => return None,
     };
     let at = ast.location(id);
@@ -264,7 +262,6 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
     };
     let message = "no derivation that uses this hash was found".to_owned();
     let step = Step { place: place.clone(), text: message.clone() };
-    let settle = directive::HINT.to_owned();
     Some(Site {
         attr_path: None,
         other_attr_paths: Vec::new(),
@@ -272,14 +269,13 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
         version: None,
         output_name: None,
         place: place.clone(),
+        asked_at: None,
+        assumed: None,
+        candidates: Vec::new(),
+        npm_root: None,
         hashes: vec![literal],
         options: crate::options::HashOptions::default(),
-        outcome: Outcome::Undecided(Undecided {
-            reason: Reason::Unreached,
-            message,
-            stopped_at: place,
-            settle,
-        }),
+        outcome: Outcome::Undecided(Undecided::new(Reason::Unreached, message, place)),
         source: None,
         folders: BTreeSet::new(),
         untracked: Vec::new(),
@@ -287,15 +283,33 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
     })
 }
 
+/// Whether an expression is `lib.fakeHash` or a relative, by its name.
+fn names_placeholder(expr: &Expr) -> bool {
+    let name = match expr {
+        Expr::Var(name) => name,
+        Expr::Select { path, .. } => match path.last() {
+            Some(syntax::ast::AttrName::Static(name)) => name,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    library::FAKES.contains(&name.as_ref())
+}
+
 /// The lockfiles in whose folders no site has its own, and that nothing uses without a hash.
 fn uncovered(survey: &Survey, lockfiles: &[PathBuf]) -> Vec<PathBuf> {
     let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_path_buf);
-    let of_site = |site: &Site| match &site.outcome {
-        Outcome::Local { lockfile } => folder(lockfile),
-        _ => None,
+    let of_site = |site: &Site| {
+        let own = match &site.outcome {
+            Outcome::Local { lockfile } => Some(lockfile.clone()),
+            _ => None,
+        };
+        // Somebody cares for the lockfile of a site that is undecided, too.
+        own.into_iter().chain(site.candidates.clone())
     };
     let used = survey.uses.iter().filter_map(|used| folder(&used.lockfile));
-    let covered: BTreeSet<PathBuf> = survey.sites.iter().filter_map(of_site).chain(used).collect();
+    let own = survey.sites.iter().flat_map(of_site).filter_map(|path| folder(&path));
+    let covered: BTreeSet<PathBuf> = own.chain(used).collect();
     let is_covered = |path: &PathBuf| folder(path).is_some_and(|folder| covered.contains(&folder));
     lockfiles.iter().filter(|path| !is_covered(path)).cloned().collect()
 }

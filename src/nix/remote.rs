@@ -86,8 +86,10 @@ pub struct RemoteSource {
     pub fetcher: String,
     /// The call.
     pub place: Place,
-    /// All attributes, in the order of their names.
+    /// All attributes that are known, in the order of their names.
     pub attributes: Vec<SourceAttribute>,
+    /// Why there may be others, if there may.
+    pub open: Option<String>,
     /// The name of the flake's input and its locked node of `flake.lock`, as JSON text.
     pub input: Option<(String, String)>,
     /// `sourceRoot` of the derivation, as it is written.

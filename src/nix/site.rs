@@ -94,6 +94,10 @@ pub enum Reason {
     UnknownOptions,
     /// The arguments are only partly known.
     UnknownArguments,
+    /// Something that is not known makes `npmDeps`.
+    UnknownFetcher,
+    /// `npmDeps` of a package from outside is overridden.
+    UnknownBase,
     /// The derivation was reached by no evaluation.
     Unreached,
     /// `fetchNpmDeps` or a relative is replaced by the repository.
@@ -121,12 +125,71 @@ impl Reason {
             Self::SharedLiteral => "shared-literal",
             Self::UnknownOptions => "unknown-options",
             Self::UnknownArguments => "unknown-arguments",
+            Self::UnknownFetcher => "unknown-fetcher",
+            Self::UnknownBase => "unknown-base",
             Self::Unreached => "unreached",
             Self::Replaced => "replaced",
             Self::InArchive => "in-archive",
             Self::Generated => "generated",
             Self::RemoteSource => "remote-source",
         }
+    }
+
+    /// What settles it, where nothing more exact is known. None of these leads to a wrong hash: a comment is advised only
+    /// where the lockfile is a file of the repository that is merely not found.
+    #[must_use]
+    pub fn cure(self) -> &'static str {
+        match self {
+            Self::UnknownSource | Self::SourceRoot | Self::UnknownArguments => {
+                "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file"
+            }
+            Self::Unreached => {
+                "delete it if nothing uses it; else write `# npm-nixhash: lockfile=PATH` in the line above the hash, \
+                 PATH being relative to the file"
+            }
+            Self::UnknownHash => "write the hash as one string of its own: `npmDepsHash = \"\";`",
+            Self::NoHash => "write `npmDepsHash = \"\";` into the arguments, and `update` fills it in",
+            Self::LockfileEdited => {
+                "run that tool once, commit the lockfile that it makes, and drop the step; or let the phase copy the edited \
+                 lockfile in: `cp ${./edited-lock.json} package-lock.json`"
+            }
+            Self::Patched => {
+                "apply the patch once, commit the lockfile that it makes, and take that part out of the patch"
+            }
+            Self::FilteredOut => "let the filter keep the lockfile: Nix does not see what it leaves out",
+            Self::SharedLiteral => "give each derivation a hash of its own",
+            Self::UnknownOptions => "write the option as a plain value: a number, `true` or `false`",
+            Self::UnknownFetcher => {
+                "let nixpkgs make it: `npmDeps = fetchNpmDeps { src = ...; hash = \"\"; };`, or `npmDepsHash` alone"
+            }
+            Self::UnknownBase => {
+                "write `npmDeps = fetchNpmDeps { src = ...; hash = \"\"; };` in place of the override: everything that is \
+                 hashed is then in the repository"
+            }
+            Self::Replaced => {
+                "take the replacement out of the overlay: only a build can tell what it makes of a lockfile"
+            }
+            Self::InArchive | Self::RemoteSource => {
+                "keep a copy of the lockfile in the repository and copy it in by postPatch"
+            }
+            Self::Generated => {
+                "commit the lockfile that is made there, and copy it in by postPatch: \
+                 `cp ${./package-lock.json} package-lock.json`"
+            }
+        }
+    }
+
+    /// Whether a comment that names the lockfile settles it. What is edited, patched or made before it is hashed is nowhere
+    /// in the repository, so no comment can name it.
+    #[must_use]
+    pub fn takes_comment(self) -> bool {
+        matches!(self, Self::UnknownSource | Self::SourceRoot | Self::UnknownArguments | Self::Unreached)
+    }
+
+    /// Whether the repository's settings may state the lockfile: where a comment may, and where a copy of it is kept.
+    #[must_use]
+    pub fn takes_statement(self) -> bool {
+        self.takes_comment() || matches!(self, Self::RemoteSource | Self::InArchive)
     }
 }
 
@@ -139,8 +202,22 @@ pub struct Undecided {
     pub message: String,
     /// The expression that stopped the evaluation.
     pub stopped_at: Place,
-    /// The configuration entry or comment that would settle it.
+    /// What would settle it.
     pub settle: String,
+}
+
+impl Undecided {
+    /// A question with the cure of its class.
+    #[must_use]
+    pub fn new(reason: Reason, message: impl Into<String>, stopped_at: Place) -> Self {
+        Self { reason, message: message.into(), stopped_at, settle: reason.cure().to_owned() }
+    }
+
+    /// The same with a cure that fits better than that of its class.
+    #[must_use]
+    pub fn cured_by(self, cure: Option<String>) -> Self {
+        Self { settle: cure.unwrap_or(self.settle), ..self }
+    }
 }
 
 /// What is known of a site.
@@ -191,6 +268,14 @@ pub struct Site {
     pub output_name: Option<String>,
     /// The call that makes the derivation.
     pub place: Place,
+    /// Where the repository asks for it, if that is another place: the arguments of a call of its own wrapper.
+    pub asked_at: Option<Place>,
+    /// The function of somebody else that is taken for the builder of nixpkgs.
+    pub assumed: Option<String>,
+    /// Lockfiles of the repository that may be its own, also where it is undecided.
+    pub candidates: Vec<PathBuf>,
+    /// `npmRoot`, where the lockfile is not where the derivation looks for it.
+    pub npm_root: Option<String>,
     /// The literals that hold its hash.
     pub hashes: Vec<Literal>,
     /// What changes the hash besides the lockfile.

@@ -42,6 +42,12 @@ pub(crate) enum Base {
     Changed(Rc<Value>),
     /// The output of a build.
     Built(Rc<Value>),
+    /// A folder of links: what stands at each path, `/`-separated.
+    Farm(Rc<Vec<(String, Rc<Source>)>>),
+    /// A file of the repository in which words were replaced.
+    Template(PathBuf),
+    /// Text that the Nix files write, where it is known.
+    Text(Option<Rc<str>>),
     Unknown(Rc<Unknown>),
 }
 
@@ -68,6 +74,9 @@ impl std::fmt::Debug for Base {
             Self::Script { .. } => f.write_str("Script"),
             Self::Changed(_) => f.write_str("Changed"),
             Self::Built(_) => f.write_str("Built"),
+            Self::Farm(_) => f.write_str("Farm"),
+            Self::Template(path) => write!(f, "Template({})", path.display()),
+            Self::Text(_) => f.write_str("Text"),
             Self::Unknown(unknown) => write!(f, "Unknown({})", unknown.message),
         }
     }
@@ -90,7 +99,20 @@ impl Source {
         let mut inner = self.clone();
         inner.sub = join_sub(&self.sub, text);
         inner.name = None;
-        inner
+        match inner.linked() {
+            Some(linked) => linked,
+            None => inner,
+        }
+    }
+
+    /// What a folder of links has at this place.
+    fn linked(&self) -> Option<Self> {
+        let Base::Farm(entries) = &self.base else { return None };
+        entries.iter().find_map(|(path, source)| {
+            let rest = self.sub.strip_prefix(path.as_str())?;
+            let fits = rest.is_empty() || rest.starts_with('/');
+            fits.then(|| if rest.is_empty() { source.as_ref().clone() } else { source.inside(rest) })
+        })
     }
 
     /// Another name in the store.

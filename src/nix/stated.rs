@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::site::{Outcome, Reason, Site, Step};
+use super::site::{Outcome, Site, Step};
 
 /// Applies the statements to undecided sites. What is edited before it is hashed is hashed nowhere in the repository, so no
 /// statement can settle it.
@@ -12,7 +12,7 @@ pub(super) fn apply(sites: &mut [Site], stated: &BTreeMap<String, PathBuf>) {
         let mut paths = site.attr_path.iter().chain(&site.other_attr_paths);
         let Some(lockfile) = paths.find_map(|path| stated.get(path)) else { continue };
         let Outcome::Undecided(undecided) = &site.outcome else { continue };
-        if !is_open(undecided.reason) {
+        if !undecided.reason.takes_statement() {
             continue;
         }
         let text = "the repository's settings say which lockfile it has".to_owned();
@@ -23,17 +23,4 @@ pub(super) fn apply(sites: &mut [Site], stated: &BTreeMap<String, PathBuf>) {
             Outcome::MissingLockfile { expected: lockfile.clone() }
         };
     }
-}
-
-/// Whether only the lockfile is not known.
-fn is_open(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::UnknownSource
-            | Reason::SourceRoot
-            | Reason::UnknownArguments
-            | Reason::Unreached
-            | Reason::RemoteSource
-            | Reason::InArchive
-    )
 }

@@ -169,7 +169,7 @@ pub(crate) enum Special {
     /// Attributes that are known of something from outside; it has all others, too.
     Beside(Rc<Unknown>),
     /// A set of packages inside nixpkgs, such as `python3Packages`.
-    Scope(Rc<str>),
+    Scope(Rc<super::nixpkgs::Scope>),
 }
 
 /// A function and the scope it was made in.

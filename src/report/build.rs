@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use super::{
@@ -50,7 +50,7 @@ impl Message {
     }
 }
 
-/// Writes paths as a reader in `here` would: relative where that needs no `..`.
+/// Writes paths as a reader in `here` would: relative, where they are in one repository with `here`.
 #[derive(Debug, Clone)]
 pub struct Paths {
     here: PathBuf,
@@ -66,7 +66,15 @@ impl Paths {
 
     /// A path that was written for a reader in `here`, as seen from the top of the repository.
     pub(super) fn seen_from_top(&self, shown: &str) -> String {
-        let path = self.here.join(shown);
+        let mut path = self.here.clone();
+        for part in Path::new(shown).components() {
+            match part {
+                Component::ParentDir => {
+                    path.pop();
+                }
+                part => path.push(part),
+            }
+        }
         path.strip_prefix(&self.root).map_or_else(|_| shown.to_owned(), |path| path.display().to_string())
     }
 
@@ -74,7 +82,19 @@ impl Paths {
     #[must_use]
     pub fn show(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.here).ok().filter(|rest| !rest.as_os_str().is_empty());
-        relative.unwrap_or(path).display().to_string()
+        relative.map_or_else(|| self.from_below(path), Path::to_path_buf).display().to_string()
+    }
+
+    /// A path of the repository as seen from one of its folders; any other stays as it is.
+    fn from_below(&self, path: &Path) -> PathBuf {
+        let (Ok(here), Ok(inside)) = (self.here.strip_prefix(&self.root), path.strip_prefix(&self.root))
+        else {
+            return path.to_path_buf();
+        };
+        let (here, inside): (Vec<_>, Vec<_>) = (here.components().collect(), inside.components().collect());
+        let common = here.iter().zip(&inside).take_while(|(a, b)| a == b).count();
+        let up = here.iter().skip(common).map(|_| Path::new(".."));
+        up.chain(inside.iter().skip(common).map(|part| Path::new(part.as_os_str()))).collect()
     }
 
     pub(super) fn place(&self, place: &Place) -> PlaceReport {
@@ -148,6 +168,7 @@ impl Report {
     fn count(&mut self) {
         let mut summary = Summary::default();
         for site in &self.sites {
+            summary.assumed += usize::from(site.assumed.is_some());
             *match site.status {
                 SiteStatus::InSync => &mut summary.in_sync,
                 SiteStatus::Stale => &mut summary.stale,
@@ -192,6 +213,8 @@ impl SiteReport {
             attr_path: attr_path.clone(),
             other_attr_paths: other_attr_paths.clone(),
             place: paths.place(place),
+            asked_at: planned.site.asked_at.as_ref().map(|place| paths.place(place)),
+            assumed: planned.site.assumed.clone(),
             lockfile: planned.lockfile().map(|path| paths.show(path)).or_else(|| source::inside(planned)),
             options: (*options).into(),
             status: SiteStatus::Resolved,
@@ -214,6 +237,7 @@ impl SiteReport {
             explain: explain.iter().map(|step| StepReport::new(step, paths)).collect(),
         };
         report.set_status(planned, paths);
+        report.warnings.extend(report.assumed.as_deref().map(assumption));
         report
     }
 
@@ -256,6 +280,12 @@ impl SiteReport {
         self.warnings.extend(planned.warnings.iter().map(own));
         status
     }
+}
+
+/// What to say of a builder that only bears a name.
+fn assumption(function: &str) -> Message {
+    let message = format!("`{function}` is not known; it is assumed to hash what nixpkgs' builder does");
+    Message::plain(message).hinting(Some("--deny assumed refuses such builders"))
 }
 
 /// What people call a site.
@@ -327,11 +357,19 @@ fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
         SiteFailure::Uncomputable { failure, .. } => {
             failure.obstacles.iter().map(Message::from_obstacle).collect()
         }
-        SiteFailure::NoLockfile(path) => {
+        SiteFailure::NoLockfile { path, .. } => {
             vec![
                 Message::plain(format!("there is no lockfile at {}", paths.show(path)))
                     .hinting(failure.hint()),
             ]
+        }
+        SiteFailure::Unreadable { path, error } => {
+            let message = Message::plain(format!("cannot read {}", paths.show(path)));
+            vec![Message { causes: vec![error.to_string()], ..message }]
+        }
+        SiteFailure::Relock { path, .. } => {
+            let message = format!("cannot make {} anew", paths.show(path));
+            vec![Message { message, ..Message::from_error(failure).hinting(failure.hint()) }]
         }
         _ => vec![Message::from_error(failure).hinting(failure.hint())],
     }

@@ -107,7 +107,8 @@ fn of_message(level: Level, code: &'static str, message: &Message, site: Option<
         text.push_str("; ");
         text.push_str(hint);
     }
-    let place = message.place.clone().or_else(|| site.map(|site| site.place.clone()));
+    let own = |site: &SiteReport| site.asked_at.clone().unwrap_or_else(|| site.place.clone());
+    let place = message.place.clone().or_else(|| site.map(own));
     Finding { level, code, place, title, message: text }
 }
 

@@ -68,6 +68,9 @@ fn outcome(site: &SiteReport) -> String {
     if site.has_placeholder() {
         options.push("placeholder".to_owned());
     }
+    if let Some(function) = &site.assumed {
+        options.push(format!("assumed: {function}"));
+    }
     let word = match (&site.undecided, site.status) {
         (Some(undecided), SiteStatus::Undecided) => format!("undecided: {}", undecided.reason),
         (_, SiteStatus::Failed | SiteStatus::Incomplete) if !site.errors.is_empty() => {
@@ -234,6 +237,9 @@ pub(super) fn summary(report: &Report) -> String {
             if left_out.iter().all(|(n, _)| *n == 0) { "no npm derivation found" } else { "nothing to do" }
                 .to_owned(),
         );
+    }
+    if summary.assumed > 0 {
+        counts.push(format!("{} of them assumed", summary.assumed));
     }
     counts.extend(left_out.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
     counts.join(", ")

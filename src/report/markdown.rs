@@ -36,6 +36,8 @@ pub fn report(report: &Report) -> String {
     list(&mut text, "Errors", &errors);
     let undecided: Vec<_> = report.sites.iter().filter_map(undecided).collect();
     list(&mut text, "Not decided, so not checked", &undecided);
+    let assumed: Vec<_> = report.sites.iter().filter_map(assumed).collect();
+    list(&mut text, "Assumed to be built as nixpkgs does", &assumed);
     let uncovered: Vec<_> = report.uncovered.iter().map(|file| code(&report.seen_from_top(file))).collect();
     list(&mut text, "Lockfiles that no `npmDepsHash` covers", &uncovered);
     text
@@ -97,6 +99,10 @@ fn undecided(site: &SiteReport) -> Option<String> {
     let undecided = site.undecided.as_ref()?;
     let placeholder = if site.has_placeholder() { "; its hash is a placeholder" } else { "" };
     Some(format!("{}: {}{placeholder}", code(&site.service), code(&undecided.reason)))
+}
+
+fn assumed(site: &SiteReport) -> Option<String> {
+    Some(format!("{}: {}", code(&site.service), code(site.assumed.as_ref()?)))
 }
 
 fn list(text: &mut String, title: &str, items: &[String]) {

@@ -90,10 +90,16 @@ fn warnings(report: &Report) -> Vec<Item> {
 fn undecided(site: &SiteReport) -> Option<Item> {
     let undecided = site.undecided.as_ref()?;
     let placeholder = if site.has_placeholder() { "; its hash is a placeholder" } else { "" };
+    let of = match &site.asked_at {
+        Some(place) if (&place.file, place.line) != (&undecided.place.file, undecided.place.line) => {
+            format!("{} ({})", site.service, at(place))
+        }
+        _ => site.service.clone(),
+    };
     let message = Message {
         place: Some(undecided.place.clone()),
         hint: Some(undecided.settle.clone()),
-        ..Message::plain(format!("{} is undecided: {}{placeholder}", site.service, undecided.reason))
+        ..Message::plain(format!("{of} is undecided: {}{placeholder}", undecided.reason))
     };
     Some(Item { message, key: format!("{}{placeholder}", undecided.reason) })
 }
@@ -131,10 +137,25 @@ fn about_use(used: &UseReport, message: &Message) -> Message {
     Message { place: Some(used.place.clone()), message: text, ..message.clone() }
 }
 
+/// A message with its place and its subject. Where a wrapper makes many services, both are those of the one service.
 fn about(site: &SiteReport, message: &Message) -> Message {
-    let place = message.place.clone().or_else(|| Some(site.place.clone()));
-    let subject = site.lockfile.as_deref().unwrap_or(&site.service);
-    Message { place, message: format!("{subject}: {}", message.message), ..message.clone() }
+    let own = site.asked_at.as_ref().unwrap_or(&site.place);
+    let place = message.place.clone().or_else(|| Some(own.clone()));
+    Message { place, message: format!("{}: {}", subject(site, message), message.message), ..message.clone() }
+}
+
+/// The lockfile; the service where the message names the lockfile by itself or is about the service; both where the place
+/// alone does not tell the service.
+fn subject(site: &SiteReport, message: &Message) -> String {
+    let of_service = |lockfile: &&str| {
+        message.message.contains(*lockfile)
+            || site.assumed.as_ref().is_some_and(|function| message.message.contains(function.as_str()))
+    };
+    match site.lockfile.as_deref().filter(|lockfile| !of_service(lockfile)) {
+        None => site.service.clone(),
+        Some(lockfile) if site.asked_at.is_none() => lockfile.to_owned(),
+        Some(lockfile) => format!("{} ({lockfile})", site.service),
+    }
 }
 
 /// Items as the lines of their messages, those with equal keys as one block.

@@ -85,6 +85,10 @@ pub struct SiteReport {
     pub other_attr_paths: Vec<String>,
     /// Where the derivation is made.
     pub place: PlaceReport,
+    /// Where the repository asks for it, if that is another place: the arguments of a call of its own wrapper.
+    pub asked_at: Option<PlaceReport>,
+    /// The function of somebody else that is taken for nixpkgs' builder.
+    pub assumed: Option<String>,
     /// The lockfile that decides the hash, where it is known.
     pub lockfile: Option<String>,
     /// The options that decide it besides.
@@ -274,4 +278,6 @@ pub struct Summary {
     pub incomplete: usize,
     /// Failed.
     pub failed: usize,
+    /// Of all these, those whose builder is assumed to be like that of nixpkgs.
+    pub assumed: usize,
 }

@@ -124,17 +124,12 @@ impl<'a> Arguments<'a> {
     pub(super) fn nothing_else(&self) -> Result<(), Unsupported> {
         let seen = self.seen.borrow();
         let strange = self.source.attributes.iter().find(|attribute| !seen.contains(attribute.name.as_str()));
-        match strange {
-            None => Ok(()),
-            Some(attribute) if attribute.name == "..." => match &attribute.value {
-                AttributeValue::Unknown(why) => {
-                    Err(self.refuse(&format!("has arguments that are not known: {why}")))
-                }
-                _ => Err(self.refuse("has arguments that are not known")),
-            },
-            Some(attribute) => {
+        match (strange, &self.source.open) {
+            (Some(attribute), _) => {
                 Err(self.refuse(&format!("has the argument `{}`, which is not understood", attribute.name)))
             }
+            (None, Some(why)) => Err(self.refuse(&format!("has arguments that are not known: {why}"))),
+            (None, None) => Ok(()),
         }
     }
 

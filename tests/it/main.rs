@@ -30,6 +30,7 @@ mod repair;
 mod reports;
 mod schemas;
 mod scope;
+mod sites;
 mod source;
 mod store;
 mod support;

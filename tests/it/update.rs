@@ -134,8 +134,8 @@ error: flake.nix:10:13: a/package-lock.json: left cannot be had
   caused by: cannot fetch https://registry.npmjs.org/left/-/left-1.0.0.tgz from [REGISTRY]/left/-/left-1.0.0.tgz
   caused by: the server answered 404 Not Found
   hint: the lockfile names a version that the registry does not have (any more): make the lockfile anew
-  the same: b/package-lock.json: left cannot be had
-error: lib/default.nix:4:5: b/package-lock.json: @x/right cannot be had
+  the same: packages.x86_64-linux.b (b/package-lock.json): left cannot be had
+error: flake.nix:15:68: packages.x86_64-linux.b (b/package-lock.json): @x/right cannot be had
   caused by: cannot fetch https://registry.npmjs.org/@x/right/-/right-2.0.0.tgz from [REGISTRY]/@x/right/-/right-2.0.0.tgz
   caused by: the server answered 403 Forbidden
   hint: set `//host/:_authToken` for this registry in .npmrc

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use super::eval::Eval;
-use super::nixpkgs::{fetchers, members_system};
+use super::nixpkgs::{fetchers, members_system, scripts};
 use super::syntax::ast::Location;
 use super::value::{Attrs, Kind, NativeCall, Special, ThunkId, Value};
 pub(crate) use paths::{KEPT, predicate};
@@ -113,6 +113,7 @@ pub(crate) fn member(name: &str) -> Option<Value> {
         "builtins" => return Some(Value::attrs(Attrs::special(Special::Builtins))),
         "currentSystem" => return Some(members_system()),
         "storeDir" => return Some(Value::text("/nix/store")),
+        "toFile" => return Some(scripts::function(scripts::Script::WriteText)),
         "fetchurl" => return Some(fetchers::function(super::remote::RemoteKind::BuiltinFetchUrl, name)),
         "getFlake" => return Some(fetchers::function(super::remote::RemoteKind::FetchTree, name)),
         _ => {}

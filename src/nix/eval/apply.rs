@@ -71,13 +71,13 @@ impl Eval {
             return crate::nix::nixpkgs::unknown_call(self, &Rc::new(unknown), argument, here);
         }
         if let Special::Scope(scope) = &attrs.special {
-            if scope.as_ref() == "importNpmLock" {
+            if **scope == crate::nix::nixpkgs::Scope::ImportNpmLock {
                 self.lock_uses.push((argument, here));
             }
-            if scope.as_ref() == "nix-filter" {
+            if **scope == crate::nix::nixpkgs::Scope::NixFilter {
                 return crate::nix::builtins::call(self, "nix-filter.filter", &[argument], here);
             }
-            let name = Rc::from(format!("pkgs.{scope}"));
+            let name = Rc::from(format!("pkgs.{}", scope.name()));
             let unknown = Unknown {
                 doubt: Doubt::Outside,
                 message: "a function of nixpkgs".into(),

@@ -51,6 +51,8 @@ pub(crate) struct Eval {
     pub records: Vec<Record>,
     /// Arguments of unknown functions, and other values that hold code worth a visit.
     pub pending: Vec<ThunkId>,
+    /// Calls of functions that are not known.
+    pub calls: super::nixpkgs::given::Calls,
     /// The outputs of flakes, by folder.
     pub flakes: HashMap<PathBuf, ThunkId>,
     /// Names that the repository binds to functions mentioning npm dependencies.
@@ -97,6 +99,7 @@ impl Eval {
             problems: Vec::new(),
             records: Vec::new(),
             pending: Vec::new(),
+            calls: super::nixpkgs::given::Calls::default(),
             flakes: HashMap::new(),
             own_functions: HashMap::new(),
             made: HashSet::new(),

@@ -7,6 +7,7 @@ use serde_json::Value as Lock;
 
 use super::relative_folder;
 use crate::nix::eval::Eval;
+use crate::nix::nixpkgs::is_nixpkgs;
 use crate::nix::remote::RemoteKind;
 use crate::nix::source::{Base, Remote, Source};
 use crate::nix::syntax::ast::{Location, Name};
@@ -66,7 +67,7 @@ fn resolve<'a>(nodes: &'a Lock, root: &'a str, target: &'a Lock, depth: u32) -> 
 impl Input {
     /// An input of which only the name is known.
     pub fn unlocked(name: &str) -> Self {
-        let nixpkgs = name.to_ascii_lowercase().contains("nixpkgs");
+        let nixpkgs = is_nixpkgs(name);
         Self { name: Rc::from(name), nixpkgs, node: None, local: None }
     }
 
@@ -75,19 +76,12 @@ impl Input {
         let node = lock.and_then(|lock| locked_node(lock, name));
         let mentions = |part: &str| {
             let node = node.as_ref().and_then(|node| node.get(part));
-            ["repo", "id", "url"].iter().any(|key| {
-                node.and_then(|n| n.get(key))
-                    .and_then(Lock::as_str)
-                    .is_some_and(|t| t.to_ascii_lowercase().contains("nixpkgs"))
-            })
+            ["repo", "id", "url"]
+                .iter()
+                .any(|key| node.and_then(|n| n.get(key)).and_then(Lock::as_str).is_some_and(is_nixpkgs))
         };
-        let declared = url.is_some_and(|url| {
-            url.to_ascii_lowercase().contains("nixos/nixpkgs") || url.starts_with("nixpkgs/")
-        });
-        let nixpkgs = name.to_ascii_lowercase().contains("nixpkgs")
-            || declared
-            || mentions("locked")
-            || mentions("original");
+        let nixpkgs =
+            is_nixpkgs(name) || url.is_some_and(is_nixpkgs) || mentions("locked") || mentions("original");
         let locked_path = node
             .as_ref()
             .and_then(|node| node.get("locked"))

@@ -123,7 +123,7 @@ pub(crate) fn self_member(ev: &mut Eval, folder: &Path, name: &str, here: Locati
 }
 
 /// The nearest flake above a folder.
-fn nearest(ev: &Eval, folder: &Path) -> Option<PathBuf> {
+pub(crate) fn nearest(ev: &Eval, folder: &Path) -> Option<PathBuf> {
     let root = ev.files.root();
     let mut inside = folder.ancestors().take_while(|path| path.starts_with(root));
     inside.find(|path| ev.files.is_file(&path.join("flake.nix"))).map(Path::to_path_buf)
@@ -158,7 +158,7 @@ pub(crate) fn of_folder(ev: &mut Eval, folder: &Path, name: &str, here: Location
 /// `<nixpkgs>` and `<nixpkgs/lib>`.
 pub(crate) fn search_path(name: &str, here: Location) -> Value {
     let (head, sub) = name.split_once('/').unwrap_or((name, ""));
-    if !head.contains("nixpkgs") {
+    if !nixpkgs::is_nixpkgs(head) {
         return Value::outside(&format!("<{name}>"), Some(here));
     }
     let input = Input { nixpkgs: true, ..Input::unlocked(head) };

@@ -7,7 +7,7 @@ use super::default_packages;
 use crate::nix::builtins;
 use crate::nix::eval::{Eval, is_system};
 use crate::nix::modules;
-use crate::nix::nixpkgs::members_system;
+use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, members_system};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 
@@ -29,8 +29,7 @@ pub(crate) fn parts(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let mut modules = Modules::default();
     collect(ev, &context, args[1], &mut modules, 0);
     if modules.systems.is_empty() {
-        modules.systems =
-            ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"].map(Rc::from).to_vec();
+        modules.systems = DEFAULT_SYSTEMS.map(Rc::from).to_vec();
     }
     let merged = merge_all(ev, &modules.definitions, &modules.options, at);
     let flake = merged.as_attrs().and_then(|attrs| attrs.map.get("flake")).map(|attr| attr.thunk);
@@ -136,10 +135,25 @@ fn collect(ev: &mut Eval, context: &Rc<Context>, module: ThunkId, modules: &mut 
     let Kind::Attrs(attrs) = &module.definitions.kind else { return };
     let mut rest = attrs.as_ref().clone();
     modules.per_system.extend(rest.map.remove("perSystem").map(|attr| attr.thunk));
+    if let Some(flake) = rest.map.get_mut("flake") {
+        let (own, context) = (flake.thunk, Rc::clone(context));
+        flake.thunk = ev.lazy(move |ev| outputs_module(ev, &context, own));
+    }
     if let Some(systems) = rest.map.get("systems") {
         add_systems(ev, systems.thunk, modules);
     }
     modules.definitions.push(Value { kind: Kind::Attrs(Rc::new(rest)), trail: module.definitions.trail });
+}
+
+/// `flake`: a set, or a module that makes one of its arguments.
+fn outputs_module(ev: &mut Eval, context: &Rc<Context>, own: ThunkId) -> Value {
+    let value = ev.force(own);
+    if !value.is_function() {
+        return value;
+    }
+    let args = module_arguments(ev, context);
+    let value = ev.apply_value(&value, args, context.at);
+    modules::parts(ev, &value).map_or(value, |module| module.definitions)
 }
 
 fn add_systems(ev: &mut Eval, thunk: ThunkId, modules: &mut Modules) {

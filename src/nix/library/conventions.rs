@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::nix::builtins::{Native, native};
 use crate::nix::eval::Eval;
-use crate::nix::nixpkgs::members_system;
+use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, members_system};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
 
@@ -30,29 +30,21 @@ pub(super) const TABLE: &[Native] = &[
     Native { name: "mkApp", arity: 1, run: |ev, a, _| ev.force(a[0]) },
 ];
 
+/// Functions of `lib` and of nixpkgs that flakes pass on under their names.
+const PASSED_ON: &[&str] = &[
+    "gitignoreSource",
+    "gitignoreSourceWith",
+    "genAttrs",
+    "cleanSource",
+    "cleanSourceWith",
+    "makeOverridable",
+    "recursiveUpdate",
+];
+
 /// Members of sets from outside that mean the same everywhere.
 pub(crate) fn by_convention(name: &str) -> Option<Value> {
-    match name {
-        "eachDefaultSystem"
-        | "eachSystem"
-        | "eachDefaultSystemMap"
-        | "eachSystemMap"
-        | "mkFlake"
-        | "importApply"
-        | "flattenTree"
-        | "mkApp"
-        | "gitignoreSource"
-        | "gitignoreSourceWith"
-        | "simpleFlake"
-        | "eachSystemPassThrough"
-        | "eachDefaultSystemPassThrough"
-        | "genAttrs"
-        | "cleanSource"
-        | "cleanSourceWith"
-        | "makeOverridable"
-        | "recursiveUpdate" => native(name),
-        _ => None,
-    }
+    let known = TABLE.iter().any(|own| own.name == name) || PASSED_ON.contains(&name);
+    if known { native(name) } else { None }
 }
 
 /// `flake-parts-lib.importApply file arguments`.
@@ -73,7 +65,7 @@ fn systems(ev: &mut Eval, list: Option<ThunkId>) -> Vec<Rc<str>> {
         }
     }
     if names.is_empty() {
-        names = ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"].map(Rc::from).to_vec();
+        names = DEFAULT_SYSTEMS.map(Rc::from).to_vec();
     }
     names
 }

@@ -4,8 +4,6 @@ mod conventions;
 mod fileset;
 mod sources;
 
-use std::rc::Rc;
-
 use super::builtins::Native;
 use super::syntax::ast::Location;
 use super::value::{Attrs, Piece, Special, Text, Value};
@@ -19,6 +17,9 @@ pub(crate) const TABLE: &[&[Native]] = &[sources::TABLE, fileset::TABLE, convent
 const FAKE_SRI: &str = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 /// `lib.fakeSha256`.
 const FAKE_HEX: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The names of all placeholders.
+pub(crate) const FAKES: [&str; 4] = ["fakeHash", "fakeSha256", "fakeSha512", "fakeSha1"];
 
 /// `lib`.
 pub(crate) fn value() -> Value {
@@ -72,16 +73,11 @@ pub(crate) fn member(name: &str, here: Location) -> Value {
         "fakeSha512" => fake_text(&FAKE_HEX.repeat(2)),
         "fakeSha1" => Value::text("0000000000000000000000000000000000000000"),
         "fileset" | "path" | "versions" | "gvariant" => super::nixpkgs::lib_scope(name),
-        "systems" | "platforms" => super::nixpkgs::lib_scope("systems"),
+        "systems" | "platforms" => super::nixpkgs::lib_systems(),
         _ if FLAT.contains(&name) => value(),
         _ => match super::builtins::native(name) {
             Some(value) => value,
             None => Value::outside(&format!("lib.{name}"), Some(here)),
         },
     }
-}
-
-/// The name of a package set's own scope, for `lib.fileset` and its like.
-pub(crate) fn scope_name(name: &str) -> Rc<str> {
-    Rc::from(format!("lib.{name}"))
 }

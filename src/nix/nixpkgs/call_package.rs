@@ -51,7 +51,7 @@ pub(crate) fn call(ev: &mut Eval, pkgs: &Value, callee: &Value, given: &Value, h
 }
 
 /// `.override` takes a set or a function of the former arguments.
-fn resolve_changes(ev: &mut Eval, changes: &Value, given: &Value, here: Location) -> Value {
+pub(super) fn resolve_changes(ev: &mut Eval, changes: &Value, given: &Value, here: Location) -> Value {
     if changes.is_function() { ev.apply_value(changes, given.clone(), here) } else { changes.clone() }
 }
 

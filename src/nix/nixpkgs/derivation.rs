@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::given;
 use super::overrides::{keep_override, override_once};
 use super::record::{Record, RecordKind};
 use crate::nix::eval::Eval;
@@ -10,7 +11,7 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Kind, Special, ThunkId, Unknown, Value};
 
 /// What a builder does with npm dependencies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Builder {
     /// `buildNpmPackage`: makes its own dependencies from `npmDepsHash`.
     Npm,
@@ -18,82 +19,48 @@ pub(crate) enum Builder {
     FetchDeps,
     /// `mkDerivation` and all others: only what their attributes hold.
     Generic,
+    /// `symlinkJoin` and `buildEnv`: what its `paths` hold, side by side.
+    Join,
+}
+
+/// A builder, and who stands behind its name.
+#[derive(Clone)]
+pub(crate) struct Maker {
+    pub builder: Builder,
+    /// The function of somebody else that is taken for the builder.
+    pub assumed: Option<Rc<Unknown>>,
+}
+
+impl From<Builder> for Maker {
+    fn from(builder: Builder) -> Self {
+        Self { builder, assumed: None }
+    }
 }
 
 /// A derivation; its attributes are those of the set that carries it.
 pub(crate) struct Drv {
-    pub builder: Builder,
+    pub maker: Maker,
     pub call: Location,
     /// The declaration of its own dependencies, noted when the derivation turns out to be used.
     pub(super) declared: Option<Record>,
+    /// Its attributes, where its dependencies are still to be looked for in them.
+    undeclared: Option<Value>,
+    noted: Cell<bool>,
     index: Cell<Option<usize>>,
     arg: ThunkId,
     overrides: Vec<ThunkId>,
 }
 
-impl Builder {
-    /// The builder of that name.
-    pub fn of(name: &str) -> Option<Self> {
-        match name {
-            "buildNpmPackage" => Some(Self::Npm),
-            "fetchNpmDeps" => Some(Self::FetchDeps),
-            _ if is_generic_builder(name) => Some(Self::Generic),
-            _ => None,
-        }
-    }
-}
-
-/// Builders that know nothing of npm.
-pub(crate) fn is_generic_builder(name: &str) -> bool {
-    matches!(
-        name,
-        "mkDerivation"
-            | "buildGoModule"
-            | "buildRustPackage"
-            | "buildPythonPackage"
-            | "buildPythonApplication"
-            | "mkShell"
-            | "mkShellNoCC"
-            | "buildEnv"
-            | "symlinkJoin"
-            | "buildDotnetModule"
-            | "buildFHSEnv"
-            | "buildFHSUserEnv"
-            | "mixRelease"
-            | "buildMavenPackage"
-            | "buildGradlePackage"
-            | "buildComposerProject"
-            | "buildRubyGem"
-            | "mkPnpmPackage"
-            | "mkYarnPackage"
-            | "buildVscodeExtension"
-            | "buildVscodeMarketplaceExtension"
-            | "buildVimPlugin"
-            | "buildLayeredImage"
-            | "buildImage"
-            | "streamLayeredImage"
-            | "writeShellApplication"
-            | "writeTextFile"
-            | "buildHomeAssistantComponent"
-            | "toPythonModule"
-    ) || is_versioned(name, "buildGo", "Module")
-}
-
-fn is_versioned(name: &str, head: &str, tail: &str) -> bool {
-    name.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)).is_some_and(|version| {
-        !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'_')
-    })
-}
-
 /// A builder as a function of the language.
-pub(crate) fn function(builder: Builder) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, arg, here| make(ev, &builder, arg, &[], here))))
+pub(crate) fn function(maker: impl Into<Maker>) -> Value {
+    let maker = maker.into();
+    Value::new(Kind::Function(Rc::new(move |ev, arg, here| make(ev, &maker, arg, &[], here))))
 }
 
 /// Makes the derivation of a call.
 pub(crate) fn make(
     ev: &mut Eval,
-    builder: &Builder,
+    maker: &Maker,
     arg: ThunkId,
     overrides: &[ThunkId],
     here: Location,
@@ -102,7 +69,7 @@ pub(crate) fn make(
     let given = ev.force(arg);
     let value = ev.each(given, &mut |ev, given| {
         let args = if given.is_function() { ev.apply(&given, last, here) } else { given };
-        ev.each(args, &mut |ev, args| finish(ev, builder, arg, &args, overrides, (last, here)))
+        ev.each(args, &mut |ev, args| finish(ev, maker, arg, &args, overrides, (last, here)))
     });
     ev.fill(last, value.clone());
     value
@@ -110,7 +77,7 @@ pub(crate) fn make(
 
 fn finish(
     ev: &mut Eval,
-    builder: &Builder,
+    maker: &Maker,
     arg: ThunkId,
     base: &Value,
     overrides: &[ThunkId],
@@ -120,15 +87,8 @@ fn finish(
     let mut args = base.clone();
     for change in overrides {
         let change = ev.force(*change);
-        let declared = declare(ev, builder, base, &args, here);
-        let former = Drv {
-            builder: builder.clone(),
-            call: here,
-            declared,
-            index: Cell::new(None),
-            arg,
-            overrides: Vec::new(),
-        };
+        let declared = declare(ev, maker, base, &args, here);
+        let former = Drv { declared, ..Drv::new(maker.clone(), here, arg) };
         let former = special(&args, former);
         args = override_once(ev, args, &former, &change, last, here);
     }
@@ -139,26 +99,19 @@ fn finish(
             let reason = crate::nix::eval::reason_of(&args, "the arguments are not known", here);
             return Value::doubtful(reason);
         };
-        let declared = declare(ev, builder, base, &args, here);
-        let drv = Drv {
-            builder: builder.clone(),
-            call: here,
-            declared,
-            index: Cell::new(None),
-            arg,
-            overrides: overrides.to_vec(),
-        };
-        let mut set = attrs.as_ref().clone();
-        set.special = Special::Drv(Rc::new(drv));
-        Value { kind: Kind::Attrs(Rc::new(set)), trail: args.trail.clone() }
+        let declared = declare(ev, maker, base, &args, here);
+        let undeclared = given::may_hold(attrs).then(|| args.clone());
+        let overrides = overrides.to_vec();
+        let drv = Drv { declared, undeclared, overrides, ..Drv::new(maker.clone(), here, arg) };
+        special(&args, drv)
     })
 }
 
 /// What the derivation declares by itself; overrides reach `fetchNpmDeps`, but not the arguments of `buildNpmPackage`.
-fn declare(ev: &mut Eval, builder: &Builder, base: &Value, args: &Value, here: Location) -> Option<Record> {
+fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Location) -> Option<Record> {
     let attrs = args.as_attrs()?;
-    let record = match builder {
-        Builder::Generic => return None,
+    let record = match maker.builder {
+        Builder::Generic | Builder::Join => return None,
         Builder::FetchDeps => Record::new(RecordKind::FetchDeps, args.clone(), here),
         Builder::Npm if attrs.map.contains_key("npmDeps") => {
             ev.given_dependencies.push((args.clone(), here));
@@ -170,16 +123,24 @@ fn declare(ev: &mut Eval, builder: &Builder, base: &Value, args: &Value, here: L
         Builder::Npm => Record::new(RecordKind::Package, base.clone(), here),
     };
     ev.made.extend(record.binding());
-    Some(record)
+    Some(Record { assumed: maker.assumed.clone(), ..record })
 }
 
 impl Drv {
-    /// Notes the declaration, once; answers its index.
+    /// A derivation that declares nothing.
+    fn new(maker: Maker, call: Location, arg: ThunkId) -> Self {
+        let (index, noted) = (Cell::new(None), Cell::new(false));
+        Self { maker, call, declared: None, undeclared: None, noted, index, arg, overrides: Vec::new() }
+    }
+
+    /// Notes what it declares, once; answers the index.
     pub fn register(&self, ev: &mut Eval) -> Option<usize> {
-        if self.index.get().is_none()
-            && let Some(record) = &self.declared
-        {
-            self.index.set(Some(ev.record(record.clone())));
+        if !self.noted.replace(true) && self.index.get().is_none() {
+            self.index.set(match (&self.declared, &self.undeclared) {
+                (Some(record), _) => Some(ev.record(record.clone())),
+                (None, Some(args)) => given::note(ev, args, self.call),
+                (None, None) => None,
+            });
         }
         self.index.get()
     }
@@ -191,14 +152,7 @@ impl Drv {
 
     /// A derivation of which only the declaration is known.
     pub fn assumed(index: Option<usize>, call: Location, arg: ThunkId) -> Self {
-        Self {
-            builder: Builder::Generic,
-            call,
-            declared: None,
-            index: Cell::new(index),
-            arg,
-            overrides: Vec::new(),
-        }
+        Self { index: Cell::new(index), ..Self::new(Builder::Generic.into(), call, arg) }
     }
 }
 
@@ -219,10 +173,11 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
             Some(Value::new(Kind::Function(Rc::new(move |ev, change, here| {
                 let mut overrides = drv.overrides.clone();
                 overrides.push(change);
-                let made = make(ev, &drv.builder, drv.arg, &overrides, here);
+                let made = make(ev, &drv.maker, drv.arg, &overrides, here);
                 keep_override(ev, made, again, change)
             }))))
         }
+        "override" if drv.maker.builder == Builder::FetchDeps => Some(override_fetcher(Rc::clone(drv))),
         "override" => {
             let same = set.clone();
             Some(Value::new(Kind::Function(Rc::new(move |ev, changes, _| {
@@ -235,7 +190,7 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
             Some(set.clone())
         }
         "type" => Some(Value::text("derivation")),
-        "npmDeps" if drv.builder == Builder::Npm => own_dependencies(ev, set, drv, here),
+        "npmDeps" if drv.maker.builder == Builder::Npm => own_dependencies(ev, set, drv, here),
         "meta" | "outputs" | "outputName" | "system" | "stdenv" | "tests" | "inputDerivation" | "npmDeps" => {
             passthru(ev, set, name, here)
                 .or_else(|| Some(Value::outside(&format!("derivation.{name}"), Some(here))))
@@ -269,7 +224,19 @@ fn own_dependencies(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, _: Location) -> O
         }
     }
     let arg = ev.done(Value::attrs(args));
-    Some(make(ev, &Builder::FetchDeps, arg, &[], drv.call))
+    let maker = Maker { builder: Builder::FetchDeps, assumed: drv.maker.assumed.clone() };
+    Some(make(ev, &maker, arg, &[], drv.call))
+}
+
+/// `npmDeps.override { hash = ...; }`: `fetchNpmDeps` is called again, with other arguments.
+fn override_fetcher(drv: Rc<Drv>) -> Value {
+    Value::new(Kind::Function(Rc::new(move |ev, changes, here| {
+        let (given, changes) = (ev.force(drv.arg), ev.force(changes));
+        let changes = super::call_package::resolve_changes(ev, &changes, &given, here);
+        let merged = ev.update(given, &changes, here);
+        let arg = ev.done(merged);
+        make(ev, &drv.maker, arg, &drv.overrides, here)
+    })))
 }
 
 fn passthru(ev: &mut Eval, set: &Value, name: &str, here: Location) -> Option<Value> {
@@ -296,6 +263,6 @@ pub(crate) fn assume(ev: &mut Eval, callee: &Rc<Unknown>, argument: &Value, here
     {
         return None;
     }
-    let record = Record::new(RecordKind::Assumed(Rc::clone(callee)), argument.clone(), here);
-    Some(ev.record(record))
+    let record = Record::new(RecordKind::Package, argument.clone(), here);
+    Some(ev.record(Record { assumed: Some(Rc::clone(callee)), ..record }))
 }

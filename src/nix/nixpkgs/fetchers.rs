@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::names::{self, Meaning, meaning};
 use crate::nix::eval::Eval;
 use crate::nix::remote::RemoteKind;
 use crate::nix::source::{Base, Remote, Source};
@@ -10,25 +11,10 @@ use crate::nix::value::{Kind, Piece, Value};
 
 /// The fetcher of that name.
 pub(crate) fn kind(name: &str) -> Option<RemoteKind> {
-    Some(match name {
-        "fetchurl" | "fetchurlBoot" => RemoteKind::FetchUrl,
-        "fetchzip" => RemoteKind::FetchZip,
-        "fetchTarball" => RemoteKind::FetchTarball,
-        "fetchgit" | "fetchgitLocal" => RemoteKind::FetchGit,
-        "fetchGit" => RemoteKind::BuiltinFetchGit,
-        "fetchTree" => RemoteKind::FetchTree,
-        "fetchFromGitHub" => RemoteKind::GitHub,
-        "fetchFromGitLab" => RemoteKind::GitLab,
-        "fetchFromGitea" => RemoteKind::Gitea,
-        "fetchFromForgejo" => RemoteKind::Forgejo,
-        "fetchFromCodeberg" => RemoteKind::Codeberg,
-        "fetchFromSourcehut" => RemoteKind::Sourcehut,
-        "fetchFromBitbucket" => RemoteKind::Bitbucket,
-        "fetchhg" | "fetchsvn" | "fetchFromGitiles" | "fetchFromRepoOrCz" | "fetchFromSavannah"
-        | "fetchMercurial" | "fetchCrate" | "fetchPypi" | "requireFile" | "fetchFromRadicle"
-        | "fetchdarcs" | "fetchfossil" => RemoteKind::Other,
-        _ => return None,
-    })
+    match meaning(name)? {
+        Meaning::Fetcher(kind) => Some(kind),
+        _ => None,
+    }
 }
 
 /// A fetcher as a function.
@@ -86,10 +72,9 @@ pub(crate) fn is_nixpkgs(ev: &mut Eval, remote: &Remote, here: Location) -> bool
         _ => {}
     }
     words.iter().any(|value| match &value.kind {
-        Kind::Str(text) => text
-            .pieces
-            .iter()
-            .any(|piece| matches!(piece, Piece::Text(t) if t.to_ascii_lowercase().contains("nixpkgs"))),
+        Kind::Str(text) => {
+            text.pieces.iter().any(|piece| matches!(piece, Piece::Text(t) if names::is_nixpkgs(t)))
+        }
         _ => false,
     })
 }

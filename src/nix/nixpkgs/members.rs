@@ -1,215 +1,89 @@
-//! The members of `pkgs` that matter for npm dependencies.
+//! The members of package sets and of the sets inside them.
 
 use std::rc::Rc;
 
-use super::derivation::{self, Builder};
-use super::{call_package, fetchers, nixpkgs, overlay, scripts};
+use super::names::{DEFAULT_SYSTEMS, Meaning, Scope, meaning};
+use super::{call_package, derivation, fetchers, nixpkgs, overlay, scripts};
 use crate::nix::eval::Eval;
 use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Kind, Piece, Special, Text, Value};
 
-/// Sets inside nixpkgs whose members are packages or builders.
-const SCOPES: &[&str] = &[
-    "python3Packages",
-    "python310Packages",
-    "python311Packages",
-    "python312Packages",
-    "python313Packages",
-    "pythonPackages",
-    "rustPlatform",
-    "nodePackages",
-    "libsForQt5",
-    "kdePackages",
-    "gnome",
-    "xorg",
-    "darwin",
-    "perlPackages",
-    "haskellPackages",
-    "beamPackages",
-    "beam",
-    "ocamlPackages",
-    "phpPackages",
-    "php",
-    "rubyPackages",
-    "luaPackages",
-    "vscode-extensions",
-    "vscode-utils",
-    "vimUtils",
-    "vimPlugins",
-    "elmPackages",
-    "dotnetCorePackages",
-    "npmHooks",
-    "dockerTools",
-    "home-assistant-custom-lovelace-modules",
-    "python3",
-    "python311",
-    "python312",
-    "python313",
-    "qt6Packages",
-    "qt6",
-    "makeScopeWithSplicing",
-    "testers",
-    "writers",
-    "llvmPackages",
-];
-
-/// Other instances of the same package set.
-const SELVES: &[&str] = &[
-    "pkgs",
-    "buildPackages",
-    "targetPackages",
-    "pkgsBuildBuild",
-    "pkgsBuildHost",
-    "pkgsBuildTarget",
-    "pkgsHostHost",
-    "pkgsHostTarget",
-    "pkgsTargetTarget",
-    "pkgsStatic",
-    "pkgsMusl",
-    "pkgsi686Linux",
-    "pkgsx86_64Darwin",
-    "__splicedPackages",
-    "unstable",
-    "stable",
-    "pkgsLinux",
-];
+/// A member of a package set.
+pub(crate) fn member(pkgs: &Value, name: &str, here: Location) -> Value {
+    match meaning(name) {
+        Some(Meaning::System) | None => Value::outside(&format!("pkgs.{name}"), Some(here)),
+        Some(meaning) => value_of(meaning, name, pkgs),
+    }
+}
 
 /// Whether a name means something to the model.
 pub(crate) fn is_modelled(name: &str) -> bool {
-    matches!(
-        name,
-        "lib"
-            | "stdenv"
-            | "stdenvNoCC"
-            | "callPackage"
-            | "callPackages"
-            | "newScope"
-            | "emptyDirectory"
-            | "nix-gitignore"
-            | "path"
-            | "importNpmLock"
-            | "appendOverlays"
-            | "extend"
-            | "pkgsCross"
-            | "fetchNpmDeps"
-            | "buildNpmPackage"
-            | "runCommand"
-            | "runCommandLocal"
-            | "runCommandNoCC"
-            | "applyPatches"
-            | "buildNpmPackage'"
-            | "gitignoreSource"
-            | "symlinkJoin"
-            | "buildEnv"
-            | "writeText"
-            | "writeTextFile"
-            | "writeShellScriptBin"
-            | "writeShellApplication"
-            | "writeScriptBin"
-            | "mkShell"
-            | "mkShellNoCC"
-    ) || SELVES.contains(&name)
-        || SCOPES.contains(&name)
-        || fetchers::kind(name).is_some()
-        || derivation::is_generic_builder(name)
+    meaning(name).is_some()
 }
 
-/// A member of a package set.
-pub(crate) fn member(pkgs: &Value, name: &str, here: Location) -> Value {
-    if SELVES.contains(&name) {
-        return pkgs.clone();
-    }
-    if let Some(value) = common(pkgs, name) {
+/// A member of `pkgs` as a value.
+fn value_of(meaning: Meaning, name: &str, pkgs: &Value) -> Value {
+    if let Some(value) = anywhere(&meaning, name, pkgs) {
         return value;
     }
-    match name {
-        "lib" => crate::nix::library::value(),
-        "stdenv" | "stdenvNoCC" | "clangStdenv" | "gccStdenv" => scope("stdenv"),
-        "hostPlatform" | "targetPlatform" | "buildPlatform" => scope("stdenv.hostPlatform"),
-        "system" => Value::outside("pkgs.system", Some(here)),
-        "pkgsCross" | "legacyPackages" => scope("pkgsCross"),
-        "nix-gitignore" => scope("nix-gitignore"),
-        "nix-filter" => scope("nix-filter"),
-        "emptyDirectory" => Source::new(Base::Empty).value(),
-        "extend" => overlay::extender(pkgs.clone()),
-        "appendOverlays" => overlay::appender(pkgs.clone()),
-        "formats" | "config" => Value::outside(&format!("pkgs.{name}"), Some(here)),
-        _ if SCOPES.contains(&name) => scope(name),
-        _ => Value::outside(&format!("pkgs.{name}"), Some(here)),
+    match meaning {
+        Meaning::Scope(inner) => scope(inner),
+        Meaning::Library => crate::nix::library::value(),
+        Meaning::System => system(),
+        Meaning::EmptyDirectory => Source::new(Base::Empty).value(),
+        Meaning::Extend => overlay::extender(pkgs.clone()),
+        Meaning::AppendOverlays => overlay::appender(pkgs.clone()),
+        _ => pkgs.clone(),
     }
 }
 
-/// Members that exist in package sets and scopes alike.
-fn common(pkgs: &Value, name: &str) -> Option<Value> {
-    if let Some(kind) = fetchers::kind(name) {
-        return Some(fetchers::function(kind, name));
-    }
-    if let Some(builder) = Builder::of(name) {
-        return Some(derivation::function(builder));
-    }
-    if let Some(value) = scripts::function(name) {
-        return Some(value);
-    }
-    match name {
-        "callPackage" | "callPackages" => Some(call_package::call_package(pkgs.clone())),
-        "newScope" => Some(call_package::new_scope(pkgs.clone())),
-        "importNpmLock" => Some(scope("importNpmLock")),
-        "nix-gitignore" => Some(scope("nix-gitignore")),
-        "gitignoreSource" => crate::nix::builtins::native("gitignoreSource"),
+/// Members that are the same in package sets, in the sets inside them, and in anything that passes them on.
+pub(super) fn anywhere(meaning: &Meaning, name: &str, pkgs: &Value) -> Option<Value> {
+    match meaning {
+        Meaning::Fetcher(kind) => Some(fetchers::function(*kind, name)),
+        Meaning::Builder(builder) => Some(derivation::function(*builder)),
+        Meaning::Script(script) => Some(scripts::function(*script)),
+        Meaning::Call => Some(call_package::call_package(pkgs.clone())),
+        Meaning::NewScope => Some(call_package::new_scope(pkgs.clone())),
+        Meaning::GitIgnoreSource => crate::nix::builtins::native("gitignoreSource"),
         _ => None,
     }
 }
 
-/// A named set inside nixpkgs.
-pub(crate) fn scope(name: &str) -> Value {
-    Value::attrs(Attrs::special(Special::Scope(Rc::from(name))))
+/// A set inside nixpkgs.
+pub(crate) fn scope(scope: Scope) -> Value {
+    Value::attrs(Attrs::special(Special::Scope(Rc::new(scope))))
 }
 
 /// A member of a set inside nixpkgs.
-pub(crate) fn scope_member(
-    ev: &mut Eval,
-    set: &Value,
-    scope_name: &str,
-    name: &str,
-    here: Location,
-) -> Value {
-    match (scope_name, name) {
-        ("stdenv" | "stdenv.hostPlatform", "hostPlatform" | "buildPlatform" | "targetPlatform") => {
-            scope("stdenv.hostPlatform")
+pub(crate) fn scope_member(ev: &mut Eval, set: &Value, own: &Scope, name: &str, here: Location) -> Value {
+    let outside = || Value::outside(&format!("{}.{name}", own.name()), Some(here));
+    let native = |prefix: &str| crate::nix::builtins::native(&format!("{prefix}.{name}"));
+    match (own, name) {
+        (Scope::Stdenv | Scope::Platform, "hostPlatform" | "buildPlatform" | "targetPlatform") => {
+            scope(Scope::Platform)
         }
-        ("stdenv.hostPlatform" | "stdenv", "system") => system(),
-        ("pkgsCross", _) => nixpkgs(),
-        ("lib.systems", "flakeExposed" | "all" | "unix" | "linux" | "doubles") => match name {
-            "doubles" => set.clone(),
-            _ => system_list(ev),
-        },
-        _ if scope_name.starts_with("lib.") => lib_member(&scope_name[4..], name, here),
+        (Scope::Stdenv | Scope::Platform, "system") => system(),
+        (Scope::PerSystem, _) => nixpkgs(),
         // It takes its own `npmRoot`, as a call of the set does.
-        ("importNpmLock", "buildNodeModules") => scope("importNpmLock"),
-        ("importNpmLock", "npmConfigHook" | "linkNodeModulesHook") => {
-            Value::outside("pkgs.importNpmLock.npmConfigHook", Some(here))
+        (Scope::ImportNpmLock, "buildNodeModules") => scope(Scope::ImportNpmLock),
+        (Scope::Systems, "doubles") => set.clone(),
+        (Scope::Systems, "flakeExposed" | "all" | "unix" | "linux") => system_list(ev),
+        (Scope::Systems, _) => Value::outside(&format!("lib.systems.{name}"), Some(here)),
+        (Scope::Library(own), _) => {
+            native(own).unwrap_or_else(|| Value::outside(&format!("lib.{own}.{name}"), Some(here)))
         }
-        ("nix-gitignore", _) => match crate::nix::builtins::native(&format!("nix-gitignore.{name}")) {
-            Some(value) => value,
-            None => Value::outside(&format!("nix-gitignore.{name}"), Some(here)),
-        },
-        ("nix-filter", _) => match crate::nix::builtins::native(&format!("nix-filter.{name}")) {
-            Some(value) => value,
-            None => Value::outside(&format!("nix-filter.{name}"), Some(here)),
-        },
-        (_, "pkgs" | "packages") if name == "pkgs" || scope_name.starts_with("python") => {
-            if name == "pkgs" && !scope_name.starts_with("python") { nixpkgs() } else { set.clone() }
-        }
-        ("stdenv" | "stdenv.hostPlatform", _) if name != "mkDerivation" => {
-            Value::outside(&format!("{scope_name}.{name}"), Some(here))
-        }
+        (Scope::GitIgnore | Scope::NixFilter, _) => native(own.name()).unwrap_or_else(outside),
+        (_, "pkgs") if !own.is_python() => nixpkgs(),
+        (_, "pkgs" | "packages") if own.is_python() => set.clone(),
+        (Scope::Stdenv | Scope::Platform, _) if name != "mkDerivation" => outside(),
         _ => {
-            let pkgs = nixpkgs();
-            match common(&pkgs, name) {
-                Some(value) => value,
-                None => Value::outside(&format!("pkgs.{scope_name}.{name}"), Some(here)),
-            }
+            let inner = meaning(name).and_then(|meaning| match meaning {
+                Meaning::Scope(scope @ (Scope::ImportNpmLock | Scope::GitIgnore)) => Some(self::scope(scope)),
+                meaning => anywhere(&meaning, name, &nixpkgs()),
+            });
+            inner.unwrap_or_else(|| Value::outside(&format!("pkgs.{}.{name}", own.name()), Some(here)))
         }
     }
 }
@@ -225,15 +99,7 @@ pub(crate) fn system_named(name: &str) -> Value {
     Value::new(Kind::Str(Rc::new(Text { pieces, system: true, ..Text::default() })))
 }
 
-fn lib_member(scope_name: &str, name: &str, here: Location) -> Value {
-    match crate::nix::builtins::native(&format!("{scope_name}.{name}")) {
-        Some(value) => value,
-        None => Value::outside(&format!("lib.{scope_name}.{name}"), Some(here)),
-    }
-}
-
 /// The usual systems.
 fn system_list(ev: &mut Eval) -> Value {
-    let names = ["x86_64-linux", "aarch64-linux", "x86_64-darwin", "aarch64-darwin"];
-    Value::list(names.iter().map(|name| ev.done(system_named(name))).collect())
+    Value::list(DEFAULT_SYSTEMS.iter().map(|name| ev.done(system_named(name))).collect())
 }

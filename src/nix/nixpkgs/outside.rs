@@ -1,13 +1,13 @@
 //! Values from outside of the repository: what their members are taken to be, and what a call of one tells.
 
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::derivation::{self, Builder};
-use super::{call_package, fetchers, nixpkgs, overlay, scripts};
+use super::derivation::{self, Builder, Maker};
+use super::names::{Meaning, is_member_of_nixpkgs, is_nixpkgs, meaning};
+use super::{fetchers, flakes, given, members, nixpkgs, overlay};
 use crate::nix::eval::Eval;
 use crate::nix::source::Remote;
-use crate::nix::syntax::ast::Location;
+use crate::nix::syntax::ast::{Ast, Expr, ExprId, Location, Param};
 use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// The member of a value that is not known.
@@ -27,37 +27,27 @@ pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, h
     }
     match unknown.doubt {
         Doubt::Outside | Doubt::Argument => {
-            let base = unknown.name.as_deref().unwrap_or("?");
-            let name: Rc<str> = Rc::from(format!("{base}.{name}"));
-            let message = match unknown.doubt {
-                Doubt::Argument => format!("`{name}` is an argument that nothing here gives"),
-                _ => format!("`{name}` comes from outside of the repository"),
-            };
-            let inner = Unknown {
-                doubt: unknown.doubt,
-                message: message.into(),
-                at: unknown.at.or(Some(here)),
-                name: Some(name),
-            };
-            Value::doubtful(Rc::new(inner))
+            Value::doubtful(Rc::new(member_of(unknown, name, unknown.at.or(Some(here)))))
         }
         _ => Value::doubtful(Rc::clone(unknown)),
     }
 }
 
-/// Names that mean the same wherever they come from.
+/// Names that mean the same wherever they come from. The builders of another flake only bear the names of nixpkgs': what
+/// they do is an assumption.
 fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
-    if let Some(kind) = fetchers::kind(name) {
-        return Some(fetchers::function(kind, name));
+    let meaning = meaning(name);
+    if let Some(Meaning::Builder(builder @ (Builder::Npm | Builder::FetchDeps))) = meaning
+        && unknown.doubt == Doubt::Outside
+        && !unknown.name.as_deref().is_none_or(is_member_of_nixpkgs)
+    {
+        let assumed = Some(Rc::new(member_of(unknown, name, unknown.at)));
+        return Some(derivation::function(Maker { builder, assumed }));
     }
-    if let Some(builder) = Builder::of(name) {
-        return Some(derivation::function(builder));
-    }
-    if let Some(value) = scripts::function(name) {
+    if let Some(value) = meaning.and_then(|meaning| members::anywhere(&meaning, name, &nixpkgs())) {
         return Some(value);
     }
     match name {
-        "callPackage" => Some(call_package::call_package(nixpkgs())),
         "override"
         | "overrideAttrs"
         | "overrideDerivation"
@@ -66,11 +56,22 @@ fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
         | "overrideScope'" => Some(super::overrides::override_outside(Rc::clone(unknown), name)),
         "pkgs" | "nixpkgs" => Some(nixpkgs()),
         "lib" => Some(crate::nix::library::value()),
-        "fakeHash" | "fakeSha256" | "fakeSha512" => Some(crate::nix::library::fake()),
+        _ if crate::nix::library::FAKES.contains(&name) => Some(crate::nix::library::fake()),
         "extend" => Some(overlay::extender(nixpkgs())),
-        "system" => Some(super::members::system()),
+        "system" => Some(members::system()),
         _ => crate::nix::library::by_convention(name),
     }
+}
+
+/// A member of something from outside, which is as little known.
+fn member_of(unknown: &Unknown, name: &str, at: Option<Location>) -> Unknown {
+    let base = unknown.name.as_deref().unwrap_or("?");
+    let name: Rc<str> = Rc::from(format!("{base}.{name}"));
+    let message = match unknown.doubt {
+        Doubt::Argument => format!("`{name}` is an argument that nothing here gives"),
+        _ => format!("`{name}` comes from outside of the repository"),
+    };
+    Unknown { doubt: unknown.doubt, message: message.into(), at, name: Some(name) }
 }
 
 /// A call of something unknown: its argument is still worth a look.
@@ -78,69 +79,74 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
     if matches!(unknown.doubt, Doubt::Throw) {
         return Value::doubtful(Rc::clone(unknown));
     }
-    if unknown.name.as_deref().is_some_and(|name| {
-        ["nix-filter.lib", "nix-filter.lib.filter", "inputs.nix-filter"].iter().any(|end| name.ends_with(end))
-    }) {
-        return crate::nix::builtins::call(ev, "nix-filter.filter", &[argument], here);
-    }
-    if unknown.name.as_deref().is_some_and(|name| name.ends_with("import-tree"))
-        && let Kind::Path(folder) = ev.force(argument).kind
-    {
-        return import_tree(ev, &folder);
+    if let Some(value) = flakes::call(ev, unknown, argument, here) {
+        return value;
     }
     ev.pending.push(argument);
     if matches!(unknown.doubt, Doubt::Limit) {
         return Value::doubtful(Rc::clone(unknown));
     }
     let value = ev.force(argument);
+    let last = fixed_point(ev, &value);
+    let value = last.map_or(value.clone(), |last| ev.apply(&value, last, here));
     let index = derivation::assume(ev, unknown, &value, here);
+    given::look_at(ev, &value, here);
     let given_code = value.is_function() || holds_function(ev, &value);
-    match unknown.doubt {
+    let result = match unknown.doubt {
         Doubt::Outside | Doubt::Argument => {
             let name = unknown.name.as_deref().unwrap_or("?");
             let doubt = if given_code { Doubt::Unmodelled } else { unknown.doubt };
             let message = format!("the result of `{name}`, which is not known here");
             let name = Some(Rc::from(format!("({name} …)")));
-            result_of(
-                index,
-                Rc::new(Unknown { doubt, message: message.into(), at: Some(here), name }),
-                argument,
-                here,
-            )
+            Rc::new(Unknown { doubt, message: message.into(), at: Some(here), name })
         }
-        _ => result_of(index, Rc::clone(unknown), argument, here),
+        _ => Rc::new(unknown.as_ref().clone()),
+    };
+    given::remember(ev, &result, unknown, argument);
+    let result = result_of(index, result, &value, argument, here);
+    if let Some(last) = last {
+        ev.fill(last, result.clone());
     }
+    result
 }
 
-/// The `import-tree` flake: a module that imports every Nix file of a folder, but for names that begin with `_`.
-fn import_tree(ev: &mut Eval, folder: &Path) -> Value {
-    let mut files = Vec::new();
-    nix_files(ev, folder, 0, &mut files);
-    let files: Vec<ThunkId> = files.into_iter().map(|path| ev.done(Value::path(path))).collect();
-    let imports = ev.done(Value::list(files));
-    Value::attrs(Attrs::of([(Rc::from("imports"), imports)]))
+/// A slot for the final attributes, where an argument is `finalAttrs: { npmDepsHash = ...; }`. The text says so: another
+/// function may be meant for anything.
+fn fixed_point(ev: &mut Eval, argument: &Value) -> Option<ThunkId> {
+    let Kind::Lambda(closure) = &argument.kind else { return None };
+    let ast = &closure.code.ast;
+    let Expr::Lambda(lambda) = ast.expr(closure.code.id) else { return None };
+    let declares = matches!(lambda.param, Param::Ident(_)) && declares_dependencies(ast, lambda.body);
+    declares.then(|| ev.reserve())
 }
 
-fn nix_files(ev: &Eval, folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
-    const DEEPEST: u32 = 12;
-    for (name, kind) in ev.files.read_dir(folder).unwrap_or_default() {
-        let path = folder.join(&name);
-        match kind {
-            _ if name.starts_with('_') => {}
-            "directory" if depth < DEEPEST => nix_files(ev, &path, depth + 1, files),
-            "regular" if path.extension().is_some_and(|extension| extension == "nix") => files.push(path),
-            _ => {}
+fn declares_dependencies(ast: &Ast, id: ExprId) -> bool {
+    match ast.expr(id) {
+        Expr::Set { bindings, .. } => {
+            bindings.entries.iter().any(|binding| matches!(binding.name.as_ref(), "npmDepsHash" | "npmDeps"))
         }
+        Expr::Let { body, .. } | Expr::With { body, .. } | Expr::Assert { body, .. } => {
+            declares_dependencies(ast, *body)
+        }
+        Expr::Binary(_, left, right) => {
+            declares_dependencies(ast, *left) || declares_dependencies(ast, *right)
+        }
+        _ => false,
     }
 }
 
-/// The result of an unknown function: a derivation if it was taken for a builder.
-fn result_of(index: Option<usize>, unknown: Rc<Unknown>, argument: ThunkId, here: Location) -> Value {
-    if index.is_none() {
-        return Value::doubtful(unknown);
-    }
+/// The result of an unknown function: a derivation with the attributes that it was given, if it was taken for a builder.
+fn result_of(
+    index: Option<usize>,
+    unknown: Rc<Unknown>,
+    args: &Value,
+    argument: ThunkId,
+    here: Location,
+) -> Value {
+    let Some(attrs) = args.as_attrs().filter(|_| index.is_some()) else { return Value::doubtful(unknown) };
     let drv = derivation::Drv::assumed(index, here, argument);
-    Value::attrs(Attrs { open: Some(unknown), special: Special::Drv(Rc::new(drv)), ..Attrs::default() })
+    let map = attrs.map.clone();
+    Value::attrs(Attrs { map, open: Some(unknown), special: Special::Drv(Rc::new(drv)) })
 }
 
 /// Whether a set or list that is already evaluated holds functions of the repository.
@@ -151,15 +157,14 @@ fn holds_function(ev: &mut Eval, value: &Value) -> bool {
     }
     let thunks: Vec<ThunkId> = attrs.map.values().map(|attr| attr.thunk).collect();
     thunks.into_iter().any(|thunk| {
-        ev.thunk_code(thunk)
-            .is_some_and(|code| matches!(code.ast.expr(code.id), crate::nix::syntax::ast::Expr::Lambda(_)))
+        ev.thunk_code(thunk).is_some_and(|code| matches!(code.ast.expr(code.id), Expr::Lambda(_)))
     })
 }
 
 /// `import` of something that is not known.
 pub(crate) fn import_outside(unknown: &Rc<Unknown>, here: Location) -> Value {
     let name = unknown.name.as_deref().unwrap_or("?");
-    if name.to_ascii_lowercase().contains("nixpkgs") || name.ends_with("pkgs") {
+    if is_nixpkgs(name) || name.ends_with("pkgs") {
         return overlay::import_function();
     }
     match unknown.doubt {

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::nixpkgs;
-use crate::nix::builtins::Native;
+use super::{call_package, nixpkgs};
+use crate::nix::builtins::{self, Native};
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Attr, Attrs, Kind, NativeCall, Special, ThunkId, Value};
+use crate::nix::value::{Attr, Attrs, Kind, NativeCall, ThunkId, Value};
 
 static IMPORT: Native = Native { name: "import nixpkgs", arity: 1, run: instantiate };
 
@@ -107,16 +107,39 @@ pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
 
 /// `lib.makeScope newScope (self: { ... })`.
 pub(crate) fn make_scope(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    let body = ev.force(args[1]);
+    let wider = ev.force(args[0]);
+    // A `newScope` that is not known is taken for that of nixpkgs.
+    let wider = if wider.as_unknown().is_some() { call_package::new_scope(nixpkgs()) } else { wider };
+    scope_of(ev, wider, args[1], here)
+}
+
+/// What a scope's function says, with the members that every scope has.
+fn scope_of(ev: &mut Eval, wider: Value, body: ThunkId, here: Location) -> Value {
     let own = ev.reserve();
-    let given = ev.apply(&body, own, here);
-    let base = Value::attrs(Attrs::special(Special::Pkgs));
-    let wide = ev.update(base, &given, here);
-    let call = super::call_package::call_package(wide);
-    let mut extra = Attrs::default();
-    let thunk = ev.done(call);
-    extra.map.insert(Rc::from("callPackage"), Attr::new(thunk));
-    let result = ev.update(given, &Value::attrs(extra), here);
+    let function = ev.force(body);
+    let given = ev.apply(&function, own, here);
+    let of_scope = wider.clone();
+    let new_scope = Value::new(Kind::Function(Rc::new(move |ev, more, here| {
+        let (own, more) = (ev.force(own), ev.force(more));
+        let both = ev.update(own, &more, here);
+        ev.apply_value(&of_scope, both, here)
+    })));
+    let of_call = wider.clone();
+    let call = Value::new(Kind::Function(Rc::new(move |ev, callee, here| {
+        let call = ev.apply(&of_call, own, here);
+        ev.apply(&call, callee, here)
+    })));
+    let again = Value::new(Kind::Function(Rc::new(move |ev, overlay, here| {
+        let extended = Value::new(Kind::Function(Rc::new(move |ev, last, here| {
+            builtins::call(ev, "extends", &[overlay, body, last], here)
+        })));
+        let extended = ev.done(extended);
+        scope_of(ev, wider.clone(), extended, here)
+    })));
+    let members = [("newScope", new_scope), ("callPackage", call), ("overrideScope", again)];
+    let mut all = Attrs::of(members.map(|(name, value)| (Rc::from(name), ev.done(value))));
+    all.map.insert(Rc::from("packages"), Attr::new(body));
+    let result = ev.update(given, &Value::attrs(all), here);
     ev.fill(own, result.clone());
     result
 }

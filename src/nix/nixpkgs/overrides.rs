@@ -89,11 +89,13 @@ pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
     })))
 }
 
-/// The result of an override of something from outside; of somebody's `npmDeps`, it is a declaration.
+/// The result of an override of something from outside; of somebody's `npmDeps`, it is a declaration. What is not changed
+/// stays that of the package, and is not known.
 pub(super) fn as_derivation(value: &Value, arg: ThunkId, here: Location) -> Value {
     let dependencies = value.as_attrs().is_some_and(|attrs| {
         let from = attrs.open.as_ref().and_then(|unknown| unknown.name.as_ref());
-        attrs.map.contains_key("outputHash") && from.is_some_and(|name| name.ends_with(".npmDeps"))
+        let fetches = ["hash", "outputHash"].iter().any(|name| attrs.map.contains_key(*name));
+        fetches && from.is_some_and(|name| name.ends_with(".npmDeps"))
     });
     let declared = dependencies.then(|| Record::new(RecordKind::FetchDeps, value.clone(), here));
     special(value, Drv::assumed(None, here, arg).declaring(declared))

@@ -4,8 +4,13 @@ use std::rc::Rc;
 
 use crate::nix::budget::Cost;
 use crate::nix::eval::Eval;
+use crate::nix::source::Source;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Unknown, Value};
+use crate::options::HashOptions;
+
+/// The names under which a derivation that fetches takes its hash, the ones that win first.
+pub(crate) const HASH_NAMES: [&str; 4] = ["outputHash", "hash", "npmDepsHash", "sha256"];
 
 /// How the dependencies are declared.
 #[derive(Clone)]
@@ -14,8 +19,30 @@ pub(crate) enum RecordKind {
     Package,
     /// `fetchNpmDeps { hash = ...; }`
     FetchDeps,
-    /// A call of something unknown that is given `npmDepsHash`.
-    Assumed(Rc<Unknown>),
+    /// A derivation of the repository that runs nixpkgs' tool on a lockfile.
+    OwnFetcher(Rc<OwnFetcher>),
+    /// `npmDeps` that something makes which is not known.
+    Foreign(Rc<str>),
+}
+
+/// What a derivation of the repository that runs nixpkgs' tool does.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnFetcher {
+    /// The lockfile that the tool is given.
+    pub lockfile: ToolFile,
+    /// `NPM_FETCHER_VERSION`, `FORCE_GIT_DEPS` and `FORCE_EMPTY_CACHE`.
+    pub options: Result<HashOptions, &'static str>,
+}
+
+/// A file that is given to nixpkgs' tool.
+#[derive(Debug, Clone)]
+pub(crate) enum ToolFile {
+    /// Below the folder in which the derivation works.
+    InTree {
+        folder: String,
+        name: String,
+    },
+    Source(Rc<Source>),
 }
 
 /// One declaration.
@@ -25,12 +52,19 @@ pub(crate) struct Record {
     pub args: Value,
     pub call: Location,
     pub attr_paths: Vec<String>,
+    /// The function of somebody else that is taken for the builder of nixpkgs.
+    pub assumed: Option<Rc<Unknown>>,
 }
 
 impl Record {
     /// A declaration that no attribute path is known for.
     pub fn new(kind: RecordKind, args: Value, call: Location) -> Self {
-        Self { kind, args, call, attr_paths: Vec::new() }
+        Self { kind, args, call, attr_paths: Vec::new(), assumed: None }
+    }
+
+    /// Whether the arguments are those of the derivation that fetches.
+    pub fn is_direct(&self) -> bool {
+        !matches!(self.kind, RecordKind::Package)
     }
 
     /// The binding of the hash.
@@ -40,22 +74,19 @@ impl Record {
 
     /// The attribute that holds the hash.
     pub fn hash_name(&self) -> &'static str {
-        match self.kind {
-            RecordKind::FetchDeps
-                if self.args.as_attrs().is_some_and(|attrs| attrs.map.contains_key("outputHash")) =>
-            {
-                "outputHash"
-            }
-            RecordKind::FetchDeps => "hash",
-            RecordKind::Package | RecordKind::Assumed(_) => "npmDepsHash",
+        if matches!(self.kind, RecordKind::Package) {
+            return "npmDepsHash";
         }
+        let given = self.args.as_attrs();
+        let is_given = |name: &&&str| given.is_some_and(|attrs| attrs.map.contains_key(**name));
+        HASH_NAMES.iter().find(is_given).copied().unwrap_or("hash")
     }
 
     /// The attribute that holds the version of the fetcher.
     pub fn version_name(&self) -> &'static str {
         match self.kind {
-            RecordKind::FetchDeps => "fetcherVersion",
-            RecordKind::Package | RecordKind::Assumed(_) => "npmDepsFetcherVersion",
+            RecordKind::Package => "npmDepsFetcherVersion",
+            _ => "fetcherVersion",
         }
     }
 }

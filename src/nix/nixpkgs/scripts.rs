@@ -1,26 +1,54 @@
-//! `runCommand`, `applyPatches` and other small builders.
+//! `runCommand`, `applyPatches`, `writeText` and other small builders, whose results are sources.
 
 use std::rc::Rc;
 
 use crate::nix::builtins::Native;
 use crate::nix::eval::Eval;
-use crate::nix::source::{Base, Source};
+use crate::nix::source::{self, Base, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, NativeCall, ThunkId, Value};
 
+/// A small builder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    RunCommand,
+    /// `applyPatches`, and `srcOnly`, which unpacks and patches the source of a derivation.
+    ApplyPatches,
+    /// `writeText name text`, `builtins.toFile name text`
+    WriteText,
+    /// `writeTextDir path text`: a folder with one file.
+    WriteTextDir,
+    /// `writeTextFile { name; text; destination; }`
+    WriteTextFile,
+    LinkFarm,
+    /// `replaceVars file { name = value; }`
+    ReplaceVars,
+    /// `substituteAll { src = file; name = value; }`
+    SubstituteAll,
+}
+
 static RUN_COMMAND: Native = Native { name: "runCommand", arity: 3, run: run_command };
 static APPLY_PATCHES: Native = Native { name: "applyPatches", arity: 1, run: apply_patches };
+static WRITE_TEXT: Native = Native { name: "writeText", arity: 2, run: write_text };
+static WRITE_TEXT_DIR: Native = Native { name: "writeTextDir", arity: 2, run: write_text_dir };
+static WRITE_TEXT_FILE: Native = Native { name: "writeTextFile", arity: 1, run: write_text_file };
+static LINK_FARM: Native = Native { name: "linkFarm", arity: 2, run: link_farm };
+static REPLACE_VARS: Native = Native { name: "replaceVars", arity: 2, run: replace_vars };
+static SUBSTITUTE_ALL: Native = Native { name: "substituteAll", arity: 1, run: substitute_all };
 
-/// The builder of that name.
-pub(crate) fn function(name: &str) -> Option<Value> {
-    let native = match name {
-        "runCommand" | "runCommandLocal" | "runCommandNoCC" | "runCommandNoCCLocal" | "runCommandCC" => {
-            &RUN_COMMAND
-        }
-        "applyPatches" => &APPLY_PATCHES,
-        _ => return None,
+/// A builder as a function of the language.
+pub(crate) fn function(script: Script) -> Value {
+    let native = match script {
+        Script::RunCommand => &RUN_COMMAND,
+        Script::ApplyPatches => &APPLY_PATCHES,
+        Script::WriteText => &WRITE_TEXT,
+        Script::WriteTextDir => &WRITE_TEXT_DIR,
+        Script::WriteTextFile => &WRITE_TEXT_FILE,
+        Script::LinkFarm => &LINK_FARM,
+        Script::ReplaceVars => &REPLACE_VARS,
+        Script::SubstituteAll => &SUBSTITUTE_ALL,
     };
-    Some(Value::new(Kind::Native(Rc::new(NativeCall { native, args: Vec::new() }))))
+    Value::new(Kind::Native(Rc::new(NativeCall { native, args: Vec::new() })))
 }
 
 fn run_command(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
@@ -45,5 +73,112 @@ fn apply_patches(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
             _ => None,
         };
         Source { name, ..Source::new(Base::Changed(Rc::new(given))) }.value()
+    })
+}
+
+/// A file of the store with that text: the whole content of a file of the repository is that file.
+fn written(ev: &mut Eval, text: Value, name: Option<Rc<str>>) -> Value {
+    ev.each(text, &mut |ev, text| {
+        let file = match &text.kind {
+            Kind::Str(text) => text.file.map(|file| ev.files.get(file).path.clone()),
+            _ => None,
+        };
+        let source = file.map_or_else(|| Source::new(Base::Text(text.known_text())), Source::local);
+        source.named(name.clone()).value()
+    })
+}
+
+fn write_text(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+    ev.pending.push(args[1]);
+    let name = ev.force(args[0]).known_text();
+    let text = ev.force(args[1]);
+    written(ev, text, name)
+}
+
+fn write_text_dir(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    ev.pending.push(args[1]);
+    let path = ev.force(args[0]).known_text();
+    let text = ev.force(args[1]);
+    let file = written(ev, text, None);
+    in_folder(ev, file, path, here)
+}
+
+fn write_text_file(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    ev.pending.push(args[0]);
+    let given = ev.force(args[0]);
+    let text = ev.peek_attr(&given, "text", here).unwrap_or_else(|| Value::text(""));
+    let name = ev.peek_attr(&given, "name", here).and_then(|name| name.known_text());
+    let file = written(ev, text, name);
+    match ev.peek_attr(&given, "destination", here).map(|value| value.known_text()) {
+        None => file,
+        Some(Some(destination)) if destination.is_empty() => file,
+        Some(destination) => in_folder(ev, file, destination, here),
+    }
+}
+
+/// A folder with one file at a path; at a path that is not known, it could be any.
+fn in_folder(ev: &mut Eval, file: Value, path: Option<Rc<str>>, here: Location) -> Value {
+    ev.each(file, &mut |ev, file| {
+        let file = source::of_value(ev, &file, here);
+        let base = match &path {
+            Some(path) => Base::Farm(Rc::new(vec![(path.trim_start_matches('/').to_owned(), file)])),
+            None => Base::Text(None),
+        };
+        Source::new(base).value()
+    })
+}
+
+/// `linkFarm name [ { name; path; } ]`, or a set of paths by name.
+fn link_farm(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    ev.pending.push(args[1]);
+    let name = ev.force(args[0]).known_text();
+    let entries = ev.force(args[1]);
+    ev.each(entries, &mut |ev, entries| {
+        let base = farm(ev, &entries, here).map_or(Base::Text(None), |farm| Base::Farm(Rc::new(farm)));
+        Source { name: name.clone(), ..Source::new(base) }.value()
+    })
+}
+
+fn farm(ev: &mut Eval, entries: &Value, here: Location) -> Option<Vec<(String, Rc<Source>)>> {
+    let mut all = Vec::new();
+    match &entries.kind {
+        Kind::List(list) if list.open.is_none() => {
+            for item in list.items.clone() {
+                let item = ev.force(item);
+                let name = ev.peek_attr(&item, "name", here)?.known_text()?;
+                let path = ev.peek_attr(&item, "path", here)?;
+                all.push((name.trim_matches('/').to_owned(), source::of_value(ev, &path, here)));
+            }
+        }
+        Kind::Attrs(attrs) if attrs.open.is_none() && attrs.special.is_none() => {
+            for (name, attr) in attrs.map.clone() {
+                let path = ev.force(attr.thunk);
+                all.push((name.trim_matches('/').to_owned(), source::of_value(ev, &path, here)));
+            }
+        }
+        _ => return None,
+    }
+    Some(all)
+}
+
+fn replace_vars(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    ev.pending.push(args[1]);
+    let file = ev.force(args[0]);
+    template(ev, file, here)
+}
+
+fn substitute_all(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    ev.pending.push(args[0]);
+    let given = ev.force(args[0]);
+    let file = ev.select(&given, "src", here);
+    template(ev, file, here)
+}
+
+/// A file of the repository in which words were replaced.
+fn template(ev: &mut Eval, file: Value, here: Location) -> Value {
+    ev.each(file, &mut |ev, file| {
+        let source = source::of_value(ev, &file, here);
+        let base = source.local_path().map_or(Base::Text(None), Base::Template);
+        Source::new(base).value()
     })
 }

@@ -16,7 +16,7 @@ pub(super) enum Answer {
     Local(PathBuf),
     Missing(PathBuf),
     Remote { used: Box<Fetched>, folder: String },
-    Doubt { reason: Reason, message: String, at: Option<Location> },
+    Doubt { reason: Reason, message: String, at: Option<Location>, cure: Option<String> },
 }
 
 /// A remote source and what a derivation does with it.
@@ -47,6 +47,16 @@ pub(super) struct Located {
     pub remote: Option<Fetched>,
     /// The source's folder, if it is one of the repository.
     pub local: Option<PathBuf>,
+    /// The lockfiles of the repository that this combination could mean.
+    pub candidates: Vec<PathBuf>,
+}
+
+impl Located {
+    /// An answer that rests on nothing else.
+    pub fn only(answer: Answer) -> Self {
+        let (notes, conditions, candidates) = (Vec::new(), Conditions::new(), Vec::new());
+        Self { answer, trail: None, notes, conditions, remote: None, candidates, local: None }
+    }
 }
 
 impl Fetched {
@@ -65,7 +75,23 @@ impl Fetched {
 
 impl Answer {
     pub fn doubt(reason: Reason, message: impl Into<String>, at: Option<Location>) -> Self {
-        Self::Doubt { reason, message: message.into(), at }
+        Self::Doubt { reason, message: message.into(), at, cure: None }
+    }
+
+    /// The lockfile of the repository, if it is one.
+    pub fn local(&self) -> Option<PathBuf> {
+        match self {
+            Self::Local(path) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether it says that other bytes are hashed than those of a file of the repository: no comment can name them.
+    pub fn is_edited(&self) -> bool {
+        matches!(
+            self,
+            Self::Doubt { reason: Reason::LockfileEdited | Reason::Patched | Reason::Generated, .. }
+        )
     }
 
     pub fn unknown(unknown: &Unknown, reason: Reason) -> Self {

@@ -79,6 +79,12 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer
             )
         }
         (Base::Unknown(unknown), None) => Answer::unknown(unknown, Reason::UnknownSource),
+        (Base::Text(_), None) => {
+            Answer::doubt(Reason::Generated, "the lockfile is text that the Nix files write", Some(at))
+        }
+        (Base::Farm(_), None) => {
+            Answer::doubt(Reason::Generated, "the folder of links has no such lockfile", Some(at))
+        }
         _ => Answer::doubt(Reason::Generated, "the lockfile is made by a build", Some(at)),
     }
 }
@@ -124,6 +130,17 @@ fn original(
             let drv = Rc::clone(drv);
             built(ev, tree, &drv, (at, depth))
         }
+        Base::Farm(_) => {
+            let links = NAMES.iter().map(|name| Rc::new(tree.inside(name)));
+            let found = links.into_iter().find(|link| !matches!(link.base, Base::Farm(_)));
+            match found {
+                Some(link) => copied(ev, &link, at),
+                None => Answer::doubt(Reason::Generated, "the folder of links has no lockfile", Some(at)),
+            }
+        }
+        Base::Text(_) | Base::Template(_) => {
+            Answer::doubt(Reason::Generated, "the source is a file that the Nix files write", Some(at))
+        }
         Base::Unknown(unknown) => Answer::unknown(unknown, Reason::UnknownSource),
     }
 }
@@ -143,11 +160,7 @@ fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answe
         return Answer::doubt(Reason::UnknownSource, "the source is not known", Some(at));
     };
     if !ev.files.contains(&folder) {
-        return Answer::doubt(
-            Reason::UnknownSource,
-            format!("the source {} is outside of the repository", folder.display()),
-            Some(at),
-        );
+        return Answer::doubt(Reason::UnknownSource, "the source is outside of the repository", Some(at));
     }
     if ev.files.is_file(&folder) {
         return Answer::doubt(

@@ -1,16 +1,20 @@
 //! Declarations become sites; equal ones become one, contradicting ones become undecided.
 
+use std::path::PathBuf;
+
 use super::describe::{proof, remote_source};
 use super::explain::place_of;
 use super::literals::{self, Conditions, Hash, compatible as compatible_with};
 use super::locate::{Answer, Located, locate};
-use super::merge::{merge, settle_conflicts};
+use super::merge::{drop_followed, merge, settle_conflicts};
+use super::own;
 use crate::nix::eval::Eval;
 use crate::nix::flake;
 use crate::nix::nixpkgs::record::{Record, RecordKind};
-use crate::nix::site::{Outcome, Reason, Site, Undecided};
-use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, Value};
+use crate::nix::shell::LOCKFILES;
+use crate::nix::site::{LiteralKind, Outcome, Place, Reason, Site, Undecided};
+use crate::nix::syntax::ast::{Expr, Location};
+use crate::nix::value::{Doubt, Kind, Trail, Unknown, Value};
 use crate::options::HashOptions;
 
 /// A site and what is needed to compare it with others.
@@ -33,7 +37,8 @@ pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
     }
     ev.records = records;
     let mut merged = merge(drafts);
-    settle_conflicts(&mut merged);
+    drop_followed(&mut merged);
+    settle_conflicts(ev, &mut merged);
     merged.sort_by(|a, b| a.site.place.cmp(&b.site.place).then_with(|| a.literals.cmp(&b.literals)));
     merged
 }
@@ -43,8 +48,10 @@ fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
     let at = record.call;
     let hash = read_hash(ev, record);
     let options = options(ev, record);
-    let direct = matches!(record.kind, RecordKind::FetchDeps);
-    let located = locate(ev, &record.args, direct, at);
+    let located = match &record.kind {
+        RecordKind::OwnFetcher(own) => own::located(ev, record, own),
+        _ => locate(ev, &record.args, record.is_direct(), at),
+    };
     if hash.literals.is_empty() && hash.null {
         return Vec::new();
     }
@@ -114,6 +121,9 @@ fn draft(
     let outcome = decide(ev, record, hash, options, located);
     let explain = proof(ev, record, hash, located, &outcome);
     let source = located.first().and_then(|l| l.remote.clone()).map(|used| remote_source(ev, &used));
+    let missing = matches!(outcome, Outcome::MissingLockfile { .. }) && !record.is_direct();
+    let npm_root = if missing { text_of(ev, &record.args, "npmRoot", at) } else { None };
+    let candidates = candidates(ev, located, npm_root.as_deref());
     let site = Site {
         attr_path: record.attr_paths.first().cloned(),
         other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
@@ -121,6 +131,10 @@ fn draft(
         version: text_of(ev, &record.args, "version", at),
         output_name: output_name(ev, record),
         place: place_of(ev, at),
+        asked_at: asked_at(ev, at, hash, located),
+        assumed: record.assumed.as_ref().map(|callee| callee_name(callee)),
+        candidates,
+        npm_root,
         hashes: hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
         options: options.copied().unwrap_or_default(),
         outcome,
@@ -137,6 +151,55 @@ fn draft(
     }
 }
 
+/// What people call a function that is not known.
+fn callee_name(callee: &Unknown) -> String {
+    callee.name.as_deref().unwrap_or("a function from outside").to_owned()
+}
+
+/// The lockfiles that a site may mean, that below `npmRoot` among them.
+fn candidates(ev: &Eval, located: &[Located], npm_root: Option<&str>) -> Vec<PathBuf> {
+    let folders = located.iter().filter_map(|located| Some(located.local.as_ref()?.join(npm_root?)));
+    let below: Vec<PathBuf> = folders
+        .flat_map(|folder| LOCKFILES.map(|name| folder.join(name)))
+        .filter(|path| ev.files.is_file(path))
+        .collect();
+    let mut all: Vec<PathBuf> = located.iter().flat_map(|located| located.candidates.clone()).collect();
+    all.extend(below);
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Where a wrapper is called: its hash or its source is written outside of the function that makes the derivation.
+fn asked_at(ev: &Eval, call: Location, hash: &Hash, located: &[Located]) -> Option<Place> {
+    let ast = ev.parsed(call.file)?;
+    let functions = ast
+        .exprs
+        .iter()
+        .zip(&ast.spans)
+        .filter(|(expr, span)| matches!(expr, Expr::Lambda(_)) && span.contains(call.span));
+    let wrapper = functions.map(|(_, span)| *span).min_by_key(|span| span.end - span.start)?;
+    let of_hash = hash
+        .literals
+        .iter()
+        .filter(|(literal, _)| matches!(literal.kind, LiteralKind::NixString | LiteralKind::NixExpr));
+    let of_source = located.iter().filter_map(|located| origin(&located.trail));
+    let mut all = of_hash.map(|(_, at)| *at).chain(of_source);
+    let at = all.find(|at| at.file != call.file || !wrapper.contains(at.span))?;
+    Some(place_of(ev, at))
+}
+
+/// The place where a chain begins.
+fn origin(trail: &Trail) -> Option<Location> {
+    let mut next = trail.as_deref();
+    let mut first = None;
+    while let Some(hop) = next {
+        first = Some(hop.place);
+        next = hop.before.as_deref();
+    }
+    first
+}
+
 fn text_of(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Option<String> {
     args.as_attrs()?.map.get(name)?;
     ev.peek_attr(args, name, at)?.known_text().map(|text| text.to_string())
@@ -149,7 +212,7 @@ fn name_of(ev: &mut Eval, args: &Value, at: Location) -> Option<String> {
 /// The name that nixpkgs gives the derivation that fetches: what a package is called, and `-npm-deps`.
 fn output_name(ev: &mut Eval, record: &Record) -> Option<String> {
     let (args, at) = (&record.args, record.call);
-    let direct = matches!(record.kind, RecordKind::FetchDeps);
+    let direct = record.is_direct();
     let has = |name: &str| args.as_attrs().is_some_and(|attrs| attrs.map.contains_key(name));
     if has("name") {
         let name = text_of(ev, args, "name", at)?;
@@ -164,6 +227,9 @@ fn output_name(ev: &mut Eval, record: &Record) -> Option<String> {
 
 /// The options of a record.
 fn options(ev: &mut Eval, record: &Record) -> Result<HashOptions, (String, Option<Location>)> {
+    if let RecordKind::OwnFetcher(own) = &record.kind {
+        return own.options.map_err(|message| (message.to_owned(), Some(record.call)));
+    }
     let defaults = HashOptions::default();
     let version = option(ev, record, record.version_name(), |value| match value.kind {
         Kind::Int(number) => u32::try_from(number).ok(),
@@ -213,20 +279,27 @@ fn decide(
         let message = format!("an overlay of the repository replaces `{name}`");
         return undecided(ev, Reason::Replaced, message, at);
     }
-    if let RecordKind::Assumed(callee) = &record.kind
-        && !matches!(callee.doubt, Doubt::Outside | Doubt::Argument)
-    {
-        let message = format!("the function that is called is not known: {}", callee.message);
-        return undecided(ev, Reason::UnknownArguments, message, callee.at.unwrap_or(record.call));
+    if let RecordKind::Foreign(why) = &record.kind {
+        return undecided(ev, Reason::UnknownFetcher, why.to_string(), record.call);
     }
-    if let RecordKind::Assumed(callee) = &record.kind
-        && let Some(own) = own_function(ev, callee.name.as_deref())
-    {
-        let message = "the function that is called is defined in the repository, but the way to it could not be followed".to_owned();
-        return undecided(ev, Reason::UnknownArguments, message, own);
+    if let Some(base) = overridden_outside(record) {
+        let message = format!("what else `{base}` hashes is not known");
+        return undecided(ev, Reason::UnknownBase, message, record.call);
+    }
+    // What is hashed is not a file of the repository, whoever calls whatever: this is said first, for no comment settles it.
+    if let Some(edited) = located.iter().map(|l| &l.answer).find(|answer| answer.is_edited()) {
+        return outcome(ev, record, edited);
+    }
+    if let Some(unknown) = unknown_callee(ev, record) {
+        return unknown;
     }
     if let Some((reason, message, at)) = &hash.doubt {
-        return undecided(ev, *reason, message.clone(), at.unwrap_or(record.call));
+        return match undecided(ev, *reason, message.clone(), at.unwrap_or(record.call)) {
+            Outcome::Undecided(undecided) if *reason == Reason::NoHash => {
+                Outcome::Undecided(undecided.cured_by(Some(where_to_write(record))))
+            }
+            outcome => outcome,
+        };
     }
     if let Err((message, at)) = options {
         return undecided(ev, Reason::UnknownOptions, message.clone(), at.unwrap_or(record.call));
@@ -239,6 +312,27 @@ fn decide(
         return disagreement(ev, record, &answers);
     }
     outcome(ev, record, first)
+}
+
+/// What to write for a hash that is not given.
+fn where_to_write(record: &Record) -> String {
+    format!(
+        "write `{} = \"\";` into the arguments of this call, and `update` fills it in",
+        record.hash_name()
+    )
+}
+
+/// Why nothing can be said of what a function that is not known does, if that is so.
+fn unknown_callee(ev: &Eval, record: &Record) -> Option<Outcome> {
+    let callee = record.assumed.as_ref()?;
+    let (message, at) = if !matches!(callee.doubt, Doubt::Outside | Doubt::Argument) {
+        (format!("the function that is called is not known: {}", callee.message), callee.at)
+    } else {
+        let own = own_function(ev, callee.name.as_deref())?;
+        let message = "the function that is called is defined in the repository, but the way to it could not be followed";
+        (message.to_owned(), Some(own))
+    };
+    Some(undecided(ev, Reason::UnknownArguments, message, at.unwrap_or(record.call)))
 }
 
 /// The function of the repository that bears the name of an unknown callee.
@@ -276,15 +370,19 @@ fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
             let source = remote_source(ev, used);
             Outcome::Remote { source: Box::new(source), folder: folder.clone() }
         }
-        Answer::Doubt { reason, message, at } => {
-            undecided(ev, *reason, message.clone(), at.unwrap_or(record.call))
+        Answer::Doubt { reason, message, at, cure } => {
+            let place = place_of(ev, at.unwrap_or(record.call));
+            Outcome::Undecided(Undecided::new(*reason, message.clone(), place).cured_by(cure.clone()))
         }
     }
 }
 
+/// The `npmDeps` of a package that is not in the repository, if the arguments are those of an override of it.
+fn overridden_outside(record: &Record) -> Option<&str> {
+    let base = record.args.as_attrs()?.open.as_ref()?;
+    base.name.as_deref().filter(|name| name.ends_with(".npmDeps"))
+}
+
 fn undecided(ev: &Eval, reason: Reason, message: String, at: Location) -> Outcome {
-    let settle =
-        "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file"
-            .to_owned();
-    Outcome::Undecided(Undecided { reason, message, stopped_at: place_of(ev, at), settle })
+    Outcome::Undecided(Undecided::new(reason, message, place_of(ev, at)))
 }

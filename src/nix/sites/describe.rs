@@ -14,12 +14,10 @@ use crate::nix::value::{Kind, ThunkId, Value};
 pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {
     let remote = &used.remote;
     let mut attributes = Vec::new();
+    let mut open = None;
     match &remote.args.kind {
         Kind::Attrs(attrs) => {
-            if let Some(unknown) = &attrs.open {
-                let value = AttributeValue::Unknown(unknown.message.to_string());
-                attributes.push(SourceAttribute { name: "...".to_owned(), value, literal: None });
-            }
+            open = attrs.open.as_ref().map(|unknown| unknown.message.to_string());
             let names: Vec<_> = attrs.map.keys().cloned().collect();
             for name in names {
                 let value = ev.peek_attr(&remote.args, &name, remote.call);
@@ -36,6 +34,7 @@ pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {
         fetcher: remote.fetcher.to_string(),
         place: place_of(ev, remote.call),
         attributes,
+        open,
         input: remote.input.clone(),
         source_root: used.root.clone(),
         patches: used.patches.clone(),
@@ -82,12 +81,17 @@ pub(super) fn proof(
     outcome: &Outcome,
 ) -> Vec<Step> {
     let mut proof = Vec::new();
-    let call = match &record.kind {
-        RecordKind::Package => "`buildNpmPackage` is called".to_owned(),
-        RecordKind::FetchDeps => "`fetchNpmDeps` is called".to_owned(),
-        RecordKind::Assumed(callee) => {
+    let builder = match &record.kind {
+        RecordKind::Package => "`buildNpmPackage`",
+        RecordKind::FetchDeps => "`fetchNpmDeps`",
+        RecordKind::OwnFetcher(_) => "the repository's own fetcher",
+        RecordKind::Foreign(_) => "a derivation with `npmDeps` of its own",
+    };
+    let call = match &record.assumed {
+        None => format!("{builder} is called"),
+        Some(callee) => {
             let name = callee.name.as_deref().unwrap_or("a function from outside");
-            format!("`{name}` is called with `npmDepsHash`; it is taken for a builder like `buildNpmPackage`")
+            format!("`{name}` is called; it is not known, and is taken for {builder} of nixpkgs")
         }
     };
     proof.push(Step { place: place_of(ev, record.call), text: call });

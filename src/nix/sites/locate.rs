@@ -1,5 +1,6 @@
 //! Where the lockfile of a declaration is.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 pub(super) use super::answer::{Answer, Fetched, Located};
@@ -8,7 +9,7 @@ use super::conclude::conclude;
 use super::patches::{self, Patches};
 use super::root;
 use crate::nix::eval::{Eval, reason_of};
-use crate::nix::shell::{self, Context, Slot, State};
+use crate::nix::shell::{self, Context, LOCKFILES, Slot, State};
 use crate::nix::site::Reason;
 use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
@@ -38,14 +39,8 @@ pub(super) fn locate_in(
     depth: u32,
 ) -> Vec<Located> {
     if depth > DEPTH {
-        return vec![Located {
-            answer: Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at)),
-            trail: None,
-            notes: Vec::new(),
-            conditions: Vec::new(),
-            remote: None,
-            local: None,
-        }];
+        let answer = Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at));
+        return vec![Located::only(answer)];
     }
     let inputs = Inputs {
         sources: sources(ev, args, at),
@@ -159,14 +154,8 @@ fn one(
     let (tree, root_text) = match chosen {
         Ok(chosen) => chosen,
         Err(answer) => {
-            return Located {
-                answer,
-                trail,
-                notes: Vec::new(),
-                conditions: Vec::new(),
-                remote: None,
-                local: None,
-            };
+            let answer = edited_anyway(ev, patches, phases, at).unwrap_or(answer);
+            return Located { trail, ..Located::only(answer) };
         }
     };
     let mut remote = match &tree.base {
@@ -193,14 +182,32 @@ fn one(
             conclude(ev, &tree, &folder, &state, (root_text, patches), (at, depth))
         }
     };
+    let candidates = candidates(ev, &tree, folder, &answer);
     Located {
-        answer,
         trail,
         notes: tree.notes.clone(),
-        conditions: Vec::new(),
         remote,
+        candidates,
         local: tree.local_path(),
+        ..Located::only(answer)
     }
+}
+
+/// The lockfiles of the repository that an answer is about.
+fn candidates(ev: &Eval, tree: &Source, folder: &str, answer: &Answer) -> Vec<PathBuf> {
+    let own = LOCKFILES.iter().filter_map(|name| tree.inside(folder).inside(name).local_path());
+    own.filter(|path| ev.files.is_file(path)).chain(answer.local()).collect()
+}
+
+/// What the phases do to a lockfile wherever it is, where they do anything: it is then not the one of any folder.
+fn edited_anyway(ev: &Eval, patches: &Patches, phases: [&Value; 2], at: Location) -> Option<Answer> {
+    let unknown = reason_of(&Value::new(Kind::Null), "the source is not known", at);
+    let tree = Rc::new(Source::new(Base::Unknown(unknown)));
+    let state = run_phases(ev, &tree, "", patches, phases, at);
+    state.slots.iter().find_map(|slot| match slot {
+        Slot::Doubt(reason, message) => Some(Answer::doubt(*reason, message, Some(at))),
+        _ => None,
+    })
 }
 
 /// Two folders as one path.

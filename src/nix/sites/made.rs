@@ -3,14 +3,16 @@
 use std::rc::Rc;
 
 use super::answer::Answer;
-use super::conclude::copied;
+use super::conclude::{conclude, copied};
 use super::locate::{DEPTH, attribute};
+use super::patches::Patches;
 use crate::nix::eval::Eval;
+use crate::nix::nixpkgs::derivation::Builder;
 use crate::nix::shell::{self, Context, Slot, State};
 use crate::nix::site::Reason;
 use crate::nix::source::{self, Base, Remote, Source};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Kind, Text, Value};
+use crate::nix::value::{Kind, Special, Text, Value};
 
 /// Whether a fetcher's `postFetch` could write the lockfile.
 pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote) -> bool {
@@ -40,6 +42,11 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
     let (at, depth) = place;
     let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
     let Some(attrs) = drv.as_attrs() else { return made() };
+    if let Special::Drv(inner) = &attrs.special
+        && inner.maker.builder == Builder::Join
+    {
+        return joined(ev, tree, drv, place);
+    }
     let plain = [
         "buildPhase",
         "postInstall",
@@ -78,6 +85,36 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
     }
 }
 
+/// `symlinkJoin` and `buildEnv`: of several paths that have a file, the first one counts.
+fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32)) -> Answer {
+    let (at, depth) = place;
+    let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
+    let changes = ["postBuild", "pathsToLink", "stripPrefix", "buildCommand", "extraPrefix"];
+    let changed = drv.as_attrs().is_none_or(|attrs| changes.iter().any(|name| attrs.map.contains_key(*name)));
+    let paths = attribute(ev, drv, "paths", at);
+    let Kind::List(list) = &paths.kind else { return made() };
+    if changed || list.open.is_some() || depth > DEPTH {
+        return made();
+    }
+    for item in list.items.clone() {
+        let path = ev.force(item);
+        let source = source::of_value(ev, &path, at);
+        let inner = Rc::new(source.inside(&tree.sub));
+        let answer = conclude(
+            ev,
+            &inner,
+            "",
+            &State::new(Slot::Original),
+            (None, &Patches::default()),
+            (at, depth + 1),
+        );
+        if !matches!(answer, Answer::Missing(_)) {
+            return answer;
+        }
+    }
+    Answer::doubt(Reason::Generated, "none of the `paths` of the source has a lockfile", Some(at))
+}
+
 /// A source that a script of the plain copying kind makes.
 pub(super) fn scripted(
     ev: &mut Eval,
@@ -108,8 +145,8 @@ pub(super) fn scripted(
     shell::run(text, &mut state, &context);
     let answer = conclude_script(ev, &state, at, depth);
     match answer {
-        Answer::Doubt { reason: Reason::LockfileEdited, message, at } => {
-            Answer::Doubt { reason: Reason::Generated, message, at }
+        Answer::Doubt { reason: Reason::LockfileEdited, message, at, cure } => {
+            Answer::Doubt { reason: Reason::Generated, message, at, cure }
         }
         answer => answer,
     }

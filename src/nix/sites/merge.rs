@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::decide::Draft;
+use crate::nix::eval::Eval;
 use crate::nix::remote::{AttributeValue, RemoteSource};
 use crate::nix::site::{Outcome, Place, Reason, Site, Step, Undecided};
 use crate::nix::syntax::ast::Location;
@@ -29,12 +30,25 @@ pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
     merged
 }
 
+/// Drops what is not known of `npmDeps` where the same literal is the hash of a declaration that is: two ways led there, and
+/// one was followed to its end.
+pub(super) fn drop_followed(drafts: &mut Vec<Draft>) {
+    let foreign = |draft: &Draft| matches!(&draft.site.outcome, Outcome::Undecided(why) if why.reason == Reason::UnknownFetcher);
+    let known: Vec<Location> =
+        drafts.iter().filter(|draft| !foreign(draft)).flat_map(|draft| draft.literals.clone()).collect();
+    drafts.retain(|draft| {
+        draft.literals.is_empty() || !foreign(draft) || !draft.literals.iter().all(|own| known.contains(own))
+    });
+}
+
 /// What distinguishes answers; a doubt is distinguished by its class only.
 pub(super) fn key_of(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Local { lockfile } => format!("local {}", lockfile.display()),
         Outcome::MissingLockfile { expected } => format!("missing {}", expected.display()),
-        Outcome::Remote { source, folder } => format!("remote {:?} {folder}", source.attributes),
+        Outcome::Remote { source, folder } => {
+            format!("remote {:?} {:?} {folder}", source.attributes, source.open)
+        }
         Outcome::Undecided(undecided) => format!("undecided {}", undecided.reason.code()),
     }
 }
@@ -51,7 +65,7 @@ pub(super) fn absorb(into: &mut Draft, other: Draft) {
 }
 
 /// One literal that stands for different hashes is undecided everywhere.
-pub(super) fn settle_conflicts(drafts: &mut [Draft]) {
+pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
     let mut users: BTreeMap<Location, Vec<usize>> = BTreeMap::new();
     for (i, draft) in drafts.iter().enumerate() {
         for literal in &draft.literals {
@@ -71,7 +85,11 @@ pub(super) fn settle_conflicts(drafts: &mut [Draft]) {
     let places: Vec<(Place, Option<String>, String)> = drafts
         .iter()
         .map(|d| {
-            (d.site.place.clone(), d.site.attr_path.clone().or_else(|| d.site.name.clone()), lock_of(&d.site))
+            (
+                d.site.place.clone(),
+                d.site.attr_path.clone().or_else(|| d.site.name.clone()),
+                lock_of(ev, &d.site),
+            )
         })
         .collect();
     for (index, (other, _)) in conflicts {
@@ -83,10 +101,10 @@ pub(super) fn settle_conflicts(drafts: &mut [Draft]) {
     }
 }
 
-pub(super) fn lock_of(site: &Site) -> String {
+pub(super) fn lock_of(ev: &Eval, site: &Site) -> String {
     match &site.outcome {
-        Outcome::Local { lockfile } => lockfile.display().to_string(),
-        Outcome::MissingLockfile { expected } => expected.display().to_string(),
+        Outcome::Local { lockfile } => ev.files.display(lockfile),
+        Outcome::MissingLockfile { expected } => ev.files.display(expected),
         Outcome::Remote { source, .. } => format!("what `{}` fetches", source.fetcher),
         Outcome::Undecided(_) => "something else".to_owned(),
     }
@@ -97,10 +115,8 @@ pub(super) fn mark_shared(site: &mut Site, message: String, place: Place) {
         why.message = format!("{}; {message}", why.message);
         return;
     }
-    let settle = "give each derivation a hash of its own".to_owned();
     site.explain.push(Step { place: place.clone(), text: message.clone() });
-    site.outcome =
-        Outcome::Undecided(Undecided { reason: Reason::SharedLiteral, message, stopped_at: place, settle });
+    site.outcome = Outcome::Undecided(Undecided::new(Reason::SharedLiteral, message, place));
 }
 
 /// Whether two sites surely need the same hash, so that they can share a literal.
@@ -123,19 +139,35 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
     }
 }
 
-/// A doubt about who calls a function says nothing against those calls that are known.
+/// A doubt about where a lockfile is, or about who calls a function, says nothing against those sites that are known: there
+/// is one literal, so there is one lockfile (`shared-literal-with-undecided`). A lockfile that is surely another one does.
 pub(super) fn says_nothing(why: &Undecided) -> bool {
-    matches!(
-        why.reason,
-        Reason::UnknownArguments | Reason::Unreached | Reason::UnknownHash | Reason::Replaced
-    )
+    match why.reason {
+        Reason::LockfileEdited
+        | Reason::Patched
+        | Reason::Generated
+        | Reason::InArchive
+        | Reason::SharedLiteral
+        | Reason::UnknownOptions => false,
+        Reason::UnknownArguments
+        | Reason::Unreached
+        | Reason::UnknownHash
+        | Reason::Replaced
+        | Reason::UnknownSource
+        | Reason::UnknownFetcher
+        | Reason::UnknownBase
+        | Reason::SourceRoot
+        | Reason::FilteredOut
+        | Reason::RemoteSource
+        | Reason::NoHash => true,
+    }
 }
 
 pub(super) fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
     let plain = |source: &RemoteSource| -> Vec<(String, AttributeValue)> {
         source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
     };
-    plain(a) == plain(b)
+    plain(a) == plain(b) && a.open.is_none() && b.open.is_none()
 }
 
 pub(super) fn same_bytes(a: &Path, b: &Path) -> bool {

@@ -11,6 +11,7 @@ mod literals;
 mod locate;
 mod made;
 mod merge;
+mod own;
 mod patches;
 mod root;
 mod uses;

@@ -63,7 +63,23 @@ pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> P
 
 fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Patches) {
     let source = source::of_value(ev, item, at);
-    let Some(path) = source.local_path() else {
+    let template = match &source.base {
+        Base::Template(path) if source.sub.is_empty() => Some(path.clone()),
+        _ => None,
+    };
+    if let Base::Text(Some(text)) = &source.base
+        && source.sub.is_empty()
+    {
+        let touched = touches(text, flags);
+        merge(&mut patches.touched, touched);
+        if touched.contains(&true) {
+            patches.doubt = Some("a patch that the Nix files write changes the lockfile".to_owned());
+            patches.list.push(Patch::Other("a patch that the Nix files write".to_owned()));
+        }
+        return;
+    }
+    // Words are replaced in the lines of a patch: which files it names is what the file says, unless those hold such words.
+    let Some(path) = source.local_path().or_else(|| template.clone()) else {
         let what = match &source.base {
             Base::Remote(remote) => format!("a patch from `{}`", remote.fetcher),
             Base::Unknown(unknown) => unknown
@@ -77,10 +93,13 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
         patches.list.push(Patch::Other(what));
         return;
     };
+    let mut touched_any = false;
     if let Ok(file) = ev.files.read(&path) {
         let text = Rc::clone(&ev.files.get(file).text);
-        let touched = touches(&text, flags);
+        let touched =
+            if template.is_some() && names_words(&text) { [true; 2] } else { touches(&text, flags) };
         merge(&mut patches.touched, touched);
+        touched_any = touched.contains(&true);
         if touched.contains(&true) {
             patches.doubt = Some(format!("the patch {} changes the lockfile", ev.files.display(&path)));
         }
@@ -91,6 +110,8 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
     let strange = flags && patches.touched.contains(&true);
     let listed = if strange {
         Patch::Other("a patch that is applied with `patchFlags`".to_owned())
+    } else if template.is_some() && touched_any {
+        Patch::Other("a patch in which words are replaced".to_owned())
     } else {
         Patch::Local(path)
     };
@@ -103,11 +124,19 @@ fn merge(into: &mut [bool; 2], more: [bool; 2]) {
     }
 }
 
+/// Whether a line of a diff that names files holds a word like `@version@`.
+fn names_words(text: &str) -> bool {
+    let word = |line: &str| line.split('@').count() > 2;
+    text.lines().any(|line| HEADS.iter().any(|head| line.strip_prefix(head).is_some_and(word)))
+}
+
+/// How lines begin that name files.
+const HEADS: [&str; 5] = ["+++ ", "--- ", "rename to ", "rename from ", "diff --git "];
+
 /// Which lockfiles at the top of the tree a unified diff names.
 fn touches(text: &str, flags: bool) -> [bool; 2] {
-    let heads = ["+++ ", "--- ", "rename to ", "rename from ", "diff --git "];
     let mut touched = [false; 2];
-    for rest in text.lines().filter_map(|line| heads.iter().find_map(|head| line.strip_prefix(head))) {
+    for rest in text.lines().filter_map(|line| HEADS.iter().find_map(|head| line.strip_prefix(head))) {
         for path in rest.split_whitespace() {
             let name = path.trim_matches('"');
             let base = name.rsplit('/').next().unwrap_or(name);

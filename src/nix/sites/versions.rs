@@ -18,7 +18,7 @@ pub(crate) fn version_mismatches(ev: &mut Eval) -> Vec<VersionMismatch> {
         let Some(dependencies) = ev.peek_attr(&package, "npmDeps", at) else { continue };
         // What is not `fetchNpmDeps` with a version that is known is not judged.
         let is_fetched =
-            |attrs: &Special| matches!(attrs, Special::Drv(drv) if drv.builder == Builder::FetchDeps);
+            |attrs: &Special| matches!(attrs, Special::Drv(drv) if drv.maker.builder == Builder::FetchDeps);
         if !dependencies.as_attrs().is_some_and(|attrs| is_fetched(&attrs.special)) {
             continue;
         }

@@ -1,0 +1,240 @@
+//! Functions of well-known flakes that bring files of the repository together, by the ends of their names.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::nixpkgs;
+use crate::nix::builtins;
+use crate::nix::eval::{Eval, formals};
+use crate::nix::flake;
+use crate::nix::source::{self, Filter};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
+
+/// A function of a flake: it answers `None` where the argument is not of its kind.
+type Function = fn(&mut Eval, ThunkId, Location) -> Option<Value>;
+
+const TABLE: &[(&str, Function)] = &[
+    ("nix-filter.lib", nix_filter),
+    ("nix-filter.lib.filter", nix_filter),
+    ("inputs.nix-filter", nix_filter),
+    ("import-tree", import_tree),
+    ("snowfall.fs.get-file", get_file),
+    ("inputs.blueprint", blueprint),
+    ("haumea.lib.load", load),
+    ("std.incl", include),
+];
+
+/// A call of such a function.
+pub(super) fn call(ev: &mut Eval, callee: &Unknown, argument: ThunkId, here: Location) -> Option<Value> {
+    let name = callee.name.as_deref()?;
+    let fits = |end: &str| name.strip_suffix(end).is_some_and(|head| head.is_empty() || head.ends_with('.'));
+    let (_, function) = TABLE.iter().find(|(end, _)| fits(end))?;
+    function(ev, argument, here)
+}
+
+fn nix_filter(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
+    Some(builtins::call(ev, "nix-filter.filter", &[argument], here))
+}
+
+/// The `import-tree` flake: a module that imports every Nix file of a folder, but for names that begin with `_`.
+fn import_tree(ev: &mut Eval, argument: ThunkId, _: Location) -> Option<Value> {
+    let Kind::Path(folder) = ev.force(argument).kind else { return None };
+    let mut files = Vec::new();
+    nix_files(ev, &folder, 0, &mut files);
+    let files: Vec<ThunkId> = files.into_iter().map(|path| ev.done(Value::path(path))).collect();
+    let imports = ev.done(Value::list(files));
+    Some(Value::attrs(Attrs::of([(Rc::from("imports"), imports)])))
+}
+
+/// Folders deeper than this are not looked into.
+const DEEPEST: u32 = 12;
+
+fn nix_files(ev: &Eval, folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
+    for (name, kind) in ev.files.read_dir(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        match kind {
+            _ if name.starts_with('_') => {}
+            "directory" if depth < DEEPEST => nix_files(ev, &path, depth + 1, files),
+            "regular" if path.extension().is_some_and(|extension| extension == "nix") => files.push(path),
+            _ => {}
+        }
+    }
+}
+
+/// `lib.snowfall.fs.get-file "web"`: a path below the folder of the flake.
+fn get_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
+    let below = ev.force(argument).known_text()?;
+    let own = ev.folder(here.file);
+    let top = flake::nearest(ev, &own)?;
+    Some(Value::path(source::join(&top, &below)))
+}
+
+/// `std.incl ./. [ ./web "package.json" ]`: what the list names, and nothing else.
+fn include(_: &mut Eval, root: ThunkId, _: Location) -> Option<Value> {
+    Some(Value::new(Kind::Function(Rc::new(move |ev, list, at| {
+        let root = ev.force(root);
+        let list = ev.force(list);
+        ev.each(root, &mut |ev, root| {
+            let source = source::of_value(ev, &root, at);
+            let kept = source.local_path().and_then(|folder| listed(ev, &list, &folder));
+            let filter = kept
+                .map_or(Filter::Opaque, |kept| Filter::Lists { include: Some(kept), exclude: Vec::new() });
+            source.filtered(filter, (at, "`std.incl`")).value()
+        })
+    }))))
+}
+
+fn listed(ev: &mut Eval, list: &Value, folder: &Path) -> Option<Vec<PathBuf>> {
+    let Kind::List(list) = &list.kind else { return None };
+    let mut paths = Vec::new();
+    for item in &list.items {
+        let item = ev.force(*item);
+        match (&item.kind, item.known_text()) {
+            (Kind::Path(path), _) => paths.push(path.as_ref().clone()),
+            (_, Some(text)) => paths.push(source::join(folder, &text)),
+            _ => return None,
+        }
+    }
+    list.open.is_none().then_some(paths)
+}
+
+/// `blueprint { inherit inputs; }`: the packages, checks and shells that lie in the folders of these names. Each file is
+/// called with what blueprint hands to it.
+fn blueprint(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
+    const FOLDERS: [(&str, &str); 3] =
+        [("packages", "packages"), ("checks", "checks"), ("devshells", "devShells")];
+    let given = ev.force(argument);
+    let flake = flake::nearest(ev, &ev.folder(here.file))?;
+    let prefix = ev.peek_attr(&given, "prefix", here);
+    let top = match prefix.as_ref().map(|prefix| (&prefix.kind, prefix.known_text())) {
+        None => flake.clone(),
+        Some((Kind::Path(path), _)) => path.as_ref().clone(),
+        Some((_, Some(text))) => source::join(&flake, &text),
+        Some(_) => return None,
+    };
+    let mut outputs = Attrs::default();
+    for (folder, output) in FOLDERS {
+        let members = members(ev, &top.join(folder), &flake, here);
+        let members = ev.done(Value::attrs(members));
+        let system = (Rc::from("x86_64-linux"), members);
+        let of_systems = ev.done(Value::attrs(Attrs::of([system])));
+        outputs.map.insert(Rc::from(output), Attr::new(of_systems));
+    }
+    ev.pending.push(argument);
+    let doubt = Value::outside("blueprint", Some(here));
+    outputs.open = doubt.as_unknown().map(Rc::clone);
+    Some(Value::attrs(outputs))
+}
+
+/// The files `NAME.nix` and folders `NAME/default.nix` or `NAME/package.nix`, each called.
+fn members(ev: &mut Eval, folder: &Path, flake: &Path, here: Location) -> Attrs {
+    let mut members = Attrs::default();
+    for (name, kind) in ev.files.read_dir(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        let (name, file) = match kind {
+            "directory" if ev.files.is_file(&path.join("default.nix")) => (name, path),
+            "directory" if ev.files.is_file(&path.join("package.nix")) => (name, path.join("package.nix")),
+            "directory" => continue,
+            _ => match name.strip_suffix(".nix") {
+                Some(stem) => (stem.to_owned(), path),
+                None => continue,
+            },
+        };
+        let (pname, flake) = (Rc::<str>::from(name.as_str()), flake.to_path_buf());
+        let thunk = ev.lazy(move |ev| {
+            let function = ev.import_path(&file, here);
+            let args = blueprint_arguments(ev, &pname, &flake, here);
+            super::call_package::call(ev, &nixpkgs(), &function, &args, here)
+        });
+        members.map.insert(Rc::from(name), Attr::new(thunk));
+    }
+    members
+}
+
+/// `{ pname, flake, inputs, pkgs, perSystem, ... }`.
+fn blueprint_arguments(ev: &mut Eval, pname: &str, flake: &Path, here: Location) -> Value {
+    let mut args = Attrs::default();
+    let mut give = |ev: &mut Eval, name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            let thunk = ev.done(value);
+            args.map.insert(Rc::from(name), Attr::new(thunk));
+        }
+    };
+    let pkgs = nixpkgs();
+    give(ev, "pname", Some(Value::text(pname)));
+    give(ev, "pkgs", Some(pkgs));
+    give(ev, "system", Some(super::members::system()));
+    give(ev, "perSystem", Some(Value::outside("perSystem", Some(here))));
+    for name in ["flake", "inputs"] {
+        let value = flake::of_folder(ev, flake, name, here);
+        give(ev, name, value);
+    }
+    Value::attrs(args)
+}
+
+/// `haumea.lib.load { src = ./nix; inputs = { ... }; }`: a set of what the files of a folder hold, by their names.
+fn load(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
+    let given = ev.force(argument);
+    let src = ev.peek_attr(&given, "src", here)?;
+    let folder = source::of_value(ev, &src, here).local_path()?;
+    let inputs = ev.peek_attr(&given, "inputs", here).unwrap_or_else(|| Value::attrs(Attrs::default()));
+    let loader = ev.peek_attr(&given, "loader", here);
+    if let Some(transformer) = given.as_attrs().and_then(|attrs| attrs.map.get("transformer")) {
+        ev.pending.push(transformer.thunk);
+    }
+    let tree = Rc::new(Tree { inputs, loader, root: ev.reserve(), here });
+    let value = branch(ev, &tree, &folder, None, 0);
+    ev.fill(tree.root, value.clone());
+    Some(value)
+}
+
+/// What all files of one `load` share.
+struct Tree {
+    inputs: Value,
+    loader: Option<Value>,
+    root: ThunkId,
+    here: Location,
+}
+
+/// The set of a folder; `default.nix` is an attribute like any other, and also what is lifted into the set.
+fn branch(ev: &mut Eval, tree: &Rc<Tree>, folder: &Path, above: Option<ThunkId>, depth: u32) -> Value {
+    let own = ev.reserve();
+    let mut set = Attrs::default();
+    for (name, kind) in ev.files.read_dir(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        let (name, thunk) = match (kind, name.strip_suffix(".nix")) {
+            ("directory", _) if depth < DEEPEST => {
+                let tree = Rc::clone(tree);
+                (name, ev.lazy(move |ev| branch(ev, &tree, &path, Some(own), depth + 1)))
+            }
+            ("regular", Some(stem)) => {
+                let tree = Rc::clone(tree);
+                (stem.to_owned(), ev.lazy(move |ev| leaf(ev, &tree, &path, own, above)))
+            }
+            _ => continue,
+        };
+        // Names that begin with `_` are seen from inside only; the walk takes them all the same.
+        set.map.insert(Rc::from(name.trim_start_matches('_')), Attr::new(thunk));
+    }
+    let value = Value::attrs(set);
+    ev.fill(own, value.clone());
+    value
+}
+
+/// A file: what its loader makes of it, by default a call with those inputs that it asks for.
+fn leaf(ev: &mut Eval, tree: &Tree, path: &Path, own: ThunkId, above: Option<ThunkId>) -> Value {
+    let mut known = vec![(Rc::from("self"), own), (Rc::from("root"), tree.root)];
+    known.extend(above.map(|above| (Rc::from("super"), above)));
+    let inputs = ev.update(tree.inputs.clone(), &Value::attrs(Attrs::of(known)), tree.here);
+    if let Some(loader) = tree.loader.as_ref().filter(|loader| loader.is_function()) {
+        let half = ev.apply_value(loader, inputs, tree.here);
+        return ev.apply_value(&half, Value::path(path.to_path_buf()), tree.here);
+    }
+    let value = ev.import_path(path, tree.here);
+    match formals(&value) {
+        Some(_) => ev.apply_value(&value, inputs, tree.here),
+        None if value.is_function() => ev.apply_value(&value, inputs, tree.here),
+        None => value,
+    }
+}
