@@ -15,7 +15,7 @@ use super::value::{Doubt, Value};
 /// A unit stands for 64 bytes that stay in memory, and for work of well below a microsecond: this and what 100 KB of
 /// text add ([`PER_BYTE`]) stay below 2 s and 200 MB for each of the inputs of `tests/it/bombs.rs`.
 const BASE: u64 = 1_200_000;
-/// What each byte of Nix that is parsed adds: a repository of five times the size may cost five times as much.
+/// What each byte of the repository that is read adds: a repository of five times the size may cost five times as much.
 const PER_BYTE: u64 = 8;
 /// An entry point may spend one part in so many of what is left, so that no bomb takes everything from the others.
 const SHARE: u64 = 4;
@@ -104,10 +104,11 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Nix text of so many bytes was parsed, which allows for more.
+    /// A text of so many bytes was read for the first time, which allows for more: at once half of it.
     pub fn grow(&self, bytes: usize) {
-        let more = PER_BYTE.saturating_mul(bytes as u64);
+        let more = PER_BYTE.saturating_mul(bytes as u64) / 2;
         self.left.set(self.left.get().saturating_add(more));
+        self.share.set(self.share.get().saturating_add(more));
     }
 
     /// Begins another entry: what the one before left over goes back first.
@@ -140,6 +141,11 @@ impl Budget {
     /// Pays for what was done already and is small; the next charge finds an empty account.
     pub fn spend(&self, cost: Cost) {
         self.share.set(self.share.get().saturating_sub(cost.units()));
+    }
+
+    /// Whether the running entry can pay for nothing more.
+    pub fn is_spent(&self) -> bool {
+        self.share.get() == 0
     }
 
     fn note(&self, over: OverBudget) {
@@ -195,5 +201,7 @@ mod tests {
         budget.begin();
         assert_eq!(budget.charge(Cost::Items(499_999), None), Ok(()));
         assert!(budget.charge(Cost::Step, None).is_err());
+        budget.grow(1_000);
+        assert_eq!(budget.charge(Cost::Items(3_999), None), Ok(()), "at once");
     }
 }

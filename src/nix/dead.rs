@@ -1,8 +1,8 @@
 //! Hash attributes that nothing can use, and why that is certain.
 
-use super::occurrences::Occurrence;
+use super::occurrences::{Occurrence, inside};
 use super::sweep::Sweep;
-use super::syntax::ast::{Bound, Expr, Location};
+use super::syntax::ast::{Expr, Location};
 
 pub(super) const ONLY_OVERRIDDEN: &str = "its derivation is only overridden, never built";
 pub(super) const RULED_OUT: &str = "the branch is ruled out by the files that are there";
@@ -41,62 +41,32 @@ impl Sweep<'_> {
             return Some(ALWAYS_GIVEN);
         }
         if ev.built.contains(&occurrence.at) {
-            let bound_by_let = self.is_let(occurrence);
+            let bound_by_let = occurrence.standing.variable;
             return match (forced, bound_by_let) {
                 (false, _) => Some("nothing reads it"),
                 (true, true) => Some(NO_READER),
                 (true, false) => {
-                    self.is_annotation(occurrence).then_some("it stands in `passthru` or `meta`")
+                    occurrence.standing.annotation.then_some("it stands in `passthru` or `meta`")
                 }
             };
         }
-        if forced && self.is_annotation(occurrence) {
+        if forced && occurrence.standing.annotation {
             return Some("it stands in `passthru` or `meta`");
         }
         self.is_unchosen(occurrence, all).then_some("another entry of the same set is chosen")
     }
 
-    /// Whether the occurrence stands in `passthru` or `meta`.
-    pub(super) fn is_annotation(&self, occurrence: &Occurrence) -> bool {
-        let Some(ast) = self.ev.parsed(occurrence.at.file) else { return false };
-        ast.exprs.iter().any(|expr| match expr {
-            Expr::Set { bindings, .. } => bindings.entries.iter().any(|binding| {
-                let inside = matches!(binding.bound, Bound::Expr(id) if ast.spans[id.0 as usize].contains(occurrence.at.span));
-                inside && matches!(binding.name.as_ref(), "passthru" | "meta")
-            }),
-            _ => false,
-        })
-    }
-
-    /// Whether the occurrence is a variable.
-    pub(super) fn is_let(&self, occurrence: &Occurrence) -> bool {
-        let Some(ast) = self.ev.parsed(occurrence.at.file) else { return false };
-        ast.exprs.iter().any(|expr| match expr {
-            Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
-                bindings.entries.iter().any(|b| b.span == occurrence.at.span)
-            }
-            _ => false,
-        })
-    }
-
     /// A set of records of which others were used, and which nobody visited as a whole.
     pub(super) fn is_unchosen(&self, occurrence: &Occurrence, all: &[Occurrence]) -> bool {
-        let Some(ast) = self.ev.parsed(occurrence.at.file) else { return false };
-        let sets = ast.exprs.iter().enumerate().filter(|(i, expr)| {
-            matches!(expr, Expr::Set { .. }) && ast.spans[*i].contains(occurrence.at.span)
-        });
-        let mut around: Vec<(usize, super::syntax::ast::Span)> =
-            sets.map(|(i, _)| (i, ast.spans[i])).collect();
-        around.sort_by_key(|(_, span)| span.end - span.start);
-        let (Some((own, _)), Some((_, outer))) = (around.first(), around.get(1)) else { return false };
+        let Some((own, outer)) = occurrence.standing.sets else { return false };
         let at = |span| Location { file: occurrence.at.file, span };
-        let own_built = self.ev.built_sets.contains(&at(ast.spans[*own]));
-        let outer_built = self.ev.built_sets.contains(&at(*outer));
-        let sibling_used = all.iter().any(|other| {
-            other != occurrence
-                && outer.contains(other.at.span)
-                && self.ev.literal_of(other).is_some_and(|l| self.tokens.contains(&l))
-        });
-        !own_built && outer_built && sibling_used
+        let own_built = self.ev.built_sets.contains(&at(own));
+        let outer_built = self.ev.built_sets.contains(&at(outer));
+        if own_built || !outer_built {
+            return false;
+        }
+        inside(all, outer).iter().any(|other| {
+            other != occurrence && self.ev.literal_of(other).is_some_and(|l| self.tokens.contains(&l))
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! The files of a repository: discovery, bounded reading, positions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -11,7 +11,10 @@ use super::syntax::ast::{Location, Span};
 pub(crate) struct FileId(pub u32);
 
 /// Larger files hold no hand-written Nix, JSON or TOML.
-const MAX_BYTES: u64 = 8 << 20;
+pub(super) const MAX_BYTES: u64 = 8 << 20;
+
+/// Entries of a folder that is read as a set.
+const MAX_ENTRIES: usize = 20_000;
 
 /// A file that was read.
 #[derive(Debug)]
@@ -43,12 +46,20 @@ pub(crate) struct Files {
     instead: BTreeMap<PathBuf, Vec<u8>>,
     read: Vec<SourceFile>,
     index: HashMap<PathBuf, Result<FileId, ReadError>>,
+    /// Files that were counted as input, by their real path: links can lead to one file by any number of paths.
+    counted: HashSet<PathBuf>,
 }
 
 impl Files {
     /// `root` is absolute and canonical.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, instead: BTreeMap::new(), read: Vec::new(), index: HashMap::new() }
+        Self {
+            root,
+            instead: BTreeMap::new(),
+            read: Vec::new(),
+            index: HashMap::new(),
+            counted: HashSet::new(),
+        }
     }
 
     /// The same with other texts for some files.
@@ -105,6 +116,13 @@ impl Files {
         id
     }
 
+    /// Whether a file that was read is asked about for the first time, by any path.
+    pub fn counts(&mut self, id: FileId) -> bool {
+        let path = &self.get(id).path;
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        self.counted.insert(real)
+    }
+
     /// A file that was read before.
     pub fn get(&self, id: FileId) -> &SourceFile {
         &self.read[id.0 as usize]
@@ -132,11 +150,15 @@ impl Files {
         path.canonicalize().ok().filter(|real| real.starts_with(&self.root))
     }
 
-    /// The names and kinds of a folder's entries, sorted; nothing outside the root.
+    /// The names and kinds of a folder's entries, sorted; nothing outside the root, and `None` of more entries than a
+    /// folder of sources has.
     pub fn read_dir(&self, path: &Path) -> Option<Vec<(String, &'static str)>> {
         let real = self.real(path)?;
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(real).ok()?.take(20_000) {
+        for entry in std::fs::read_dir(real).ok()? {
+            if names.len() >= MAX_ENTRIES {
+                return None;
+            }
             let entry = entry.ok()?;
             let kind = entry.file_type().ok()?;
             let name = entry.file_name().into_string().ok()?;

@@ -33,7 +33,7 @@ mod trail;
 mod value;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use eval::Eval;
@@ -42,7 +42,7 @@ use occurrences::Occurrence;
 use scope::Found;
 use sites::{Draft, place_of};
 use sweep::{Index, Sweep};
-use syntax::ast::Expr;
+use syntax::ast::{Expr, Location};
 
 use crate::repository::Border;
 
@@ -165,22 +165,25 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
             survey.sites.push(draft.site);
         }
     }
+    // Those of sites that are added meanwhile are literals of occurrences themselves.
+    let used = used_literals(&survey.sites);
     for occurrence in open {
         if let Some(site) = unreached(ev, occurrence) {
             survey.sites.push(site);
-        } else if !holds_used(ev, occurrence, &survey.sites) {
+        } else if !holds_used(ev, occurrence, &used) {
             let message = "a hash attribute that no derivation was seen to use".to_owned();
             let place = place_of(ev, occurrence.at);
             survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place, message });
         }
     }
-    let used: Vec<(usize, PathBuf)> = survey
-        .sites
+    let used = used_literals(&survey.sites);
+    let written = written_at(ev, ev.dead.keys());
+    let idle: Vec<_> = ev
+        .dead
         .iter()
-        .flat_map(|site| site.hashes.iter().map(|literal| (literal.range.start, literal.file.clone())))
+        .map(|(at, why)| (*at, *why))
+        .filter(|dead| is_idle(ev, *dead, &written, &used))
         .collect();
-    let idle: Vec<_> =
-        ev.dead.iter().map(|(at, why)| (*at, *why)).filter(|dead| is_idle(ev, *dead, &used)).collect();
     for (at, why) in &idle {
         let message = format!("a hash that nothing uses: {why}");
         survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, *at), message });
@@ -210,26 +213,38 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
 
 /// Whether the literal of a dead binding is nobody's. A binding without a literal, or one that takes its hash from
 /// elsewhere, says nothing about a literal.
-fn is_idle(ev: &Eval, dead: (syntax::ast::Location, &str), used: &[(usize, PathBuf)]) -> bool {
+fn is_idle(
+    ev: &Eval,
+    dead: (Location, &str),
+    written: &HashMap<Location, Occurrence>,
+    used: &BTreeSet<(PathBuf, usize)>,
+) -> bool {
     let (binding, why) = dead;
-    let Some(ast) = ev.parsed(binding.file) else { return true };
+    let (Some(ast), Some(own)) = (ev.parsed(binding.file), written.get(&binding)) else { return true };
     let path = &ev.files.get(binding.file).path;
-    let own = occurrences::occurrences(&ast).into_iter().find(|occurrence| occurrence.at == binding);
-    let Some(own) = own else { return true };
     let value = own.value.map(|id| ast.expr(id));
-    let is_own = |literal: syntax::ast::Location| {
-        used.iter().any(|(start, file)| *start == literal.span.start as usize && file == path)
-    };
-    dead::is_telling(why, value) && ev.literal_of(&own).is_some_and(|literal| !is_own(literal))
+    let is_own = |literal: Location| used.contains(&(path.clone(), literal.span.start as usize));
+    dead::is_telling(why, value) && ev.literal_of(own).is_some_and(|literal| !is_own(literal))
+}
+
+/// The occurrences of all files of these bindings, by the place of the name.
+fn written_at<'a>(ev: &Eval, bindings: impl Iterator<Item = &'a Location>) -> HashMap<Location, Occurrence> {
+    let files: BTreeSet<files::FileId> = bindings.map(|binding| binding.file).collect();
+    let trees = files.into_iter().filter_map(|file| ev.parsed(file));
+    trees.flat_map(|ast| occurrences::occurrences(&ast)).map(|own| (own.at, own)).collect()
+}
+
+/// Where the literals of the sites begin.
+fn used_literals(sites: &[Site]) -> BTreeSet<(PathBuf, usize)> {
+    let literals = sites.iter().flat_map(|site| &site.hashes);
+    literals.map(|literal| (literal.file.clone(), literal.range.start)).collect()
 }
 
 /// Whether the literal of some site stands inside a binding, as in an option's default.
-fn holds_used(ev: &Eval, occurrence: &Occurrence, sites: &[Site]) -> bool {
+fn holds_used(ev: &Eval, occurrence: &Occurrence, used: &BTreeSet<(PathBuf, usize)>) -> bool {
     let path = &ev.files.get(occurrence.at.file).path;
     let span = ev.literal_of(occurrence).unwrap_or(occurrence.at).span;
-    sites.iter().flat_map(|site| &site.hashes).any(|literal| {
-        literal.file == *path && (span.start as usize..span.end as usize).contains(&literal.range.start)
-    })
+    used.range((path.clone(), span.start as usize)..(path.clone(), span.end as usize)).next().is_some()
 }
 
 /// A literal that no derivation was seen to use.
@@ -326,7 +341,7 @@ fn keep_texts(ev: &Eval, survey: &mut Survey) {
     let texts: BTreeMap<PathBuf, String> = ev
         .files
         .iter()
-        .filter(|file| wanted.contains(&file.path.as_path()))
+        .filter(|file| wanted.binary_search(&file.path.as_path()).is_ok())
         .map(|file| (file.path.clone(), file.text.to_string()))
         .collect();
     survey.files = texts;

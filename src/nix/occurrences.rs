@@ -1,5 +1,7 @@
 //! Where the word `npmDepsHash` stands in the text of a file, as a name and not as part of a comment or a string.
 
+use std::collections::HashSet;
+
 use super::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Span};
 
 /// A hash attribute as the text spells it.
@@ -11,6 +13,18 @@ pub(crate) struct Occurrence {
     pub value: Option<ExprId>,
     /// The function whose argument it is the default of.
     pub lambda: Option<Location>,
+    pub standing: Standing,
+}
+
+/// What is around a hash attribute in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    /// It stands in `passthru` or `meta`.
+    pub annotation: bool,
+    /// It is a variable.
+    pub variable: bool,
+    /// The set that it is an attribute of, and the next one around that.
+    pub sets: Option<(Span, Span)>,
 }
 
 /// All occurrences of a file, in order.
@@ -30,6 +44,7 @@ pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
                         at: location(ast, f.span),
                         value: f.default,
                         lambda: own,
+                        standing: Standing::default(),
                     }));
                 }
             }
@@ -41,7 +56,63 @@ pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
     }
     all.sort_by_key(|occurrence| occurrence.at);
     all.dedup();
+    stand(ast, &mut all);
     all
+}
+
+/// Looks around all occurrences of a file at once: a file may hold thousands of them (`benches/make-flat.sh`).
+fn stand(ast: &Ast, all: &mut [Occurrence]) {
+    let (mut sets, mut annotations, mut variables) = (Vec::new(), Vec::new(), HashSet::new());
+    for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
+        match expr {
+            Expr::Set { bindings, .. } => {
+                sets.push(*span);
+                let notes =
+                    bindings.entries.iter().filter(|b| matches!(b.name.as_ref(), "passthru" | "meta"));
+                annotations.extend(notes.filter_map(|binding| match binding.bound {
+                    Bound::Expr(id) => Some(ast.spans[id.0 as usize]),
+                    Bound::Outer | Bound::From(_) => None,
+                }));
+            }
+            Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                variables.extend(bindings.entries.iter().map(|binding| binding.span));
+            }
+            _ => {}
+        }
+    }
+    let around_set = around(sets, all);
+    let around_note = around(annotations, all);
+    for ((occurrence, sets), notes) in all.iter_mut().zip(around_set).zip(around_note) {
+        occurrence.standing = Standing {
+            annotation: notes.is_some(),
+            variable: variables.contains(&occurrence.at.span),
+            sets: sets.and_then(|(own, outer)| Some((own, outer?))),
+        };
+    }
+}
+
+/// For each occurrence (in order of place) the innermost of the spans around it, and the next one. Spans of a tree are
+/// disjoint or nested, so one pass with a stack finds them all.
+fn around(mut spans: Vec<Span>, all: &[Occurrence]) -> Vec<Option<(Span, Option<Span>)>> {
+    spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+    let mut spans = spans.into_iter().peekable();
+    let mut open: Vec<Span> = Vec::new();
+    let mut found = Vec::with_capacity(all.len());
+    for occurrence in all {
+        let at = occurrence.at.span;
+        while let Some(span) = spans.next_if(|span| span.start <= at.start) {
+            while open.last().is_some_and(|before| before.end < span.end) {
+                open.pop();
+            }
+            open.push(span);
+        }
+        while open.last().is_some_and(|span| !span.contains(at)) {
+            open.pop();
+        }
+        let own = open.last().copied();
+        found.push(own.map(|own| (own, open.len().checked_sub(2).map(|outer| open[outer]))));
+    }
+    found
 }
 
 fn location(ast: &Ast, span: Span) -> Location {
@@ -54,7 +125,8 @@ fn named(ast: &Ast, bindings: &Bindings, name: &str, all: &mut Vec<Occurrence>) 
             Bound::Expr(id) => Some(id),
             Bound::Outer | Bound::From(_) => None,
         };
-        all.push(Occurrence { at: location(ast, binding.span), value, lambda: None });
+        let standing = Standing::default();
+        all.push(Occurrence { at: location(ast, binding.span), value, lambda: None, standing });
     }
 }
 
@@ -86,9 +158,7 @@ fn callee(ast: &Ast, id: ExprId) -> Option<&str> {
 /// Names that the file binds to functions with occurrences in them.
 pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Location)> {
     let holds = |id: ExprId| {
-        let span = ast.spans[id.0 as usize];
-        matches!(ast.expr(id), Expr::Lambda(_))
-            && all.iter().any(|occurrence| span.contains(occurrence.at.span))
+        matches!(ast.expr(id), Expr::Lambda(_)) && !inside(all, ast.spans[id.0 as usize]).is_empty()
     };
     let mut names = Vec::new();
     for expr in &ast.exprs {
@@ -103,6 +173,13 @@ pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Locatio
         }
     }
     names
+}
+
+/// Those occurrences of one file (in order of place) that stand inside a span.
+pub(crate) fn inside(all: &[Occurrence], span: Span) -> &[Occurrence] {
+    let first = all.partition_point(|occurrence| occurrence.at.span.start < span.start);
+    let length = all[first..].partition_point(|occurrence| occurrence.at.span.end <= span.end);
+    &all[first..first + length]
 }
 
 /// The children of a node, in order.

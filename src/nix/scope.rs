@@ -1,10 +1,14 @@
 //! Which files a survey looks at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::normalize;
+use memchr::memmem;
+
+use super::files::{MAX_BYTES, normalize};
 use super::shell::LOCKFILES;
 use crate::repository::{
     self, Border, Listing,
@@ -62,97 +66,136 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     let tracked = Git::of(&root).tracked().cloned();
     let Listing { mut nix, lockfiles, borders } = repository::list(&root, tracked.as_ref().ok(), &LOCKFILES);
     nix.extend(scope.also.iter().cloned());
-    let mut texts: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
+    let mut reading = Reading::new(&nix);
     let mut unreadable = Vec::new();
-    for path in nix {
-        let instead = scope.instead.get(&path).cloned();
-        match instead.map_or_else(|| std::fs::read(&path), Ok) {
-            Ok(bytes) => {
-                texts.insert(path, bytes);
-            }
-            Err(error) => unreadable.push((path, error.kind().to_string())),
+    for path in &nix {
+        let instead = scope.instead.get(path);
+        match instead.map_or_else(|| beginning(path).map(Cow::Owned), |text| Ok(Cow::Borrowed(text))) {
+            Ok(bytes) => reading.read(path, &bytes),
+            Err(error) => unreadable.push((path.clone(), error.kind().to_string())),
         }
     }
-    let candidates: Vec<PathBuf> =
-        texts.iter().filter(|(_, bytes)| mentions(bytes)).map(|(path, _)| path.clone()).collect();
-    let mut flakes: Vec<PathBuf> = texts
-        .keys()
+    let mut flakes: Vec<PathBuf> = nix
+        .iter()
         .filter(|path| path.ends_with("flake.nix"))
         .filter_map(|path| path.parent().map(Path::to_path_buf))
         .collect();
     flakes.sort_by_key(|folder| (folder.components().count(), folder.clone()));
-    let roots = import_roots(&texts, &candidates);
+    let roots = reading.roots();
     let lockfiles = lockfiles.into_iter().collect();
+    let candidates = reading.candidates;
     Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, tracked })
 }
 
+/// As much of a file as is ever parsed, and a byte more.
+fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether a text can hold a hash: anything else about npm (hooks, `npm ci` in a script, a package of nixpkgs) is of no
+/// interest, and such files are not even parsed unless a candidate is reached through them.
 fn mentions(bytes: &[u8]) -> bool {
-    contains(bytes, b"importNpmLock")
-        || contains(bytes, b"npmDeps")
-        || contains(bytes, b"NpmDeps")
-        || contains(bytes, b"buildNpmPackage")
+    // Of `npmDeps` and `NpmDeps` the rest is the rarer text to look for.
+    memmem::find_iter(bytes, b"pmDeps").any(|at| at > 0 && matches!(bytes[at - 1], b'n' | b'N'))
+        || memmem::find(bytes, b"buildNpmPackage").is_some()
+        || memmem::find(bytes, b"importNpmLock").is_some()
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let Some((first, rest)) = needle.split_first() else { return true };
-    let mut from = 0;
-    while let Some(hit) = haystack[from..].iter().position(|byte| byte == first) {
-        let start = from + hit + 1;
-        if haystack[start..].starts_with(rest) {
-            return true;
+/// What the texts say, one after the other: which of them can matter, and which file names which. No text is kept, so
+/// that a tree of any size takes a few hundred bytes for each of its files.
+struct Reading<'a> {
+    nix: &'a BTreeSet<PathBuf>,
+    /// Folders that hold Nix files, at any depth.
+    folders: HashSet<&'a Path>,
+    candidates: Vec<PathBuf>,
+    /// Which files name a file by a relative path.
+    importers: HashMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Which files outside of a folder name it; it may be read as a whole.
+    readers: HashMap<PathBuf, BTreeSet<PathBuf>>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(nix: &'a BTreeSet<PathBuf>) -> Self {
+        let mut folders = HashSet::new();
+        for path in nix {
+            // An ancestor that is known has its own ancestors known.
+            let new = path.ancestors().skip(1).take_while(|folder| folders.insert(*folder));
+            let _ = new.count();
         }
-        from = start;
+        Self { nix, folders, candidates: Vec::new(), importers: HashMap::new(), readers: HashMap::new() }
     }
-    false
-}
 
-/// Files that lead to candidates by relative paths, first those that no other one names. The others come after them: a
-/// path may be handed to something that is not known, or files may name each other.
-fn import_roots(texts: &BTreeMap<PathBuf, Vec<u8>>, candidates: &[PathBuf]) -> Vec<PathBuf> {
-    let mut importers: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
-    for (path, bytes) in texts {
+    /// Notes what a file says; files come in their order.
+    fn read(&mut self, path: &Path, bytes: &[u8]) {
+        if mentions(bytes) {
+            self.candidates.push(path.to_path_buf());
+        }
         let folder = path.parent().unwrap_or(path);
         for target in relative_paths(bytes) {
             let resolved = normalize(&folder.join(target));
-            for file in [resolved.clone(), resolved.join("default.nix")] {
-                if file != *path && texts.contains_key(&file) {
-                    importers.entry(file).or_default().insert(path.clone());
+            if self.folders.contains(resolved.as_path()) {
+                self.note_import(&resolved.join("default.nix"), path);
+                if resolved.extension().is_none() && !path.starts_with(&resolved) {
+                    self.readers.entry(resolved).or_default().insert(path.to_path_buf());
                 }
-            }
-            // A folder may be read as a whole.
-            if resolved.extension().is_none() {
-                let below = candidates.iter().filter(|file| {
-                    *file != path && file.starts_with(&resolved) && !path.starts_with(&resolved)
-                });
-                for file in below {
-                    importers.entry(file.clone()).or_default().insert(path.clone());
-                }
+            } else {
+                self.note_import(&resolved, path);
             }
         }
     }
-    let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut queue: Vec<PathBuf> = candidates.to_vec();
-    let mut roots = BTreeSet::new();
-    while let Some(path) = queue.pop() {
-        if !seen.insert(path.clone()) {
-            continue;
+
+    fn note_import(&mut self, file: &Path, from: &Path) {
+        if file != from && self.nix.contains(file) {
+            self.importers.entry(file.to_path_buf()).or_default().insert(from.to_path_buf());
         }
-        match importers.get(&path) {
-            Some(from) if !from.is_empty() => queue.extend(from.iter().cloned()),
-            _ => {
+    }
+
+    /// Files that lead to candidates by relative paths, first those that no other one names. The others come after them:
+    /// a path may be handed to something that is not known, or files may name each other.
+    fn roots(&self) -> Vec<PathBuf> {
+        let wanted: BTreeSet<&Path> = self.candidates.iter().map(PathBuf::as_path).collect();
+        let mut seen: BTreeSet<&Path> = BTreeSet::new();
+        let mut entered: HashSet<&Path> = HashSet::new();
+        let mut queue: Vec<&Path> = wanted.iter().copied().collect();
+        let mut roots = BTreeSet::new();
+        while let Some(path) = queue.pop() {
+            if !seen.insert(path) {
+                continue;
+            }
+            let mut named = false;
+            if let Some(from) = self.importers.get(path) {
+                named = true;
+                queue.extend(from.iter().map(PathBuf::as_path));
+            }
+            // Each folder's readers are queued once, however many candidates are in it.
+            for folder in path.ancestors().skip(1).filter(|_| wanted.contains(path)) {
+                let Some(from) = self.readers.get(folder) else { continue };
+                named = true;
+                if entered.insert(folder) {
+                    queue.extend(from.iter().map(PathBuf::as_path));
+                }
+            }
+            if !named {
                 roots.insert(path);
             }
         }
+        seen.retain(|path| !roots.contains(path) && !wanted.contains(path));
+        roots
+            .into_iter()
+            .chain(seen)
+            .filter(|path| !path.ends_with("flake.nix"))
+            .map(Path::to_path_buf)
+            .collect()
     }
-    seen.retain(|path| !roots.contains(path) && candidates.binary_search(path).is_err());
-    roots.into_iter().chain(seen).filter(|path| !path.ends_with("flake.nix")).collect()
 }
 
 /// Texts that look like relative paths; comments and strings are included, which does no harm.
 fn relative_paths(bytes: &[u8]) -> Vec<String> {
     let mut paths = Vec::new();
     let mut at = 0;
-    while let Some(hit) = bytes[at..].iter().position(|byte| *byte == b'.') {
+    while let Some(hit) = memchr::memchr(b'.', &bytes[at..]) {
         let start = at + hit;
         let rest = &bytes[start..];
         let fresh = start == 0 || !is_path_byte(bytes[start - 1]);

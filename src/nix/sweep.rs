@@ -1,12 +1,12 @@
 //! Entry points, and the guarantee that no hash attribute of the text is dropped.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::dead::{ALWAYS_GIVEN, ONLY_OVERRIDDEN, RULED_OUT};
 use super::eval::{Env, Eval};
-use super::occurrences::{Occurrence, children};
+use super::occurrences::{Occurrence, children, inside};
 use super::sites::{self, Draft};
 use super::syntax::ast::{Expr, ExprId, Location, Param};
 use super::value::{Closure, Code, EnvId, Kind, Value};
@@ -22,8 +22,10 @@ pub(crate) struct Sweep<'a> {
     walker: Walker,
     done: HashSet<Location>,
     /// Literals that arrived at some record, and how many records were looked at.
-    pub(super) tokens: BTreeSet<Location>,
+    pub(super) tokens: HashSet<Location>,
     looked_at: usize,
+    /// The bindings of the hashes of those records.
+    bindings: HashSet<Location>,
 }
 
 impl<'a> Sweep<'a> {
@@ -35,8 +37,9 @@ impl<'a> Sweep<'a> {
             index,
             walker: Walker::default(),
             done: HashSet::new(),
-            tokens: BTreeSet::new(),
+            tokens: HashSet::new(),
             looked_at: 0,
+            bindings: HashSet::new(),
         }
     }
 
@@ -62,7 +65,8 @@ impl<'a> Sweep<'a> {
             self.ev.blind_flags = flags;
             for path in self.index.keys() {
                 for occurrence in self.worth_entering(path) {
-                    if self.worth_entering(path).contains(&occurrence) {
+                    // The entries before it may have accounted for it.
+                    if self.is_worth_entering(path, &occurrence) {
                         self.entry(|sweep| sweep.enter_at(&occurrence));
                     }
                 }
@@ -77,6 +81,7 @@ impl<'a> Sweep<'a> {
         self.ev.budget.begin();
         run(self);
         self.walker.drain(self.ev);
+        self.walker.catch_up(self.ev);
         self.call_the_uncalled();
     }
 
@@ -107,8 +112,8 @@ impl<'a> Sweep<'a> {
             return false;
         }
         let path = &self.ev.files.get(here.file).path;
-        let imports = self.imports_candidates(here);
-        imports || self.index.get(path).is_some_and(|all| all.iter().any(|o| here.span.contains(o.at.span)))
+        let holds = |all: &Vec<Occurrence>| !inside(all, here.span).is_empty();
+        self.index.get(path).is_some_and(holds) || self.imports_candidates(here)
     }
 
     /// Whether a function names other files, which may hold hashes.
@@ -141,38 +146,45 @@ impl<'a> Sweep<'a> {
     fn open_in(&mut self, path: &Path) -> Vec<Occurrence> {
         self.look_at_records();
         let Some(all) = self.index.get(path) else { return Vec::new() };
-        let bindings: BTreeSet<Location> =
-            self.ev.records.iter().filter_map(super::nixpkgs::record::Record::binding).collect();
-        let open: Vec<Occurrence> =
-            all.iter().filter(|o| !bindings.contains(&o.at) && !self.is_literal_used(o)).cloned().collect();
-        let dead: Vec<Option<&'static str>> =
-            open.iter().map(|occurrence| self.is_dead(occurrence, all)).collect();
-        let mut left = Vec::new();
-        for (occurrence, why) in open.into_iter().zip(dead) {
-            match why {
-                Some(why) if occurrence.value.is_some() => {
-                    self.ev.dead.entry(occurrence.at).or_insert(why);
-                }
-                Some(_) => {}
-                None => left.push(occurrence),
-            }
+        all.iter().filter(|occurrence| self.is_open(occurrence, all)).cloned().collect()
+    }
+
+    /// Whether nothing accounts for an occurrence; notes why it is dead if it is.
+    fn is_open(&mut self, occurrence: &Occurrence, all: &[Occurrence]) -> bool {
+        if self.is_accounted_for(occurrence) {
+            return false;
         }
-        left
+        let why = self.is_dead(occurrence, all);
+        if let Some(why) = why
+            && occurrence.value.is_some()
+        {
+            self.ev.dead.entry(occurrence.at).or_insert(why);
+        }
+        why.is_none()
+    }
+
+    fn is_accounted_for(&self, occurrence: &Occurrence) -> bool {
+        self.bindings.contains(&occurrence.at) || self.is_literal_used(occurrence)
     }
 
     /// Open occurrences, and those that only this repository's own use makes dead: they may be right by themselves.
     fn worth_entering(&mut self, path: &Path) -> Vec<Occurrence> {
-        const STANDALONE: [&str; 3] = [ONLY_OVERRIDDEN, ALWAYS_GIVEN, RULED_OUT];
         let mut all = self.open_in(path);
-        let bindings: BTreeSet<Location> =
-            self.ev.records.iter().filter_map(super::nixpkgs::record::Record::binding).collect();
-        for occurrence in self.index.get(path).into_iter().flatten() {
-            let standalone = self.ev.dead.get(&occurrence.at).is_some_and(|why| STANDALONE.contains(why));
-            if standalone && !bindings.contains(&occurrence.at) && !self.is_literal_used(occurrence) {
-                all.push(occurrence.clone());
-            }
-        }
+        let Some(index) = self.index.get(path) else { return all };
+        all.extend(index.iter().filter(|occurrence| self.is_standalone(occurrence)).cloned());
         all
+    }
+
+    fn is_worth_entering(&mut self, path: &Path, occurrence: &Occurrence) -> bool {
+        self.look_at_records();
+        let Some(all) = self.index.get(path) else { return false };
+        self.is_open(occurrence, all) || self.is_standalone(occurrence)
+    }
+
+    fn is_standalone(&self, occurrence: &Occurrence) -> bool {
+        const STANDALONE: [&str; 3] = [ONLY_OVERRIDDEN, ALWAYS_GIVEN, RULED_OUT];
+        let standalone = self.ev.dead.get(&occurrence.at).is_some_and(|why| STANDALONE.contains(why));
+        standalone && !self.is_accounted_for(occurrence)
     }
 
     /// Whether an occurrence or its literal was on the way of the hash of some record.
@@ -184,6 +196,7 @@ impl<'a> Sweep<'a> {
     fn look_at_records(&mut self) {
         while let Some(record) = self.ev.records.get(self.looked_at).cloned() {
             self.looked_at += 1;
+            self.bindings.extend(record.binding());
             // The entry that left the record may have spent its share.
             self.ev.budget.begin();
             if let Some(value) = self.ev.peek_attr(&record.args, record.hash_name(), record.call) {
@@ -251,7 +264,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-fn tokens_of(value: &Value, tokens: &mut BTreeSet<Location>) {
+fn tokens_of(value: &Value, tokens: &mut HashSet<Location>) {
     match &value.kind {
         Kind::Alt(values) => values.iter().for_each(|value| tokens_of(value, tokens)),
         Kind::Str(text) => tokens.extend(text.token.as_ref().map(|token| token.location)),

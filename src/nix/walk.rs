@@ -25,6 +25,8 @@ pub(crate) struct Walker {
     pub closures: Vec<Rc<Closure>>,
     /// Derivations are also met on second paths; this bounds how often.
     named: usize,
+    /// What the budget did not allow to be visited yet: thunk, path and depth.
+    postponed: Vec<(ThunkId, Option<String>, u32)>,
     /// Keeps visited sets alive, so that their addresses stay theirs.
     kept: Vec<Rc<Attrs>>,
 }
@@ -33,6 +35,10 @@ impl Walker {
     /// Visits a thunk under an attribute path.
     pub fn visit(&mut self, ev: &mut Eval, thunk: ThunkId, path: Option<&str>, depth: u32) {
         const MOST_NAMES: usize = 20_000;
+        if ev.budget.is_spent() && !self.thunks.contains(&thunk) {
+            self.postponed.push((thunk, path.map(str::to_owned), depth));
+            return;
+        }
         let fresh = self.thunks.insert(thunk);
         if depth > DEPTH || (!fresh && (path.is_none() || self.named > MOST_NAMES)) {
             return;
@@ -108,6 +114,20 @@ impl Walker {
             if let (Kind::Attrs(inner), Some(path)) = (&value.kind, path) {
                 let inner = Rc::clone(inner);
                 self.visit_set(ev, &inner, Some(&joined(path, &name)), depth + 1);
+            }
+        }
+    }
+
+    /// Visits what was postponed, each time with another share of the budget, as long as there is any: one derivation
+    /// that costs too much is one (test `bombs_leave_something_for_everybody_else`).
+    pub fn catch_up(&mut self, ev: &mut Eval) {
+        while !self.postponed.is_empty() {
+            ev.budget.begin();
+            if ev.budget.is_spent() {
+                return;
+            }
+            for (thunk, path, depth) in std::mem::take(&mut self.postponed) {
+                self.visit(ev, thunk, path.as_deref(), depth);
             }
         }
     }

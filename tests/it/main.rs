@@ -5,6 +5,7 @@
 mod add;
 mod add_to_store;
 mod architecture;
+mod bombs;
 mod cold_as_warm;
 mod commands;
 mod drop_in;

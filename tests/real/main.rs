@@ -15,6 +15,7 @@ mod gzip;
 mod in_step;
 mod inputs;
 mod nix_cached;
+mod nix_calls;
 mod nix_oracle;
 mod nix_random;
 mod nix_store;

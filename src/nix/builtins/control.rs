@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::lists::list;
+use super::lists::whole;
 use super::{Native, row};
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::nixpkgs::{call_package, overlay};
@@ -14,8 +14,8 @@ pub(super) const TABLE: &[Native] = &[
     row("scopedImport", 2, |_, _, at| Value::unknown(Doubt::Unmodelled, "`scopedImport`", Some(at))),
     row("throw", 1, |_, _, at| Value::unknown(Doubt::Throw, "`throw`", Some(at))),
     row("abort", 1, |_, _, at| Value::unknown(Doubt::Throw, "`abort`", Some(at))),
-    row("seq", 2, second),
-    row("deepSeq", 2, second),
+    row("seq", 2, after),
+    row("deepSeq", 2, after),
     row("trace", 2, second),
     row("traceVerbose", 2, second),
     row("traceVal", 1, first),
@@ -28,14 +28,17 @@ pub(super) const TABLE: &[Native] = &[
     row("warnIfNot", 3, |ev, a, _| ev.force(a[2])),
     row("throwIf", 3, |ev, a, at| guard(ev, a, at, true)),
     row("throwIfNot", 3, |ev, a, at| guard(ev, a, at, false)),
-    row("assertMsg", 2, first),
+    row("assertMsg", 2, assert_message),
     row("showWarnings", 2, second),
     row("id", 1, first),
     row("const", 2, first),
     row("flip", 3, |ev, a, at| super::lists::call2(ev, a[0], a[2], a[1], at)),
     row("pipe", 2, pipe),
     row("fix", 1, fix),
-    row("fix'", 1, fix),
+    row("fix'", 1, |ev, a, at| {
+        let value = fix(ev, a, at);
+        unfixed(ev, value, a[0], at)
+    }),
     row("makeExtensible", 1, make_extensible),
     row("extends", 3, extends),
     row("composeExtensions", 2, |_, a, _| overlay::compose(a.to_vec())),
@@ -48,7 +51,7 @@ pub(super) const TABLE: &[Native] = &[
         Value::unknown(Doubt::Unmodelled, "`lib.extendMkDerivation`", Some(at))
     }),
     row("overrideDerivation", 2, second),
-    row("isFunction", 1, |ev, a, at| is(ev, a, at, Value::is_function)),
+    row("isFunction", 1, is_function),
     row("isAttrs", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Attrs(_)))),
     row("isList", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::List(_)))),
     row("isString", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Str(_)))),
@@ -91,6 +94,24 @@ fn second(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     ev.force(args[1])
 }
 
+/// The second argument, once the first one has a value.
+fn after(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+    let first = ev.force(args[0]);
+    match first.as_unknown() {
+        Some(unknown) if matches!(unknown.doubt, Doubt::Throw | Doubt::Error) => first,
+        _ => ev.force(args[1]),
+    }
+}
+
+/// `assertMsg condition message`: the condition, or an error.
+fn assert_message(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let condition = ev.force(args[0]);
+    if crate::nix::value::truth(&condition) == Some(false) {
+        return Value::unknown(Doubt::Throw, "an assertion fails", Some(at));
+    }
+    condition
+}
+
 fn import(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     ev.import(&value, at)
@@ -105,7 +126,7 @@ fn guard(ev: &mut Eval, args: &[ThunkId], at: Location, throws: bool) -> Value {
 }
 
 fn pipe(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let functions = match list(ev, args[1], at) {
+    let functions = match whole(ev, args[1], at) {
         Ok(list) => list,
         Err(value) => return value,
     };
@@ -124,6 +145,12 @@ fn fix(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     value
 }
 
+/// `fix'` and what is built upon it note the function that was fixed.
+fn unfixed(ev: &mut Eval, value: Value, body: ThunkId, at: Location) -> Value {
+    let extra = Value::attrs(Attrs::of([(Rc::from("__unfix__"), body)]));
+    ev.update(value, &extra, at)
+}
+
 fn make_extensible(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = fix(ev, args, at);
     let body = args[0];
@@ -135,7 +162,8 @@ fn make_extensible(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     })));
     let thunk = ev.done(extend);
     let extra = Value::attrs(Attrs::of([(Rc::from("extend"), thunk)]));
-    ev.update(value, &extra, at)
+    let extended = ev.update(value, &extra, at);
+    unfixed(ev, extended, body, at)
 }
 
 /// `lib.extends overlay body final`.
@@ -149,7 +177,7 @@ fn extends(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn compose_many(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    match list(ev, args[0], at) {
+    match whole(ev, args[0], at) {
         Ok(list) => overlay::compose(list.items.clone()),
         Err(value) => value,
     }
@@ -170,11 +198,38 @@ fn is(ev: &mut Eval, args: &[ThunkId], at: Location, test: fn(&Value) -> bool) -
     })
 }
 
+/// `builtins.isFunction` and `lib.isFunction` differ about sets that can be called.
+fn is_function(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    ev.each(value, &mut |_, value| match &value.kind {
+        Kind::Unknown(_) => Value::doubtful(reason_of(&value, "a type is not known", at)),
+        Kind::Attrs(attrs) if attrs.map.contains_key("__functor") || attrs.open.is_some() => {
+            Value::unknown(Doubt::Unmodelled, "whether a set is a function is not known", Some(at))
+        }
+        _ => Value::bool(value.is_function()),
+    })
+}
+
+/// `lib.isDerivation`: a set whose `type` says so.
 fn is_derivation(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     use crate::nix::value::Special;
-    is(ev, args, at, |value| match &value.kind {
-        Kind::Attrs(attrs) => matches!(attrs.special, Special::Drv(_) | Special::Source(_)),
-        _ => false,
+    let value = ev.force(args[0]);
+    ev.each(value, &mut |ev, value| match &value.kind {
+        Kind::Unknown(_) => Value::doubtful(reason_of(&value, "a type is not known", at)),
+        Kind::Attrs(attrs) if matches!(attrs.special, Special::Drv(_) | Special::Source(_)) => {
+            Value::bool(true)
+        }
+        Kind::Attrs(_) => match ev.peek_attr(&value, "type", at) {
+            None => Value::bool(false),
+            Some(kind) => ev.each(kind, &mut |_, kind| match kind.kind {
+                Kind::Unknown(_) => kind,
+                _ => match (&kind.kind, kind.known_text()) {
+                    (Kind::Str(_), None) => Value::doubtful(reason_of(&kind, "a type is not known", at)),
+                    (_, text) => Value::bool(text.as_deref() == Some("derivation")),
+                },
+            }),
+        },
+        _ => Value::bool(false),
     })
 }
 
@@ -214,16 +269,18 @@ fn try_eval(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn default_to(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     let value = ev.force(args[1]);
-    if matches!(value.kind, Kind::Null) { ev.force(args[0]) } else { value }
+    ev.each(value, &mut |ev, value| if matches!(value.kind, Kind::Null) { ev.force(args[0]) } else { value })
 }
 
 fn map_nullable(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[1]);
-    if matches!(value.kind, Kind::Null) {
-        return value;
-    }
-    let function = ev.force(args[0]);
-    ev.apply(&function, args[1], at)
+    ev.each(value, &mut |ev, value| {
+        if matches!(value.kind, Kind::Null) {
+            return value;
+        }
+        let function = ev.force(args[0]);
+        ev.apply_value(&function, value, at)
+    })
 }
 
 fn function_args(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -243,7 +300,8 @@ fn function_args(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn to_function(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     let value = ev.force(args[0]);
-    if value.is_function() {
+    let functor = |attrs: &Rc<Attrs>| attrs.map.contains_key("__functor");
+    if value.is_function() || value.as_unknown().is_some() || value.as_attrs().is_some_and(functor) {
         return value;
     }
     Value::new(Kind::Function(Rc::new(move |_, _, _| value.clone())))

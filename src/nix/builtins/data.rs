@@ -53,8 +53,9 @@ fn read_file(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
         let shown: Rc<str> = Rc::from(ev.files.display(&path));
         match ev.files.read(&path) {
             Ok(file) => {
-                let bytes = ev.files.get(file).text.len() as u64;
-                match ev.budget.charge(Cost::File(bytes), Some(at)) {
+                let bytes = ev.files.get(file).text.len();
+                ev.allow_for(file);
+                match ev.budget.charge(Cost::File(bytes as u64), Some(at)) {
                     Ok(()) => whole_file(ev, file).moved(at, Move::Import(shown)),
                     Err(over) => over.value(),
                 }
@@ -94,6 +95,10 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
         let (Kind::Str(text), Some(known)) = (&value.kind, value.known_text()) else {
             return Value::doubtful(reason_of(&value, "a document is not known", at));
         };
+        // A node takes about as much memory as a few bytes of the shortest spelling.
+        if let Err(over) = ev.budget.charge(Cost::Bytes(known.len().saturating_mul(16)), Some(at)) {
+            return over.value();
+        }
         let parsed = match format {
             Format::Json => json::parse(&known),
             Format::Toml => toml::parse(&known),
@@ -115,6 +120,9 @@ fn to_value(ev: &mut Eval, document: &Spanned, file: Option<FileId>, format: For
         Json::Bool(flag) => Value::bool(*flag),
         Json::Int(number) => Value::new(Kind::Int(*number)),
         Json::Float(number) => Value::new(Kind::Float(*number)),
+        Json::Disputed => {
+            Value::unknown(Doubt::Unmodelled, "a value that versions of Nix read differently", None)
+        }
         Json::Text(text) => data_string(text, document.span, file, format),
         Json::List(items) => {
             let items = items.iter().map(|item| delayed(ev, item, file, format)).collect();
@@ -170,6 +178,9 @@ fn read_dir(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let Some(entries) = ev.files.read_dir(&path) else {
         return Value::unknown(Doubt::Error, "a folder that cannot be read", Some(at));
     };
+    if let Err(over) = ev.budget.charge(Cost::Items(2 * entries.len()), Some(at)) {
+        return over.value();
+    }
     let mut set = Attrs::default();
     for (name, kind) in entries {
         let thunk = ev.done(Value::text(kind));

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{Native, row};
+use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, List, ThunkId, Value};
@@ -15,9 +16,11 @@ pub(super) const TABLE: &[Native] = &[
     row("foldl", 3, fold_left),
     row("foldr", 3, fold_right),
     row("fold", 3, fold_right),
-    row("tail", 1, |ev, a, at| with_items(ev, a[0], at, |items| items.get(1..).unwrap_or_default().to_vec())),
+    row("tail", 1, |ev, a, at| {
+        with_items(ev, a[0], at, |items| items.split_first().map(|(_, tail)| tail.to_vec()))
+    }),
     row("init", 1, |ev, a, at| {
-        with_items(ev, a[0], at, |items| items[..items.len().saturating_sub(1)].to_vec())
+        with_items(ev, a[0], at, |items| items.split_last().map(|(_, init)| init.to_vec()))
     }),
     row("concatLists", 1, |ev, a, at| concat(ev, a[0], at)),
     row("concatMap", 2, concat_map),
@@ -29,7 +32,7 @@ pub(super) const TABLE: &[Native] = &[
     row("singleton", 1, |_, a, _| Value::list(vec![a[0]])),
     row("toList", 1, to_list),
     row("reverseList", 1, |ev, a, at| {
-        with_items(ev, a[0], at, |items| items.iter().rev().copied().collect())
+        with_items(ev, a[0], at, |items| Some(items.iter().rev().copied().collect()))
     }),
     row("imap0", 2, |ev, a, at| imap(ev, a, at, 0)),
     row("imap1", 2, |ev, a, at| imap(ev, a, at, 1)),
@@ -43,6 +46,21 @@ pub(super) fn list(ev: &mut Eval, id: ThunkId, at: Location) -> Result<Rc<List>,
         Kind::List(list) => Ok(Rc::clone(list)),
         _ => Err(Value::doubtful(reason_of(&value, "a list is not known", at))),
     }
+}
+
+/// A list argument that is known to the last item, or the value to answer instead.
+pub(super) fn whole(ev: &mut Eval, id: ThunkId, at: Location) -> Result<Rc<List>, Value> {
+    let list = list(ev, id, at)?;
+    match &list.open {
+        Some(unknown) => Err(Value::doubtful(Rc::clone(unknown))),
+        None => Ok(list),
+    }
+}
+
+/// The known texts of a whole list.
+pub(super) fn texts(ev: &mut Eval, id: ThunkId, at: Location) -> Option<Vec<Rc<str>>> {
+    let list = whole(ev, id, at).ok()?;
+    list.items.iter().map(|item| ev.force(*item).known_text()).collect()
 }
 
 pub(super) fn rebuilt(list: &List, items: Vec<ThunkId>) -> Value {
@@ -63,16 +81,25 @@ pub(super) fn on_list(
     })
 }
 
-/// Runs on the items of a list; of an open one, it is not known which items are first or last.
+/// Runs on the items of a list; of an open one, it is not known which items are first or last. `None` is an error: the
+/// list is too short.
 pub(super) fn with_items(
     ev: &mut Eval,
     id: ThunkId,
     at: Location,
-    change: fn(&[ThunkId]) -> Vec<ThunkId>,
+    change: fn(&[ThunkId]) -> Option<Vec<ThunkId>>,
 ) -> Value {
-    on_list(ev, id, at, &mut |_, list| match &list.open {
-        Some(_) => rebuilt(list, list.items.clone()),
-        None => rebuilt(list, change(&list.items)),
+    on_list(ev, id, at, &mut |ev, list| {
+        if let Err(over) = ev.budget.charge(Cost::Items(list.items.len()), Some(at)) {
+            return over.value();
+        }
+        match &list.open {
+            Some(_) => rebuilt(list, list.items.clone()),
+            None => match change(&list.items) {
+                Some(items) => rebuilt(list, items),
+                None => crate::nix::eval::error("a list is too short", at),
+            },
+        }
     })
 }
 
@@ -189,7 +216,10 @@ fn concat(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
             };
             for inner in options {
                 match &inner.kind {
-                    Kind::List(inner) if all.items.len() + inner.items.len() <= 100_000 => {
+                    Kind::List(inner) => {
+                        if let Err(over) = ev.budget.charge(Cost::Items(inner.items.len()), Some(at)) {
+                            return over.value();
+                        }
                         all.items.extend(&inner.items);
                         all.open = all.open.or_else(|| inner.open.clone());
                     }
@@ -219,12 +249,13 @@ fn flatten_into(ev: &mut Eval, id: ThunkId, value: &Value, all: &mut List, place
     match &value.kind {
         Kind::List(list) if depth < 20 => {
             all.open = all.open.take().or_else(|| list.open.clone());
+            ev.budget.spend(Cost::Items(list.items.len()));
             for item in list.items.clone() {
                 let inner = ev.force(item);
                 flatten_into(ev, item, &inner, all, (at, depth + 1));
             }
         }
-        Kind::Unknown(_) | Kind::Alt(_) => {
+        Kind::Unknown(_) | Kind::Alt(_) | Kind::List(_) => {
             all.leave_open(reason_of(value, "whether it is a list is not known", at));
             all.items.push(id);
         }
@@ -234,7 +265,11 @@ fn flatten_into(ev: &mut Eval, id: ThunkId, value: &Value, all: &mut List, place
 
 fn gen_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     match ev.force(args[1]).kind {
-        Kind::Int(count) if (0..=10_000).contains(&count) => {
+        Kind::Int(count) if count >= 0 => {
+            let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+            if let Err(over) = ev.budget.charge(Cost::Items(wanted), Some(at)) {
+                return over.value();
+            }
             let items = (0..count)
                 .map(|i| {
                     let index = ev.done(Value::new(Kind::Int(i)));
@@ -249,7 +284,11 @@ fn gen_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn range(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     match (ev.force(args[0]).kind, ev.force(args[1]).kind) {
-        (Kind::Int(from), Kind::Int(to)) if to.saturating_sub(from) <= 10_000 => {
+        (Kind::Int(from), Kind::Int(to)) => {
+            let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
+            if let Err(over) = ev.budget.charge(Cost::Items(wanted), Some(at)) {
+                return over.value();
+            }
             Value::list((from..=to).map(|i| ev.done(Value::new(Kind::Int(i)))).collect())
         }
         _ => Value::unknown(Doubt::Unmodelled, "a range is not known", Some(at)),
@@ -271,7 +310,10 @@ fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool) -> Value {
 
 fn to_list(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     let value = ev.force(args[0]);
-    if matches!(value.kind, Kind::List(_)) { value } else { Value::list(vec![args[0]]) }
+    ev.each(value, &mut |ev, value| match &value.kind {
+        Kind::List(_) | Kind::Unknown(_) => value,
+        _ => Value::list(vec![ev.done(value)]),
+    })
 }
 
 fn imap(ev: &mut Eval, args: &[ThunkId], at: Location, first: i64) -> Value {
@@ -281,7 +323,12 @@ fn imap(ev: &mut Eval, args: &[ThunkId], at: Location, first: i64) -> Value {
             .iter()
             .zip(first..)
             .map(|(item, index)| {
-                let index = ev.done(Value::new(Kind::Int(index)));
+                // In an open list no item has a place.
+                let index = match &list.open {
+                    Some(unknown) => Value::doubtful(Rc::clone(unknown)),
+                    None => Value::new(Kind::Int(index)),
+                };
+                let index = ev.done(index);
                 later2(ev, args[0], index, *item, at)
             })
             .collect();
@@ -290,11 +337,14 @@ fn imap(ev: &mut Eval, args: &[ThunkId], at: Location, first: i64) -> Value {
 }
 
 fn zip_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let second = match list(ev, args[2], at) {
+    let second = match whole(ev, args[2], at) {
         Ok(list) => list,
         Err(value) => return value,
     };
     on_list(ev, args[1], at, &mut |ev, first| {
+        if let Some(unknown) = &first.open {
+            return Value::doubtful(Rc::clone(unknown));
+        }
         let items =
             first.items.iter().zip(&second.items).map(|(a, b)| later2(ev, args[0], *a, *b, at)).collect();
         rebuilt(first, items)

@@ -3,6 +3,7 @@
 mod attr_paths;
 mod control;
 mod data;
+mod escapes;
 mod lists;
 mod order;
 mod paths;
@@ -42,6 +43,7 @@ static ALL: LazyLock<HashMap<&'static str, &'static Native>> = LazyLock::new(|| 
         sets::TABLE,
         strings::TABLE,
         data::TABLE,
+        escapes::TABLE,
         control::TABLE,
         paths::TABLE,
         order::TABLE,

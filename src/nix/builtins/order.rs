@@ -42,30 +42,63 @@ fn disordered(list: &List, items: Vec<ThunkId>, why: Rc<Unknown>) -> Value {
 
 /// `builtins.sort`: stable, as far as every comparison is known.
 fn sort(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    const MOST: usize = 256;
     let before = args[0];
     on_list(ev, args[1], at, &mut |ev, list| {
         if list.open.is_some() {
             return rebuilt(list, list.items.clone());
         }
-        let mut sorted: Vec<ThunkId> = Vec::new();
-        for (count, item) in list.items.iter().enumerate() {
-            let mut place = sorted.len();
-            while place > 0 {
-                let verdict = call2(ev, before, *item, sorted[place - 1], at);
-                match truth(&verdict) {
-                    Some(true) if count < MOST => place -= 1,
-                    Some(false) => break,
-                    _ => {
-                        let why = reason_of(&verdict, "a comparison is not known", at);
-                        return disordered(list, list.items.clone(), why);
-                    }
-                }
-            }
-            sorted.insert(place, *item);
+        match merge_sort(ev, &list.items, before, at) {
+            Ok(sorted) => rebuilt(list, sorted),
+            Err(why) => disordered(list, list.items.clone(), why),
         }
-        rebuilt(list, sorted)
     })
+}
+
+/// Sorts runs of growing length; the first comparison that is not known ends it.
+fn merge_sort(
+    ev: &mut Eval,
+    items: &[ThunkId],
+    before: ThunkId,
+    at: Location,
+) -> Result<Vec<ThunkId>, Rc<Unknown>> {
+    let mut sorted = items.to_vec();
+    let mut run = 1;
+    while run < sorted.len() {
+        let mut next = Vec::with_capacity(sorted.len());
+        for pair in sorted.chunks(2 * run) {
+            let (left, right) = pair.split_at(run.min(pair.len()));
+            merge_runs(ev, (left, right), before, at, &mut next)?;
+        }
+        sorted = next;
+        run *= 2;
+    }
+    Ok(sorted)
+}
+
+fn merge_runs(
+    ev: &mut Eval,
+    runs: (&[ThunkId], &[ThunkId]),
+    before: ThunkId,
+    at: Location,
+    sorted: &mut Vec<ThunkId>,
+) -> Result<(), Rc<Unknown>> {
+    let (mut left, mut right) = runs;
+    while let (Some((a, more_left)), Some((b, more_right))) = (left.split_first(), right.split_first()) {
+        let verdict = call2(ev, before, *b, *a, at);
+        match truth(&verdict) {
+            Some(true) => {
+                sorted.push(*b);
+                right = more_right;
+            }
+            Some(false) => {
+                sorted.push(*a);
+                left = more_left;
+            }
+            None => return Err(reason_of(&verdict, "a comparison is not known", at)),
+        }
+    }
+    sorted.extend(left.iter().chain(right));
+    Ok(())
 }
 
 /// `lib.naturalSort`: numbers inside of texts count as numbers.
@@ -142,7 +175,7 @@ fn compare_versions(a: &str, b: &str) -> Ordering {
     Ordering::Equal
 }
 
-fn components(version: &str) -> Vec<&str> {
+pub(super) fn components(version: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = version.trim_start_matches(['.', '-']);
     while let Some(first) = rest.chars().next() {
@@ -155,8 +188,9 @@ fn components(version: &str) -> Vec<&str> {
     parts
 }
 
+/// Nix reads 32 bits: a date with its time (`20240101123456`) is compared as text.
 fn is_older(a: &str, b: &str) -> bool {
-    let (x, y) = (a.parse::<u64>().ok(), b.parse::<u64>().ok());
+    let (x, y) = (a.parse::<i32>().ok(), b.parse::<i32>().ok());
     match (x, y) {
         (Some(x), Some(y)) => x < y,
         (None, Some(_)) if a.is_empty() => true,

@@ -12,7 +12,7 @@ use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
     row("baseNameOf", 1, |ev, a, at| part(ev, a[0], at, base_name)),
-    row("dirOf", 1, |ev, a, at| part(ev, a[0], at, dir_name)),
+    row("dirOf", 1, |ev, a, at| part(ev, a[0], at, |text| Some(dir_name(text)))),
     row("path", 1, builtin_path),
     row("filterSource", 2, filter_source),
     row("toPath", 1, |ev, a, at| {
@@ -30,8 +30,10 @@ pub(super) const TABLE: &[Native] = &[
 /// The note for a filter that does not leave the lockfile out.
 pub(crate) const KEPT: &str = "a filter; as far as it can be evaluated, it keeps the lockfile";
 
-fn base_name(text: &str) -> String {
-    text.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_owned()
+/// Versions of Nix differ in what they make of several slashes at the end.
+fn base_name(text: &str) -> Option<String> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    (!text.ends_with('/')).then(|| text.rsplit('/').next().unwrap_or("").to_owned())
 }
 
 fn dir_name(text: &str) -> String {
@@ -42,15 +44,18 @@ fn dir_name(text: &str) -> String {
     }
 }
 
-fn part(ev: &mut Eval, id: ThunkId, at: Location, run: fn(&str) -> String) -> Value {
+fn part(ev: &mut Eval, id: ThunkId, at: Location, run: fn(&str) -> Option<String>) -> Value {
     let value = ev.force(id);
-    ev.each(value, &mut |_, value| match (&value.kind, value.known_text()) {
-        (Kind::Path(path), _) => {
-            let text = run(&path.to_string_lossy());
-            if text.starts_with('/') { Value::path(PathBuf::from(text)) } else { Value::text(&text) }
+    ev.each(value, &mut |_, value| {
+        let (path, text) = match &value.kind {
+            Kind::Path(path) => (true, Some(Rc::from(path.to_string_lossy().as_ref()))),
+            _ => (false, value.known_text()),
+        };
+        match text.as_deref().and_then(run) {
+            Some(text) if path && text.starts_with('/') => Value::path(PathBuf::from(text)),
+            Some(text) => Value::text(&text),
+            None => Value::doubtful(reason_of(&value, "a path is not known", at)),
         }
-        (_, Some(text)) => Value::text(&run(&text)),
-        _ => Value::doubtful(reason_of(&value, "a path is not known", at)),
     })
 }
 
@@ -93,9 +98,17 @@ fn filter_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn append(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let (path, text) = (ev.force(args[0]), ev.force(args[1]));
     match (&path.kind, text.known_text()) {
+        (Kind::Path(_), Some(text)) if !is_subpath(&text) => {
+            crate::nix::eval::error("`lib.path.append` needs a path below a folder", at)
+        }
         (Kind::Path(path), Some(text)) => Value::path(source::join(path, &text)),
         _ => Value::doubtful(reason_of(&text, "a path is not known", at)),
     }
+}
+
+/// `lib.path.subpath.isValid`.
+fn is_subpath(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('/') && text.split('/').all(|part| part != "..")
 }
 
 /// A folder of packages, each called with `callPackage`.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{Native, row};
+use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Value};
@@ -19,7 +20,15 @@ struct Pattern {
     sure_end: bool,
 }
 
+/// An expression that both dialects read alike; `None` for any other one.
 fn pattern(text: &str, anchored: bool) -> Option<Pattern> {
+    // Nix counts bytes where ours counts characters.
+    if !text.is_ascii() || ["()", "(|", "|)", "||"].iter().any(|odd| text.contains(odd)) {
+        return None;
+    }
+    if text.starts_with('|') || text.ends_with('|') {
+        return None;
+    }
     let mut quantifiers = 0;
     let (mut groups, mut alternatives, mut quantified_group) = (false, false, false);
     let mut bracket = false;
@@ -49,9 +58,18 @@ fn pattern(text: &str, anchored: bool) -> Option<Pattern> {
         before = c;
     }
     let whole = if anchored { format!("(?s)^(?:{text})$") } else { format!("(?s){text}") };
-    let regex = regex_lite::Regex::new(&whole).ok()?;
+    let regex = regex_lite::RegexBuilder::new(&whole).size_limit(LARGEST).build().ok()?;
     let plain = !alternatives && !quantified_group;
     Some(Pattern { regex, groups, sure_groups: plain, sure_end: plain && quantifiers <= 1 })
+}
+
+/// Bytes of a compiled expression: its size times the text's is what a search may take.
+const LARGEST: usize = 64 << 10;
+
+/// Whether a search is within the budget; repetitions multiply the expression.
+fn pay(ev: &Eval, pattern: &str, text: &str, at: Location) -> Result<(), OverBudget> {
+    let states = if pattern.contains('{') { LARGEST / 32 } else { pattern.len() };
+    ev.budget.charge(Cost::Bytes(text.len().saturating_mul(states + 1)), Some(at))
 }
 
 fn not_sure(at: Location) -> Value {
@@ -70,16 +88,21 @@ fn captured(ev: &mut Eval, captures: &regex_lite::Captures) -> Value {
 
 /// `builtins.match`: the groups if the whole text matches, else null.
 fn match_whole(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let pattern = ev.force(args[0]).known_text().and_then(|text| pattern(&text, true));
+    let written = ev.force(args[0]).known_text();
+    let pattern = written.as_ref().and_then(|text| pattern(text, true));
     let value = ev.force(args[1]);
     ev.each(value, &mut |ev, value| {
         let text = match &value.kind {
             Kind::Str(text) if text.system => None,
             _ => value.known_text(),
         };
-        let (Some(pattern), Some(text)) = (&pattern, text) else {
+        let text = text.filter(|text| text.is_ascii());
+        let (Some(pattern), Some(written), Some(text)) = (&pattern, &written, text) else {
             return Value::doubtful(reason_of(&value, "what a regular expression matches is not known", at));
         };
+        if let Err(over) = pay(ev, written, &text, at) {
+            return over.value();
+        }
         match pattern.regex.captures(&text) {
             None => Value::new(Kind::Null),
             Some(_) if pattern.groups && !pattern.sure_groups => Value::list(Vec::new()).opened(at),
@@ -90,9 +113,13 @@ fn match_whole(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 /// `builtins.split`: the texts between the matches, and the groups of each match.
 fn split(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let pattern = ev.force(args[0]).known_text().and_then(|text| pattern(&text, false));
-    let text = ev.force(args[1]).known_text();
-    let (Some(pattern), Some(text)) = (pattern, text) else { return not_sure(at) };
+    let written = ev.force(args[0]).known_text();
+    let pattern = written.as_ref().and_then(|text| pattern(text, false));
+    let text = ev.force(args[1]).known_text().filter(|text| text.is_ascii());
+    let (Some(pattern), Some(written), Some(text)) = (pattern, written, text) else { return not_sure(at) };
+    if let Err(over) = pay(ev, &written, &text, at) {
+        return over.value();
+    }
     if !pattern.sure_end || pattern.regex.is_match("") {
         return not_sure(at);
     }
@@ -100,6 +127,7 @@ fn split(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let mut from = 0;
     for captures in pattern.regex.captures_iter(&text) {
         let Some(found) = captures.get(0) else { continue };
+        ev.budget.spend(Cost::Items(2 + captures.len()));
         items.push(ev.done(Value::text(&text[from..found.start()])));
         let groups = captured(ev, &captures);
         items.push(ev.done(groups));

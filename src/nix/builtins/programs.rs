@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Native, row};
-use crate::nix::eval::{Eval, concat, string};
+use crate::nix::eval::{Eval, string};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Text, ThunkId, Value};
 
@@ -61,6 +61,9 @@ fn program(ev: &mut Eval, package: ThunkId, name: Option<&str>, at: Location) ->
         let tail = name.map_or_else(String::new, |name| format!("/bin/{name}"));
         let tail = Value::text(&tail);
         let Kind::Str(tail) = &tail.kind else { return tail };
-        string(concat(&package, &Text::clone(tail)))
+        match ev.concat(&[package, Text::clone(tail)], at) {
+            Ok(text) => string(text),
+            Err(over) => over.value(),
+        }
     })
 }

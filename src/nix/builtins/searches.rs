@@ -1,9 +1,11 @@
 //! Questions about lists, and lists made smaller.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::lists::{list, on_list, rebuilt};
 use super::{Native, row};
+use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, List, ThunkId, Value};
@@ -26,21 +28,9 @@ pub(super) const TABLE: &[Native] = &[
 
 fn elem(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let needle = ev.force(args[0]);
-    on_list(ev, args[1], at, &mut |ev, list| {
-        let mut known = list.open.is_none();
-        for item in &list.items {
-            let item = ev.force(*item);
-            match ev.equal(&needle, &item, 0) {
-                Some(true) => return Value::bool(true),
-                Some(false) => {}
-                None => known = false,
-            }
-        }
-        if known {
-            Value::bool(false)
-        } else {
-            Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at))
-        }
+    on_list(ev, args[1], at, &mut |ev, list| match is_among(ev, &needle, &list.items, at) {
+        Some(found) if found || list.open.is_none() => Value::bool(found),
+        _ => Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at)),
     })
 }
 
@@ -97,19 +87,43 @@ fn quantify(ev: &mut Eval, args: &[ThunkId], at: Location, stop: bool) -> Value 
 
 fn unique(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_list(ev, args[0], at, &mut |ev, list| {
-        let mut items: Vec<ThunkId> = Vec::new();
+        let mut distinct = List { items: Vec::new(), open: list.open.clone() };
+        // Nearly all lists are of texts, and long ones surely are.
+        let mut texts: HashSet<Rc<str>> = HashSet::new();
         for item in &list.items {
             let value = ev.force(*item);
-            let known = items.clone().into_iter().any(|other| {
-                let other = ev.force(other);
-                ev.equal(&value, &other, 0) == Some(true)
-            });
-            if !known {
-                items.push(*item);
+            let others = distinct.items.len() - texts.len();
+            let text = value.known_text();
+            let verdict = match &text {
+                Some(text) if texts.contains(text) => Some(true),
+                Some(_) if others == 0 => Some(false),
+                _ => is_among(ev, &value, &distinct.items.clone(), at),
+            };
+            match verdict {
+                Some(true) => continue,
+                Some(false) => {}
+                None => distinct.leave_open(reason_of(&value, "a comparison is not known", at)),
             }
+            texts.extend(text);
+            distinct.items.push(*item);
         }
-        rebuilt(list, items)
+        Value::new(Kind::List(Rc::new(distinct)))
     })
+}
+
+/// Whether a value is equal to one of the items; each comparison is paid for.
+fn is_among(ev: &mut Eval, value: &Value, items: &[ThunkId], at: Location) -> Option<bool> {
+    ev.budget.charge(Cost::Items(items.len()), Some(at)).ok()?;
+    let mut known = true;
+    for item in items {
+        let item = ev.force(*item);
+        match ev.equal(value, &item, 0) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => known = false,
+        }
+    }
+    known.then_some(false)
 }
 
 fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -134,8 +148,11 @@ fn slice(ev: &mut Eval, args: &[ThunkId], at: Location, take: bool) -> Value {
     let Kind::Int(count) = ev.force(args[0]).kind else {
         return Value::unknown(Doubt::Unmodelled, "a length is not known", Some(at));
     };
-    let count = usize::try_from(count).unwrap_or(0);
-    on_list(ev, args[1], at, &mut |_, list| {
+    let Ok(count) = usize::try_from(count) else {
+        return crate::nix::eval::error("a negative length", at);
+    };
+    on_list(ev, args[1], at, &mut |ev, list| {
+        ev.budget.spend(Cost::Items(list.items.len()));
         if list.open.is_some() {
             return rebuilt(list, list.items.clone());
         }
@@ -151,15 +168,19 @@ fn subtract(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         Err(value) => return value,
     };
     on_list(ev, args[1], at, &mut |ev, list| {
-        let mut items = list.items.clone();
-        for other in &unwanted.items {
-            let other = ev.force(*other);
-            items.retain(|item| {
-                let item = ev.force(*item);
-                ev.equal(&item, &other, 0) != Some(true)
-            });
+        let mut left = List { items: Vec::new(), open: list.open.clone() };
+        for item in &list.items {
+            let value = ev.force(*item);
+            let verdict =
+                is_among(ev, &value, &unwanted.items, at).filter(|found| *found || unwanted.open.is_none());
+            match verdict {
+                Some(true) => continue,
+                Some(false) => {}
+                None => left.leave_open(reason_of(&value, "whether a list has an item is not known", at)),
+            }
+            left.items.push(*item);
         }
-        rebuilt(list, items)
+        Value::new(Kind::List(Rc::new(left)))
     })
 }
 

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use super::lists::{later, later2, list};
 use super::{Native, row};
+use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, is_system, reason_of};
 use crate::nix::nixpkgs::system_named;
 use crate::nix::syntax::ast::{Location, Name};
-use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Value};
+use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 pub(super) const TABLE: &[Native] = &[
     row("mapAttrs", 2, map_attrs),
@@ -27,7 +28,7 @@ pub(super) const TABLE: &[Native] = &[
     row("optionalAttrs", 2, optional_attrs),
     row("recursiveUpdate", 2, |ev, a, at| {
         let (left, right) = (ev.force(a[0]), ev.force(a[1]));
-        recursive_update(ev, &left, &right, at, 0)
+        recursive_update(ev, &left, &right, at)
     }),
     row("mergeAttrs", 2, |ev, a, at| {
         let (left, right) = (ev.force(a[0]), ev.force(a[1]));
@@ -37,8 +38,8 @@ pub(super) const TABLE: &[Native] = &[
     row("nameValuePair", 2, |_, a, _| {
         Value::attrs(Attrs::of([(Rc::from("name"), a[0]), (Rc::from("value"), a[1])]))
     }),
-    row("recurseIntoAttrs", 1, |ev, a, _| ev.force(a[0])),
-    row("dontRecurseIntoAttrs", 1, |ev, a, _| ev.force(a[0])),
+    row("recurseIntoAttrs", 1, |ev, a, at| recurse(ev, a[0], true, at)),
+    row("dontRecurseIntoAttrs", 1, |ev, a, at| recurse(ev, a[0], false, at)),
 ];
 
 /// Runs on a set, or on each alternative of several.
@@ -55,8 +56,27 @@ pub(super) fn on_set(
     })
 }
 
-pub(super) fn remapped(attrs: &Attrs, map: BTreeMap<Name, Attr>) -> Value {
-    Value::attrs(Attrs { map, open: attrs.open.clone(), special: Special::None })
+pub(super) fn remapped(attrs: &Attrs, map: BTreeMap<Name, Attr>, at: Location) -> Value {
+    Value::attrs(Attrs { map, open: openness(attrs, at), special: Special::None })
+}
+
+/// Why a set may have other attributes than those of its map: what is not known, or what nixpkgs gives it.
+pub(super) fn openness(attrs: &Attrs, at: Location) -> Option<Rc<Unknown>> {
+    let special = || {
+        let message = "a set with attributes of nixpkgs or of a flake".into();
+        Rc::new(Unknown { doubt: Doubt::Unmodelled, message, at: Some(at), name: None })
+    };
+    attrs.open.clone().or_else(|| (!attrs.special.is_none()).then(special))
+}
+
+/// An attribute's value as an item of its own: something unknown may have replaced it.
+pub(super) fn item_of(ev: &mut Eval, attr: &Attr) -> ThunkId {
+    let Some(unknown) = attr.maybe.clone() else { return attr.thunk };
+    let thunk = attr.thunk;
+    ev.lazy(move |ev| {
+        let value = ev.force(thunk);
+        crate::nix::eval::join(vec![value, Value::doubtful(unknown)])
+    })
 }
 
 /// The names of the set itself: those that the model adds do not count.
@@ -81,7 +101,7 @@ fn map_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             let thunk = later2(ev, function, key, attr.thunk, at);
             map.insert(Rc::clone(name), Attr { thunk, pos: None, maybe: attr.maybe.clone() });
         }
-        remapped(attrs, map)
+        remapped(attrs, map, at)
     })
 }
 
@@ -90,9 +110,10 @@ fn map_attrs_renamed(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let mut items = Vec::new();
         for (name, attr) in &attrs.map {
             let key = ev.done(name_value(name));
-            items.push(later2(ev, args[0], key, attr.thunk, at));
+            let item = item_of(ev, attr);
+            items.push(later2(ev, args[0], key, item, at));
         }
-        from_pairs(ev, &items, attrs.open.clone(), at)
+        from_pairs(ev, &items, openness(attrs, at), at)
     })
 }
 
@@ -101,9 +122,10 @@ fn map_to_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let mut items = Vec::new();
         for (name, attr) in &attrs.map {
             let key = ev.done(name_value(name));
-            items.push(later2(ev, args[0], key, attr.thunk, at));
+            let item = item_of(ev, attr);
+            items.push(later2(ev, args[0], key, item, at));
         }
-        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: attrs.open.clone() })))
+        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: openness(attrs, at) })))
     })
 }
 
@@ -114,16 +136,17 @@ fn concat_map_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn attr_values(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    on_set(ev, args[0], at, &mut |_, attrs| {
-        let items = attrs.map.values().map(|attr| attr.thunk).collect();
-        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: attrs.open.clone() })))
+    on_set(ev, args[0], at, &mut |ev, attrs| {
+        ev.budget.spend(Cost::Items(attrs.map.len()));
+        let items = attrs.map.values().map(|attr| item_of(ev, attr)).collect();
+        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: openness(attrs, at) })))
     })
 }
 
 fn attr_names(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[0], at, &mut |ev, attrs| {
         let items = names(attrs).iter().map(|name| ev.done(name_value(name))).collect();
-        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: attrs.open.clone() })))
+        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: openness(attrs, at) })))
     })
 }
 
@@ -153,12 +176,7 @@ fn list_to_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// `{ name; value; }` pairs as a set; the first of equal names wins.
-fn from_pairs(
-    ev: &mut Eval,
-    items: &[ThunkId],
-    open: Option<Rc<crate::nix::value::Unknown>>,
-    at: Location,
-) -> Value {
+fn from_pairs(ev: &mut Eval, items: &[ThunkId], open: Option<Rc<Unknown>>, at: Location) -> Value {
     let mut set = Attrs { open, ..Attrs::default() };
     for item in items {
         let pair = ev.force(*item);
@@ -230,15 +248,20 @@ fn gen_for_unknown(ev: &mut Eval, function: ThunkId, names: &Value, at: Location
 fn filter_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let keep = args[0];
     on_set(ev, args[1], at, &mut |ev, attrs| {
+        let mut open = openness(attrs, at);
         let mut map = BTreeMap::new();
         for (name, attr) in &attrs.map {
             let key = ev.done(name_value(name));
             let verdict = super::lists::call2(ev, keep, key, attr.thunk, at);
-            if crate::nix::value::truth(&verdict) != Some(false) {
-                map.insert(Rc::clone(name), attr.clone());
+            match crate::nix::value::truth(&verdict) {
+                Some(false) => continue,
+                Some(true) => {}
+                // Perhaps it is there: its value is known, and how many attributes there are is not.
+                None => open = open.or_else(|| Some(reason_of(&verdict, "a condition is not known", at))),
             }
+            map.insert(Rc::clone(name), attr.clone());
         }
-        remapped(attrs, map)
+        Value::attrs(Attrs { map, open, special: Special::None })
     })
 }
 
@@ -254,26 +277,30 @@ fn remove_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             None => return Value::unknown(Doubt::Unmodelled, "an attribute name is not known", Some(at)),
         }
     }
-    on_set(ev, args[0], at, &mut |_, attrs| {
+    on_set(ev, args[0], at, &mut |ev, attrs| {
+        ev.budget.spend(Cost::Items(attrs.map.len()));
         let mut set = attrs.as_ref().clone();
         for name in &names {
             set.map.remove(name);
         }
+        set.open = set.open.or_else(|| unwanted.open.clone());
         Value::attrs(set)
     })
 }
 
 fn intersect_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let left = ev.force(args[0]);
-    on_set(ev, args[1], at, &mut |_, right| match &left.kind {
+    on_set(ev, args[1], at, &mut |ev, right| match &left.kind {
         Kind::Attrs(left) => {
+            ev.budget.spend(Cost::Items(right.map.len()));
             let map = right
                 .map
                 .iter()
                 .filter(|(name, _)| left.map.contains_key(*name))
                 .map(|(n, a)| (Rc::clone(n), a.clone()))
                 .collect();
-            remapped(right, map)
+            let open = openness(right, at).or_else(|| openness(left, at));
+            Value::attrs(Attrs { map, open, special: Special::None })
         }
         _ => Value::doubtful(reason_of(&left, "a set is not known", at)),
     })
@@ -291,28 +318,50 @@ fn optional_attrs(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     }
 }
 
-fn recursive_update(ev: &mut Eval, left: &Value, right: &Value, at: Location, depth: u32) -> Value {
-    let (Kind::Attrs(l), Kind::Attrs(r)) = (&left.kind, &right.kind) else {
-        return ev.update(left.clone(), right, at);
-    };
-    if depth > 20 {
-        return ev.update(left.clone(), right, at);
-    }
+/// `lib.recursiveUpdate`: what both have as sets is merged in turn, of everything else the right one counts.
+fn recursive_update(ev: &mut Eval, left: &Value, right: &Value, at: Location) -> Value {
+    let (left, right) = (left.clone(), right.clone());
+    ev.each(left, &mut |ev, left| {
+        let right = right.clone();
+        ev.each(right, &mut |ev, right| match (&left.kind, &right.kind) {
+            (Kind::Attrs(l), Kind::Attrs(r)) => recursive_merge(ev, l, r, at),
+            _ => ev.update(left.clone(), &right, at),
+        })
+    })
+}
+
+fn recursive_merge(ev: &mut Eval, l: &Attrs, r: &Attrs, at: Location) -> Value {
+    ev.budget.spend(Cost::Items(l.map.len() + r.map.len()));
     let mut set = crate::nix::eval::merge(l, r);
     for (name, attr) in &r.map {
         let Some(former) = l.map.get(name) else { continue };
-        let (former, latter) = (former.thunk, attr.thunk);
+        let (former, latter) = (item_of(ev, former), attr.thunk);
         let thunk = ev.lazy(move |ev| {
-            let b = ev.force(latter);
-            if !matches!(b.kind, Kind::Attrs(_)) {
-                return b;
-            }
-            let a = ev.force(former);
-            if matches!(a.kind, Kind::Attrs(_)) { recursive_update(ev, &a, &b, at, depth + 1) } else { b }
+            let latter = ev.force(latter);
+            ev.each(latter, &mut |ev, latter| {
+                if !matches!(latter.kind, Kind::Attrs(_)) {
+                    return latter;
+                }
+                let former = ev.force(former);
+                ev.each(former, &mut |ev, former| match former.kind {
+                    Kind::Attrs(_) => recursive_update(ev, &former, &latter, at),
+                    // Perhaps it is a set, with attributes that the right one lacks.
+                    Kind::Unknown(_) => ev.update(former, &latter, at),
+                    _ => latter.clone(),
+                })
+            })
         });
         set.map.insert(Rc::clone(name), Attr { thunk, pos: attr.pos, maybe: attr.maybe.clone() });
     }
     Value::attrs(set)
+}
+
+/// The same set, with the word to `nix-env` whether to look into it.
+fn recurse(ev: &mut Eval, set: ThunkId, flag: bool, at: Location) -> Value {
+    let set = ev.force(set);
+    let flag = ev.done(Value::bool(flag));
+    let mark = Value::attrs(Attrs::of([(Rc::from("recurseForDerivations"), flag)]));
+    ev.update(set, &mark, at)
 }
 
 fn merge_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {

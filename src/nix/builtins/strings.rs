@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::lists::list;
+use super::lists::{on_list, rebuilt, texts};
 use super::{Native, row};
 use crate::nix::budget::{Cost, OverBudget};
-use crate::nix::eval::{Eval, concat, reason_of, string};
+use crate::nix::eval::{Eval, reason_of, string};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, Piece, Text, ThunkId, Value};
+use crate::nix::value::{Attrs, Doubt, Kind, List, Piece, Text, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
     row("concatStrings", 1, |ev, a, at| join(ev, None, a[0], at)),
@@ -31,12 +31,9 @@ pub(super) const TABLE: &[Native] = &[
     row("trim", 1, |ev, a, at| {
         change(ev, a[0], at, |text| text.trim_matches([' ', '\t', '\r', '\n']).to_owned())
     }),
-    row("chomp", 1, |ev, a, at| change(ev, a[0], at, |text| text.trim_end_matches(['\r', '\n']).to_owned())),
-    row("escapeShellArg", 1, |ev, a, at| as_string(ev, a[0], at)),
     row("unsafeDiscardStringContext", 1, |ev, a, at| as_string(ev, a[0], at)),
     row("unsafeDiscardOutputDependency", 1, |ev, a, at| as_string(ev, a[0], at)),
     row("addContextFrom", 2, |ev, a, at| as_string(ev, a[1], at)),
-    row("escape", 2, |ev, a, at| as_string(ev, a[1], at)),
     row("stringLength", 1, length),
     row("substring", 3, substring),
     row("optionalString", 2, optional_string),
@@ -44,32 +41,12 @@ pub(super) const TABLE: &[Native] = &[
     row("stringToCharacters", 1, characters),
     row("getName", 1, get_name),
     row("getVersion", 1, get_version),
-    row("versions.major", 1, |ev, a, at| change(ev, a[0], at, |text| parts(text, 1))),
-    row("versions.majorMinor", 1, |ev, a, at| change(ev, a[0], at, |text| parts(text, 2))),
-    row("sanitizeDerivationName", 1, |ev, a, at| as_string(ev, a[0], at)),
+    row("parseDrvName", 1, parse_name),
     row("boolToString", 1, bool_to_string),
-    row("escapeURL", 1, |ev, a, at| change(ev, a[0], at, escape_url)),
 ];
 
-fn parts(text: &str, count: usize) -> String {
-    text.split('.').take(count).collect::<Vec<_>>().join(".")
-}
-
-fn escape_url(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
 /// A changed string: still the same token if only white space at its ends went away.
-fn changed(from: &Text, old: &str, new: &str) -> Text {
+pub(super) fn changed(from: &Text, old: &str, new: &str) -> Text {
     let same = old.trim() == new.trim();
     Text {
         pieces: vec![Piece::Text(Rc::from(new))],
@@ -80,13 +57,31 @@ fn changed(from: &Text, old: &str, new: &str) -> Text {
 }
 
 fn change(ev: &mut Eval, id: ThunkId, at: Location, run: impl Fn(&str) -> String) -> Value {
+    try_change(ev, id, at, &|text| Some(run(text)))
+}
+
+/// A string made of another one; `None` where the answer is not known. `run` answers with at most four times its input.
+pub(super) fn try_change(
+    ev: &mut Eval,
+    id: ThunkId,
+    at: Location,
+    run: &dyn Fn(&str) -> Option<String>,
+) -> Value {
     let value = ev.force(id);
-    ev.each(value, &mut |_, value| match (&value.kind, value.known_text()) {
-        (Kind::Str(text), Some(known)) => {
-            let text = changed(text, &known, &run(&known));
-            Value { kind: Kind::Str(Rc::new(text)), trail: value.trail.clone() }
+    ev.each(value, &mut |ev, value| {
+        let (Kind::Str(text), Some(known)) = (&value.kind, value.known_text()) else {
+            return Value::doubtful(reason_of(&value, "a string is not known", at));
+        };
+        if let Err(over) = ev.budget.charge(Cost::Bytes(known.len()), Some(at)) {
+            return over.value();
         }
-        _ => Value::doubtful(reason_of(&value, "a string is not known", at)),
+        match run(&known) {
+            Some(new) => {
+                let text = changed(text, &known, &new);
+                Value { kind: Kind::Str(Rc::new(text)), trail: value.trail.clone() }
+            }
+            None => Value::unknown(Doubt::Unmodelled, "what becomes of a string is not known", Some(at)),
+        }
     })
 }
 
@@ -100,7 +95,8 @@ fn affix(ev: &mut Eval, args: &[ThunkId], at: Location, run: fn(&str, &str) -> S
 fn test(ev: &mut Eval, args: &[ThunkId], at: Location, run: fn(&str, &str) -> bool) -> Value {
     let affix = ev.force(args[0]);
     let value = ev.force(args[1]);
-    ev.each(value, &mut |_, value| {
+    ev.each(value, &mut |ev, value| {
+        ev.budget.spend(Cost::Bytes(if let Kind::Str(text) = &value.kind { text.length() } else { 0 }));
         let text = match &value.kind {
             Kind::Path(path) => Some(Rc::from(path.to_string_lossy().as_ref())),
             Kind::Str(text) if text.system => None,
@@ -139,26 +135,52 @@ fn join(ev: &mut Eval, separator: Option<ThunkId>, items: ThunkId, at: Location)
         let Kind::List(list) = &value.kind else {
             return Value::doubtful(reason_of(&value, "a list is not known", at));
         };
-        let mut sum = Text::default();
-        for (i, item) in list.items.iter().enumerate() {
-            if i > 0 {
-                sum = concat(&sum, &separator);
-            }
+        let mut texts = Vec::with_capacity(list.items.len());
+        for item in &list.items {
             let item = ev.force(*item);
-            let text = ev.interpolate(&item, at);
-            sum = if list.items.len() == 1 { text } else { concat(&sum, &text) };
+            texts.push(ev.interpolate(&item, at));
         }
         if let Some(unknown) = &list.open {
-            sum = concat(&sum, &Text { pieces: vec![Piece::Unknown(Rc::clone(unknown))], ..Text::default() });
+            texts.push(Text { pieces: vec![Piece::Unknown(Rc::clone(unknown))], ..Text::default() });
         }
-        string(sum)
+        joined(ev, texts, &separator, at)
     })
 }
 
+/// Texts with a separator between them; a single one stays the token that it is.
+fn joined(ev: &mut Eval, mut texts: Vec<Text>, separator: &Text, at: Location) -> Value {
+    if texts.len() == 1 {
+        return texts.pop().map_or_else(|| Value::text(""), string);
+    }
+    let bytes = separator.length().saturating_mul(texts.len());
+    if let Err(over) = ev.budget.charge(Cost::Bytes(bytes), Some(at)) {
+        return over.value();
+    }
+    let mut parts = Vec::with_capacity(2 * texts.len());
+    for (i, text) in texts.into_iter().enumerate() {
+        if i > 0 {
+            parts.push(separator.clone());
+        }
+        parts.push(text);
+    }
+    match ev.concat(&parts, at) {
+        Ok(text) => string(text),
+        Err(over) => over.value(),
+    }
+}
+
 fn concat_lines(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let newline = ev.done(Value::text("\n"));
-    let joined = join(ev, Some(newline), args[0], at);
-    ev.add(&joined, &Value::text("\n"), at)
+    on_list(ev, args[0], at, &mut |ev, list| {
+        let newline = Value::text("\n");
+        let mut items = Vec::new();
+        for item in &list.items {
+            let item = ev.force(*item);
+            let line = ev.add(&item, &newline, at);
+            items.push(ev.done(line));
+        }
+        let lines = ev.done(rebuilt(list, items));
+        join(ev, None, lines, at)
+    })
 }
 
 fn map_join(
@@ -185,17 +207,16 @@ fn split_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         if separator.is_empty() {
             return Value::doubtful(reason_of(&value, "a string split at nothing", at));
         }
+        let count = known.matches(separator.as_ref()).count();
+        if let Err(over) = ev.budget.charge(Cost::Bytes(known.len() + 100 * count), Some(at)) {
+            return over.value();
+        }
         let items = known
             .split(separator.as_ref())
             .map(|part| ev.done(string(changed(text, &known, part))))
             .collect();
         Value::list(items)
     })
-}
-
-fn texts(ev: &mut Eval, id: ThunkId, at: Location) -> Option<Vec<Rc<str>>> {
-    let list = list(ev, id, at).ok()?;
-    list.items.iter().map(|item| ev.force(*item).known_text()).collect()
 }
 
 fn replace_strings(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -272,11 +293,15 @@ fn substring(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let (Kind::Int(start), Kind::Int(length)) = (ev.force(args[0]).kind, ev.force(args[1]).kind) else {
         return Value::unknown(Doubt::Unmodelled, "a number is not known", Some(at));
     };
-    change(ev, args[2], at, |text| {
-        let start = usize::try_from(start).unwrap_or(0).min(text.len());
+    let Ok(start) = usize::try_from(start) else {
+        return crate::nix::eval::error("negative start position in `substring`", at);
+    };
+    try_change(ev, args[2], at, &|text| {
+        let start = start.min(text.len());
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let end = start.saturating_add(length).min(text.len());
-        text.get(start..end).unwrap_or("").to_owned()
+        // Nix counts bytes; half a character is no text of ours.
+        text.get(start..end).map(str::to_owned)
     })
 }
 
@@ -296,24 +321,58 @@ fn to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     ev.each(value, &mut |ev, value| match &value.kind {
         Kind::Str(_) => value,
-        Kind::Path(path) => Value::text(&path.to_string_lossy()),
-        Kind::Null => Value::text(""),
-        Kind::Bool(flag) => Value::text(if *flag { "1" } else { "" }),
-        Kind::List(_) => {
-            let space = ev.done(Value::text(" "));
-            let items = ev.done(value);
-            join(ev, Some(space), items, at)
-        }
         _ => {
-            let text = ev.interpolate(&value, at);
+            let text = text_of(ev, &value, at, 0);
             Value { kind: Kind::Str(Rc::new(text)), trail: value.trail }
         }
     })
 }
 
+/// What `toString` makes of a value; lists become words.
+fn text_of(ev: &mut Eval, value: &Value, at: Location, depth: u32) -> Text {
+    const DEEPEST: u32 = 100;
+    let known = match &value.kind {
+        Kind::Path(path) => path.to_string_lossy().into_owned(),
+        Kind::Null | Kind::Bool(false) => String::new(),
+        Kind::Bool(true) => "1".to_owned(),
+        Kind::Float(number) => format!("{number:.6}"),
+        Kind::List(list) if list.open.is_none() && depth < DEEPEST => return words(ev, list, at, depth),
+        Kind::List(list) => {
+            let why = reason_of(value, "a list is nested too deeply", at);
+            let why = list.open.clone().unwrap_or(why);
+            return Text { pieces: vec![Piece::Unknown(why)], ..Text::default() };
+        }
+        _ => return ev.interpolate(value, at),
+    };
+    Text { pieces: vec![Piece::Text(Rc::from(known))], ..Text::default() }
+}
+
+fn words(ev: &mut Eval, list: &List, at: Location, depth: u32) -> Text {
+    let space = Text { pieces: vec![Piece::Text(Rc::from(" "))], ..Text::default() };
+    let mut parts = Vec::new();
+    for (i, item) in list.items.iter().enumerate() {
+        let item = ev.force(*item);
+        parts.push(text_of(ev, &item, at, depth + 1));
+        // Nix puts no space after an empty list.
+        let empty = matches!(&item.kind, Kind::List(inner) if inner.items.is_empty() && inner.open.is_none());
+        if i + 1 < list.items.len() && !empty {
+            parts.push(space.clone());
+        }
+    }
+    let whole = ev.concat(&parts, at);
+    whole.unwrap_or_else(|over| {
+        let why = reason_of(&over.value(), "", at);
+        Text { pieces: vec![Piece::Unknown(why)], ..Text::default() }
+    })
+}
+
 fn characters(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     match ev.force(args[0]).known_text() {
-        Some(text) if text.len() <= 4096 => {
+        // Nix splits at bytes.
+        Some(text) if text.is_ascii() => {
+            if let Err(over) = ev.budget.charge(Cost::Items(text.len()), Some(at)) {
+                return over.value();
+            }
             let items = text.chars().map(|c| ev.done(Value::text(c.encode_utf8(&mut [0; 4])))).collect();
             Value::list(items)
         }
@@ -326,17 +385,48 @@ fn get_name(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     match &value.kind {
         Kind::Attrs(_) => match ev.peek_attr(&value, "pname", at) {
             Some(name) => name,
-            None => ev.select(&value, "name", at),
+            None => {
+                let name = ev.select(&value, "name", at);
+                part_of_name(&name, at, |(name, _)| name)
+            }
         },
-        _ => Value::unknown(Doubt::Unmodelled, "a name is not known", Some(at)),
+        _ => part_of_name(&value, at, |(name, _)| name),
     }
+}
+
+/// A name and the version behind it: from the first dash on that no letter follows.
+fn split_name(text: &str) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    let dash = bytes.windows(2).position(|pair| pair[0] == b'-' && !pair[1].is_ascii_alphabetic());
+    dash.map_or((text, ""), |dash| (&text[..dash], &text[dash + 1..]))
+}
+
+fn part_of_name(value: &Value, at: Location, part: for<'a> fn((&'a str, &'a str)) -> &'a str) -> Value {
+    match value.known_text() {
+        Some(text) => Value::text(part(split_name(&text))),
+        None => Value::doubtful(reason_of(value, "a name is not known", at)),
+    }
+}
+
+fn parse_name(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let value = ev.force(args[0]);
+    let (name, version) =
+        (part_of_name(&value, at, |(name, _)| name), part_of_name(&value, at, |(_, version)| version));
+    let (name, version) = (ev.done(name), ev.done(version));
+    Value::attrs(Attrs::of([(Rc::from("name"), name), (Rc::from("version"), version)]))
 }
 
 fn get_version(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     match &value.kind {
-        Kind::Attrs(_) => ev.select(&value, "version", at),
-        _ => Value::unknown(Doubt::Unmodelled, "a version is not known", Some(at)),
+        Kind::Attrs(_) => match ev.peek_attr(&value, "version", at) {
+            Some(version) => version,
+            None => {
+                let name = ev.select(&value, "name", at);
+                part_of_name(&name, at, |(_, version)| version)
+            }
+        },
+        _ => part_of_name(&value, at, |(_, version)| version),
     }
 }
 

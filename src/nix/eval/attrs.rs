@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{Env, Eval};
+use crate::nix::budget::Cost;
 use crate::nix::syntax::ast::{Bindings, Location};
 use crate::nix::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Move, Special, Unknown, Value};
 
@@ -11,6 +12,7 @@ impl Eval {
     pub fn eval_set(&mut self, code: &Code, recursive: bool, bindings: &Rc<Bindings>, env: EnvId) -> Value {
         let mut set = Attrs::default();
         self.built_sets.insert(code.location());
+        self.budget.spend(Cost::Items(8 + bindings.entries.len()));
         let thunks: Vec<_> = bindings.entries.iter().map(|_| self.reserve()).collect();
         let inner = if recursive {
             let names = bindings.entries.iter().zip(&thunks).map(|(b, t)| (Rc::clone(&b.name), *t)).collect();
@@ -63,7 +65,14 @@ impl Eval {
         let trail = left.trail.clone().or_else(|| right.trail.clone());
         let mut merged = self.each(left, &mut |ev, l| {
             let right = right.clone();
-            ev.each(right, &mut |_, r| update_one(&l, &r, here))
+            ev.each(right, &mut |ev, r| {
+                // Both are copied.
+                let size = |value: &Value| value.as_attrs().map_or(0, |attrs| attrs.map.len());
+                match ev.budget.charge(Cost::Items(size(&l) + size(&r)), Some(here)) {
+                    Ok(()) => update_one(&l, &r, here),
+                    Err(over) => over.value(),
+                }
+            })
         });
         if merged.trail.is_none() {
             merged.trail = trail;

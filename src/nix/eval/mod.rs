@@ -21,9 +21,9 @@ pub(crate) use branch::join;
 pub(crate) use operators::less;
 pub(crate) use scope::Env;
 pub(crate) use select::is_system;
-pub(crate) use strings::{concat, string};
+pub(crate) use strings::string;
 
-use super::budget::{Budget, Cost};
+use super::budget::{Budget, Cost, OverBudget};
 use super::files::{FileId, Files};
 use super::nixpkgs::record::Record;
 use super::site::FileProblem;
@@ -170,6 +170,13 @@ impl Eval {
         match slot {
             Slot::Done(value) => return value.clone(),
             Slot::Running => return Value::unknown(Doubt::Error, "infinite recursion", None),
+            // Left as it is: a later entry may have the means.
+            Slot::Code(code, _) if self.budget.is_spent() => {
+                return OverBudget { cost: Cost::Step, at: Some(code.location()) }.value();
+            }
+            Slot::Lazy(_) if self.budget.is_spent() => {
+                return OverBudget { cost: Cost::Step, at: None }.value();
+            }
             Slot::Code(..) | Slot::Lazy(_) => {}
         }
         let value = match std::mem::replace(slot, Slot::Running) {
@@ -261,13 +268,20 @@ impl Eval {
         }
     }
 
+    /// A file that is read allows for more work, once.
+    pub fn allow_for(&mut self, file: FileId) {
+        if self.files.counts(file) {
+            self.budget.grow(self.files.get(file).text.len());
+        }
+    }
+
     /// The tree of a file, parsed once; problems are noted.
     pub fn ast(&mut self, file: FileId) -> Option<Rc<Ast>> {
         if let Some(known) = self.asts.get(&file) {
             return known.clone();
         }
         let text = Rc::clone(&self.files.get(file).text);
-        self.budget.grow(text.len());
+        self.allow_for(file);
         let parsed = match super::syntax::parse(file, &text) {
             Ok(ast) => Some(ast),
             Err(error) => {

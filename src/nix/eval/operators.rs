@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{Eval, reason_of};
+use crate::nix::budget::Cost;
 use crate::nix::hash_text::HashText;
 use crate::nix::syntax::ast::{AttrName, Expr, ExprId, Location, Op};
 use crate::nix::value::{Code, Doubt, EnvId, Kind, List, Value};
@@ -57,7 +58,7 @@ impl Eval {
             Op::Update => self.update(a, b, here),
             Op::Concat => self.each(a, &mut |ev, a| {
                 let b = b.clone();
-                ev.each(b, &mut |_, b| concat_lists(&a, &b, here))
+                ev.each(b, &mut |ev, b| concat_lists(ev, &a, &b, here))
             }),
             Op::Add => self.each(a, &mut |ev, a| {
                 let b = b.clone();
@@ -90,7 +91,8 @@ impl Eval {
 
     /// Whether two values are equal; `None` when it is not known.
     pub fn equal(&mut self, a: &Value, b: &Value, depth: u32) -> Option<bool> {
-        if depth > 20 {
+        // Lists of one list, over and over, are a tree of any size.
+        if depth > 20 || self.budget.charge(Cost::Step, None).is_err() {
             return None;
         }
         match (&a.kind, &b.kind) {
@@ -174,12 +176,13 @@ fn named_hash(code: &Code, id: ExprId) -> bool {
     (lower.contains("hash") || lower.contains("sha256")) && !lower.starts_with("fake")
 }
 
-fn concat_lists(a: &Value, b: &Value, here: Location) -> Value {
+fn concat_lists(ev: &Eval, a: &Value, b: &Value, here: Location) -> Value {
     match (&a.kind, &b.kind) {
         (Kind::List(x), Kind::List(y)) => {
-            const LONGEST: usize = 100_000;
-            if x.items.len() + y.items.len() > LONGEST {
-                return Value::unknown(Doubt::Limit, "a list is too long", Some(here));
+            // Items are four bytes each.
+            let cost = Cost::Bytes(4 * (x.items.len() + y.items.len()));
+            if let Err(over) = ev.budget.charge(cost, Some(here)) {
+                return over.value();
             }
             let items = x.items.iter().chain(&y.items).copied().collect();
             let open = x.open.clone().or_else(|| y.open.clone());

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Eval;
+use crate::nix::budget::Cost;
 use crate::nix::syntax::ast::{Bindings, Bound, Location, Name};
 use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Value};
 
@@ -42,6 +43,9 @@ pub(crate) const ROOT: EnvId = EnvId(0);
 impl Eval {
     /// Adds a scope.
     pub fn scope(&mut self, env: Env) -> EnvId {
+        if let Content::Names(names) = &env.content {
+            self.budget.spend(Cost::Items(names.len() / 2));
+        }
         let id = EnvId(crate::nix::files::to_u32(self.envs.len()));
         self.envs.push(env);
         id

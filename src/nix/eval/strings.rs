@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::{Eval, reason_of};
+use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::files::normalize;
 use crate::nix::site::LiteralKind;
 use crate::nix::source::{self, Source};
@@ -34,7 +35,7 @@ impl Eval {
 
     fn interpolated(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
         let here = code.location();
-        let mut versions = vec![Text::default()];
+        let mut versions = vec![Builder::default()];
         for part in parts {
             let texts = match part {
                 Part::Text(text) => {
@@ -51,9 +52,15 @@ impl Eval {
                     options.iter().map(|v| self.interpolate(v, here)).collect()
                 }
             };
-            versions = product(&versions, &texts);
+            let bytes: usize = texts.iter().map(Text::length).sum();
+            let cost = Cost::Bytes(bytes.saturating_mul(versions.len()));
+            if let Err(over) = self.budget.charge(cost, Some(here)) {
+                return over.value();
+            }
+            versions = product(versions, &texts);
         }
-        let values = versions.into_iter().map(|text| string(text).moved(here, Move::Literal)).collect();
+        let values =
+            versions.into_iter().map(|text| string(text.finish()).moved(here, Move::Literal)).collect();
         crate::nix::eval::join(values)
     }
 
@@ -104,12 +111,28 @@ impl Eval {
                 Value { kind: Kind::Str(Rc::clone(x)), trail: a.trail.clone() }
             }
             _ => {
-                let left = self.interpolate(a, here);
-                let right = self.interpolate(b, here);
-                let trail = a.trail.clone();
-                Value { kind: Kind::Str(Rc::new(concat(&left, &right))), trail }.moved(here, Move::Literal)
+                let texts = [self.interpolate(a, here), self.interpolate(b, here)];
+                match self.concat(&texts, here) {
+                    Ok(text) => Value { kind: Kind::Str(Rc::new(text)), trail: a.trail.clone() }
+                        .moved(here, Move::Literal),
+                    Err(over) => over.value(),
+                }
             }
         }
+    }
+
+    /// Several strings as one.
+    ///
+    /// # Errors
+    /// When it would be longer than the budget allows.
+    pub fn concat(&self, texts: &[Text], here: Location) -> Result<Text, OverBudget> {
+        let bytes = texts.iter().map(|text| text.length() + 8 * text.pieces.len()).sum();
+        self.budget.charge(Cost::Bytes(bytes), Some(here))?;
+        let mut whole = Builder::default();
+        for text in texts {
+            whole.push(text);
+        }
+        Ok(whole.finish())
     }
 
     /// A path literal, relative to its file.
@@ -165,33 +188,57 @@ pub(crate) fn string(text: Text) -> Value {
     Value::new(Kind::Str(Rc::new(text)))
 }
 
-/// Two strings as one; neighbouring known pieces grow together.
-pub(crate) fn concat(a: &Text, b: &Text) -> Text {
-    const LONGEST: usize = 1 << 20;
-    const MOST_PIECES: usize = 10_000;
-    if a.length() + b.length() > LONGEST || a.pieces.len() + b.pieces.len() > MOST_PIECES {
-        let unknown =
-            Unknown { doubt: Doubt::Limit, message: "a string is too long".into(), at: None, name: None };
-        return Text { pieces: vec![Piece::Unknown(Rc::new(unknown))], ..Text::default() };
-    }
-    let mut pieces = a.pieces.clone();
-    for piece in &b.pieces {
-        match (pieces.last_mut(), piece) {
-            (Some(Piece::Text(last)), Piece::Text(next)) => *last = Rc::from(format!("{last}{next}")),
-            _ => pieces.push(piece.clone()),
-        }
-    }
-    Text { pieces, ..Text::default() }
+/// A string in the making: neighbouring known pieces grow together, in time that grows with their length alone.
+#[derive(Clone, Default)]
+struct Builder {
+    pieces: Vec<Piece>,
+    /// Known text behind the last piece.
+    tail: String,
 }
 
-fn product(heads: &[Text], tails: &[Text]) -> Vec<Text> {
+impl Builder {
+    fn push(&mut self, text: &Text) {
+        for piece in &text.pieces {
+            match piece {
+                Piece::Text(text) => self.tail.push_str(text),
+                other => {
+                    self.close();
+                    self.pieces.push(other.clone());
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push(Piece::Text(Rc::from(self.tail.as_str())));
+            self.tail.clear();
+        }
+    }
+
+    fn finish(mut self) -> Text {
+        self.close();
+        Text { pieces: self.pieces, ..Text::default() }
+    }
+}
+
+fn product(mut heads: Vec<Builder>, tails: &[Text]) -> Vec<Builder> {
     const MOST: usize = 16;
+    if let [tail] = tails {
+        heads.iter_mut().for_each(|head| head.push(tail));
+        return heads;
+    }
     if heads.len() * tails.len() > MOST {
         let message = "too many alternatives".into();
         let unknown = Rc::new(Unknown { doubt: Doubt::Limit, message, at: None, name: None });
-        return vec![Text { pieces: vec![Piece::Unknown(unknown)], ..Text::default() }];
+        return vec![Builder { pieces: vec![Piece::Unknown(unknown)], ..Builder::default() }];
     }
-    heads.iter().flat_map(|head| tails.iter().map(|tail| concat(head, tail))).collect()
+    let pair = |head: &Builder, tail: &Text| {
+        let mut both = head.clone();
+        both.push(tail);
+        both
+    };
+    heads.iter().flat_map(|head| tails.iter().map(move |tail| pair(head, tail))).collect()
 }
 
 fn path_parts(value: &Value) -> Option<Vec<String>> {

@@ -80,16 +80,27 @@ enum Rule {
 
 /// `lib.cleanSourceFilter path kind`.
 fn clean_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    match ev.force(args[0]).known_text() {
-        Some(path) => {
-            let name = path.rsplit('/').next().unwrap_or("");
-            let left_out = [".git", ".svn", "CVS", ".hg", "result"];
-            let endings = ["~", ".o", ".so"];
-            let dropped = left_out.contains(&name) || endings.iter().any(|ending| name.ends_with(ending));
-            Value::bool(!dropped)
-        }
-        None => Value::unknown(Doubt::Unmodelled, "a path is not known", Some(at)),
-    }
+    let (path, kind) = (ev.force(args[0]).known_text(), ev.force(args[1]).known_text());
+    let (Some(path), Some(kind)) = (path, kind) else {
+        return Value::unknown(Doubt::Unmodelled, "a path is not known", Some(at));
+    };
+    let name = path.rsplit('/').next().unwrap_or("");
+    let folder = [".svn", "CVS", ".hg", ".jj", ".pijul", "_darcs"].contains(&name);
+    let ending = ["~", ".o", ".so"].iter().any(|ending| name.ends_with(ending));
+    let dropped = match kind.as_ref() {
+        "directory" => folder,
+        "symlink" => name.starts_with("result"),
+        "unknown" => true,
+        _ => false,
+    };
+    Value::bool(!(dropped || ending || name == ".git" || is_swap_file(name)))
+}
+
+/// `.swp`, `.name.swo`: what vi leaves behind.
+fn is_swap_file(name: &str) -> bool {
+    let ending = name.len().checked_sub(4).and_then(|start| name.get(start..));
+    let swap = ending.is_some_and(|end| end.starts_with(".sw") && end.as_bytes()[3].is_ascii_lowercase());
+    swap && name.starts_with('.')
 }
 
 /// `lib.sourceByRegex folder patterns`.

@@ -1,7 +1,9 @@
 //! Equal sites become one, contradicting ones become undecided.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use crate::nix::eval::Eval;
@@ -26,6 +28,10 @@ pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
             index.insert(key, merged.len());
             merged.push(draft);
         }
+    }
+    for draft in &mut merged {
+        let mut seen: HashSet<String> = draft.site.attr_path.iter().cloned().collect();
+        draft.site.other_attr_paths.retain(|path| seen.insert(path.clone()));
     }
     merged
 }
@@ -58,7 +64,7 @@ pub(super) fn absorb(into: &mut Draft, other: Draft) {
     for path in paths {
         if into.site.attr_path.is_none() {
             into.site.attr_path = Some(path);
-        } else if into.site.attr_path.as_ref() != Some(&path) && !into.site.other_attr_paths.contains(&path) {
+        } else {
             into.site.other_attr_paths.push(path);
         }
     }
@@ -72,13 +78,17 @@ pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
             users.entry(*literal).or_default().push(i);
         }
     }
-    let mut conflicts: BTreeMap<usize, (usize, Location)> = BTreeMap::new();
-    for (literal, users) in &users {
+    let mut needs = Needs::default();
+    let mut conflicts: BTreeMap<usize, usize> = BTreeMap::new();
+    for users in users.values().filter(|users| users.len() > 1) {
+        // One of each kind of need suffices to compare with: thousands may share a literal.
+        let mut seen = HashSet::new();
+        let kinds: Vec<usize> =
+            users.iter().copied().filter(|user| seen.insert(needs.of(&drafts[*user].site))).collect();
         for a in users {
-            for b in users {
-                if a != b && !compatible(&drafts[*a].site, &drafts[*b].site) {
-                    conflicts.entry(*a).or_insert((*b, *literal));
-                }
+            let clash = |b: &&usize| *b != a && !compatible(&drafts[*a].site, &drafts[**b].site);
+            if let Some(b) = kinds.iter().find(clash) {
+                conflicts.entry(*a).or_insert(*b);
             }
         }
     }
@@ -92,12 +102,51 @@ pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
             )
         })
         .collect();
-    for (index, (other, _)) in conflicts {
+    for (index, other) in conflicts {
         let (place, name, lock) = &places[other];
         let who = name.as_deref().unwrap_or("another derivation");
         let message =
             format!("its hash is shared with {who} (line {}), which needs that of {lock}", place.line);
         mark_shared(&mut drafts[index].site, message, place.clone());
+    }
+}
+
+/// What sites need of a hash, in words that are equal where the needs surely are; each lockfile is read once.
+#[derive(Default)]
+struct Needs {
+    contents: HashMap<PathBuf, String>,
+    open: usize,
+}
+
+impl Needs {
+    fn of(&mut self, site: &Site) -> String {
+        let options = site.options;
+        match &site.outcome {
+            Outcome::Local { lockfile } => format!("{} {options:?}", self.content(lockfile)),
+            Outcome::MissingLockfile { expected } => format!("missing {} {options:?}", expected.display()),
+            // What is not wholly known is like nothing else.
+            Outcome::Remote { source, .. } if source.open.is_some() => {
+                self.open += 1;
+                format!("open {}", self.open)
+            }
+            Outcome::Remote { source, folder } => {
+                format!(
+                    "remote {folder} {:?} {:?} {:?} {options:?}",
+                    source.kind,
+                    source.input,
+                    plain(source)
+                )
+            }
+            Outcome::Undecided(why) if says_nothing(why) => "nothing".to_owned(),
+            Outcome::Undecided(_) => format!("undecided {:?}", site.place),
+        }
+    }
+
+    fn content(&mut self, lockfile: &Path) -> String {
+        let digest =
+            |bytes| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, Sha256::digest(bytes));
+        let read = || std::fs::read(lockfile).map_or_else(|_| lockfile.display().to_string(), digest);
+        self.contents.entry(lockfile.to_path_buf()).or_insert_with(read).clone()
     }
 }
 
@@ -163,10 +212,11 @@ pub(super) fn says_nothing(why: &Undecided) -> bool {
     }
 }
 
+fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {
+    source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
+}
+
 pub(super) fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
-    let plain = |source: &RemoteSource| -> Vec<(String, AttributeValue)> {
-        source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
-    };
     plain(a) == plain(b) && a.open.is_none() && b.open.is_none()
 }
 

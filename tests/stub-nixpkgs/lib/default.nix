@@ -4,7 +4,7 @@ let
   b = builtins;
   lib = {
     inherit (b)
-      add all any attrNames attrValues baseNameOf catAttrs compareVersions concatLists concatMap concatStringsSep
+      add all any attrNames attrValues baseNameOf compareVersions concatLists concatMap concatStringsSep
       deepSeq dirOf elem elemAt filter foldl' fromJSON genList getAttr groupBy hasAttr head intersectAttrs
       isAttrs isBool isInt isList isPath isString length lessThan listToAttrs map mapAttrs match partition
       pathExists readDir readFile removeAttrs replaceStrings seq splitVersion stringLength sub substring tail toJSON
@@ -38,13 +38,14 @@ let
     importJSON = path: b.fromJSON (b.readFile path);
     importTOML = path: b.fromTOML (b.readFile path);
     mergeAttrs = x: y: x // y;
+    defaultTo = default: x: if x == null then default else x;
     boolToString = x: if x then "true" else "false";
     min = x: y: if x < y then x else y;
     max = x: y: if x > y then x else y;
     mod = x: y: x - y * (x / y);
     versionOlder = v1: v2: b.compareVersions v2 v1 == 1;
     versionAtLeast = v1: v2: !(lib.versionOlder v1 v2);
-    versions = { major = v: b.elemAt (b.splitVersion v) 0; majorMinor = v: lib.concatStringsSep "." (lib.take 2 (b.splitVersion v)); };
+    versions = { major = v: b.elemAt (b.splitVersion v) 0; minor = v: b.elemAt (b.splitVersion v) 1; patch = v: b.elemAt (b.splitVersion v) 2; majorMinor = v: lib.concatStringsSep "." (lib.take 2 (b.splitVersion v)); };
     fakeHash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     fakeSha256 = "0000000000000000000000000000000000000000000000000000000000000000";
     systems = { doubles.all = [ "x86_64-linux" "aarch64-linux" "x86_64-darwin" "aarch64-darwin" ]; flakeExposed = [ "x86_64-linux" "aarch64-linux" "x86_64-darwin" "aarch64-darwin" ]; };
@@ -101,6 +102,7 @@ let
     getAttrFromPath = path: lib.attrByPath path (throw "no such attribute");
     setAttrByPath = path: v: lib.foldr (n: acc: { ${n} = acc; }) v path;
     getAttrs = names: set: lib.genAttrs names (n: set.${n});
+    catAttrs = b.catAttrs;
     attrVals = names: set: map (n: set.${n}) names;
     recursiveUpdate = x: y:
       x // b.mapAttrs (n: v: if b.isAttrs v && b.isAttrs (x.${n} or null) && !(v ? type && v.type == "derivation") then lib.recursiveUpdate x.${n} v else v) y;
@@ -135,12 +137,33 @@ let
     toUpper = b.replaceStrings lib.lowerChars lib.upperChars;
     trim = s: let m = b.match "[[:space:]]*(.*[^[:space:]])[[:space:]]*" s; in if m == null then "" else b.head m;
     fileContents = file: lib.removeSuffix "\n" (b.readFile file);
-    escapeShellArg = s: "'${b.replaceStrings [ "'" ] [ "'\\''" ] (toString s)}'";
+    escape = special: b.replaceStrings special (map (c: "\\${c}") special);
+    escapeShellArg = arg:
+      let s = toString arg; in
+      if b.match "[[:alnum:],._+:@%/-]+" s != null then s else "'${b.replaceStrings [ "'" ] [ "'\\''" ] s}'";
+    escapeNixString = s: lib.escape [ "$" ] (b.toJSON s);
+    escapeXML = b.replaceStrings [ "\"" "'" "<" ">" "&" ] [ "&quot;" "&apos;" "&lt;" "&gt;" "&amp;" ];
+    escapeURL = lib.concatMapStrings' (c:
+      if b.match "[A-Za-z0-9_.~-]" c != null then c else "%${lib.hexadecimal.${c}}");
+    concatMapStrings' = f: s: lib.concatMapStrings f (lib.stringToCharacters s);
+    # Of the characters that the tests escape.
+    hexadecimal = {
+      " " = "20"; "$" = "24"; "%" = "25"; "&" = "26"; "'" = "27"; "(" = "28"; ")" = "29"; "*" = "2A"; "+" = "2B"; "," = "2C";
+      "/" = "2F"; ":" = "3A"; "<" = "3C"; "=" = "3D"; ">" = "3E"; "?" = "3F"; "@" = "40"; "[" = "5B"; "\\" = "5C"; "]" = "5D";
+      "{" = "7B"; "|" = "7C"; "}" = "7D"; "\n" = "0A"; "\t" = "09"; "#" = "23"; "!" = "21"; "\"" = "22"; ";" = "3B"; "^" = "5E"; "`" = "60";
+    };
+    sanitizeDerivationName = s:
+      let
+        parts = b.split "[^[:alnum:]+._?=-]+" (b.head (b.match "\\.*(.*)" (b.unsafeDiscardStringContext s)));
+        joined = lib.concatMapStrings (part: if b.isList part then "-" else part) parts;
+        short = b.substring (lib.max (b.stringLength joined - 207) 0) (-1) joined;
+      in
+      if short == "" then "unknown" else short;
     escapeShellArgs = lib.concatMapStringsSep " " lib.escapeShellArg;
     makeBinPath = xs: b.concatStringsSep ":" (map (x: "${x}/bin") xs);
     makeLibraryPath = xs: b.concatStringsSep ":" (map (x: "${x}/lib") xs);
     getName = x: if b.isString x then (b.parseDrvName x).name else x.pname or (b.parseDrvName x.name).name;
-    getVersion = x: x.version or (b.parseDrvName x.name).version;
+    getVersion = x: if b.isString x then (b.parseDrvName x).version else x.version or (b.parseDrvName x.name).version;
     toPath = b.toPath;
 
     # modules

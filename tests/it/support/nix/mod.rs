@@ -5,6 +5,7 @@
 pub mod evaluator;
 pub mod fixtures;
 pub mod oracle;
+pub mod random_call;
 pub mod random_nix;
 pub mod random_phase;
 pub mod random_pure;
