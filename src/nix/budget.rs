@@ -90,6 +90,8 @@ pub(crate) struct Budget {
     overruns: RefCell<Vec<OverBudget>>,
     /// Whether the running entry was refused something before.
     noted: Cell<bool>,
+    /// The expression that paid last: it is the place of costs that have none of their own.
+    last: Cell<Option<Location>>,
 }
 
 impl Default for Budget {
@@ -99,6 +101,7 @@ impl Default for Budget {
             share: Cell::new(0),
             overruns: RefCell::default(),
             noted: Cell::new(false),
+            last: Cell::new(None),
         }
     }
 }
@@ -125,6 +128,8 @@ impl Budget {
     /// When it costs more than the entry may still spend. What is asked for at once is refused without a payment, so
     /// that one expression that asks for far too much takes nothing from the others.
     pub fn charge(&self, cost: Cost, at: Option<Location>) -> Result<(), OverBudget> {
+        let at = at.or_else(|| self.last.get());
+        self.last.set(at);
         match self.share.get().checked_sub(cost.units()) {
             Some(rest) => {
                 self.share.set(rest);

@@ -100,6 +100,11 @@ impl Text {
         self.pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }).sum()
     }
 
+    /// The bytes that it takes: each piece has its price, also those that are not known.
+    pub fn weight(&self) -> usize {
+        self.length() + self.pieces.len() * size_of::<Piece>()
+    }
+
     /// The text if every piece is known.
     pub fn known(&self) -> Option<Rc<str>> {
         match self.pieces.as_slice() {

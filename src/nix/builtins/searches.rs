@@ -129,6 +129,10 @@ fn is_among(ev: &mut Eval, value: &Value, items: &[ThunkId], at: Location) -> Op
 fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let test = ev.force(args[0]);
     on_list(ev, args[2], at, &mut |ev, list| {
+        // In an open list another item may come before all of these.
+        if let Some(unknown) = &list.open {
+            return Value::doubtful(Rc::clone(unknown));
+        }
         for item in &list.items {
             let verdict = ev.apply(&test, *item, at);
             match crate::nix::value::truth(&verdict) {
@@ -137,10 +141,7 @@ fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
                 None => return Value::doubtful(reason_of(&verdict, "a condition is not known", at)),
             }
         }
-        match &list.open {
-            Some(unknown) => Value::doubtful(Rc::clone(unknown)),
-            None => ev.force(args[1]),
-        }
+        ev.force(args[1])
     })
 }
 

@@ -52,7 +52,7 @@ impl Eval {
                     options.iter().map(|v| self.interpolate(v, here)).collect()
                 }
             };
-            let bytes: usize = texts.iter().map(Text::length).sum();
+            let bytes: usize = texts.iter().map(Text::weight).sum();
             let cost = Cost::Bytes(bytes.saturating_mul(versions.len()));
             if let Err(over) = self.budget.charge(cost, Some(here)) {
                 return over.value();
@@ -102,7 +102,9 @@ impl Eval {
             (Kind::Float(x), Kind::Float(y)) => Value::new(Kind::Float(x + y)),
             (Kind::Path(path), Kind::Str(_)) => match b.known_text() {
                 Some(text) => Value::path(join_text(path, &text)),
-                None => Value::doubtful(reason_of(b, "a path is not known", here)),
+                None => {
+                    Value::doubtful(limit_of(b).unwrap_or_else(|| reason_of(b, "a path is not known", here)))
+                }
             },
             (Kind::Path(x), Kind::Path(y)) => Value::path(join_text(x, &y.to_string_lossy())),
             (Kind::Unknown(_), Kind::Int(_) | Kind::Path(_)) => a.clone(),
@@ -126,7 +128,7 @@ impl Eval {
     /// # Errors
     /// When it would be longer than the budget allows.
     pub fn concat(&self, texts: &[Text], here: Location) -> Result<Text, OverBudget> {
-        let bytes = texts.iter().map(|text| text.length() + 8 * text.pieces.len()).sum();
+        let bytes = texts.iter().map(Text::weight).sum();
         self.budget.charge(Cost::Bytes(bytes), Some(here))?;
         let mut whole = Builder::default();
         for text in texts {
@@ -183,6 +185,15 @@ fn join_text(path: &Path, text: &str) -> PathBuf {
     normalize(Path::new(&format!("{}{}", path.display(), text)))
 }
 
+/// The limit that keeps a string from being known.
+fn limit_of(value: &Value) -> Option<Rc<Unknown>> {
+    let Kind::Str(text) = &value.kind else { return None };
+    text.pieces.iter().find_map(|piece| match piece {
+        Piece::Unknown(unknown) if unknown.doubt == Doubt::Limit => Some(Rc::clone(unknown)),
+        _ => None,
+    })
+}
+
 /// A string value.
 pub(crate) fn string(text: Text) -> Value {
     Value::new(Kind::Str(Rc::new(text)))
@@ -201,6 +212,9 @@ impl Builder {
         for piece in &text.pieces {
             match piece {
                 Piece::Text(text) => self.tail.push_str(text),
+                // What is not known stays that, however often it is repeated.
+                Piece::Unknown(_)
+                    if self.tail.is_empty() && matches!(self.pieces.last(), Some(Piece::Unknown(_))) => {}
                 other => {
                     self.close();
                     self.pieces.push(other.clone());
