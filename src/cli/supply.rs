@@ -47,6 +47,10 @@ impl Sources {
                 &Message::plain(format!("npm's setting `{setting}` is ignored: {reason}")),
             );
         }
+        let mut options = options;
+        for (host, mirror) in &config.registry_mirrors {
+            options.access.mirror_tarballs(host, mirror).map_err(|error| Fatal::new(&error))?;
+        }
         let (store, npm_cache) = if args.no_cache {
             (None, None)
         } else {

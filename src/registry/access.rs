@@ -20,6 +20,8 @@ const PUBLIC_HOST: &str = "registry.npmjs.org";
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     overrides: HashMap<String, Url>,
+    /// Mirrors that a repository names, for tarballs alone and without credentials.
+    open_mirrors: HashMap<String, Url>,
     registry: Option<Url>,
     scopes: HashMap<String, Url>,
     replace_host: ReplaceHost,
@@ -65,6 +67,29 @@ impl Access {
             Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: host.to_owned() })?;
         self.overrides.insert(host.to_ascii_lowercase(), mirror);
         Ok(())
+    }
+
+    /// Sends requests for tarballs of `host` (or `host:port`) to `mirror` where nothing else is configured for them. A
+    /// repository may say so: what comes is verified, and no credentials go below that URL.
+    pub fn mirror_tarballs(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
+        let mirror =
+            Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: host.to_owned() })?;
+        self.open_mirrors.insert(host.to_ascii_lowercase(), mirror);
+        Ok(())
+    }
+
+    /// Where a request for a tarball goes, whose bytes are verified.
+    pub(super) fn locate_tarball(&self, url: &Url) -> Url {
+        let located = self.locate(url, true);
+        let open =
+            entry_of(&self.open_mirrors, url).filter(|_| located == *url && self.override_of(url).is_none());
+        open.map_or(located, |base| rebase(url, base))
+    }
+
+    /// Whether a URL lies below a mirror that a repository names: no credentials are sent there.
+    fn is_open(&self, url: &Url) -> bool {
+        let below = |base: &Url| url.path().starts_with(base.path().trim_end_matches('/'));
+        self.open_mirrors.values().any(|base| url.origin() == base.origin() && below(base))
     }
 
     /// Sends this bearer token to `host` (or `host:port`), whatever the path (`NIX_NPM_TOKENS`).
@@ -123,9 +148,7 @@ impl Access {
     }
 
     fn override_of(&self, url: &Url) -> Option<&Url> {
-        let host = url.host_str()?;
-        let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));
-        with_port.and_then(|key| self.overrides.get(&key)).or_else(|| self.overrides.get(host))
+        entry_of(&self.overrides, url)
     }
 
     fn replaces(&self, url: &Url) -> bool {
@@ -139,6 +162,9 @@ impl Access {
 
     /// The `authorization` header for a request to `url`, if something opens its door.
     pub(super) fn authorization(&self, url: &Url) -> Option<HeaderValue> {
+        if self.is_open(url) {
+            return None;
+        }
         let text = self
             .configured(url)
             .map(|credential| match credential {
@@ -181,6 +207,13 @@ impl LowercaseHost for str {
         let end = self.get(2..).and_then(|rest| rest.find('/')).map_or(self.len(), |at| at + 2);
         self[..end].to_ascii_lowercase() + &self[end..]
     }
+}
+
+/// What is configured for a URL's host, with its port or without.
+fn entry_of<'a>(hosts: &'a HashMap<String, Url>, url: &Url) -> Option<&'a Url> {
+    let host = url.host_str()?;
+    let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));
+    with_port.and_then(|key| hosts.get(&key)).or_else(|| hosts.get(host))
 }
 
 fn is_web(url: &Url) -> bool {

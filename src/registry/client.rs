@@ -87,7 +87,7 @@ impl Client {
     ///
     /// Errors: every failure for good, after the repetitions that make sense.
     pub async fn download(&self, request: &Request<'_>, receiver: Receiver) -> Result<Tarball, FetchError> {
-        let url = self.inner.options.access.locate(request.url, true);
+        let url = self.inner.options.access.locate_tarball(request.url);
         let ask = Ask { url, accept: "*/*", gzip: false, answers: &[], watch: request.watch };
         let mut sink = TarballSink { receiver, tarball: None };
         self.inner.run(request.url, &ask, &mut sink).await?;

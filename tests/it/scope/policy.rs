@@ -68,6 +68,24 @@ fn a_stated_lockfile_settles_what_cannot_be_known_and_never_what_is_edited() {
 }
 
 #[test]
+fn a_mirror_gets_requests_for_tarballs_and_no_credentials() {
+    let project = flake(&["web"]);
+    let url = project.registry.url();
+    let mirror = format!("[registry-mirrors]\n\"registry.npmjs.org\" = \"{url}\"\n");
+    project.write("npm-nixhash.toml", mirror);
+    let mut command = project.command(&["update"]);
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    command.env_remove("NIX_NPM_REGISTRY_OVERRIDES");
+    command
+        .env("NIX_NPM_TOKENS", format!("{{\"{host}\": \"a-token\", \"registry.npmjs.org\": \"another\"}}"));
+    let said = project.render(&command.output().unwrap());
+    assert!(said.starts_with("exit 0\n") && said.contains("1 updated"), "{said}");
+    let requests = format!("{:?}", project.registry.requests());
+    assert!(requests.contains("left-1.0.0.tgz"), "{requests}");
+    assert!(!requests.contains("token") && !requests.contains("another"), "{requests}");
+}
+
+#[test]
 fn init_writes_a_commented_one() {
     let project = flake(&["web"]);
     let written = project.transcript(&["init", "config", "--source", "acme/hashes@0123abc"]);
