@@ -192,7 +192,8 @@ fn at_path(survey: &Survey, path: &Path) -> Result<BTreeSet<usize>, ChoiceError>
     let fits = |site: &Site| files(site).iter().any(|file| lies_at(file, path)) || is_beside(site, path);
     let found: BTreeSet<usize> =
         survey.sites.iter().enumerate().filter(|(_, site)| fits(site)).map(|(at, _)| at).collect();
-    if !found.is_empty() {
+    // What cannot be read there is told, and may hold what was meant.
+    if !found.is_empty() || survey.problems.iter().any(|problem| lies_at(&problem.place.file, path)) {
         return Ok(found);
     }
     // What is used without a hash is looked at, too.
