@@ -214,7 +214,7 @@ fn at_path(survey: &Survey, path: &Path) -> Result<BTreeSet<usize>, ChoiceError>
 fn is_beside(site: &Site, path: &Path) -> bool {
     let lockfile =
         path.file_name().is_some_and(|name| name == "package-lock.json" || name == "npm-shrinkwrap.json");
-    let Outcome::Local { lockfile: own } = &site.outcome else { return false };
+    let Outcome::Local { lockfile: own, .. } = &site.outcome else { return false };
     lockfile
         && own.file_name().is_some_and(|name| name == "npm-shrinkwrap.json")
         && own.parent() == path.parent()
@@ -229,7 +229,7 @@ fn lies_at(file: &Path, path: &Path) -> bool {
 fn files(site: &Site) -> BTreeSet<&Path> {
     let literals = site.hashes.iter().chain(site.source_literals()).map(|literal| literal.file.as_path());
     let lockfile = match &site.outcome {
-        Outcome::Local { lockfile } | Outcome::MissingLockfile { expected: lockfile } => {
+        Outcome::Local { lockfile, .. } | Outcome::MissingLockfile { expected: lockfile } => {
             Some(lockfile.as_path())
         }
         Outcome::Remote { .. } | Outcome::Undecided(_) => None,
@@ -242,7 +242,7 @@ fn files(site: &Site) -> BTreeSet<&Path> {
 fn nearest(survey: &Survey, path: &Path) -> Option<PathBuf> {
     let common = |file: &Path| file.components().zip(path.components()).take_while(|(a, b)| a == b).count();
     let place = |site: &Site| match &site.outcome {
-        Outcome::Local { lockfile } => lockfile.parent().unwrap_or(lockfile).to_path_buf(),
+        Outcome::Local { lockfile, .. } => lockfile.parent().unwrap_or(lockfile).to_path_buf(),
         _ => site.place.file.clone(),
     };
     let mut places: Vec<PathBuf> = survey.sites.iter().map(place).collect();
@@ -280,7 +280,7 @@ type Token<'a> = (&'a Path, Option<usize>);
 fn tokens(site: &Site) -> impl Iterator<Item = Token<'_>> {
     let literals = site.hashes.iter().chain(site.source_literals());
     let vendored = match (&site.outcome, &site.source) {
-        (Outcome::Local { lockfile }, Some(_)) => Some((lockfile.as_path(), None)),
+        (Outcome::Local { lockfile, .. }, Some(_)) => Some((lockfile.as_path(), None)),
         _ => None,
     };
     literals.map(|literal| (literal.file.as_path(), Some(literal.range.start))).chain(vendored)

@@ -260,7 +260,7 @@ impl Planned {
     #[must_use]
     pub fn lockfile(&self) -> Option<&Path> {
         match &self.site.outcome {
-            Outcome::Local { lockfile } => Some(lockfile),
+            Outcome::Local { lockfile, .. } => Some(lockfile),
             Outcome::MissingLockfile { expected } => Some(expected),
             Outcome::Remote { .. } | Outcome::Undecided(_) => None,
         }
@@ -353,7 +353,7 @@ fn judge(
     match result {
         Err(failure) => {
             let path = match &site.outcome {
-                Outcome::Local { lockfile } => lockfile.clone(),
+                Outcome::Local { lockfile, .. } => lockfile.clone(),
                 Outcome::Remote { folder, .. } => Path::new(folder).join("package-lock.json"),
                 _ => PathBuf::new(),
             };

@@ -116,7 +116,7 @@ fn lockfiles(args: &RepairArgs, environment: &Environment) -> Result<(Vec<PathBu
 /// The lockfiles of the repository that its derivations use, each once.
 fn used(survey: &Survey) -> BTreeSet<PathBuf> {
     let local = |outcome: &Tied| match outcome {
-        Tied::Local { lockfile } => Some(lockfile.clone()),
+        Tied::Local { lockfile, .. } => Some(lockfile.clone()),
         _ => None,
     };
     let of_sites = survey.sites.iter().filter_map(|site| local(&site.outcome));

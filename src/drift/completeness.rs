@@ -142,7 +142,7 @@ pub(super) fn repaired(
 
 fn local_lockfile(site: &Site) -> Option<&Path> {
     match &site.outcome {
-        Outcome::Local { lockfile } => Some(lockfile),
+        Outcome::Local { lockfile, .. } => Some(lockfile),
         _ => None,
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn settle(sites: &[Site], sources: &[Vec<SourceState>], chosen: &mut 
         for (place, text) in wanted(sources) {
             literals.entry(place).or_insert_with(BTreeSet::new).insert(text);
         }
-        if let Outcome::Local { lockfile } = &site.outcome {
+        if let Outcome::Local { lockfile, .. } = &site.outcome {
             let bytes = Arc::clone(&chosen.bytes);
             if chosen.outdated.as_ref().is_some_and(|outdated| outdated.new.is_some()) {
                 renewed.insert(lockfile.clone());
@@ -67,7 +67,7 @@ pub(super) fn hold_back(sites: &mut [Planned]) {
 fn tokens(site: &Site) -> impl Iterator<Item = Token> {
     let literals = site.hashes.iter().chain(site.source_literals());
     let lockfile = match (&site.outcome, &site.source) {
-        (Outcome::Local { lockfile }, Some(_)) => Some((lockfile.clone(), None)),
+        (Outcome::Local { lockfile, .. }, Some(_)) => Some((lockfile.clone(), None)),
         _ => None,
     };
     literals.map(|literal| (literal.file.clone(), Some(literal.range.start))).chain(lockfile)
@@ -79,7 +79,7 @@ fn called(site: &Site) -> String {
 }
 
 fn shares_file(site: &Site, files: &BTreeMap<PathBuf, BTreeSet<Arc<[u8]>>>) -> bool {
-    matches!(&site.outcome, Outcome::Local { lockfile } if files.get(lockfile).is_some_and(|all| all.len() > 1))
+    matches!(&site.outcome, Outcome::Local { lockfile, .. } if files.get(lockfile).is_some_and(|all| all.len() > 1))
 }
 
 /// Each token that records a source's hash, with what it should say.

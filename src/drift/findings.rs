@@ -96,7 +96,7 @@ pub(super) fn find(
 ) -> Vec<Finding> {
     let local = |(site, status): &(&Site, &Status)| match (&site.outcome, status) {
         (Outcome::Local { .. }, Status::Undecided(_)) => None,
-        (Outcome::Local { lockfile }, _) => Some(lockfile.clone()),
+        (Outcome::Local { lockfile, .. }, _) => Some(lockfile.clone()),
         _ => None,
     };
     let lockfiles: BTreeSet<PathBuf> = sites.iter().filter_map(local).collect();

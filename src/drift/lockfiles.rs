@@ -9,7 +9,7 @@ use std::{
 
 use super::{RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, Work, undecided};
 use crate::{
-    nix::{Outcome, Reason, RemoteSource, Site, Undecided},
+    nix::{Edit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits},
     source::{Excerpt, LookError, Npm, Relock, head::Head, patch},
 };
 
@@ -59,7 +59,7 @@ impl Lockfiles {
     /// Whether the hash of a site is that of git's bytes, and not of the file's.
     pub(super) fn line_ends(&self, site: &Site) -> Option<SiteWarning> {
         match &site.outcome {
-            Outcome::Local { lockfile } if self.other_line_ends.contains(lockfile) => {
+            Outcome::Local { lockfile, .. } if self.other_line_ends.contains(lockfile) => {
                 Some(SiteWarning::LineEnds(lockfile.clone()))
             }
             _ => None,
@@ -117,11 +117,20 @@ pub(super) struct Chosen {
 /// The lockfile of a site whose sources were examined.
 pub(super) fn choose(site: &Site, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
     match &site.outcome {
-        Outcome::Local { lockfile } => vendored(site, lockfile, sources, work),
+        Outcome::Local { lockfile, edits } => {
+            let chosen = vendored(site, lockfile, sources, work)?;
+            // What is edited is the copy, not a shrinkwrap of the source that wins over it.
+            let bytes = if winning_shrinkwrap(sources).is_some() {
+                Arc::clone(&chosen.bytes)
+            } else {
+                edited(site, &chosen.bytes, edits)?
+            };
+            Ok(Chosen { bytes, ..chosen })
+        }
         Outcome::MissingLockfile { expected } => Err(super::missing(site, expected)),
         Outcome::Undecided(undecided) => Err(Status::Undecided(undecided.clone())),
-        Outcome::Remote { source, folder } => {
-            let bytes = inside(site, source, folder, sources)?;
+        Outcome::Remote { source, folder, edits } => {
+            let bytes = inside(site, source, (folder, edits), sources)?;
             Ok(Chosen { bytes, outdated: None })
         }
     }
@@ -131,7 +140,7 @@ pub(super) fn choose(site: &Site, sources: &[SourceState], work: &Work<'_>) -> R
 fn inside(
     site: &Site,
     source: &RemoteSource,
-    folder: &str,
+    (folder, edits): (&str, &[Vec<Edit>; 2]),
     sources: &[SourceState],
 ) -> Result<Arc<[u8]>, Status> {
     let state = followed(site, source, sources).map_err(Status::Undecided)?;
@@ -145,8 +154,26 @@ fn inside(
         let cure = Some(Reason::RemoteSource.cure().to_owned());
         Status::Undecided(undecided(site, Reason::Patched, error.to_string()).cured_by(cure))
     })?;
-    let lockfile = patched.into_iter().flatten().next();
-    lockfile.ok_or_else(|| Status::Failed(SiteFailure::NoneInside { folder: folder.to_owned() }))
+    let there = patched.into_iter().zip(edits).find_map(|(file, edits)| Some((file?, edits)));
+    let (lockfile, edits) =
+        there.ok_or_else(|| Status::Failed(SiteFailure::NoneInside { folder: folder.to_owned() }))?;
+    edited(site, &lockfile, edits)
+}
+
+/// The lockfile as phases leave it.
+fn edited(site: &Site, bytes: &Arc<[u8]>, edits: &[Edit]) -> Result<Arc<[u8]>, Status> {
+    apply_edits(bytes, edits).map_err(|error| {
+        let message = format!("a phase edits the lockfile: {error}");
+        let cure = "make the replacement fit the lockfile, or commit the edited lockfile and drop the step";
+        Status::Undecided(undecided(site, Reason::LockfileEdited, message).cured_by(Some(cure.to_owned())))
+    })
+}
+
+/// The shrinkwrap of a source that wins over a lockfile that is copied in.
+fn winning_shrinkwrap(sources: &[SourceState]) -> Option<&Arc<[u8]>> {
+    let state = sources.iter().find(|state| state.source.vendored_in.is_some())?;
+    let excerpt = state.excerpt.as_ref()?.as_ref().ok()?;
+    excerpt.shrinkwrap.as_ref().filter(|_| state.source.shrinkwrap_wins)
 }
 
 /// The state of a source that a lockfile is inside of, if it is one that can be followed.
@@ -182,7 +209,7 @@ fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) 
         Some(Err(error)) => return Err(Status::Failed(SiteFailure::Inside(error.clone()))),
         None => return Ok(plain),
     };
-    if let (Some(shrinkwrap), true) = (&excerpt.shrinkwrap, state.source.shrinkwrap_wins) {
+    if let Some(shrinkwrap) = winning_shrinkwrap(sources) {
         return Ok(Chosen { bytes: Arc::clone(shrinkwrap), outdated: None });
     }
     let original = work.lockfiles.borrow().originals.get(path).cloned();

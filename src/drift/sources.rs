@@ -95,7 +95,7 @@ impl SourceState {
 /// What to read of a site's source.
 fn look_at(site: &Site, source: &RemoteSource) -> Look {
     let folder = match &site.outcome {
-        Outcome::Remote { source: of_lockfile, folder } if of_lockfile.place == source.place => {
+        Outcome::Remote { source: of_lockfile, folder, .. } if of_lockfile.place == source.place => {
             folder.clone()
         }
         _ => source.vendored_in.clone().unwrap_or_default(),
@@ -245,7 +245,7 @@ fn unwritable(site: &Site, state: &SourceState) -> Option<Status> {
 
 /// Whether the vendored lockfile is that of another version than the derivation's.
 fn lockfile_stayed_behind(site: &Site, work: &Work<'_>) -> bool {
-    let Outcome::Local { lockfile } = &site.outcome else { return false };
+    let Outcome::Local { lockfile, .. } = &site.outcome else { return false };
     let Some(version) = &site.version else { return false };
     let bytes = work.lockfiles.borrow_mut().read(lockfile, work.rules.head);
     let locked = bytes.ok().and_then(|bytes| super::lockfiles::root_version(&bytes));

@@ -35,7 +35,7 @@ pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) -> Vec<FileProblem> {
         let text = format!("a comment says that the lockfile is {}", ev.files.display(&path));
         site.explain.push(Step { place: first.place.clone(), text });
         site.outcome = if ev.files.is_file(&path) {
-            Outcome::Local { lockfile: path }
+            Outcome::Local { lockfile: path, edits: Vec::new() }
         } else {
             Outcome::MissingLockfile { expected: path }
         };

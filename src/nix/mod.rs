@@ -49,6 +49,7 @@ use crate::repository::Border;
 pub use hash_text::{HashForm, HashText, decode_digest};
 pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, SourceAttribute};
 pub use scope::Scope;
+pub use shell::{Edit, EditError, apply as apply_edits};
 pub use site::{
     FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
     VersionMismatch, Warning, WarningKind,
@@ -316,7 +317,7 @@ fn uncovered(survey: &Survey, lockfiles: &[PathBuf]) -> Vec<PathBuf> {
     let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_path_buf);
     let of_site = |site: &Site| {
         let own = match &site.outcome {
-            Outcome::Local { lockfile } => Some(lockfile.clone()),
+            Outcome::Local { lockfile, .. } => Some(lockfile.clone()),
             _ => None,
         };
         // Somebody cares for the lockfile of a site that is undecided, too.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::hash_text::HashText;
 use super::remote::RemoteSource;
+use super::shell::Edit;
 use crate::options::HashOptions;
 
 /// A position in a file, as people count.
@@ -227,6 +228,8 @@ pub enum Outcome {
     Local {
         /// The file that is hashed; a shrinkwrap wins.
         lockfile: PathBuf,
+        /// What phases replace in it before it is hashed, in their order.
+        edits: Vec<Edit>,
     },
     /// Everything is known, only the file is not there.
     MissingLockfile {
@@ -239,6 +242,8 @@ pub enum Outcome {
         source: Box<RemoteSource>,
         /// Folder of the lockfile inside the unpacked source, `/`-separated, empty at the top.
         folder: String,
+        /// What phases replace in `npm-shrinkwrap.json` and in `package-lock.json`, whichever is there.
+        edits: [Vec<Edit>; 2],
     },
     /// Not known, and why.
     Undecided(Undecided),

@@ -18,7 +18,7 @@ pub(super) fn apply(sites: &mut [Site], stated: &BTreeMap<String, PathBuf>) {
         let text = "the repository's settings say which lockfile it has".to_owned();
         site.explain.push(Step { place: site.place.clone(), text });
         site.outcome = if lockfile.is_file() {
-            Outcome::Local { lockfile: lockfile.clone() }
+            Outcome::Local { lockfile: lockfile.clone(), edits: Vec::new() }
         } else {
             Outcome::MissingLockfile { expected: lockfile.clone() }
         };

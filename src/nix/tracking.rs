@@ -30,7 +30,7 @@ pub(super) fn look(survey: &mut Survey, found: &Found) {
 /// The lockfile and the files that the hash stands in, each once.
 fn files(site: &Site) -> Vec<&Path> {
     let lockfile = match &site.outcome {
-        Outcome::Local { lockfile } => Some(lockfile),
+        Outcome::Local { lockfile, .. } => Some(lockfile),
         _ => None,
     };
     let hashes = site.hashes.iter().map(|literal| &literal.file);

@@ -117,7 +117,7 @@ impl OutdatedReport {
 
 /// How a lockfile inside a source is called: `owner/repo@v1/ui/package-lock.json`.
 pub(super) fn inside(planned: &Planned) -> Option<String> {
-    let Outcome::Remote { source, folder } = &planned.site.outcome else { return None };
+    let Outcome::Remote { source, folder, .. } = &planned.site.outcome else { return None };
     let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     Some(format!("{}/{folder}package-lock.json", label(source)))
 }

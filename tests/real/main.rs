@@ -25,6 +25,7 @@ mod own_flake;
 mod pages;
 mod repack;
 mod repair;
+mod shell_phases;
 mod sources;
 #[path = "../it/support/mod.rs"]
 mod support;

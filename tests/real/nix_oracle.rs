@@ -123,10 +123,11 @@ fn survey_agrees(cases: &[Case], truths: &BTreeMap<String, Vec<Dependencies>>) -
                 lockfile: site.lockfile.clone(),
                 options: site.options,
                 reason: None,
+                edits: site.edits.clone(),
             };
             for position in &claim.hashes {
                 let value = token_at(&root, position).value;
-                if truth.iter().any(|d| agrees(&claim, &value, d)) {
+                if truth.iter().any(|d| agrees(&root, &claim, &value, d)) {
                     agreed += 1;
                 } else {
                     let _ = write!(
@@ -198,7 +199,8 @@ fn compare(case: &Case, truth: &[Dependencies]) -> Vec<String> {
     for site in case.sites.iter().filter(decided) {
         for position in &site.hashes {
             let value = token_at(&root, position).value;
-            let matching: Vec<&Dependencies> = truth.iter().filter(|d| agrees(site, &value, d)).collect();
+            let matching: Vec<&Dependencies> =
+                truth.iter().filter(|d| agrees(&root, site, &value, d)).collect();
             if matching.is_empty() {
                 problems.push(format!(
                     "{position}: expected {:?} {:?} {:?}, Nix has {}",
@@ -240,9 +242,17 @@ fn compare(case: &Case, truth: &[Dependencies]) -> Vec<String> {
     problems
 }
 
-fn agrees(site: &ExpectedSite, value: &str, d: &Dependencies) -> bool {
+/// The expected lockfile with its expected edits.
+fn edited(root: &Path, site: &ExpectedSite) -> Option<Vec<u8>> {
+    let text = std::fs::read_to_string(root.join(site.lockfile.as_deref()?)).ok()?;
+    let edited = |text: String, (old, new): &(String, String)| text.replace(old.as_str(), new);
+    (!site.edits.is_empty()).then(|| site.edits.iter().fold(text, edited).into_bytes())
+}
+
+fn agrees(root: &Path, site: &ExpectedSite, value: &str, d: &Dependencies) -> bool {
     let truth = match (&d.truth, site.outcome) {
         (Truth::Local(files), Outcome::Local) => files.iter().any(|f| Some(f) == site.lockfile.as_ref()),
+        (Truth::Edited(bytes), Outcome::Local) => edited(root, site).as_ref() == Some(bytes),
         (Truth::Remote, Outcome::Remote) | (Truth::Missing, Outcome::MissingLockfile) => true,
         _ => false,
     };

@@ -1,136 +1,170 @@
-//! A small reader of shell text: simple commands, their words and redirections.
+//! A shell script as a tree: commands, and words that are not expanded yet.
 //!
-//! It understands what build phases are written in, line by line, and nothing more; whatever it cannot tell apart it marks,
-//! so that the caller can refuse to guess.
+//! ```text
+//! list     = and-or ((";" | "&" | newline) and-or)*
+//! and-or   = pipeline (("&&" | "||") pipeline)*
+//! pipeline = ["!"] command ("|" command)*
+//! command  = simple | compound redirect* | name "()" compound
+//! ```
 
 use std::rc::Rc;
 
-use crate::nix::source::Source;
-use crate::nix::value::{Piece, Text, Unknown};
+/// Commands, one after the other.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct List(pub Vec<AndOr>);
 
-/// Interpolated values are single characters of a private plane while the text is split.
-const SOURCE_PLANE: u32 = 0xF_0000;
-const UNKNOWN_PLANE: u32 = 0x10_0000;
-
-/// The text of a phase, with its interpolations set aside.
-pub(super) struct Script {
-    text: String,
-    pub sources: Vec<Rc<Source>>,
-    pub unknowns: Vec<Rc<Unknown>>,
+/// Pipelines between `&&` and `||`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AndOr {
+    pub first: Pipeline,
+    pub rest: Vec<(Joint, Pipeline)>,
+    /// It ends with `&`: nobody waits for it.
+    pub background: bool,
 }
 
-/// One simple command.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+/// What stands between two pipelines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joint {
+    And,
+    Or,
+}
+
+/// Commands whose outputs feed the next one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pipeline {
+    pub negated: bool,
+    pub commands: Vec<Command>,
+}
+
+/// A command and where its output goes.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Command {
-    pub words: Vec<String>,
-    /// `name=value` before the command, or alone.
-    pub assignments: Vec<String>,
-    /// Targets of `>` and `>>`.
-    pub outputs: Vec<String>,
-    /// Sources of `<`.
-    pub inputs: Vec<String>,
-    pub heredoc: bool,
-    /// It may not run: it stands in a branch or a loop, or after `||`.
-    pub conditional: bool,
-    /// It is fed by a pipe.
-    pub piped: bool,
+    pub kind: Kind,
+    pub redirects: Vec<Redirect>,
 }
 
-/// What an interpolation stands for.
-pub(super) enum Embedded<'a> {
-    Source(&'a Rc<Source>, &'a str),
-    Unknown(&'a Rc<Unknown>),
+/// The kinds of commands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Simple {
+        assignments: Vec<Assignment>,
+        words: Vec<Word>,
+    },
+    Group(List),
+    Subshell(List),
+    If {
+        branches: Vec<(List, List)>,
+        otherwise: Option<List>,
+    },
+    /// `while` and `until`, which differ in nothing that is known here.
+    While {
+        condition: List,
+        body: List,
+    },
+    /// Without words it runs over the arguments.
+    For {
+        name: String,
+        words: Option<Vec<Word>>,
+        body: List,
+    },
+    Case {
+        subject: Word,
+        arms: Vec<List>,
+    },
+    Function {
+        name: String,
+        body: Rc<Command>,
+    },
+    /// `[[ ... ]]`
+    Condition(Vec<Word>),
+    /// `(( ... ))`
+    Arithmetic,
 }
 
-impl Script {
-    /// Sets the interpolations of a string aside.
-    pub fn new(text: &Text) -> Self {
-        let mut script = Self { text: String::new(), sources: Vec::new(), unknowns: Vec::new() };
-        for piece in &text.pieces {
-            match piece {
-                Piece::Text(text) => {
-                    script.text.extend(text.chars().filter(|c| u32::from(*c) < SOURCE_PLANE));
-                }
-                Piece::Source(source) => {
-                    script.push_mark(SOURCE_PLANE, script.sources.len());
-                    script.sources.push(Rc::clone(source));
-                }
-                Piece::Unknown(unknown) => {
-                    script.push_mark(UNKNOWN_PLANE, script.unknowns.len());
-                    script.unknowns.push(Rc::clone(unknown));
-                }
-            }
+/// `name=value` before a command, or alone.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub name: String,
+    pub value: Assigned,
+}
+
+/// What a variable is given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Assigned {
+    Word(Word),
+    /// `+=`, an element, a list: values that are not followed.
+    Other(Vec<Word>),
+}
+
+/// A redirection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Redirect {
+    pub kind: RedirectKind,
+    pub target: Word,
+}
+
+/// What a redirection does with its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RedirectKind {
+    /// `>` of the usual output: the file holds it, and nothing else.
+    Output,
+    /// `>>`, `2>`, `&>`, `<>`: the file is changed.
+    Change,
+    Input,
+    /// `<<` and `<<<`: the target is the text.
+    Document,
+    /// `2>&1`
+    Duplicate,
+}
+
+/// A word: its parts, side by side.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Word(pub Vec<Part>);
+
+/// A part of a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub what: Piece,
+    /// In quotes: it is neither split nor a pattern.
+    pub quoted: bool,
+}
+
+/// What a part is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    Text(String),
+    /// `*`
+    Star,
+    /// `?`, and `[...]`, which may stand for any character.
+    AnyOne,
+    /// An interpolation of the Nix string, by its number.
+    Hole(usize),
+    /// `$name`
+    Variable(String),
+    /// `$( ... )`
+    Output(Rc<List>),
+    /// `~`
+    Home,
+    /// An expansion that is not followed: `${name%suffix}`, `$((1 + 1))`.
+    Opaque,
+    /// `{a,b}` in its parts, until the words are multiplied.
+    Brace(char),
+}
+
+impl Word {
+    /// The text, if the word is nothing else.
+    pub fn literal(&self) -> Option<String> {
+        self.0
+            .iter()
+            .map(|part| if let Piece::Text(text) = &part.what { Some(text.as_str()) } else { None })
+            .collect()
+    }
+
+    /// The text, if the word is nothing else and not quoted: what reserved words and names of variables have to be.
+    pub fn bare(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part { what: Piece::Text(text), quoted: false }] => Some(text),
+            _ => None,
         }
-        script
-    }
-
-    fn push_mark(&mut self, plane: u32, index: usize) {
-        let offset = u32::try_from(index).unwrap_or(u32::MAX).min(0xFFFD);
-        self.text.extend(char::from_u32(plane + offset));
-    }
-
-    /// The interpolation that a word begins with, and the rest of the word.
-    pub fn embedded<'a>(&'a self, word: &'a str) -> Option<Embedded<'a>> {
-        let first = word.chars().next()?;
-        let code = u32::from(first);
-        let rest = &word[first.len_utf8()..];
-        if code >= UNKNOWN_PLANE {
-            return self.unknowns.get((code - UNKNOWN_PLANE) as usize).map(Embedded::Unknown);
-        }
-        if code >= SOURCE_PLANE {
-            return self
-                .sources
-                .get((code - SOURCE_PLANE) as usize)
-                .map(|source| Embedded::Source(source, rest));
-        }
-        None
-    }
-
-    /// The simple commands, in order.
-    pub fn commands(&self) -> Vec<Command> {
-        super::lexer::commands(&self.text)
-    }
-}
-
-/// Whether a word holds an interpolation anywhere.
-pub(super) fn has_mark(word: &str) -> bool {
-    word.chars().any(|c| u32::from(c) >= SOURCE_PLANE)
-}
-
-/// Whether a word holds something that only the shell knows.
-pub(super) fn is_dynamic(word: &str) -> bool {
-    word.contains('$') || word.contains('`')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn commands(text: &str) -> Vec<Vec<String>> {
-        let text = Text { pieces: vec![Piece::Text(Rc::from(text))], ..Text::default() };
-        Script::new(&text).commands().into_iter().map(|command| command.words).collect()
-    }
-
-    #[test]
-    fn splits_words_and_commands() {
-        assert_eq!(
-            commands("cp 'a b' \"c\" && rm x; # no\nls \\\n y"),
-            vec![vec!["cp", "a b", "c"], vec!["rm", "x"], vec!["ls", "y"]]
-        );
-    }
-
-    #[test]
-    fn heredocs_are_no_commands() {
-        assert_eq!(commands("cat > x <<EOF\nrm y\nEOF\nls"), vec![vec!["cat"], vec!["ls"]]);
-    }
-
-    #[test]
-    fn branches_are_conditional() {
-        let text = Text {
-            pieces: vec![Piece::Text(Rc::from("if [ -f x ]; then\n cp a b\nfi\ncp c d\n[ -f y ] && cp e f"))],
-            ..Text::default()
-        };
-        let conditional: Vec<bool> = Script::new(&text).commands().iter().map(|c| c.conditional).collect();
-        assert_eq!(conditional, [true, true, false, false, true]);
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::literals::Conditions;
 use crate::nix::remote::Patch;
+use crate::nix::shell::{Edit, Trouble};
 use crate::nix::site::Reason;
 use crate::nix::source::Remote;
 use crate::nix::syntax::ast::Location;
@@ -13,10 +14,19 @@ use crate::nix::value::{Doubt, Trail, Unknown};
 /// The answer for one combination of alternatives.
 #[derive(Clone)]
 pub(super) enum Answer {
-    Local(PathBuf),
+    /// A file of the repository, and what phases replace in it.
+    Local(PathBuf, Vec<Edit>),
     Missing(PathBuf),
-    Remote { used: Box<Fetched>, folder: String },
-    Doubt { reason: Reason, message: String, at: Option<Location>, cure: Option<String> },
+    Remote {
+        used: Box<Fetched>,
+        folder: String,
+    },
+    Doubt {
+        reason: Reason,
+        message: String,
+        at: Option<Location>,
+        cure: Option<String>,
+    },
 }
 
 /// A remote source and what a derivation does with it.
@@ -32,6 +42,8 @@ pub(super) struct Fetched {
     pub vendored_in: Option<String>,
     /// Whether the source's own shrinkwrap would win over that copy.
     pub shrinkwrap_wins: bool,
+    /// What phases replace in the two lockfiles of the source.
+    pub edits: [Vec<Edit>; 2],
 }
 
 /// An answer and what it rests on.
@@ -69,6 +81,7 @@ impl Fetched {
             patched_in: String::new(),
             vendored_in: None,
             shrinkwrap_wins: false,
+            edits: [Vec::new(), Vec::new()],
         }
     }
 }
@@ -78,10 +91,16 @@ impl Answer {
         Self::Doubt { reason, message: message.into(), at, cure: None }
     }
 
+    /// A phase leaves something that is not known.
+    pub fn trouble(trouble: &Trouble, at: Location) -> Self {
+        let cure = Some(trouble.cure());
+        Self::Doubt { reason: trouble.reason(), message: trouble.to_string(), at: Some(at), cure }
+    }
+
     /// The lockfile of the repository, if it is one.
     pub fn local(&self) -> Option<PathBuf> {
         match self {
-            Self::Local(path) => Some(path.clone()),
+            Self::Local(path, _) => Some(path.clone()),
             _ => None,
         }
     }
@@ -106,9 +125,10 @@ impl Answer {
     /// Whether two answers mean the same lockfile.
     pub fn agrees(&self, other: &Answer) -> bool {
         match (self, other) {
-            (Self::Local(a), Self::Local(b)) | (Self::Missing(a), Self::Missing(b)) => a == b,
+            (Self::Local(a, x), Self::Local(b, y)) => a == b && x == y,
+            (Self::Missing(a), Self::Missing(b)) => a == b,
             (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
-                a.remote.call == b.remote.call && x == y
+                a.remote.call == b.remote.call && x == y && a.edits == b.edits
             }
             _ => false,
         }

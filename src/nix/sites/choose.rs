@@ -10,13 +10,20 @@ use crate::nix::source::{self, Base, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Value};
 
+/// The tree that a derivation works in.
+pub(super) struct Chosen {
+    /// The source that is unpacked, moved to `sourceRoot`.
+    pub tree: Rc<Source>,
+    /// The source itself, if there is only one.
+    pub source: Option<Rc<Source>>,
+    /// `sourceRoot`, as it is written.
+    pub root: Option<String>,
+    /// What `sourceRoot` names below the source.
+    pub below: String,
+}
+
 /// The tree that is unpacked, moved to `sourceRoot`.
-pub(super) fn choose(
-    ev: &mut Eval,
-    source: &Value,
-    root: &Value,
-    at: Location,
-) -> Result<(Rc<Source>, Option<String>), Answer> {
+pub(super) fn choose(ev: &mut Eval, source: &Value, root: &Value, at: Location) -> Result<Chosen, Answer> {
     let root_text = match &root.kind {
         Kind::Null => None,
         Kind::Str(_) => match root.known_text() {
@@ -45,7 +52,11 @@ pub(super) fn choose(
         }
         _ => vec![source::of_value(ev, source, at)],
     };
-    pick(&candidates, root_text.as_deref(), at).map(|source| (source, root_text))
+    let tree = pick(&candidates, root_text.as_deref(), at)?;
+    let source = if let [only] = candidates.as_slice() { Some(Rc::clone(only)) } else { None };
+    let below =
+        root_text.as_deref().map(trimmed).and_then(|root| root.split_once('/')).map_or("", |(_, rest)| rest);
+    Ok(Chosen { tree, source, below: below.to_owned(), root: root_text })
 }
 
 pub(super) fn root_doubt(root: &Value, at: Location) -> Answer {
@@ -55,6 +66,10 @@ pub(super) fn root_doubt(root: &Value, at: Location) -> Answer {
         format!("`sourceRoot` is not known: {}", unknown.message),
         unknown.at.or(Some(at)),
     )
+}
+
+fn trimmed(root: &str) -> &str {
+    root.trim_start_matches("./").trim_end_matches('/')
 }
 
 pub(super) fn pick(
@@ -73,7 +88,7 @@ pub(super) fn pick(
             )),
         };
     };
-    let trimmed = root.trim_start_matches("./").trim_end_matches('/');
+    let trimmed = trimmed(root);
     let (first, rest) = trimmed.split_once('/').unwrap_or((trimmed, ""));
     if let [only] = candidates {
         let unchecked =

@@ -6,19 +6,20 @@ use super::answer::{Answer, Fetched, Located};
 use super::filters::filtered_out;
 use super::locate::locate_in;
 use super::made::{built, edits_after_fetch, scripted};
-use super::patches::Patches;
 use crate::nix::eval::Eval;
-use crate::nix::shell::{LOCKFILES as NAMES, Slot, State};
+use crate::nix::remote::Patch;
+use crate::nix::shell::{Edit, LOCKFILES as NAMES, Left, Slot};
 use crate::nix::site::Reason;
 use crate::nix::source::{Base, Filter, Source};
 use crate::nix::syntax::ast::Location;
 
-/// Where a derivation's own source begins.
-#[derive(Clone, Copy)]
-struct Start<'a> {
-    patched_in: &'a str,
-    at: Location,
-    depth: u32,
+/// What a derivation does with a source that it patches.
+pub(super) struct Patched<'a> {
+    pub list: &'a [Patch],
+    /// `sourceRoot`, as it is written.
+    pub root: Option<String>,
+    /// The folder of the tree in which patches are applied.
+    pub patched_in: String,
 }
 
 /// Which file the state leaves as the lockfile.
@@ -26,27 +27,27 @@ pub(super) fn conclude(
     ev: &mut Eval,
     tree: &Rc<Source>,
     folder: &str,
-    state: &State,
-    extra: (Option<String>, &Patches),
+    left: &Left,
+    patches: &Patched<'_>,
     place: (Location, u32),
 ) -> Answer {
-    let (at, depth) = place;
-    let start = Start { patched_in: &tree.sub, at, depth };
+    let (at, _) = place;
     let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
+    let [shrinkwrap, lock] = &left.slots;
+    let patched_in = tree.inside(&patches.patched_in).sub;
     // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
-    match &state.slots[0] {
-        Slot::Copied(source) => return copied(ev, source, at),
-        Slot::Doubt(reason, message) => return Answer::doubt(*reason, message, Some(at)),
-        Slot::Original if !matches!(state.slots[1], Slot::Original) && has_original(ev, &inner, NAMES[0]) => {
-            return original(ev, &inner, &state.slots, extra, start);
+    let (slot, edits) = match shrinkwrap {
+        Slot::Original if matches!(lock, Slot::Original) || has_original(ev, &inner, NAMES[0]) => {
+            return original(ev, &inner, left, (patches, &patched_in), place);
         }
-        Slot::Original | Slot::Absent => {}
-    }
-    match &state.slots[1] {
-        Slot::Copied(source) => copied(ev, source, at),
-        Slot::Doubt(reason, message) => Answer::doubt(*reason, message, Some(at)),
+        Slot::Original | Slot::Absent => (lock, &left.edits[1]),
+        other => (other, &left.edits[0]),
+    };
+    match slot {
+        Slot::Copied(source) => copied(ev, source, edits, at),
+        Slot::Doubt(trouble) => Answer::trouble(trouble, at),
         Slot::Absent => Answer::doubt(Reason::LockfileEdited, "a phase removes the lockfile", Some(at)),
-        Slot::Original => original(ev, &inner, &state.slots, extra, start),
+        Slot::Original => original(ev, &inner, left, (patches, &patched_in), place),
     }
 }
 
@@ -55,7 +56,7 @@ fn has_original(ev: &Eval, tree: &Source, name: &str) -> bool {
 }
 
 /// A file that a phase copied over the lockfile.
-pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer {
+pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[Edit], at: Location) -> Answer {
     match (&source.base, source.local_path()) {
         (_, Some(path)) => {
             if filtered_out(ev, source, &path, at) {
@@ -65,12 +66,16 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer
                     Some(at),
                 );
             }
-            if ev.files.is_file(&path) { Answer::Local(path) } else { Answer::Missing(path) }
+            if ev.files.is_file(&path) { Answer::Local(path, edits.to_vec()) } else { Answer::Missing(path) }
         }
         (Base::Remote(remote), None) => {
             let folder = source.sub.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
             if source.sub.ends_with("package-lock.json") || source.sub.ends_with("npm-shrinkwrap.json") {
-                return Answer::Remote { used: Box::new(Fetched::plain(remote)), folder };
+                let edits = [edits.to_vec(), edits.to_vec()];
+                return Answer::Remote {
+                    used: Box::new(Fetched { edits, ..Fetched::plain(remote) }),
+                    folder,
+                };
             }
             Answer::doubt(
                 Reason::Generated,
@@ -93,22 +98,31 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, at: Location) -> Answer
 fn original(
     ev: &mut Eval,
     tree: &Rc<Source>,
-    slots: &[Slot; 2],
-    extra: (Option<String>, &Patches),
-    start: Start<'_>,
+    left: &Left,
+    (patches, patched_in): (&Patched<'_>, &str),
+    (at, depth): (Location, u32),
 ) -> Answer {
-    let Start { patched_in, at, depth } = start;
     match &tree.base {
-        Base::Local(_) => local(ev, tree, slots, at),
+        Base::Local(_) => local(ev, tree, left, at),
+        // Bytes that are not at hand are edited where they are read, which knows fetched sources only.
+        Base::Script { .. } | Base::Changed(_) | Base::Built(_) | Base::Farm(_)
+            if left.edits.iter().any(|edits| !edits.is_empty()) =>
+        {
+            Answer::doubt(Reason::LockfileEdited, "a phase edits a lockfile that a build makes", Some(at))
+        }
         Base::Remote(remote) if edits_after_fetch(ev, remote) => Answer::doubt(
             Reason::LockfileEdited,
             "`postFetch` of the fetcher may change the lockfile",
             Some(remote.call),
         ),
         Base::Remote(remote) => {
-            let (root, patches) = extra;
-            let used = Fetched { root, patches: patches.list.clone(), ..Fetched::plain(remote) };
-            let used = Fetched { patched_in: patched_in.to_owned(), ..used };
+            let used = Fetched {
+                root: patches.root.clone(),
+                patches: patches.list.to_vec(),
+                patched_in: patched_in.to_owned(),
+                edits: left.edits.clone(),
+                ..Fetched::plain(remote)
+            };
             Answer::Remote { used: Box::new(used), folder: tree.sub.clone() }
         }
         Base::Nothing => Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)),
@@ -119,7 +133,7 @@ fn original(
         ),
         Base::Script { text, env } => {
             let (text, env) = (Rc::clone(text), Rc::clone(env));
-            scripted(ev, tree, &text, &env, (at, depth))
+            scripted(ev, tree, &text, &env, at)
         }
         Base::Changed(args) => {
             let args = Rc::clone(args);
@@ -134,7 +148,7 @@ fn original(
             let links = NAMES.iter().map(|name| Rc::new(tree.inside(name)));
             let found = links.into_iter().find(|link| !matches!(link.base, Base::Farm(_)));
             match found {
-                Some(link) => copied(ev, &link, at),
+                Some(link) => copied(ev, &link, &[], at),
                 None => Answer::doubt(Reason::Generated, "the folder of links has no lockfile", Some(at)),
             }
         }
@@ -155,7 +169,7 @@ fn unanimous(all: &[Located], at: Location) -> Answer {
     Answer::doubt(Reason::UnknownSource, "the source depends on something that is not known", Some(at))
 }
 
-fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answer {
+fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {
     let Some(folder) = tree.local_path() else {
         return Answer::doubt(Reason::UnknownSource, "the source is not known", Some(at));
     };
@@ -170,7 +184,7 @@ fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answe
         );
     }
     let mut left_out = None;
-    for (name, slot) in NAMES.iter().zip(slots) {
+    for ((name, slot), edits) in NAMES.iter().zip(&left.slots).zip(&left.edits) {
         let path = folder.join(name);
         if !matches!(slot, Slot::Original) || !ev.files.is_file(&path) {
             continue;
@@ -179,7 +193,7 @@ fn local(ev: &mut Eval, tree: &Source, slots: &[Slot; 2], at: Location) -> Answe
             left_out = Some(path);
             continue;
         }
-        return Answer::Local(path);
+        return Answer::Local(path, edits.clone());
     }
     match left_out {
         Some(path) => {

@@ -356,7 +356,8 @@ fn disagreement(ev: &mut Eval, record: &Record, answers: &[&Answer]) -> Outcome 
 
 fn describe(ev: &Eval, answer: &Answer) -> String {
     match answer {
-        Answer::Local(path) | Answer::Missing(path) => ev.files.display(path),
+        Answer::Local(path, edits) if !edits.is_empty() => format!("{}, edited", ev.files.display(path)),
+        Answer::Local(path, _) | Answer::Missing(path) => ev.files.display(path),
         Answer::Remote { used, .. } => format!("inside what `{}` fetches", used.remote.fetcher),
         Answer::Doubt { message, .. } => message.clone(),
     }
@@ -364,11 +365,11 @@ fn describe(ev: &Eval, answer: &Answer) -> String {
 
 fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
     match answer {
-        Answer::Local(path) => Outcome::Local { lockfile: path.clone() },
+        Answer::Local(path, edits) => Outcome::Local { lockfile: path.clone(), edits: edits.clone() },
         Answer::Missing(path) => Outcome::MissingLockfile { expected: path.clone() },
         Answer::Remote { used, folder } => {
             let source = remote_source(ev, used);
-            Outcome::Remote { source: Box::new(source), folder: folder.clone() }
+            Outcome::Remote { source: Box::new(source), folder: folder.clone(), edits: used.edits.clone() }
         }
         Answer::Doubt { reason, message, at, cure } => {
             let place = place_of(ev, at.unwrap_or(record.call));

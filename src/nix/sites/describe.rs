@@ -103,11 +103,14 @@ pub(super) fn proof(
         }
     }
     let end = match outcome {
-        Outcome::Local { lockfile } => format!("so the lockfile is {}", ev.files.display(lockfile)),
+        Outcome::Local { lockfile, edits } => {
+            let edited = if edits.is_empty() { "" } else { ", edited by the phases" };
+            format!("so the lockfile is {}{edited}", ev.files.display(lockfile))
+        }
         Outcome::MissingLockfile { expected } => {
             format!("so the lockfile would be {}, which is not there", ev.files.display(expected))
         }
-        Outcome::Remote { source, folder } => match folder.as_str() {
+        Outcome::Remote { source, folder, .. } => match folder.as_str() {
             "" => format!("so the lockfile is inside what `{}` fetches", source.fetcher),
             folder => format!("so the lockfile is in `{folder}` inside what `{}` fetches", source.fetcher),
         },

@@ -4,26 +4,41 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 pub(super) use super::answer::{Answer, Fetched, Located};
-use super::choose::choose;
-use super::conclude::conclude;
+use super::choose::{Chosen, choose};
+use super::conclude::{Patched, conclude};
+use super::literals::Conditions;
 use super::patches::{self, Patches};
 use super::root;
+use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of};
-use crate::nix::shell::{self, Context, LOCKFILES, Slot, State};
+use crate::nix::shell::{Ground, LOCKFILES, Left, Script, Shell, Side, Slot, Trouble};
 use crate::nix::site::Reason;
 use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Value};
 
-/// The attributes that decide where a lockfile is.
+/// The attributes that decide where a lockfile is, each with its alternatives.
 struct Inputs {
-    sources: Value,
-    root: Value,
+    sources: Vec<Value>,
+    roots: Vec<Value>,
     patches: Patches,
-    phases: [Value; 2],
+    /// `prePatch` and `postPatch`.
+    phases: [Vec<Phase>; 2],
 }
 
+/// A phase, read once for all combinations that it is part of.
+struct Phase {
+    value: Value,
+    script: Option<Script>,
+}
+
+/// The names of the phases that run before the lockfile is read.
+const PHASES: [&str; 2] = ["prePatch", "postPatch"];
+
 pub(super) const DEPTH: u32 = 12;
+
+/// Bytes that the tree of a script takes for each of its text.
+const SCRIPT: usize = 32;
 
 /// All answers of a set of arguments, one for each combination of alternatives.
 pub(super) fn locate(ev: &mut Eval, args: &Value, direct: bool, at: Location) -> Vec<Located> {
@@ -43,31 +58,68 @@ pub(super) fn locate_in(
         return vec![Located::only(answer)];
     }
     let inputs = Inputs {
-        sources: sources(ev, args, at),
-        root: root::root(ev, args, direct, at),
+        sources: alternatives(sources(ev, args, at)),
+        roots: alternatives(root::root(ev, args, direct, at)),
         patches: read_patches(ev, args, at),
-        phases: [attribute(ev, args, "prePatch", at), attribute(ev, args, "postPatch", at)],
+        phases: PHASES.map(|name| {
+            let value = attribute(ev, args, name, at);
+            phases(ev, value, at)
+        }),
     };
     let strange = if direct { strange_phase(ev, args, at) } else { None };
+    let place = Place { folder, at, depth };
     let mut all = Vec::new();
-    for source in alternatives(&inputs.sources) {
-        for root in alternatives(&inputs.root) {
-            for before in alternatives(&inputs.phases[0]) {
-                for after in alternatives(&inputs.phases[1]) {
-                    let Some(conditions) = together(&[&source, &root, &before, &after]) else { continue };
-                    let mut located =
-                        one(ev, &source, &root, &inputs.patches, [&before, &after], (folder, at, depth));
-                    if let Some(name) = strange {
-                        let message = format!("`{name}` is given to `fetchNpmDeps` itself");
-                        located.answer = Answer::doubt(Reason::LockfileEdited, message, Some(at));
+    for (source, root, phases, conditions) in inputs.combinations(ev, at) {
+        let mut located = one(ev, source, root, &inputs.patches, phases, place);
+        if let Some(name) = strange {
+            let message = format!("`{name}` is given to `fetchNpmDeps` itself");
+            located.answer = Answer::doubt(Reason::LockfileEdited, message, Some(at));
+        }
+        located.conditions = conditions;
+        all.push(located);
+    }
+    if all.is_empty() {
+        let message = "the alternatives of its arguments are too many to be followed, or exclude each other";
+        all.push(Located::only(Answer::doubt(Reason::UnknownSource, message, Some(at))));
+    }
+    all
+}
+
+/// Where a combination is looked at.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The folder of the lockfile, for a derivation that is the source of another one.
+    folder: &'a str,
+    at: Location,
+    depth: u32,
+}
+
+/// One way in which the alternatives fit together.
+type Combination<'a> = (&'a Value, &'a Value, [&'a Phase; 2], Conditions);
+
+impl Inputs {
+    /// All combinations that do not exclude each other; none if they are more than the budget covers. Each step keeps only
+    /// what fits what was chosen before, so that alternatives of one condition are not multiplied.
+    fn combinations(&self, ev: &Eval, at: Location) -> Vec<Combination<'_>> {
+        let mut all = Vec::new();
+        for source in &self.sources {
+            let Some(of_source) = together(&Conditions::new(), source) else { continue };
+            for root in &self.roots {
+                let Some(of_root) = together(&of_source, root) else { continue };
+                for before in &self.phases[0] {
+                    let Some(of_before) = together(&of_root, &before.value) else { continue };
+                    for after in &self.phases[1] {
+                        if ev.budget.charge(Cost::Alternatives(1), Some(at)).is_err() {
+                            return Vec::new();
+                        }
+                        let Some(conditions) = together(&of_before, &after.value) else { continue };
+                        all.push((source, root, [before, after], conditions));
                     }
-                    located.conditions = conditions;
-                    all.push(located);
                 }
             }
         }
+        all
     }
-    all
 }
 
 /// Attributes of `fetchNpmDeps` itself that change how its source is unpacked.
@@ -100,24 +152,34 @@ fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static s
     })
 }
 
-/// The conditions of several alternatives, unless they exclude each other.
-fn together(values: &[&Value]) -> Option<super::literals::Conditions> {
-    let mut all = super::literals::Conditions::new();
-    for value in values {
-        let own = super::literals::conditions(&value.trail);
-        if !super::literals::compatible(&all, &own) {
-            return None;
-        }
-        all.extend(own);
+/// The conditions of one more alternative, unless it excludes what was chosen before.
+fn together(before: &Conditions, value: &Value) -> Option<Conditions> {
+    let own = super::literals::conditions(&value.trail);
+    if !super::literals::compatible(before, &own) {
+        return None;
     }
+    let mut all = before.clone();
+    all.extend(own);
     Some(all)
 }
 
-fn alternatives(value: &Value) -> Vec<Value> {
+fn alternatives(value: Value) -> Vec<Value> {
     match &value.kind {
         Kind::Alt(values) => values.as_ref().clone(),
-        _ => vec![value.clone()],
+        _ => vec![value],
     }
+}
+
+/// The alternatives of a phase, as scripts.
+fn phases(ev: &Eval, value: Value, at: Location) -> Vec<Phase> {
+    let script = |value: &Value| match &value.kind {
+        Kind::Str(text) => {
+            ev.budget.charge(Cost::Bytes(text.length().saturating_mul(SCRIPT)), Some(at)).ok()?;
+            Some(Script::new(text))
+        }
+        _ => None,
+    };
+    alternatives(value).into_iter().map(|value| Phase { script: script(&value), value }).collect()
 }
 
 /// An attribute, or `null`.
@@ -145,42 +207,40 @@ fn one(
     source: &Value,
     root: &Value,
     patches: &Patches,
-    phases: [&Value; 2],
-    place: (&str, Location, u32),
+    phases: [&Phase; 2],
+    place: Place<'_>,
 ) -> Located {
-    let (folder, at, depth) = place;
+    let Place { folder, at, depth } = place;
     let trail = source.trail.clone();
-    let chosen = choose(ev, source, root, at);
-    let (tree, root_text) = match chosen {
+    let chosen = match choose(ev, source, root, at) {
         Ok(chosen) => chosen,
         Err(answer) => {
             let answer = edited_anyway(ev, patches, phases, at).unwrap_or(answer);
             return Located { trail, ..Located::only(answer) };
         }
     };
+    let tree = Rc::clone(&chosen.tree);
+    let Ran { left, end, patched_in } = run_phases(ev, &chosen, folder, patches, phases, at);
     let mut remote = match &tree.base {
         Base::Remote(remote) => Some(Fetched {
-            root: root_text.clone(),
+            root: chosen.root.clone(),
             patches: patches.list.clone(),
-            patched_in: tree.sub.clone(),
+            patched_in: tree.inside(&patched_in).sub,
             ..Fetched::plain(remote)
         }),
         _ => None,
     };
-    // The lockfile is read in the folder in which the last phase ends.
-    let end = run_phases(ev, &tree, folder, patches, phases, at).folder;
-    let answer = match end.map(|end| below(folder, &end)) {
-        None => {
-            Answer::doubt(Reason::LockfileEdited, "postPatch ends in a folder that is not known", Some(at))
-        }
-        Some(folder) => {
-            let state = run_phases(ev, &tree, &folder, patches, phases, at);
-            if let (Some(remote), Slot::Copied(_)) = (&mut remote, &state.slots[1]) {
-                remote.vendored_in = Some(tree.inside(&folder).sub);
-                remote.shrinkwrap_wins = matches!(state.slots[0], Slot::Original);
+    let answer = match (left, end) {
+        (Ok(left), Some(end)) => {
+            if let (Some(remote), Slot::Copied(_)) = (&mut remote, &left.slots[1]) {
+                remote.vendored_in = Some(tree.inside(&end).sub);
+                remote.shrinkwrap_wins = matches!(left.slots[0], Slot::Original);
             }
-            conclude(ev, &tree, &folder, &state, (root_text, patches), (at, depth))
+            let patches = Patched { list: &patches.list, root: chosen.root, patched_in };
+            conclude(ev, &tree, &end, &left, &patches, (at, depth))
         }
+        (Err(trouble), _) => Answer::trouble(&trouble, at),
+        (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
     };
     let candidates = candidates(ev, &tree, folder, &answer);
     Located {
@@ -193,6 +253,43 @@ fn one(
     }
 }
 
+/// What the phases of a combination leave.
+struct Ran {
+    left: Result<Left, Trouble>,
+    /// The folder in which the lockfile is read: where the last phase ends.
+    end: Option<String>,
+    /// The folder in which patches are applied.
+    patched_in: String,
+}
+
+/// What `prePatch`, the patches and `postPatch` leave.
+fn run_phases(
+    ev: &Eval,
+    chosen: &Chosen,
+    folder: &str,
+    patches: &Patches,
+    phases: [&Phase; 2],
+    at: Location,
+) -> Ran {
+    let tree = Ground::Source(Rc::clone(&chosen.tree));
+    // What is in `$out` does not matter here: the fetcher puts its cache there later.
+    let mut shell = Shell::new(&ev.files, &ev.budget, tree, Ground::Nothing);
+    shell.enter_below(&chosen.below);
+    if let Some(source) = &chosen.source {
+        shell.set_source("src", source);
+    }
+    run_phase(&mut shell, phases[0], PHASES[0], at);
+    let patched_in = shell.folder().map(str::to_owned);
+    apply_patches(&mut shell, &chosen.tree, patches, patched_in.as_deref());
+    run_phase(&mut shell, phases[1], PHASES[1], at);
+    let end = shell.folder().map(|end| below(end, folder));
+    let left = match &end {
+        Some(end) => Ok(shell.left(Side::Tree, end)),
+        None => Err(shell.folder_trouble()),
+    };
+    Ran { left, end, patched_in: patched_in.unwrap_or_default() }
+}
+
 /// The lockfiles of the repository that an answer is about.
 fn candidates(ev: &Eval, tree: &Source, folder: &str, answer: &Answer) -> Vec<PathBuf> {
     let own = LOCKFILES.iter().filter_map(|name| tree.inside(folder).inside(name).local_path());
@@ -200,14 +297,17 @@ fn candidates(ev: &Eval, tree: &Source, folder: &str, answer: &Answer) -> Vec<Pa
 }
 
 /// What the phases do to a lockfile wherever it is, where they do anything: it is then not the one of any folder.
-fn edited_anyway(ev: &Eval, patches: &Patches, phases: [&Value; 2], at: Location) -> Option<Answer> {
+fn edited_anyway(ev: &Eval, patches: &Patches, phases: [&Phase; 2], at: Location) -> Option<Answer> {
     let unknown = reason_of(&Value::new(Kind::Null), "the source is not known", at);
     let tree = Rc::new(Source::new(Base::Unknown(unknown)));
-    let state = run_phases(ev, &tree, "", patches, phases, at);
-    state.slots.iter().find_map(|slot| match slot {
-        Slot::Doubt(reason, message) => Some(Answer::doubt(*reason, message, Some(at))),
-        _ => None,
-    })
+    let chosen = Chosen { tree, source: None, root: None, below: String::new() };
+    match run_phases(ev, &chosen, "", patches, phases, at).left {
+        Ok(left) => left.slots.iter().find_map(|slot| match slot {
+            Slot::Doubt(trouble) => Some(Answer::trouble(trouble, at)),
+            _ => None,
+        }),
+        Err(trouble) => Some(Answer::trouble(&trouble, at)),
+    }
 }
 
 /// Two folders as one path.
@@ -219,52 +319,28 @@ fn below(outer: &str, inner: &str) -> String {
     }
 }
 
-/// What `prePatch`, the patches and `postPatch` leave.
-fn run_phases(
-    ev: &Eval,
-    tree: &Rc<Source>,
-    folder: &str,
-    patches: &Patches,
-    phases: [&Value; 2],
-    at: Location,
-) -> State {
-    let mut state = State::new(Slot::Original);
-    let variables = [("src".to_owned(), Rc::clone(tree))];
-    for (i, phase) in phases.into_iter().enumerate() {
-        if i == 1 {
-            apply_patches(tree, patches, &mut state);
-        }
-        let name = ["prePatch", "postPatch"][i];
-        let context =
-            Context { files: &ev.files, source: tree, folder, variables: &variables, makes_out: false, name };
-        run_phase(phase, &mut state, &context, at);
-    }
-    state
-}
-
 /// Patches change what is there: a remote source keeps its list, anything else must be certain.
-fn apply_patches(tree: &Source, patches: &Patches, state: &mut State) {
-    let Some(message) = &patches.doubt else { return };
-    for (slot, _) in state.slots.iter_mut().zip(patches.touched).filter(|(_, touched)| *touched) {
-        let remote = matches!(slot, Slot::Original) && matches!(tree.base, Base::Remote(_));
-        if !remote {
-            *slot = Slot::Doubt(Reason::Patched, message.clone());
-        }
+fn apply_patches(shell: &mut Shell<'_>, tree: &Source, patches: &Patches, folder: Option<&str>) {
+    let remote = matches!(tree.base, Base::Remote(_));
+    for (path, why) in &patches.touched {
+        shell.patch(&below(folder.unwrap_or_default(), path), remote, why);
+    }
+    let lost = folder.is_none() && !patches.list.is_empty();
+    if let Some(why) =
+        patches.doubt.as_deref().or(lost.then_some("patches are applied in a folder that is not known"))
+    {
+        shell.patch_unknown(remote && !lost, why);
     }
 }
 
-fn run_phase(phase: &Value, state: &mut State, context: &Context, at: Location) {
-    match &phase.kind {
-        Kind::Null => {}
-        Kind::Str(text) => shell::run(text, state, context),
+fn run_phase(shell: &mut Shell<'_>, phase: &Phase, name: &'static str, at: Location) {
+    match (&phase.value.kind, &phase.script) {
+        (Kind::Null, _) => {}
+        (_, Some(script)) => shell.run(script, name),
+        (Kind::Str(_), None) => shell.run_unknown(name, "it is too long to be followed"),
         _ => {
-            let unknown = reason_of(phase, "a phase is not known", at);
-            for slot in &mut state.slots {
-                *slot = Slot::Doubt(
-                    Reason::LockfileEdited,
-                    format!("{} is not known: {}", context.name, unknown.message),
-                );
-            }
+            let unknown = reason_of(&phase.value, "a phase is not known", at);
+            shell.run_unknown(name, &unknown.message);
         }
     }
 }

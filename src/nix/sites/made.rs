@@ -3,12 +3,11 @@
 use std::rc::Rc;
 
 use super::answer::Answer;
-use super::conclude::{conclude, copied};
+use super::conclude::{Patched, conclude, copied};
 use super::locate::{DEPTH, attribute};
-use super::patches::Patches;
 use crate::nix::eval::Eval;
 use crate::nix::nixpkgs::derivation::Builder;
-use crate::nix::shell::{self, Context, Slot, State};
+use crate::nix::shell::{Ground, Left, Script, Shell, Side, Slot};
 use crate::nix::site::Reason;
 use crate::nix::source::{self, Base, Remote, Source};
 use crate::nix::syntax::ast::Location;
@@ -24,17 +23,11 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote) -> bool {
     let phase = ev.force(phase);
     let Kind::Str(text) = &phase.kind else { return !matches!(phase.kind, Kind::Null) };
     let source = Rc::new(Source::new(Base::Remote(Rc::new(remote.clone()))));
-    let mut state = State::new(Slot::Original);
-    let context = Context {
-        files: &ev.files,
-        source: &source,
-        folder: "",
-        variables: &[],
-        makes_out: true,
-        name: "postFetch",
-    };
-    shell::run(text, &mut state, &context);
-    !state.slots.iter().all(|slot| matches!(slot, Slot::Original))
+    let mut shell = Shell::new(&ev.files, &ev.budget, Ground::Unknown, Ground::Source(source));
+    shell.run(&Script::new(text), "postFetch");
+    let left = shell.left(Side::Out, "");
+    !left.slots.iter().all(|slot| matches!(slot, Slot::Original))
+        || left.edits.iter().any(|edits| !edits.is_empty())
 }
 
 /// A derivation whose `installPhase` is of the plain copying kind.
@@ -68,18 +61,12 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
     let inner = source::of_value(ev, &src, at);
     let untouched =
         ["prePatch", "postPatch", "patches", "sourceRoot"].iter().all(|name| !attrs.map.contains_key(*name));
-    let variables = [("src".to_owned(), Rc::clone(&inner)), (".".to_owned(), inner)];
-    let mut state = State::new(Slot::Absent);
-    let context = Context {
-        files: &ev.files,
-        source: tree,
-        folder: &tree.sub,
-        variables: &variables[..if untouched { 2 } else { 1 }],
-        makes_out: true,
-        name: "installPhase",
-    };
-    shell::run(text, &mut state, &context);
-    match conclude_script(ev, &state, at, depth) {
+    let ground = if untouched { Ground::Source(Rc::clone(&inner)) } else { Ground::Unknown };
+    let mut shell = Shell::new(&ev.files, &ev.budget, ground, Ground::Nothing);
+    shell.set_source("src", &inner);
+    shell.run(&Script::new(text), "installPhase");
+    let left = shell.left(Side::Out, &tree.sub);
+    match conclude_script(ev, &left, at) {
         Answer::Doubt { reason: Reason::LockfileEdited, .. } => made(),
         answer => answer,
     }
@@ -100,14 +87,8 @@ fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32))
         let path = ev.force(item);
         let source = source::of_value(ev, &path, at);
         let inner = Rc::new(source.inside(&tree.sub));
-        let answer = conclude(
-            ev,
-            &inner,
-            "",
-            &State::new(Slot::Original),
-            (None, &Patches::default()),
-            (at, depth + 1),
-        );
+        let patches = Patched { list: &[], root: None, patched_in: String::new() };
+        let answer = conclude(ev, &inner, "", &Left::untouched(), &patches, (at, depth + 1));
         if !matches!(answer, Answer::Missing(_)) {
             return answer;
         }
@@ -116,35 +97,32 @@ fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32))
 }
 
 /// A source that a script of the plain copying kind makes.
-pub(super) fn scripted(
-    ev: &mut Eval,
-    tree: &Rc<Source>,
-    text: &Text,
-    env: &Value,
-    place: (Location, u32),
-) -> Answer {
-    let (at, depth) = place;
+pub(super) fn scripted(ev: &mut Eval, tree: &Rc<Source>, text: &Text, env: &Value, at: Location) -> Answer {
     let mut variables = Vec::new();
     if let Kind::Attrs(attrs) = &env.kind {
         for (name, attr) in &attrs.map {
             let value = ev.force(attr.thunk);
-            if matches!(value.kind, Kind::Path(_) | Kind::Str(_) | Kind::Attrs(_)) {
-                variables.push((name.to_string(), source::of_value(ev, &value, at)));
+            match value.known_text() {
+                Some(text) if !text.starts_with('/') => variables.push((name.to_string(), Err(text))),
+                _ if matches!(value.kind, Kind::Path(_) | Kind::Str(_) | Kind::Attrs(_)) => {
+                    variables.push((name.to_string(), Ok(source::of_value(ev, &value, at))));
+                }
+                _ => {}
             }
         }
     }
-    let mut state = State::new(Slot::Absent);
-    let context = Context {
-        files: &ev.files,
-        source: tree,
-        folder: &tree.sub,
-        variables: &variables,
-        makes_out: true,
-        name: "runCommand",
-    };
-    shell::run(text, &mut state, &context);
-    let answer = conclude_script(ev, &state, at, depth);
-    match answer {
+    // A builder like runCommand begins in an empty folder.
+    let empty = Ground::Source(Rc::new(Source::new(Base::Empty)));
+    let mut shell = Shell::new(&ev.files, &ev.budget, empty, Ground::Nothing);
+    for (name, value) in &variables {
+        match value {
+            Ok(source) => shell.set_source(name, source),
+            Err(text) => shell.set_text(name, text),
+        }
+    }
+    shell.run(&Script::new(text), "runCommand");
+    let left = shell.left(Side::Out, &tree.sub);
+    match conclude_script(ev, &left, at) {
         Answer::Doubt { reason: Reason::LockfileEdited, message, at, cure } => {
             Answer::Doubt { reason: Reason::Generated, message, at, cure }
         }
@@ -152,11 +130,12 @@ pub(super) fn scripted(
     }
 }
 
-pub(super) fn conclude_script(ev: &mut Eval, state: &State, at: Location, _: u32) -> Answer {
-    for slot in &state.slots {
+/// Which file a script leaves as the lockfile.
+fn conclude_script(ev: &mut Eval, left: &Left, at: Location) -> Answer {
+    for (slot, edits) in left.slots.iter().zip(&left.edits) {
         match slot {
-            Slot::Copied(source) => return copied(ev, source, at),
-            Slot::Doubt(reason, message) => return Answer::doubt(*reason, message, Some(at)),
+            Slot::Copied(source) => return copied(ev, source, edits, at),
+            Slot::Doubt(trouble) => return Answer::trouble(trouble, at),
             Slot::Original | Slot::Absent => {}
         }
     }

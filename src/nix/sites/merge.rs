@@ -50,10 +50,10 @@ pub(super) fn drop_followed(drafts: &mut Vec<Draft>) {
 /// What distinguishes answers; a doubt is distinguished by its class only.
 pub(super) fn key_of(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Local { lockfile } => format!("local {}", lockfile.display()),
+        Outcome::Local { lockfile, edits } => format!("local {} {edits:?}", lockfile.display()),
         Outcome::MissingLockfile { expected } => format!("missing {}", expected.display()),
-        Outcome::Remote { source, folder } => {
-            format!("remote {:?} {:?} {folder}", source.attributes, source.open)
+        Outcome::Remote { source, folder, edits } => {
+            format!("remote {:?} {:?} {folder} {edits:?}", source.attributes, source.open)
         }
         Outcome::Undecided(undecided) => format!("undecided {}", undecided.reason.code()),
     }
@@ -122,16 +122,16 @@ impl Needs {
     fn of(&mut self, site: &Site) -> String {
         let options = site.options;
         match &site.outcome {
-            Outcome::Local { lockfile } => format!("{} {options:?}", self.content(lockfile)),
+            Outcome::Local { lockfile, edits } => format!("{} {edits:?} {options:?}", self.content(lockfile)),
             Outcome::MissingLockfile { expected } => format!("missing {} {options:?}", expected.display()),
             // What is not wholly known is like nothing else.
             Outcome::Remote { source, .. } if source.open.is_some() => {
                 self.open += 1;
                 format!("open {}", self.open)
             }
-            Outcome::Remote { source, folder } => {
+            Outcome::Remote { source, folder, edits } => {
                 format!(
-                    "remote {folder} {:?} {:?} {:?} {options:?}",
+                    "remote {folder} {edits:?} {:?} {:?} {:?} {options:?}",
                     source.kind,
                     source.input,
                     plain(source)
@@ -152,7 +152,7 @@ impl Needs {
 
 pub(super) fn lock_of(ev: &Eval, site: &Site) -> String {
     match &site.outcome {
-        Outcome::Local { lockfile } => ev.files.display(lockfile),
+        Outcome::Local { lockfile, .. } => ev.files.display(lockfile),
         Outcome::MissingLockfile { expected } => ev.files.display(expected),
         Outcome::Remote { source, .. } => format!("what `{}` fetches", source.fetcher),
         Outcome::Undecided(_) => "something else".to_owned(),
@@ -176,10 +176,19 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
         return false;
     }
     match (&one.outcome, &two.outcome) {
-        (Outcome::Local { lockfile: x }, Outcome::Local { lockfile: y }) => x == y || same_bytes(x, y),
+        (Outcome::Local { lockfile: x, edits }, Outcome::Local { lockfile: y, edits: others }) => {
+            edits == others && (x == y || same_bytes(x, y))
+        }
         (Outcome::MissingLockfile { expected: x }, Outcome::MissingLockfile { expected: y }) => x == y,
-        (Outcome::Remote { source: x, folder }, Outcome::Remote { source: y, folder: other }) => {
-            folder == other && x.kind == y.kind && same_attributes(x, y) && x.input == y.input
+        (
+            Outcome::Remote { source: x, folder, edits },
+            Outcome::Remote { source: y, folder: other, edits: others },
+        ) => {
+            folder == other
+                && edits == others
+                && x.kind == y.kind
+                && same_attributes(x, y)
+                && x.input == y.input
         }
         (Outcome::Undecided(why), _) | (_, Outcome::Undecided(why)) => {
             says_nothing(why) || one.place == two.place

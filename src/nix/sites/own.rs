@@ -12,7 +12,7 @@ pub(super) fn located(ev: &mut Eval, record: &Record, own: &OwnFetcher) -> Vec<L
     let at = record.call;
     match &own.lockfile {
         ToolFile::Source(source) => {
-            let answer = copied(ev, source, at);
+            let answer = copied(ev, source, &[], at);
             vec![Located { candidates: answer.local().into_iter().collect(), ..Located::only(answer) }]
         }
         ToolFile::InTree { folder, name } => {

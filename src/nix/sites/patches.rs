@@ -1,9 +1,11 @@
 //! Whether patches touch the lockfile.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::nix::eval::Eval;
 use crate::nix::remote::Patch;
+use crate::nix::shell::LOCKFILES;
 use crate::nix::source::{self, Base};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Value};
@@ -12,27 +14,26 @@ use crate::nix::value::{Kind, Value};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Patches {
     pub list: Vec<Patch>,
-    /// Why a lockfile may be changed by one of them.
+    /// The files that they name, from the folder in which they are applied, and which of them does.
+    pub touched: BTreeMap<String, String>,
+    /// Why any file may be changed.
     pub doubt: Option<String>,
-    /// Which of the two lockfiles.
-    pub touched: [bool; 2],
 }
 
 impl Patches {
     /// Anything may be patched.
     fn uncertain(&mut self, why: &str) {
-        self.touched = [true; 2];
         self.doubt = Some(why.to_owned());
         self.list.push(Patch::Other(why.to_owned()));
     }
 
     /// Takes in what is applied under a condition that is not known.
     fn absorb_one_of(&mut self, inner: Self) {
-        if inner.touched.contains(&true) {
+        if inner.doubt.is_some() || inner.touched.keys().any(|path| names_lockfile(path)) {
             self.list.push(Patch::Other("a patch that depends on something that is not known".to_owned()));
         }
         self.doubt = self.doubt.take().or(inner.doubt);
-        merge(&mut self.touched, inner.touched);
+        self.touched.extend(inner.touched);
     }
 }
 
@@ -71,11 +72,11 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
         && source.sub.is_empty()
     {
         let touched = touches(text, flags);
-        merge(&mut patches.touched, touched);
-        if touched.contains(&true) {
-            patches.doubt = Some("a patch that the Nix files write changes the lockfile".to_owned());
+        if touched.iter().any(|path| names_lockfile(path)) {
             patches.list.push(Patch::Other("a patch that the Nix files write".to_owned()));
         }
+        let why = "a patch that the Nix files write changes the lockfile";
+        patches.touched.extend(touched.into_iter().map(|path| (path, why.to_owned())));
         return;
     }
     // Words are replaced in the lines of a patch: which files it names is what the file says, unless those hold such words.
@@ -88,7 +89,6 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
                 .map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
             _ => "a patch that is made by a build".to_owned(),
         };
-        patches.touched = [true; 2];
         patches.doubt.get_or_insert(format!("{what} may touch the lockfile"));
         patches.list.push(Patch::Other(what));
         return;
@@ -96,18 +96,21 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
     let mut touched_any = false;
     if let Ok(file) = ev.files.read(&path) {
         let text = Rc::clone(&ev.files.get(file).text);
-        let touched =
-            if template.is_some() && names_words(&text) { [true; 2] } else { touches(&text, flags) };
-        merge(&mut patches.touched, touched);
-        touched_any = touched.contains(&true);
-        if touched.contains(&true) {
-            patches.doubt = Some(format!("the patch {} changes the lockfile", ev.files.display(&path)));
+        let name = ev.files.display(&path);
+        if template.is_some() && names_words(&text) {
+            patches.doubt.get_or_insert(format!("the patch {name} may touch the lockfile"));
+            touched_any = true;
+        }
+        for touched in touches(&text, flags) {
+            touched_any |= names_lockfile(&touched);
+            let what = if names_lockfile(&touched) { "the lockfile" } else { touched.as_str() };
+            let why = format!("the patch {name} changes {what}");
+            patches.touched.insert(touched, why);
         }
     } else {
-        patches.touched = [true; 2];
         patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
     }
-    let strange = flags && patches.touched.contains(&true);
+    let strange = flags && patches.touched.keys().any(|path| names_lockfile(path));
     let listed = if strange {
         Patch::Other("a patch that is applied with `patchFlags`".to_owned())
     } else if template.is_some() && touched_any {
@@ -118,10 +121,8 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
     patches.list.push(listed);
 }
 
-fn merge(into: &mut [bool; 2], more: [bool; 2]) {
-    for (a, b) in into.iter_mut().zip(more) {
-        *a |= b;
-    }
+fn names_lockfile(path: &str) -> bool {
+    LOCKFILES.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
 /// Whether a line of a diff that names files holds a word like `@version@`.
@@ -131,18 +132,32 @@ fn names_words(text: &str) -> bool {
 }
 
 /// How lines begin that name files.
-const HEADS: [&str; 5] = ["+++ ", "--- ", "rename to ", "rename from ", "diff --git "];
+const HEADS: [&str; 7] =
+    ["+++ ", "--- ", "rename to ", "rename from ", "copy to ", "copy from ", "diff --git "];
 
-/// Which lockfiles at the top of the tree a unified diff names.
-fn touches(text: &str, flags: bool) -> [bool; 2] {
-    let mut touched = [false; 2];
-    for rest in text.lines().filter_map(|line| HEADS.iter().find_map(|head| line.strip_prefix(head))) {
-        for path in rest.split_whitespace() {
-            let name = path.trim_matches('"');
-            let base = name.rsplit('/').next().unwrap_or(name);
-            let counts = flags || name.split('/').count() <= 2;
-            for (slot, known) in touched.iter_mut().zip(crate::nix::shell::LOCKFILES) {
-                *slot |= counts && known == base;
+/// The files that a unified diff names, without the first part of their paths. With other flags than `-p1` any number of
+/// parts may go, so every rest of a path counts.
+fn touches(text: &str, flags: bool) -> BTreeSet<String> {
+    let mut touched = BTreeSet::new();
+    for line in text.lines() {
+        let Some(head) = HEADS.iter().find(|head| line.starts_with(**head)) else { continue };
+        // What follows a tab is a date; only the line of git holds two names.
+        let rest = line[head.len()..].split('\t').next().unwrap_or_default();
+        let names: Vec<&str> = if *head == "diff --git " { rest.split(' ').collect() } else { vec![rest] };
+        // Names behind `rename` and `copy` have no first part to lose.
+        let whole = head.starts_with("rename") || head.starts_with("copy");
+        for name in names {
+            let name = name.trim().trim_matches('"');
+            let mut parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+            if flags {
+                touched.extend((0..parts.len().min(8)).map(|from| parts[from..].join("/")));
+                continue;
+            }
+            if parts.len() > 1 && !whole {
+                parts.remove(0);
+            }
+            if !parts.is_empty() && name != "/dev/null" {
+                touched.insert(parts.join("/"));
             }
         }
     }
@@ -153,15 +168,25 @@ fn touches(text: &str, flags: bool) -> [bool; 2] {
 mod tests {
     use super::touches;
 
+    fn touched(text: &str, flags: bool) -> Vec<String> {
+        touches(text, flags).into_iter().collect()
+    }
+
     #[test]
-    fn only_the_top_lockfile_counts() {
-        let lock = [false, true];
-        assert_eq!(touches("--- a/package-lock.json\n+++ b/package-lock.json\n", false), lock);
-        assert_eq!(touches("--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n", false), [false; 2]);
-        assert_eq!(touches("--- a/ui/package-lock.json\n", true), lock);
+    fn paths_lose_their_first_part() {
+        let diff = "diff --git a/ui/package-lock.json b/ui/package-lock.json\n--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n";
+        assert_eq!(touched(diff, false), ["ui/package-lock.json"]);
         assert_eq!(
-            touches("--- a/package.json\n+++ b/package.json\n package-lock.json\n", false),
-            [false; 2]
+            touched("--- /dev/null\n+++ b/x.json\t2024-01-01\n package-lock.json\n", false),
+            ["x.json"]
+        );
+        assert_eq!(
+            touched("rename from package-lock.json\nrename to old.json\n", false),
+            ["old.json", "package-lock.json"]
+        );
+        assert_eq!(
+            touched("--- a/ui/package-lock.json\n", true),
+            ["a/ui/package-lock.json", "package-lock.json", "ui/package-lock.json"]
         );
     }
 }

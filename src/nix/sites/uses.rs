@@ -37,7 +37,7 @@ fn of_call(ev: &mut Eval, argument: ThunkId, at: Location) -> Vec<LockfileUse> {
     let place = place_of(ev, at);
     let answers = locate(ev, &args, true, at).into_iter().map(|located| located.answer);
     let file = |answer| match answer {
-        Answer::Local(path) => Some(path.with_file_name(NAME)).filter(|path| ev.files.is_file(path)),
+        Answer::Local(path, _) => Some(path.with_file_name(NAME)).filter(|path| ev.files.is_file(path)),
         _ => None,
     };
     answers.filter_map(file).map(|lockfile| LockfileUse { place: place.clone(), lockfile }).collect()

@@ -22,6 +22,8 @@ pub struct Surveyed {
     pub literals: Vec<Found>,
     pub lockfile: Option<String>,
     pub options: Options,
+    /// What the phases replace in the lockfile: old and new text.
+    pub edits: Vec<(String, String)>,
     /// Code, message and remedy of an undecided site.
     pub reason: String,
 }
@@ -52,7 +54,9 @@ fn relative(root: &Path, path: &Path) -> String {
 
 fn translate(root: &Path, site: &nix::Site) -> Surveyed {
     let (outcome, lockfile, reason) = match &site.outcome {
-        nix::Outcome::Local { lockfile } => (Outcome::Local, Some(relative(root, lockfile)), String::new()),
+        nix::Outcome::Local { lockfile, .. } => {
+            (Outcome::Local, Some(relative(root, lockfile)), String::new())
+        }
         nix::Outcome::Remote { .. } => (Outcome::Remote, None, String::new()),
         nix::Outcome::MissingLockfile { .. } => (Outcome::MissingLockfile, None, String::new()),
         nix::Outcome::Undecided(why) => {
@@ -66,6 +70,7 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
         outcome,
         literals,
         lockfile,
+        edits: edits_of(&site.outcome),
         options: Options {
             fetcher_version: site.options.fetcher_version.into(),
             force_git_deps: site.options.force_git_deps,
@@ -73,6 +78,15 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
         },
         reason,
     }
+}
+
+fn edits_of(outcome: &nix::Outcome) -> Vec<(String, String)> {
+    let edits = match outcome {
+        nix::Outcome::Local { edits, .. } => edits.as_slice(),
+        nix::Outcome::Remote { edits, .. } => edits[1].as_slice(),
+        _ => &[],
+    };
+    edits.iter().map(|edit| (edit.pattern.clone(), edit.replacement.clone())).collect()
 }
 
 fn found(root: &Path, literal: &nix::Literal) -> Found {
@@ -128,6 +142,9 @@ fn one(site: &ExpectedSite, same: &[&Surveyed]) -> Vec<String> {
     let mut problems = Vec::new();
     if (best.outcome, &best.lockfile) != (site.outcome, &site.lockfile) {
         problems.push(format!("{place}: expected {wanted}, got {}", show(best)));
+    }
+    if best.edits != site.edits {
+        problems.push(format!("{place}: expected the edits {:?}, got {:?}", site.edits, best.edits));
     }
     if best.options != site.options {
         problems.push(format!("{place}: expected {:?}, got {:?}", site.options, best.options));

@@ -54,6 +54,8 @@ pub struct ExpectedSite {
     pub lockfile: Option<String>,
     pub options: Options,
     pub reason: Option<String>,
+    /// What the phases replace in the lockfile: old and new text.
+    pub edits: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -118,6 +120,9 @@ fn site(value: &Value) -> ExpectedSite {
         lockfile: value["lockfile"].as_str().map(str::to_owned),
         options: options(&value["options"]),
         reason: value["reason"].as_str().map(str::to_owned),
+        edits: value["edits"].as_array().map_or_else(Vec::new, |edits| {
+            edits.iter().map(|edit| (string(&edit[0]), string(&edit[1]))).collect()
+        }),
     }
 }
 

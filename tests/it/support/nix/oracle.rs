@@ -22,7 +22,8 @@ pub enum Truth {
     /// The build fails before it comes to the lockfile.
     Failed,
     /// The hashed bytes are in no file: they were changed on the way.
-    Edited,
+    /// The bytes.
+    Edited(Vec<u8>),
 }
 
 /// A derivation of npm dependencies, as real Nix instantiates it.
@@ -196,7 +197,7 @@ fn truth(files: &Files, bytes: &[u8]) -> Truth {
     }
     let same: Vec<String> =
         files.iter().filter(|(_, other)| *other == bytes).map(|(file, _)| file.clone()).collect();
-    if same.is_empty() { Truth::Edited } else { Truth::Local(same) }
+    if same.is_empty() { Truth::Edited(bytes.to_vec()) } else { Truth::Local(same) }
 }
 
 /// `Derive([outputs],[inputs],[sources],system,builder,[arguments],[environment])`, each string quoted.

@@ -8,6 +8,15 @@ use super::random_nix::{Dice, fresh_hash, put};
 
 const LOCKS: u64 = 5;
 
+/// The phases of one derivation, in the spelling of an indented string: six blanks before each line.
+pub struct Drawn {
+    /// The folder that is its source.
+    pub tree: &'static str,
+    /// Whether `sourceRoot` is its folder `sub`.
+    pub below: bool,
+    pub phases: Vec<(&'static str, String)>,
+}
+
 /// Writes one repository of many derivations, each with phases of its own on one of three trees.
 pub struct PhaseWriter {
     dice: Dice,
@@ -18,41 +27,44 @@ impl PhaseWriter {
         Self { dice: Dice::new(seed) }
     }
 
-    pub fn write(mut self, root: &Path, label: &str, count: u64) {
+    /// Writes the repository, and says what was drawn for each derivation.
+    pub fn write(mut self, root: &Path, label: &str, count: u64) -> Vec<Drawn> {
         let mut text = "{ pkgs }:\n{\n".to_owned();
+        let mut all = Vec::new();
         for at in 0..count {
             let hash = fresh_hash(&format!("{label}:{at}"));
             let tree = ["plain", "shrunk", "bare"][self.pick(3)];
             let phases = self.phases();
-            let root = if self.dice.below(5) == 0 {
-                format!(" sourceRoot = \"{tree}/sub\";")
-            } else {
-                String::new()
-            };
+            let below = self.dice.below(5) == 0;
+            let root = if below { format!(" sourceRoot = \"{tree}/sub\";") } else { String::new() };
+            let shown: String =
+                phases.iter().map(|(name, text)| format!("    {name} = \'\'\n{text}    \'\';\n")).collect();
             let _ = write!(
                 text,
-                "  p{at} = pkgs.buildNpmPackage {{\n    name = \"p\"; src = ./{tree};{root}\n{phases}    npmDepsHash = \"{hash}\";\n  }};\n"
+                "  p{at} = pkgs.buildNpmPackage {{\n    name = \"p\"; src = ./{tree};{root}\n{shown}    npmDepsHash = \"{hash}\";\n  }};\n"
             );
+            all.push(Drawn { tree, below, phases });
         }
         put(&root.join("default.nix"), &(text + "}\n"));
         trees(root, label);
+        all
     }
 
     fn pick(&mut self, limit: u64) -> usize {
         usize::try_from(self.dice.below(limit)).expect("small")
     }
 
-    fn phases(&mut self) -> String {
-        let mut text = String::new();
+    fn phases(&mut self) -> Vec<(&'static str, String)> {
+        let mut phases = Vec::new();
         for phase in ["prePatch", "postPatch"] {
             if phase == "prePatch" && self.dice.below(3) != 0 {
                 continue;
             }
             let lines: Vec<String> =
                 (0..=self.dice.below(3)).map(|_| format!("      {}\n", self.statement(2))).collect();
-            let _ = writeln!(text, "    {phase} = ''\n{}    '';", lines.concat());
+            phases.push((phase, lines.concat()));
         }
-        text
+        phases
     }
 
     /// A lockfile that is to be copied: interpolated, or one of the tree.
@@ -89,7 +101,19 @@ impl PhaseWriter {
 
     fn copy(&mut self) -> String {
         let (source, target) = (self.source(), self.target());
-        match self.dice.below(12) {
+        match self.dice.below(24) {
+            12 => format!("cp -u {source} {target}"),
+            13 => format!("cp -n {source} {target}"),
+            14 => format!("mv -n other.json {target}"),
+            15 => format!("cp --update=none {source} {target}"),
+            16 => format!("cp --no-clobber {source} {target}"),
+            17 => format!("cp -b {source} {target}"),
+            18 => format!("cp -T {source} {target}"),
+            19 => format!("cp -- {source} {target}"),
+            20 => format!("cp -vf --no-preserve=mode,ownership {source} {target}"),
+            21 => format!("install -m 644 {source} {target}"),
+            22 => format!("{{ cat {source}; }} > {target}"),
+            23 => format!("rm -f {target}; cp {source} {target}"),
             0 => format!("ln -sf {source} {target}"),
             1 => format!("install -Dm644 {source} {target}"),
             2 => format!("cat {source} > {target}"),
@@ -107,7 +131,49 @@ impl PhaseWriter {
         if depth == 0 {
             return self.copy();
         }
-        match self.dice.below(34) {
+        match self.dice.below(76) {
+            34 => format!("shopt -s nullglob\n      {}", self.copy()),
+            35 => format!("set +e\n      cp nowhere.json {target}\n      {}", self.copy()),
+            36 => format!("cp -r sub/* {}", ["./", ".", "out"][self.pick(3)]),
+            37 => format!("cp -r ${{./f/f{at}}}/. ${{./f/f{at}}}/sub ."),
+            38 => "mv sub/* .".to_owned(),
+            39 => "rm -rf sub; mkdir sub; cp package-lock.json sub/".to_owned(),
+            40 => "cp *.json sub/; cd sub".to_owned(),
+            41 => "cp sub/*.json .".to_owned(),
+            42 => format!("echo x > \"$TMPDIR/note\"; echo y > $out/x{at} || true"),
+            43 => "name=package; echo x > \"notes-$name.json\"; cp other.json $name-lock.json".to_owned(),
+            44 => format!("d=sub; cp ${{./l/l{at}.json}} $d/package-lock.json; cd $d"),
+            45 => "for f in *.json; do echo \"$f\"; done".to_owned(),
+            46 => "for f in *.json; do sed -i 's/left-pad/right-pad/' \"$f\"; done".to_owned(),
+            47 => format!("for n in sub .; do cp ${{./l/l{at}.json}} $n/package-lock.json; done"),
+            48 => format!("while read -r l; do cp ${{./l/l{at}.json}} package-lock.json; done < package.json"),
+            49 => format!("case $name in a) {};; *) {};; esac", self.copy(), self.copy()),
+            50 => format!("f() {{ {}; }}\n      f", self.copy()),
+            51 => format!("f() {{ cp \"$1\" package-lock.json; }}\n      f ${{./l/l{at}.json}}"),
+            52 => format!("cp ${{./l/l{at}.json}} {{package,other}}-lock.json || {}", self.copy()),
+            53 => format!("cp ${{./l/l{at}.json}} package-lock.{{json,bak}} || true"),
+            54 => format!("cd nowhere || {}", self.copy()),
+            55 => format!("cd sub && {}", self.copy()),
+            56 => format!("mkdir -p deep/er && cp ${{./l/l{at}.json}} deep/er/package-lock.json && cd deep/er"),
+            57 => format!("rm -f package-lock.json && cp ${{./l/l{at}.json}} package-lock.json && chmod +w package-lock.json"),
+            58 => format!("substituteInPlace {target} --replace-fail lockfileVersion other --replace nowhere x"),
+            59 => format!("substituteInPlace {target} --replace-quiet {{ [ --replace-warn left-pad @pad@ --subst-var-by pad mid-pad"),
+            60 => "substituteInPlace package.json other.json --replace-fail left-pad right-pad; cp other.json package-lock.json".to_owned(),
+            61 => "substituteInPlace *.json --replace-quiet left-pad right-pad".to_owned(),
+            62 => "x=$(cat package.json); echo \"$x\" > note.json".to_owned(),
+            63 => format!("cp $(echo ${{./l/l{at}.json}}) package-lock.json"),
+            64 => "cp -r . copy; cd copy".to_owned(),
+            65 => "mkdir new; mv package-lock.json new/; cd new".to_owned(),
+            66 => format!("if [ -f other.json ]; then {}; fi", self.copy()),
+            67 => format!("if [ ! -d sub ]; then {}; elif [ -f package.json ]; then {}; fi", self.copy(), self.copy()),
+            68 => format!("[ -e nowhere ] && {} || true", self.copy()),
+            69 => format!("! false && {}", self.copy()),
+            70 => format!("cat ${{./l/l{at}.json}} | cat > {target}"),
+            71 => "set -f; rm -f *.json; set +f".to_owned(),
+            72 => "find . -name '*.md' -exec rm {} +".to_owned(),
+            73 => "find sub -type f -delete".to_owned(),
+            74 => format!("touch {target}"),
+            75 => format!("tr a b < package.json > {target}"),
             0 => format!("# {}", self.copy().replace('\n', " ")),
             1 => format!("echo \"{}\"", self.copy().replace(['"', '\n', '\\'], " ")),
             2 => "touch built; mkdir -p out/dir".to_owned(),
