@@ -196,6 +196,16 @@ impl Plan {
         conflict::hold_back(&mut self.sites);
     }
 
+    /// Makes a failure of every site that would change, and whose builder is only assumed to be like that of nixpkgs.
+    pub fn refuse_assumed(&mut self) {
+        for planned in &mut self.sites {
+            if let (Some(function), Status::Stale(_)) = (&planned.site.assumed, &planned.status) {
+                planned.status = Status::Failed(SiteFailure::Assumed { function: function.clone() });
+            }
+        }
+        conflict::hold_back(&mut self.sites);
+    }
+
     /// Makes a failure of every site that would change something in one of these files, none of which can be written.
     pub fn refuse(
         &mut self,

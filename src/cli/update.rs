@@ -92,6 +92,9 @@ impl Work {
         let mut plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
         plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);
         plan.keep_to_the_repository();
+        if deny.contains(&Denied::Assumed) {
+            plan.refuse_assumed();
+        }
         let replacements = rewritten(&mut plan);
         let before = State::of(&report("update", &plan, left_out, environment), deny);
         let held_back =

@@ -92,6 +92,12 @@ pub enum SiteFailure {
         /// Whose it is, such as `a submodule`.
         whose: &'static str,
     },
+    /// What makes it is not known to hash what nixpkgs does.
+    #[error("not changed: `{function}` is only assumed to hash what nixpkgs' builder does")]
+    Assumed {
+        /// The function.
+        function: String,
+    },
     /// A file could not be written.
     #[error("not changed")]
     Unwritten {
@@ -147,6 +153,7 @@ impl SiteFailure {
             Self::Forged { .. } => "a mirror or proxy may have changed it; do not accept it",
             Self::Source(failure) => return failure.hint(),
             Self::Relock { failure, .. } | Self::Unvouched(failure) => return failure.hint.clone(),
+            Self::Assumed { .. } => "without --deny assumed it is written as well",
             Self::Foreign { folder, .. } => {
                 return Some(format!("run `npm-nixhash -C {} update` there", folder.display()));
             }

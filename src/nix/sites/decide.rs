@@ -132,7 +132,11 @@ fn draft(
         output_name: output_name(ev, record),
         place: place_of(ev, at),
         asked_at: asked_at(ev, at, hash, located),
-        assumed: record.assumed.as_ref().map(|callee| callee_name(callee)),
+        assumed: record
+            .assumed
+            .as_ref()
+            .filter(|callee| is_taken_for(callee))
+            .map(|callee| callee_name(callee)),
         candidates,
         npm_root,
         hashes: hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
@@ -149,6 +153,11 @@ fn draft(
         from_caller: hash.from_caller,
         call: at,
     }
+}
+
+/// Whether a function is taken for a builder: one of the repository that could not be followed is not.
+fn is_taken_for(callee: &Unknown) -> bool {
+    matches!(callee.doubt, Doubt::Outside | Doubt::Argument)
 }
 
 /// What people call a function that is not known.
@@ -325,7 +334,7 @@ fn where_to_write(record: &Record) -> String {
 /// Why nothing can be said of what a function that is not known does, if that is so.
 fn unknown_callee(ev: &Eval, record: &Record) -> Option<Outcome> {
     let callee = record.assumed.as_ref()?;
-    let (message, at) = if !matches!(callee.doubt, Doubt::Outside | Doubt::Argument) {
+    let (message, at) = if !is_taken_for(callee) {
         (format!("the function that is called is not known: {}", callee.message), callee.at)
     } else {
         let own = own_function(ev, callee.name.as_deref())?;
