@@ -82,11 +82,11 @@ impl Paths {
     #[must_use]
     pub fn show(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.here).ok().filter(|rest| !rest.as_os_str().is_empty());
-        relative.map_or_else(|| self.from_below(path), Path::to_path_buf).display().to_string()
+        relative.map_or_else(|| self.seen_from_below(path), Path::to_path_buf).display().to_string()
     }
 
     /// A path of the repository as seen from one of its folders; any other stays as it is.
-    fn from_below(&self, path: &Path) -> PathBuf {
+    fn seen_from_below(&self, path: &Path) -> PathBuf {
         let (Ok(here), Ok(inside)) = (self.here.strip_prefix(&self.root), path.strip_prefix(&self.root))
         else {
             return path.to_path_buf();

@@ -15,15 +15,18 @@ use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
 type Function = fn(&mut Eval, ThunkId, Location) -> Option<Value>;
 
 const TABLE: &[(&str, Function)] = &[
-    ("nix-filter.lib", nix_filter),
-    ("nix-filter.lib.filter", nix_filter),
-    ("inputs.nix-filter", nix_filter),
+    ("nix-filter.lib", NIX_FILTER),
+    ("nix-filter.lib.filter", NIX_FILTER),
+    ("inputs.nix-filter", NIX_FILTER),
     ("import-tree", import_tree),
     ("snowfall.fs.get-file", get_file),
     ("inputs.blueprint", blueprint),
     ("haumea.lib.load", load),
-    ("std.incl", include),
+    ("std.incl", |_, root, _| Some(include(root))),
 ];
+
+const NIX_FILTER: Function =
+    |ev, argument, here| Some(builtins::call(ev, "nix-filter.filter", &[argument], here));
 
 /// A call of such a function.
 pub(super) fn call(ev: &mut Eval, callee: &Unknown, argument: ThunkId, here: Location) -> Option<Value> {
@@ -31,10 +34,6 @@ pub(super) fn call(ev: &mut Eval, callee: &Unknown, argument: ThunkId, here: Loc
     let fits = |end: &str| name.strip_suffix(end).is_some_and(|head| head.is_empty() || head.ends_with('.'));
     let (_, function) = TABLE.iter().find(|(end, _)| fits(end))?;
     function(ev, argument, here)
-}
-
-fn nix_filter(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
-    Some(builtins::call(ev, "nix-filter.filter", &[argument], here))
 }
 
 /// The `import-tree` flake: a module that imports every Nix file of a folder, but for names that begin with `_`.
@@ -71,8 +70,8 @@ fn get_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
 }
 
 /// `std.incl ./. [ ./web "package.json" ]`: what the list names, and nothing else.
-fn include(_: &mut Eval, root: ThunkId, _: Location) -> Option<Value> {
-    Some(Value::new(Kind::Function(Rc::new(move |ev, list, at| {
+fn include(root: ThunkId) -> Value {
+    Value::new(Kind::Function(Rc::new(move |ev, list, at| {
         let root = ev.force(root);
         let list = ev.force(list);
         ev.each(root, &mut |ev, root| {
@@ -82,7 +81,7 @@ fn include(_: &mut Eval, root: ThunkId, _: Location) -> Option<Value> {
                 .map_or(Filter::Opaque, |kept| Filter::Lists { include: Some(kept), exclude: Vec::new() });
             source.filtered(filter, (at, "`std.incl`")).value()
         })
-    }))))
+    })))
 }
 
 fn listed(ev: &mut Eval, list: &Value, folder: &Path) -> Option<Vec<PathBuf>> {

@@ -77,14 +77,14 @@ fn apply_patches(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
 }
 
 /// A file of the store with that text: the whole content of a file of the repository is that file.
-fn written(ev: &mut Eval, text: Value, name: Option<Rc<str>>) -> Value {
+fn written(ev: &mut Eval, text: Value, name: Option<&Rc<str>>) -> Value {
     ev.each(text, &mut |ev, text| {
         let file = match &text.kind {
             Kind::Str(text) => text.file.map(|file| ev.files.get(file).path.clone()),
             _ => None,
         };
         let source = file.map_or_else(|| Source::new(Base::Text(text.known_text())), Source::local);
-        source.named(name.clone()).value()
+        source.named(name.cloned()).value()
     })
 }
 
@@ -92,7 +92,7 @@ fn write_text(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     ev.pending.push(args[1]);
     let name = ev.force(args[0]).known_text();
     let text = ev.force(args[1]);
-    written(ev, text, name)
+    written(ev, text, name.as_ref())
 }
 
 fn write_text_dir(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
@@ -100,7 +100,7 @@ fn write_text_dir(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
     let path = ev.force(args[0]).known_text();
     let text = ev.force(args[1]);
     let file = written(ev, text, None);
-    in_folder(ev, file, path, here)
+    in_folder(ev, file, path.as_ref(), here)
 }
 
 fn write_text_file(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
@@ -108,19 +108,19 @@ fn write_text_file(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
     let given = ev.force(args[0]);
     let text = ev.peek_attr(&given, "text", here).unwrap_or_else(|| Value::text(""));
     let name = ev.peek_attr(&given, "name", here).and_then(|name| name.known_text());
-    let file = written(ev, text, name);
+    let file = written(ev, text, name.as_ref());
     match ev.peek_attr(&given, "destination", here).map(|value| value.known_text()) {
         None => file,
         Some(Some(destination)) if destination.is_empty() => file,
-        Some(destination) => in_folder(ev, file, destination, here),
+        Some(destination) => in_folder(ev, file, destination.as_ref(), here),
     }
 }
 
 /// A folder with one file at a path; at a path that is not known, it could be any.
-fn in_folder(ev: &mut Eval, file: Value, path: Option<Rc<str>>, here: Location) -> Value {
+fn in_folder(ev: &mut Eval, file: Value, path: Option<&Rc<str>>, here: Location) -> Value {
     ev.each(file, &mut |ev, file| {
         let file = source::of_value(ev, &file, here);
-        let base = match &path {
+        let base = match path {
             Some(path) => Base::Farm(Rc::new(vec![(path.trim_start_matches('/').to_owned(), file)])),
             None => Base::Text(None),
         };

@@ -334,12 +334,12 @@ fn where_to_write(record: &Record) -> String {
 /// Why nothing can be said of what a function that is not known does, if that is so.
 fn unknown_callee(ev: &Eval, record: &Record) -> Option<Outcome> {
     let callee = record.assumed.as_ref()?;
-    let (message, at) = if !is_taken_for(callee) {
-        (format!("the function that is called is not known: {}", callee.message), callee.at)
-    } else {
+    let (message, at) = if is_taken_for(callee) {
         let own = own_function(ev, callee.name.as_deref())?;
         let message = "the function that is called is defined in the repository, but the way to it could not be followed";
         (message.to_owned(), Some(own))
+    } else {
+        (format!("the function that is called is not known: {}", callee.message), callee.at)
     };
     Some(undecided(ev, Reason::UnknownArguments, message, at.unwrap_or(record.call)))
 }

@@ -76,8 +76,9 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
 fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32)) -> Answer {
     let (at, depth) = place;
     let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
-    let changes = ["postBuild", "pathsToLink", "stripPrefix", "buildCommand", "extraPrefix"];
-    let changed = drv.as_attrs().is_none_or(|attrs| changes.iter().any(|name| attrs.map.contains_key(*name)));
+    let altering = ["postBuild", "pathsToLink", "stripPrefix", "buildCommand", "extraPrefix"];
+    let changed =
+        drv.as_attrs().is_none_or(|attrs| altering.iter().any(|name| attrs.map.contains_key(*name)));
     let paths = attribute(ev, drv, "paths", at);
     let Kind::List(list) = &paths.kind else { return made() };
     if changed || list.open.is_some() || depth > DEPTH {
