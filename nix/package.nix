@@ -21,6 +21,7 @@ rustPlatform.buildRustPackage {
       ../LICENSE
       ../README.md
       ../SECURITY.md
+      ../.github
       ../action
       ../action.yml
       ../benches
@@ -31,6 +32,7 @@ rustPlatform.buildRustPackage {
       ../fixtures
       ../flake.nix
       ../nix
+      ../packaging
       ../renovate
       ../rustfmt.toml
       ../src

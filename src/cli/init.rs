@@ -37,8 +37,11 @@ pub(super) struct InitArgs {
     /// Write nothing; print what would be written as a unified diff
     #[arg(long)]
     dry_run: bool,
-    /// Where this program's repository is, and the commit to pin; without it OWNER and COMMIT are left for you
-    #[arg(long, value_name = "OWNER/REPO@COMMIT", value_parser = source)]
+    /// Write nothing; print the file alone, to be put elsewhere
+    #[arg(long, conflicts_with = "dry_run")]
+    print: bool,
+    /// Where this program's repository is, and the tag (v1.2.3) or whole commit to pin; by default this release of it
+    #[arg(long, value_name = "OWNER/REPO@REF", value_parser = source)]
     source: Option<Source>,
 }
 
@@ -59,11 +62,20 @@ enum InitFor {
     Config,
 }
 
-/// A repository at a commit.
+/// A repository at a tag or commit.
 #[derive(Debug, Clone)]
 struct Source {
     repository: String,
-    commit: String,
+    reference: Reference,
+}
+
+/// What can be pinned: a branch moves, and an abbreviated commit is refused by those who read these files.
+#[derive(Debug, Clone)]
+enum Reference {
+    /// `1.2.3` of the tag `v1.2.3`.
+    Version(String),
+    /// 40 hexadecimal digits.
+    Commit(String),
 }
 
 /// What is written for whom.
@@ -75,6 +87,21 @@ struct Template {
     rivals: &'static [&'static str],
     /// What to do with a file of one's own instead.
     by_hand: &'static str,
+    /// Where the text goes when the file is there already, if that file can include others, and how.
+    beside: Option<(&'static str, &'static str)>,
+    /// What it needs to know of this program's repository.
+    needs: Needs,
+}
+
+/// What a template needs to know of this program's repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// A tag or a commit.
+    Source,
+    /// A tag: it downloads a release, which a commit does not name.
+    Release,
+    /// Nothing; without a source the lines that would name it are left out.
+    Nothing,
 }
 
 const RENOVATE: Template = Template {
@@ -90,14 +117,18 @@ const RENOVATE: Template = Template {
         ".renovaterc.json",
         ".renovaterc.json5",
     ],
-    by_hand: "add \"github>OWNER/npm-nixhash//renovate/default#COMMIT\" to its \"extends\"",
+    by_hand: "add \"github>OWNER/npm-nixhash//renovate/default#REF\" to its \"extends\"",
+    beside: None,
+    needs: Needs::Source,
 };
 
 const GITHUB: Template = Template {
     path: ".github/workflows/npm-nixhash.yml",
     text: include_str!("../../templates/github.yml"),
     rivals: &[],
-    by_hand: "add a step with `uses: OWNER/npm-nixhash@COMMIT` after the checkout",
+    by_hand: "add a step with `uses: OWNER/npm-nixhash@REF` after the checkout",
+    beside: None,
+    needs: Needs::Source,
 };
 
 const GITHUB_UPDATE: Template = Template {
@@ -110,7 +141,12 @@ const GITLAB: Template = Template {
     path: ".gitlab-ci.yml",
     text: include_str!("../../templates/gitlab-ci.yml"),
     rivals: &[],
-    by_hand: "add the job that `npm-nixhash init gitlab --dry-run` shows in an empty folder",
+    by_hand: "add the job that `npm-nixhash init gitlab --print` prints",
+    beside: Some((
+        ".gitlab/npm-nixhash.yml",
+        "add `include: [{ local: .gitlab/npm-nixhash.yml }]` to .gitlab-ci.yml, or the item to the list that it has",
+    )),
+    needs: Needs::Release,
 };
 
 const PRE_COMMIT: Template = Template {
@@ -118,6 +154,8 @@ const PRE_COMMIT: Template = Template {
     text: include_str!("../../templates/pre-commit-config.yaml"),
     rivals: &[".pre-commit-config.yml"],
     by_hand: "add `repo: https://github.com/OWNER/npm-nixhash` with the hook `npm-nixhash` to its \"repos\"",
+    beside: None,
+    needs: Needs::Source,
 };
 
 const CONFIG: Template = Template {
@@ -125,6 +163,8 @@ const CONFIG: Template = Template {
     text: include_str!("../../templates/npm-nixhash.toml"),
     rivals: &[],
     by_hand: "`npm-nixhash init config --dry-run` in an empty folder shows all that can be written in it",
+    beside: None,
+    needs: Needs::Nothing,
 };
 
 fn template(wanted: InitFor) -> &'static Template {
@@ -139,41 +179,92 @@ fn template(wanted: InitFor) -> &'static Template {
 }
 
 pub(super) fn run(args: &InitArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
+    let template = template(args.wanted);
+    let source = chosen(args, template)?;
+    let new = filled_in(template.text, source.as_ref());
+    if args.print {
+        terminal.data(&new);
+        return Ok(Exit::Fine);
+    }
     let root = environment.absolute(&args.path);
     if let Some(message) = misplaced(&root) {
         return Err(Fatal(message));
     }
-    let template = template(args.wanted);
+    let by_hand = filled_in(template.by_hand, source.as_ref());
     if let Some(rival) = template.rivals.iter().find(|name| root.join(name).exists()) {
-        return Err(Fatal(by_hand(&format!("{rival} does the work of {}", template.path), template, args)));
+        let what = format!("{rival} does the work of {}", template.path);
+        return Err(Fatal(Message { hint: Some(by_hand), ..Message::plain(what) }));
     }
-    let new = filled_in(template.text, args);
-    let path = root.join(template.path);
-    let old = existing(&path)?;
-    match &old {
-        Some(old) if *old == new.as_bytes() => {
-            terminal.message("note", &Message::plain(format!("{} is there already", template.path)));
-            return Ok(Exit::Fine);
+    let old = existing(&root.join(template.path))?;
+    let is_there = old.as_ref().is_some_and(|old| *old == new.as_bytes());
+    match (&old, template.beside) {
+        (Some(_), Some((path, how))) if !is_there && !args.force => {
+            let old = existing(&root.join(path))?;
+            put(&Place { root: &root, path }, old, new, args, terminal)?;
+            terminal.message("note", &Message::plain(format!("{} exists: {how}", template.path)));
+            Ok(Exit::Fine)
         }
-        Some(_) if !args.force && !args.dry_run => {
-            return Err(Fatal(by_hand(&format!("{} exists", template.path), template, args)));
+        (Some(_), None) if !is_there && !args.force && !args.dry_run => {
+            let hint = format!("{by_hand}; --force replaces {}", template.path);
+            let message = Message::plain(format!("{} exists", template.path));
+            Err(Fatal(Message { hint: Some(hint), ..message }))
         }
-        _ => terminal.data(&diff::unified(
-            Path::new(template.path),
-            old.as_deref().unwrap_or_default(),
-            new.as_bytes(),
-        )),
+        _ => put(&Place { root: &root, path: template.path }, old, new, args, terminal),
     }
+}
+
+/// A file to write.
+struct Place<'a> {
+    root: &'a Path,
+    path: &'static str,
+}
+
+/// Shows the change, and makes it unless this is a dry run.
+fn put(
+    place: &Place<'_>,
+    old: Option<Vec<u8>>,
+    new: String,
+    args: &InitArgs,
+    terminal: &Terminal,
+) -> Outcome {
+    if old.as_ref().is_some_and(|old| *old == new.as_bytes()) {
+        terminal.message("note", &Message::plain(format!("{} is there already", place.path)));
+        return Ok(Exit::Fine);
+    }
+    terminal.data(&diff::unified(Path::new(place.path), old.as_deref().unwrap_or_default(), new.as_bytes()));
     if !args.dry_run {
-        write(path, old, new).map_err(|error| Fatal::new(&error))?;
-    }
-    if args.source.is_none() {
-        terminal.message(
-            "note",
-            &Message::plain("put your source in the place of OWNER and COMMIT, or name it with --source"),
-        );
+        write(place.root.join(place.path), old, new).map_err(|error| Fatal::new(&error))?;
     }
     Ok(Exit::Fine)
+}
+
+/// The source to pin: the one that is named, else this release of the repository that Cargo.toml names.
+fn chosen(args: &InitArgs, template: &Template) -> Result<Option<Source>, Fatal> {
+    let source = match (&args.source, published()) {
+        (Some(source), _) => source.clone(),
+        (None, Ok(source)) => source,
+        (None, Err(_)) if template.needs == Needs::Nothing => return Ok(None),
+        (None, Err(unpublished)) => return Err(unpublished),
+    };
+    if template.needs == Needs::Release && matches!(source.reference, Reference::Commit(_)) {
+        let message = Message::plain("this job downloads a release, which a commit does not name");
+        return Err(Fatal(Message { hint: Some("pin a tag: OWNER/REPO@v1.2.3".to_owned()), ..message }));
+    }
+    Ok(Some(source))
+}
+
+fn published() -> Result<Source, Fatal> {
+    let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
+    // The placeholder of a checkout that was not published under its own name.
+    if repository.starts_with("OWNER/") {
+        let message = Message::plain("this build does not know where its repository is published");
+        return Err(Fatal(Message {
+            hint: Some("name it: --source OWNER/REPO@v1.2.3".to_owned()),
+            ..message
+        }));
+    }
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(Source { repository: repository.to_owned(), reference: Reference::Version(version) })
 }
 
 /// Why a folder is not the one in which tools look for their files.
@@ -202,20 +293,23 @@ fn existing(path: &Path) -> Result<Option<Vec<u8>>, Fatal> {
     }
 }
 
-fn by_hand(what: &str, template: &Template, args: &InitArgs) -> Message {
-    let hint = format!("{}; --force replaces {}", filled_in(template.by_hand, args), template.path);
-    let hint = if what.ends_with("exists") { hint } else { filled_in(template.by_hand, args) };
-    Message { hint: Some(hint), ..Message::plain(what) }
-}
+/// What templates have in the place of the repository.
+const PLACEHOLDER: &str = "OWNER/npm-nixhash";
 
-/// The text with the source that the user named.
-fn filled_in(text: &str, args: &InitArgs) -> String {
-    match &args.source {
-        None => text.to_owned(),
-        Some(source) => {
-            text.replace("OWNER/npm-nixhash", &source.repository).replace("COMMIT", &source.commit)
-        }
-    }
+/// The text with the source that is pinned.
+fn filled_in(text: &str, source: Option<&Source>) -> String {
+    let Some(source) = source else {
+        return text
+            .lines()
+            .filter(|line| !line.contains(PLACEHOLDER))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+    };
+    let reference = match &source.reference {
+        Reference::Version(version) => format!("v{version}"),
+        Reference::Commit(commit) => commit.clone(),
+    };
+    text.replace(PLACEHOLDER, &source.repository).replace("REF", &reference).replace("vVERSION", &reference)
 }
 
 fn write(path: PathBuf, old: Option<Vec<u8>>, new: String) -> Result<(), CreateError> {
@@ -227,13 +321,21 @@ fn write(path: PathBuf, old: Option<Vec<u8>>, new: String) -> Result<(), CreateE
 }
 
 fn source(text: &str) -> Result<Source, String> {
+    const EXPECTED: &str = "expected OWNER/REPO@v1.2.3 or OWNER/REPO@ and a commit's 40 digits";
     let plain = |text: &str| {
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
     };
-    let parts = text.split_once('@').and_then(|(repository, commit)| {
-        let (owner, name) = repository.split_once('/')?;
-        (plain(owner) && plain(name) && plain(commit)).then_some((repository, commit))
-    });
-    let (repository, commit) = parts.ok_or("expected OWNER/REPO@COMMIT")?;
-    Ok(Source { repository: repository.to_owned(), commit: commit.to_owned() })
+    let (repository, reference) = text.split_once('@').ok_or(EXPECTED)?;
+    let (owner, name) = repository.split_once('/').ok_or(EXPECTED)?;
+    if !plain(owner) || !plain(name) || owner == "OWNER" {
+        return Err(EXPECTED.to_owned());
+    }
+    let reference = if reference.len() == 40 && reference.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Reference::Commit(reference.to_owned())
+    } else {
+        let version = reference.strip_prefix('v').ok_or(EXPECTED)?;
+        let version = semver::Version::parse(version).map_err(|error| format!("{EXPECTED}: {error}"))?;
+        Reference::Version(version.to_string())
+    };
+    Ok(Source { repository: repository.to_owned(), reference })
 }

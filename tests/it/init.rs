@@ -1,7 +1,5 @@
 //! `init`, `completions` and `man` as users and packagers see them.
 
-use std::fs;
-
 use crate::support::project::Project;
 
 const TARGETS: [(&str, &str); 6] = [
@@ -13,13 +11,15 @@ const TARGETS: [(&str, &str); 6] = [
     ("config", "npm-nixhash.toml"),
 ];
 
+const SOURCE: &str = "acme/hashes@v1.2.3";
+
 #[test]
 fn init_shows_and_writes_the_file_once() {
     for (wanted, file) in TARGETS {
         let project = Project::new();
-        let dry = project.run(&["init", wanted, "--dry-run"]);
+        let dry = project.run(&["init", wanted, "--dry-run", "--source", SOURCE]);
         assert!(dry.status.success() && !project.path(file).exists(), "{wanted}");
-        let first = project.run(&["init", wanted]);
+        let first = project.run(&["init", wanted, "--source", SOURCE]);
         assert!(first.status.success(), "{wanted}");
         assert_eq!(dry.stdout, first.stdout, "{wanted}: what --dry-run shows is what is written");
         let shown: String = String::from_utf8(first.stdout)
@@ -29,8 +29,34 @@ fn init_shows_and_writes_the_file_once() {
             .filter_map(|line| Some(format!("{}\n", line.strip_prefix('+')?)))
             .collect();
         assert_eq!(shown, project.read(file), "{wanted}: the whole file is shown");
-        let again = project.transcript(&["init", wanted]);
+        assert!(shown.contains("acme/hashes") && shown.contains("v1.2.3"), "{wanted}: {shown}");
+        for placeholder in ["OWNER", "REF", "vVERSION"] {
+            assert!(!shown.contains(placeholder), "{wanted}: {placeholder} is left");
+        }
+        let again = project.transcript(&["init", wanted, "--source", SOURCE]);
         assert_eq!(again, format!("exit 0\n--- stderr\nnote: {file} is there already\n"));
+        let printed = project.run(&["init", wanted, "--print", "--source", SOURCE]);
+        assert_eq!(String::from_utf8(printed.stdout).unwrap(), shown, "{wanted}");
+    }
+}
+
+#[test]
+fn without_a_source_this_release_is_pinned_once_the_repository_has_a_name() {
+    let project = Project::new();
+    let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
+    if repository.starts_with("OWNER/") {
+        assert_eq!(
+            project.transcript(&["init", "github"]),
+            "exit 2\n--- stderr\nerror: this build does not know where its repository is published\n  hint: name it: \
+             --source OWNER/REPO@v1.2.3\n"
+        );
+        assert!(!project.path(".github").exists());
+        let config = String::from_utf8(project.run(&["init", "config", "--print"]).stdout).unwrap();
+        assert!(config.contains("deny") && !config.contains("OWNER"), "{config}");
+    } else {
+        let ran = project.run(&["init", "github", "--print"]);
+        let pinned = format!("uses: {repository}@v{}\n", env!("CARGO_PKG_VERSION"));
+        assert!(String::from_utf8(ran.stdout).unwrap().contains(&pinned));
     }
 }
 
@@ -39,27 +65,44 @@ fn init_leaves_a_file_that_is_there() {
     let project = Project::new();
     project.write("renovate.json", "{}\n");
     assert_eq!(
-        project.transcript(&["init", "renovate", "--source", "acme/hashes@0123abc"]),
+        project.transcript(&["init", "renovate", "--source", SOURCE]),
         "exit 2\n--- stderr\nerror: renovate.json exists\n  hint: add \
-         \"github>acme/hashes//renovate/default#0123abc\" to its \"extends\"; --force replaces renovate.json\n"
+         \"github>acme/hashes//renovate/default#v1.2.3\" to its \"extends\"; --force replaces renovate.json\n"
     );
     assert_eq!(project.read("renovate.json"), "{}\n");
-    let forced = project.run(&["init", "renovate", "--force", "--source", "acme/hashes@0123abc"]);
+    let forced = project.run(&["init", "renovate", "--force", "--source", SOURCE]);
     assert!(forced.status.success());
     assert!(String::from_utf8(forced.stdout).unwrap().contains("\n-{}\n"));
     let written: serde_json::Value = serde_json::from_str(&project.read("renovate.json")).unwrap();
-    assert_eq!(written["extends"][1], "github>acme/hashes//renovate/default#0123abc");
+    assert_eq!(written["extends"][1], "github>acme/hashes//renovate/default#v1.2.3");
+}
+
+#[test]
+fn init_gitlab_goes_beside_a_pipeline_that_is_there() {
+    let project = Project::new();
+    project.write(".gitlab-ci.yml", "test:\n  script: [make]\n");
+    let ran = project.run(&["init", "gitlab", "--source", SOURCE]);
+    assert_eq!(ran.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(ran.stderr).unwrap(),
+        "note: .gitlab-ci.yml exists: add `include: [{ local: .gitlab/npm-nixhash.yml }]` to .gitlab-ci.yml, or the item to \
+         the list that it has\n"
+    );
+    assert_eq!(project.read(".gitlab-ci.yml"), "test:\n  script: [make]\n");
+    assert!(project.read(".gitlab/npm-nixhash.yml").contains("NPM_NIXHASH_VERSION: v1.2.3\n"));
 }
 
 #[test]
 fn init_never_silences_a_file_that_does_the_same_work() {
     let project = Project::new();
     project.write(".github/renovate.json5", "{}\n");
-    for more in [&["init", "renovate"][..], &["init", "renovate", "--force"]] {
+    for more in
+        [&["init", "renovate", "--source", SOURCE][..], &["init", "renovate", "--source", SOURCE, "--force"]]
+    {
         assert_eq!(
             project.transcript(more),
             "exit 2\n--- stderr\nerror: .github/renovate.json5 does the work of renovate.json\n  hint: add \
-             \"github>OWNER/npm-nixhash//renovate/default#COMMIT\" to its \"extends\"\n"
+             \"github>acme/hashes//renovate/default#v1.2.3\" to its \"extends\"\n"
         );
     }
     assert!(!project.path("renovate.json").exists());
@@ -70,31 +113,44 @@ fn init_writes_to_the_root_of_a_repository_alone() {
     let project = Project::new();
     project.write("web/package.json", "{}");
     assert_eq!(
-        project.transcript(&["init", "gitlab", "web"]),
+        project.transcript(&["init", "gitlab", "web", "--source", SOURCE]),
         "exit 2\n--- stderr\nerror: [ROOT]/web is inside a repository\n  hint: the file belongs to its root: name [ROOT]\n"
     );
     assert_eq!(
-        project.transcript(&["init", "gitlab", "nowhere"]),
+        project.transcript(&["init", "gitlab", "nowhere", "--source", SOURCE]),
         "exit 2\n--- stderr\nerror: [ROOT]/nowhere is no folder\n"
     );
 }
 
 #[test]
-fn init_takes_no_source_that_could_break_out_of_the_file() {
+fn init_takes_only_what_can_be_pinned_and_cannot_break_out_of_the_file() {
     let project = Project::new();
-    for source in ["acme/hashes", "acme@1", "acme/ha\"shes@1", "acme/hashes@1\nrun: x", "a/b/c@1"] {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    for source in [
+        "acme/hashes",
+        "acme@v1.0.0",
+        "acme/ha\"shes@v1.0.0",
+        "acme/hashes@v1.0.0\nrun: x",
+        "a/b/c@v1.0.0",
+        "acme/hashes@main",
+        "acme/hashes@SHA",
+        "acme/hashes@0123abc",
+        "acme/hashes@v1",
+        "acme/hashes@1.2.3",
+        "OWNER/npm-nixhash@v1.2.3",
+    ] {
         let ran = project.run(&["init", "github", "--source", source]);
         assert_eq!(ran.status.code(), Some(2), "{source}");
+        assert!(String::from_utf8(ran.stderr).unwrap().contains("expected OWNER/REPO@v1.2.3"), "{source}");
     }
-}
-
-#[test]
-fn the_templates_name_this_version() {
-    for name in ["github.yml", "github-update.yml", "pre-commit-config.yaml"] {
-        let text =
-            fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/").to_owned() + name).unwrap();
-        assert!(text.contains(concat!("COMMIT # v", env!("CARGO_PKG_VERSION"), "\n")), "{name}");
-    }
+    let pinned = format!("acme/hashes@{commit}");
+    let ran = project.run(&["init", "github", "--print", "--source", &pinned]);
+    assert!(String::from_utf8(ran.stdout).unwrap().contains(&format!("uses: {pinned}\n")));
+    assert_eq!(
+        project.transcript(&["init", "gitlab", "--source", &pinned]),
+        "exit 2\n--- stderr\nerror: this job downloads a release, which a commit does not name\n  hint: pin a tag: \
+         OWNER/REPO@v1.2.3\n"
+    );
 }
 
 #[test]

@@ -88,12 +88,12 @@ fn a_mirror_gets_requests_for_tarballs_and_no_credentials() {
 #[test]
 fn init_writes_a_commented_one() {
     let project = flake(&["web"]);
-    let written = project.transcript(&["init", "config", "--source", "acme/hashes@0123abc"]);
+    let written = project.transcript(&["init", "config", "--source", "acme/hashes@v1.2.3"]);
     assert!(written.starts_with("exit 0\n"), "{written}");
     let text = project.read("npm-nixhash.toml");
     assert!(
         text.starts_with(
-            "#:schema https://raw.githubusercontent.com/acme/hashes/0123abc/docs/config.schema.json\n"
+            "#:schema https://raw.githubusercontent.com/acme/hashes/v1.2.3/docs/config.schema.json\n"
         ),
         "{text}"
     );
