@@ -37,12 +37,12 @@
 //! |---|---|
 //! | [`lockfile`], [`nix`] | touch the network; panic on any input; run anything |
 //! | [`cacache`] | read the clock; know where bytes come from |
-//! | [`registry`] | read the environment; skip certificate checks, but where the drop-in stands in for a tool that does |
+//! | [`registry`] | read the environment; send a credential in clear that the user did not configure so; skip certificate checks, but where the drop-in stands in for a tool that does |
 //! | [`tarball`] | be read to its end unverified |
 //! | [`repository`] | run git; wait for ever; write |
 //! | [`source`] | write to disk but for the store; run anything |
 //! | [`repair`] | change anything of a lockfile but `resolved` and `integrity`; overwrite what contradicts the registry; write |
-//! | [`relock`] | hand its own environment on; run a package's scripts; believe npm unseen |
+//! | [`relock`] | hand its own environment on, or credentials of hosts that npm has no reason to ask; run a package's scripts; believe npm unseen |
 //! | [`packaging`] | trust what a package says of itself; write |
 //! | [`drift`], [`rewrite`], [`report`] | print; write |
 //! | [`replace`], [`create`] | leave a file that is neither old nor new, or half of what belongs together |

@@ -365,17 +365,43 @@ pub(super) struct SourceArgs {
     #[arg(long)]
     pub(super) no_memo: bool,
     /// Send requests for HOST to a mirror; its path goes before theirs
-    #[arg(long, value_name = "HOST=URL", value_parser = registry_override)]
+    #[arg(long, value_name = "HOST=URL", value_parser = RegistryOverride)]
     pub(super) registry_override: Vec<(String, String)>,
+    /// Give up what is not there after this time, such as 90s or 2h; one request may take a quarter of it [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    pub(super) timeout: Option<humantime::Duration>,
+    /// The largest tarball that is downloaded, such as 2GiB; half of it for archives of sources [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) max_download: Option<bytesize::ByteSize>,
+    /// Send the variable GITHUB_TOKEN to the GitHub server that a workflow runs on, for private sources
+    #[arg(long)]
+    pub(super) github_token: bool,
     /// Take packuments of this scope as absent from the public registry, without asking it
     #[arg(long, value_name = "@SCOPE", value_parser = scope)]
     pub(super) private_scope: Vec<String>,
 }
 
-fn registry_override(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((host, url)) if !host.is_empty() && !url.is_empty() => Ok((host.to_owned(), url.to_owned())),
-        _ => Err("expected HOST=URL".to_owned()),
+/// Reads `HOST=URL`. An error does not repeat what was given, as clap's own would: it may hold a password.
+#[derive(Debug, Clone)]
+struct RegistryOverride;
+
+impl clap::builder::TypedValueParser for RegistryOverride {
+    type Value = (String, String);
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let pair = value.to_str().and_then(|text| text.split_once('='));
+        let named =
+            |(host, url): &(&str, &str)| !host.is_empty() && !host.contains(['/', '@']) && !url.is_empty();
+        let (host, url) = pair.filter(named).ok_or_else(|| {
+            let message = "invalid value for '--registry-override <HOST=URL>': expected HOST=URL";
+            clap::Error::raw(clap::error::ErrorKind::ValueValidation, message).with_cmd(command)
+        })?;
+        Ok((host.to_owned(), url.to_owned()))
     }
 }
 

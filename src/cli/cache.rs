@@ -2,7 +2,7 @@
 
 use npm_nixhash::{
     report::{Message, SCHEMA_VERSION},
-    store::{Store, memo::Memo},
+    store::{Drafts, Store, memo::Memo},
 };
 use serde_json::{Value, json};
 
@@ -32,8 +32,19 @@ pub(super) fn run(args: &CacheArgs, environment: &Environment, terminal: &Termin
 
 fn stats(store: &Store) -> Result<(String, Value), Fatal> {
     let stats = store.stats().map_err(|error| Fatal::new(&error))?;
-    let text = format!("{} tarballs, {}\n", stats.entries, bytesize::ByteSize(stats.bytes));
-    Ok((text, json!({ "tarballs": stats.entries, "bytes": stats.bytes })))
+    let size = bytesize::ByteSize;
+    let drafts = match stats.drafts {
+        Drafts { files: 0, .. } => String::new(),
+        Drafts { files, bytes } => format!(", {files} drafts ({})", size(bytes)),
+    };
+    let text = format!("{} tarballs, {}{drafts}\n", stats.entries, size(stats.bytes));
+    let value = json!({
+        "tarballs": stats.entries,
+        "bytes": stats.bytes,
+        "drafts": stats.drafts.files,
+        "draft_bytes": stats.drafts.bytes,
+    });
+    Ok((text, value))
 }
 
 fn prune(
@@ -47,8 +58,12 @@ fn prune(
     }
     let (removed, left) = (pruned.removed, pruned.left);
     let size = bytesize::ByteSize;
+    let drafts = match removed.drafts {
+        Drafts { files: 0, .. } => String::new(),
+        Drafts { files, bytes } => format!(" and {files} abandoned drafts ({})", size(bytes)),
+    };
     let text = format!(
-        "removed {} tarballs ({}), {} left ({})\n",
+        "removed {} tarballs ({}){drafts}, {} left ({})\n",
         removed.entries,
         size(removed.bytes),
         left.entries,
@@ -57,6 +72,8 @@ fn prune(
     let value = json!({
         "removed_tarballs": removed.entries,
         "removed_bytes": removed.bytes,
+        "removed_drafts": removed.drafts.files,
+        "removed_draft_bytes": removed.drafts.bytes,
         "tarballs": left.entries,
         "bytes": left.bytes,
     });

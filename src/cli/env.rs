@@ -12,6 +12,8 @@ use std::{
 pub(super) struct Environment {
     values: BTreeMap<&'static str, OsString>,
     npm_settings: BTreeMap<&'static str, String>,
+    /// `npm_config_//host/:_authToken` and the like, without `npm_config_`.
+    npm_credentials: Vec<(String, String)>,
     /// The current folder.
     pub(super) here: PathBuf,
 }
@@ -23,15 +25,22 @@ const NAMES: &[&str] = &[
     "FORCE_EMPTY_CACHE",
     "FORCE_GIT_DEPS",
     "GITHUB_ACTIONS",
+    "GITHUB_SERVER_URL",
     "GITHUB_STEP_SUMMARY",
+    "GITHUB_TOKEN",
     "HOME",
     "HTTPS_PROXY",
     "HTTP_PROXY",
+    "NETRC",
     "NIX_BUILD_CORES",
     "NIX_BUILD_TOP",
+    "NIX_CONFIG",
     "NIX_CONF_DIR",
     "NIX_DAEMON_SOCKET_PATH",
     "NIX_DATA_DIR",
+    "NIX_GITHUB_PRIVATE_PASSWORD",
+    "NIX_GITHUB_PRIVATE_USERNAME",
+    "NIX_GITLAB_PRIVATE_PASSWORD",
     "NIX_LOG_DIR",
     "NIX_NPM_REGISTRY_OVERRIDES",
     "NIX_NPM_TOKENS",
@@ -39,6 +48,7 @@ const NAMES: &[&str] = &[
     "NIX_SSL_CERT_FILE",
     "NIX_STATE_DIR",
     "NIX_STORE_DIR",
+    "NIX_USER_CONF_FILES",
     "NODE_EXTRA_CA_CERTS",
     "NO_COLOR",
     "NO_PROXY",
@@ -52,6 +62,7 @@ const NAMES: &[&str] = &[
     "USER",
     "USERPROFILE",
     "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
     "all_proxy",
     "http_proxy",
     "https_proxy",
@@ -86,7 +97,13 @@ impl Environment {
             Some((*name, value.into_string().ok().filter(|text| !text.is_empty())?))
         };
         let npm_settings = NPM_SETTINGS.iter().filter_map(setting).collect();
-        Self { values, npm_settings, here: env::current_dir().unwrap_or_default() }
+        let here = env::current_dir().unwrap_or_default();
+        Self { values, npm_settings, npm_credentials: npm_credentials(), here }
+    }
+
+    /// Settings of registries and scopes that npm also takes from the environment.
+    pub(super) fn npm_credentials(&self) -> &[(String, String)] {
+        &self.npm_credentials
     }
 
     /// One of [`NPM_SETTINGS`].
@@ -125,7 +142,7 @@ impl Environment {
     }
 
     /// What `nix-store` has to know: which store, as whom. Nothing else of the environment is its business.
-    pub(super) fn for_nix(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
+    pub(super) fn for_nix(&self) -> impl Iterator<Item = (&'static str, OsString)> {
         const PASSED: [&str; 12] = [
             "HOME",
             "NIX_CONF_DIR",
@@ -140,7 +157,22 @@ impl Environment {
             "USER",
             "XDG_CACHE_HOME",
         ];
-        PASSED.into_iter().filter_map(|name| Some((name, self.values.get(name)?)))
+        PASSED.into_iter().filter_map(|name| match name {
+            "PATH" => Some((name, self.programs()?)),
+            _ => Some((name, self.values.get(name)?.clone())),
+        })
+    }
+
+    /// Where a program of this name is: never in a relative entry of `PATH`.
+    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+        let folders = self.programs()?;
+        env::split_paths(&folders).map(|folder| folder.join(name)).find(|file| file.is_file())
+    }
+
+    /// `PATH` without its relative entries, which would lead into the repository.
+    pub(super) fn programs(&self) -> Option<OsString> {
+        let folders = env::split_paths(self.values.get("PATH")?).filter(|folder| folder.is_absolute());
+        env::join_paths(folders).ok()
     }
 
     /// Looks up what a user's own `.npmrc` refers to as `${NAME}`. Never used for files of a repository.
@@ -153,6 +185,18 @@ impl Environment {
     pub(super) fn absolute(&self, path: &Path) -> PathBuf {
         self.here.join(path)
     }
+}
+
+/// Variables whose names begin with `npm_config_//` or `npm_config_@`: names of hosts and scopes are not known beforehand.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn npm_credentials() -> Vec<(String, String)> {
+    let setting = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        let (prefix, setting) = name.split_at_checked("npm_config_".len())?;
+        let is_one = prefix.eq_ignore_ascii_case("npm_config_") && setting.starts_with(['/', '@']);
+        is_one.then(|| Some((setting.to_owned(), value.into_string().ok()?)))?
+    };
+    env::vars_os().filter_map(setting).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]

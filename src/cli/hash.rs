@@ -8,9 +8,9 @@ use std::{
 use npm_nixhash::{
     drift::SiteWarning,
     lockfile::{self, completeness::Completeness},
-    npm_deps::{self, Computed, NarHash, Obstacle, Outputs, Request},
+    npm_deps::{self, Computed, NarHash, Obstacle, Outputs, Request, Warning},
     options::HashOptions,
-    report::Message,
+    report::{Message, messages},
     store_path,
 };
 use serde_json::json;
@@ -108,9 +108,8 @@ pub(super) fn compute(
             Some(computed)
         }
         Err(failure) => {
-            for obstacle in &failure.obstacles {
-                terminal.message("error", &about(path, obstacle));
-            }
+            let errors = failure.obstacles.iter().map(|obstacle| about(path, obstacle));
+            terminal.messages(&messages::all("error", errors, terminal.room()));
             None
         }
     }
@@ -166,10 +165,9 @@ pub(super) fn options(flags: Flags, environment: &Environment) -> Result<HashOpt
 }
 
 fn warn(path: &Path, computed: &Computed, terminal: &Terminal) {
-    for warning in &computed.warnings {
-        let message = Message::plain(format!("{}: {warning}", path.display()));
-        terminal.message("warning", &message.hinting(warning.hint()));
-    }
+    let about =
+        |warning: &Warning| Message::plain(format!("{}: {warning}", path.display())).hinting(warning.hint());
+    terminal.messages(&messages::all("warning", computed.warnings.iter().map(about), terminal.room()));
 }
 
 fn about(path: &Path, obstacle: &Obstacle) -> Message {

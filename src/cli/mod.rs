@@ -17,6 +17,8 @@ mod packaging;
 mod progress;
 mod publish;
 mod repair;
+mod signals;
+mod source_tokens;
 mod supply;
 mod survey;
 mod update;
@@ -35,7 +37,10 @@ pub fn main() -> ExitCode {
     if drop_in::is_called(arguments.first()) {
         return drop_in::main(&arguments);
     }
-    let cli = Cli::parse_from(arguments);
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(said) => return output::help_or_usage(&said),
+    };
     let mut environment = Environment::read();
     if let Some(directory) = &cli.directory {
         environment.here = environment.absolute(directory);
@@ -53,10 +58,9 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => Ok(packaging::completions(*shell, &terminal)),
         Command::Man { dir } => packaging::man(dir.as_deref(), &environment, &terminal),
     };
-    outcome
-        .unwrap_or_else(|Fatal(message)| {
-            terminal.message("error", &message);
-            Exit::Failed
-        })
-        .into()
+    let exit = outcome.unwrap_or_else(|Fatal(message)| {
+        terminal.message("error", &message);
+        Exit::Failed
+    });
+    terminal.end(exit).into()
 }

@@ -83,7 +83,7 @@ impl<'a> NixStore<'a> {
 
     /// Adds the tree that lies in a folder of its name.
     pub(super) fn add(&self, tree: &Path, name: &Name, hash: &NarHash) -> Result<String, NixStoreError> {
-        let mut command = self.command();
+        let mut command = self.command()?;
         let output = command.args(["--add-fixed", "--recursive", "sha256"]).arg(tree).output();
         let output = output.map_err(NixStoreError::Run)?;
         if !output.status.success() {
@@ -96,14 +96,17 @@ impl<'a> NixStore<'a> {
     }
 
     fn has(&self, path: &str) -> Result<bool, NixStoreError> {
-        let output = self.command().args(["--check-validity", path]).output().map_err(NixStoreError::Run)?;
+        let output = self.command()?.args(["--check-validity", path]).output().map_err(NixStoreError::Run)?;
         Ok(output.status.success())
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new("nix-store");
+    /// Looked up here, and not by the system, which would also find what a repository calls `nix-store` if PATH has
+    /// a relative entry.
+    fn command(&self) -> Result<Command, NixStoreError> {
+        let missing = || NixStoreError::Run(io::ErrorKind::NotFound.into());
+        let mut command = Command::new(self.environment.program("nix-store").ok_or_else(missing)?);
         command.env_clear().envs(self.environment.for_nix()).stdin(std::process::Stdio::null());
-        command
+        Ok(command)
     }
 }
 

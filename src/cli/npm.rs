@@ -7,12 +7,13 @@ use std::ffi::OsString;
 
 use npm_nixhash::{
     registry::Access,
-    relock::{self, Npm, npmrc::Passed},
+    relock::{self, Npm, Running, npmrc::Passed},
     vendoring::Vendoring,
 };
 
 use super::{
     env::Environment,
+    signals::end_with_signals,
     supply::{Sources, user_npmrc},
 };
 
@@ -56,12 +57,20 @@ pub(super) fn npm(environment: &Environment, access: &Access) -> Npm {
             Some((format!("npm_config_{name}"), OsString::from(environment.npm_config(name)?)))
         });
     let text = user_npmrc(environment).unwrap_or_default();
+    let mut npmrc = Passed::of(&text, environment.home().as_deref(), &|name| environment.expand(name));
+    for (name, value) in environment.npm_credentials() {
+        npmrc.set(name, value);
+    }
+    let running = Running::default();
+    // Without it npm runs on after Ctrl-C, as it would if this were a shell script.
+    let _ = end_with_signals(&running);
     Npm {
-        program: "npm".into(),
-        path: environment.path("PATH").unwrap_or_default().into_os_string(),
+        program: environment.program("npm").unwrap_or_else(|| "npm".into()),
+        path: environment.programs().unwrap_or_default(),
         variables: network.chain(settings).collect(),
-        npmrc: Passed::of(&text, environment.home().as_deref(), &|name| environment.expand(name)),
+        npmrc,
         access: access.clone(),
         timeout: relock::TIMEOUT,
+        running,
     }
 }

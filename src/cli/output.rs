@@ -1,7 +1,7 @@
 //! Standard output for data, standard error for everything else, and the exit codes.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
@@ -44,6 +44,17 @@ impl Fatal {
 /// What a command ends with.
 pub(super) type Outcome = Result<Exit, Fatal>;
 
+/// Prints what clap has to say: help and version are data like any other.
+pub(super) fn help_or_usage(said: &clap::Error) -> ExitCode {
+    let printed = said.print().and_then(|()| io::stdout().flush());
+    let lost = printed.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    let wrong = said.use_stderr() || lost.is_some();
+    if let Some(error) = lost.filter(|_| !said.use_stderr()) {
+        let _ = writeln!(io::stderr(), "error: cannot write to standard output\n  caused by: {error}");
+    }
+    if wrong { Exit::Failed } else { Exit::Fine }.into()
+}
+
 /// Who reads what is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readers {
@@ -62,6 +73,8 @@ pub(super) struct Terminal {
     pub(super) watched: bool,
     readers: Readers,
     lines: Cell<usize>,
+    /// The first failure to write to standard output.
+    lost: RefCell<Option<io::Error>>,
 }
 
 impl Terminal {
@@ -73,12 +86,23 @@ impl Terminal {
             false if stderr && !plain => Readers::Colourful,
             false => Readers::Plain,
         };
-        Self { quiet, watched: stderr && !quiet && !plain, readers, lines: Cell::new(0) }
+        Self {
+            quiet,
+            watched: stderr && !quiet && !plain,
+            readers,
+            lines: Cell::new(0),
+            lost: RefCell::default(),
+        }
     }
 
     /// Lines that standard error has room for.
     pub(super) fn room(&self) -> usize {
         messages::MOST_LINES.saturating_sub(self.lines.get())
+    }
+
+    /// Whether somebody wants to know more than errors.
+    pub(super) fn tells(&self) -> bool {
+        !self.quiet
     }
 
     /// Text for people on standard output.
@@ -92,10 +116,25 @@ impl Terminal {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// Data. A reader that went away is no error of ours.
-    #[expect(clippy::unused_self, reason = "printing is the terminal's business")]
+    /// Data. What cannot be written is remembered for [`Terminal::end`].
     pub(super) fn data(&self, text: &str) {
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        let mut stdout = io::stdout().lock();
+        // Flushed here, because what is left for the end of the process is lost without a word.
+        if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            self.lost.borrow_mut().get_or_insert(error);
+        }
+    }
+
+    /// How the program ends, which is not well if data was lost. A reader that went away (`| head`) has what it wanted.
+    pub(super) fn end(&self, exit: Exit) -> Exit {
+        match self.lost.take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let message = Message::plain("cannot write to standard output");
+                self.message("error", &Message { causes: vec![error.to_string()], ..message });
+                Exit::Failed
+            }
+            _ => exit,
+        }
     }
 
     /// Messages that were rendered already; `--quiet` keeps the errors.

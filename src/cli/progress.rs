@@ -1,23 +1,34 @@
-//! The progress bar: tarballs and bytes, on a terminal only.
+//! The progress bar: tarballs and bytes, on a terminal only; and a word about pauses that somebody would wonder about.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use npm_nixhash::{npm_deps::supply::Progress, registry::Watch};
+use npm_nixhash::{
+    npm_deps::supply::Progress,
+    registry::{Retry, Watch},
+};
 
 /// A bar that appears with the first order.
 pub(super) struct Bar {
     bar: ProgressBar,
     bytes: std::sync::atomic::AtomicU64,
+    /// Whether a long pause is told.
+    tells: bool,
 }
 
+/// A shorter pause goes unnoticed.
+const NOTICEABLE: Duration = Duration::from_secs(3);
+
 impl Bar {
-    pub(super) fn new(visible: bool) -> Self {
+    pub(super) fn new(visible: bool, tells: bool) -> Self {
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{spinner} {pos}/{len} tarballs  {msg}  {elapsed}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, bytes: std::sync::atomic::AtomicU64::new(0) }
+        Self { bar, bytes: std::sync::atomic::AtomicU64::new(0), tells }
     }
 
     pub(super) fn finish(&self) {
@@ -32,6 +43,17 @@ impl Watch for Bar {
         if !self.bar.is_hidden() {
             self.bar.set_message(indicatif::HumanBytes(total).to_string());
         }
+    }
+
+    fn retrying(&self, retry: &Retry<'_>) {
+        if !self.tells || !retry.shared || retry.pause < NOTICEABLE {
+            return;
+        }
+        let seconds = retry.pause.as_secs_f64().ceil();
+        let line =
+            format!("note: waiting {seconds} seconds, as the server asks ({}): {}", retry.problem, retry.url);
+        // That nobody can read it keeps no download waiting.
+        self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
     }
 
     fn discarded(&self, bytes: u64) {

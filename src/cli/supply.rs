@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 use npm_nixhash::{
     npm_deps::{Settings, supply::Supply},
     registry::{
-        Client, Options, Roots, Secret,
+        Client, Credential, Options, Roots, Secret,
         npmrc::{Ignored, Npmrc},
     },
     report::Message,
@@ -19,6 +19,7 @@ use super::{
     env::Environment,
     output::{Fatal, Terminal},
     progress::Bar,
+    source_tokens,
 };
 
 /// Requests that are under way for each core that Nix grants: one keeps a core busy for a fraction of its time.
@@ -57,6 +58,9 @@ impl Sources {
             (store_folder(environment).map(Store::at), npm_cache(environment, &npmrc))
         };
         let access = options.access.clone();
+        if let Some(store) = &store {
+            store.sweep();
+        }
         let client = (!args.offline).then(|| Client::new(options));
         let memo = store.as_ref().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
         let settings = Settings { memo, assumed_absent: private_scopes(args, config, environment) };
@@ -80,7 +84,7 @@ impl Sources {
     }
 
     fn of(supply: Supply, settings: Settings, terminal: &Terminal) -> Self {
-        let bar = Arc::new(Bar::new(terminal.watched));
+        let bar = Arc::new(Bar::new(terminal.watched, terminal.tells()));
         let supply = supply.watched_by(Arc::clone(&bar) as _);
         Self { supply: Arc::new(supply), settings, bar }
     }
@@ -127,6 +131,9 @@ fn npmrc(environment: &Environment) -> Npmrc {
             npmrc.set(name, value.to_owned());
         }
     }
+    for (name, value) in environment.npm_credentials() {
+        npmrc.set(name, value.clone());
+    }
     npmrc
 }
 
@@ -138,9 +145,17 @@ fn options(
     let mut options = surroundings(environment);
     options.trust.extra_files.extend(environment.path("NODE_EXTRA_CA_CERTS"));
     let ignored = npmrc.apply(&mut options, environment.home().as_deref(), &environment.here);
+    let ignored = ignored.map_err(|error| Fatal(Message::from_error(&error).hinting(Some(&error.hint()))))?;
     add_access(&mut options, &args.registry_override, environment)?;
+    source_tokens::add(&mut options.access, environment, args.github_token);
     if let Some(jobs) = args.jobs {
         options.jobs = jobs.max(1);
+    }
+    if let Some(timeout) = args.timeout {
+        options.timeouts.run = timeout.into();
+    }
+    if let Some(size) = args.max_download {
+        options.max_download = size.as_u64();
     }
     Ok((options, ignored))
 }
@@ -153,7 +168,7 @@ fn surroundings(environment: &Environment) -> Options {
     };
     let any = || proxy(["all_proxy", "ALL_PROXY"]);
     // Of the unencrypted pair only the lower case counts, because a web server sets HTTP_PROXY from a request's header.
-    options.proxies.http = proxy(["http_proxy", "http_proxy"]).or_else(any);
+    options.proxies.http = environment.text("http_proxy").map(|url| Secret::new(url.to_owned())).or_else(any);
     options.proxies.https = proxy(["https_proxy", "HTTPS_PROXY"]).or_else(any);
     options.proxies.exempt = environment.text("no_proxy").or(environment.text("NO_PROXY")).map(str::to_owned);
     let roots = ["NIX_SSL_CERT_FILE", "SSL_CERT_FILE"].into_iter().filter_map(|name| environment.path(name));
@@ -180,7 +195,7 @@ fn add_access(
         options.access.override_host(host, mirror).map_err(|error| Fatal::new(&error))?;
     }
     for (host, token) in table(environment, "NIX_NPM_TOKENS")? {
-        options.access.token(&host, Secret::new(token));
+        options.access.token(&host, Credential::of_token(&token));
     }
     Ok(())
 }

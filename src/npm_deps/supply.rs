@@ -10,15 +10,12 @@ use url::Url;
 use crate::integrity::ContentId;
 use crate::lockfile::CanonicalUrl;
 use crate::redaction::redacted;
-use crate::registry::{Access, Client, FetchError, Get, Problem, Reply, Request, Watch};
+use crate::registry::{Access, Client, FetchError, Get, Problem, Purpose, Reply, Request, Watch};
 use crate::store::Store;
 use crate::store::npm_cache::NpmCache;
 use crate::tarball::repack;
 use crate::tarball::spool::Spool;
 use crate::tarball::verified::{Draft, Receiver, Shelf, Tarball};
-
-/// The largest git archive that is fetched, in bytes.
-const ARCHIVE_LIMIT: usize = 512 << 20;
 
 /// The largest packument that is read, in bytes.
 const PACKUMENT_LIMIT: usize = 256 << 20;
@@ -112,6 +109,11 @@ pub enum SupplyError {
         #[source]
         source: Box<FetchError>,
     },
+}
+
+/// The scope of a package's name, with or without a version behind it.
+fn scope_of(package: &str) -> Option<&str> {
+    package.split_once('/').map(|(scope, _)| scope).filter(|scope| scope.starts_with('@'))
 }
 
 impl SupplyError {
@@ -262,7 +264,7 @@ impl Supply {
         let url = want.url.to_url();
         let client = self.client(&want.package, &url).map_err(|error| self.elsewhere(want, error))?;
         let receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
-        let request = Request { url: &url, watch: &*self.progress };
+        let request = Request { url: &url, scope: scope_of(&want.package), watch: &*self.progress };
         let tarball = client
             .download(&request, receiver)
             .await
@@ -284,26 +286,51 @@ impl Supply {
         }
     }
 
-    /// A file whose bytes are not known beforehand, such as a code host's archive; `package` is for messages.
-    pub async fn archive(&self, package: &str, url: &Url) -> Result<Bytes, SupplyError> {
+    /// The archive of a git dependency, whose bytes are not known beforehand; `package` is for messages.
+    pub(super) async fn archive(&self, package: &str, url: &Url) -> Result<Bytes, SupplyError> {
+        self.file(package, url, scope_of(package), Purpose::Package, self.archive_limit()).await
+    }
+
+    /// A file of at most `limit` bytes that is the source of a derivation.
+    pub async fn source(&self, url: &Url, limit: usize) -> Result<Bytes, SupplyError> {
+        self.file("the source", url, None, Purpose::Source, limit.min(self.archive_limit())).await
+    }
+
+    async fn file(
+        &self,
+        package: &str,
+        url: &Url,
+        scope: Option<&str>,
+        purpose: Purpose,
+        limit: usize,
+    ) -> Result<Bytes, SupplyError> {
         // A configured registry stands in for the public one, as for any other tarball of it.
         let registry =
             url.path().rsplit_once("/-/").is_some_and(|(_, file)| file.rsplit('.').next() == Some("tgz"));
-        let get = Get { url, accept: "*/*", limit: ARCHIVE_LIMIT, registry, gzip: false };
-        let reply = self.get(package, &get).await?;
-        if reply.status == StatusCode::NOT_FOUND {
-            let problem = Problem::Status { status: reply.status };
-            let source = FetchError { url: redacted(url), asked: None, attempts: 1, problem };
-            return Err(SupplyError::Fetch { package: package.to_owned(), source: Box::new(source) });
-        }
-        Ok(reply.bytes)
+        let get =
+            Get { url, scope, purpose, accept: "*/*", limit, registry, gzip: false, may_be_missing: false };
+        Ok(self.get(package, &get).await?.bytes)
+    }
+
+    /// Half of what a tarball may have: an archive is held in memory, and its tree with it.
+    fn archive_limit(&self) -> usize {
+        let limit = self.client.as_ref().map_or(0, |client| client.options().max_download);
+        usize::try_from(limit / 2).unwrap_or(usize::MAX)
     }
 
     /// A packument of the public registry, whole; `None` if it knows no such name.
     pub(super) async fn packument(&self, package: &str, url: &Url) -> Result<Option<Bytes>, SupplyError> {
         // Not from a configured registry: it may answer with other fields, and nixpkgs would not ask it.
-        let get =
-            Get { url, accept: "application/json", limit: PACKUMENT_LIMIT, registry: false, gzip: true };
+        let get = Get {
+            url,
+            scope: scope_of(package),
+            purpose: Purpose::Package,
+            accept: "application/json",
+            limit: PACKUMENT_LIMIT,
+            registry: false,
+            gzip: true,
+            may_be_missing: true,
+        };
         let reply = self.get(package, &get).await?;
         Ok((reply.status != StatusCode::NOT_FOUND).then_some(reply.bytes))
     }

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::{PackageError, PackageName};
-use crate::registry::{Client, Get, Problem};
+use crate::registry::{Client, Get, Problem, Purpose};
 
 /// The largest key document that is read, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -73,13 +73,22 @@ impl Key {
 /// Errors: it cannot be asked, or answers something else.
 pub async fn keys(client: &Client, name: &PackageName) -> Result<Vec<Key>, PackageError> {
     let url = client.options().access.registry_url(name.scope(), "-/npm/v1/keys");
-    let get = Get { url: &url, accept: "application/json", limit: LIMIT, registry: true, gzip: true };
+    let get = Get {
+        url: &url,
+        scope: name.scope(),
+        purpose: Purpose::Package,
+        accept: "application/json",
+        limit: LIMIT,
+        registry: true,
+        gzip: true,
+        may_be_missing: true,
+    };
     match client.get(&get).await {
         Ok(reply) if reply.status == StatusCode::NOT_FOUND => Ok(Vec::new()),
         Ok(reply) => Key::parse(&reply.bytes),
         // A registry that does not know the question has no keys; mirrors refuse it in many ways. Whoever wants a
         // signature gets none by that.
-        Err(error) if matches!(error.problem, Problem::Status { status } if status.is_client_error()) => {
+        Err(error) if matches!(error.problem, Problem::Status { status, .. } if status.is_client_error()) => {
             Ok(Vec::new())
         }
         Err(source) => Err(PackageError::Fetch { name: name.clone(), source: Box::new(source) }),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{PackageError, PackageName, Release};
-use crate::registry::{Client, Get};
+use crate::registry::{Client, Get, Purpose};
 
 /// The largest packument that is read, in bytes.
 const LIMIT: usize = 256 << 20;
@@ -149,7 +149,16 @@ pub async fn fetch_abbreviated(client: &Client, name: &PackageName) -> Result<Pa
 
 async fn fetch_as(client: &Client, name: &PackageName, accept: &str) -> Result<Packument, PackageError> {
     let url = client.options().access.registry_url(name.scope(), &name.packument_path());
-    let get = Get { url: &url, accept, limit: LIMIT, registry: true, gzip: true };
+    let get = Get {
+        url: &url,
+        scope: name.scope(),
+        purpose: Purpose::Package,
+        accept,
+        limit: LIMIT,
+        registry: true,
+        gzip: true,
+        may_be_missing: true,
+    };
     let reply = client
         .get(&get)
         .await

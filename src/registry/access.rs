@@ -1,17 +1,15 @@
-//! Where a request really goes, and which credentials it carries there.
+//! Where a request really goes.
 //!
 //! Cache keys are made of the lockfile's URLs; only the request is rewritten. Credentials are looked up for the rewritten
-//! URL, by host, port and path prefix, as npm does it ("nerf dart"). Unlike npm, credentials of a registry's path are
-//! not used for other paths of the same host.
+//! URL (see [`super::credentials`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use percent_encoding::percent_decode_str;
-use reqwest::header::HeaderValue;
 use url::Url;
 
-use super::secret::Secret;
+use super::credentials::{Chosen, Credential, Credentials, Grant, Purpose, authority};
+use super::error::Problem;
+use crate::redaction::redacted;
 
 /// The host whose URLs lockfiles hold, and that npm replaces by the configured registry's.
 const PUBLIC_HOST: &str = "registry.npmjs.org";
@@ -25,8 +23,7 @@ pub struct Access {
     registry: Option<Url>,
     scopes: HashMap<String, Url>,
     replace_host: ReplaceHost,
-    credentials: HashMap<String, Credential>,
-    tokens: HashMap<String, Secret>,
+    credentials: Credentials,
 }
 
 /// npm's `replace-registry-host`: whose tarball URLs go to the configured registry.
@@ -43,28 +40,21 @@ pub(super) enum ReplaceHost {
     Host(String),
 }
 
-/// What opens a registry's door.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// `_authToken`.
-    Bearer(Secret),
-    /// `_auth`: base64 of `user:password`.
-    Basic(Secret),
-}
-
 /// A registry override that names no usable mirror.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("registry override for `{host}`: the mirror must be an http or https URL")]
+#[error("registry override for `{host}`: it needs a host, or host:port, and an http or https URL")]
 pub struct InvalidOverride {
-    /// The overridden host.
+    /// The overridden host, without what may be secret.
     pub host: String,
 }
 
 impl Access {
     /// Sends requests for `host` (or `host:port`) to `mirror`, whose path goes before theirs.
     pub fn override_host(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
-        let mirror =
-            Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: host.to_owned() })?;
+        let invalid = || InvalidOverride { host: redacted(host) };
+        let named = !host.is_empty() && !host.contains(['/', '@', '?', '#', '\\']);
+        let mirror = Url::parse(mirror).ok().filter(|mirror| named && is_web(mirror)).ok_or_else(invalid)?;
+        self.credentials.configure(&mirror);
         self.overrides.insert(host.to_ascii_lowercase(), mirror);
         Ok(())
     }
@@ -73,7 +63,7 @@ impl Access {
     /// repository may say so: what comes is verified, and no credentials go below that URL.
     pub fn mirror_tarballs(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
         let mirror =
-            Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: host.to_owned() })?;
+            Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: redacted(host) })?;
         self.open_mirrors.insert(host.to_ascii_lowercase(), mirror);
         Ok(())
     }
@@ -92,23 +82,37 @@ impl Access {
         self.open_mirrors.values().any(|base| url.origin() == base.origin() && below(base))
     }
 
-    /// Sends this bearer token to `host` (or `host:port`), whatever the path (`NIX_NPM_TOKENS`).
-    pub fn token(&mut self, host: &str, token: Secret) {
-        self.tokens.insert(host.to_ascii_lowercase(), token);
+    /// Uses this credential for `host` (or `host:port`), whatever the path (`NIX_NPM_TOKENS`). A scheme before the host
+    /// configures it: `http://host:port` is one that may be asked unencrypted.
+    pub fn token(&mut self, host: &str, credential: Credential) {
+        let place = format!("`{}` in NIX_NPM_TOKENS", redacted(host));
+        self.credentials.add_token(host, Grant::of(credential, place));
     }
 
-    /// Uses this credential for URLs below `prefix`, written `//host[:port]/path/`.
-    pub fn credential(&mut self, prefix: &str, credential: Credential) {
-        self.credentials.insert(prefix.to_ascii_lowercase_host(), credential);
+    /// Uses this for URLs below `prefix`, written `//host[:port]/path/`.
+    pub fn grant(&mut self, prefix: &str, grant: Grant) {
+        self.credentials.add_prefix(prefix, grant);
+    }
+
+    /// Uses this for sources below `prefix`, written `//host[:port]/path/`, and for nothing else.
+    pub fn grant_source(&mut self, prefix: &str, grant: Grant) {
+        self.credentials.add_source(prefix, grant);
+    }
+
+    /// Uses this for `host` where nothing else is configured, as a netrc file says.
+    pub fn netrc(&mut self, host: &str, grant: Grant) {
+        self.credentials.add_netrc(host, grant);
     }
 
     /// Sends what the public registry (or as [`ReplaceHost`] says) is asked for to this registry.
     pub(super) fn set_registry(&mut self, registry: Url, replace_host: ReplaceHost) {
+        self.credentials.configure(&registry);
         (self.registry, self.replace_host) = (Some(registry), replace_host);
     }
 
     /// Asks this registry about packages of a scope (`@acme`).
     pub(super) fn set_scope_registry(&mut self, scope: &str, registry: Url) {
+        self.credentials.configure(&registry);
         self.scopes.insert(scope.to_owned(), registry);
     }
 
@@ -130,6 +134,19 @@ impl Access {
         let path = format!("{}/{path}", url.path().trim_end_matches('/'));
         url.set_path(&path);
         url
+    }
+
+    /// The hosts (`host[:port]`) that are asked about packages of this scope.
+    #[must_use]
+    pub fn hosts_of(&self, scope: Option<&str>) -> BTreeSet<String> {
+        let url = self.registry_url(scope, "");
+        let asked =
+            [Some(&url), self.mirror_of(&url).as_ref(), self.registry.as_ref().filter(|_| scope.is_none())]
+                .into_iter()
+                .flatten()
+                .filter_map(authority)
+                .collect();
+        asked
     }
 
     /// Where a request for `url` goes: to the host's override, else, with `registry`, to the configured registry.
@@ -160,52 +177,21 @@ impl Access {
         }
     }
 
-    /// The `authorization` header for a request to `url`, if something opens its door.
-    pub(super) fn authorization(&self, url: &Url) -> Option<HeaderValue> {
+    /// What a request for `url`, which was rewritten, carries; `scope` is that of the package it is about.
+    ///
+    /// # Errors
+    /// The credential cannot be sent.
+    pub(super) fn choose(&self, url: &Url, scope: Option<&str>, purpose: Purpose) -> Result<Chosen, Problem> {
         if self.is_open(url) {
-            return None;
+            return Ok(Chosen::default());
         }
-        let text = self
-            .configured(url)
-            .map(|credential| match credential {
-                Credential::Bearer(token) => format!("Bearer {}", token.expose()),
-                Credential::Basic(auth) => format!("Basic {}", auth.expose()),
-            })
-            .or_else(|| self.token_of(url))
-            .or_else(|| user_info(url))?;
-        let mut value = HeaderValue::from_str(&text).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        let registry = scope.and_then(|scope| self.scopes.get(scope)).or(self.registry.as_ref());
+        self.credentials.choose(url, registry, purpose)
     }
 
-    /// npm's search: from the whole path up to the host, dropping a component or a slash at each step.
-    fn configured(&self, url: &Url) -> Option<&Credential> {
-        let mut key = format!("//{}{}", authority(url)?, url.path());
-        while key.len() > 2 {
-            if let Some(credential) = self.credentials.get(&key) {
-                return Some(credential);
-            }
-            let kept = key.strip_suffix('/').unwrap_or_else(|| key.trim_end_matches(|c| c != '/')).len();
-            key.truncate(kept);
-        }
-        None
-    }
-
-    fn token_of(&self, url: &Url) -> Option<String> {
-        let token = self.tokens.get(&authority(url)?).or_else(|| self.tokens.get(url.host_str()?))?;
-        Some(format!("Bearer {}", token.expose()))
-    }
-}
-
-trait LowercaseHost {
-    fn to_ascii_lowercase_host(&self) -> String;
-}
-
-impl LowercaseHost for str {
-    /// `//Host/Path/` with the host in lower case, as URLs have it.
-    fn to_ascii_lowercase_host(&self) -> String {
-        let end = self.get(2..).and_then(|rest| rest.find('/')).map_or(self.len(), |at| at + 2);
-        self[..end].to_ascii_lowercase() + &self[end..]
+    /// Whether this is the public registry's URL.
+    pub(super) fn is_public(url: &Url) -> bool {
+        url.host_str() == Some(PUBLIC_HOST)
     }
 }
 
@@ -220,12 +206,6 @@ fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
-/// `host`, or `host:port` where the port is not the scheme's own.
-fn authority(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-}
-
 /// `base` with the path and query of `url` behind its path, which is not doubled if `url` has it already.
 fn rebase(url: &Url, base: &Url) -> Url {
     let mut located = base.clone();
@@ -236,15 +216,6 @@ fn rebase(url: &Url, base: &Url) -> Url {
     located.set_query(url.query());
     located.set_fragment(None);
     located
-}
-
-fn user_info(url: &Url) -> Option<String> {
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    let decode = |text| percent_decode_str(text).decode_utf8_lossy();
-    let pair = format!("{}:{}", decode(url.username()), decode(url.password().unwrap_or_default()));
-    Some(format!("Basic {}", BASE64.encode(pair)))
 }
 
 #[cfg(test)]
@@ -269,6 +240,8 @@ mod tests {
         assert_eq!(located("https://elsewhere/a"), "https://elsewhere/a");
         assert!(access.override_host("h", "mirror").is_err());
         assert!(access.override_host("h", "file:///mirror").is_err());
+        let error = access.override_host("http://u:hunter2@m/?x", "y").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]
@@ -294,25 +267,5 @@ mod tests {
         assert_eq!(asked(Some("@acme"), "@acme%2ftool"), "https://corp/npm/@acme%2ftool");
         assert_eq!(asked(Some("@other"), "@other%2ftool"), format!("https://{PUBLIC_HOST}/@other%2ftool"));
         assert_eq!(asked(None, "ms"), format!("https://{PUBLIC_HOST}/ms"));
-    }
-
-    #[test]
-    fn credentials_go_to_the_longest_prefix_and_to_nobody_else() {
-        let mut access = Access::default();
-        let bearer = |text: &str| Credential::Bearer(Secret::new(text.into()));
-        access.credential("//Host/", bearer("host"));
-        access.credential("//host/npm/private/", bearer("private"));
-        access.credential("//host:8080/", Credential::Basic(Secret::new("dTpw".into())));
-        access.token("plain", Secret::new("nix".into()));
-        let sent = |text| access.authorization(&url(text)).map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(sent("https://host/a.tgz").as_deref(), Some("Bearer host"));
-        assert_eq!(sent("https://host/npm/private/a/b.tgz").as_deref(), Some("Bearer private"));
-        assert_eq!(sent("https://host/npm/privateer/b.tgz").as_deref(), Some("Bearer host"));
-        assert_eq!(sent("https://host:8080/a").as_deref(), Some("Basic dTpw"));
-        assert_eq!(sent("https://plain:99/a").as_deref(), Some("Bearer nix"));
-        assert_eq!(sent("https://host.evil/a"), None);
-        assert_eq!(sent("https://sub.host/a"), None);
-        assert_eq!(sent("https://u:p%40@else/a").as_deref(), Some("Basic dTpwQA=="));
-        assert!(!format!("{access:?}").contains("private\""));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Instant, SystemTime};
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderMap, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE,
+};
 use reqwest::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -10,18 +12,26 @@ use url::Url;
 
 use super::Watch;
 use super::client::Inner;
-use super::error::{self, Problem};
-use super::health::Failed;
+use super::credentials::{Chosen, CredentialUse, Purpose, authority};
+use super::error::{self, Problem, Way};
+use super::health::{Failed, GivenUp};
 use super::retry;
 use super::transport::{Lane, Transport};
 use crate::redaction::redacted;
 
 const REDIRECTS: usize = 10;
 
+/// Bytes a second that a body has to bring, seen over the time after which it would count as stalled. So low that a modem
+/// line shared by all requests of a run passes; a server that trickles does not.
+const SLOWEST: u128 = 100;
+
 /// What is asked for.
 pub(super) struct Ask<'a> {
     /// Where, after rewriting.
     pub url: Url,
+    /// The scope of the package that it is about.
+    pub scope: Option<&'a str>,
+    pub purpose: Purpose,
     pub accept: &'a str,
     /// Whether a compressed answer is welcome; a tarball's bytes must arrive as they are.
     pub gzip: bool,
@@ -44,12 +54,35 @@ pub(super) trait Sink: Send {
 pub(super) struct Head {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// The host that answered, which a redirect may have led to.
+    pub from: String,
+}
+
+impl Head {
+    /// What is wrong if a body that begins like this is a page for people.
+    pub(super) fn page(&self, start: &[u8]) -> Option<Problem> {
+        let text = start.trim_ascii_start();
+        let begins =
+            |with: &str| text.get(..with.len()).is_some_and(|at| at.eq_ignore_ascii_case(with.as_bytes()));
+        let html =
+            self.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let what = if begins("<?xml") {
+            "an XML document"
+        } else if begins("<!doctype html") || begins("<html") || (html && begins("<")) {
+            "a web page"
+        } else {
+            return None;
+        };
+        Some(Problem::WebPage { what, from: self.from.clone() })
+    }
 }
 
 /// A failed attempt.
 pub(super) struct Failure {
     pub problem: Problem,
     pub cure: Cure,
+    /// Which credential went along, if that is another than was chosen.
+    pub used: Option<CredentialUse>,
 }
 
 /// What may help against a failure.
@@ -68,14 +101,18 @@ pub(super) enum Cure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let cure = match &problem {
-            Problem::Connect { .. } | Problem::Broken { .. } => Cure::Repeat,
+            Problem::Connect { .. } | Problem::Broken { .. } | Problem::Proxy { .. } => Cure::Repeat,
             Problem::Stalled { .. } => Cure::Relieve(None),
             // Another shelf may take it: a store whose disk is full is not asked a second time.
             // A name that is not found twice does not exist.
-            Problem::Mismatch(_) | Problem::Shelf(_) | Problem::Lookup { .. } => Cure::Once,
+            Problem::Mismatch(_)
+            | Problem::Shelf(_)
+            | Problem::Lookup { .. }
+            | Problem::WebPage { .. }
+            | Problem::TooSlow { .. } => Cure::Once,
             _ => Cure::None,
         };
-        Self { problem, cure }
+        Self { problem, cure, used: None }
     }
 }
 
@@ -93,6 +130,8 @@ pub(super) struct Turn {
 struct Answer {
     response: Response,
     socket: Option<OwnedSemaphorePermit>,
+    /// Whether no redirect has led to another origin.
+    at_home: bool,
 }
 
 impl Inner {
@@ -101,26 +140,35 @@ impl Inner {
         &self,
         transport: &Transport,
         ask: &Ask<'_>,
+        chosen: &Chosen,
         turn: Turn,
         sink: &mut S,
     ) -> Result<Head, Failure> {
-        let Answer { response, socket } = self.follow(transport, ask, turn).await?;
+        let Answer { response, socket, at_home } = self.follow(transport, ask, chosen, turn).await?;
         let status = response.status();
         if !status.is_success() && !ask.answers.contains(&status) {
-            return Err(refusal(&response));
+            let used = if at_home { None } else { chosen.used.elsewhere() };
+            return Err(Failure { used, ..self.refusal(&response) });
         }
         let head = self.receive(response, ask, sink).await;
         drop(socket);
         head
     }
 
-    /// Requests, following redirects. Credentials are looked up for each URL on the way, and no more of them are sent
-    /// once a redirect has led to another host.
-    async fn follow(&self, transport: &Transport, ask: &Ask<'_>, turn: Turn) -> Result<Answer, Failure> {
+    /// Requests, following redirects. Credentials go along as long as these stay at the origin that they were chosen for,
+    /// and not even back there once one has led elsewhere.
+    async fn follow(
+        &self,
+        transport: &Transport,
+        ask: &Ask<'_>,
+        chosen: &Chosen,
+        turn: Turn,
+    ) -> Result<Answer, Failure> {
         let mut url = ask.url.clone();
         let mut at_home = true;
         for _ in 0..=REDIRECTS {
-            let answer = self.send(transport, &url, ask, at_home, turn).await?;
+            let carried = Some(chosen).filter(|_| at_home);
+            let answer = self.send(transport, &url, ask, carried, turn).await?;
             if !is_redirect(answer.response.status()) {
                 return Ok(answer);
             }
@@ -149,16 +197,18 @@ impl Inner {
         transport: &Transport,
         url: &Url,
         ask: &Ask<'_>,
-        with_credentials: bool,
+        carried: Option<&Chosen>,
         turn: Turn,
     ) -> Result<Answer, Failure> {
-        let lane = transport.lane(url);
+        let identity = carried.and_then(|chosen| chosen.identity.as_ref());
+        let lane = transport.lane(url, identity).map_err(Problem::Setup)?;
         let greeting = lane.greeting().await;
         let socket = lane.socket().await;
-        if let Some(reason) = self.health.given_up(url) {
-            return Err(Problem::Unreachable { host: host(url), reason }.into());
+        if let Some(why) = self.health.given_up(url) {
+            return Err(Failure { problem: given_up(url, why), cure: Cure::None, used: None });
         }
-        let result = self.exchange(&lane, url, ask, with_credentials, turn).await;
+        let way = Way { host: host(url), proxy: transport.proxy_of(url) };
+        let result = self.exchange((&lane, &way), url, ask, carried, turn).await;
         match &result {
             Ok(response) => {
                 self.health.answered(url);
@@ -167,29 +217,32 @@ impl Inner {
             Err(problem) => self.note(url, turn, problem),
         }
         drop(greeting);
-        Ok(Answer { response: result?, socket })
+        Ok(Answer { response: result?, socket, at_home: carried.is_some() })
     }
 
     /// Tells the others of a host that could not be reached.
     fn note(&self, url: &Url, turn: Turn, problem: &Problem) {
         let (reason, last) = match problem {
-            Problem::Connect { reason } => (reason, turn.last),
-            Problem::Lookup { reason } => (reason, turn.last || turn.fresh),
+            Problem::Connect { reason, .. } => (GivenUp::Unreachable(reason.clone()), turn.last),
+            Problem::Lookup { reason, .. } => (GivenUp::Unknown(reason.clone()), turn.last || turn.fresh),
+            Problem::Proxy { proxy, reason } => {
+                (GivenUp::Proxy { proxy: proxy.clone(), reason: reason.clone() }, turn.last)
+            }
             _ => return,
         };
         let failed = Failed { first: turn.first, begun: turn.begun, last, reason };
-        self.health.failed(url, &failed, self.options.timeouts.unreachable);
+        self.health.failed(url, failed, self.options.timeouts.unreachable);
     }
 
     async fn exchange(
         &self,
-        lane: &Lane<'_>,
+        (lane, way): (&Lane, &Way),
         url: &Url,
         ask: &Ask<'_>,
-        with_credentials: bool,
+        carried: Option<&Chosen>,
         turn: Turn,
     ) -> Result<Response, Problem> {
-        // User info becomes a header here, under the same rule as other credentials.
+        // User info is a header by now, under the same rule as other credentials.
         let mut bare = url.clone();
         let _ = bare.set_username("");
         let _ = bare.set_password(None);
@@ -200,12 +253,12 @@ impl Inner {
         if turn.fresh {
             request = request.header(CACHE_CONTROL, "no-cache");
         }
-        if let Some(value) = self.options.access.authorization(url).filter(|_| with_credentials) {
-            request = request.header(AUTHORIZATION, value);
+        if let Some((name, value)) = carried.and_then(|chosen| chosen.header.clone()) {
+            request = request.header(name, value);
         }
         let stall = self.options.timeouts.stall;
         let sent = timeout(stall, request.send()).await.map_err(|_| Problem::Stalled { after: stall })?;
-        sent.map_err(|error| error::of_exchange(&error.without_url(), 0))
+        sent.map_err(|error| error::of_exchange(&error.without_url(), 0, way))
     }
 
     async fn receive<S: Sink>(
@@ -220,34 +273,76 @@ impl Inner {
             sink.announce(len)?;
         }
         let stall = self.options.timeouts.stall;
+        let (mut since, mut before) = (Instant::now(), 0);
+        let way = Way { host: host(response.url()), proxy: None };
         loop {
             let next =
                 timeout(stall, response.chunk()).await.map_err(|_| Problem::Stalled { after: stall })?;
             let Some(chunk) =
-                next.map_err(|error| error::of_exchange(&error.without_url(), sink.received()))?
+                next.map_err(|error| error::of_exchange(&error.without_url(), sink.received(), &way))?
             else {
                 break;
             };
             sink.write(&chunk)?;
             ask.watch.received(chunk.len() as u64);
+            if since.elapsed() >= stall {
+                let received = sink.received() - before;
+                if u128::from(received) * 1000 < SLOWEST * stall.as_millis() {
+                    return Err(Problem::TooSlow { received, after: stall }.into());
+                }
+                (since, before) = (Instant::now(), sink.received());
+            }
         }
-        let head = Head { status: response.status(), headers: response.headers().clone() };
+        let head = Head { status: response.status(), headers: response.headers().clone(), from: way.host };
         sink.finish(&head)?;
         Ok(head)
     }
+
+    fn refusal(&self, response: &Response) -> Failure {
+        let status = response.status();
+        let asked = retry::retry_after(response.headers(), SystemTime::now());
+        if let Some(wait) = asked.filter(|wait| *wait > self.options.timeouts.retry_after)
+            && retry::is_overload(status)
+        {
+            self.health.give_up(response.url(), GivenUp::Wait { status, wait });
+            return Problem::AskedToWait { status, wait }.into();
+        }
+        let cure = if retry::is_overload(status) {
+            Cure::Relieve(asked)
+        } else if retry::is_transient(status) {
+            Cure::Repeat
+        } else {
+            Cure::None
+        };
+        let asks_for = schemes(response.headers());
+        Failure { problem: Problem::Status { status, asks_for }, cure, used: None }
+    }
 }
 
-fn refusal(response: &Response) -> Failure {
-    let status = response.status();
-    let asked = retry::retry_after(response.headers(), SystemTime::now());
-    let cure = if retry::is_overload(status) {
-        Cure::Relieve(asked)
-    } else if retry::is_transient(status) {
-        Cure::Repeat
-    } else {
-        Cure::None
+/// The schemes that a server wants, as `www-authenticate` names them: `Basic realm="a, b", Bearer`.
+fn schemes(headers: &HeaderMap) -> Option<String> {
+    let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let words = texts.flat_map(|text| text.split(',')).filter_map(|part| part.split_whitespace().next());
+    let is_scheme = |word: &&str| {
+        word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    Failure { problem: Problem::Status { status }, cure }
+    let mut names: Vec<&str> = Vec::new();
+    for word in words.filter(is_scheme) {
+        if names.len() < 4 && !names.iter().any(|name| name.eq_ignore_ascii_case(word)) {
+            names.push(word);
+        }
+    }
+    (!names.is_empty()).then(|| names.join(" or "))
+}
+
+fn given_up(url: &Url, why: GivenUp) -> Problem {
+    match why {
+        GivenUp::Unreachable(reason) => Problem::Connect { host: host(url), reason },
+        GivenUp::Unknown(reason) => Problem::Lookup { host: host(url), reason },
+        GivenUp::Proxy { proxy, reason } => Problem::Proxy { proxy, reason },
+        GivenUp::Refuses(status) => Problem::Status { status, asks_for: None },
+        GivenUp::Wait { status, wait } => Problem::AskedToWait { status, wait },
+    }
 }
 
 fn is_redirect(status: StatusCode) -> bool {
@@ -255,6 +350,5 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    authority(url).unwrap_or_default()
 }

@@ -1,25 +1,39 @@
 //! The client: what the rest of the crate asks for.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use tokio::sync::OnceCell;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout_at};
 use url::Url;
 
 use super::attempt::{Ask, Cure, Failure, Head, Sink, Turn};
+use super::credentials::{Chosen, CredentialUse, Purpose};
 use super::error::{FetchError, Problem};
 use super::gate::{Gate, Pass};
-use super::health::Health;
+use super::health::{GivenUp, Health, Hush};
 use super::options::Options;
 use super::retry::{self, Retry};
 use super::transport::{SetupError, Transport};
 use super::{Unwatched, Watch, gzip};
 use crate::redaction::redacted;
 use crate::tarball::verified::{Receiver, Tarball};
+
+/// Bytes of a body that tell what it is.
+const START: usize = 512;
+
+/// How often a request does as the server asks, and waits, without that counting as a failure. Each is a part of a pause of
+/// all; how many of those there may be without anything between is for [`Health`] to say.
+const WAITS: u32 = 20;
+
+/// The part of the run's time that one request may take.
+const REQUEST_SHARE: u32 = 4;
+
+/// Nobody waits longer than this; a clock can be added to it.
+const LONGEST_RUN: Duration = Duration::from_hours(24 * 365);
 
 /// Fetches tarballs and documents. Cheap to make and to clone: nothing is set up before the first request.
 #[derive(Clone)]
@@ -31,6 +45,8 @@ pub(super) struct Inner {
     pub(super) options: Options,
     pub(super) health: Health,
     gate: Arc<Gate>,
+    /// When the run has to be over.
+    deadline: Instant,
     transport: OnceCell<Result<Transport, Arc<SetupError>>>,
 }
 
@@ -38,6 +54,8 @@ pub(super) struct Inner {
 pub struct Request<'a> {
     /// The URL in the lockfile; overrides and the configured registry are applied to it.
     pub url: &'a Url,
+    /// The scope of the package, `@acme`: whose registry's credential may go along.
+    pub scope: Option<&'a str>,
     /// Who watches.
     pub watch: &'a dyn Watch,
 }
@@ -46,6 +64,10 @@ pub struct Request<'a> {
 pub struct Get<'a> {
     /// The URL; overrides are applied to it.
     pub url: &'a Url,
+    /// The scope of the package that it is about, `@acme`.
+    pub scope: Option<&'a str>,
+    /// What it is for, which decides about credentials.
+    pub purpose: Purpose,
     /// The `accept` header.
     pub accept: &'a str,
     /// The longest acceptable answer, decoded.
@@ -55,9 +77,11 @@ pub struct Get<'a> {
     pub registry: bool,
     /// Whether the answer may be compressed on the way; it is decoded then. Never for files that are kept as they are.
     pub gzip: bool,
+    /// Whether 404 is an answer, not a failure.
+    pub may_be_missing: bool,
 }
 
-/// The answer to a [`Get`]: a success, or "there is no such thing".
+/// The answer to a [`Get`]: a success, or "there is no such thing" where that is one.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The status: 2xx or 404.
@@ -73,7 +97,8 @@ impl Client {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let gate = Gate::new(options.jobs);
-        let inner = Inner { options, health: Health::default(), gate, transport: OnceCell::new() };
+        let deadline = Instant::now() + options.timeouts.run.min(LONGEST_RUN);
+        let inner = Inner { options, health: Health::default(), gate, deadline, transport: OnceCell::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -88,18 +113,23 @@ impl Client {
     /// Errors: every failure for good, after the repetitions that make sense.
     pub async fn download(&self, request: &Request<'_>, receiver: Receiver) -> Result<Tarball, FetchError> {
         let url = self.inner.options.access.locate_tarball(request.url);
-        let ask = Ask { url, accept: "*/*", gzip: false, answers: &[], watch: request.watch };
-        let mut sink = TarballSink { receiver, tarball: None };
+        let (scope, watch) = (request.scope, request.watch);
+        let purpose = Purpose::Package;
+        let ask = Ask { url, scope, purpose, accept: "*/*", gzip: false, answers: &[], watch };
+        let limit = self.inner.options.max_download;
+        let mut sink = TarballSink { receiver, tarball: None, limit, start: Vec::new() };
         self.inner.run(request.url, &ask, &mut sink).await?;
         Ok(sink.tarball.expect("bug: a successful download has finished its receiver"))
     }
 
-    /// Gets a document whole; 404 is an answer.
+    /// Gets a document whole.
     pub async fn get(&self, get: &Get<'_>) -> Result<Reply, FetchError> {
         let url = self.inner.options.access.locate(get.url, get.registry);
-        let answers = &[StatusCode::NOT_FOUND];
-        let ask = Ask { url, accept: get.accept, gzip: get.gzip, answers, watch: &Unwatched };
-        let mut sink = DocumentSink { limit: get.limit, bytes: Vec::new(), decode: get.gzip };
+        let answers: &[_] = if get.may_be_missing { &[StatusCode::NOT_FOUND] } else { &[] };
+        let Get { scope, purpose, accept, gzip, .. } = *get;
+        let ask = Ask { url, scope, purpose, accept, gzip, answers, watch: &Unwatched };
+        let json = get.accept.contains("json");
+        let mut sink = DocumentSink { limit: get.limit, bytes: Vec::new(), decode: get.gzip, json };
         let head = self.inner.run(get.url, &ask, &mut sink).await?;
         Ok(Reply { status: head.status, bytes: sink.bytes.into(), headers: head.headers })
     }
@@ -113,35 +143,75 @@ impl Inner {
         made.as_ref().map_err(|error| Problem::Setup(Arc::clone(error)))
     }
 
-    /// Makes attempts until one succeeds or another would not help.
+    /// Makes attempts until one succeeds, another would not help, or the time is over.
     async fn run<S: Sink>(&self, url: &Url, ask: &Ask<'_>, sink: &mut S) -> Result<Head, FetchError> {
-        let transport = self.transport().await.map_err(|problem| failed(url, ask, 0, problem))?;
+        let fail = |attempts, problem, used| failed(url, ask, attempts, problem, used);
+        let chosen = self.options.access.choose(&ask.url, ask.scope, ask.purpose);
+        let chosen = chosen.map_err(|problem| fail(0, problem, CredentialUse::None))?;
+        let transport = self.transport().await.map_err(|problem| fail(0, problem, chosen.used.clone()))?;
+        let run = self.options.timeouts.run;
+        let over = |limit| Problem::Deadline { limit };
+        let Ok(pass) = timeout_at(self.deadline.into(), self.leave(&ask.url)).await else {
+            return Err(fail(0, over(run), chosen.used));
+        };
+        let own = Instant::now() + (run / REQUEST_SHARE).min(LONGEST_RUN);
+        let (until, limit) =
+            if own < self.deadline { (own, run / REQUEST_SHARE) } else { (self.deadline, run) };
+        let mut attempts = 0;
+        let course = self.attempts(url, ask, transport, &chosen, (pass, &mut attempts), sink);
+        let ended = timeout_at(until.into(), course).await;
+        ended.unwrap_or_else(|_| {
+            ask.watch.discarded(sink.received());
+            sink.reset();
+            Err(fail(attempts, over(limit), chosen.used.clone()))
+        })
+    }
+
+    async fn attempts<S: Sink>(
+        &self,
+        url: &Url,
+        ask: &Ask<'_>,
+        transport: &Transport,
+        chosen: &Chosen,
+        (pass, attempts): (Pass, &mut u32),
+        sink: &mut S,
+    ) -> Result<Head, FetchError> {
         let first = Instant::now();
-        let (mut attempts, mut fresh, mut kept) = (0, false, None);
+        let (mut waits, mut fresh, mut kept) = (0, false, Some(pass));
         loop {
-            attempts += 1;
+            *attempts += 1;
             let pass = match kept.take() {
                 Some(pass) => pass,
                 None => self.leave(&ask.url).await,
             };
-            let turn = Turn { first, begun: Instant::now(), last: attempts > self.options.retries, fresh };
-            let failure = match self.attempt(transport, ask, turn, sink).await {
+            let last = *attempts - waits > self.options.retries;
+            let turn = Turn { first, begun: Instant::now(), last, fresh };
+            let failure = match self.attempt(transport, ask, chosen, turn, sink).await {
                 Ok(head) => {
                     self.gate.succeeded();
+                    self.health.served(&ask.url);
                     return Ok(head);
                 }
                 Err(failure) => failure,
             };
             ask.watch.discarded(sink.received());
             sink.reset();
-            if turn.last || failure.cure == Cure::None || (failure.cure == Cure::Once && fresh) {
-                return Err(failed(url, ask, attempts, failure.problem));
+            // A pause that the server asks for is no failure of the request, for a while.
+            let excused = matches!(failure.cure, Cure::Relieve(Some(_))) && waits < WAITS;
+            let spent = turn.last || failure.cure == Cure::None || (failure.cure == Cure::Once && fresh);
+            if spent && !excused {
+                let used = failure.used.unwrap_or_else(|| chosen.used.clone());
+                return Err(failed(url, ask, *attempts, failure.problem, used));
             }
+            waits += u32::from(excused);
             fresh |= failure.cure == Cure::Once;
             // Whether a host can be reached should be known soon, not when all others have tried once.
-            let unreached = matches!(failure.problem, Problem::Connect { .. } | Problem::Lookup { .. });
+            let unreached = matches!(
+                failure.problem,
+                Problem::Connect { .. } | Problem::Lookup { .. } | Problem::Proxy { .. }
+            );
             kept = Some(pass).filter(|_| unreached);
-            self.pause(url, ask, attempts, &failure).await;
+            self.pause(url, ask, *attempts, turn, &failure).await;
         }
     }
 
@@ -156,50 +226,72 @@ impl Inner {
     }
 
     /// Waits before the next attempt, and has the others take care of the server.
-    async fn pause(&self, url: &Url, ask: &Ask<'_>, attempts: u32, failure: &Failure) {
-        let (asked, patience) = match failure.cure {
-            Cure::Relieve(asked) => {
-                self.gate.overloaded();
-                if let Some(asked) = asked {
-                    self.health.hush(&ask.url, asked.min(self.options.timeouts.retry_after));
+    async fn pause(&self, url: &Url, ask: &Ask<'_>, attempts: u32, turn: Turn, failure: &Failure) {
+        let (pause, shared) = match failure.cure {
+            Cure::Relieve(Some(asked)) => {
+                let hush = self.health.hush(&ask.url, turn.begun, asked);
+                if let (Hush::Enough, Problem::Status { status, .. }) = (hush, &failure.problem) {
+                    self.health.give_up(&ask.url, GivenUp::Refuses(*status));
+                } else if hush == Hush::Begins {
+                    self.gate.paused();
                 }
-                // An overloaded server needs longer than a broken connection.
-                (asked, 2)
+                (self.health.quiet_for(&ask.url).unwrap_or_default(), hush == Hush::Begins)
             }
-            _ => (None, 0),
+            Cure::Relieve(None) => {
+                self.gate.overloaded();
+                // An overloaded server needs longer than a broken connection.
+                (retry::pause(&self.options.timeouts, attempts + 2), false)
+            }
+            _ => (retry::pause(&self.options.timeouts, attempts), false),
         };
-        let pause = retry::pause(&self.options.timeouts, attempts + patience, asked);
-        ask.watch.retrying(&Retry { url: &redacted(url), attempts, pause, problem: &failure.problem });
+        let problem = &failure.problem;
+        ask.watch.retrying(&Retry { url: &redacted(url), attempts, pause, shared, problem });
         sleep(pause).await;
     }
 }
 
-fn failed(url: &Url, ask: &Ask<'_>, attempts: u32, problem: Problem) -> FetchError {
+fn failed(url: &Url, ask: &Ask<'_>, attempts: u32, problem: Problem, used: CredentialUse) -> FetchError {
     let asked = (*url != ask.url).then(|| redacted(&ask.url));
-    FetchError { url: redacted(url), asked, attempts, problem }
+    FetchError { url: redacted(url), asked, attempts, credential: used, problem }
 }
 
 struct TarballSink {
     receiver: Receiver,
     tarball: Option<Tarball>,
+    /// The largest body.
+    limit: u64,
+    /// How the body begins, in case it is something else.
+    start: Vec<u8>,
 }
 
 impl Sink for TarballSink {
     fn announce(&mut self, len: u64) -> Result<(), Problem> {
+        if len > self.limit {
+            return Err(Problem::TooLarge { limit: self.limit });
+        }
         Ok(self.receiver.announce(len)?)
     }
 
     fn write(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+        if self.receiver.received().saturating_add(chunk.len() as u64) > self.limit {
+            return Err(Problem::TooLarge { limit: self.limit });
+        }
+        let room = START.saturating_sub(self.start.len()).min(chunk.len());
+        self.start.extend_from_slice(&chunk[..room]);
         Ok(self.receiver.write(chunk)?)
     }
 
-    fn finish(&mut self, _: &Head) -> Result<(), Problem> {
-        self.tarball = Some(self.receiver.finish()?);
+    fn finish(&mut self, head: &Head) -> Result<(), Problem> {
+        self.tarball = Some(self.receiver.finish().map_err(|error| match error.into() {
+            Problem::Mismatch(mismatch) => head.page(&self.start).unwrap_or(Problem::Mismatch(mismatch)),
+            problem => problem,
+        })?);
         Ok(())
     }
 
     fn reset(&mut self) {
         self.receiver.reset();
+        self.start.clear();
     }
 
     fn received(&self) -> u64 {
@@ -211,6 +303,8 @@ struct DocumentSink {
     limit: usize,
     bytes: Vec<u8>,
     decode: bool,
+    /// Whether JSON is due.
+    json: bool,
 }
 
 impl Sink for DocumentSink {
@@ -220,13 +314,13 @@ impl Sink for DocumentSink {
                 self.bytes.reserve_exact(len.min(1 << 20));
                 Ok(())
             }
-            _ => Err(Problem::TooLarge { limit: self.limit }),
+            _ => Err(Problem::TooLarge { limit: self.limit as u64 }),
         }
     }
 
     fn write(&mut self, chunk: &[u8]) -> Result<(), Problem> {
         if self.bytes.len() + chunk.len() > self.limit {
-            return Err(Problem::TooLarge { limit: self.limit });
+            return Err(Problem::TooLarge { limit: self.limit as u64 });
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())
@@ -236,6 +330,9 @@ impl Sink for DocumentSink {
         let encoding = head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
         if self.decode && encoding.is_some_and(|name| name.eq_ignore_ascii_case(b"gzip")) {
             self.bytes = gzip::decode(&self.bytes, self.limit)?;
+        }
+        if self.json && head.status.is_success() {
+            head.page(&self.bytes).map_or(Ok(()), Err)?;
         }
         Ok(())
     }

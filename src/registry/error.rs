@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use url::Url;
 
+use super::access::Access;
+use super::credentials::{CredentialUse, Withheld, authority};
 use super::transport::SetupError;
 use crate::tarball::verified::{Mismatch, ReceiveError};
 
@@ -19,6 +22,8 @@ pub struct FetchError {
     pub asked: Option<String>,
     /// How many attempts were made.
     pub attempts: u32,
+    /// Which credential went along.
+    pub credential: CredentialUse,
     /// Why the last one failed.
     #[source]
     pub problem: Problem,
@@ -33,63 +38,212 @@ fn tries(attempts: u32) -> String {
 }
 
 impl FetchError {
+    /// Whether the server refused because of who asks.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        matches!(&self.problem, Problem::Status { status, .. } if refused.contains(status))
+    }
+
+    /// Whether the server says that there is no such thing.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        let missing = [StatusCode::NOT_FOUND, StatusCode::GONE];
+        matches!(&self.problem, Problem::Status { status, .. } if missing.contains(status))
+    }
+
+    /// Where the request went: `host` or `host:port`.
+    fn host(&self) -> String {
+        let url = Url::parse(self.asked.as_ref().unwrap_or(&self.url)).ok();
+        url.and_then(|url| authority(&url)).unwrap_or_default()
+    }
+
     /// What to do about it, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        if self.is_refusal() {
+            return Some(self.refusal_hint());
+        }
+        if self.is_missing() {
+            return Some(format!(
+                "the registry has no such version any more, or hides it from those without access: {}",
+                self.access_hint()
+            ));
+        }
         let hint = match &self.problem {
-            Problem::Status { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN } => {
-                "set `//host/:_authToken` for this registry in .npmrc"
-            }
-            Problem::Status { status: StatusCode::NOT_FOUND | StatusCode::GONE } => {
-                "the lockfile names a version that the registry does not have (any more): make the lockfile anew"
-            }
             Problem::Mismatch(_) => {
                 "the lockfile or the registry's file was changed; do not accept the new integrity unexamined"
+            }
+            Problem::WebPage { .. } => {
+                "a sign-in page, a captive portal or a filtering proxy answers in the registry's place: sign in, or name \
+                 the right registry, mirror or proxy"
             }
             Problem::Certificate { .. } => {
                 "if a company's proxy re-signs the traffic, name its certificate with NODE_EXTRA_CA_CERTS or `cafile` in .npmrc"
             }
-            Problem::Connect { .. } | Problem::Lookup { .. } | Problem::Unreachable { .. } => {
+            Problem::Proxy { .. } => {
+                "check the proxy's address in https_proxy, http_proxy or .npmrc, or exempt the host with no_proxy"
+            }
+            Problem::Lookup { .. } if self.asked.is_none() && !self.is_public() => {
+                return Some(format!(
+                    "if {0} can be reached only from elsewhere, lead its requests to another mirror with \
+                     `--registry-override {0}=URL`, or with `registry` and `replace-registry-host={0}` in ~/.npmrc",
+                    self.host()
+                ));
+            }
+            Problem::Connect { .. } | Problem::Lookup { .. } => {
                 "check the network, the proxy settings and the registry in .npmrc; --offline uses only what is on disk"
             }
             Problem::Setup(_) => "check SSL_CERT_FILE, NODE_EXTRA_CA_CERTS and the proxy settings",
             Problem::Downgrade { .. } => {
                 "the registry redirects to an unencrypted address: name another registry or mirror"
             }
+            Problem::TooLarge { .. } => "if it really is that large, raise the limit with --max-download",
+            Problem::TooSlow { .. } | Problem::Deadline { .. } => {
+                "name a nearer mirror with --registry-override, or give the run more time with --timeout"
+            }
+            Problem::AskedToWait { .. } => "try again later, or ask for less at once with --jobs",
+            Problem::Unset { variable, .. } => {
+                return Some(format!(
+                    "set {variable}, or write ${{{variable}?}} if the setting may be empty without it"
+                ));
+            }
             _ => return None,
         };
         Some(hint.to_owned())
     }
+
+    fn refusal_hint(&self) -> String {
+        let wanted = match (&self.problem, &self.credential) {
+            (
+                Problem::Status { asks_for: Some(asked), .. },
+                CredentialUse::Sent { scheme: Some(sent), .. },
+            ) if !asked.to_ascii_lowercase().contains(&sent.to_ascii_lowercase()) => {
+                format!("; the server wants {asked}, and what was sent is {sent}")
+            }
+            _ => String::new(),
+        };
+        self.access_hint() + &wanted
+    }
+
+    /// Which credential went along, and what to do if it was the wrong one or none.
+    #[must_use]
+    pub fn access_hint(&self) -> String {
+        let host = self.host();
+        match &self.credential {
+            CredentialUse::Sent { place, .. } => {
+                format!("{place} was sent: it may have expired, or may not be allowed to read this")
+            }
+            CredentialUse::Withheld { place, why } => {
+                let why = match why {
+                    Withheld::Unencrypted => {
+                        format!(
+                            "because the URL is not encrypted and nothing of the user's configuration says http://{host}"
+                        )
+                    }
+                    Withheld::OtherPort => "because it is for another port of this host".to_owned(),
+                    Withheld::OtherPath => {
+                        "because it is for another path of this host, and no registry there is configured"
+                            .to_owned()
+                    }
+                    Withheld::Redirected => "because a redirect led to another host".to_owned(),
+                };
+                format!("{place} was not sent, {why}; {UNREAD}")
+            }
+            CredentialUse::None => format!(
+                "no credential for {host} is configured: set `//{host}/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; \
+                 {UNREAD}"
+            ),
+        }
+    }
+
+    fn is_public(&self) -> bool {
+        Url::parse(&self.url).is_ok_and(|url| Access::is_public(&url))
+    }
 }
+
+/// Why the token that lies beside the lockfile is of no use.
+const UNREAD: &str =
+    "a repository's own .npmrc is not read, because who can change it could send your tokens anywhere";
 
 /// What went wrong with a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The server answered with a status that is no success.
-    #[error("the server answered {status}")]
+    #[error("the server answered {status}{}", asks(asks_for.as_deref()))]
     Status {
         /// The answer.
         status: StatusCode,
+        /// The schemes that it wants, as `www-authenticate` names them.
+        asks_for: Option<String>,
     },
-    /// No connection came about.
-    #[error("cannot connect: {reason}")]
+    /// The proxy, not the server, could not be reached, or refused.
+    #[error("the proxy {proxy} cannot be used: {reason}")]
+    Proxy {
+        /// Its host and port.
+        proxy: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server wants to be left alone for longer than a run waits.
+    #[error("the server answered {status} and asks to wait {}", humantime::format_duration(*wait))]
+    AskedToWait {
+        /// The answer.
+        status: StatusCode,
+        /// For how long.
+        wait: Duration,
+    },
+    /// A page for people came where a file is due.
+    #[error("{from} sent {what} instead of the file")]
+    WebPage {
+        /// What came.
+        what: &'static str,
+        /// The host that sent it.
+        from: String,
+    },
+    /// A body that trickles.
+    #[error("only {received} bytes arrived within {} seconds", after.as_secs_f32())]
+    TooSlow {
+        /// In that time.
+        received: u64,
+        /// For how long it was watched.
+        after: Duration,
+    },
+    /// The time of the request, or of the run, is over.
+    #[error("it took longer than {}", humantime::format_duration(*.limit))]
+    Deadline {
+        /// The time there was.
+        limit: Duration,
+    },
+    /// The credential's value needs a variable that is not set; nothing was sent.
+    #[error("{place} needs the variable {variable}, which is not set; nothing was sent")]
+    Unset {
+        /// The variable.
+        variable: String,
+        /// Where the credential is configured.
+        place: String,
+    },
+    /// The credential's value cannot be sent; nothing was.
+    #[error("{place} holds characters that no request can carry; nothing was sent")]
+    Credential {
+        /// Where the credential is configured.
+        place: String,
+    },
+    /// No connection came about, for this request or one before.
+    #[error("cannot connect to {host}: {reason}")]
     Connect {
+        /// The host and port.
+        host: String,
         /// What the system said.
         reason: String,
     },
     /// The host's name leads nowhere.
-    #[error("cannot find the host: {reason}")]
+    #[error("cannot find the host {host}: {reason}")]
     Lookup {
-        /// What the system said.
-        reason: String,
-    },
-    /// Connecting to this host was given up before.
-    #[error("{host} cannot be reached: {reason}")]
-    Unreachable {
         /// The host and port.
         host: String,
-        /// Why connecting failed.
+        /// What the system said.
         reason: String,
     },
     /// The server's certificate is not trusted.
@@ -118,11 +272,11 @@ pub enum Problem {
     /// The body could not be put aside.
     #[error("cannot put the body aside on disk")]
     Shelf(#[source] std::io::Error),
-    /// The document is larger than anything sensible.
+    /// The body is larger than anything sensible.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
         /// The limit.
-        limit: usize,
+        limit: u64,
     },
     /// The body's encoding cannot be undone.
     #[error("the answer cannot be decoded: {reason}")]
@@ -153,6 +307,10 @@ pub enum Problem {
     Setup(Arc<SetupError>),
 }
 
+fn asks(schemes: Option<&str>) -> String {
+    schemes.map(|schemes| format!(" and asks for {schemes}")).unwrap_or_default()
+}
+
 impl From<ReceiveError> for Problem {
     fn from(error: ReceiveError) -> Self {
         match error {
@@ -162,21 +320,30 @@ impl From<ReceiveError> for Problem {
     }
 }
 
-/// What a failed exchange means.
-pub(super) fn of_exchange(error: &reqwest::Error, received: u64) -> Problem {
-    let reason = innermost(error);
-    if is_certificate(error) {
-        Problem::Certificate { reason }
-    } else if error.is_dns() {
-        Problem::Lookup { reason }
-    } else if error.is_connect() && error.is_timeout() {
-        Problem::Connect { reason: "it took too long".to_owned() }
-    } else if error.is_connect() {
-        Problem::Connect { reason }
-    } else if error.is_builder() {
-        Problem::Url { reason }
-    } else {
-        Problem::Broken { received, reason }
+/// Where a request went: to a host, perhaps through a proxy.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    /// `host` or `host:port`.
+    pub host: String,
+    /// The proxy's `host:port`.
+    pub proxy: Option<String>,
+}
+
+/// What a failed exchange means, after so many bytes of a body.
+pub(super) fn of_exchange(error: &reqwest::Error, received: u64, way: &Way) -> Problem {
+    let reason = match innermost(error) {
+        _ if error.is_connect() && error.is_timeout() => "it took too long".to_owned(),
+        reason => reason,
+    };
+    let host = way.host.clone();
+    let unreached = error.is_dns() || error.is_connect();
+    match &way.proxy {
+        _ if is_certificate(error) => Problem::Certificate { reason },
+        Some(proxy) if unreached => Problem::Proxy { proxy: proxy.clone(), reason },
+        _ if error.is_dns() => Problem::Lookup { host, reason },
+        _ if error.is_connect() => Problem::Connect { host, reason },
+        _ if error.is_builder() => Problem::Url { reason },
+        _ => Problem::Broken { received, reason },
     }
 }
 

@@ -22,6 +22,8 @@ struct State {
     debt: usize,
     /// Successes since the limit last moved.
     streak: usize,
+    /// Successes since a server last asked for a pause.
+    since_pause: usize,
 }
 
 /// Leave to have one request in flight.
@@ -33,7 +35,7 @@ pub(super) struct Pass {
 impl Gate {
     pub(super) fn new(ceiling: usize) -> Arc<Self> {
         let ceiling = ceiling.max(1);
-        let state = State { limit: ceiling, debt: 0, streak: 0 };
+        let state = State { limit: ceiling, debt: 0, streak: 0, since_pause: 0 };
         Arc::new(Self { permits: Arc::new(Semaphore::new(ceiling)), ceiling, state: Mutex::new(state) })
     }
 
@@ -54,12 +56,25 @@ impl Gate {
         let lower = (state.limit / 2).max(FLOOR);
         let surplus = state.limit - lower;
         let idle = self.permits.forget_permits(surplus);
-        *state = State { limit: lower, debt: surplus - idle, streak: 0 };
+        *state = State { limit: lower, debt: surplus - idle, streak: 0, ..*state };
+    }
+
+    /// The server asked for a pause. That is a sign of overload only if most of what was asked since the last one was
+    /// refused; a server that turns some away and serves the others is as fast as it says.
+    pub(super) fn paused(&self) {
+        let served = {
+            let mut state = self.lock();
+            std::mem::take(&mut state.since_pause) * 2 >= state.limit
+        };
+        if !served {
+            self.overloaded();
+        }
     }
 
     /// A request went well: after as many as the limit is, one more is allowed.
     pub(super) fn succeeded(&self) {
         let mut state = self.lock();
+        state.since_pause += 1;
         if state.limit == self.ceiling {
             return;
         }
@@ -115,5 +130,16 @@ mod tests {
         assert_eq!((gate.limit(), gate.permits.available_permits()), (33, 33));
         (0..9).for_each(|_| gate.overloaded());
         assert_eq!((gate.limit(), gate.permits.available_permits()), (4, 4));
+    }
+
+    #[test]
+    fn a_pause_is_overload_only_where_little_was_served() {
+        let gate = Gate::new(64);
+        (0..32).for_each(|_| gate.succeeded());
+        gate.paused();
+        assert_eq!(gate.limit(), 64);
+        (0..31).for_each(|_| gate.succeeded());
+        gate.paused();
+        assert_eq!(gate.limit(), 32);
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn decode(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
     let mut decoded = Vec::with_capacity(bytes.len().saturating_mul(4).min(limit));
     let read = MultiGzDecoder::new(bytes).take(limit as u64 + 1).read_to_end(&mut decoded);
     match read {
-        Ok(len) if len > limit => Err(Problem::TooLarge { limit }),
+        Ok(len) if len > limit => Err(Problem::TooLarge { limit: limit as u64 }),
         Ok(_) => Ok(decoded),
         Err(error) => Err(Problem::Encoding { reason: error.to_string() }),
     }

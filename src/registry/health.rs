@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
 use url::Url;
 
 #[derive(Default)]
@@ -22,11 +23,44 @@ struct Host {
     answered_at: Option<Instant>,
     /// Nobody asks before this: the server said so.
     quiet_until: Option<Instant>,
-    given_up: Option<String>,
+    /// Since when the present pause was asked for.
+    quiet_since: Option<Instant>,
+    /// Pauses since something was served.
+    pauses: u32,
+    given_up: Option<GivenUp>,
+}
+
+/// Why nobody asks a host any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// Connecting failed: what the system said.
+    Unreachable(String),
+    /// Its name leads nowhere: what the system said.
+    Unknown(String),
+    /// The proxy on the way cannot be used.
+    Proxy { proxy: String, reason: String },
+    /// It asked for one pause after the other, and served nothing between: what it answered.
+    Refuses(StatusCode),
+    /// It wants to be left alone for longer than a run waits.
+    Wait { status: StatusCode, wait: Duration },
+}
+
+/// Pauses that a server may ask for without serving anything.
+const PAUSES: u32 = 10;
+
+/// What a wish for a pause comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hush {
+    /// It is the first to say so.
+    Begins,
+    /// It is part of a pause that was asked for before.
+    Shared,
+    /// There were too many.
+    Enough,
 }
 
 /// An attempt that could not connect.
-pub(super) struct Failed<'a> {
+pub(super) struct Failed {
     /// When the request's first attempt began.
     pub first: Instant,
     /// When this attempt began.
@@ -34,7 +68,7 @@ pub(super) struct Failed<'a> {
     /// Whether the request will not try again.
     pub last: bool,
     /// Why connecting failed.
-    pub reason: &'a str,
+    pub reason: GivenUp,
 }
 
 fn key(url: &Url) -> String {
@@ -48,7 +82,7 @@ impl Health {
     }
 
     /// Why the host was given up, if it was.
-    pub(super) fn given_up(&self, url: &Url) -> Option<String> {
+    pub(super) fn given_up(&self, url: &Url) -> Option<GivenUp> {
         self.with(url, |host| host.given_up.clone())
     }
 
@@ -61,21 +95,40 @@ impl Health {
     }
 
     /// An attempt that began at `begun` could not connect; `last` if its request, begun at `first`, gives up.
-    pub(super) fn failed(&self, url: &Url, failure: &Failed<'_>, limit: Duration) {
+    pub(super) fn failed(&self, url: &Url, failure: Failed, limit: Duration) {
         self.with(url, |host| {
             let since = *host.trying_since.get_or_insert(failure.begun);
             let answered_meanwhile = host.answered_at.is_some_and(|at| at > failure.first);
             let exhausted = failure.last && !answered_meanwhile;
             if host.given_up.is_none() && (exhausted || since.elapsed() >= limit) {
-                host.given_up = Some(failure.reason.to_owned());
+                host.given_up = Some(failure.reason);
             }
         });
     }
 
-    /// The server asked everybody to wait.
-    pub(super) fn hush(&self, url: &Url, pause: Duration) {
-        let until = Instant::now() + pause;
-        self.with(url, |host| host.quiet_until = host.quiet_until.max(Some(until)));
+    /// The server asked, in answer to a request that began at `begun`, for a pause. All that were under way when it began
+    /// are told the same, and it stays one pause.
+    pub(super) fn hush(&self, url: &Url, begun: Instant, pause: Duration) -> Hush {
+        let now = Instant::now();
+        self.with(url, |host| {
+            if host.quiet_since.is_some_and(|since| begun <= since) {
+                return Hush::Shared;
+            }
+            host.pauses += 1;
+            host.quiet_since = Some(now);
+            host.quiet_until = Some(now + pause);
+            if host.pauses > PAUSES { Hush::Enough } else { Hush::Begins }
+        })
+    }
+
+    /// The server gave what it was asked for.
+    pub(super) fn served(&self, url: &Url) {
+        self.with(url, |host| host.pauses = 0);
+    }
+
+    /// The server asked for more patience than anybody has.
+    pub(super) fn give_up(&self, url: &Url, why: GivenUp) {
+        self.with(url, |host| host.given_up.get_or_insert(why).clone());
     }
 
     /// How long the server wants to be left alone still.
@@ -94,18 +147,34 @@ mod tests {
         let health = Health::default();
         let [a, b] = ["http://a:1/x", "http://a:2/x"].map(|url| Url::parse(url).unwrap());
         let (long, now) = (Duration::from_mins(1), Instant::now());
-        let failed = |last, reason| Failed { first: now, begun: now, last, reason };
-        health.failed(&a, &failed(false, "refused"), long);
+        let refused = || GivenUp::Unreachable("refused".to_owned());
+        let failed = |last, first| Failed { first, begun: first, last, reason: refused() };
+        health.failed(&a, failed(false, now), long);
         assert_eq!(health.given_up(&a), None);
         health.answered(&a);
-        health.failed(&a, &failed(true, "others get through"), long);
-        assert_eq!(health.given_up(&a), None);
-        health.failed(&a, &Failed { first: Instant::now(), ..failed(true, "refused") }, long);
-        assert_eq!(health.given_up(&a).as_deref(), Some("refused"));
+        health.failed(&a, failed(true, now), long);
+        assert_eq!(health.given_up(&a), None, "others get through");
+        health.failed(&a, failed(true, Instant::now()), long);
+        assert_eq!(health.given_up(&a), Some(refused()));
         assert_eq!(health.given_up(&b), None);
-        health.failed(&b, &failed(false, "timeout"), Duration::ZERO);
-        assert_eq!(health.given_up(&b).as_deref(), Some("timeout"));
-        health.hush(&a, long);
-        assert!(health.quiet_for(&a).is_some() && health.quiet_for(&b).is_none());
+        health.failed(&b, failed(false, now), Duration::ZERO);
+        assert_eq!(health.given_up(&b), Some(refused()));
+    }
+
+    #[test]
+    fn a_pause_is_one_pause_for_all_that_were_under_way() {
+        let health = Health::default();
+        let [a, b] = ["http://a:1/x", "http://a:2/x"].map(|url| Url::parse(url).unwrap());
+        let (early, long) = (Instant::now(), Duration::from_mins(1));
+        assert_eq!(health.hush(&a, early, long), Hush::Begins);
+        assert_eq!(health.hush(&a, early, long * 2), Hush::Shared);
+        assert!(health.quiet_for(&a).unwrap() <= long && health.quiet_for(&b).is_none());
+        assert_eq!(health.hush(&a, Instant::now(), long * 2), Hush::Begins);
+        assert!(health.quiet_for(&a).unwrap() > long);
+        health.served(&a);
+        for _ in 0..PAUSES {
+            assert_eq!(health.hush(&a, Instant::now(), long), Hush::Begins);
+        }
+        assert_eq!(health.hush(&a, Instant::now(), long), Hush::Enough);
     }
 }

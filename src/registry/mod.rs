@@ -2,16 +2,18 @@
 //!
 //! It reads no environment and no files but the certificates it is told of; everything else arrives in [`Options`].
 //! Requests run under a limit that adapts to the server (see [`gate`]), are repeated where repeating can help (see
-//! [`retry`]), and give up together on a host that cannot be reached (see [`health`]). Credentials go to the host and
-//! path they were configured for and nowhere else (see [`access`]).
+//! [`retry`]), and give up together on a host that cannot be reached (see [`health`]). Credentials are chosen as
+//! npm chooses them and go nowhere else (see [`credentials`]).
 
 mod access;
 mod attempt;
 mod client;
+mod credentials;
 mod error;
 mod gate;
 mod gzip;
 mod health;
+pub mod netrc;
 pub mod npmrc;
 mod options;
 mod retry;
@@ -19,8 +21,9 @@ mod secret;
 mod transport;
 mod trust;
 
-pub use access::{Access, Credential, InvalidOverride};
+pub use access::{Access, InvalidOverride};
 pub use client::{Client, Get, Reply, Request};
+pub use credentials::{Credential, CredentialUse, Grant, Identity, Purpose, Withheld};
 pub use error::{FetchError, Problem};
 pub use options::{Options, Proxies, Roots, Timeouts, Trust};
 pub use retry::Retry;

@@ -5,24 +5,57 @@
 //! `#`, quotes, `\` before `;`, `#` and `\`; `${NAME}` is replaced by the environment, `${NAME?}` by nothing if it is
 //! not set.
 //!
-//! Not honoured, but reported: `strict-ssl=false` (certificates are always checked), client certificates, and
-//! credentials that name no registry (npm refuses those too). `@scope:registry` says whom to ask about a package by name;
-//! it decides nothing about lockfiles, which hold whole URLs.
+//! A value that refers to a variable that is not set is never used as it stands, as npm would: it would be sent as a token.
+//! It is an error where the value is needed.
+//!
+//! Not honoured, but reported: `strict-ssl=false` (certificates are always checked), and credentials that name no
+//! registry (npm refuses those too). `@scope:registry` says whom to ask about a package by name, and whose credentials
+//! go to tarballs of the same host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use url::Url;
 
-use super::access::{Credential, ReplaceHost};
+use super::access::ReplaceHost;
+use super::credentials::{Credential, Grant, Identity};
 use super::options::Options;
 use super::secret::Secret;
+
+/// What a registry's door is opened with.
+const FIELDS: [&str; 6] = ["_authToken", "_auth", "username", "_password", "certfile", "keyfile"];
 
 /// Settings of all layers. Values are not shown by `Debug`: any of them may be a secret.
 #[derive(Clone, Default)]
 pub struct Npmrc {
-    settings: BTreeMap<String, Vec<String>>,
+    settings: BTreeMap<String, Vec<Setting>>,
+}
+
+/// A value, and the first variable that it refers to and that is not set.
+#[derive(Clone)]
+struct Setting {
+    text: String,
+    unset: Option<String>,
+}
+
+/// A setting that every request depends on needs a variable that is not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the setting `{setting}` in .npmrc needs the variable {variable}, which is not set")]
+pub struct UnsetVariable {
+    /// The setting's name.
+    pub setting: String,
+    /// The variable's name.
+    pub variable: String,
+}
+
+impl UnsetVariable {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        format!("set {0}, or write ${{{0}?}} if the setting may be empty without it", self.variable)
+    }
 }
 
 impl std::fmt::Debug for Npmrc {
@@ -43,13 +76,13 @@ pub struct Ignored {
 impl Npmrc {
     /// Adds a file's text, which wins over what was added before. `lookup` answers for the environment.
     pub fn layer(&mut self, text: &str, lookup: &dyn Fn(&str) -> Option<String>) {
-        let mut layer: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut layer: BTreeMap<String, Vec<Setting>> = BTreeMap::new();
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         for line in
             lines.take_while(|line| !line.starts_with('[')).filter(|line| !line.starts_with([';', '#']))
         {
             let (key, value) = line.split_once('=').unwrap_or((line, "true"));
-            let key = expand(&unquote(key), lookup);
+            let key = expand(&unquote(key), lookup).text;
             let value = expand(&unquote(value), lookup);
             match key.strip_suffix("[]") {
                 _ if key.is_empty() => {}
@@ -66,13 +99,27 @@ impl Npmrc {
     pub fn set(&mut self, name: &str, value: String) {
         let is_exact = name.starts_with("//") || name.starts_with('@') || name.starts_with('_');
         let name = if is_exact { name.to_owned() } else { name.to_ascii_lowercase().replace('_', "-") };
-        self.settings.insert(name, vec![value]);
+        self.settings.insert(name, vec![Setting { text: value, unset: None }]);
     }
 
     /// A setting's (last) value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.settings.get(name)?.last().map(String::as_str).filter(|value| !matches!(*value, "" | "null"))
+        let last = self.settings.get(name)?.last();
+        last.map(|setting| setting.text.as_str()).filter(|value| !matches!(*value, "" | "null"))
+    }
+
+    /// The variable that a setting needs and that is not set.
+    fn unset(&self, name: &str) -> Option<&str> {
+        self.settings.get(name)?.iter().find_map(|setting| setting.unset.as_deref())
+    }
+
+    /// Refuses settings of this name that cannot be known.
+    fn known(&self, name: &str) -> Result<(), UnsetVariable> {
+        match self.unset(name) {
+            None => Ok(()),
+            Some(variable) => Err(UnsetVariable { setting: name.to_owned(), variable: variable.to_owned() }),
+        }
     }
 
     /// The folder of npm's cache, if it is set; `~/` and relative paths are resolved.
@@ -82,22 +129,31 @@ impl Npmrc {
     }
 
     fn path(&self, name: &str, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
-        let text = self.get(name)?;
-        match (text.strip_prefix("~/"), home) {
-            (Some(rest), Some(home)) => Some(home.join(rest)),
-            _ => Some(here.join(text)),
-        }
+        self.get(name).map(|text| resolve(text, home, here))
     }
 
     /// Writes the settings into `options`; tells what was not honoured.
-    pub fn apply(&self, options: &mut Options, home: Option<&Path>, here: &Path) -> Vec<Ignored> {
+    ///
+    /// # Errors
+    /// A setting that decides where every request goes, or whom it believes, needs a variable that is not set.
+    pub fn apply(
+        &self,
+        options: &mut Options,
+        home: Option<&Path>,
+        here: &Path,
+    ) -> Result<Vec<Ignored>, UnsetVariable> {
+        for name in
+            ["registry", "replace-registry-host", "proxy", "https-proxy", "http-proxy", "cafile", "ca"]
+        {
+            self.known(name)?;
+        }
         let mut ignored = Vec::new();
         self.apply_registry(options, &mut ignored);
-        self.apply_credentials(options, &mut ignored);
+        self.apply_credentials(options, &mut ignored, &|text| resolve(text, home, here));
         options.trust.extra_files.extend(self.path("cafile", home, here));
         if self.get("ca").is_some() {
             // A PEM text on one line has its line ends written as `\n`.
-            let texts = self.settings["ca"].iter().map(|text| text.replace("\\n", "\n"));
+            let texts = self.settings["ca"].iter().map(|pem| pem.text.replace("\\n", "\n"));
             options.trust.extra_pem.extend(texts);
         }
         self.apply_proxies(options);
@@ -113,7 +169,7 @@ impl Npmrc {
                 reason: "certificates are always checked",
             });
         }
-        ignored
+        Ok(ignored)
     }
 
     fn apply_registry(&self, options: &mut Options, ignored: &mut Vec<Ignored>) {
@@ -141,39 +197,59 @@ impl Npmrc {
         }
     }
 
-    fn apply_credentials(&self, options: &mut Options, ignored: &mut Vec<Ignored>) {
+    fn apply_credentials(
+        &self,
+        options: &mut Options,
+        ignored: &mut Vec<Ignored>,
+        path: &dyn Fn(&str) -> PathBuf,
+    ) {
+        let mut prefixes = BTreeSet::new();
         for name in self.settings.keys() {
-            let Some((prefix, field)) = name.rsplit_once(':').filter(|_| name.starts_with("//")) else {
-                if matches!(name.as_str(), "_authToken" | "_auth" | "_password") {
+            match name.rsplit_once(':').filter(|_| name.starts_with("//")) {
+                Some((prefix, field)) if FIELDS.contains(&field) => drop(prefixes.insert(prefix)),
+                None if matches!(name.as_str(), "_authToken" | "_auth" | "_password") => {
                     ignored.push(Ignored { setting: name.clone(), reason: "it names no registry" });
                 }
-                continue;
-            };
-            match field {
-                "_authToken" | "_auth" | "username" | "_password" => {
-                    if let Some(credential) = self.credential(prefix) {
-                        options.access.credential(prefix, credential);
-                    }
-                }
-                "certfile" | "keyfile" => ignored
-                    .push(Ignored { setting: name.clone(), reason: "client certificates are not supported" }),
+                None if matches!(name.as_str(), "cert" | "key") => ignored.push(Ignored {
+                    setting: name.clone(),
+                    reason: "every host would see it; write `//host/:certfile` and `//host/:keyfile`",
+                }),
                 _ => {}
+            }
+        }
+        for prefix in prefixes {
+            if let Some(grant) = self.grant(prefix, path) {
+                options.access.grant(prefix, grant);
             }
         }
     }
 
-    /// The credential of one prefix, with npm's preference: token, user and password, both in one.
-    fn credential(&self, prefix: &str) -> Option<Credential> {
-        let field = |name: &str| self.get(&format!("{prefix}:{name}"));
+    /// What is configured for one prefix. Of several credentials the first one counts that npm would take: a token, both
+    /// in one, user and password; a client certificate goes with any of them.
+    fn grant(&self, prefix: &str, path: &dyn Fn(&str) -> PathBuf) -> Option<Grant> {
+        let name = |field: &str| format!("{prefix}:{field}");
+        let field = |field: &str| self.get(&name(field));
+        let mut used = Vec::new();
+        let mut credential = None;
         if let Some(token) = field("_authToken") {
-            return Some(Credential::Bearer(Secret::new(token.to_owned())));
+            credential = Some(Credential::Bearer(Secret::new(token.to_owned())));
+            used.push("_authToken");
+        } else if let Some(auth) = field("_auth") {
+            credential = Some(Credential::Basic(Secret::new(auth.to_owned())));
+            used.push("_auth");
+        } else if let (Some(user), Some(password)) = (field("username"), field("_password")) {
+            let password = BASE64.decode(password).unwrap_or_default();
+            credential = Some(Credential::pair(user.as_bytes(), &password));
+            used.extend(["_password", "username"]);
         }
-        if let (Some(user), Some(password)) = (field("username"), field("_password")) {
-            let password = BASE64.decode(password).ok()?;
-            let pair = [user.as_bytes(), b":", &password].concat();
-            return Some(Credential::Basic(Secret::new(BASE64.encode(pair))));
+        let mut identity = None;
+        if let (Some(certfile), Some(keyfile)) = (field("certfile"), field("keyfile")) {
+            identity = Some(Arc::new(Identity { certfile: path(certfile), keyfile: path(keyfile) }));
+            used.extend(["certfile", "keyfile"]);
         }
-        field("_auth").map(|auth| Credential::Basic(Secret::new(auth.to_owned())))
+        let unset = used.iter().find_map(|field| self.unset(&name(field))).map(str::to_owned);
+        let place = format!("`{}` in .npmrc", name(used.first()?));
+        Some(Grant { credential, identity, unset, place })
     }
 
     fn apply_proxies(&self, options: &mut Options) {
@@ -190,6 +266,14 @@ impl Npmrc {
         if let Some(exempt) = self.get("noproxy").or_else(|| self.get("no-proxy")) {
             options.proxies.exempt = Some(exempt.to_owned());
         }
+    }
+}
+
+/// A path as npm resolves it.
+fn resolve(text: &str, home: Option<&Path>, here: &Path) -> PathBuf {
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => here.join(text),
     }
 }
 
@@ -218,24 +302,26 @@ fn unquote(text: &str) -> String {
     plain.trim().to_owned()
 }
 
-/// Replaces `${NAME}`; an unset name stays as written, and an odd number of backslashes before it protects it.
-fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
-    let mut expanded = String::with_capacity(text.len());
+/// Replaces `${NAME}`; an unset name stays as written and is noted, and an odd number of backslashes before it protects it.
+fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Setting {
+    let mut expanded = Setting { text: String::with_capacity(text.len()), unset: None };
     let mut rest = text;
     while let Some((before, inside, after)) = next_reference(rest) {
         let slashes = before.len() - before.trim_end_matches('\\').len();
-        expanded.push_str(&before[..before.len() - slashes.div_ceil(2)]);
+        expanded.text.push_str(&before[..before.len() - slashes.div_ceil(2)]);
         let name = inside.strip_suffix('?').unwrap_or(inside);
         if slashes % 2 == 1 {
-            expanded.extend(["${", inside, "}"]);
+            expanded.text.extend(["${", inside, "}"]);
         } else if let Some(value) = lookup(name) {
-            expanded.push_str(&value);
+            expanded.text.push_str(&value);
         } else if name == inside {
-            expanded.extend(["${", name, "}"]);
+            expanded.text.extend(["${", name, "}"]);
+            expanded.unset.get_or_insert_with(|| name.to_owned());
         }
         rest = after;
     }
-    expanded + rest
+    expanded.text.push_str(rest);
+    expanded
 }
 
 /// Splits at the first `${NAME}`.
@@ -249,6 +335,7 @@ fn next_reference(text: &str) -> Option<(&str, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Purpose;
 
     fn lookup(name: &str) -> Option<String> {
         (name == "TOKEN").then(|| "s3cret".to_owned())
@@ -264,7 +351,8 @@ mod tests {
 
     fn applied(texts: &[&str]) -> (Options, Vec<Ignored>) {
         let mut options = Options::default();
-        let ignored = parsed(texts).apply(&mut options, Some(Path::new("/home/me")), Path::new("/srv/app"));
+        let (home, here) = (Some(Path::new("/home/me")), Path::new("/srv/app"));
+        let ignored = parsed(texts).apply(&mut options, home, here).unwrap();
         (options, ignored)
     }
 
@@ -290,7 +378,8 @@ mod tests {
         ] {
             assert_eq!(npmrc.get(name), Some(value), "{name}");
         }
-        assert_eq!(npmrc.settings["list"], ["one", "two"]);
+        let list: Vec<_> = npmrc.settings["list"].iter().map(|setting| setting.text.as_str()).collect();
+        assert_eq!(list, ["one", "two"]);
         assert!(!format!("{npmrc:?}").contains("s3cret"));
     }
 
@@ -310,19 +399,47 @@ mod tests {
     fn credentials_by_prefix() {
         let (options, ignored) = applied(&[
             "//a/:_authToken=${TOKEN}\n//b/x/:username=u\n//b/x/:_password=cA==\n//c:81/:_auth=dTpw\n_authToken=loose\n\
-             //a/:certfile=x\nstrict-ssl=false",
+             //m/:certfile=~/c.pem\n//m/:keyfile=k.pem\nstrict-ssl=false\nregistry=http://c:81/\n\
+             //e/:_authToken=${NONE?}\n//half/:username=u",
         ]);
-        let sent = |text: &str| {
-            let value = options.access.authorization(&Url::parse(text).unwrap());
-            value.map(|value| value.to_str().unwrap().to_owned())
-        };
+        let chosen =
+            |text: &str| options.access.choose(&Url::parse(text).unwrap(), None, Purpose::Package).unwrap();
+        let sent = |text: &str| chosen(text).header.map(|(_, value)| value.to_str().unwrap().to_owned());
         assert_eq!(sent("https://a/t.tgz").as_deref(), Some("Bearer s3cret"));
         assert_eq!(sent("https://b/x/t.tgz").as_deref(), Some("Basic dTpw"));
         assert_eq!(sent("https://b/t.tgz"), None);
         assert_eq!(sent("http://c:81/t.tgz").as_deref(), Some("Basic dTpw"));
+        assert_eq!(sent("https://e/t.tgz"), None);
+        assert_eq!(sent("https://half/t.tgz"), None);
+        let identity = chosen("https://m/t.tgz").identity.unwrap();
+        assert_eq!(identity.certfile, Path::new("/home/me/c.pem"));
+        assert_eq!(identity.keyfile, Path::new("/srv/app/k.pem"));
         let names: Vec<_> = ignored.iter().map(|one| one.setting.as_str()).collect();
-        assert_eq!(names, ["//a/:certfile", "_authToken", "strict-ssl"]);
+        assert_eq!(names, ["_authToken", "strict-ssl"]);
         assert!(!format!("{options:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named_where_its_value_is_needed() {
+        let (options, _) =
+            applied(&["//a/:_authToken=${NPM_TOKEN}\n//b/:username=${ME}\n//b/:_password=cA=="]);
+        for (url, variable) in [("https://a/t.tgz", "NPM_TOKEN"), ("https://b/t.tgz", "ME")] {
+            let error = options
+                .access
+                .choose(&Url::parse(url).unwrap(), None, Purpose::Package)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(variable) && !error.contains("${"), "{error}");
+        }
+        assert!(options.access.choose(&Url::parse("https://c/").unwrap(), None, Purpose::Package).is_ok());
+        for name in ["registry", "https-proxy", "cafile"] {
+            let npmrc = parsed(&[&format!("{name}=https://${{WHERE}}/")]);
+            let error = npmrc.apply(&mut Options::default(), None, Path::new("/")).unwrap_err();
+            let expected =
+                format!("the setting `{name}` in .npmrc needs the variable WHERE, which is not set");
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.hint(), "set WHERE, or write ${WHERE?} if the setting may be empty without it");
+        }
     }
 
     #[test]

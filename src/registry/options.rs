@@ -17,6 +17,8 @@ pub struct Options {
     pub retries: u32,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// The largest tarball or archive that is downloaded, in bytes.
+    pub max_download: u64,
     /// Which certificates are believed.
     pub trust: Trust,
     /// Where requests really go, and what opens the door there.
@@ -34,6 +36,7 @@ impl Default for Options {
             connections: 4,
             retries: 4,
             timeouts: Timeouts::default(),
+            max_download: 1 << 30,
             trust: Trust::default(),
             access: Access::default(),
             proxies: Proxies::default(),
@@ -55,6 +58,8 @@ pub struct Timeouts {
     pub backoff: Duration,
     /// The longest pause a server may ask for with `Retry-After`.
     pub retry_after: Duration,
+    /// For the whole run, from when the client was made; a single request, with its repetitions, may take a quarter of it.
+    pub run: Duration,
 }
 
 impl Default for Timeouts {
@@ -65,6 +70,7 @@ impl Default for Timeouts {
             unreachable: Duration::from_secs(20),
             backoff: Duration::from_millis(250),
             retry_after: Duration::from_mins(1),
+            run: Duration::from_hours(1),
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Retry<'a> {
     pub attempts: u32,
     /// The pause before the next one.
     pub pause: Duration,
+    /// Whether the server asked for this pause, of everybody, and this is the first to hear of it.
+    pub shared: bool,
     /// Why the last one failed.
     pub problem: &'a Problem,
 }
@@ -44,14 +46,9 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The pause before the next attempt, after `failed` failed ones.
-///
-/// What the server asks for, up to a limit; else it doubles each time, and between half and all of it is taken at
-/// random, so that many clients do not come back together.
-pub(super) fn pause(timeouts: &Timeouts, failed: u32, asked: Option<Duration>) -> Duration {
-    if let Some(asked) = asked {
-        return asked.min(timeouts.retry_after);
-    }
+/// The pause before the next attempt, after `failed` failed ones: it doubles each time, and between half and all of it is
+/// taken at random, so that many clients do not come back together.
+pub(super) fn pause(timeouts: &Timeouts, failed: u32) -> Duration {
     let doubled = timeouts.backoff.saturating_mul(1 << failed.saturating_sub(1).min(16)).min(LONGEST);
     doubled.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
@@ -78,10 +75,8 @@ mod tests {
     fn pauses_double_up_to_a_limit() {
         let timeouts = Timeouts::default();
         for (failed, longest) in [(1, 250), (2, 500), (3, 1000), (9, 10_000), (4_000_000, 10_000)] {
-            let pause = pause(&timeouts, failed, None).as_millis();
+            let pause = pause(&timeouts, failed).as_millis();
             assert!(pause <= longest && pause * 2 >= longest - 1, "{failed}: {pause}");
         }
-        assert_eq!(pause(&timeouts, 1, Some(Duration::from_secs(3))).as_secs(), 3);
-        assert_eq!(pause(&timeouts, 1, Some(Duration::from_hours(1))).as_secs(), 60);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::redirect::Policy;
 use reqwest::{NoProxy, Proxy, Version};
 use rustls::ClientConfig;
@@ -12,7 +13,9 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OwnedSemaphorePermit, Semapho
 use tokio::time::timeout;
 use url::Url;
 
+use super::credentials::Identity;
 use super::options::{Options, Proxies};
+use super::secret::Secret;
 use super::trust::{self, TrustError};
 
 /// A whole tarball of usual size fits, so that no stream waits for permission to go on.
@@ -47,9 +50,15 @@ pub enum SetupError {
 }
 
 pub(super) struct Transport {
-    clients: Vec<reqwest::Client>,
-    hosts: Mutex<HashMap<String, Arc<Host>>>,
+    options: Options,
+    proxies: Matcher,
+    clients: Clients,
+    /// For each client certificate clients of its own: it is part of a connection.
+    identified: Mutex<HashMap<Arc<Identity>, Result<Clients, Arc<SetupError>>>>,
+    hosts: Mutex<HashMap<(String, Option<Arc<Identity>>), Arc<Host>>>,
 }
+
+type Clients = Arc<[reqwest::Client]>;
 
 /// What is known of a host, and how requests are spread over the clients.
 struct Host {
@@ -60,8 +69,8 @@ struct Host {
 }
 
 /// A client to use for one request to a host.
-pub(super) struct Lane<'a> {
-    clients: &'a [reqwest::Client],
+pub(super) struct Lane {
+    clients: Clients,
     host: Arc<Host>,
     index: usize,
 }
@@ -75,23 +84,60 @@ struct Greeting {
 
 impl Transport {
     pub(super) fn new(options: &Options) -> Result<Self, SetupError> {
-        let tls = trust::tls_config(&options.trust)?;
-        let clients = (0..options.connections.max(1)).map(|_| client(options, tls.clone()));
-        Ok(Self { clients: clients.collect::<Result<_, _>>()?, hosts: Mutex::default() })
+        Ok(Self {
+            clients: clients(options, None)?,
+            proxies: matcher(&options.proxies),
+            options: options.clone(),
+            identified: Mutex::default(),
+            hosts: Mutex::default(),
+        })
     }
 
-    /// The next lane to `url`'s host, in turn.
-    pub(super) fn lane(&self, url: &Url) -> Lane<'_> {
-        let host = self.host(url);
-        let index = host.next.fetch_add(1, Ordering::Relaxed) % self.clients.len();
-        Lane { clients: &self.clients, host, index }
+    /// The next lane to `url`'s host, in turn, with this client certificate.
+    pub(super) fn lane(&self, url: &Url, identity: Option<&Arc<Identity>>) -> Result<Lane, Arc<SetupError>> {
+        let clients = match identity {
+            None => Arc::clone(&self.clients),
+            Some(identity) => self.identified(identity)?,
+        };
+        let host = self.host(url, identity);
+        let index = host.next.fetch_add(1, Ordering::Relaxed) % clients.len();
+        Ok(Lane { clients, host, index })
     }
 
-    fn host(&self, url: &Url) -> Arc<Host> {
+    fn identified(&self, identity: &Arc<Identity>) -> Result<Clients, Arc<SetupError>> {
+        let mut identified = self.identified.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || clients(&self.options, Some(identity)).map_err(Arc::new);
+        identified.entry(Arc::clone(identity)).or_insert_with(made).clone()
+    }
+
+    fn host(&self, url: &Url, identity: Option<&Arc<Identity>>) -> Arc<Host> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = hosts.entry(url.origin().ascii_serialization());
+        let host = hosts.entry((url.origin().ascii_serialization(), identity.cloned()));
         Arc::clone(host.or_insert_with(|| Arc::new(Host::new(self.clients.len()))))
     }
+
+    /// The proxy that stands between here and `url`, as `host:port`.
+    pub(super) fn proxy_of(&self, url: &Url) -> Option<String> {
+        let through = self.proxies.intercept(&url.as_str().parse().ok()?)?;
+        Some(through.uri().authority()?.as_str().rsplit('@').next()?.to_owned())
+    }
+}
+
+fn clients(options: &Options, identity: Option<&Identity>) -> Result<Clients, SetupError> {
+    let tls = trust::tls_config(&options.trust, identity)?;
+    (0..options.connections.max(1)).map(|_| client(options, tls.clone())).collect()
+}
+
+/// The same decision as the client's own, which it does not tell.
+fn matcher(proxies: &Proxies) -> Matcher {
+    let address = |proxy: &Option<Secret>| {
+        proxy.as_ref().map(|address| address.expose().to_owned()).unwrap_or_default()
+    };
+    Matcher::builder()
+        .http(address(&proxies.http))
+        .https(address(&proxies.https))
+        .no(proxies.exempt.clone().unwrap_or_default())
+        .build()
 }
 
 impl Host {
@@ -109,7 +155,7 @@ impl Host {
     }
 }
 
-impl Lane<'_> {
+impl Lane {
     /// The client to use. Without HTTP/2 there is nothing to spread, and one client keeps its sockets alive best.
     pub(super) fn client(&self) -> &reqwest::Client {
         &self.clients[if self.host.is_http1() { 0 } else { self.index }]

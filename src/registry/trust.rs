@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
+use super::credentials::Identity;
 use super::options::{Roots, Trust};
 
 /// Why the trusted certificates cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// A PEM file cannot be read.
-    #[error("cannot read the certificates in {}", path.display())]
+    #[error("cannot read {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -30,31 +32,50 @@ pub enum TrustError {
     /// A PEM text of the npm configuration is broken.
     #[error("cannot read the certificate in npm's setting `ca`")]
     Text(#[source] pem::Error),
-    /// TLS refuses the set of certificates.
+    /// TLS refuses a client certificate, or its key.
+    #[error("cannot use the client certificate in {}", path.display())]
+    Identity {
+        /// The certificate.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
+    /// TLS refuses the certificates.
     #[error("cannot use the trusted certificates")]
     Tls(#[from] rustls::Error),
 }
 
 /// The TLS configuration for HTTP/2 and HTTP/1.1; loading the system's trust store takes milliseconds, so it is made once and on demand.
-pub(super) fn tls_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
-    let mut config = verifying(trust)?;
+pub(super) fn tls_config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, TrustError> {
+    let verifying = verifying(trust)?;
+    let mut config = match identity {
+        None => verifying.with_no_client_auth(),
+        Some(identity) => {
+            let chain = read_file(&identity.certfile)?;
+            let unreadable = |source| TrustError::File { path: identity.keyfile.clone(), source };
+            let key = PrivateKeyDer::from_pem_file(&identity.keyfile).map_err(unreadable)?;
+            let refused = |source| TrustError::Identity { path: identity.certfile.clone(), source };
+            verifying.with_client_auth_cert(chain, key).map_err(refused)?
+        }
+    };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn verifying(trust: &Trust) -> Result<ClientConfig, TrustError> {
+fn verifying(trust: &Trust) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TrustError> {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     if trust.insecure {
         let verifier = Arc::new(BelieveAll(provider));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier));
     }
     let extra = extra_certificates(trust)?;
     Ok(match &trust.roots {
         Roots::System => {
             let verifier = Arc::new(Verifier::new_with_extra_roots(extra, provider)?);
-            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         }
         Roots::File(path) => {
             let mut roots = RootCertStore::empty();
@@ -63,7 +84,7 @@ fn verifying(trust: &Trust) -> Result<ClientConfig, TrustError> {
             if roots.is_empty() {
                 return Err(TrustError::NoCertificate(path.clone()));
             }
-            builder.with_root_certificates(roots).with_no_client_auth()
+            builder.with_root_certificates(roots)
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -11,7 +11,7 @@ use std::{
 
 use url::Url;
 
-use super::{Npm, RelockError, error::Said, start::Start, words};
+use super::{Npm, RelockError, error::Said, npmrc::Selected, running::Registered, start::Start, words};
 
 /// How often a running npm is looked at.
 const LOOK: Duration = Duration::from_millis(25);
@@ -19,22 +19,28 @@ const LOOK: Duration = Duration::from_millis(25);
 /// How much of what it says is read, in bytes, from the end.
 const HEARD: u64 = 64 << 10;
 
-/// npm's temporary folder; gone when this is dropped.
+/// npm's temporary folder; gone when this is dropped, or when a signal ends the program.
 pub(super) struct Place {
+    registered: Registered,
     folder: tempfile::TempDir,
+    secrets: Vec<String>,
+    variables: Vec<(String, String)>,
     lockfile: &'static str,
     package: String,
 }
 
 impl Place {
     pub(super) fn new(npm: &Npm, start: &Start) -> Result<Self, RelockError> {
-        let folder = tempfile::Builder::new().prefix("npm-nixhash-").tempdir().map_err(RelockError::Run)?;
-        let place = Self { folder, lockfile: start.name, package: start.package.clone() };
-        place.furnish(npm, start).map_err(RelockError::Run)?;
+        let folder = private_folder().map_err(RelockError::Run)?;
+        let registered = npm.running.register(folder.path()).map_err(RelockError::Run)?;
+        let Selected { text, variables, secrets } = npm.npmrc.select(start, &npm.access);
+        let (lockfile, package) = (start.name, start.package.clone());
+        let place = Self { registered, folder, secrets, variables, lockfile, package };
+        place.furnish(&text, start).map_err(RelockError::Run)?;
         Ok(place)
     }
 
-    fn furnish(&self, npm: &Npm, start: &Start) -> io::Result<()> {
+    fn furnish(&self, npmrc: &str, start: &Start) -> io::Result<()> {
         for folder in ["project", "home", "tmp"] {
             fs::create_dir(self.path(folder))?;
         }
@@ -42,8 +48,8 @@ impl Place {
         if let Some(lockfile) = &start.lockfile {
             fs::write(self.path("project").join(start.name), lockfile)?;
         }
-        // The folder can be entered by its owner alone.
-        fs::write(self.path("npmrc"), &npm.npmrc.text)
+        // The folder can be entered by its owner alone; the file would also be safe elsewhere.
+        private(&self.path("npmrc"))?.write_all(npmrc.as_bytes())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -60,12 +66,14 @@ impl Place {
 pub(super) fn run(npm: &Npm, place: &Place) -> Result<(), RelockError> {
     let stderr = place.path("stderr");
     let mut child = start(npm, place, &stderr)?;
-    let status = wait(&mut child, npm.timeout)?;
+    let status = wait(&mut child, npm.timeout);
+    place.registered.ended();
+    let status = status?;
     if status.success() {
         return Ok(());
     }
     let heard = heard(&stderr).map_err(RelockError::Run)?;
-    let said = words::last_of(&heard, &npm.npmrc.secrets, place.folder.path());
+    let said = words::last_of(&heard, &place.secrets, place.folder.path());
     let said = if said.is_empty() { vec![status.to_string()] } else { said };
     Err(RelockError::Npm { package: place.package.clone(), said: Said(said) })
 }
@@ -79,7 +87,7 @@ fn start(npm: &Npm, place: &Place, stderr: &Path) -> Result<Child, RelockError> 
     command.env_clear().env("PATH", &npm.path).env("LANG", "C.UTF-8");
     command.env("HOME", place.path("home")).env("TMPDIR", place.path("tmp"));
     command.envs(npm.variables.iter().map(|(name, value)| (name, value)));
-    command.envs(npm.npmrc.variables.iter().map(|(name, value)| (name, value)));
+    command.envs(place.variables.iter().map(|(name, value)| (name, value)));
     command.env("npm_config_userconfig", place.path("npmrc"));
     command.env("npm_config_globalconfig", place.path("no-global-npmrc"));
     command.env("npm_config_cache", place.path("home/.npm"));
@@ -90,10 +98,28 @@ fn start(npm: &Npm, place: &Place, stderr: &Path) -> Result<Child, RelockError> 
         command.env("npm_config_registry", mirror.as_str());
     }
     own_group(&mut command);
-    command.spawn().map_err(|error| match error.kind() {
+    place.registered.spawn(&mut command).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => RelockError::NoNpm(npm.program.clone()),
         _ => RelockError::Run(error),
     })
+}
+
+/// A new folder that only its owner can enter: by default everybody can.
+fn private_folder() -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("npm-nixhash-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir()
+}
+
+/// A new file that only its owner can read.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// What stands in for the public registry by an override.

@@ -9,9 +9,12 @@
 //!   of the user is neither read nor written: what is resolved depends on the registry alone.
 //! * An environment made of what [`Npm`] lists, and nothing else. The caller's own is not inherited, so no token that
 //!   happens to be in it can reach npm, or a proxy that npm talks to.
-//! * Of the user's `.npmrc` the settings that say where registries are and what opens them (see [`npmrc`]). Others, such
-//!   as `legacy-peer-deps`, would make a lockfile that `npm ci` refuses in a Nix build, which has no `.npmrc`.
-//!   Credentials written as `${NAME}` stay so, and those variables alone are handed over.
+//! * Of the user's `.npmrc` the settings that say where registries are (see [`npmrc`]), and the credentials of those hosts
+//!   alone that this resolution may ask: the default registry's, those of scopes that `package.json` or the lockfile
+//!   name, and those of the lockfile's addresses. They are in a file that only its owner can read, in a folder that only its owner can
+//!   enter, and which goes when npm ends, or when a signal ends this program (see [`Running`]). Credentials written as
+//!   `${NAME}` stay so, and those variables alone are handed over. Other settings, such as `legacy-peer-deps`, would make
+//!   a lockfile that `npm ci` refuses in a Nix build, which has no `.npmrc`.
 //! * No scripts of any package are run (`--ignore-scripts`), and certificates are checked whatever `.npmrc` says.
 //!
 //! # What comes back
@@ -24,12 +27,14 @@ mod error;
 pub mod npmrc;
 mod optional;
 mod outcome;
+mod running;
 mod start;
 mod words;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 pub use error::RelockError;
+pub use running::Running;
 
 use crate::registry::Access;
 
@@ -61,6 +66,8 @@ pub struct Npm {
     pub access: Access,
     /// How long it may take.
     pub timeout: Duration,
+    /// Where it is noted while it runs, so that a signal can end it.
+    pub running: Running,
 }
 
 /// How long npm may take by default: two thirds of what Renovate gives a command.

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Report,
     finding::{Finding, Level, findings},
+    human::plain,
 };
 use crate::integrity::hex;
 
@@ -26,7 +27,7 @@ fn issue(finding: &Finding) -> Option<Value> {
     // Not the line: an issue that moves is the same one.
     let fingerprint = Sha256::digest(format!("{code}\0{}\0{title}\0{message}", place.file));
     Some(json!({
-        "description": message,
+        "description": plain(message),
         "check_name": format!("npm-nixhash/{code}"),
         "fingerprint": hex(&fingerprint),
         "severity": severity,

@@ -1,13 +1,15 @@
 //! GitHub's workflow commands: `::error file=F,line=L,col=C,title=T::MESSAGE`, which the runner turns into annotations.
 //!
 //! In a message `%`, CR and LF are escaped, in a property `:` and `,` as well, so that no name of a file or an attribute
-//! can end a command and begin another.
+//! can end a command and begin another. Other control characters show as what they are, because the log that holds the
+//! commands is shown in terminals too.
 
 use std::fmt::Write as _;
 
 use super::{
     PlaceReport, Report,
     finding::{Finding, Level, findings},
+    human::shown,
 };
 
 /// What GitHub shows of each level and step; it drops the rest without a word.
@@ -41,7 +43,7 @@ fn properties(place: &PlaceReport) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    shown(text, "\r\n").replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
@@ -66,6 +68,7 @@ mod tests {
     fn no_text_ends_a_command_or_begins_one() {
         assert_eq!(data("100%\r\n::error::x"), "100%25%0D%0A::error::x");
         assert_eq!(property("a,line=9::b%\n"), "a%2Cline=9%3A%3Ab%25%0A");
+        assert_eq!(data("\u{1b}[2J\u{7}\u{1b}]0;x\u{202e}\tä"), "\\u{1b}[2J\\u{7}\\u{1b}]0;x\\u{202e}\\tä");
         assert_eq!(inert("a ::b\n  ::error::c\n##[add-mask]d"), "a ::b\n  : :error::c\n## [add-mask]d");
     }
 

@@ -254,6 +254,9 @@ fn unproven(report: &Report) -> String {
     }
 }
 
+/// Characters of a column of a table.
+const WIDEST: usize = 120;
+
 /// Left-aligned columns under a heading; an empty table is empty text.
 fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
     if rows.is_empty() {
@@ -261,11 +264,19 @@ fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
     }
     let mut all = vec![heading.map(str::to_owned)];
     all.extend(rows.into_iter().map(|row| row.map(|cell| plain(&cell))));
-    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    // A longer cell sticks out: a column as wide as the longest path of a hostile repository would fill the memory.
+    let width = |column: usize| {
+        all.iter().map(|row| row[column].chars().count()).filter(|width| *width <= WIDEST).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |row: &[String; N]| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned() + "\n"
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
+        }
+        line.truncate(line.trim_end().len());
+        line + "\n"
     };
     all.iter().map(line).collect()
 }
@@ -278,9 +289,21 @@ pub(super) fn at(place: &PlaceReport) -> String {
 /// A text without line breaks, terminal sequences and marks that turn the direction of writing: names of files and
 /// attributes come from whoever wrote the repository.
 pub(super) fn plain(text: &str) -> String {
-    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    shown(text, "")
+}
+
+/// The same with these characters left as they are.
+pub(super) fn shown(text: &str, kept: &str) -> String {
+    let odd = |c: char| is_invisible(c) && !kept.contains(c);
     if !text.contains(odd) {
         return text.to_owned();
     }
     text.chars().map(|c| if odd(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// Whether a character moves what a terminal or a page shows instead of being shown.
+pub(super) fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
 }

@@ -129,7 +129,7 @@ fn code(text: &str) -> String {
         match character {
             ' ' | '.' | '/' | '-' | '+' | '=' | ',' => escaped.push(character),
             _ if character.is_alphanumeric() => escaped.push(character),
-            _ if character.is_control() => escaped.push(' '),
+            _ if human::is_invisible(character) => escaped.push(' '),
             _ => {
                 let _ = write!(escaped, "&#{};", u32::from(character));
             }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn foreign_text_makes_no_structure() {
-        assert_eq!(code("a|b`c\n@d_<e>"), "<code>a&#124;b&#96;c &#64;d&#95;&#60;e&#62;</code>");
+        assert_eq!(code("a|b`c\n@d_<e>\u{202e}"), "<code>a&#124;b&#96;c &#64;d&#95;&#60;e&#62; </code>");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
+use indexmap::{IndexMap, IndexSet, map::Entry};
+
 use super::{
     FindingReport, Message, PlaceReport, Report, SiteReport, UseReport,
     human::{at, plain},
@@ -29,9 +31,17 @@ pub fn messages(report: &Report, room: usize) -> String {
     warnings.splice(0..0, borders(report));
     let errors = blocks("error", errors(report));
     let kept = warnings.iter().map(Vec::len).sum::<usize>().min(WARNING_LINES);
-    let errors = fit("error", &errors, room.saturating_sub(kept));
-    let warnings = fit("warning", &warnings, room.saturating_sub(errors.len()));
+    let errors = fit("error", &errors, room.saturating_sub(kept), ", all of which --json lists");
+    let room = room.saturating_sub(errors.len());
+    let warnings = fit("warning", &warnings, room, ", all of which --json lists");
     warnings.into_iter().chain(errors).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// Messages of one kind in at most `room` lines, equal causes told once.
+#[must_use]
+pub fn all(kind: &str, messages: impl IntoIterator<Item = Message>, room: usize) -> String {
+    let blocks = blocks(kind, messages.into_iter().map(Item::of).collect());
+    fit(kind, &blocks, room, "").into_iter().fold(String::new(), |text, line| text + &line + "\n")
 }
 
 /// One message in the form of all: `error:`, `caused by:`, `hint:`.
@@ -49,19 +59,28 @@ struct Item {
 fn errors(report: &Report) -> Vec<Item> {
     let of_sites =
         report.sites.iter().flat_map(|site| site.errors.iter().map(move |error| about(site, error)));
-    let item = |message: Message| {
-        let key = message.causes.last().or(message.hint.as_ref()).unwrap_or(&message.message).clone();
-        Item { message, key }
-    };
     let of_uses =
         report.uses.iter().flat_map(|used| used.errors.iter().map(move |error| about_use(used, error)));
     let of_builds = findings(report, report.command != "update");
-    report.problems.iter().cloned().chain(of_sites).chain(of_uses).chain(of_builds).map(item).collect()
+    report.problems.iter().cloned().chain(of_sites).chain(of_uses).chain(of_builds).map(Item::of).collect()
 }
 
 /// What stops a build besides, if `wanted`.
 fn findings(report: &Report, wanted: bool) -> impl Iterator<Item = Message> {
     report.findings.iter().filter(move |_| wanted).map(FindingReport::message)
+}
+
+impl Item {
+    /// The innermost cause and what to do about it make messages equal.
+    fn of(message: Message) -> Self {
+        let hint = message.hint.as_deref().unwrap_or_default();
+        let key = match message.causes.last() {
+            Some(cause) => format!("{cause}\n{hint}"),
+            None if hint.is_empty() => message.message.clone(),
+            None => hint.to_owned(),
+        };
+        Self { message, key }
+    }
 }
 
 /// `list` shows undecided sites in its table; uncovered lockfiles are no business of `update`.
@@ -160,26 +179,24 @@ fn subject(site: &SiteReport, message: &Message) -> String {
 
 /// Items as the lines of their messages, those with equal keys as one block.
 fn blocks(kind: &str, items: Vec<Item>) -> Vec<Vec<String>> {
-    let mut groups: Vec<(Item, Vec<String>)> = Vec::new();
-    for item in items {
-        match groups.iter_mut().find(|(first, _)| first.key == item.key) {
-            None => groups.push((item, Vec::new())),
-            Some((first, others)) => {
-                let text = item.message.message;
-                if text != first.message.message && !others.contains(&text) {
-                    others.push(text);
-                }
+    let mut groups: IndexMap<String, (Message, IndexSet<String>)> = IndexMap::new();
+    for Item { message, key } in items {
+        match groups.entry(key) {
+            Entry::Vacant(vacant) => drop(vacant.insert((message, IndexSet::new()))),
+            Entry::Occupied(mut group) if group.get().0.message != message.message => {
+                group.get_mut().1.insert(message.message);
             }
+            Entry::Occupied(_) => {}
         }
     }
-    let lines = |(first, others): (Item, Vec<String>)| {
-        let mut lines = block(kind, &first.message);
+    let lines = |(first, others): (Message, IndexSet<String>)| {
+        let mut lines = block(kind, &first);
         if !others.is_empty() {
             lines.push(line("  the same: ", &several(others.iter(), "; ")));
         }
         lines
     };
-    groups.into_iter().map(lines).collect()
+    groups.into_values().map(lines).collect()
 }
 
 /// The first few, and how many more there are.
@@ -192,13 +209,13 @@ fn several<'a>(all: impl ExactSizeIterator<Item = &'a String>, separator: &str) 
     text
 }
 
-/// The first blocks that have room, and how many more there are; the first one always, be it cut.
-fn fit(kind: &str, blocks: &[Vec<String>], room: usize) -> Vec<String> {
+/// The first blocks that have room, and how many more there are (and where: `rest`); the first one always, be it cut.
+fn fit(kind: &str, blocks: &[Vec<String>], room: usize, rest: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for (index, block) in blocks.iter().enumerate() {
         let last = index + 1 == blocks.len();
         if !lines.is_empty() && lines.len() + block.len() + usize::from(!last) > room {
-            lines.push(format!("{kind}: and {} more, all of which --json lists", blocks.len() - index));
+            lines.push(format!("{kind}: and {} more{rest}", blocks.len() - index));
             break;
         }
         lines.extend(block.iter().take(room.saturating_sub(usize::from(!last)).max(1)).cloned());

@@ -130,7 +130,12 @@ fn label(source: &RemoteSource) -> String {
     let revision = source.text("tag").or_else(|| source.text("rev")).unwrap_or("?");
     match (source.text("owner"), source.text("repo"), source.text("url")) {
         (Some(owner), Some(repo), _) => format!("{owner}/{repo}@{revision}"),
-        (_, _, Some(url)) => url.rsplit('/').find(|part| !part.is_empty()).unwrap_or(url).to_owned(),
+        (_, _, Some(url)) => {
+            // Queries and user names may be secrets, and this name stands in every report.
+            let shown = redacted(url);
+            let path = shown.split('?').next().unwrap_or_default();
+            path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path).to_owned()
+        }
         _ => source.fetcher.clone(),
     }
 }

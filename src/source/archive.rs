@@ -9,9 +9,6 @@ use super::zip::{self, ZipError};
 use crate::tarball::tree::{Entry, Tree};
 use crate::tarball::unpack::{self, Names};
 
-/// What an archive may unpack to at most: far above any real source, far below what would exhaust a machine.
-const UNPACKED_LIMIT: u64 = 1 << 30;
-
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -38,6 +35,17 @@ pub enum ArchiveError {
     Nar(#[source] io::Error),
 }
 
+impl ArchiveError {
+    /// Whether more comes out of it than was allowed.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(
+            self,
+            Self::Tar(unpack::Error::TooLarge { .. })
+                | Self::Zip(ZipError::Refused(unpack::Error::TooLarge { .. }))
+        )
+    }
+}
+
 /// An unpacked archive, seen from where its tree begins.
 pub(super) struct Unpacked {
     tree: Tree,
@@ -45,9 +53,9 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// Unpacks an archive, whatever its format.
-    pub(super) fn new(bytes: &[u8], top: Top) -> Result<Self, ArchiveError> {
-        let tree = unpack(bytes, UNPACKED_LIMIT)?;
+    /// Unpacks an archive, whatever its format, into at most `limit` bytes.
+    pub(super) fn new(bytes: &[u8], top: Top, limit: u64) -> Result<Self, ArchiveError> {
+        let tree = unpack(bytes, limit)?;
         let root = match top {
             Top::Kept => Vec::new(),
             Top::Stripped | Top::OnlyFolder => only_folder(&tree, top)?,
@@ -97,6 +105,12 @@ fn unpack(bytes: &[u8], limit: u64) -> Result<Tree, ArchiveError> {
         }
         _ => Err(ArchiveError::NotOne("it is neither gzip nor tar nor zip")),
     }
+}
+
+/// Whether something unpacks: where the fuzzer comes in.
+#[cfg(fuzzing)]
+pub fn unpacks(bytes: &[u8], limit: u64) -> bool {
+    unpack(bytes, limit).is_ok()
 }
 
 #[cfg(test)]

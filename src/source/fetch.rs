@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use super::archive::{ArchiveError, Unpacked};
 use super::digest::{Digest, Kind, Recorded};
@@ -23,8 +24,22 @@ use crate::registry::Problem;
 use crate::store::memo::Memo;
 use crate::tarball::Tarball;
 
-/// Sources in work at once: an unpacked one takes memory.
+/// Sources in work at once.
 const AT_ONCE: usize = 6;
+
+/// What a source may take of memory beside others: far more than usual ones need.
+const BESIDE_OTHERS: Room = Room { download: 32 << 20, unpacked: 96 << 20 };
+
+/// What it may take when it comes to it alone: far above any real source, far below what would exhaust a machine. The
+/// client's own limit bounds the download.
+const ALONE: Room = Room { download: usize::MAX, unpacked: 1 << 30 };
+
+/// How many bytes a source may take.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    download: usize,
+    unpacked: u64,
+}
 
 /// Part of every key: to be raised when the same source would be hashed otherwise.
 const ALGORITHM: &str = "source 1";
@@ -78,21 +93,26 @@ pub enum SourceFailure {
 }
 
 impl SourceFailure {
+    /// Whether it takes more than it was allowed.
+    fn is_too_large(&self) -> bool {
+        match self {
+            Self::Supply(error) => matches!(&**error, SupplyError::Fetch { source, .. }
+                if matches!(source.problem, Problem::TooLarge { .. })),
+            Self::Archive { error, .. } => error.is_too_large(),
+            Self::Io { .. } => false,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let Self::Supply(error) = self else { return None };
         match &**error {
             SupplyError::Offline { .. } => Some("run once without --offline".to_owned()),
-            SupplyError::Fetch { source, .. } => match &source.problem {
-                Problem::Status { status } if matches!(status.as_u16(), 404 | 410) => {
-                    Some("check version, rev and tag: the server has no such file".to_owned())
-                }
-                Problem::Status { status } if matches!(status.as_u16(), 401 | 403) => {
-                    Some("give this host's token in NIX_NPM_TOKENS".to_owned())
-                }
-                _ => source.hint(),
-            },
+            SupplyError::Fetch { source, .. } if source.is_missing() => Some(format!(
+                "check version, rev and tag: the server has no such file, or hides it from those without access; {}",
+                source.access_hint()
+            )),
             other => other.hint(),
         }
     }
@@ -116,9 +136,18 @@ pub fn fetch(
             return orders.iter().map(|order| Err(fail(order))).collect();
         }
     };
+    // All sources together take no more than a few small ones and one large one.
+    let alone = Arc::new(Mutex::new(()));
     let job = |order: Order| {
-        let (supply, memo) = (Arc::clone(supply), memo.cloned());
-        async move { obtain(order, &supply, memo.as_ref()).await }
+        let (supply, memo, alone) = (Arc::clone(supply), memo.cloned(), Arc::clone(&alone));
+        async move {
+            let first = obtain(&order, &supply, memo.as_ref(), BESIDE_OTHERS).await;
+            if !first.as_ref().is_err_and(SourceFailure::is_too_large) {
+                return first;
+            }
+            let _turn = alone.lock().await;
+            obtain(&order, &supply, memo.as_ref(), ALONE).await
+        }
     };
     let results = runtime.block_on(stream::iter(orders.to_vec()).map(job).buffered(AT_ONCE).collect());
     runtime.shutdown_background();
@@ -130,20 +159,24 @@ fn shown(order: &Order) -> String {
 }
 
 /// A source from disk, if it was verified before, else from the network.
-async fn obtain(order: Order, supply: &Supply, memo: Option<&Memo>) -> Result<Fetched, SourceFailure> {
-    let url = shown(&order);
-    if let Some(known) = memo.and_then(|memo| recall(&order, supply, memo)) {
-        return examine(order, known, url).await;
+async fn obtain(
+    order: &Order,
+    supply: &Supply,
+    memo: Option<&Memo>,
+    room: Room,
+) -> Result<Fetched, SourceFailure> {
+    if let Some(known) = memo.and_then(|memo| recall(order, supply, memo)) {
+        return examine(order, known, room.unpacked).await;
     }
-    let bytes = download(&order, supply).await?;
+    let bytes = download(order, supply, room.download).await?;
     let tarball = Tarball::of(bytes.clone());
     let content = tarball.id();
     let mut sha1 = Hasher::new(Algorithm::Sha1);
     sha1.update(&bytes);
     let contents = vec![content, sha1.finish()];
-    supply.keep(&tarball);
     let identity = order.origin.identity();
-    let fetched = examine(order, Known { bytes, contents, digests: None }, url).await?;
+    let fetched = examine(order, Known { bytes, contents, digests: None }, room.unpacked).await?;
+    supply.keep(&tarball);
     if let Some(memo) = memo {
         for digest in fetched.digests.values() {
             // What cannot be kept is fetched again.
@@ -182,10 +215,10 @@ fn recall(order: &Order, supply: &Supply, memo: &Memo) -> Option<Known> {
     Some(Known { bytes: bytes.into(), contents: vec![content], digests: Some(digests) })
 }
 
-async fn download(order: &Order, supply: &Supply) -> Result<Bytes, SourceFailure> {
+async fn download(order: &Order, supply: &Supply, limit: usize) -> Result<Bytes, SourceFailure> {
     let mut failure = None;
     for url in &order.origin.urls {
-        match supply.archive("the source", url).await {
+        match supply.source(url, limit).await {
             Ok(bytes) => return Ok(bytes),
             Err(error) => failure = failure.or(Some(error)),
         }
@@ -194,8 +227,9 @@ async fn download(order: &Order, supply: &Supply) -> Result<Bytes, SourceFailure
 }
 
 /// Hashes a source and reads what is wanted from it.
-async fn examine(order: Order, known: Known, url: String) -> Result<Fetched, SourceFailure> {
-    let worked = tokio::task::spawn_blocking(move || work(&order, known)).await;
+async fn examine(order: &Order, known: Known, unpacked: u64) -> Result<Fetched, SourceFailure> {
+    let (url, order) = (shown(order), order.clone());
+    let worked = tokio::task::spawn_blocking(move || work(&order, known, unpacked)).await;
     match worked {
         Ok(Ok(fetched)) => Ok(fetched),
         Ok(Err(error)) => Err(SourceFailure::Archive { url, error: Arc::new(error) }),
@@ -203,14 +237,19 @@ async fn examine(order: Order, known: Known, url: String) -> Result<Fetched, Sou
     }
 }
 
-fn work(order: &Order, known: Known) -> Result<Fetched, ArchiveError> {
+fn work(order: &Order, known: Known, limit: u64) -> Result<Fetched, ArchiveError> {
     let Known { bytes, contents, digests } = known;
     let kinds: BTreeSet<Kind> = order.recorded.iter().map(Recorded::kind).collect();
     let hashed = order.origin.hashed;
     let unpacked = match hashed {
-        Hashed::Tree(top) if digests.is_none() || !order.looks.is_empty() => Ok(Unpacked::new(&bytes, top)?),
+        Hashed::Tree(top) if digests.is_none() || !order.looks.is_empty() => {
+            Ok(Unpacked::new(&bytes, top, limit)?)
+        }
         // A file that is no archive still has its hash.
-        Hashed::File if !order.looks.is_empty() => Unpacked::new(&bytes, Top::Kept).map_err(Arc::new),
+        Hashed::File if !order.looks.is_empty() => match Unpacked::new(&bytes, Top::Kept, limit) {
+            Err(error) if error.is_too_large() => return Err(error),
+            unpacked => unpacked.map_err(Arc::new),
+        },
         _ => Err(Arc::new(ArchiveError::NotOne("nothing is wanted from it"))),
     };
     let hash = |kind: Kind| match (hashed, &unpacked) {

@@ -31,7 +31,8 @@ pub(super) fn github(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
 
 pub(super) fn gitlab(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     archive_only(arguments)?;
-    arguments.off(&["private"], "needs a header of GitLab's own")?;
+    // The same address; which token goes along is the user's business.
+    arguments.ignore(&["private"]);
     let (owner, repo) = (arguments.needed("owner")?, arguments.needed("repo")?);
     let protocol = arguments.text("protocol")?.unwrap_or("https");
     let domain = arguments.text("domain")?.unwrap_or("gitlab.com");

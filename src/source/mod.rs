@@ -16,6 +16,7 @@ mod nar;
 mod npm;
 pub mod origin;
 pub mod patch;
+pub mod tokens;
 mod zip;
 
 pub use fetch::{Fetched, Order, SourceFailure, fetch};

@@ -9,6 +9,7 @@ use super::arguments::Arguments;
 use super::forge;
 use super::input;
 use crate::nix::{AttributeValue, RemoteKind, RemoteSource};
+use crate::redaction::redacted;
 
 /// Where a source comes from. Equal ones are fetched once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,7 +95,7 @@ fn refused(source: &RemoteSource, why: &str) -> Unsupported {
 
 /// A URL that can be downloaded.
 pub(super) fn url(text: &str) -> Result<Url, Unsupported> {
-    let refuse = |why: &str| Unsupported(format!("the URL `{text}` {why}"));
+    let refuse = |why: &str| Unsupported(format!("the URL `{}` {why}", redacted(text)));
     let url = Url::parse(text).map_err(|_| refuse("is not valid"))?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),

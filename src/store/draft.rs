@@ -13,12 +13,13 @@ use super::{Store, StoredEntry};
 use crate::integrity::ContentId;
 use crate::tarball::verified::{Draft, Source};
 
-/// Drafts that nobody touched for so long belong to a process that was killed.
-pub(super) const ABANDONED: Duration = Duration::from_hours(1);
+/// Where files cannot be locked, drafts that nobody touched for so long belong to a process that was killed.
+const ABANDONED: Duration = Duration::from_hours(1);
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-/// A temporary file in the store's folder; dropping it removes the file.
+/// A temporary file in the store's folder; dropping it removes the file. It is locked as long as its process lives, which
+/// the system sees to: so whoever can lock it knows that nobody will complete it.
 pub(super) struct DraftFile {
     pub(super) file: File,
     path: PathBuf,
@@ -111,6 +112,8 @@ impl Store {
             let unique = (std::process::id(), fastrand::u32(..), COUNTER.fetch_add(1, Ordering::Relaxed));
             let path = dir.join(format!("{}-{:08x}-{}", unique.0, unique.1, unique.2));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
+                // Somebody who sweeps may have been quicker.
+                Ok(file) if is_taken(&file) || !path.exists() => {}
                 Ok(file) => return Ok(DraftFile { file, path, kept: false }),
                 // Another process, in another pid namespace perhaps, had the same idea.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -126,18 +129,66 @@ impl Store {
         }
         let dir = self.versioned().join("tmp");
         fs::create_dir_all(&dir)?;
-        self.sweep(ABANDONED);
+        self.sweep();
         Ok(self.inner.drafts.get_or_init(|| dir))
     }
 
-    /// Removes drafts that were not touched for `age`.
-    pub(super) fn sweep(&self, age: Duration) -> u64 {
-        let Ok(drafts) = fs::read_dir(self.versioned().join("tmp")) else { return 0 };
-        let now = SystemTime::now();
-        let stale = drafts.flatten().filter(|draft| {
-            let modified = draft.metadata().and_then(|metadata| metadata.modified());
-            modified.is_ok_and(|then| now.duration_since(then).is_ok_and(|idle| idle >= age))
-        });
-        stale.filter(|draft| fs::remove_file(draft.path()).is_ok()).count() as u64
+    /// Removes the drafts of processes that are gone; how many there were, and their bytes.
+    pub fn sweep(&self) -> Drafts {
+        let mut swept = Drafts::default();
+        for draft in self.draft_files() {
+            let len = draft.metadata().map_or(0, |metadata| metadata.len());
+            if is_abandoned(&draft.path()) && fs::remove_file(draft.path()).is_ok() {
+                swept.add(len);
+            }
+        }
+        swept
+    }
+
+    /// The drafts that are there, be their processes alive or gone.
+    pub(super) fn drafts_left(&self) -> Drafts {
+        let mut left = Drafts::default();
+        for draft in self.draft_files() {
+            left.add(draft.metadata().map_or(0, |metadata| metadata.len()));
+        }
+        left
+    }
+
+    fn draft_files(&self) -> impl Iterator<Item = fs::DirEntry> {
+        fs::read_dir(self.versioned().join("tmp")).into_iter().flatten().flatten()
+    }
+}
+
+/// Files that are no entries yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drafts {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Drafts {
+    fn add(&mut self, bytes: u64) {
+        self.files += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// Locks a file, and tells whether somebody else has it. Where files cannot be locked nobody has.
+fn is_taken(file: &File) -> bool {
+    matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let Ok(file) = OpenOptions::new().write(true).open(path) else { return false };
+    match file.try_lock() {
+        Ok(()) => true,
+        Err(fs::TryLockError::WouldBlock) => false,
+        Err(fs::TryLockError::Error(_)) => {
+            let modified = file.metadata().and_then(|metadata| metadata.modified());
+            let idle = modified.ok().and_then(|then| SystemTime::now().duration_since(then).ok());
+            idle.is_some_and(|idle| idle >= ABANDONED)
+        }
     }
 }

@@ -34,6 +34,7 @@ use self::packing::Packing;
 use crate::integrity::ContentId;
 use crate::tarball::verified::{Draft, Shelf, Source, Tarball};
 
+pub use draft::Drafts;
 pub use prune::{Pruned, Stats};
 
 /// The version of the layout; another one lives beside it, untouched.

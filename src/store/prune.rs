@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Store, draft, origins, pack};
+use super::{Drafts, Store, origins, pack};
 use crate::integrity::{Algorithm, ContentId, unhex};
 
 /// What a store holds.
@@ -16,6 +16,8 @@ pub struct Stats {
     pub entries: u64,
     /// Their bytes on disk, with what the store adds.
     pub bytes: u64,
+    /// What is being written, or was when a process was killed.
+    pub drafts: Drafts,
 }
 
 /// What pruning removed and left.
@@ -25,8 +27,6 @@ pub struct Pruned {
     pub removed: Stats,
     /// What is left.
     pub left: Stats,
-    /// Abandoned drafts that were removed.
-    pub drafts: u64,
 }
 
 struct Found {
@@ -37,23 +37,25 @@ struct Found {
 }
 
 impl Store {
-    /// Counts the entries. A store that does not exist is empty.
+    /// Counts entries and drafts. A store that does not exist is empty.
     pub fn stats(&self) -> io::Result<Stats> {
-        let mut stats = Stats::default();
+        let mut stats = Stats { drafts: self.drafts_left(), ..Stats::default() };
         for entry in self.entries()? {
             stats.add(&entry);
         }
         Ok(stats)
     }
 
-    /// Removes entries unused for `older_than`, then the longest unused ones until `max_size` bytes are left.
+    /// Removes drafts of dead processes, entries unused for `older_than`, then the longest unused ones until `max_size` bytes are left.
     ///
     /// What lies in a pack goes together, and counts as used when any of it is.
     /// An entry that another process reads meanwhile stays readable for it or counts as missing.
     pub fn prune(&self, max_size: Option<u64>, older_than: Option<Duration>) -> io::Result<Pruned> {
         let mut entries = self.entries()?;
         entries.sort_by_key(|entry| entry.used);
-        let mut pruned = Pruned { drafts: self.sweep(draft::ABANDONED), ..Pruned::default() };
+        let mut pruned = Pruned::default();
+        pruned.removed.drafts = self.sweep();
+        pruned.left.drafts = self.drafts_left();
         for entry in &entries {
             pruned.left.add(entry);
         }

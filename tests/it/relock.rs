@@ -5,8 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration, tim
 
 use npm_nixhash::{
     integrity::ContentId,
-    registry::Access,
-    relock::{Npm, RelockError, RelockRequest, npmrc::Passed, relock},
+    registry::{Access, Options, npmrc::Npmrc},
+    relock::{Npm, RelockError, RelockRequest, Running, npmrc::Passed, relock},
 };
 use serde_json::{Value, json};
 
@@ -33,7 +33,8 @@ impl StandIn {
             npmrc: Passed::of("//corp/:_authToken=${NPM_TOKEN}\nregistry=https://corp/\n", None, &|name| {
                 Some(format!("value-of-{name}"))
             }),
-            access: Access::default(),
+            access: access(),
+            running: Running::default(),
             timeout: Duration::from_secs(20),
         }
     }
@@ -41,6 +42,14 @@ impl StandIn {
     fn out(&self, name: &str) -> String {
         fs::read_to_string(self.0.path().join("out").join(name)).unwrap()
     }
+}
+
+/// A user's registry, as `.npmrc` has it.
+fn access() -> Access {
+    let (mut npmrc, mut options) = (Npmrc::default(), Options::default());
+    npmrc.layer("registry=https://corp/", &|_| None);
+    npmrc.apply(&mut options, None, Path::new("/")).unwrap();
+    options.access
 }
 
 fn manifest() -> Value {
@@ -75,7 +84,7 @@ fn everything(error: &RelockError) -> String {
 
 #[test]
 fn npm_gets_the_old_lockfile_and_a_clean_environment() {
-    let keep = "cp package.json package-lock.json \"$npm_config_userconfig\" $OUT; env > $OUT/env; echo \"$@\" > $OUT/args
+    let keep = "stat -c %a \"$npm_config_userconfig\" .. > $OUT/modes; cp package.json package-lock.json \"$npm_config_userconfig\" $OUT; env > $OUT/env; echo \"$@\" > $OUT/args
                 pwd > $OUT/pwd; find .. -type f | sort > $OUT/files";
     let new = lockfile("2.0.0");
     let stand_in = StandIn::new(&format!("{keep}\ncat > package-lock.json <<'EOF'\n{new}EOF"));
@@ -109,6 +118,7 @@ fn npm_gets_the_old_lockfile_and_a_clean_environment() {
         ]
     );
     assert!(env.contains("NPM_TOKEN=value-of-NPM_TOKEN\n"));
+    assert_eq!(stand_in.out("modes"), "600\n700\n");
     let place = stand_in.out("pwd");
     assert!(!Path::new(place.trim()).exists(), "the temporary folder is gone");
     let files = stand_in.out("files");
@@ -183,6 +193,28 @@ fn npm_and_its_children_end_with_their_time() {
     assert!(begun.elapsed() < Duration::from_secs(10));
     std::thread::sleep(Duration::from_millis(2500));
     assert!(!stand_in.0.path().join("out/late").exists(), "its child went on");
+}
+
+#[test]
+fn what_runs_can_be_ended_from_elsewhere() {
+    let stand_in = StandIn::new("pwd > $OUT/pwd; (sleep 2; touch $OUT/late) & sleep 60");
+    let npm = stand_in.npm();
+    let running = npm.running.clone();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| run(&npm, None));
+        while !stand_in.0.path().join("out/pwd").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        running.end();
+        assert!(!Path::new(stand_in.out("pwd").trim()).exists(), "the folder is gone before anything else");
+        assert!(run.join().unwrap().is_err());
+    });
+    assert!(began.elapsed() < Duration::from_secs(20));
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(!stand_in.0.path().join("out/late").exists(), "its child went on");
+    assert!(run(&npm, None).is_err(), "nothing begins any more");
 }
 
 #[test]

@@ -133,12 +133,12 @@ exit 2
 error: flake.nix:10:13: a/package-lock.json: left cannot be had
   caused by: cannot fetch https://registry.npmjs.org/left/-/left-1.0.0.tgz from [REGISTRY]/left/-/left-1.0.0.tgz
   caused by: the server answered 404 Not Found
-  hint: the lockfile names a version that the registry does not have (any more): make the lockfile anew
+  hint: the registry has no such version any more, or hides it from those without access: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere
   the same: packages.x86_64-linux.b (b/package-lock.json): left cannot be had
 error: flake.nix:15:68: packages.x86_64-linux.b (b/package-lock.json): @x/right cannot be had
   caused by: cannot fetch https://registry.npmjs.org/@x/right/-/right-2.0.0.tgz from [REGISTRY]/@x/right/-/right-2.0.0.tgz
   caused by: the server answered 403 Forbidden
-  hint: set `//host/:_authToken` for this registry in .npmrc
+  hint: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere
 "
     );
     assert_eq!(project.read("flake.nix"), FLAKE);

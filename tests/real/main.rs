@@ -10,6 +10,8 @@ mod action;
 #[path = "../it/source/archives.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod archives;
+mod credentials;
+mod faults;
 mod fixed_output;
 mod gzip;
 mod in_step;
@@ -31,6 +33,7 @@ mod sources;
 mod support;
 mod ten_services;
 mod truth;
+mod verdaccio;
 
 /// A number from the environment, to make a run longer or another.
 #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]

@@ -196,7 +196,7 @@ fn all_nine_if_asked_for() {
 fn npm_moves_only_what_must_move() {
     use npm_nixhash::{
         registry::Access,
-        relock::{Npm, RelockRequest, TIMEOUT, npmrc::Passed, relock},
+        relock::{Npm, RelockRequest, Running, TIMEOUT, npmrc::Passed, relock},
     };
     let variables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "https_proxy"];
     let npm = Npm {
@@ -209,6 +209,7 @@ fn npm_moves_only_what_must_move() {
         npmrc: Passed::default(),
         access: Access::default(),
         timeout: TIMEOUT,
+        running: Running::default(),
     };
     let manifest = |version: &str, debug: &str, ini: &str| {
         let dependencies = serde_json::json!({ "debug": debug, "ini": ini });

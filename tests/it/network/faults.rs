@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use npm_nixhash::registry::{Client, Problem};
+use npm_nixhash::registry::{Client, Credential, Problem};
 use url::Url;
 
 use super::*;
@@ -98,13 +98,149 @@ fn retry_after_is_honoured_up_to_a_limit() {
     let registry = Registry::start();
     let published = published(&registry);
     registry.fault(&published.path, 1, Fault::RetryAfter(429, "1".into()));
-    registry.fault(&published.path, 1, Fault::RetryAfter(503, "9999".into()));
+    registry.fault(&published.path, 1, Fault::RetryAfter(503, "2".into()));
     let soon = std::time::SystemTime::now() - Duration::from_secs(5);
     registry.fault(&published.path, 1, Fault::RetryAfter(429, httpdate::fmt_http_date(soon)));
     let started = Instant::now();
     let pauses = watched(options(&registry), &published);
-    assert_eq!(pauses, [1, 2, 0].map(Duration::from_secs));
+    let seconds: Vec<_> = pauses.iter().map(|pause| pause.as_secs_f64().ceil()).collect();
+    assert_eq!(seconds, [1.0, 2.0, 0.0]);
     assert!(started.elapsed() >= Duration::from_secs(3));
+}
+
+#[test]
+fn a_pause_beyond_all_patience_fails_at_once_and_for_all() {
+    let registry = Registry::start();
+    let all: Vec<_> = (0..50).map(|n| registry.publish("many", &format!("1.0.{n}"), &[])).collect();
+    for published in &all {
+        registry.fault(&published.path, 9, Fault::RetryAfter(429, "86400".into()));
+    }
+    let options = Options { jobs: 4, ..options(&registry) };
+    let supply = Supply::new(None, None, Some(Client::new(options)));
+    let started = Instant::now();
+    let wants: Vec<_> = all.iter().map(want).collect();
+    let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
+    assert!(started.elapsed() < Duration::from_secs(2));
+    for error in done.into_iter().map(|done| fetch_error(done.unwrap_err())) {
+        assert_eq!(
+            error.problem.to_string(),
+            "the server answered 429 Too Many Requests and asks to wait 1day"
+        );
+        assert!(error.hint().unwrap().contains("--jobs"));
+    }
+    assert!(registry.requests().len() <= 8, "{}", registry.requests().len());
+}
+
+#[test]
+fn a_pause_that_many_are_asked_for_is_one_pause() {
+    let registry = Registry::start();
+    let all: Vec<_> = (0..300).map(|n| registry.publish("many", &format!("1.0.{n}"), &[])).collect();
+    // One in five is turned away once.
+    for published in all.iter().step_by(5) {
+        registry.fault(&published.path, 1, Fault::RetryAfter(429, "1".into()));
+    }
+    let supply = Supply::new(None, None, Some(Client::new(options(&registry))));
+    let wants: Vec<_> = all.iter().map(want).collect();
+    let started = Instant::now();
+    let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
+    assert!(done.iter().all(Result::is_ok));
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_trickle_ends_and_so_does_the_whole_run() {
+    let registry = Registry::start();
+    let published = registry.publish_bytes("slow", "1.0.0", vec![7; 5000]);
+    registry.fault(&published.path, 99, Fault::Trickle(Duration::from_millis(50)));
+    let error = fetch_error(download(options(&registry), &want(&published)).unwrap_err());
+    assert!(matches!(error.problem, Problem::TooSlow { .. }), "{error:?}");
+    assert_eq!(registry.count(&published.path), 2);
+    assert!(error.hint().unwrap().contains("--timeout"));
+
+    let mut options = options(&registry);
+    options.timeouts.run = Duration::from_millis(1200);
+    options.timeouts.stall = Duration::from_mins(1);
+    let started = Instant::now();
+    let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
+    assert_eq!(error.problem.to_string(), "it took longer than 300ms");
+    assert!(started.elapsed() < Duration::from_secs(1));
+    let client = Client::new(options);
+    std::thread::sleep(Duration::from_millis(1300));
+    let started = Instant::now();
+    let error = run(Supply::new(None, None, Some(client)).download(&want(&published))).unwrap_err();
+    assert!(chain(&error).ends_with("it took longer than 1s 200ms"), "{}", chain(&error));
+    assert!(started.elapsed() < Duration::from_millis(500));
+}
+
+#[test]
+fn a_body_without_end_is_cut_off_and_the_limit_can_be_raised() {
+    both(|registry, options, _| {
+        let published = registry.publish_bytes("large", "1.0.0", vec![7; 200_000]);
+        let small = Options { max_download: 100_000, ..options.clone() };
+        let error = fetch_error(download(small, &want(&published)).unwrap_err());
+        assert_eq!(error.problem.to_string(), "the answer is larger than 100000 bytes");
+        assert!(error.hint().unwrap().contains("--max-download"));
+        registry.fault(&published.path, 99, Fault::Endless);
+        let started = Instant::now();
+        let large = Options { max_download: 3 << 20, ..options.clone() };
+        let error = fetch_error(download(large, &want(&published)).unwrap_err());
+        assert!(matches!(error.problem, Problem::TooLarge { limit: 0x30_0000 }), "{error:?}");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn a_page_for_people_is_not_taken_for_tampering() {
+    both(|registry, options, published| {
+        registry.fault(&published.path, 99, Fault::Page("<!DOCTYPE html><title>Sign in</title>".into()));
+        let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
+        let text = error.problem.to_string();
+        assert!(text.ends_with(" sent a web page instead of the file"), "{text}");
+        assert!(error.hint().unwrap().contains("sign-in page"));
+        registry.fault("/left-pad", 99, Fault::Page("\n<html>no</html>".into()));
+        let url = Url::parse(&format!("https://{PUBLIC}/left-pad")).unwrap();
+        let error = run(Client::new(options).get(&document(&url, 10_000))).unwrap_err();
+        assert!(matches!(error.problem, Problem::WebPage { .. }), "{error:?}");
+    });
+}
+
+#[test]
+fn a_refusal_names_the_scheme_and_the_credential_by_its_place() {
+    let registry = Registry::start();
+    let published = published(&registry);
+    let host = registry.url().replace("http://", "");
+    let refused = |options: &Options, challenge: &str| {
+        registry.fault(&published.path, 1, Fault::Challenge(challenge.into()));
+        let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
+        (error.problem.to_string(), error.hint().unwrap())
+    };
+    let mut options = options(&registry);
+    let (problem, hint) = refused(&options, "Basic realm=\"a, b\", Bearer");
+    assert_eq!(problem, "the server answered 401 Unauthorized and asks for Basic or Bearer");
+    let unread =
+        "a repository's own .npmrc is not read, because who can change it could send your tokens anywhere";
+    let expected = format!(
+        "no credential for {host} is configured: set `//{host}/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; {unread}"
+    );
+    assert_eq!(hint, expected);
+    options.access.token(&host, Credential::of_token("s3cret"));
+    let (_, hint) = refused(&options, "Basic realm=x");
+    assert_eq!(
+        hint,
+        format!(
+            "`{host}` in NIX_NPM_TOKENS was sent: it may have expired, or may not be allowed to read this; \
+             the server wants Basic, and what was sent is Bearer"
+        )
+    );
+    registry.fault(&published.path, 1, Fault::Status(404));
+    let error = fetch_error(download(options, &want(&published)).unwrap_err());
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.starts_with(
+            "the registry has no such version any more, or hides it from those without access: "
+        )
+    );
+    assert!(hint.contains("NIX_NPM_TOKENS was sent"), "{hint}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod changed;
 mod failures;
 mod forges;
 mod inside;
+mod tokens;
 
 use std::process::Output;
 

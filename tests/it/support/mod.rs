@@ -7,4 +7,5 @@ pub mod pages;
 pub mod program;
 pub mod project;
 pub mod registry;
+pub mod situations;
 pub mod truth;

@@ -104,3 +104,18 @@ pub fn bin() -> tempfile::TempDir {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_npm-nixhash"), folder.path().join("npm-nixhash")).unwrap();
     folder
 }
+
+/// Holds the table of a page, between its two marks, to what it should be; writes it if pages are written.
+#[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
+pub fn holds_table(page: &str, table: &str) {
+    const MARKS: [&str; 2] = ["<!-- table -->\n", "<!-- end of table -->"];
+    let path = root().join(page);
+    let text = fs::read_to_string(&path).unwrap();
+    let [start, end] = MARKS.map(|mark| text.find(mark).unwrap());
+    let start = start + MARKS[0].len();
+    if std::env::var_os("NPM_NIXHASH_WRITE_PAGES").is_some() {
+        fs::write(path, format!("{}{table}{}", &text[..start], &text[end..])).unwrap();
+    } else {
+        assert_eq!(&text[start..end], table, "{page}");
+    }
+}

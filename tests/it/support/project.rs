@@ -84,6 +84,7 @@ impl Project {
         let root = self.root();
         let text =
             text.replace(&root.display().to_string(), "[ROOT]").replace(&self.registry.url(), "[REGISTRY]");
+        let text = text.replace(&self.registry.url().replace("http://", ""), "[HOST]");
         without_seconds(&text)
     }
 }

@@ -47,6 +47,14 @@ pub enum Fault {
     Close,
     /// Claims `content-encoding: gzip`, with the bytes as they are.
     ClaimGzip,
+    /// Sends the body a byte at a time, with this pause between.
+    Trickle(Duration),
+    /// Sends a body of unknown length that never ends.
+    Endless,
+    /// Answers 200 with this text as `text/html`.
+    Page(String),
+    /// Answers 401 with this `www-authenticate`.
+    Challenge(String),
     /// Sends the body compressed, with `content-encoding: gzip`.
     Gzip,
 }
@@ -85,6 +93,8 @@ struct State {
     files: HashMap<String, Bytes>,
     packuments: HashMap<String, Value>,
     faults: HashMap<String, VecDeque<(usize, Fault)>>,
+    /// Of a hundred requests for tarballs so many meet this.
+    rate: Option<(u32, Fault)>,
     tokens: HashMap<String, String>,
     delay: Duration,
     log: Vec<Received>,
@@ -113,10 +123,19 @@ pub struct Registry {
 impl Registry {
     /// Starts an empty registry on two free ports.
     pub fn start() -> Self {
+        Self::start_as(false)
+    }
+
+    /// The same, and over TLS only for who shows the certificate of [`Registry::client_identity`].
+    pub fn start_with_client_certificates() -> Self {
+        Self::start_as(true)
+    }
+
+    fn start_as(asks_for_certificate: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = Shared::default();
         let (stop, stopped) = oneshot::channel();
-        let listening = serve::Listening::new(&folder.path().join("ca.pem"));
+        let listening = serve::Listening::new(folder.path(), asks_for_certificate);
         let (plain, tls) = (listening.plain_address(), listening.tls_address());
         let state = shared.clone();
         let thread = std::thread::spawn(move || listening.run(&state, stopped));
@@ -136,6 +155,11 @@ impl Registry {
     /// The PEM file of the authority that signed the server's certificate, for `SSL_CERT_FILE`.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// The PEM files of a certificate and its key that the same authority signed.
+    pub fn client_identity(&self) -> (PathBuf, PathBuf) {
+        (self.folder.path().join("client.pem"), self.folder.path().join("key.pem"))
     }
 
     /// Serves `bytes` at `path`.
@@ -189,6 +213,11 @@ impl Registry {
     /// Misbehaves at `path` for the next `times` requests; faults of one path follow each other.
     pub fn fault(&self, path: &str, times: usize, fault: Fault) {
         self.shared.lock().faults.entry(path.to_owned()).or_default().push_back((times, fault));
+    }
+
+    /// Misbehaves at so many of a hundred requests for tarballs: which ones is the same each time.
+    pub fn fault_rate(&self, rate: u32, fault: Fault) {
+        self.shared.lock().rate = Some((rate, fault));
     }
 
     /// Answers 401 below `prefix` unless this `authorization` header comes.

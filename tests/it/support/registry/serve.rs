@@ -10,18 +10,21 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, RETRY_AFTER};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::{Fault, Received, Shared};
 
@@ -35,13 +38,13 @@ pub struct Listening {
 }
 
 impl Listening {
-    pub fn new(ca_file: &Path) -> Self {
+    pub fn new(folder: &Path, asks_for_certificate: bool) -> Self {
         let bind = || {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.set_nonblocking(true).unwrap();
             listener
         };
-        Self { plain: bind(), tls: bind(), config: tls_config(ca_file) }
+        Self { plain: bind(), tls: bind(), config: tls_config(folder, asks_for_certificate) }
     }
 
     pub fn plain_address(&self) -> SocketAddr {
@@ -68,25 +71,37 @@ impl Listening {
     }
 }
 
-/// A certificate for localhost, signed by a new authority whose certificate goes to `ca_file`.
-fn tls_config(ca_file: &Path) -> ServerConfig {
+/// A certificate for localhost, signed by a new authority whose certificate goes to `ca.pem`, beside a client's.
+fn tls_config(folder: &Path, asks_for_certificate: bool) -> ServerConfig {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // A name of its own: OpenSSL takes a certificate whose issuer has its name for one that signed itself.
     params.distinguished_name.push(DnType::CommonName, "test authority");
     let key = KeyPair::generate().unwrap();
-    std::fs::write(ca_file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let own = params.self_signed(&key).unwrap();
+    std::fs::write(folder.join("ca.pem"), own.pem()).unwrap();
     let authority = Issuer::new(params, key);
     let key = KeyPair::generate().unwrap();
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key.into())
+    let client_key = KeyPair::generate().unwrap();
+    let client = CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    std::fs::write(folder.join("client.pem"), client.signed_by(&client_key, &authority).unwrap().pem())
         .unwrap();
+    std::fs::write(folder.join("key.pem"), client_key.serialize_pem()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = if asks_for_certificate {
+        let mut roots = RootCertStore::empty();
+        roots.add(own.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        builder.with_client_cert_verifier(verifier.build().unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let mut config = builder.with_single_cert(vec![certificate.der().clone()], key.into()).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
 }
@@ -109,13 +124,40 @@ async fn accept(listener: tokio::net::TcpListener, acceptor: Option<TlsAcceptor>
     }
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: SocketAddr, shared: Shared) {
-    let service = service_fn(|request| {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    shared: Shared,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
         let shared = shared.clone();
-        async move { answer(&request, peer, &shared).await }
+        async move {
+            if request.method() == Method::CONNECT {
+                return Ok(tunnel(request, peer, &shared));
+            }
+            answer(&request, peer, &shared).await
+        }
     });
     // A client that goes away, or a fault that breaks the connection, is no failure of the server.
-    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    let builder = Builder::new(TokioExecutor::new());
+    let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+}
+
+/// What a forward proxy does: a way to another server, for bytes that it does not understand.
+fn tunnel(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Response<Body> {
+    let mut state = shared.lock();
+    state.log.push(Received { path: request.uri().to_string(), ..received(&request, peer) });
+    if let Some((_, fault)) = &state.rate {
+        let Fault::Status(status) = fault else { panic!("a proxy has statuses only") };
+        return short(*status);
+    }
+    let target = request.uri().authority().unwrap().to_string();
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
+        let Ok(mut server) = tokio::net::TcpStream::connect(target).await else { return };
+        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(upgraded), &mut server).await;
+    });
+    Response::new(StreamBody::new(stream::empty().boxed()))
 }
 
 async fn answer(
@@ -136,6 +178,7 @@ async fn answer(
             }
             Some(fault)
         });
+        let fault = fault.or_else(|| by_rate(&state, &path));
         let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
         let refused = state.tokens.iter().any(|(at, token)| path.starts_with(at) && given != Some(token));
         let packument = state.packuments.get(&path).map(|packument| packument.to_string().into());
@@ -148,6 +191,16 @@ async fn answer(
         (None, Some(body)) => Ok(whole(body)),
         (None, None) => Ok(short(404)),
     }
+}
+
+/// The fault of a server that misbehaves at times, if this is one of the times.
+fn by_rate(state: &super::State, path: &str) -> Option<Fault> {
+    let (rate, fault) = state.rate.as_ref().filter(|_| path.ends_with(".tgz"))?;
+    let attempt = state.log.iter().filter(|received| received.path == path).count();
+    let place = path.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    // Attempts at one path are far from each other, so that not all of them meet it.
+    let number = place.wrapping_add(u32::try_from(attempt).unwrap() * 37) % 100;
+    (number < *rate).then(|| fault.clone())
 }
 
 fn received(request: &Request<Incoming>, peer: SocketAddr) -> Received {
@@ -172,10 +225,27 @@ async fn misbehave(fault: Fault, body: Bytes) -> io::Result<Response<Body>> {
         Fault::Gzip => with(whole(gzipped(&body)), CONTENT_ENCODING, "gzip"),
         Fault::WrongBytes => whole(vec![b'x'; len].into()),
         Fault::Truncate(sent) => {
+            let sent = sent.min(len);
             let broken = stream::once(async { Err(io::Error::other("broken on purpose")) });
             announced(len, data(body.slice(..sent)).chain(broken).boxed())
         }
-        Fault::Stall(sent) => announced(len, data(body.slice(..sent)).chain(stream::pending()).boxed()),
+        Fault::Stall(sent) => {
+            announced(len, data(body.slice(..sent.min(len))).chain(stream::pending()).boxed())
+        }
+        Fault::Trickle(pause) => {
+            let bytes = stream::iter(body).then(move |byte| async move {
+                tokio::time::sleep(pause).await;
+                Ok(Frame::data(Bytes::from(vec![byte])))
+            });
+            announced(len, bytes.boxed())
+        }
+        Fault::Endless => {
+            let part = Bytes::from(vec![b'x'; 64 << 10]);
+            let parts = stream::repeat_with(move || Ok(Frame::data(part.clone())));
+            Response::new(StreamBody::new(parts.boxed()))
+        }
+        Fault::Page(text) => with(whole(text.into()), CONTENT_TYPE, "text/html; charset=utf-8"),
+        Fault::Challenge(text) => with(short(401), WWW_AUTHENTICATE, &text),
         Fault::Delay(delay) => {
             tokio::time::sleep(delay).await;
             whole(body)

@@ -1,0 +1,44 @@
+//! SECURITY.md promises nothing that no test holds the program to.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::pages::root;
+
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn each_promise_names_tests_that_exist() {
+    let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut code = String::new();
+    ["src", "tests/it", "tests/real"].iter().for_each(|folder| sources(&root().join(folder), &mut code));
+    let promises: Vec<&str> = page.split("\n* ").skip(1).collect();
+    assert!(promises.len() >= 12);
+    for promise in promises {
+        let promise = promise.split("\n\n").next().unwrap();
+        let tests: Vec<&str> = promise
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| {
+                name.len() > 20
+                    && name
+                        .bytes()
+                        .all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            })
+            .collect();
+        assert!(!tests.is_empty(), "no test: {promise}");
+        for test in tests {
+            assert!(code.contains(&format!("fn {test}(")), "there is no test `{test}`: {promise}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Every fault at every rate: `docs/faults.md`. The default run has 100 %.
+
+#[path = "../it/network/matrix.rs"]
+mod matrix;
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+
+use crate::support::project::Project;
+
+#[test]
+fn every_fault_at_every_rate_ends_as_the_table_says() {
+    matrix::run_all(&[1, 5, 20, 100]);
+}
+
+/// A gzip archive of so many bytes, all zero, which takes next to none.
+fn bomb(bytes: usize) -> Vec<u8> {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+    let mut header = tar::Header::new_gnu();
+    header.set_path("r/zeros").unwrap();
+    header.set_mode(0o644);
+    header.set_size(bytes as u64);
+    header.set_cksum();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(header.as_bytes()).unwrap();
+    let part = vec![0; 1 << 20];
+    (0..bytes >> 20).for_each(|_| encoder.write_all(&part).unwrap());
+    encoder.write_all(&[0; 1024]).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn sources_together_stay_within_a_budget() {
+    let project = Project::new();
+    let mut text = String::from("{ pkgs }: {\n");
+    let archive = bomb(300 << 20);
+    for n in 0..6 {
+        project.registry.serve(&format!("/b{n}.tar.gz"), archive.clone());
+        let url = format!("https://registry.npmjs.org/b{n}.tar.gz");
+        let source = format!("pkgs.fetchzip {{ url = \"{url}\"; hash = \"\"; }}");
+        let _ = writeln!(text, "s{n} = pkgs.buildNpmPackage {{ src = {source}; npmDepsHash = \"\"; }};");
+    }
+    project.write("default.nix", text + "}\n");
+    let mut command = project.command(&["check", "--no-cache", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+        peak = peak.max(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(report.matches("the source has no lockfile").count(), 6, "{report}");
+    assert!((300..900).contains(&peak), "six at once would take 1800 MiB: {peak}");
+}

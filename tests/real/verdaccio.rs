@@ -1,0 +1,154 @@
+//! A real registry that asks for credentials: Verdaccio, from npm, behind a path prefix, with a scope.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::program::{Ran, Scratch, run, succeed};
+use crate::support::registry::closed_port;
+
+const VERSION: &str = "6.8.0";
+
+/// The program, installed once.
+fn program() -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/ci-tools/verdaccio"));
+    let program = folder.join("node_modules/.bin/verdaccio");
+    if !program.exists() {
+        fs::create_dir_all(&folder).unwrap();
+        // It names a tag of one dependency, which a registry need not have.
+        let manifest = json!({ "private": true, "overrides": { "node-fetch": "2.6.13" } });
+        fs::write(folder.join("package.json"), manifest.to_string()).unwrap();
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
+        succeed(npm.arg(format!("verdaccio@{VERSION}")).current_dir(&folder));
+    }
+    program
+}
+
+/// The running registry; it ends when this is dropped.
+struct Verdaccio {
+    child: Child,
+    place: Scratch,
+    port: u16,
+    token: String,
+}
+
+impl Verdaccio {
+    fn start() -> Self {
+        let (place, port) = (Scratch::new(), closed_port());
+        let config = "storage: ./storage\nurl_prefix: /repo/\nauth: { htpasswd: { file: ./htpasswd, max_users: 10 } }\nuplinks: {}\n\
+                      packages: { '**': { access: $authenticated, publish: $authenticated } }\nlog: { type: stdout, level: warn }\n";
+        let config = place.write("config.yaml", config);
+        let mut command = Command::new(program());
+        command.arg("--config").arg(config).args(["--listen", &format!("127.0.0.1:{port}")]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut registry = Self { child, place, port, token: String::new() };
+        registry.wait();
+        let user = json!({ "name": "me", "password": "s3cret-pw" }).to_string();
+        let answer = registry.curl(
+            &["-X", "PUT", "-d", &user, "-H", "content-type: application/json"],
+            "-/user/org.couchdb.user:me",
+        );
+        registry.token = answer["token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        registry
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/repo/", self.port)
+    }
+
+    fn nerf(&self) -> String {
+        self.url().replace("http:", "")
+    }
+
+    fn wait(&self) {
+        for _ in 0..300 {
+            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(200));
+        }
+        panic!("Verdaccio did not start");
+    }
+
+    fn curl(&self, arguments: &[&str], path: &str) -> Value {
+        let text = succeed(
+            Command::new("curl").args(["-sS", "--max-time", "30"]).args(arguments).arg(self.url() + path),
+        );
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    /// Publishes a package with the real npm; gives the address of its tarball, and its integrity.
+    fn publish(&self, name: &str) -> (String, String) {
+        self.place.write("package/package.json", json!({ "name": name, "version": "1.0.0" }).to_string());
+        let npmrc = format!("registry={}\n{}:_authToken={}\n", self.url(), self.nerf(), self.token);
+        self.place.write("package/.npmrc", npmrc);
+        let mut npm = Command::new("npm");
+        npm.args(["publish", "--loglevel=error"]).current_dir(self.place.path("package"));
+        succeed(npm.env("HOME", self.place.path("home")).env("npm_config_cache", self.place.path("cache")));
+        let authorization = format!("authorization: Bearer {}", self.token);
+        let packument = self.curl(&["-H", &authorization], &name.replace('/', "%2f"));
+        let dist = &packument["versions"]["1.0.0"]["dist"];
+        let text = |field: &str| dist[field].as_str().unwrap_or_else(|| panic!("{packument}")).to_owned();
+        (text("tarball"), text("integrity"))
+    }
+
+    /// `hash` of a lockfile with this package, with this `~/.npmrc`.
+    fn hash(&self, name: &str, (url, integrity): &(String, String), npmrc: &str, tokens: &str) -> Ran {
+        let place = Scratch::new();
+        let entry = json!({ "version": "1.0.0", "resolved": url, "integrity": integrity });
+        let lockfile = json!({ "lockfileVersion": 3, "packages": { format!("node_modules/{name}"): entry } });
+        place.write("web/package-lock.json", lockfile.to_string());
+        place.write("home/.npmrc", npmrc);
+        let mut command = place.npm_nixhash(["hash", "web", "--no-cache"]);
+        run(command.env("NIX_NPM_TOKENS", tokens))
+    }
+}
+
+impl Drop for Verdaccio {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn verdaccio_is_asked_with_what_npmrc_has() {
+    let registry = Verdaccio::start();
+    let (url, nerf, token) = (registry.url(), registry.nerf(), registry.token.clone());
+    let plain = ("left", registry.publish("left"));
+    let scoped = ("@acme/left", registry.publish("@acme/left"));
+    let basic = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode("me:s3cret-pw")
+    };
+    let default = format!("registry={url}\n");
+    let host = format!("http://127.0.0.1:{}", registry.port);
+    for (name, published) in [&plain, &scoped] {
+        for (npmrc, tokens) in [
+            (format!("{default}{nerf}:_authToken={token}\n"), "{}".to_owned()),
+            (format!("{default}//127.0.0.1:{}/:_authToken={token}\n", registry.port), "{}".to_owned()),
+            (format!("{default}{nerf}:_auth={basic}\n"), "{}".to_owned()),
+            (format!("{default}{nerf}:username=me\n{nerf}:_password={}\n", "czNjcmV0LXB3"), "{}".to_owned()),
+            (String::new(), json!({ host.as_str(): token }).to_string()),
+            (String::new(), json!({ host.as_str(): "me:s3cret-pw" }).to_string()),
+        ] {
+            let ran = registry.hash(name, published, &npmrc, &tokens);
+            assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
+        }
+        let none = registry.hash(name, published, &default, "{}");
+        assert!(none.code == 2 && none.stderr.contains("no credential for"), "{}", none.stderr);
+        let wrong = registry.hash(name, published, &format!("{default}{nerf}:_authToken=wrong\n"), "{}");
+        assert!(
+            wrong.code == 2 && wrong.stderr.contains("_authToken` in .npmrc was sent"),
+            "{}",
+            wrong.stderr
+        );
+    }
+    let scope = format!("@acme:registry={url}\n{nerf}:_authToken={token}\n");
+    assert_eq!(registry.hash(scoped.0, &scoped.1, &scope, "{}").code, 0);
+}
