@@ -176,7 +176,17 @@ impl Log {
                     (Some(Found::Doubt(cause)), _) | (_, Some(Found::Doubt(cause))) => {
                         return Some(Found::Doubt(cause));
                     }
-                    _ => return Some(Found::Doubt(cause.clone())),
+                    // `jq ... > x && mv x package-lock.json`: the tool is what is in the way, not the condition.
+                    (a, b) => {
+                        let inner = [a, b].into_iter().flatten().find_map(|found| match found {
+                            Found::File(file) => match file.origin {
+                                Origin::Other(inner) => Some(inner),
+                                _ => None,
+                            },
+                            _ => None,
+                        });
+                        return Some(Found::Doubt(inner.unwrap_or_else(|| cause.clone())));
+                    }
                 }
                 at = *from;
                 continue;
