@@ -351,6 +351,7 @@ pub(super) enum Allowed {
 /// Where tarballs come from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network and cache")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct SourceArgs {
     /// Requests in flight at most
     #[arg(short, long, value_name = "N")]
@@ -373,7 +374,7 @@ pub(super) struct SourceArgs {
     /// The largest tarball that is downloaded, such as 2GiB; half of it for archives of sources [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) max_download: Option<bytesize::ByteSize>,
-    /// Send the variable GITHUB_TOKEN to the GitHub server that a workflow runs on, for private sources
+    /// Send the variable `GITHUB_TOKEN` to the GitHub server that a workflow runs on, for private sources
     #[arg(long)]
     pub(super) github_token: bool,
     /// Take packuments of this scope as absent from the public registry, without asking it

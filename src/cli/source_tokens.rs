@@ -41,17 +41,14 @@ fn conf_folder(environment: &Environment) -> PathBuf {
 fn nix_conf(environment: &Environment) -> NixConf {
     let mut conf = NixConf::default();
     let mut files = vec![conf_folder(environment).join("nix.conf")];
-    match environment.path("NIX_USER_CONF_FILES") {
-        Some(list) => {
-            let mut own: Vec<_> = std::env::split_paths(&list).collect();
-            own.reverse();
-            files.extend(own);
-        }
-        None => {
-            let below_home = || environment.home().map(|home| home.join(".config"));
-            let folder = environment.path("XDG_CONFIG_HOME").or_else(below_home);
-            files.extend(folder.map(|folder| folder.join("nix/nix.conf")));
-        }
+    if let Some(list) = environment.path("NIX_USER_CONF_FILES") {
+        let mut own: Vec<_> = std::env::split_paths(&list).collect();
+        own.reverse();
+        files.extend(own);
+    } else {
+        let below_home = || environment.home().map(|home| home.join(".config"));
+        let folder = environment.path("XDG_CONFIG_HOME").or_else(below_home);
+        files.extend(folder.map(|folder| folder.join("nix/nix.conf")));
     }
     let mut left = INCLUDES;
     for file in files {

@@ -140,13 +140,11 @@ impl Access {
     #[must_use]
     pub fn hosts_of(&self, scope: Option<&str>) -> BTreeSet<String> {
         let url = self.registry_url(scope, "");
-        let asked =
-            [Some(&url), self.mirror_of(&url).as_ref(), self.registry.as_ref().filter(|_| scope.is_none())]
-                .into_iter()
-                .flatten()
-                .filter_map(authority)
-                .collect();
-        asked
+        [Some(&url), self.mirror_of(&url).as_ref(), self.registry.as_ref().filter(|_| scope.is_none())]
+            .into_iter()
+            .flatten()
+            .filter_map(authority)
+            .collect()
     }
 
     /// Where a request for `url` goes: to the host's override, else, with `registry`, to the configured registry.

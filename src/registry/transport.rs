@@ -54,11 +54,14 @@ pub(super) struct Transport {
     proxies: Matcher,
     clients: Clients,
     /// For each client certificate clients of its own: it is part of a connection.
-    identified: Mutex<HashMap<Arc<Identity>, Result<Clients, Arc<SetupError>>>>,
-    hosts: Mutex<HashMap<(String, Option<Arc<Identity>>), Arc<Host>>>,
+    identified: Mutex<HashMap<Arc<Identity>, Identified>>,
+    hosts: Mutex<HashMap<HostKey, Arc<Host>>>,
 }
 
 type Clients = Arc<[reqwest::Client]>;
+type Identified = Result<Clients, Arc<SetupError>>;
+/// An origin, and the certificate that is shown there.
+type HostKey = (String, Option<Arc<Identity>>);
 
 /// What is known of a host, and how requests are spread over the clients.
 struct Host {
