@@ -315,7 +315,7 @@ fn concerns(warning: &Warning, sites: &[Site]) -> bool {
     match warning.kind {
         WarningKind::Budget | WarningKind::Git | WarningKind::Settings => true,
         WarningKind::Overlay => sites.iter().any(|site| is_held_up_at(site, &warning.place)),
-        WarningKind::DeadHash | WarningKind::UncalledFunction => false,
+        WarningKind::DeadHash | WarningKind::UncalledFunction | WarningKind::OtherConfiguration => false,
     }
 }
 

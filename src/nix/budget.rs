@@ -35,6 +35,8 @@ pub(crate) enum Cost {
     Alternatives(usize),
     /// A file of so many bytes.
     File(u64),
+    /// So many configurations of the repository.
+    Configurations(usize),
 }
 
 impl Cost {
@@ -47,6 +49,8 @@ impl Cost {
             // Each of them is a search for a lockfile, with phases to run and files to look for.
             Self::Alternatives(count) => wide(count).saturating_mul(40),
             Self::File(bytes) => bytes / UNIT_BYTES + 100,
+            // Each of them pays for its own steps.
+            Self::Configurations(_) => 0,
         }
     }
 }
@@ -58,6 +62,9 @@ impl fmt::Display for Cost {
             Self::Items(count) => write!(f, "{count} items are more than this evaluation may make"),
             Self::Bytes(count) => write!(f, "a text of {count} bytes is more than this evaluation may make"),
             Self::Alternatives(count) => write!(f, "{count} alternatives are too many to follow"),
+            Self::Configurations(count) => {
+                write!(f, "more than {count} configurations are too many to look at")
+            }
             Self::File(bytes) => write!(f, "a file of {bytes} bytes is more than this evaluation may read"),
         }
     }
@@ -157,6 +164,27 @@ impl Budget {
         if !self.noted.replace(true) {
             self.overruns.borrow_mut().push(over);
         }
+    }
+
+    /// Notes something that is bounded by its number alone.
+    pub fn refuse(&self, cost: Cost, at: Option<Location>) {
+        self.note(OverBudget { cost, at });
+    }
+
+    /// Half of what is left, as an account of its own: what today's configuration does not use is looked at last, and
+    /// must not take what today's needs.
+    pub fn set_aside(&self) -> Self {
+        let all = self.left.get().saturating_add(self.share.get());
+        self.share.set(0);
+        self.left.set(all - all / 2);
+        Self { left: Cell::new(all / 2), ..Self::default() }
+    }
+
+    /// Takes back what such an account left over, and what it was refused.
+    pub fn give_back(&self, other: Self) {
+        let all = self.left.get().saturating_add(other.left.get()).saturating_add(other.share.get());
+        self.left.set(all);
+        self.overruns.borrow_mut().extend(other.overruns.into_inner());
     }
 
     /// What was refused, the first of each entry.

@@ -6,7 +6,6 @@
 
 mod budget;
 mod builtins;
-mod dead;
 mod directive;
 pub mod edit;
 mod eval;
@@ -26,12 +25,10 @@ mod site;
 mod sites;
 mod source;
 mod stated;
-mod sweep;
 mod syntax;
 mod tracking;
 mod trail;
 mod value;
-mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -40,8 +37,7 @@ use eval::Eval;
 use files::Files;
 use occurrences::Occurrence;
 use scope::Found;
-use sites::{Draft, place_of};
-use sweep::{Index, Sweep};
+use sites::{Draft, Entries, Index, Unused, place_of};
 use syntax::ast::{Expr, Location};
 
 use crate::repository::Border;
@@ -51,7 +47,7 @@ pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, Source
 pub use scope::Scope;
 pub use shell::{Edit, EditError, apply as apply_edits};
 pub use site::{
-    FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
+    Condition, FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
     VersionMismatch, Warning, WarningKind,
 };
 
@@ -114,8 +110,8 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     }
     let mut ev = Eval::new(Files::new(found.root.clone()).instead(scope.instead.clone()));
     let index = index(&mut ev, found);
-    let sweep = Sweep::new(&mut ev, &index);
-    let (drafts, open) = sweep.run(&found.flakes, &found.roots);
+    let entries = Entries { flakes: &found.flakes, roots: &found.roots, index: &index };
+    let (drafts, open) = sites::survey(&mut ev, &entries);
     collect(&mut ev, &mut survey, drafts, &open);
     stated::apply(&mut survey.sites, &scope.stated);
     survey.uses = sites::uses(&mut ev);
@@ -162,6 +158,8 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
                 place: draft.site.place,
                 message,
             });
+        } else if let Some(warning) = not_there_yet(ev, &draft.site) {
+            survey.warnings.push(warning);
         } else {
             survey.sites.push(draft.site);
         }
@@ -186,7 +184,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
         .filter(|dead| is_idle(ev, *dead, &written, &used))
         .collect();
     for (at, why) in &idle {
-        let message = format!("a hash that nothing uses: {why}");
+        let message = format!("a hash that nothing uses: {}", why.sentence());
         survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, *at), message });
     }
     for (name, at) in &ev.replaced {
@@ -212,11 +210,30 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     survey.problems.dedup();
 }
 
+/// A derivation of another configuration whose lockfile is not there: somebody may be about to make it.
+fn not_there_yet(ev: &Eval, site: &Site) -> Option<Warning> {
+    let (Outcome::MissingLockfile { expected }, Some(condition)) = (&site.outcome, site.only_when.first())
+    else {
+        return None;
+    };
+    let message = format!(
+        "its lockfile {} is not there; the derivation is only used when {} (line {})",
+        ev.files.display(expected),
+        condition.text,
+        condition.place.line
+    );
+    let place = site.hashes.first().map_or_else(
+        || site.place.clone(),
+        |literal| Place { file: literal.file.clone(), line: literal.line, column: literal.column },
+    );
+    Some(Warning { kind: WarningKind::OtherConfiguration, place, message })
+}
+
 /// Whether the literal of a dead binding is nobody's. A binding without a literal, or one that takes its hash from
 /// elsewhere, says nothing about a literal.
 fn is_idle(
     ev: &Eval,
-    dead: (Location, &str),
+    dead: (Location, Unused),
     written: &HashMap<Location, Occurrence>,
     used: &BTreeSet<(PathBuf, usize)>,
 ) -> bool {
@@ -225,7 +242,7 @@ fn is_idle(
     let path = &ev.files.get(binding.file).path;
     let value = own.value.map(|id| ast.expr(id));
     let is_own = |literal: Location| used.contains(&(path.clone(), literal.span.start as usize));
-    dead::is_telling(why, value) && ev.literal_of(own).is_some_and(|literal| !is_own(literal))
+    why.is_telling(value) && ev.literal_of(own).is_some_and(|literal| !is_own(literal))
 }
 
 /// The occurrences of all files of these bindings, by the place of the name.
@@ -295,6 +312,7 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
         source: None,
         folders: BTreeSet::new(),
         untracked: Vec::new(),
+        only_when: Vec::new(),
         explain: vec![step],
     })
 }

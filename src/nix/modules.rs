@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::builtins::{self, Native};
-use super::eval::Eval;
+use super::eval::{Eval, flag};
 use super::hash_text::HashText;
 use super::syntax::ast::{Location, Name};
-use super::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value, truth};
+use super::value::{Attr, Attrs, Doubt, Kind, Move, Special, ThunkId, Unknown, Value, truth};
 
 pub(crate) const TABLE: &[Native] = &[
     Native { name: "mkIf", arity: 2, run: make_if },
@@ -200,7 +200,8 @@ fn option(ev: &mut Eval, given: Option<ThunkId>, at: Location) -> Value {
 }
 
 fn enable_option(ev: &mut Eval, _: &[ThunkId], at: Location) -> Value {
-    let off = ev.done(Value::bool(false));
+    let off = ev.configured(Value::bool(false).moved(at, Move::Literal), at);
+    let off = ev.done(flag(off, at));
     let given = ev.done(Value::attrs(Attrs::of([(Name::from("default"), off)])));
     option(ev, Some(given), at)
 }
@@ -224,6 +225,8 @@ fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Locat
             Value { kind: Kind::Attrs(Rc::new(set)), trail: value.trail.clone() }
         }
         Kind::Path(_) | Kind::Str(_) if truth(&ev.force(condition)) != Some(true) => {
+            let condition = ev.force(condition);
+            ev.hide(&condition, at);
             let doubt =
                 Value::unknown(Doubt::Unmodelled, "whether a definition counts is not known", Some(at));
             super::eval::join(vec![value, doubt])

@@ -258,6 +258,15 @@ pub struct Step {
     pub text: String,
 }
 
+/// What would have to stand at a place for a derivation to be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The token that decides.
+    pub place: Place,
+    /// What holds then, such as `` `false` is `true` ``.
+    pub text: String,
+}
+
 /// One derivation of npm dependencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
@@ -293,6 +302,8 @@ pub struct Site {
     pub folders: BTreeSet<PathBuf>,
     /// Its files that git does not track although they are in a flake: Nix does not see them.
     pub untracked: Vec<PathBuf>,
+    /// What would have to stand in the repository for the derivation to be used; empty where it is used today.
+    pub only_when: Vec<Condition>,
     /// The chain of places that led to the answer.
     pub explain: Vec<Step>,
 }
@@ -349,4 +360,6 @@ pub enum WarningKind {
     Git,
     /// The repository's settings speak of something that is not there.
     Settings,
+    /// A derivation that today's configuration does not use has no lockfile.
+    OtherConfiguration,
 }

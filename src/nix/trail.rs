@@ -1,4 +1,4 @@
-//! The chain of places that a value travelled.
+//! The chain of places that a value travelled, and what would make a condition turn out the other way.
 
 use std::rc::Rc;
 
@@ -25,7 +25,35 @@ pub(crate) struct Hop {
     pub step: Move,
     pub before: Trail,
     pub length: u16,
+    /// Where the chain begins: the token that the value is.
+    pub origin: Location,
+    /// Of a condition: what would turn it.
+    pub flip: Option<Rc<Flip>>,
 }
 
 /// The chain of places that a value travelled.
 pub(crate) type Trail = Option<Rc<Hop>>;
+
+/// Another text at one token: a configuration of the repository that is not today's, but one edit away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Flip {
+    /// The token: a literal of a Nix file, or a value of a data file.
+    pub leaf: Location,
+    /// What stands there instead.
+    pub to: Instead,
+}
+
+/// What stands at a token instead of what is written there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Instead {
+    Bool(bool),
+    Int(i64),
+    Text(Name),
+    Null,
+    /// Any value that is not the one of today.
+    Other,
+    /// The list has this item besides, or the set this attribute.
+    With(Name),
+    /// The list lacks this item, or the set this attribute.
+    Without(Name),
+}

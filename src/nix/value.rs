@@ -10,7 +10,7 @@ use super::nixpkgs::derivation::Drv;
 use super::site::LiteralKind;
 use super::source::{Fileset, Source};
 use super::syntax::ast::{Ast, ExprId, Location, Name};
-pub(crate) use super::trail::{Hop, Move, Trail};
+pub(crate) use super::trail::{Flip, Hop, Instead, Move, Trail};
 
 /// An index into the evaluator's thunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,6 +206,8 @@ pub(crate) enum Doubt {
     Limit,
     /// Nothing that this evaluator models.
     Unmodelled,
+    /// In a configuration that is not today's: some value other than the one that is written.
+    Other,
 }
 
 /// Why a value is not known.
@@ -274,9 +276,34 @@ impl Value {
         let length = self.trail.as_ref().map_or(0, |hop| hop.length);
         if length < LONGEST {
             let before = self.trail.take();
-            self.trail = Some(Rc::new(Hop { place, step, before, length: length + 1 }));
+            let origin = before.as_ref().map_or(place, |hop| hop.origin);
+            let flip = before.as_ref().and_then(|hop| hop.flip.clone());
+            self.trail = Some(Rc::new(Hop { place, step, before, length: length + 1, origin, flip }));
         }
         self
+    }
+
+    /// The same condition, and what would turn it.
+    #[must_use]
+    pub fn turned_by(mut self, flip: Flip) -> Self {
+        let before = self.trail.take();
+        let length = before.as_ref().map_or(0, |hop| hop.length);
+        let origin = before.as_ref().map_or(flip.leaf, |hop| hop.origin);
+        let (place, step) = (flip.leaf, Move::Literal);
+        let flip = Some(Rc::new(flip));
+        self.trail = Some(Rc::new(Hop { place, step, before, length, origin, flip }));
+        self
+    }
+
+    /// What would turn a condition, where its answer is known and rests on a token of the repository.
+    pub fn flip(&self) -> Option<&Rc<Flip>> {
+        truth(self)?;
+        self.trail.as_ref()?.flip.as_ref()
+    }
+
+    /// The token at which the value's chain begins.
+    pub fn origin(&self) -> Option<Location> {
+        self.trail.as_ref().map(|hop| hop.origin)
     }
 
     /// The text of a wholly known string.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     choice::LeftOut,
     drift::{Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, Status},
-    nix::{Literal, Outcome, Place, Site, Step},
+    nix::{Condition, Literal, Outcome, Place, Site, Step},
     npm_deps::{Computed, Obstacle},
     options::HashOptions,
     repair::{EntryError, RepairError},
@@ -207,7 +207,7 @@ impl SiteReport {
     }
 
     fn new(planned: &Planned, paths: &Paths) -> Self {
-        let Site { attr_path, other_attr_paths, place, options, explain, .. } = &planned.site;
+        let Site { attr_path, other_attr_paths, place, options, only_when, explain, .. } = &planned.site;
         let mut report = Self {
             service: service(&planned.site, paths),
             attr_path: attr_path.clone(),
@@ -234,6 +234,10 @@ impl SiteReport {
             undecided: None,
             errors: Vec::new(),
             warnings: Vec::new(),
+            only_when: only_when
+                .iter()
+                .map(|Condition { place, text }| StepReport { place: paths.place(place), text: text.clone() })
+                .collect(),
             explain: explain.iter().map(|step| StepReport::new(step, paths)).collect(),
         };
         report.set_status(planned, paths);

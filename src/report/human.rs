@@ -17,6 +17,10 @@ pub fn list(report: &Report, explain: bool) -> String {
     for site in &report.sites {
         let [service, place, lockfile, outcome] = list_row(site);
         let _ = writeln!(text, "{}", plain(&format!("{service}  {place}  {lockfile}  {outcome}")));
+        for condition in &site.only_when {
+            let _ =
+                writeln!(text, "  only when {} ({})", plain(&condition.text), plain(&at(&condition.place)));
+        }
         for (number, step) in (1..).zip(&site.explain) {
             let _ = writeln!(text, "  {number}. {}", plain(&format!("{}: {}", at(&step.place), step.text)));
         }

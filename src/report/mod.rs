@@ -121,6 +121,8 @@ pub struct SiteReport {
     pub errors: Vec<Message>,
     /// What the user should know of this site.
     pub warnings: Vec<Message>,
+    /// What would have to stand at these places for the derivation to be used; empty where it is used today.
+    pub only_when: Vec<StepReport>,
     /// The chain of places that led to the answer.
     pub explain: Vec<StepReport>,
 }
@@ -237,12 +239,12 @@ pub struct UndecidedReport {
     pub settle: String,
 }
 
-/// A step of `list --explain`.
+/// A step of `list --explain`, or a condition.
 #[derive(Debug, Serialize)]
 pub struct StepReport {
     /// Where.
     pub place: PlaceReport,
-    /// What happens there.
+    /// What happens there, or what has to hold there.
     pub text: String,
 }
 

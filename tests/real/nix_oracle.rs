@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::nix::fixtures::{
-    Case, ExpectedSite, Options, Outcome, files_below, load_all, token_at, without_system,
+    Case, Edit, ExpectedSite, Options, Outcome, files_below, load_all, token_at, without_system,
 };
 use crate::support::nix::oracle::{Dependencies, Instantiated, Oracle, Reader, Truth};
 
@@ -35,7 +35,22 @@ fn real_nix_agrees_with_every_expectation() {
         })
         .collect();
 
-    let (truths, mut failures) = ask(&oracle, &cases);
+    let edited = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("oracle-configurations");
+    let others: Vec<Case> = cases.iter().flat_map(|case| configurations(case, &edited)).collect();
+    let all = [cases.clone(), others].concat();
+    let (mut truths, mut failures) = ask(&oracle, &all);
+    for case in cases.iter().filter(|case| !case.configurations.is_empty()) {
+        let Some(truth) = truths.get(&case.name) else { continue };
+        let sites = case.sites.iter().filter(|site| site.only_when.is_empty()).cloned().collect();
+        for problem in compare(&Case { sites, ..case.clone() }, truth) {
+            let _ = write!(failures, "\n{}: today: {problem}", case.name);
+        }
+        let more: Vec<_> = (0..case.configurations.len())
+            .filter_map(|i| truths.remove(&name_of(case, i)))
+            .flatten()
+            .collect();
+        truths.entry(case.name.clone()).or_default().extend(more);
+    }
     failures.push_str(&survey_agrees(&cases, &truths));
     let mut sites = 0;
     for case in &cases {
@@ -53,6 +68,41 @@ fn real_nix_agrees_with_every_expectation() {
     }
     println!("real Nix: {} cases, {sites} sites", cases.len());
     assert!(failures.is_empty(), "real Nix disagrees:{failures}");
+}
+
+fn name_of(case: &Case, configuration: usize) -> String {
+    format!("{}-{configuration}", case.name)
+}
+
+/// A case as other configurations have it: what its flags say otherwise is edited in a copy.
+fn configurations(case: &Case, folder: &Path) -> Vec<Case> {
+    let edited = |(i, edits): (usize, &Vec<Edit>)| {
+        let name = name_of(case, i);
+        let dir = folder.join(&name);
+        let _ = std::fs::remove_dir_all(&dir);
+        copy(&case.input(), &dir.join("in"));
+        for Edit { file, old, new } in edits {
+            let path = dir.join("in").join(file);
+            let text = std::fs::read_to_string(&path).expect("the file of an edit");
+            assert_eq!(text.matches(old).count(), 1, "{name}: {old:?} stands once in {file}");
+            std::fs::write(&path, text.replace(old, new)).expect("a copy of our own");
+        }
+        Case { name, dir, sites: Vec::new(), configurations: Vec::new(), ..case.clone() }
+    };
+    case.configurations.iter().enumerate().map(edited).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder of our own");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("a copy");
+        }
+    }
 }
 
 /// Evaluates all cases, two at a time, then builds everything in one go.
@@ -124,6 +174,7 @@ fn survey_agrees(cases: &[Case], truths: &BTreeMap<String, Vec<Dependencies>>) -
                 options: site.options,
                 reason: None,
                 edits: site.edits.clone(),
+                only_when: Vec::new(),
             };
             for position in &claim.hashes {
                 let value = token_at(&root, position).value;

@@ -120,6 +120,7 @@ fn import(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn guard(ev: &mut Eval, args: &[ThunkId], at: Location, throws: bool) -> Value {
     let condition = ev.force(args[0]);
     if crate::nix::value::truth(&condition) == Some(throws) {
+        ev.hide(&condition, at);
         return Value::unknown(Doubt::Throw, "`throwIf`", Some(at));
     }
     ev.force(args[2])
@@ -310,7 +311,7 @@ fn to_function(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
 fn negate(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     match crate::nix::value::truth(&value) {
-        Some(flag) => Value::bool(!flag),
+        Some(flag) => Value { kind: Kind::Bool(!flag), trail: value.trail },
         None => Value::doubtful(reason_of(&value, "a condition is not known", at)),
     }
 }

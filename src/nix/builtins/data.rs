@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Native, row};
 use crate::nix::budget::Cost;
-use crate::nix::eval::{Eval, reason_of, string};
+use crate::nix::eval::{Eval, flag, looks_like_hash, reason_of, string};
 use crate::nix::files::{FileId, to_u32};
 use crate::nix::site::LiteralKind;
 use crate::nix::source::{self, Base};
@@ -104,6 +104,9 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
             Format::Toml => toml::parse(&known),
         };
         if let Some(document) = parsed {
+            if let Some(file) = text.file {
+                watch_hashes(ev, &document, file);
+            }
             to_value(ev, &document, text.file, format).moved(at, Move::Note("read as data".into()))
         } else {
             let what = text
@@ -114,8 +117,20 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
     })
 }
 
-fn to_value(ev: &mut Eval, document: &Spanned, file: Option<FileId>, format: Format) -> Value {
+/// Hashes of a record that nothing reads today, as behind a flag, are noted for other configurations.
+fn watch_hashes(ev: &mut Eval, document: &Spanned, file: FileId) {
     match &document.value {
+        Json::Text(text) if looks_like_hash(text) => {
+            ev.watched.insert(Location { file, span: document.span });
+        }
+        Json::List(items) => items.iter().for_each(|item| watch_hashes(ev, item, file)),
+        Json::Object(entries) => entries.iter().for_each(|(_, value)| watch_hashes(ev, value, file)),
+        _ => {}
+    }
+}
+
+fn to_value(ev: &mut Eval, document: &Spanned, file: Option<FileId>, format: Format) -> Value {
+    let value = match &document.value {
         Json::Null => Value::new(Kind::Null),
         Json::Bool(flag) => Value::bool(*flag),
         Json::Int(number) => Value::new(Kind::Int(*number)),
@@ -136,7 +151,16 @@ fn to_value(ev: &mut Eval, document: &Spanned, file: Option<FileId>, format: For
             }
             Value::attrs(set)
         }
+    };
+    let Some(file) = file.filter(|_| document.span.end > document.span.start) else { return value };
+    // The token decides, as one in a Nix file would: see `eval::choices`.
+    let leaf = Location { file, span: document.span };
+    if ev.watched.contains(&leaf) {
+        ev.forced.insert(leaf);
     }
+    let value = if value.trail.is_none() { value.moved(leaf, Move::Literal) } else { value };
+    let value = ev.configured(value, leaf);
+    flag(value, leaf)
 }
 
 fn delayed(ev: &mut Eval, value: &Rc<Spanned>, file: Option<FileId>, format: Format) -> ThunkId {

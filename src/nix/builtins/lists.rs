@@ -27,8 +27,8 @@ pub(super) const TABLE: &[Native] = &[
     row("flatten", 1, flatten),
     row("genList", 2, gen_list),
     row("range", 2, range),
-    row("optional", 2, |ev, a, _| optional(ev, a, true)),
-    row("optionals", 2, |ev, a, _| optional(ev, a, false)),
+    row("optional", 2, |ev, a, at| optional(ev, a, true, at)),
+    row("optionals", 2, |ev, a, at| optional(ev, a, false, at)),
     row("singleton", 1, |_, a, _| Value::list(vec![a[0]])),
     row("toList", 1, to_list),
     row("reverseList", 1, |ev, a, at| {
@@ -155,7 +155,10 @@ fn filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         for item in &list.items {
             let verdict = ev.apply(&keep, *item, at);
             match crate::nix::value::truth(&verdict) {
-                Some(false) => continue,
+                Some(false) => {
+                    ev.hide(&verdict, at);
+                    continue;
+                }
                 Some(true) => {}
                 // Perhaps it is in the list.
                 None => kept.leave_open(reason_of(&verdict, "a condition is not known", at)),
@@ -295,12 +298,15 @@ fn range(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     }
 }
 
-fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool) -> Value {
+fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool, at: Location) -> Value {
     let condition = ev.force(args[0]);
     let with = |ev: &mut Eval| if wrap { Value::list(vec![args[1]]) } else { ev.force(args[1]) };
     match crate::nix::value::truth(&condition) {
         Some(true) => with(ev),
-        Some(false) => Value::list(Vec::new()),
+        Some(false) => {
+            ev.hide(&condition, at);
+            Value::list(Vec::new())
+        }
         None => {
             let given = with(ev);
             crate::nix::eval::join(vec![given, Value::list(Vec::new())])

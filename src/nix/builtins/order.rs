@@ -212,7 +212,7 @@ fn split_version(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn less_than(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let (a, b) = (ev.force(args[0]), ev.force(args[1]));
-    less(&a, &b, at)
+    less(ev, &a, &b, at)
 }
 
 fn numbers(ev: &mut Eval, args: &[ThunkId], at: Location, run: fn(i64, i64) -> Option<i64>) -> Value {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::lists::{list, on_list, rebuilt};
 use super::{Native, row};
 use crate::nix::budget::Cost;
-use crate::nix::eval::{Eval, reason_of};
+use crate::nix::eval::{Eval, contained, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, List, ThunkId, Value};
 
@@ -28,8 +28,12 @@ pub(super) const TABLE: &[Native] = &[
 
 fn elem(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let needle = ev.force(args[0]);
+    let whole = ev.force(args[1]);
     on_list(ev, args[1], at, &mut |ev, list| match is_among(ev, &needle, &list.items, at) {
-        Some(found) if found || list.open.is_none() => Value::bool(found),
+        Some(found) if found || list.open.is_none() => {
+            let first = list.items.first().map(|item| ev.force(*item));
+            contained(found, &needle, (&whole, first), at)
+        }
         _ => Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at)),
     })
 }
@@ -69,16 +73,17 @@ fn quantify(ev: &mut Eval, args: &[ThunkId], at: Location, stop: bool) -> Value 
     let test = ev.force(args[0]);
     on_list(ev, args[1], at, &mut |ev, list| {
         let mut known = list.open.is_none();
+        let mut trail = None;
         for item in &list.items {
             let verdict = ev.apply(&test, *item, at);
             match crate::nix::value::truth(&verdict) {
-                Some(value) if value == stop => return Value::bool(stop),
-                Some(_) => {}
+                Some(value) if value == stop => return verdict,
+                Some(_) => trail = trail.or(verdict.trail),
                 None => known = false,
             }
         }
         if known {
-            Value::bool(!stop)
+            Value { kind: Kind::Bool(!stop), trail }
         } else {
             Value::unknown(Doubt::Unmodelled, "a condition is not known", Some(at))
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::lists::{later, later2, list};
 use super::{Native, row};
 use crate::nix::budget::Cost;
-use crate::nix::eval::{Eval, is_system, reason_of};
+use crate::nix::eval::{Eval, is_system, present, reason_of};
 use crate::nix::nixpkgs::system_named;
 use crate::nix::syntax::ast::{Location, Name};
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
@@ -152,8 +152,14 @@ fn attr_names(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn get_attr(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let set = ev.force(args[1]);
-    match ev.force(args[0]).known_text() {
-        Some(name) => ev.select(&set, &name, at),
+    let key = ev.force(args[0]);
+    match key.known_text() {
+        Some(name) => {
+            if let Kind::Attrs(attrs) = &set.kind {
+                ev.hide_others(attrs, &name, &key, at);
+            }
+            ev.select(&set, &name, at)
+        }
         None => Value::unknown(Doubt::Unmodelled, "an attribute name is not known", Some(at)),
     }
 }
@@ -162,7 +168,7 @@ fn has_attr(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let set = ev.force(args[1]);
     match (ev.force(args[0]).known_text(), &set.kind) {
         (Some(name), Kind::Attrs(attrs)) if attrs.open.is_none() && attrs.special.is_none() => {
-            Value::bool(attrs.map.contains_key(&name))
+            present(attrs.map.contains_key(&name), &set, &name)
         }
         _ => Value::unknown(Doubt::Unmodelled, "whether an attribute exists is not known", Some(at)),
     }
@@ -254,7 +260,10 @@ fn filter_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             let key = ev.done(name_value(name));
             let verdict = super::lists::call2(ev, keep, key, attr.thunk, at);
             match crate::nix::value::truth(&verdict) {
-                Some(false) => continue,
+                Some(false) => {
+                    ev.hide(&verdict, at);
+                    continue;
+                }
                 Some(true) => {}
                 // Perhaps it is there: its value is known, and how many attributes there are is not.
                 None => open = open.or_else(|| Some(reason_of(&verdict, "a condition is not known", at))),
@@ -306,11 +315,14 @@ fn intersect_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     })
 }
 
-fn optional_attrs(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+fn optional_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let condition = ev.force(args[0]);
     match crate::nix::value::truth(&condition) {
         Some(true) => ev.force(args[1]),
-        Some(false) => Value::attrs(Attrs::default()),
+        Some(false) => {
+            ev.hide(&condition, at);
+            Value::attrs(Attrs::default())
+        }
         None => {
             let given = ev.force(args[1]);
             crate::nix::eval::join(vec![given, Value::attrs(Attrs::default())])

@@ -305,11 +305,14 @@ fn substring(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     })
 }
 
-fn optional_string(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
+fn optional_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let condition = ev.force(args[0]);
     match crate::nix::value::truth(&condition) {
         Some(true) => ev.force(args[1]),
-        Some(false) => Value::text(""),
+        Some(false) => {
+            ev.hide(&condition, at);
+            Value::text("")
+        }
         None => {
             let given = ev.force(args[1]);
             crate::nix::eval::join(vec![given, Value::text("")])

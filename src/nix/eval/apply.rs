@@ -232,7 +232,7 @@ impl Eval {
         let value = crate::nix::nixpkgs::special_member(self, arg, attrs, &formal.name, here);
         match value {
             Some(value) if value.as_unknown().is_none() => Some(self.done(value)),
-            _ if formal.default.is_some() && !self.is_blind_flag(formal, here) => None,
+            _ if formal.default.is_some() => None,
             Some(value) => Some(self.done(value)),
             None => {
                 let at = Location { file: here.file, span: formal.span };
@@ -246,12 +246,6 @@ impl Eval {
                 Some(self.done(Value::doubtful(Rc::new(unknown))))
             }
         }
-    }
-
-    /// A boolean argument of a function that nothing calls may be either.
-    fn is_blind_flag(&self, formal: &Formal, here: Location) -> bool {
-        let default = formal.default.and_then(|id| self.parsed(here.file).map(|ast| (ast, id)));
-        self.blind_flags && default.is_some_and(|(ast, id)| matches!(ast.expr(id), Expr::Var(name) if matches!(name.as_ref(), "true" | "false")))
     }
 
     fn unknown_argument(&mut self, unknown: &Rc<Unknown>, name: &Name, here: Location) -> Value {

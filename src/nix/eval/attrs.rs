@@ -32,7 +32,8 @@ impl Eval {
             let thunk = self.delay(code.at(*value), inner);
             self.insert_dynamic(&mut set, &key, Attr { thunk, pos, maybe: None });
         }
-        Value::attrs(set).moved(code.location(), Move::Literal)
+        let here = code.location();
+        self.configured(Value::attrs(set).moved(here, Move::Literal), here)
     }
 
     fn insert_dynamic(&mut self, set: &mut Attrs, key: &Value, attr: Attr) {

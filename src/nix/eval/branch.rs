@@ -20,10 +20,12 @@ impl Eval {
         let test = self.eval(&code.at(condition), env);
         match truth(&test) {
             Some(true) => {
+                self.hide_branch(&test, &code.ast, branches[1]);
                 self.rule_out(code, condition, branches[1]);
                 self.eval(&code.at(branches[0]), env)
             }
             Some(false) => {
+                self.hide_branch(&test, &code.ast, branches[0]);
                 self.rule_out(code, condition, branches[0]);
                 self.eval(&code.at(branches[1]), env)
             }
@@ -52,6 +54,7 @@ impl Eval {
     pub(super) fn eval_assert(&mut self, code: &Code, condition: ExprId, body: ExprId, env: EnvId) -> Value {
         let test = self.eval(&code.at(condition), env);
         if truth(&test) == Some(false) {
+            self.hide(&test, code.location());
             return Value::unknown(Doubt::Throw, "an assertion fails", Some(code.location()));
         }
         self.eval(&code.at(body), env)

@@ -3,6 +3,7 @@
 mod apply;
 mod attrs;
 mod branch;
+mod choices;
 mod import;
 mod operators;
 mod scope;
@@ -11,13 +12,14 @@ mod strings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::join;
+pub(crate) use choices::{Choice, contained, flag, looks_like_hash, present};
 pub(crate) use operators::less;
 pub(crate) use scope::Env;
 pub(crate) use select::is_system;
@@ -27,8 +29,9 @@ use super::budget::{Budget, Cost, OverBudget};
 use super::files::{FileId, Files};
 use super::nixpkgs::record::Record;
 use super::site::FileProblem;
-use super::syntax::ast::{Ast, Expr, Location, Name};
-use super::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Unknown, Value};
+use super::sites::Unused;
+use super::syntax::ast::{Ast, Expr, Location, Name, Part};
+use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.
 const MAX_DEPTH: u32 = 1_200;
@@ -68,14 +71,19 @@ pub(crate) struct Eval {
     pub forced: HashSet<Location>,
     /// Branches that a test for a file ruled out.
     pub ruled_out: Vec<Location>,
-    /// Boolean arguments of functions that nothing calls count as unknown.
-    pub blind_flags: bool,
+    /// What stands in the repository instead of what is written there; empty today.
+    pub configuration: Vec<Flip>,
+    /// Conditions that hid something, in the order in which they were met.
+    pub choices: Vec<Choice>,
+    chosen: HashSet<Choice>,
+    /// What a token is held against, where that is not what it says.
+    pub words: BTreeMap<Location, BTreeSet<Instead>>,
     /// The systems that the repository lists.
     pub systems: Vec<Name>,
     /// Functions that were called.
     pub entered: HashSet<Location>,
     /// Bindings of hashes that nothing reads, and why.
-    pub dead: BTreeMap<Location, &'static str>,
+    pub dead: BTreeMap<Location, Unused>,
     /// What `importNpmLock` and its like were called with, and where.
     pub lock_uses: Vec<(ThunkId, Location)>,
     /// Packages that are given `npmDeps`, and where they are made.
@@ -108,7 +116,10 @@ impl Eval {
             watched: HashSet::new(),
             forced: HashSet::new(),
             ruled_out: Vec::new(),
-            blind_flags: false,
+            configuration: Vec::new(),
+            choices: Vec::new(),
+            chosen: HashSet::new(),
+            words: BTreeMap::new(),
             systems: Vec::new(),
             entered: HashSet::new(),
             dead: BTreeMap::new(),
@@ -121,6 +132,34 @@ impl Eval {
             asts: HashMap::new(),
             imports: HashMap::new(),
             depth: 0,
+        }
+    }
+
+    /// An evaluator for another configuration of the same files; they come back with [`Eval::take_back`].
+    pub fn in_configuration(&mut self, configuration: Vec<Flip>) -> Self {
+        let files = std::mem::replace(&mut self.files, Files::new(PathBuf::new()));
+        Self {
+            asts: std::mem::take(&mut self.asts),
+            budget: std::mem::take(&mut self.budget),
+            own_functions: self.own_functions.clone(),
+            watched: self.watched.clone(),
+            configuration,
+            ..Self::new(files)
+        }
+    }
+
+    /// Takes the files back, and what is wrong with those that were read since.
+    pub fn take_back(&mut self, mut other: Self) {
+        self.files = other.files;
+        self.asts = other.asts;
+        self.budget = other.budget;
+        self.problems.append(&mut other.problems);
+        self.watched.extend(other.watched);
+        for (leaf, words) in other.words {
+            self.words.entry(leaf).or_default().extend(words);
+        }
+        for (name, at) in other.replaced {
+            self.replace_fetcher(&name, at);
         }
     }
 
@@ -162,6 +201,11 @@ impl Eval {
             Slot::Code(code, _) => Some(code),
             _ => None,
         }
+    }
+
+    /// Whether a thunk was evaluated.
+    pub fn is_forced(&self, id: ThunkId) -> bool {
+        matches!(self.thunks[id.0 as usize], Slot::Done(_) | Slot::Running)
     }
 
     /// The value of a thunk, evaluated at most once.
@@ -214,7 +258,9 @@ impl Eval {
     fn dispatch(&mut self, code: &Code, env: EnvId) -> Value {
         let here = code.location();
         match code.ast.expr(code.id) {
-            Expr::Int(number) => Value::new(Kind::Int(*number)),
+            Expr::Int(number) => {
+                self.configured(Value::new(Kind::Int(*number)).moved(here, Move::Literal), here)
+            }
             Expr::Float(number) => Value::new(Kind::Float(*number)),
             Expr::Uri(text) => Value::text(text),
             Expr::Str(parts) => self.eval_string(code, parts, env),
@@ -232,7 +278,7 @@ impl Eval {
             }
             Expr::List(items) => {
                 let items = items.iter().map(|item| self.delay(code.at(*item), env)).collect();
-                Value::list(items).moved(here, Move::Literal)
+                self.configured(Value::list(items).moved(here, Move::Literal), here)
             }
             Expr::Lambda(_) => {
                 let closure = super::value::Closure { code: code.clone(), env };
@@ -254,7 +300,7 @@ impl Eval {
             Expr::Not(inner) => {
                 let value = self.eval(&code.at(*inner), env);
                 self.each(value, &mut |_, v| match v.kind {
-                    Kind::Bool(b) => Value::bool(!b),
+                    Kind::Bool(b) => Value { kind: Kind::Bool(!b), trail: v.trail },
                     _ => v,
                 })
             }
@@ -283,7 +329,10 @@ impl Eval {
         let text = Rc::clone(&self.files.get(file).text);
         self.allow_for(file);
         let parsed = match super::syntax::parse(file, &text) {
-            Ok(ast) => Some(ast),
+            Ok(ast) => {
+                self.watch_hashes(&ast);
+                Some(ast)
+            }
             Err(error) => {
                 let (line, column) = self.files.position(file, super::files::to_u32(error.offset));
                 let path = self.files.get(file).path.clone();
@@ -294,6 +343,18 @@ impl Eval {
         };
         self.asts.insert(file, parsed.clone());
         parsed
+    }
+
+    /// Hashes may stand under any name, such as in a record that a flag leaves out.
+    fn watch_hashes(&mut self, ast: &Ast) {
+        for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
+            if let Expr::Str(parts) = expr
+                && let [Part::Text(text)] = parts.as_slice()
+                && looks_like_hash(text)
+            {
+                self.watched.insert(Location { file: ast.file, span: *span });
+            }
+        }
     }
 
     /// The tree of a file that was parsed before.

@@ -43,10 +43,12 @@ impl Eval {
             _ => crate::nix::value::truth(&a),
         };
         if first.is_some() && first == short {
-            return Value::bool(op != Op::And);
+            return Value { kind: Kind::Bool(op != Op::And), trail: a.trail };
         }
         let b = self.eval(&code.at(right), env);
         match (first, crate::nix::value::truth(&b)) {
+            // `a || b` is turned by either, `a && b` only by the one that fails.
+            (Some(_), Some(_)) if op != Op::And && b.flip().is_none() => Value { trail: a.trail, ..b },
             (Some(_), _) => b,
             (None, Some(value)) if Some(value) == short => b,
             _ => Value::doubtful(reason_of(&a, "a condition is not known", code.location())),
@@ -68,21 +70,21 @@ impl Eval {
             Op::NotEqual => {
                 let equal = self.equality(&a, b, here);
                 match equal.kind {
-                    Kind::Bool(value) => Value::bool(!value),
+                    Kind::Bool(value) => Value { kind: Kind::Bool(!value), trail: equal.trail },
                     _ => equal,
                 }
             }
-            Op::Less => compare(&a, b, here, std::cmp::Ordering::is_lt),
-            Op::LessEq => compare(&a, b, here, std::cmp::Ordering::is_le),
-            Op::More => compare(&a, b, here, std::cmp::Ordering::is_gt),
-            Op::MoreEq => compare(&a, b, here, std::cmp::Ordering::is_ge),
+            Op::Less => compare(self, [&a, b], here, std::cmp::Ordering::is_lt),
+            Op::LessEq => compare(self, [&a, b], here, std::cmp::Ordering::is_le),
+            Op::More => compare(self, [&a, b], here, std::cmp::Ordering::is_gt),
+            Op::MoreEq => compare(self, [&a, b], here, std::cmp::Ordering::is_ge),
             _ => arithmetic(op, &a, b, here),
         }
     }
 
     fn equality(&mut self, a: &Value, b: &Value, here: Location) -> Value {
         if let Some(value) = self.equal(a, b, 0) {
-            Value::bool(value)
+            self.compared(value, [a, b], here)
         } else {
             let doubtful = if a.as_unknown().is_some() { a } else { b };
             Value::doubtful(reason_of(doubtful, "a comparison is not known", here))
@@ -96,6 +98,13 @@ impl Eval {
             return None;
         }
         match (&a.kind, &b.kind) {
+            // Some other value than the one of today is none of those that are written.
+            (Kind::Unknown(unknown), Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Str(_))
+            | (Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Str(_), Kind::Unknown(unknown))
+                if unknown.doubt == Doubt::Other =>
+            {
+                Some(false)
+            }
             (Kind::Unknown(_) | Kind::Alt(_) | Kind::Float(_), _)
             | (_, Kind::Unknown(_) | Kind::Alt(_) | Kind::Float(_)) => None,
             (Kind::Null, Kind::Null) => Some(true),
@@ -202,20 +211,24 @@ fn concat_lists(ev: &Eval, a: &Value, b: &Value, here: Location) -> Value {
 }
 
 /// `a < b`, also as `builtins.lessThan`.
-pub(crate) fn less(a: &Value, b: &Value, here: Location) -> Value {
-    compare(a, b, here, std::cmp::Ordering::is_lt)
+pub(crate) fn less(ev: &mut Eval, a: &Value, b: &Value, here: Location) -> Value {
+    compare(ev, [a, b], here, std::cmp::Ordering::is_lt)
 }
 
-fn compare(a: &Value, b: &Value, here: Location, test: fn(std::cmp::Ordering) -> bool) -> Value {
+fn compare(ev: &mut Eval, sides: [&Value; 2], here: Location, test: fn(std::cmp::Ordering) -> bool) -> Value {
+    let [a, b] = sides;
     let order = match (&a.kind, &b.kind) {
         (Kind::Int(a), Kind::Int(b)) => Some(a.cmp(b)),
         (Kind::Float(a), Kind::Float(b)) => a.partial_cmp(b),
         (Kind::Str(_), Kind::Str(_)) => a.known_text().zip(b.known_text()).map(|(a, b)| a.cmp(&b)),
         _ => None,
     };
-    match order {
-        Some(order) => Value::bool(test(order)),
-        None => Value::doubtful(reason_of(a, "a comparison is not known", here)),
+    match (order, &a.kind, &b.kind) {
+        (Some(order), Kind::Int(x), Kind::Int(y)) => {
+            ev.ordered(test(order), ([*x, *y], [a, b]), |[x, y]| test(x.cmp(&y)), here)
+        }
+        (Some(order), _, _) => Value::bool(test(order)),
+        (None, _, _) => Value::doubtful(reason_of(a, "a comparison is not known", here)),
     }
 }
 

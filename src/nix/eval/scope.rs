@@ -69,6 +69,10 @@ impl Eval {
         let value = match self.lexical(name, env) {
             Some(thunk) => self.force(thunk),
             None => match crate::nix::builtins::global(name) {
+                Some(value) if matches!(value.kind, Kind::Bool(_) | Kind::Null) => {
+                    let value = self.configured(value.moved(here, Move::Variable(Rc::clone(name))), here);
+                    return super::flag(value, here);
+                }
                 Some(value) => value,
                 None => self.with_scopes(name, env, here),
             },

@@ -136,7 +136,12 @@ impl Eval {
             }
             Kind::Str(text) => match text.known() {
                 Some(name) if text.system => self.find_system(set, &name, here),
-                Some(name) => self.find(set, &name, here),
+                Some(name) => {
+                    if let Kind::Attrs(attrs) = &set.kind {
+                        self.hide_others(attrs, &name, key, here);
+                    }
+                    self.find(set, &name, here)
+                }
                 None => self.find_any(set, key, here),
             },
             _ => self.find_any(set, key, here),
@@ -175,10 +180,14 @@ impl Eval {
     /// `base ? path`.
     pub fn eval_has_attr(&mut self, code: &Code, base: ExprId, path: &[AttrName], env: EnvId) -> Value {
         let mut value = self.eval(&code.at(base), env);
+        let mut whole = Value::bool(true);
         for component in path {
             let found = self.step(code, &value, component, env);
+            if let AttrName::Static(name) = component {
+                whole = super::present(!found.values.is_empty(), &value, name);
+            }
             if found.values.is_empty() {
-                return Value::bool(false);
+                return Value { kind: Kind::Bool(false), trail: whole.trail };
             }
             if found.missing || is_doubtful(&value) {
                 return Value::unknown(
@@ -192,7 +201,7 @@ impl Eval {
         if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Outside) {
             return Value::doubtful(reason_of(&value, "", code.location()));
         }
-        Value::bool(true)
+        whole
     }
 }
 

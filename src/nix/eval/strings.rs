@@ -17,10 +17,14 @@ impl Eval {
         let here = code.location();
         let token = || Some(Rc::new(Token { location: here, kind: LiteralKind::NixString }));
         match parts {
-            [] => string(Text { token: token(), ..Text::default() }).moved(here, Move::Literal),
+            [] => {
+                let value = string(Text { token: token(), ..Text::default() }).moved(here, Move::Literal);
+                self.configured(value, here)
+            }
             [Part::Text(text)] => {
                 let pieces = vec![Piece::Text(Rc::clone(text))];
-                string(Text { pieces, token: token(), ..Text::default() }).moved(here, Move::Literal)
+                let value = string(Text { pieces, token: token(), ..Text::default() });
+                self.configured(value.moved(here, Move::Literal), here)
             }
             [Part::Expr(id)] => {
                 let value = self.eval(&code.at(*id), env);

@@ -7,6 +7,7 @@ use super::given;
 use super::overrides::{keep_override, override_once};
 use super::record::{Record, RecordKind};
 use crate::nix::eval::Eval;
+use crate::nix::sites::Unused;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Kind, Special, ThunkId, Unknown, Value};
 
@@ -116,7 +117,7 @@ fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Locat
         Builder::Npm if attrs.map.contains_key("npmDeps") => {
             ev.given_dependencies.push((args.clone(), here));
             if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
-                ev.dead.entry(pos).or_insert("`npmDeps` is given beside it, so that nothing reads it");
+                ev.dead.entry(pos).or_insert(Unused::BesideNpmDeps);
             }
             return None;
         }

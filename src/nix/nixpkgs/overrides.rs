@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::derivation::{Drv, special};
 use super::record::{Record, RecordKind};
 use crate::nix::eval::Eval;
+use crate::nix::sites::Unused;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Unknown, Value};
 
@@ -49,9 +50,7 @@ pub(super) fn override_once(
 pub(super) fn note_dead(ev: &mut Eval, changes: &Value) {
     let Kind::Attrs(attrs) = &changes.kind else { return };
     if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
-        ev.dead
-            .entry(pos)
-            .or_insert("`overrideAttrs` cannot change it: `npmDeps` was made from the original arguments");
+        ev.dead.entry(pos).or_insert(Unused::OverriddenTooLate);
     }
 }
 

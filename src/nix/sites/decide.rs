@@ -6,7 +6,7 @@ use super::describe::{proof, remote_source};
 use super::explain::place_of;
 use super::literals::{self, Conditions, Hash, compatible as compatible_with};
 use super::locate::{Answer, Located, locate};
-use super::merge::{drop_followed, merge, settle_conflicts};
+use super::merge::{compatible, drop_followed, lock_of, mark_shared, merge, settle_conflicts};
 use super::own;
 use crate::nix::eval::Eval;
 use crate::nix::flake;
@@ -36,11 +36,39 @@ pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
         drafts.extend(drafts_of(ev, record));
     }
     ev.records = records;
+    combine(ev, drafts)
+}
+
+/// Equal answers become one site; one literal with several answers is undecided.
+pub(crate) fn combine(ev: &Eval, drafts: Vec<Draft>) -> Vec<Draft> {
     let mut merged = merge(drafts);
     drop_followed(&mut merged);
     settle_conflicts(ev, &mut merged);
-    merged.sort_by(|a, b| a.site.place.cmp(&b.site.place).then_with(|| a.literals.cmp(&b.literals)));
+    sort(&mut merged);
     merged
+}
+
+/// By their places.
+pub(crate) fn sort(drafts: &mut [Draft]) {
+    drafts.sort_by(|a, b| a.site.place.cmp(&b.site.place).then_with(|| a.literals.cmp(&b.literals)));
+}
+
+/// Sites of other configurations that share a literal with a site of a nearer one, and need another hash, are undecided.
+pub(crate) fn settle_later(ev: &Eval, nearer: &[Draft], later: &mut [Draft]) {
+    for draft in later {
+        let rival = nearer.iter().find(|near| {
+            near.literals.iter().any(|literal| draft.literals.contains(literal))
+                && !compatible(&near.site, &draft.site)
+        });
+        if let Some(rival) = rival {
+            let message = format!(
+                "its hash is shared with that of line {} in {}",
+                rival.site.place.line,
+                lock_of(ev, &rival.site)
+            );
+            mark_shared(&mut draft.site, message, rival.site.place.clone());
+        }
+    }
 }
 
 /// The sites of a record: more than one where a condition chooses both the hash and the source.
@@ -145,6 +173,7 @@ fn draft(
         source,
         folders: located.iter().filter_map(|located| located.local.clone()).collect(),
         untracked: Vec::new(),
+        only_when: Vec::new(),
         explain,
     };
     Draft {

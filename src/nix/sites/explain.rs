@@ -41,7 +41,7 @@ fn describe(ev: &Eval, hop: &Hop) -> String {
 }
 
 /// The first line of a text, not too long.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 72;
     let line = text.lines().next().unwrap_or("").trim();
     let mut short: String = line.chars().take(LONGEST).collect();

@@ -1,8 +1,11 @@
-//! From declarations to answers: which lockfile, which literal, which options.
+//! What a survey finds: entry points and everything that they lead to, in every configuration; from declarations to
+//! answers: which lockfile, which literal, which options; and why a hash is nobody's.
 
 mod answer;
 mod choose;
 mod conclude;
+mod configurations;
+mod dead;
 mod decide;
 mod describe;
 mod explain;
@@ -14,10 +17,15 @@ mod merge;
 mod own;
 mod patches;
 mod root;
+mod sweep;
 mod uses;
 mod versions;
+mod walk;
 
-pub(crate) use decide::{Draft, all};
+pub(crate) use configurations::survey;
+pub(crate) use dead::Unused;
+pub(crate) use decide::Draft;
 pub(crate) use explain::place_of;
+pub(crate) use sweep::{Entries, Index};
 pub(crate) use uses::uses;
 pub(crate) use versions::version_mismatches;

@@ -26,6 +26,8 @@ pub struct Surveyed {
     pub edits: Vec<(String, String)>,
     /// Code, message and remedy of an undecided site.
     pub reason: String,
+    /// The tokens that would have to say something else.
+    pub only_when: Vec<Position>,
 }
 
 impl Surveyed {
@@ -77,6 +79,15 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
             force_empty_cache: site.options.force_empty_cache,
         },
         reason,
+        only_when: site
+            .only_when
+            .iter()
+            .map(|nix::Condition { place, .. }| Position {
+                file: relative(root, &place.file),
+                line: place.line,
+                column: place.column,
+            })
+            .collect(),
     }
 }
 
@@ -145,6 +156,13 @@ fn one(site: &ExpectedSite, same: &[&Surveyed]) -> Vec<String> {
     }
     if best.edits != site.edits {
         problems.push(format!("{place}: expected the edits {:?}, got {:?}", site.edits, best.edits));
+    }
+    if best.only_when != site.only_when {
+        problems.push(format!(
+            "{place}: expected only when {}, got {}",
+            self::place(&site.only_when),
+            self::place(&best.only_when)
+        ));
     }
     if best.options != site.options {
         problems.push(format!("{place}: expected {:?}, got {:?}", site.options, best.options));

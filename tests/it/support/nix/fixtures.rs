@@ -56,6 +56,16 @@ pub struct ExpectedSite {
     pub reason: Option<String>,
     /// What the phases replace in the lockfile: old and new text.
     pub edits: Vec<(String, String)>,
+    /// The tokens that would have to say something else for the derivation to be used.
+    pub only_when: Vec<Position>,
+}
+
+/// A text of a file that a configuration has instead of another.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    pub file: String,
+    pub old: String,
+    pub new: String,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +74,8 @@ pub struct Case {
     pub dir: PathBuf,
     /// How real Nix evaluates it; absent where it cannot.
     pub entry: Option<String>,
+    /// Configurations that are not today's, as edits of the input.
+    pub configurations: Vec<Vec<Edit>>,
     pub sites: Vec<ExpectedSite>,
 }
 
@@ -93,8 +105,19 @@ fn load(dir: &Path) -> Case {
         name: dir.file_name().expect("a case has a name").to_string_lossy().into_owned(),
         dir: dir.to_owned(),
         entry,
+        configurations: configurations(&json["configurations"]),
         sites: sites.iter().map(site).collect(),
     }
+}
+
+fn configurations(value: &Value) -> Vec<Vec<Edit>> {
+    let edit = |edit: &Value| Edit {
+        file: string(&edit["file"]),
+        old: string(&edit["old"]),
+        new: string(&edit["new"]),
+    };
+    let edits = |edits: &Value| edits.as_array().expect("a list of edits").iter().map(edit).collect();
+    value.as_array().into_iter().flatten().map(edits).collect()
 }
 
 fn string(value: &Value) -> String {
@@ -123,6 +146,12 @@ fn site(value: &Value) -> ExpectedSite {
         edits: value["edits"].as_array().map_or_else(Vec::new, |edits| {
             edits.iter().map(|edit| (string(&edit[0]), string(&edit[1]))).collect()
         }),
+        only_when: value["only_when"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|p| position(&string(p)))
+            .collect(),
     }
 }
 

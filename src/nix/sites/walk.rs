@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::eval::Eval;
-use super::modules;
-use super::nixpkgs;
-use super::source::Base;
-use super::syntax::ast::{Expr, Lambda, Location, Param, Span};
-use super::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
+use crate::nix::eval::Eval;
+use crate::nix::modules;
+use crate::nix::nixpkgs;
+use crate::nix::source::Base;
+use crate::nix::syntax::ast::{Expr, Lambda, Location, Param, Span};
+use crate::nix::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// The order in which the outputs of a flake are visited; the first path found names a site.
 const FIRST: &[&str] =
@@ -201,7 +201,7 @@ fn with_config(ev: &mut Eval, argument: ThunkId, module: ThunkId, at: Location) 
 }
 
 /// `final: prev: ...`, by any of its names.
-fn is_overlay(ast: &super::syntax::ast::Ast, lambda: &Lambda) -> bool {
+fn is_overlay(ast: &crate::nix::syntax::ast::Ast, lambda: &Lambda) -> bool {
     let (Param::Ident(first), Expr::Lambda(inner)) = (&lambda.param, ast.expr(lambda.body)) else {
         return false;
     };

@@ -4,21 +4,29 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::dead::{ALWAYS_GIVEN, ONLY_OVERRIDDEN, RULED_OUT};
-use super::eval::{Env, Eval};
-use super::occurrences::{Occurrence, children, inside};
-use super::sites::{self, Draft};
-use super::syntax::ast::{Expr, ExprId, Location, Param};
-use super::value::{Closure, Code, EnvId, Kind, Value};
 use super::walk::{Walker, blind_argument, call_blindly};
+use crate::nix::eval::{Env, Eval};
+use crate::nix::flake;
+use crate::nix::occurrences::{Occurrence, children, inside};
+use crate::nix::syntax::ast::{Expr, ExprId, Location, Param};
+use crate::nix::value::{Closure, Code, EnvId, Kind, Value};
 
 /// The occurrences of every file that has any.
 pub(crate) type Index = BTreeMap<PathBuf, Vec<Occurrence>>;
 
-/// The evaluation of one repository.
+/// Where an evaluation may begin.
+pub(crate) struct Entries<'a> {
+    /// Folders with a `flake.nix`.
+    pub flakes: &'a [PathBuf],
+    /// Files that lead to hashes, first those that nothing imports.
+    pub roots: &'a [PathBuf],
+    pub index: &'a Index,
+}
+
+/// The evaluation of one repository in one configuration.
 pub(crate) struct Sweep<'a> {
     pub ev: &'a mut Eval,
-    pub index: &'a Index,
+    pub entries: &'a Entries<'a>,
     walker: Walker,
     done: HashSet<Location>,
     /// Literals that arrived at some record, and how many records were looked at.
@@ -30,11 +38,13 @@ pub(crate) struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     /// Nothing evaluated yet.
-    pub fn new(ev: &'a mut Eval, index: &'a Index) -> Self {
-        ev.watched = index.values().flatten().filter_map(|occurrence| ev.literal_of(occurrence)).collect();
+    pub fn new(ev: &'a mut Eval, entries: &'a Entries<'a>) -> Self {
+        let literals: Vec<Location> =
+            entries.index.values().flatten().filter_map(|occurrence| ev.literal_of(occurrence)).collect();
+        ev.watched.extend(literals);
         Self {
             ev,
-            index,
+            entries,
             walker: Walker::default(),
             done: HashSet::new(),
             tokens: HashSet::new(),
@@ -43,37 +53,40 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Evaluates flakes, then files that nothing imported, then whatever is left; answers the sites.
-    pub fn run(mut self, flakes: &[PathBuf], roots: &[PathBuf]) -> (Vec<Draft>, Vec<Occurrence>) {
-        for folder in flakes {
+    /// Evaluates flakes, then files that nothing imported, then files whose hashes nothing accounts for.
+    pub fn reach(&mut self) {
+        for folder in self.entries.flakes {
             self.entry(|sweep| {
-                let thunk = super::flake::outputs(sweep.ev, folder);
+                let thunk = flake::outputs(sweep.ev, folder);
                 sweep.walker.visit(sweep.ev, thunk, Some(""), 0);
             });
         }
-        for path in roots {
+        for path in self.entries.roots {
             if !self.ev.was_imported(path) {
                 self.file(path);
             }
         }
-        for path in self.index.keys() {
+        for path in self.entries.index.keys() {
             if !self.open_in(path).is_empty() {
                 self.file(path);
             }
         }
-        for flags in [false, true] {
-            self.ev.blind_flags = flags;
-            for path in self.index.keys() {
-                for occurrence in self.worth_entering(path) {
-                    // The entries before it may have accounted for it.
-                    if self.is_worth_entering(path, &occurrence) {
-                        self.entry(|sweep| sweep.enter_at(&occurrence));
-                    }
+    }
+
+    /// Evaluates what is bound, but reached by nothing.
+    pub fn enter(&mut self) {
+        for path in self.entries.index.keys() {
+            for occurrence in self.worth_entering(path) {
+                if self.is_worth_entering(path, &occurrence) {
+                    self.entry(|sweep| sweep.enter_at(&occurrence));
                 }
             }
         }
-        let open = self.index.keys().flat_map(|path| self.open_in(path)).collect();
-        (sites::all(self.ev), open)
+    }
+
+    /// The occurrences that no record accounts for.
+    pub fn open(&mut self) -> Vec<Occurrence> {
+        self.entries.index.keys().flat_map(|path| self.open_in(path)).collect()
     }
 
     /// Runs one entry point with its share of the budget, then every function that it leaves uncalled.
@@ -113,7 +126,7 @@ impl<'a> Sweep<'a> {
         }
         let path = &self.ev.files.get(here.file).path;
         let holds = |all: &Vec<Occurrence>| !inside(all, here.span).is_empty();
-        self.index.get(path).is_some_and(holds) || self.imports_candidates(here)
+        self.entries.index.get(path).is_some_and(holds) || self.imports_candidates(here)
     }
 
     /// Whether a function names other files, which may hold hashes.
@@ -145,7 +158,7 @@ impl<'a> Sweep<'a> {
     /// The occurrences of a file that no record accounts for so far.
     fn open_in(&mut self, path: &Path) -> Vec<Occurrence> {
         self.look_at_records();
-        let Some(all) = self.index.get(path) else { return Vec::new() };
+        let Some(all) = self.entries.index.get(path) else { return Vec::new() };
         all.iter().filter(|occurrence| self.is_open(occurrence, all)).cloned().collect()
     }
 
@@ -170,20 +183,19 @@ impl<'a> Sweep<'a> {
     /// Open occurrences, and those that only this repository's own use makes dead: they may be right by themselves.
     fn worth_entering(&mut self, path: &Path) -> Vec<Occurrence> {
         let mut all = self.open_in(path);
-        let Some(index) = self.index.get(path) else { return all };
+        let Some(index) = self.entries.index.get(path) else { return all };
         all.extend(index.iter().filter(|occurrence| self.is_standalone(occurrence)).cloned());
         all
     }
 
     fn is_worth_entering(&mut self, path: &Path, occurrence: &Occurrence) -> bool {
         self.look_at_records();
-        let Some(all) = self.index.get(path) else { return false };
+        let Some(all) = self.entries.index.get(path) else { return false };
         self.is_open(occurrence, all) || self.is_standalone(occurrence)
     }
 
     fn is_standalone(&self, occurrence: &Occurrence) -> bool {
-        const STANDALONE: [&str; 3] = [ONLY_OVERRIDDEN, ALWAYS_GIVEN, RULED_OUT];
-        let standalone = self.ev.dead.get(&occurrence.at).is_some_and(|why| STANDALONE.contains(why));
+        let standalone = self.ev.dead.get(&occurrence.at).is_some_and(|why| why.may_stand_alone());
         standalone && !self.is_accounted_for(occurrence)
     }
 
@@ -193,7 +205,7 @@ impl<'a> Sweep<'a> {
             || self.ev.literal_of(occurrence).is_some_and(|own| self.tokens.contains(&own))
     }
 
-    fn look_at_records(&mut self) {
+    pub(super) fn look_at_records(&mut self) {
         while let Some(record) = self.ev.records.get(self.looked_at).cloned() {
             self.looked_at += 1;
             self.bindings.extend(record.binding());

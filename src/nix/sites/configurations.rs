@@ -1,0 +1,241 @@
+//! Every configuration that the text allows: today's first, then those that are one edit away, then two.
+//!
+//! In today's configuration a flag may hide derivations, whose hashes would grow stale unseen until somebody switches the
+//! flag. Where hashes are left that nothing evaluated, the repository is evaluated anew under the flips that today's choices
+//! offer (see `eval::choices`), one at a time, so that every answer is that of a configuration which differs from today's
+//! in one known place; flags behind flags take further levels. The nearest configuration that reaches a hash says which
+//! lockfile it belongs to; two equally near ones that disagree leave it undecided.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use super::decide::{self, Draft};
+use super::explain::{excerpt, place_of};
+use super::sweep::{Entries, Sweep};
+use crate::nix::budget::Cost;
+use crate::nix::eval::{Choice, Eval};
+use crate::nix::nixpkgs::record::Record;
+use crate::nix::occurrences::Occurrence;
+use crate::nix::site::Condition;
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Flip, Instead, Kind, Value};
+
+/// More configurations than these are not looked at.
+const MOST: usize = 64;
+/// Flags behind flags are followed so far.
+const DEEPEST: usize = 4;
+
+/// Which hashes are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Those to which an entry point leads.
+    Reached,
+    /// Those, too, that are bound and reached by nothing.
+    Entered,
+}
+
+/// All sites, and the occurrences that no configuration accounts for.
+pub(crate) fn survey(ev: &mut Eval, entries: &Entries<'_>) -> (Vec<Draft>, Vec<Occurrence>) {
+    let mut today = Sweep::new(ev, entries);
+    let mut others = Others::default();
+    today.reach();
+    others.explore(&mut today, Stage::Reached);
+    // What is bound but unused comes after what a flag would use: the flag may decide more than its use.
+    today.tokens.extend(others.accounted.union(&others.bindings));
+    today.enter();
+    others.explore(&mut today, Stage::Entered);
+    today.tokens.extend(others.accounted.union(&others.bindings));
+    let open = today.open();
+    let Sweep { ev, .. } = today;
+    forget_accounted(ev, entries, &others.accounted);
+    let mut drafts = decide::all(ev);
+    decide::settle_later(ev, &drafts, &mut others.drafts);
+    drafts.append(&mut others.drafts);
+    decide::sort(&mut drafts);
+    (drafts, open)
+}
+
+/// A hash that today's configuration leaves dead is none where another one uses it.
+fn forget_accounted(ev: &mut Eval, entries: &Entries<'_>, accounted: &HashSet<Location>) {
+    for occurrence in entries.index.values().flatten() {
+        if ev.literal_of(occurrence).is_some_and(|literal| accounted.contains(&literal)) {
+            ev.dead.remove(&occurrence.at);
+        }
+    }
+}
+
+/// A configuration and what its evaluation noted.
+struct World {
+    flips: Vec<Flip>,
+    choices: Vec<Choice>,
+    /// Choices that were noted on the way here.
+    known: Rc<HashSet<Choice>>,
+}
+
+/// Configurations that are not today's.
+#[derive(Default)]
+struct Others {
+    drafts: Vec<Draft>,
+    /// Literals that a site of another configuration has.
+    accounted: HashSet<Location>,
+    /// The bindings of their hashes, which may be those of a wrapper.
+    bindings: HashSet<Location>,
+    /// How many of today's choices were followed.
+    followed: usize,
+    looked_at: usize,
+}
+
+impl Others {
+    fn explore(&mut self, today: &mut Sweep<'_>, stage: Stage) {
+        let choices = today.ev.choices[self.followed..].to_vec();
+        self.followed = today.ev.choices.len();
+        let own = today.ev.budget.set_aside();
+        let todays = std::mem::replace(&mut today.ev.budget, own);
+        let known = Rc::new(today.ev.choices.iter().cloned().collect());
+        let mut level = vec![World { flips: Vec::new(), choices, known }];
+        for _ in 0..DEEPEST {
+            let mut next = Vec::new();
+            let mut found = Vec::new();
+            for world in &level {
+                if !self.follow(today, world, stage, &mut next, &mut found) {
+                    break;
+                }
+            }
+            let found = decide::combine(today.ev, found);
+            self.accounted.extend(found.iter().flat_map(|draft| &draft.literals));
+            self.drafts.extend(found);
+            level = next;
+        }
+        let own = std::mem::replace(&mut today.ev.budget, todays);
+        today.ev.budget.give_back(own);
+    }
+
+    /// Evaluates what one choice more makes of a configuration; `false` when enough was done.
+    fn follow(
+        &mut self,
+        today: &mut Sweep<'_>,
+        world: &World,
+        stage: Stage,
+        next: &mut Vec<World>,
+        found: &mut Vec<Draft>,
+    ) -> bool {
+        let mut tried = HashSet::new();
+        for flip in
+            world.choices.iter().flat_map(|choice| alternatives(today.ev, &choice.flip)).collect::<Vec<_>>()
+        {
+            if is_contrary(&world.flips, &flip) || !tried.insert(flip.clone()) {
+                continue;
+            }
+            if !self.is_anything_hidden(today) {
+                return false;
+            }
+            if self.looked_at == MOST {
+                today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
+                return false;
+            }
+            self.looked_at += 1;
+            let flips = [world.flips.as_slice(), &[flip]].concat();
+            let (choices, drafts) = self.evaluate(today, &flips, stage);
+            found.extend(drafts);
+            let choices: Vec<Choice> =
+                choices.into_iter().filter(|choice| !world.known.contains(choice)).collect();
+            if !choices.is_empty() {
+                let known = Rc::new(world.known.iter().chain(&choices).cloned().collect());
+                next.push(World { flips, choices, known });
+            }
+        }
+        true
+    }
+
+    /// Whether a hash was never evaluated, so that a condition may hide it.
+    fn is_anything_hidden(&self, today: &mut Sweep<'_>) -> bool {
+        today.look_at_records();
+        let ev = &today.ev;
+        let settled: HashSet<Location> = today
+            .entries
+            .index
+            .values()
+            .flatten()
+            .filter(|occurrence| {
+                ev.made.contains(&occurrence.at)
+                    || ev.dead.get(&occurrence.at).is_some_and(|why| why.holds_everywhere())
+            })
+            .filter_map(|occurrence| ev.literal_of(occurrence))
+            .collect();
+        let is_hidden = |at: &Location| {
+            !ev.forced.contains(at)
+                && !today.tokens.contains(at)
+                && !self.accounted.contains(at)
+                && !settled.contains(at)
+        };
+        ev.watched.iter().any(is_hidden)
+    }
+
+    /// The choices of a configuration, and those of its sites that were not known before.
+    fn evaluate(&mut self, today: &mut Sweep<'_>, flips: &[Flip], stage: Stage) -> (Vec<Choice>, Vec<Draft>) {
+        let known: HashSet<Location> = today.tokens.union(&self.accounted).copied().collect();
+        let mut ev = today.ev.in_configuration(flips.to_vec());
+        let mut sweep = Sweep::new(&mut ev, today.entries);
+        sweep.tokens.clone_from(&known);
+        sweep.reach();
+        if stage == Stage::Entered {
+            sweep.enter();
+        }
+        let records = std::mem::take(&mut ev.records);
+        ev.budget.begin();
+        ev.records = records.into_iter().filter(|record| is_new(&mut ev, record, &known)).collect();
+        self.bindings.extend(ev.records.iter().filter_map(Record::binding));
+        let mut drafts = decide::all(&mut ev);
+        drafts.retain(|draft| !draft.literals.is_empty());
+        let only_when: Vec<Condition> = flips.iter().map(|flip| condition(&ev, flip)).collect();
+        for draft in &mut drafts {
+            draft.site.only_when.clone_from(&only_when);
+        }
+        let choices = std::mem::take(&mut ev.choices);
+        today.ev.take_back(ev);
+        (choices, drafts)
+    }
+}
+
+/// A flip, and the other words that the repository knows for its token; these are better than any other value.
+fn alternatives(ev: &Eval, flip: &Flip) -> Vec<Flip> {
+    let Some(words) = ev.words.get(&flip.leaf) else { return vec![flip.clone()] };
+    let own = (flip.to != Instead::Other).then(|| flip.clone());
+    let others = words.iter().map(|to| Flip { leaf: flip.leaf, to: to.clone() });
+    own.into_iter().chain(others).collect()
+}
+
+/// Whether a token already stands otherwise than this flip would have it.
+fn is_contrary(flips: &[Flip], flip: &Flip) -> bool {
+    let adds = matches!(flip.to, Instead::With(_) | Instead::Without(_));
+    flips.iter().any(|known| known.leaf == flip.leaf && (!adds || known.to == flip.to))
+}
+
+/// Whether the hash of a record is a literal that no configuration before used.
+fn is_new(ev: &mut Eval, record: &Record, known: &HashSet<Location>) -> bool {
+    let hash = ev.peek_attr(&record.args, record.hash_name(), record.call);
+    hash.is_some_and(|hash| has_new_token(&hash, known))
+}
+
+fn has_new_token(value: &Value, known: &HashSet<Location>) -> bool {
+    match &value.kind {
+        Kind::Alt(values) => values.iter().any(|value| has_new_token(value, known)),
+        Kind::Str(text) => text.token.as_ref().is_some_and(|token| !known.contains(&token.location)),
+        _ => false,
+    }
+}
+
+/// A flip as people read it.
+fn condition(ev: &Eval, flip: &Flip) -> Condition {
+    let written = excerpt(ev.files.text(flip.leaf));
+    let text = match &flip.to {
+        Instead::Bool(flag) => format!("{written} is `{flag}`"),
+        Instead::Int(number) => format!("{written} is `{number}`"),
+        Instead::Text(text) => format!("{written} is `\"{text}\"`"),
+        Instead::Null => format!("{written} is `null`"),
+        Instead::Other => format!("{written} is something else"),
+        Instead::With(name) => format!("`{name}` is added to {written}"),
+        Instead::Without(name) => format!("`{name}` is not in {written}"),
+    };
+    Condition { place: place_of(ev, flip.leaf), text }
+}
