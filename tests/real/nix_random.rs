@@ -35,7 +35,13 @@ fn random_programs_mean_the_same_to_both() {
         Writer::new(name, seed).write(&root.join("in").join(name));
     }
     let imports: Vec<String> = names.iter().map(|name| entry(&root.join("in").join(name), name)).collect();
-    let case = Case { name: "random".to_owned(), dir: root.clone(), entry: None, sites: Vec::new() };
+    let case = Case {
+        name: "random".to_owned(),
+        dir: root.clone(),
+        entry: None,
+        configurations: Vec::new(),
+        sites: Vec::new(),
+    };
     let rows = oracle
         .instantiate(&case, &format!("{{ {} }}", imports.join(" ")))
         .unwrap_or_else(|message| panic!("a random program is not sound: {message}"));
@@ -71,7 +77,13 @@ fn random_phases_mean_the_same_to_both() {
     let root = scratch.join("random-phases");
     let _ = fs::remove_dir_all(&root);
     let _ = PhaseWriter::new(seed).write(&root.join("in/phases"), &format!("s{seed}"), count);
-    let case = Case { name: "phases".to_owned(), dir: root.clone(), entry: None, sites: Vec::new() };
+    let case = Case {
+        name: "phases".to_owned(),
+        dir: root.clone(),
+        entry: None,
+        configurations: Vec::new(),
+        sites: Vec::new(),
+    };
     let rows = oracle
         .instantiate(&case, "{ phases = import ./phases { inherit pkgs; }; }")
         .unwrap_or_else(|message| panic!("a random phase is not sound: {message}"));
