@@ -3,6 +3,7 @@
 #
 # make-tree.sh DIR [REPOSITORIES]: each has 53 Nix files of 10 to 110 lines; twelve of them are npm packages with a lockfile,
 # and eight more speak of npm without a hash.
+# shellcheck disable=SC2016 # what is written is Nix, whose ${...} the shell must not see
 set -euo pipefail
 
 dir=$1
@@ -27,7 +28,7 @@ flake() { # names of packages
     printf '{\n  inputs.nixpkgs.url = "github:NixOS/nixpkgs";\n\n  outputs = { self, nixpkgs }:\n    let\n'
     printf '      systems = [ "x86_64-linux" "aarch64-darwin" ];\n      each = nixpkgs.lib.genAttrs systems;\n    in\n    {\n'
     printf '      packages = each (system: let pkgs = nixpkgs.legacyPackages.${system}; in {\n'
-    printf '        %s = pkgs.callPackage ./pkgs/%s { };\n' $(for name in "$@"; do echo "$name $name"; done)
+    for name in "$@"; do printf '        %s = pkgs.callPackage ./pkgs/%s { };\n' "$name" "$name"; done
     printf '      });\n      nixosModules.default = ./modules;\n      nixosConfigurations.host = nixpkgs.lib.nixosSystem { modules = [ ./modules ]; };\n    };\n}\n'
 }
 

@@ -183,7 +183,13 @@ impl Environment {
 
     /// A path as seen from the current folder.
     pub(super) fn absolute(&self, path: &Path) -> PathBuf {
-        self.here.join(path)
+        // The components leave out `.`, which `hash .` would otherwise carry into its messages.
+        self.here.join(path).components().collect()
+    }
+
+    /// A path as the user would write it here: relative if it lies below the working folder.
+    pub(super) fn shown<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.here).unwrap_or(path)
     }
 }
 

@@ -47,8 +47,14 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         terminal,
     )?;
     let request = request(&path, options, outputs)?;
-    look_at(&path, &request.lockfile, args.allow.contains(&Allowed::Incomplete), terminal)?;
-    let Some(computed) = compute(&path, &request, &sources, terminal) else {
+    let manifest = fs::read(path.with_file_name("package.json")).ok();
+    let shown = environment.shown(&path);
+    let completeness = Completeness::of(&request.lockfile, manifest.as_deref());
+    // A text that is no lockfile is refused where its hash is computed.
+    if let Ok(completeness) = completeness {
+        look_at(shown, &completeness, args.allow.contains(&Allowed::Incomplete), terminal)?;
+    }
+    let Some(computed) = compute(shown, &request, &sources, terminal) else {
         return Ok(Exit::Failed);
     };
     let store_path = match (&named, &name) {
@@ -71,10 +77,12 @@ pub(super) fn request(path: &Path, options: HashOptions, outputs: Outputs) -> Re
 
 /// Stops at a lockfile that cannot be installed from offline, unless that is allowed, and warns of what breaks nixpkgs'
 /// build. nixpkgs' own tool does neither, and so does the drop-in.
-fn look_at(path: &Path, lockfile: &[u8], allow_incomplete: bool, terminal: &Terminal) -> Result<(), Fatal> {
-    let manifest = fs::read(path.with_file_name("package.json")).ok();
-    // A text that is no lockfile is refused where its hash is computed.
-    let Ok(completeness) = Completeness::of(lockfile, manifest.as_deref()) else { return Ok(()) };
+fn look_at(
+    path: &Path,
+    completeness: &Completeness,
+    allow_incomplete: bool,
+    terminal: &Terminal,
+) -> Result<(), Fatal> {
     let path = path.display();
     if !completeness.respelled.is_empty() {
         let warning = SiteWarning::Respelled(completeness.respelled.clone());

@@ -61,7 +61,10 @@ impl fmt::Display for Cost {
             Self::Step => f.write_str("the evaluation takes too many steps"),
             Self::Items(count) => write!(f, "{count} items are more than this evaluation may make"),
             Self::Bytes(count) => write!(f, "a text of {count} bytes is more than this evaluation may make"),
-            Self::Alternatives(count) => write!(f, "{count} alternatives are too many to follow"),
+            // The count is that of the last step, which says nothing of what was multiplied before.
+            Self::Alternatives(_) => {
+                f.write_str("the alternatives that are multiplied here are too many to follow")
+            }
             Self::Configurations(count) => {
                 write!(f, "more than {count} configurations are too many to look at")
             }

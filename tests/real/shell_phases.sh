@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2317,SC2181 # functions for the phases that are evaluated here; the exit code of a subshell
 # Runs the phases of all cases below the folder $1, each in a fresh copy of its tree, as stdenv would: `set -e`, `pipefail`.
 set -u
 root=$1
@@ -21,7 +22,7 @@ fi
 
 # As nixpkgs has it.
 substituteInPlace() {
-    local files=() file text pattern replacement
+    local files=() file
     while [ $# -gt 0 ] && [[ $1 != --* ]]; do files+=("$1"); shift; done
     [ ${#files[@]} -gt 0 ] || return 1
     for file in "${files[@]}"; do substituteOne "$file" "$@" || return 1; done

@@ -40,9 +40,26 @@ pub(crate) fn checked_root(body: &str) -> Result<rnix::Root, SyntaxError> {
     nesting::check(body)?;
     let parsed = rnix::Root::parse(body);
     if let Some(error) = parsed.errors().first() {
-        return Err(describe(error, body));
+        return Err(unsolved_conflict(body).unwrap_or_else(|| describe(error, body)));
     }
     Ok(parsed.tree())
+}
+
+/// The first conflict that a merge left in a text that cannot be parsed: what the parser stumbles on there says less.
+fn unsolved_conflict(body: &str) -> Option<SyntaxError> {
+    let (mut offset, mut begun) = (0, None);
+    for (line, text) in (1..).zip(body.split_inclusive('\n')) {
+        if text.starts_with("<<<<<<< ") {
+            begun = Some((line, offset));
+        } else if let (Some((first, offset)), true) = (begun, text.starts_with(">>>>>>> ")) {
+            return Some(SyntaxError {
+                offset,
+                message: format!("unsolved merge conflict, lines {first} to {line}"),
+            });
+        }
+        offset += text.len();
+    }
+    None
 }
 
 fn describe(error: &ParseError, body: &str) -> SyntaxError {
@@ -67,4 +84,20 @@ fn describe(error: &ParseError, body: &str) -> SyntaxError {
         _ => (0, "syntax error".to_owned()),
     };
     SyntaxError { offset, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checked_root;
+
+    #[test]
+    fn a_conflict_that_a_merge_left_is_named_with_its_lines() {
+        let text = "{\n  a = 1;\n<<<<<<< HEAD\n  b = \"x\";\n=======\n  b = \"y\";\n>>>>>>> bump\n}\n";
+        let error = checked_root(text).expect_err("markers are no Nix");
+        assert_eq!((error.offset, error.message.as_str()), (11, "unsolved merge conflict, lines 3 to 7"));
+        let inside = checked_root("{ a = ''\n<<<<<<< HEAD\n>>>>>>> x\n''; }\n");
+        assert!(inside.is_ok(), "markers inside a text are text");
+        let plain = checked_root("{ a = }").expect_err("a value is missing");
+        assert!(!plain.message.contains("conflict"));
+    }
 }
