@@ -13,11 +13,11 @@ use crate::support::registry::closed_port;
 
 const VERSION: &str = "6.8.0";
 
-/// The program, installed once.
-fn program() -> PathBuf {
+/// The folder of its modules, installed once.
+fn modules() -> PathBuf {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/ci-tools/verdaccio"));
-    let program = folder.join("node_modules/.bin/verdaccio");
-    if !program.exists() {
+    let modules = folder.join("node_modules");
+    if !modules.join(".bin/verdaccio").exists() {
         fs::create_dir_all(&folder).unwrap();
         // It names a tag of one dependency, which a registry need not have.
         let manifest = json!({ "private": true, "overrides": { "node-fetch": "2.6.13" } });
@@ -26,8 +26,17 @@ fn program() -> PathBuf {
         npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
         succeed(npm.arg(format!("verdaccio@{VERSION}")).current_dir(&folder));
     }
-    program
+    modules
 }
+
+/// Verdaccio leaves it to a proxy to take its prefix off: here that is done in its own process.
+const SERVER: &str = "const [config, port] = process.argv.slice(1);
+require('verdaccio').runServer(config).then((server) => {
+  server.prependListener('request', (request) => {
+    request.url = request.url.startsWith('/repo/') ? request.url.slice('/repo'.length) : '/nothing-outside-of-the-prefix';
+  });
+  server.listen(Number(port), '127.0.0.1');
+});";
 
 /// The running registry; it ends when this is dropped.
 struct Verdaccio {
@@ -43,8 +52,8 @@ impl Verdaccio {
         let config = "storage: ./storage\nurl_prefix: /repo/\nauth: { htpasswd: { file: ./htpasswd, max_users: 10 } }\nuplinks: {}\n\
                       packages: { '**': { access: $authenticated, publish: $authenticated } }\nlog: { type: stdout, level: warn }\n";
         let config = place.write("config.yaml", config);
-        let mut command = Command::new(program());
-        command.arg("--config").arg(config).args(["--listen", &format!("127.0.0.1:{port}")]);
+        let mut command = Command::new("node");
+        command.args(["-e", SERVER]).arg(config).arg(port.to_string()).env("NODE_PATH", modules());
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut registry = Self { child, place, port, token: String::new() };
         registry.wait();
