@@ -4,7 +4,8 @@
 //! flag. Where hashes are left that nothing evaluated, the repository is evaluated anew under the flips that today's choices
 //! offer (see `eval::choices`), one at a time, so that every answer is that of a configuration which differs from today's
 //! in one known place; flags behind flags take further levels. The nearest configuration that reaches a hash says which
-//! lockfile it belongs to; two equally near ones that disagree leave it undecided.
+//! lockfile it belongs to, unless a further flag, which has no part in reaching it, moves its lockfile: then the hash is
+//! undecided, as it is where two equally near configurations disagree. Today's own sites stay as today's build sees them.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -83,6 +84,26 @@ struct Others {
     /// How many of today's choices were followed.
     followed: usize,
     looked_at: usize,
+    /// Configurations of this level that reached a hash which was not known.
+    reached: Vec<Reached>,
+}
+
+/// A configuration that reached a hash, and the flags that had no part in it.
+struct Reached {
+    flips: Vec<Flip>,
+    others: Vec<Flip>,
+}
+
+impl Reached {
+    fn new(flips: &[Flip], choices: &[Choice]) -> Self {
+        let mut others: Vec<Flip> = Vec::new();
+        for Choice { flip, .. } in choices {
+            if flips.iter().chain(&others).all(|known| known.leaf != flip.leaf) {
+                others.push(flip.clone());
+            }
+        }
+        Self { flips: flips.to_vec(), others }
+    }
 }
 
 impl Others {
@@ -101,6 +122,7 @@ impl Others {
                     break;
                 }
             }
+            self.contest(today, stage, &mut found);
             let found = decide::combine(today.ev, found);
             self.accounted.extend(found.iter().flat_map(|draft| &draft.literals));
             self.drafts.extend(found);
@@ -108,6 +130,33 @@ impl Others {
         }
         let own = std::mem::replace(&mut today.ev.budget, todays);
         today.ev.budget.give_back(own);
+    }
+
+    /// Looks at the hashes that were found once more with the other flags turned as well. Where one flag chooses the hash and
+    /// another one the source (`flags-independent`), the nearest configuration would tie the hash to the source that it is not
+    /// for; both answers together are a conflict, which [`decide::combine`] settles.
+    fn contest(&mut self, today: &mut Sweep<'_>, stage: Stage, found: &mut Vec<Draft>) {
+        let literals: HashSet<Location> = found.iter().flat_map(|draft| draft.literals.clone()).collect();
+        for Reached { flips, others } in std::mem::take(&mut self.reached) {
+            // All of them at once tells nearly always what one by one would, unless it turns off what leads to the site.
+            let mut tries = vec![others.clone()];
+            if others.len() > 1 {
+                tries.extend(others.into_iter().map(|flip| vec![flip]));
+            }
+            for others in tries {
+                if others.is_empty() || self.looked_at == MOST {
+                    break;
+                }
+                self.looked_at += 1;
+                let (_, mut drafts) = self.evaluate(today, &[flips.as_slice(), &others].concat(), stage);
+                drafts.retain(|draft| draft.literals.iter().any(|literal| literals.contains(literal)));
+                let is_reached = !drafts.is_empty();
+                found.append(&mut drafts);
+                if is_reached {
+                    break;
+                }
+            }
+        }
     }
 
     /// Evaluates what one choice more makes of a configuration; `false` when enough was done.
@@ -136,6 +185,9 @@ impl Others {
             self.looked_at += 1;
             let flips = [world.flips.as_slice(), &[flip]].concat();
             let (choices, drafts) = self.evaluate(today, &flips, stage);
+            if !drafts.is_empty() {
+                self.reached.push(Reached::new(&flips, &world.choices));
+            }
             found.extend(drafts);
             let choices: Vec<Choice> =
                 choices.into_iter().filter(|choice| !world.known.contains(choice)).collect();
