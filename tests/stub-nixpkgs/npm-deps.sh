@@ -13,8 +13,8 @@ unpackOne() {
     local src=$1 name
     name=$(stripHash "$src")
     if [ -d "$src" ]; then
-        cp -r "$src" "$name"
-        chmod -R u+w "$name"
+        cp -r -- "$src" "$name"
+        chmod -R u+w -- "$name"
         [ -e "$name/.remote" ] && remoteTree "$name"
     elif [ -e "$src" ]; then
         name=package
@@ -51,7 +51,7 @@ if [ ! -d "$sourceRoot" ] && [ ${#dirs[@]} -eq 1 ] && [[ "$sourceRoot/" == sourc
     sourceRoot="${dirs[0]}/${sourceRoot#source}"
 fi
 if [ ! -d "$sourceRoot" ] && [ -e "${dirs[0]}/.remote" ]; then remoteTree "$sourceRoot"; fi
-if ! cd "$sourceRoot"; then
+if ! cd -- "$sourceRoot"; then
     echo "MISSING no folder $sourceRoot" >"$lockfile"
     exit 0
 fi
