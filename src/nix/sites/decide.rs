@@ -13,7 +13,7 @@ use crate::nix::flake;
 use crate::nix::nixpkgs::record::{Record, RecordKind};
 use crate::nix::shell::LOCKFILES;
 use crate::nix::site::{LiteralKind, Outcome, Place, Reason, Site, Undecided};
-use crate::nix::syntax::ast::{Expr, Location};
+use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, Trail, Unknown, Value};
 use crate::options::HashOptions;
 
@@ -210,13 +210,7 @@ fn candidates(ev: &Eval, located: &[Located], npm_root: Option<&str>) -> Vec<Pat
 
 /// Where a wrapper is called: its hash or its source is written outside of the function that makes the derivation.
 fn asked_at(ev: &Eval, call: Location, hash: &Hash, located: &[Located]) -> Option<Place> {
-    let ast = ev.parsed(call.file)?;
-    let functions = ast
-        .exprs
-        .iter()
-        .zip(&ast.spans)
-        .filter(|(expr, span)| matches!(expr, Expr::Lambda(_)) && span.contains(call.span));
-    let wrapper = functions.map(|(_, span)| *span).min_by_key(|span| span.end - span.start)?;
+    let wrapper = ev.parsed(call.file)?.functions.around(call.span)?;
     let of_hash = hash
         .literals
         .iter()

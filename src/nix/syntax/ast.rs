@@ -42,6 +42,51 @@ pub(crate) struct Ast {
     pub exprs: Vec<Expr>,
     pub spans: Vec<Span>,
     pub root: ExprId,
+    pub functions: Functions,
+}
+
+/// The functions of a file, to be asked for those around a place: thousands of places may ask (`benches/make-flat.sh`).
+#[derive(Debug)]
+pub(crate) struct Functions {
+    /// In order of their starts, each with the index of the next one around it.
+    all: Vec<(Span, Option<usize>)>,
+}
+
+impl Functions {
+    /// Those of an arena.
+    pub fn of(exprs: &[Expr], spans: &[Span]) -> Self {
+        let is_function = |(_, expr): &(&Span, &Expr)| matches!(expr, Expr::Lambda(_));
+        Self::at(spans.iter().zip(exprs).filter(is_function).map(|(span, _)| *span).collect())
+    }
+
+    fn at(mut functions: Vec<Span>) -> Self {
+        functions.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+        let mut all: Vec<(Span, Option<usize>)> = Vec::with_capacity(functions.len());
+        for span in functions {
+            let around = innermost(&all, all.len().checked_sub(1), span).map(|(index, _)| index);
+            all.push((span, around));
+        }
+        Self { all }
+    }
+
+    /// The innermost function around a place, or of just that place.
+    pub fn around(&self, place: Span) -> Option<Span> {
+        let before = self.all.partition_point(|(span, _)| span.start <= place.start);
+        innermost(&self.all, before.checked_sub(1), place).map(|(_, span)| span)
+    }
+}
+
+/// The first function that contains a place, from one that begins before it outwards: spans of a tree are disjoint or nested.
+fn innermost(all: &[(Span, Option<usize>)], from: Option<usize>, place: Span) -> Option<(usize, Span)> {
+    let mut next = from;
+    while let Some(index) = next {
+        let (span, around) = all[index];
+        if span.contains(place) {
+            return Some((index, span));
+        }
+        next = around;
+    }
+    None
 }
 
 impl Ast {
@@ -167,4 +212,23 @@ pub(crate) enum Expr {
     Negate(ExprId),
     CurrentPosition,
     Malformed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_function_around_a_place_is_found() {
+        let span = |start, end| Span { start, end };
+        let functions =
+            Functions::at(vec![span(50, 60), span(12, 20), span(0, 100), span(25, 30), span(10, 40)]);
+        let around = |start, end| functions.around(span(start, end));
+        assert_eq!(around(13, 15), Some(span(12, 20)));
+        assert_eq!(around(22, 24), Some(span(10, 40)), "beside a function of its own");
+        assert_eq!(around(12, 28), Some(span(10, 40)), "around two");
+        assert_eq!(around(70, 80), Some(span(0, 100)));
+        assert_eq!(around(50, 60), Some(span(50, 60)));
+        assert_eq!(around(90, 110), None);
+    }
 }

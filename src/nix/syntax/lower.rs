@@ -6,7 +6,8 @@ use rnix::ast::{self, AstToken, HasEntry, InterpolPart};
 use rowan::ast::AstNode;
 
 use super::ast::{
-    Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, Formal, Lambda, Name, Op, Param, Part, Span,
+    Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, Formal, Functions, Lambda, Name, Op, Param, Part,
+    Span,
 };
 use super::bindings::{Builder, Node};
 use crate::nix::files::FileId;
@@ -15,7 +16,8 @@ use crate::nix::files::FileId;
 pub(super) fn lower(file: FileId, root: &ast::Root, shift: usize) -> Ast {
     let mut lowerer = Lowerer { exprs: Vec::new(), spans: Vec::new(), shift };
     let root = lowerer.optional(root.expr(), root.syntax());
-    Ast { file, exprs: lowerer.exprs, spans: lowerer.spans, root }
+    let functions = Functions::of(&lowerer.exprs, &lowerer.spans);
+    Ast { file, exprs: lowerer.exprs, spans: lowerer.spans, root, functions }
 }
 
 struct Lowerer {
