@@ -126,7 +126,7 @@ impl Budget {
 
     /// Begins another entry: what the one before left over goes back first.
     pub fn begin(&self) {
-        let all = self.left.get().saturating_add(self.share.get());
+        let all = self.rest();
         self.share.set(all / SHARE);
         self.left.set(all - all / SHARE);
         self.noted.set(false);
@@ -140,22 +140,23 @@ impl Budget {
     pub fn charge(&self, cost: Cost, at: Option<Location>) -> Result<(), OverBudget> {
         let at = at.or_else(|| self.last.get());
         self.last.set(at);
-        match self.share.get().checked_sub(cost.units()) {
-            Some(rest) => {
-                self.share.set(rest);
-                Ok(())
-            }
-            None => {
-                let over = OverBudget { cost, at };
-                self.note(over);
-                Err(over)
-            }
+        if let Some(rest) = self.share.get().checked_sub(cost.units()) {
+            self.share.set(rest);
+            return Ok(());
         }
+        let over = OverBudget { cost, at };
+        self.note(over);
+        Err(over)
     }
 
     /// Pays for what was done already and is small; the next charge finds an empty account.
     pub fn spend(&self, cost: Cost) {
         self.share.set(self.share.get().saturating_sub(cost.units()));
+    }
+
+    /// What the running entry and all later ones may still cost, in units.
+    pub fn rest(&self) -> u64 {
+        self.left.get().saturating_add(self.share.get())
     }
 
     /// Whether the running entry can pay for nothing more.
@@ -177,7 +178,7 @@ impl Budget {
     /// Half of what is left, as an account of its own: what today's configuration does not use is looked at last, and
     /// must not take what today's needs.
     pub fn set_aside(&self) -> Self {
-        let all = self.left.get().saturating_add(self.share.get());
+        let all = self.rest();
         self.share.set(0);
         self.left.set(all - all / 2);
         Self { left: Cell::new(all / 2), ..Self::default() }
@@ -185,7 +186,7 @@ impl Budget {
 
     /// Takes back what such an account left over, and what it was refused.
     pub fn give_back(&self, other: Self) {
-        let all = self.left.get().saturating_add(other.left.get()).saturating_add(other.share.get());
+        let all = self.rest().saturating_add(other.rest());
         self.left.set(all);
         self.overruns.borrow_mut().extend(other.overruns.into_inner());
     }

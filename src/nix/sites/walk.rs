@@ -119,11 +119,14 @@ impl Walker {
     }
 
     /// Visits what was postponed, each time with another share of the budget, as long as there is any: one derivation
-    /// that costs too much is one (test `bombs_leave_something_for_everybody_else`).
+    /// that costs too much is one (test `bombs_leave_something_for_everybody_else`). What one value multiplies may be
+    /// postponed for ever, and would leave nothing to decide with: a part is kept (the bomb of recursive updates).
     pub fn catch_up(&mut self, ev: &mut Eval) {
+        const KEPT: u64 = 16;
+        let kept = ev.budget.rest() / KEPT;
         while !self.postponed.is_empty() {
             ev.budget.begin();
-            if ev.budget.is_spent() {
+            if ev.budget.is_spent() || ev.budget.rest() <= kept {
                 return;
             }
             for (thunk, path, depth) in std::mem::take(&mut self.postponed) {
