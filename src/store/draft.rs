@@ -133,8 +133,13 @@ impl Store {
         Ok(self.inner.drafts.get_or_init(|| dir))
     }
 
+    /// Removes the drafts of processes that are gone.
+    pub fn sweep(&self) {
+        self.swept();
+    }
+
     /// Removes the drafts of processes that are gone; how many there were, and their bytes.
-    pub fn sweep(&self) -> Drafts {
+    pub(super) fn swept(&self) -> Drafts {
         let mut swept = Drafts::default();
         for draft in self.draft_files() {
             let len = draft.metadata().map_or(0, |metadata| metadata.len());

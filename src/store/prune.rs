@@ -54,7 +54,7 @@ impl Store {
         let mut entries = self.entries()?;
         entries.sort_by_key(|entry| entry.used);
         let mut pruned = Pruned::default();
-        pruned.removed.drafts = self.sweep();
+        pruned.removed.drafts = self.swept();
         pruned.left.drafts = self.drafts_left();
         for entry in &entries {
             pruned.left.add(entry);

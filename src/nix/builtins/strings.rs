@@ -322,12 +322,12 @@ fn optional_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    ev.each(value, &mut |ev, value| match &value.kind {
-        Kind::Str(_) => value,
-        _ => {
-            let text = text_of(ev, &value, at, 0);
-            Value { kind: Kind::Str(Rc::new(text)), trail: value.trail }
+    ev.each(value, &mut |ev, value| {
+        if matches!(value.kind, Kind::Str(_)) {
+            return value;
         }
+        let text = text_of(ev, &value, at, 0);
+        Value { kind: Kind::Str(Rc::new(text)), trail: value.trail }
     })
 }
 
@@ -385,16 +385,14 @@ fn characters(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn get_name(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    match &value.kind {
-        Kind::Attrs(_) => match ev.peek_attr(&value, "pname", at) {
-            Some(name) => name,
-            None => {
-                let name = ev.select(&value, "name", at);
-                part_of_name(&name, at, |(name, _)| name)
-            }
-        },
-        _ => part_of_name(&value, at, |(name, _)| name),
+    if !matches!(value.kind, Kind::Attrs(_)) {
+        return part_of_name(&value, at, |(name, _)| name);
     }
+    if let Some(name) = ev.peek_attr(&value, "pname", at) {
+        return name;
+    }
+    let name = ev.select(&value, "name", at);
+    part_of_name(&name, at, |(name, _)| name)
 }
 
 /// A name and the version behind it: from the first dash on that no letter follows.
@@ -421,16 +419,14 @@ fn parse_name(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn get_version(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    match &value.kind {
-        Kind::Attrs(_) => match ev.peek_attr(&value, "version", at) {
-            Some(version) => version,
-            None => {
-                let name = ev.select(&value, "name", at);
-                part_of_name(&name, at, |(_, version)| version)
-            }
-        },
-        _ => part_of_name(&value, at, |(_, version)| version),
+    if !matches!(value.kind, Kind::Attrs(_)) {
+        return part_of_name(&value, at, |(_, version)| version);
     }
+    if let Some(version) = ev.peek_attr(&value, "version", at) {
+        return version;
+    }
+    let name = ev.select(&value, "name", at);
+    part_of_name(&name, at, |(_, version)| version)
 }
 
 fn bool_to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {

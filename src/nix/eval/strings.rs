@@ -243,7 +243,9 @@ impl Builder {
 fn product(mut heads: Vec<Builder>, tails: &[Text]) -> Vec<Builder> {
     const MOST: usize = 16;
     if let [tail] = tails {
-        heads.iter_mut().for_each(|head| head.push(tail));
+        for head in &mut heads {
+            head.push(tail);
+        }
         return heads;
     }
     if heads.len() * tails.len() > MOST {

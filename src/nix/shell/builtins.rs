@@ -9,14 +9,15 @@ use super::look::Look;
 use super::programs::Builtin;
 use super::run::{Globs, Runner, State, Status};
 
-impl Runner<'_> {
-    pub(super) fn forget(&mut self, name: Option<&Field>, state: &mut State) {
-        match name.and_then(Field::known) {
-            Some(name) => state.set(&name.to_owned(), Field::unknown()),
-            None => state.lose(Cause::Construct("a variable whose name is not known".into())),
-        }
+/// A variable may hold anything from now on.
+pub(super) fn forget(name: Option<&Field>, state: &mut State) {
+    match name.and_then(Field::known) {
+        Some(name) => state.set(name, Field::unknown()),
+        None => state.lose(Cause::Construct("a variable whose name is not known".into())),
     }
+}
 
+impl Runner<'_> {
     pub(super) fn builtin(
         &mut self,
         builtin: Builtin,
@@ -46,7 +47,7 @@ impl Runner<'_> {
             }
             Builtin::Unset => {
                 for word in rest {
-                    self.forget(Some(word), state);
+                    forget(Some(word), state);
                     if let Some(name) = word.known() {
                         Rc::make_mut(&mut state.functions).remove(name);
                     }
@@ -54,13 +55,13 @@ impl Runner<'_> {
             }
             Builtin::Reads => {
                 for word in rest.iter().filter(|word| !word.start().starts_with('-')) {
-                    self.forget(Some(word), state);
+                    forget(Some(word), state);
                 }
             }
             Builtin::Exit => match words.as_slice() {
                 // The build fails: whatever is said of it is right.
                 [Some(code)] if *code != "0" && code.parse::<u8>().is_ok() && state.nested == 0 => {
-                    state.dead = true
+                    state.dead = true;
                 }
                 _ => state.lose_at(name),
             },

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::LOCKFILES;
-use super::builtins::guard;
+use super::builtins::{forget, guard};
 use super::cause::Cause;
 use super::expand::Place;
 use super::field::{Field, Seg};
@@ -167,7 +167,7 @@ impl Runner<'_> {
             Effect::Prints => {
                 // `printf -v name` sets a variable.
                 if program.name == "printf" && rest.first().and_then(Field::known) == Some("-v") {
-                    self.forget(rest.get(1), state);
+                    forget(rest.get(1), state);
                 }
                 Status::Zero
             }
@@ -218,12 +218,12 @@ impl Runner<'_> {
 
     /// `chmod` of files that are there succeeds: all belong to the build.
     fn all_there(&mut self, rest: &[Field], state: &mut State) -> Status {
-        let operands = rest.iter().filter(|word| !word.start().starts_with('-')).skip(1);
-        let there = operands.map(|word| match self.place(word, state) {
+        let mut operands = rest.iter().filter(|word| !word.start().starts_with('-')).skip(1);
+        let there = operands.all(|word| match self.place(word, state) {
             Place::At(key) => matches!(self.look(&key, &mut state.clone()), Look::File(_) | Look::Folder),
             _ => false,
         });
-        if there.fold(true, |all, one| all && one) { Status::Zero } else { Status::Unknown }
+        if there { Status::Zero } else { Status::Unknown }
     }
 
     /// An option that is not known: whatever the command names may be anything now.
@@ -249,8 +249,8 @@ impl Runner<'_> {
     pub(super) fn write_near(&mut self, word: &Field, cause: &Cause, state: &mut State) {
         match (self.place(word, state), Place::pattern(self, word, state)) {
             (Place::At(key), _) => self.change(state, Change::Doubt(key, cause.clone())),
-            (Place::Elsewhere | Place::Store(_), _) => {}
-            (Place::Unknown, Some((Place::Store(_) | Place::Elsewhere, _))) => {}
+            (Place::Elsewhere | Place::Store(_), _)
+            | (Place::Unknown, Some((Place::Store(_) | Place::Elsewhere, _))) => {}
             (Place::Unknown, _) => self.write_unknown(word, true, cause.clone(), state),
         }
     }
@@ -294,7 +294,7 @@ impl Runner<'_> {
             match self.place(operand, state) {
                 Place::At(key) => match self.look(&key, state) {
                     Look::Absent if !arguments.has(Means::Keep) => {
-                        self.write(operand, Cause::Tool("touch".into()), state)
+                        self.write(operand, Cause::Tool("touch".into()), state);
                     }
                     Look::Perhaps(_) if !arguments.has(Means::Keep) && !is_lockfile(&key.path) => {}
                     _ => {}

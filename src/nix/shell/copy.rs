@@ -150,33 +150,15 @@ impl Runner<'_> {
         match self.place(source, state) {
             Place::Store(store) => {
                 let look = self.stored(&store, writable);
-                self.sorted(job, look, Tree::Store(store))
+                sorted(job, look, Tree::Store(store))
             }
             // A link says by name what it leads to, which may change later.
             Place::At(_) if job.kind == CopyKind::Link => Origins::Unknown(Cause::Link),
             Place::At(key) => {
                 let look = self.look(&key, state);
-                self.sorted(job, look, Tree::Own(key))
+                sorted(job, look, Tree::Own(key))
             }
             Place::Elsewhere | Place::Unknown => unknown(),
-        }
-    }
-
-    fn sorted(&self, job: &Job<'_>, look: Look, tree: Tree) -> Origins {
-        let whole =
-            job.arguments.has(Means::Recursive) || matches!(job.kind, CopyKind::Move | CopyKind::Link);
-        let name = match &tree {
-            Tree::Store(source) => source.sub.clone(),
-            Tree::Own(key) => key.path.clone(),
-        };
-        let lockfile = LOCKFILES.contains(&name.rsplit('/').next().unwrap_or_default());
-        match look {
-            Look::File(file) => Origins::File(file),
-            Look::Perhaps(file) if !whole || lockfile => Origins::File(file),
-            Look::Perhaps(_) => Origins::Either,
-            Look::Folder => Origins::Folder(tree),
-            Look::Absent => Origins::Absent,
-            Look::Unknown(cause) => Origins::Unknown(cause),
         }
     }
 
@@ -428,4 +410,22 @@ fn last_name(tree: &Tree) -> Option<String> {
         Tree::Own(key) => &key.path,
     };
     path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// What a source is for a job.
+fn sorted(job: &Job<'_>, look: Look, tree: Tree) -> Origins {
+    let whole = job.arguments.has(Means::Recursive) || matches!(job.kind, CopyKind::Move | CopyKind::Link);
+    let name = match &tree {
+        Tree::Store(source) => source.sub.clone(),
+        Tree::Own(key) => key.path.clone(),
+    };
+    let lockfile = LOCKFILES.contains(&name.rsplit('/').next().unwrap_or_default());
+    match look {
+        Look::File(file) => Origins::File(file),
+        Look::Perhaps(file) if !whole || lockfile => Origins::File(file),
+        Look::Perhaps(_) => Origins::Either,
+        Look::Folder => Origins::Folder(tree),
+        Look::Absent => Origins::Absent,
+        Look::Unknown(cause) => Origins::Unknown(cause),
+    }
 }

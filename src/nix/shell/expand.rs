@@ -85,7 +85,7 @@ impl Runner<'_> {
                     Seg::Gap(name)
                 }
             },
-            Piece::Variable(name) => return self.variable(name, part.quoted, state, fields),
+            Piece::Variable(name) => return variable(name, part.quoted, state, fields),
             Piece::Output(list) => return self.output(list, part.quoted, state, fields),
         };
         if let Some(last) = fields.last_mut() {
@@ -93,37 +93,9 @@ impl Runner<'_> {
         }
     }
 
-    fn variable(&mut self, name: &str, quoted: bool, state: &State, fields: &mut Vec<Field>) {
-        let argument = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let argument = argument.and_then(|at| state.arguments.as_ref()?.get(at));
-        let value = match state.variables.get(name).or(argument) {
-            Some(value) => value.clone(),
-            None => match builtin(name, state) {
-                Some(anchor) => Field { segs: vec![Seg::Anchor(anchor)], loose: false },
-                None => Field { loose: true, ..Field::unknown() },
-            },
-        };
-        let odd = state.globs == Globs::Odd || state.variables.contains_key("IFS");
-        let text = value.spelt();
-        let splits = text.contains([' ', '\t', '\n', '*', '?', '[']) || value.is_pattern();
-        if quoted || !(value.loose || splits || odd) {
-            if let Some(last) = fields.last_mut() {
-                value.segs.into_iter().for_each(|seg| last.push(seg));
-            }
-            return;
-        }
-        match value.known().filter(|text| !odd && !text.contains(['*', '?', '['])) {
-            Some(text) => split(text, fields),
-            None if value.loose && fields.iter().all(|field| field.segs.is_empty()) && !odd => {
-                *fields = vec![value];
-            }
-            None => gap(fields, true),
-        }
-    }
-
     /// `$( ... )`: what it does counts, and what it prints where that is plain.
     fn output(&mut self, list: &List, quoted: bool, state: &mut State, fields: &mut Vec<Field>) {
-        let printed = self.printed(list, state);
+        let printed = printed(list, state);
         let before = state.clone();
         let inner = State { nested: state.nested + 1, ..state.clone() };
         let Outcome { ok, fail } = self.list(list, inner, true);
@@ -132,7 +104,9 @@ impl Runner<'_> {
         match printed {
             Some(value) if quoted && !value.loose => {
                 if let Some(last) = fields.last_mut() {
-                    value.segs.into_iter().for_each(|seg| last.push(seg));
+                    for seg in value.segs {
+                        last.push(seg);
+                    }
                 }
             }
             Some(value) if fields.len() == 1 && fields[0].segs.is_empty() && !quoted => *fields = vec![value],
@@ -140,57 +114,10 @@ impl Runner<'_> {
         }
     }
 
-    /// The output of `pwd`, of `echo` with known words, and the names that `find -name` gives.
-    fn printed(&mut self, list: &List, state: &State) -> Option<Field> {
-        let [item] = list.0.as_slice() else { return None };
-        let first = item.first.commands.first()?;
-        let Command { kind: Kind::Simple { words, .. }, .. } = first else { return None };
-        let texts: Vec<Option<String>> = words.iter().map(Word::literal).collect();
-        let name = texts.first()?.as_deref()?;
-        let alone = item.rest.is_empty() && item.first.commands.len() == 1 && first.redirects.is_empty();
-        match name {
-            "pwd" if alone => {
-                let anchor = builtin("PWD", state)?;
-                Some(Field { segs: vec![Seg::Anchor(anchor)], loose: false })
-            }
-            "echo" if alone => {
-                let words: Option<Vec<&str>> = texts[1..].iter().map(Option::as_deref).collect();
-                let text = words.filter(|words| !words.iter().any(|word| word.starts_with('-')))?.join(" ");
-                let plain = !text.contains([' ', '\t', '\n', '*', '?', '[', '\\']) && !text.is_empty();
-                plain.then(|| Field::text(&text))
-            }
-            "find" => {
-                // The names of all that it prints end like this.
-                let at = texts.iter().position(|text| text.as_deref() == Some("-name"))?;
-                let odd = |text: &Option<String>| {
-                    matches!(text.as_deref(), Some("-o" | "-or" | "!" | "-not" | "-printf" | ","))
-                        || text.is_none()
-                };
-                let sorted = item.first.commands[1..].iter().all(|command| match &command.kind {
-                    Kind::Simple { words, .. } => {
-                        matches!(
-                            words.first().and_then(Word::bare),
-                            Some("sort" | "head" | "tail" | "uniq" | "grep")
-                        )
-                    }
-                    _ => false,
-                });
-                if texts.iter().any(odd) || !sorted || !item.rest.is_empty() {
-                    return None;
-                }
-                let pattern = texts.get(at + 1)?.as_deref()?;
-                let mut field = Field { segs: vec![Seg::Gap(None), Seg::Text("/".to_owned())], loose: true };
-                glob_segs(pattern).into_iter().for_each(|seg| field.push(seg));
-                Some(field)
-            }
-            _ => None,
-        }
-    }
-
     /// The names that a pattern stands for, where the folder is known; else the pattern.
     fn names(&mut self, field: Field, state: &mut State) -> Vec<Field> {
         let Some((folder, pattern)) = field.split_pattern() else { return vec![field] };
-        let place = if folder.segs.is_empty() { self.here(state) } else { self.place(&folder, state) };
+        let place = if folder.segs.is_empty() { here(state) } else { self.place(&folder, state) };
         let Some(names) = self.listing(&place, state) else { return vec![field] };
         self.spend(names.len() as u64, state);
         let found: Vec<Field> = names
@@ -205,10 +132,6 @@ impl Runner<'_> {
             .collect();
         // Nothing fits: the shell hands the pattern on, and whoever gets it will not find it.
         if found.is_empty() { vec![field] } else { found }
-    }
-
-    fn here(&self, state: &State) -> Place {
-        state.folder.clone().map_or(Place::Unknown, Place::At)
     }
 
     /// The names in a folder that no command before touched.
@@ -231,7 +154,6 @@ impl Runner<'_> {
             return Place::Unknown;
         }
         let (first, rest) = match field.segs.as_slice() {
-            [] => return Place::Unknown,
             [first] => (first, ""),
             [first, Seg::Text(rest)] => (first, rest.as_str()),
             _ => return Place::Unknown,
@@ -365,7 +287,7 @@ impl Place {
     /// The folder of a pattern, and the pattern.
     pub fn pattern(runner: &Runner<'_>, field: &Field, state: &State) -> Option<(Place, Pattern)> {
         let (folder, pattern) = field.split_pattern()?;
-        let place = if folder.segs.is_empty() { runner.here(state) } else { runner.place(&folder, state) };
+        let place = if folder.segs.is_empty() { here(state) } else { runner.place(&folder, state) };
         Some((place, pattern))
     }
 }
@@ -382,4 +304,89 @@ pub(super) fn is_single_file(source: &Source) -> bool {
     (matches!(source.base, Base::Text(_)) && source.sub.is_empty())
         || matches!(&source.base, Base::Remote(remote) if remote.kind == crate::nix::remote::RemoteKind::FetchUrl)
             && source.sub.is_empty()
+}
+
+/// The fields that a variable becomes.
+fn variable(name: &str, quoted: bool, state: &State, fields: &mut Vec<Field>) {
+    let argument = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let argument = argument.and_then(|at| state.arguments.as_ref()?.get(at));
+    let value = match state.variables.get(name).or(argument) {
+        Some(value) => value.clone(),
+        None => match builtin(name, state) {
+            Some(anchor) => Field { segs: vec![Seg::Anchor(anchor)], loose: false },
+            None => Field { loose: true, ..Field::unknown() },
+        },
+    };
+    let odd = state.globs == Globs::Odd || state.variables.contains_key("IFS");
+    let text = value.spelt();
+    let splits = text.contains([' ', '\t', '\n', '*', '?', '[']) || value.is_pattern();
+    if quoted || !(value.loose || splits || odd) {
+        if let Some(last) = fields.last_mut() {
+            for seg in value.segs {
+                last.push(seg);
+            }
+        }
+        return;
+    }
+    match value.known().filter(|text| !odd && !text.contains(['*', '?', '['])) {
+        Some(text) => split(text, fields),
+        None if value.loose && fields.iter().all(|field| field.segs.is_empty()) && !odd => {
+            *fields = vec![value];
+        }
+        None => gap(fields, true),
+    }
+}
+
+/// The output of `pwd`, of `echo` with known words, and the names that `find -name` gives.
+fn printed(list: &List, state: &State) -> Option<Field> {
+    let [item] = list.0.as_slice() else { return None };
+    let first = item.first.commands.first()?;
+    let Command { kind: Kind::Simple { words, .. }, .. } = first else { return None };
+    let texts: Vec<Option<String>> = words.iter().map(Word::literal).collect();
+    let name = texts.first()?.as_deref()?;
+    let alone = item.rest.is_empty() && item.first.commands.len() == 1 && first.redirects.is_empty();
+    match name {
+        "pwd" if alone => {
+            let anchor = builtin("PWD", state)?;
+            Some(Field { segs: vec![Seg::Anchor(anchor)], loose: false })
+        }
+        "echo" if alone => {
+            let words: Option<Vec<&str>> = texts[1..].iter().map(Option::as_deref).collect();
+            let text = words.filter(|words| !words.iter().any(|word| word.starts_with('-')))?.join(" ");
+            let plain = !text.contains([' ', '\t', '\n', '*', '?', '[', '\\']) && !text.is_empty();
+            plain.then(|| Field::text(&text))
+        }
+        "find" => {
+            // The names of all that it prints end like this.
+            let at = texts.iter().position(|text| text.as_deref() == Some("-name"))?;
+            let odd = |text: &Option<String>| {
+                matches!(text.as_deref(), Some("-o" | "-or" | "!" | "-not" | "-printf" | ","))
+                    || text.is_none()
+            };
+            let sorted = item.first.commands[1..].iter().all(|command| match &command.kind {
+                Kind::Simple { words, .. } => {
+                    matches!(
+                        words.first().and_then(Word::bare),
+                        Some("sort" | "head" | "tail" | "uniq" | "grep")
+                    )
+                }
+                _ => false,
+            });
+            if texts.iter().any(odd) || !sorted || !item.rest.is_empty() {
+                return None;
+            }
+            let pattern = texts.get(at + 1)?.as_deref()?;
+            let mut field = Field { segs: vec![Seg::Gap(None), Seg::Text("/".to_owned())], loose: true };
+            for seg in glob_segs(pattern) {
+                field.push(seg);
+            }
+            Some(field)
+        }
+        _ => None,
+    }
+}
+
+/// The folder that the shell is in.
+fn here(state: &State) -> Place {
+    state.folder.clone().map_or(Place::Unknown, Place::At)
 }

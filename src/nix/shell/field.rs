@@ -247,7 +247,8 @@ fn matches(signs: &[Sign], text: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
     let (mut sign, mut at) = (0, 0);
     // Where the last `*` stood that stops at slashes, and the last one that does not.
-    let (mut star, mut anything): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+    let mut star: Option<(usize, usize)> = None;
+    let mut anything: Option<(usize, usize)> = None;
     loop {
         match signs.get(sign) {
             Some(Sign::Star) => {

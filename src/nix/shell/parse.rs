@@ -168,7 +168,7 @@ impl Parser<'_> {
         loop {
             self.newlines()?;
             if matches!(self.mark(), Some((Mark::Close | Mark::EndOfArm | Mark::End, _)))
-                || self.at_reserved()?
+                || self.at_reserved()
             {
                 return Ok(list);
             }
@@ -187,42 +187,42 @@ impl Parser<'_> {
     }
 
     /// Whether a reserved word comes next that ends a list.
-    fn at_reserved(&mut self) -> Parsed<bool> {
-        Ok(self.upcoming()?.is_some_and(|word| RESERVED.contains(&word.as_str())))
+    fn at_reserved(&mut self) -> bool {
+        self.upcoming().is_some_and(|word| RESERVED.contains(&word.as_str()))
     }
 
     /// The unquoted word that comes next, which stays.
-    fn upcoming(&mut self) -> Parsed<Option<String>> {
+    fn upcoming(&mut self) -> Option<String> {
         if self.mark().is_some() {
-            return Ok(None);
+            return None;
         }
         let mut ahead = 0;
         let mut word = String::new();
         while let Some(c) = self.char(ahead) {
             if " \t\r\n;&|()<>".contains(c) {
-                return Ok(Some(word));
+                return Some(word);
             }
             // No reserved word is longer; what follows costs no second look.
             if word.len() > 16 {
-                return Ok(None);
+                return None;
             }
             word.push(c);
             ahead += 1;
         }
-        Ok(if self.peek(ahead).is_some() { None } else { Some(word) })
+        if self.peek(ahead).is_some() { None } else { Some(word) }
     }
 
-    fn keyword(&mut self, word: &str) -> Parsed<bool> {
-        if self.upcoming()?.as_deref() == Some(word) {
+    fn keyword(&mut self, word: &str) -> bool {
+        if self.upcoming().as_deref() == Some(word) {
             self.at += word.len();
-            return Ok(true);
+            return true;
         }
-        Ok(false)
+        false
     }
 
     fn expect(&mut self, word: &str) -> Parsed<()> {
         self.newlines()?;
-        if self.keyword(word)? { Ok(()) } else { Err(ParseError::Syntax) }
+        if self.keyword(word) { Ok(()) } else { Err(ParseError::Syntax) }
     }
 
     fn and_or(&mut self) -> Parsed<AndOr> {
@@ -242,7 +242,7 @@ impl Parser<'_> {
 
     fn pipeline(&mut self) -> Parsed<Pipeline> {
         let mut negated = false;
-        while self.keyword("!")? {
+        while self.keyword("!") {
             negated = !negated;
         }
         let mut commands = vec![self.deeper(Self::command)?];
@@ -254,7 +254,7 @@ impl Parser<'_> {
     }
 
     fn command(&mut self) -> Parsed<Command> {
-        let word = self.upcoming()?;
+        let word = self.upcoming();
         if let Some(kind) = word.as_deref().map(|word| self.compound(word)).transpose()?.flatten() {
             return self.redirected(kind);
         }
@@ -320,10 +320,10 @@ impl Parser<'_> {
             let condition = self.list()?;
             self.expect("then")?;
             branches.push((condition, self.list()?));
-            if self.keyword("elif")? {
+            if self.keyword("elif") {
                 continue;
             }
-            let otherwise = if self.keyword("else")? { Some(self.list()?) } else { None };
+            let otherwise = if self.keyword("else") { Some(self.list()?) } else { None };
             self.expect("fi")?;
             return Ok(Kind::If { branches, otherwise });
         }
@@ -347,7 +347,7 @@ impl Parser<'_> {
         }
         let name = self.word()?.and_then(|word| word.bare().map(str::to_owned)).ok_or(ParseError::Syntax)?;
         self.newlines()?;
-        let words = if self.keyword("in")? { Some(self.words()?) } else { None };
+        let words = if self.keyword("in") { Some(self.words()?) } else { None };
         self.take(Mark::Semicolon)?;
         Ok(Kind::For { name, words, body: self.body()? })
     }
@@ -358,7 +358,7 @@ impl Parser<'_> {
         let mut arms = Vec::new();
         loop {
             self.newlines()?;
-            if self.keyword("esac")? {
+            if self.keyword("esac") {
                 return Ok(Kind::Case { subject, arms });
             }
             self.take(Mark::Open)?;
@@ -389,7 +389,7 @@ impl Parser<'_> {
         let mut words = Vec::new();
         loop {
             self.newlines()?;
-            if self.keyword("]]")? {
+            if self.keyword("]]") {
                 return Ok(words);
             }
             match self.mark() {

@@ -302,8 +302,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Every command of a longer pipeline runs in a shell of its own, all at the same time.
-    fn piped(&mut self, commands: &[Command], state: State, tested: bool) -> Outcome {
-        let mut now = state.clone();
+    fn piped(&mut self, commands: &[Command], mut now: State, tested: bool) -> Outcome {
         for command in commands {
             let before = now.clone();
             let inner = State { nested: now.nested + 1, ..now };
@@ -440,7 +439,7 @@ impl<'a> Runner<'a> {
         for word in words {
             if jumps || word.loose || word.is_pattern() {
                 let value = Field { loose: false, ..word };
-                state = self.havoc(None, body, Some((name, value)), state, tested);
+                state = self.havoc(None, body, Some((name, &value)), state, tested);
             } else {
                 state.set(name, word);
                 let Outcome { ok, fail } = self.list(body, state, tested);
@@ -458,14 +457,14 @@ impl<'a> Runner<'a> {
         &mut self,
         condition: Option<&List>,
         body: &List,
-        variable: Option<(&str, Field)>,
+        variable: Option<(&str, &Field)>,
         mut state: State,
         tested: bool,
     ) -> State {
         let mut known: Vec<Change> = Vec::new();
         for _ in 0..ROUNDS {
             let mut inner = state.clone();
-            if let Some((name, value)) = &variable {
+            if let Some((name, value)) = variable {
                 inner.set(name, value.clone());
             }
             let start = inner.at;

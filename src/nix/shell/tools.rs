@@ -195,12 +195,9 @@ impl Runner<'_> {
         let (files, options) = rest.split_at(split);
         let edits = if rest.iter().any(|word| word.loose) { None } else { edits(options) };
         for word in files {
-            let key = match (self.place(word, state), &edits) {
-                (Place::At(key), Some(_)) => key,
-                _ => {
-                    self.write_near(word, &Cause::Tool("substituteInPlace".into()), state);
-                    continue;
-                }
+            let (Place::At(key), Some(_)) = (self.place(word, state), &edits) else {
+                self.write_near(word, &Cause::Tool("substituteInPlace".into()), state);
+                continue;
             };
             let file = match self.look(&key, state) {
                 Look::File(file) | Look::Perhaps(file) => file,

@@ -19,7 +19,7 @@ pub(super) struct Patched<'a> {
     /// `sourceRoot`, as it is written.
     pub root: Option<String>,
     /// The folder of the tree in which patches are applied.
-    pub patched_in: String,
+    pub folder: String,
 }
 
 /// Which file the state leaves as the lockfile.
@@ -34,7 +34,7 @@ pub(super) fn conclude(
     let (at, _) = place;
     let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
     let [shrinkwrap, lock] = &left.slots;
-    let patched_in = tree.inside(&patches.patched_in).sub;
+    let patched_in = tree.inside(&patches.folder).sub;
     // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
     let (slot, edits) = match shrinkwrap {
         Slot::Original if matches!(lock, Slot::Original) || has_original(ev, &inner, NAMES[0]) => {

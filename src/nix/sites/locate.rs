@@ -236,7 +236,7 @@ fn one(
                 remote.vendored_in = Some(tree.inside(&end).sub);
                 remote.shrinkwrap_wins = matches!(left.slots[0], Slot::Original);
             }
-            let patches = Patched { list: &patches.list, root: chosen.root, patched_in };
+            let patches = Patched { list: &patches.list, root: chosen.root, folder: patched_in };
             conclude(ev, &tree, &end, &left, &patches, (at, depth))
         }
         (Err(trouble), _) => Answer::trouble(&trouble, at),

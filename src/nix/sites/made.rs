@@ -88,7 +88,7 @@ fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32))
         let path = ev.force(item);
         let source = source::of_value(ev, &path, at);
         let inner = Rc::new(source.inside(&tree.sub));
-        let patches = Patched { list: &[], root: None, patched_in: String::new() };
+        let patches = Patched { list: &[], root: None, folder: String::new() };
         let answer = conclude(ev, &inner, "", &Left::untouched(), &patches, (at, depth + 1));
         if !matches!(answer, Answer::Missing(_)) {
             return answer;
