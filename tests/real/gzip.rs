@@ -14,7 +14,7 @@ use crate::inputs::{Rng, structured};
 use crate::variable;
 
 /// Generated inputs compared in an ordinary run.
-const INPUTS: u64 = 2500;
+const INPUTS: u64 = 1000;
 
 fn scratch(name: &str) -> PathBuf {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -121,7 +121,7 @@ fn installed_files() {
     {
         walk(Path::new(folder), 5, 400, &mut paths);
     }
-    let budget = AtomicU64::new(150_000_000);
+    let budget = AtomicU64::new(60_000_000);
     on_two_threads(paths.len() as u64, |n, file| {
         let path = &paths[usize::try_from(n).expect("small")];
         let Ok(content) = fs::read(path) else { return };
