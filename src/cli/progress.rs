@@ -13,7 +13,7 @@ use npm_nixhash::{
 
 /// A bar that appears with the first order.
 pub(super) struct Bar {
-    bar: ProgressBar,
+    shown: ProgressBar,
     bytes: std::sync::atomic::AtomicU64,
     /// Whether a long pause is told.
     tells: bool,
@@ -28,11 +28,11 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{spinner} {pos}/{len} tarballs  {msg}  {elapsed}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, bytes: std::sync::atomic::AtomicU64::new(0), tells }
+        Self { shown: bar, bytes: std::sync::atomic::AtomicU64::new(0), tells }
     }
 
     pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.shown.finish_and_clear();
     }
 }
 
@@ -40,8 +40,8 @@ impl Watch for Bar {
     fn received(&self, bytes: u64) {
         use std::sync::atomic::Ordering::Relaxed;
         let total = self.bytes.fetch_add(bytes, Relaxed) + bytes;
-        if !self.bar.is_hidden() {
-            self.bar.set_message(indicatif::HumanBytes(total).to_string());
+        if !self.shown.is_hidden() {
+            self.shown.set_message(indicatif::HumanBytes(total).to_string());
         }
     }
 
@@ -53,7 +53,7 @@ impl Watch for Bar {
         let line =
             format!("note: waiting {seconds} seconds, as the server asks ({}): {}", retry.problem, retry.url);
         // That nobody can read it keeps no download waiting.
-        self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
+        self.shown.suspend(|| drop(writeln!(io::stderr(), "{line}")));
     }
 
     fn discarded(&self, bytes: u64) {
@@ -63,13 +63,13 @@ impl Watch for Bar {
 
 impl Progress for Bar {
     fn ordered(&self) {
-        self.bar.inc_length(1);
-        if !self.bar.is_hidden() {
-            self.bar.enable_steady_tick(Duration::from_millis(100));
+        self.shown.inc_length(1);
+        if !self.shown.is_hidden() {
+            self.shown.enable_steady_tick(Duration::from_millis(100));
         }
     }
 
     fn delivered(&self) {
-        self.bar.inc(1);
+        self.shown.inc(1);
     }
 }

@@ -77,13 +77,11 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
 fn row(path: &str, filled: &[Filled], check: bool) -> String {
     let names: BTreeSet<&str> = filled.iter().map(|filled| filled.package.as_str()).collect();
     let more = names.len().saturating_sub(NAMED);
-    let mut list = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        list += &format!(" and {more} more");
-    }
+    let list = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let what = if check { "to complete" } else { "completed" };
     let noun = if names.len() == 1 { "package" } else { "packages" };
-    format!("{path}: {} {noun} {what}: {list}\n", names.len())
+    format!("{path}: {} {noun} {what}: {list}{more}\n", names.len())
 }
 
 fn tell(path: &str, error: &RepairError, terminal: &Terminal) {

@@ -176,7 +176,9 @@ pub(super) fn paths(environment: &Environment, root: &Path) -> Paths {
     let here = fs::canonicalize(&environment.here).unwrap_or_else(|_| environment.here.clone());
     Paths::from(here, root.to_owned())
 }
+
 /// What a report comes down to for the exit code.
+#[expect(clippy::struct_excessive_bools, reason = "each may hold beside the others")]
 pub(super) struct State {
     /// A hash or file could not be had.
     pub(super) failed: bool,

@@ -250,11 +250,11 @@ fn may_hold_hashes(ast: &Ast, id: ExprId) -> bool {
             _ => true,
         },
         Expr::Int(_) | Expr::Float(_) | Expr::Uri(_) | Expr::SearchPath(_) | Expr::Malformed => false,
-        // A file to import can hold hashes, and a source decides what a hash is tied to (`flags-independent`).
-        Expr::Path(_) => true,
         Expr::Var(name) => !matches!(name.as_ref(), "true" | "false" | "null"),
         Expr::Set { bindings, .. } => !bindings.entries.is_empty() || !bindings.dynamic.is_empty(),
         Expr::List(items) => items.iter().any(|item| may_hold_hashes(ast, *item)),
+        // Such as a path: a file to import can hold hashes, and a source decides what a hash is tied to
+        // (`flags-independent`).
         _ => true,
     }
 }

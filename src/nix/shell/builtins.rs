@@ -17,68 +17,59 @@ pub(super) fn forget(name: Option<&Field>, state: &mut State) {
     }
 }
 
-impl Runner<'_> {
-    pub(super) fn builtin(
-        &mut self,
-        builtin: Builtin,
-        name: &str,
-        rest: &[Field],
-        state: &mut State,
-    ) -> Status {
-        let words: Vec<Option<&str>> = rest.iter().map(Field::known).collect();
-        match builtin {
-            Builtin::True => return Status::Zero,
-            Builtin::False => return Status::NonZero,
-            Builtin::PopFolder => {
-                state.folder = Rc::make_mut(&mut state.stack).pop().flatten();
-                return if state.folder.is_some() && rest.is_empty() {
-                    Status::Zero
-                } else {
-                    Status::Unknown
-                };
-            }
-            // What they assign was assigned before.
-            Builtin::Declare => {
-                if words.iter().any(|word| {
-                    word.is_none_or(|word| word.starts_with('-') && word.contains(['n', 'u', 'l', 'i', 'f']))
-                }) {
-                    state.lose_at(name);
-                }
-            }
-            Builtin::Unset => {
-                for word in rest {
-                    forget(Some(word), state);
-                    if let Some(name) = word.known() {
-                        Rc::make_mut(&mut state.functions).remove(name);
-                    }
-                }
-            }
-            Builtin::Reads => {
-                for word in rest.iter().filter(|word| !word.start().starts_with('-')) {
-                    forget(Some(word), state);
-                }
-            }
-            Builtin::Exit => match words.as_slice() {
-                // The build fails: whatever is said of it is right.
-                [Some(code)] if *code != "0" && code.parse::<u8>().is_ok() && state.nested == 0 => {
-                    state.dead = true;
-                }
-                _ => state.lose_at(name),
-            },
-            Builtin::Set => set(&words, state),
-            Builtin::Shopt => shopt(&words, state),
-            Builtin::Lost => match words.as_slice() {
-                // stdenv's own functions.
-                [None]
-                    if matches!(name, "source" | ".")
-                        && rest[0].spelt().ends_with("/setup")
-                        && rest[0].segs.len() <= 2 => {}
-                _ => state.lose_at(name),
-            },
+/// What a command of the shell itself does.
+pub(super) fn run(builtin: Builtin, name: &str, rest: &[Field], state: &mut State) -> Status {
+    let words: Vec<Option<&str>> = rest.iter().map(Field::known).collect();
+    match builtin {
+        Builtin::True => return Status::Zero,
+        Builtin::False => return Status::NonZero,
+        Builtin::PopFolder => {
+            state.folder = Rc::make_mut(&mut state.stack).pop().flatten();
+            return if state.folder.is_some() && rest.is_empty() { Status::Zero } else { Status::Unknown };
         }
-        Status::Unknown
+        // What they assign was assigned before.
+        Builtin::Declare => {
+            if words.iter().any(|word| {
+                word.is_none_or(|word| word.starts_with('-') && word.contains(['n', 'u', 'l', 'i', 'f']))
+            }) {
+                state.lose_at(name);
+            }
+        }
+        Builtin::Unset => {
+            for word in rest {
+                forget(Some(word), state);
+                if let Some(name) = word.known() {
+                    Rc::make_mut(&mut state.functions).remove(name);
+                }
+            }
+        }
+        Builtin::Reads => {
+            for word in rest.iter().filter(|word| !word.start().starts_with('-')) {
+                forget(Some(word), state);
+            }
+        }
+        Builtin::Exit => match words.as_slice() {
+            // The build fails: whatever is said of it is right.
+            [Some(code)] if *code != "0" && code.parse::<u8>().is_ok() && state.nested == 0 => {
+                state.dead = true;
+            }
+            _ => state.lose_at(name),
+        },
+        Builtin::Set => set(&words, state),
+        Builtin::Shopt => shopt(&words, state),
+        Builtin::Lost => match words.as_slice() {
+            // stdenv's own functions.
+            [None]
+                if matches!(name, "source" | ".")
+                    && rest[0].spelt().ends_with("/setup")
+                    && rest[0].segs.len() <= 2 => {}
+            _ => state.lose_at(name),
+        },
     }
+    Status::Unknown
+}
 
+impl Runner<'_> {
     /// `[ ... ]`, where the answer is known.
     pub(super) fn test(&mut self, words: &[Field], state: &State) -> Status {
         let known = |yes: bool| if yes { Status::Zero } else { Status::NonZero };

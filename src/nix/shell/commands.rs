@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::LOCKFILES;
-use super::builtins::{forget, guard};
+use super::builtins::{self, forget, guard};
 use super::cause::Cause;
 use super::expand::Place;
 use super::field::{Field, Seg};
@@ -175,7 +175,7 @@ impl Runner<'_> {
                 let closed = if program.name == "[" { &rest[..rest.len().saturating_sub(1)] } else { rest };
                 self.test(closed, state)
             }
-            Effect::Shell(builtin) => self.builtin(builtin, &name, rest, state),
+            Effect::Shell(builtin) => builtins::run(builtin, &name, rest, state),
             Effect::Copies(_)
             | Effect::Removes
             | Effect::MakesFolders
