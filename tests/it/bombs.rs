@@ -34,13 +34,16 @@ fn chain(first: &str, next: &str, times: usize) -> String {
     text
 }
 
-/// The definitions of a bomb, the expression that sets it off, and what stops it.
-fn bombs() -> Vec<(&'static str, String, &'static str, Stop)> {
-    let flags = |n: usize, name: char| {
-        (0..n).fold("\"z\"".to_owned(), |inner, i| {
-            format!("(if pkgs.config.{name}{i} then \"{i}\" else {inner})")
-        })
-    };
+/// A name, the definitions of a bomb, the expression that sets it off, and what stops it.
+type Bomb = (&'static str, String, &'static str, Stop);
+
+fn bombs() -> Vec<Bomb> {
+    let mut all = bombs_of_texts();
+    all.extend(bombs_of_values());
+    all
+}
+
+fn bombs_of_texts() -> Vec<Bomb> {
     vec![
         (
             "replacements",
@@ -82,6 +85,16 @@ fn bombs() -> Vec<(&'static str, String, &'static str, Stop)> {
             "toString (builtins.length (builtins.attrNames a))",
             Budget("", 0),
         ),
+    ]
+}
+
+fn bombs_of_values() -> Vec<Bomb> {
+    let flags = |n: usize, name: char| {
+        (0..n).fold("\"z\"".to_owned(), |inner, i| {
+            format!("(if pkgs.config.{name}{i} then \"{i}\" else {inner})")
+        })
+    };
+    vec![
         (
             "recursive updates",
             chain("{ x.y.z = { }; }", "lib.recursiveUpdate { l = BEFORE; r = BEFORE; } { l = BEFORE; r = BEFORE; }", 60),

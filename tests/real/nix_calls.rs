@@ -16,7 +16,7 @@ use crate::support::nix::random_call::CallWriter;
 use crate::variable;
 
 /// Turns any value into the name of a folder, which the evaluator then looks for.
-const SHOW: &str = r##"
+const SHOW: &str = r#"
   enc = builtins.replaceStrings [ "%" "/" "." "\n" ] [ "%25" "%2f" "%2e" "%0a" ];
   show = v:
     let t = builtins.typeOf v; in
@@ -28,7 +28,7 @@ const SHOW: &str = r##"
     else if t == "list" then "[" + builtins.concatStringsSep "," (map show v) + "]"
     else if t == "set" then "{" + builtins.concatStringsSep "," (map (n: enc n + "=" + show v.${n}) (builtins.attrNames v)) + "}"
     else "?";
-"##;
+"#;
 
 /// How many calls go into one file.
 const BATCH: usize = 100;

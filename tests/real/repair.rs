@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use crate::support::program::{Scratch, run, succeed};
 
 /// A project: name, lockfile version, `dependencies`.
-const SETS: [(&str, u8, &[(&str, &str)]); 10] = [
+type Set = (&'static str, u8, &'static [(&'static str, &'static str)]);
+
+const SETS: [Set; 10] = [
     (
         "express",
         3,

@@ -89,10 +89,8 @@ fn run_all(root: &Path, drawn: &[Drawn]) -> Vec<Truth> {
                 .map(|(_, text)| text.as_str())
                 .collect();
             // Nix takes the blanks away that all lines share.
-            let lines: String = text
-                .lines()
-                .map(|line| format!("{}\n", line.strip_prefix("      ").unwrap_or(line)))
-                .collect();
+            let lines: String =
+                text.lines().flat_map(|line| [line.strip_prefix("      ").unwrap_or(line), "\n"]).collect();
             fs::write(case.join(name), stored(&lines, &root.join("store"))).expect("a file");
         }
     }
@@ -120,7 +118,8 @@ fn judge(root: &Path, drawn: &[Drawn], truth: &[Truth], tally: &mut Tally) {
         let name = format!("p{at}");
         let site = survey.sites.iter().find(|site| site.attr_path.as_deref() == Some(&name));
         let site = site.unwrap_or_else(|| panic!("{name} is not found"));
-        let script: String = one.phases.iter().map(|(name, text)| format!("{name}:\n{text}")).collect();
+        let script: String =
+            one.phases.iter().flat_map(|(name, text)| [*name, ":\n", text.as_str()]).collect();
         match (truth, &site.outcome) {
             (Truth::Failed, _) => tally.failed += 1,
             (_, Outcome::Undecided(why)) => {

@@ -62,7 +62,7 @@ impl Verdaccio {
             &["-X", "PUT", "-d", &user, "-H", "content-type: application/json"],
             "-/user/org.couchdb.user:me",
         );
-        registry.token = answer["token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        answer["token"].as_str().unwrap_or_else(|| panic!("{answer}")).clone_into(&mut registry.token);
         registry
     }
 
@@ -105,17 +105,17 @@ impl Verdaccio {
         let text = |field: &str| dist[field].as_str().unwrap_or_else(|| panic!("{packument}")).to_owned();
         (text("tarball"), text("integrity"))
     }
+}
 
-    /// `hash` of a lockfile with this package, with this `~/.npmrc`.
-    fn hash(&self, name: &str, (url, integrity): &(String, String), npmrc: &str, tokens: &str) -> Ran {
-        let place = Scratch::new();
-        let entry = json!({ "version": "1.0.0", "resolved": url, "integrity": integrity });
-        let lockfile = json!({ "lockfileVersion": 3, "packages": { format!("node_modules/{name}"): entry } });
-        place.write("web/package-lock.json", lockfile.to_string());
-        place.write("home/.npmrc", npmrc);
-        let mut command = place.npm_nixhash(["hash", "web", "--no-cache"]);
-        run(command.env("NIX_NPM_TOKENS", tokens))
-    }
+/// `hash` of a lockfile with this package, with this `~/.npmrc`.
+fn hash_with(name: &str, (url, integrity): &(String, String), npmrc: &str, tokens: &str) -> Ran {
+    let place = Scratch::new();
+    let entry = json!({ "version": "1.0.0", "resolved": url, "integrity": integrity });
+    let lockfile = json!({ "lockfileVersion": 3, "packages": { format!("node_modules/{name}"): entry } });
+    place.write("web/package-lock.json", lockfile.to_string());
+    place.write("home/.npmrc", npmrc);
+    let mut command = place.npm_nixhash(["hash", "web", "--no-cache"]);
+    run(command.env("NIX_NPM_TOKENS", tokens))
 }
 
 impl Drop for Verdaccio {
@@ -146,12 +146,12 @@ fn verdaccio_is_asked_with_what_npmrc_has() {
             (String::new(), json!({ host.as_str(): token }).to_string()),
             (String::new(), json!({ host.as_str(): "me:s3cret-pw" }).to_string()),
         ] {
-            let ran = registry.hash(name, published, &npmrc, &tokens);
+            let ran = hash_with(name, published, &npmrc, &tokens);
             assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
         }
-        let none = registry.hash(name, published, &default, "{}");
+        let none = hash_with(name, published, &default, "{}");
         assert!(none.code == 2 && none.stderr.contains("no credential for"), "{}", none.stderr);
-        let wrong = registry.hash(name, published, &format!("{default}{nerf}:_authToken=wrong\n"), "{}");
+        let wrong = hash_with(name, published, &format!("{default}{nerf}:_authToken=wrong\n"), "{}");
         assert!(
             wrong.code == 2 && wrong.stderr.contains("_authToken` in .npmrc was sent"),
             "{}",
@@ -159,5 +159,5 @@ fn verdaccio_is_asked_with_what_npmrc_has() {
         );
     }
     let scope = format!("@acme:registry={url}\n{nerf}:_authToken={token}\n");
-    assert_eq!(registry.hash(scoped.0, &scoped.1, &scope, "{}").code, 0);
+    assert_eq!(hash_with(scoped.0, &scoped.1, &scope, "{}").code, 0);
 }

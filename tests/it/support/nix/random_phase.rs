@@ -37,8 +37,10 @@ impl PhaseWriter {
             let phases = self.phases();
             let below = self.dice.below(5) == 0;
             let root = if below { format!(" sourceRoot = \"{tree}/sub\";") } else { String::new() };
-            let shown: String =
-                phases.iter().map(|(name, text)| format!("    {name} = \'\'\n{text}    \'\';\n")).collect();
+            let shown: String = phases
+                .iter()
+                .flat_map(|(name, text)| ["    ", *name, " = ''\n", text.as_str(), "    '';\n"])
+                .collect();
             let _ = write!(
                 text,
                 "  p{at} = pkgs.buildNpmPackage {{\n    name = \"p\"; src = ./{tree};{root}\n{shown}    npmDepsHash = \"{hash}\";\n  }};\n"

@@ -195,7 +195,10 @@ async fn answer(
 
 /// The fault of a server that misbehaves at times, if this is one of the times.
 fn by_rate(state: &super::State, path: &str) -> Option<Fault> {
-    let (rate, fault) = state.rate.as_ref().filter(|_| path.ends_with(".tgz"))?;
+    let (rate, fault) = state
+        .rate
+        .as_ref()
+        .filter(|_| Path::new(path).extension().is_some_and(|extension| extension == "tgz"))?;
     let attempt = state.log.iter().filter(|received| received.path == path).count();
     let place = path.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     // Attempts at one path are far from each other, so that not all of them meet it.
