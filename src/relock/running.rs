@@ -80,9 +80,18 @@ impl Registered {
     }
 
     /// The process was waited for: its number may be another's from now on.
+    ///
+    /// Where a signal ended it, the program is about to end by that signal, too. What follows here would otherwise race it
+    /// to the end with an exit code of its own, as if npm had failed.
     pub(super) fn ended(&self) {
+        const LONGEST: Duration = Duration::from_secs(5);
         let mut state = self.running.lock();
         state.runs.iter_mut().filter(|run| run.folder == self.folder).for_each(|run| run.group = None);
+        let over = state.over;
+        drop(state);
+        if over {
+            thread::sleep(LONGEST);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ const COMMANDS: &[&[&str]] = &[
     &["cache", "stats"],
     &["--help"],
     &["--version"],
-    &["init", "gitlab", "--dry-run"],
+    &["init", "gitlab", "--dry-run", "--source", "acme/hashes@v1.2.3"],
 ];
 
 #[test]
