@@ -19,7 +19,7 @@ use crate::variable;
 
 const LIMIT: u64 = 1 << 28;
 /// Generated archives compared in an ordinary run.
-const ARCHIVES: u64 = 300;
+const ARCHIVES: u64 = 100;
 
 /// What the two programs do, in a folder of their own. Exit 3 when unpacking fails.
 const SCRIPT: &str = r#"
