@@ -11,6 +11,7 @@ use super::{
     CanonicalUrl, Lockfile, Version,
     canonical_url::UrlReader,
     hosted_git::{GitUrlError, hosted_archive, is_git},
+    packages::package_name,
     text::Text,
 };
 use crate::integrity::{Candidate, Integrity, IntegrityError};
@@ -34,6 +35,14 @@ pub struct Dependency {
     pub platform_specific: bool,
     /// What the bytes are checked against.
     pub source: Source,
+}
+
+impl Dependency {
+    /// The name that it is installed under, which of an alias is not the package's.
+    #[must_use]
+    pub fn installed_as(&self) -> &str {
+        package_name(self.place.rsplit(" > ").next().unwrap_or(&self.place))
+    }
 }
 
 /// How a dependency's bytes are obtained.

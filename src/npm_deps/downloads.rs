@@ -127,7 +127,7 @@ mod tests {
     fn large_contents_are_asked_for_a_quarter_of_the_run_ahead() {
         let want = |start: u8, early| {
             let id = ContentId::new(Algorithm::Sha512, &[start; 64]).unwrap();
-            Want { package: start.to_string(), url: "https://host/".parse().unwrap(), id, early }
+            Want { package: start.to_string(), scope: None, url: "https://host/".parse().unwrap(), id, early }
         };
         let mut wants = [
             want(10, true),

@@ -16,7 +16,7 @@ use super::{
     git_archives::GitArchives,
     packuments::Packuments,
     scheduler::{Scheduler, TreeId},
-    supply::Want,
+    supply::{Want, scope_of},
 };
 use crate::{
     cacache::{IndexEntry, PACKUMENT_ACCEPTS},
@@ -102,7 +102,8 @@ impl<'a> Preparation<'a> {
     fn add_tarball(&mut self, dependency: &Dependency, integrity: &Integrity) {
         let (package, url, early) =
             (dependency.name.clone(), dependency.url.clone(), dependency.platform_specific);
-        let want = Want { package, url, id: integrity.id(), early };
+        let scope = scope_of(dependency.installed_as()).map(str::to_owned);
+        let want = Want { package, scope, url, id: integrity.id(), early };
         self.shared.scheduler.announce(self.tree, want);
         self.add_entry(dependency, integrity);
     }
@@ -167,7 +168,7 @@ impl<'a> Preparation<'a> {
                 let (package, url) = (dependency.name.clone(), dependency.url.clone());
                 self.shared.scheduler.put(
                     self.tree,
-                    Want { package, url, id: tarball.id(), early: false },
+                    Want { package, scope: None, url, id: tarball.id(), early: false },
                     tarball,
                 );
             }
@@ -207,7 +208,11 @@ impl<'a> Preparation<'a> {
             content,
             accept: Some(accept),
         }));
-        self.shared.scheduler.put(self.tree, Want { package, url, id: content, early: false }, tarball);
+        self.shared.scheduler.put(
+            self.tree,
+            Want { package, scope: None, url, id: content, early: false },
+            tarball,
+        );
     }
 
     pub(super) fn finish(self) -> Prepared {

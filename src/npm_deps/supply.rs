@@ -51,6 +51,9 @@ impl Progress for Unwatched {}
 pub struct Want {
     /// The package, for messages: `name@version` or a path in `node_modules`.
     pub package: String,
+    /// The scope of the name that it is installed under, whose registry's credential may go along: npm knows an alias by
+    /// no other.
+    pub scope: Option<String>,
     /// The lockfile's URL.
     pub url: CanonicalUrl,
     /// What its bytes must be.
@@ -112,7 +115,7 @@ pub enum SupplyError {
 }
 
 /// The scope of a package's name, with or without a version behind it.
-fn scope_of(package: &str) -> Option<&str> {
+pub(super) fn scope_of(package: &str) -> Option<&str> {
     package.split_once('/').map(|(scope, _)| scope).filter(|scope| scope.starts_with('@'))
 }
 
@@ -264,7 +267,7 @@ impl Supply {
         let url = want.url.to_url();
         let client = self.client(&want.package, &url).map_err(|error| self.elsewhere(want, error))?;
         let receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
-        let request = Request { url: &url, scope: scope_of(&want.package), watch: &*self.progress };
+        let request = Request { url: &url, scope: want.scope.as_deref(), watch: &*self.progress };
         let tarball = client
             .download(&request, receiver)
             .await

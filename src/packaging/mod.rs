@@ -142,6 +142,7 @@ async fn fetch(order: &Order<'_>, client: &Client) -> Result<(Release, Verdict, 
     }
     let want = Want {
         package: label,
+        scope: release.name.scope().map(str::to_owned),
         url: CanonicalUrl::from(&release.dist.tarball),
         id: release.dist.integrity.id(),
         early: true,

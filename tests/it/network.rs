@@ -46,6 +46,7 @@ fn quick() -> Timeouts {
 fn want(published: &Published) -> Want {
     Want {
         package: format!("{}@{}", published.name, published.version),
+        scope: published.name.split_once('/').map(|(scope, _)| scope.to_owned()),
         url: published.url.parse().unwrap(),
         id: published.id(),
         early: false,

@@ -1,4 +1,4 @@
-//! Every fault at every rate: `docs/faults.md`. The default run has 100 %.
+//! Every fault at 1, 5 and 20 %: `docs/faults.md`. The default run has 100 %.
 
 #[path = "../it/network/matrix.rs"]
 mod matrix;
@@ -9,8 +9,8 @@ use std::process::Stdio;
 use crate::support::project::Project;
 
 #[test]
-fn every_fault_at_every_rate_ends_as_the_table_says() {
-    matrix::run_all(&[1, 5, 20, 100]);
+fn every_fault_at_lower_rates_ends_as_the_table_says() {
+    matrix::run_all(&[1, 5, 20]);
 }
 
 /// A gzip archive of so many bytes, all zero, which takes next to none.

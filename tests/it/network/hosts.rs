@@ -15,6 +15,7 @@ fn unreachable(mirror: &str, count: usize) -> (Vec<FetchError>, Duration) {
     let wants: Vec<_> = (0..count)
         .map(|n| Want {
             package: format!("p{n}"),
+            scope: None,
             url: format!("https://{PUBLIC}/p{n}/-/p{n}-1.0.0.tgz").parse().unwrap(),
             id: npm_nixhash::integrity::ContentId::sha512_of(b""),
             early: false,

@@ -91,7 +91,8 @@ fn quick() -> Timeouts {
     Timeouts {
         connect: Duration::from_millis(500),
         stall: Duration::from_millis(500),
-        unreachable: Duration::from_secs(1),
+        // Longer than a run takes: the target of a redirect that stays away is given up after this.
+        unreachable: Duration::from_secs(5),
         backoff: Duration::from_millis(5),
         retry_after: Duration::from_secs(2),
         run: Duration::from_mins(2),
@@ -167,8 +168,8 @@ fn redirects() -> Vec<Kind> {
     let to = |target: &str| Trouble::Fault(Fault::Redirect(target.to_owned()));
     let at_once = Longest::AtOnce;
     vec![
-        kind("redirect to itself", to("?again"), "more than 10 times", "more than 10 times", at_once),
-        kind("redirect to nothing", to(""), "more than 10 times", "more than 10 times", at_once),
+        kind("redirect to itself", to("?again"), "more than 10 times", "", at_once),
+        kind("redirect to nothing", to(""), "more than 10 times", "", at_once),
         kind(
             "redirect to a file",
             to("file:///etc/passwd"),
@@ -194,14 +195,14 @@ fn redirects() -> Vec<Kind> {
             "redirect to a closed port",
             to("http://127.0.0.1:1/x"),
             "cannot connect to 127.0.0.1:1",
-            "cannot connect to 127.0.0.1:1",
+            "",
             Longest::Connect,
         ),
         kind(
             "redirect to an unknown host",
             to("http://nowhere.invalid/x"),
             "cannot find the host nowhere.invalid",
-            "cannot find the host nowhere.invalid",
+            "",
             Longest::Connect,
         ),
         kind("redirect to a page that is missing", to("/missing"), "404", "404", at_once),
@@ -499,14 +500,20 @@ fn child() {
     std::io::stdout().write_all(text.as_bytes()).unwrap();
 }
 
-/// Runs every kind at these rates, some side by side.
+/// Runs every kind at these rates, some side by side: they mostly wait.
 pub fn run_all(rates: &[u32]) {
     let kinds = kinds();
     assert!(kinds.len() >= 70, "{}", kinds.len());
-    let cases: Vec<_> = kinds.iter().flat_map(|kind| rates.iter().map(move |rate| (kind, *rate))).collect();
+    // Who asks at the wrong place asks there each time.
+    let always = |kind: &Kind| !matches!(kind.trouble, Trouble::Fault(_) | Trouble::Raw(..));
+    let cases: Vec<_> = kinds
+        .iter()
+        .flat_map(|kind| rates.iter().map(move |rate| (kind, *rate)))
+        .filter(|(kind, rate)| *rate == 100 || !always(kind))
+        .collect();
     let (next, right, wrong) = (AtomicU32::new(0), Mutex::new(None), Mutex::new(Vec::new()));
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..8 {
             scope.spawn(|| {
                 while let Some((kind, rate)) = cases.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
                     wrong.lock().unwrap().extend(check(kind, *rate, &right));

@@ -110,7 +110,15 @@ pub const SITUATIONS: &[Situation] = &[
         npmrc: ACME,
         package: "alias=@acme/ms",
         resolved: "http://{A}/files/ms-1.0.0.tgz",
+        ours: "A -",
         npm: "A -",
+        ..PLAIN
+    },
+    Situation {
+        name: "a scoped alias",
+        npmrc: ACME,
+        package: "@acme/alias=ms",
+        resolved: "http://{A}/files/ms-1.0.0.tgz",
         ..PLAIN
     },
     Situation {

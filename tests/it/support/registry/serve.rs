@@ -200,7 +200,13 @@ fn by_rate(state: &super::State, path: &str) -> Option<Fault> {
         .as_ref()
         .filter(|_| Path::new(path).extension().is_some_and(|extension| extension == "tgz"))?;
     let attempt = state.log.iter().filter(|received| received.path == path).count();
-    let place = path.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    // The first tarball that is asked for meets it whatever the rate is: 1 % of 40 paths may be none.
+    let first = state.log.iter().find(|received| received.path.ends_with(".tgz"));
+    let place = if first.is_some_and(|first| first.path == path) {
+        100 - 37
+    } else {
+        path.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+    };
     // Attempts at one path are far from each other, so that not all of them meet it.
     let number = place.wrapping_add(u32::try_from(attempt).unwrap() * 37) % 100;
     (number < *rate).then(|| fault.clone())
