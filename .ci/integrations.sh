@@ -8,7 +8,7 @@ program=$(realpath "$1")
 tools=$PWD/target/ci-tools
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tag=v1.2.3
+commit=0123456789abcdef0123456789abcdef01234567 tag=v1.2.3
 
 install_tools() {
   [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
@@ -22,9 +22,11 @@ install_tools() {
 # The files as a user gets them.
 write_files() {
   git init -q "$work/user"
-  for wanted in renovate github github-update gitlab pre-commit; do
-    "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$tag" >/dev/null
+  for wanted in renovate github github-update pre-commit; do
+    "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$commit" >/dev/null
   done
+  # It downloads a release, which only a tag names.
+  "$program" --quiet init gitlab "$work/user" --source "acme/npm-nixhash@$tag" >/dev/null
 }
 
 lint_workflows() {
