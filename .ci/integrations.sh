@@ -22,7 +22,7 @@ install_tools() {
 # The files as a user gets them.
 write_files() {
   git init -q "$work/user"
-  for wanted in renovate github github-update pre-commit; do
+  for wanted in renovate github github-update github-pull-request forgejo pre-commit; do
     "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$commit" >/dev/null
   done
   # It downloads a release, which only a tag names.
@@ -35,7 +35,7 @@ lint_workflows() {
 }
 
 lint_yaml() {
-  "$tools/bin/python" - action.yml .pre-commit-hooks.yaml "$work"/user/.gitlab-ci.yml "$work"/user/.pre-commit-config.yaml <<'P'
+  "$tools/bin/python" - action.yml .pre-commit-hooks.yaml "$work"/user/.gitlab-ci.yml "$work"/user/.pre-commit-config.yaml "$work"/user/.forgejo/workflows/*.yml <<'P'
 import sys, yaml
 for name in sys.argv[1:]:
     assert yaml.safe_load(open(name)), name

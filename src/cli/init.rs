@@ -54,6 +54,10 @@ enum InitFor {
     Github,
     /// A GitHub workflow that commits right hashes to pull requests of bots
     GithubUpdate,
+    /// A GitHub workflow that opens a pull request with right hashes, for protected branches
+    GithubPullRequest,
+    /// A workflow that checks, for Forgejo and Gitea
+    Forgejo,
     /// A GitLab job that checks
     Gitlab,
     /// .pre-commit-config.yaml
@@ -137,6 +141,19 @@ const GITHUB_UPDATE: Template = Template {
     ..GITHUB
 };
 
+const GITHUB_PULL_REQUEST: Template = Template {
+    path: ".github/workflows/npm-nixhash-pull-request.yml",
+    text: include_str!("../../templates/github-pull-request.yml"),
+    ..GITHUB
+};
+
+const FORGEJO: Template = Template {
+    path: ".forgejo/workflows/npm-nixhash.yml",
+    text: include_str!("../../templates/forgejo.yml"),
+    by_hand: "add a step with `uses: https://github.com/OWNER/npm-nixhash@REF` after the checkout",
+    ..GITHUB
+};
+
 const GITLAB: Template = Template {
     path: ".gitlab-ci.yml",
     text: include_str!("../../templates/gitlab-ci.yml"),
@@ -172,6 +189,8 @@ fn template(wanted: InitFor) -> &'static Template {
         InitFor::Renovate => &RENOVATE,
         InitFor::Github => &GITHUB,
         InitFor::GithubUpdate => &GITHUB_UPDATE,
+        InitFor::GithubPullRequest => &GITHUB_PULL_REQUEST,
+        InitFor::Forgejo => &FORGEJO,
         InitFor::Gitlab => &GITLAB,
         InitFor::PreCommit => &PRE_COMMIT,
         InitFor::Config => &CONFIG,

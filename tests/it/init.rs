@@ -2,10 +2,12 @@
 
 use crate::support::project::Project;
 
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 8] = [
     ("renovate", "renovate.json"),
     ("github", ".github/workflows/npm-nixhash.yml"),
     ("github-update", ".github/workflows/npm-nixhash-update.yml"),
+    ("github-pull-request", ".github/workflows/npm-nixhash-pull-request.yml"),
+    ("forgejo", ".forgejo/workflows/npm-nixhash.yml"),
     ("gitlab", ".gitlab-ci.yml"),
     ("pre-commit", ".pre-commit-config.yaml"),
     ("config", "npm-nixhash.toml"),

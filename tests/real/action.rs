@@ -136,7 +136,7 @@ fn update_refuses_what_it_cannot_commit_to() {
     refuses(&hub, &[], "there are changes in the checkout");
     hub.git("work", &["checkout", "-q", "--detach", "-f"]);
     refuses(&hub, &[], "update needs the branch itself");
-    refuses(&hub, &[("MODE", "both")], "mode is check or update");
+    refuses(&hub, &[("MODE", "both")], "mode is check, update or pull-request");
     assert_eq!(hub.pushed(), before);
 }
 

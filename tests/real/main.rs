@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "how much was compared is a result too")]
 
 mod action;
+mod action_forge;
 #[path = "../it/source/archives.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod archives;

@@ -1,4 +1,5 @@
-// As much of Gitea's /api/v1 as Renovate asks for. A route is a method, a pattern and what answers it.
+// As much of Gitea's /api/v1 as Renovate and the action ask for, and of GitHub's API what the action asks of it besides
+// (comments on lines). A route is a method, a pattern and what answers it.
 import path from 'node:path';
 
 import { BOT } from './state.mjs';
@@ -19,17 +20,20 @@ function repository({ repo, base }) {
 }
 
 /** A pull request as it stands; one whose head is part of its base counts as merged. */
-function pull({ state, git, repo }, stored) {
+function pull({ state, git, repo, base }, stored) {
   const head = git.commit(repo, stored.headRef) ?? stored.headSha;
   if (git.contains(repo, stored.baseRef, head)) state.merged(stored);
   const side = (ref, more) => ({ label: ref, ref, repo: { full_name: repo }, ...more });
-  return { ...stored, mergeable: true, user: BOT, head: side(stored.headRef, { sha: head }), base: side(stored.baseRef) };
+  const html_url = `${base}/${repo}/pulls/${stored.number}`;
+  return { ...stored, html_url, mergeable: true, user: BOT, head: side(stored.headRef, { sha: head }), base: side(stored.baseRef) };
 }
 
 function openPull(context) {
   const { state, git, repo, body } = context;
   const headSha = git.commit(repo, body.head);
   if (!headSha) return missing();
+  const same = ({ headRef, baseRef, state: now }) => headRef === body.head && baseRef === body.base && now === 'open';
+  if (state.list(state.pulls, repo).some(same)) return { status: 409, value: { message: 'pull request already exists' } };
   const stored = state.thread(body, { headRef: body.head, baseRef: body.base, headSha, merged: false });
   state.list(state.pulls, repo).push(stored);
   return ok(pull(context, stored), 201);
@@ -56,14 +60,40 @@ function oneIssue({ state, repo, method, body }, number) {
   return ok(method === 'PATCH' ? state.patch(thread, body) : thread);
 }
 
+/** `user`, which no forge takes, lets a test speak for somebody else. */
 function comment({ state, repo, body }, number) {
-  const made = { id: state.id(), body: body.body, user: BOT, created_at: new Date().toISOString() };
+  const made = { id: state.id(), body: body.body, user: body.user ?? BOT, created_at: new Date().toISOString() };
   state.list(state.comments, `${repo}#${number}`).push(made);
   return ok(made, 201);
 }
 
+/** GitHub's: on a line that the pull request's diff shows. */
+function lineComment({ state, git, repo, body }, number) {
+  const stored = state.list(state.pulls, repo).find((one) => one.number === Number(number));
+  const file = stored && git.files(repo, stored.baseRef, stored.headRef).find(({ filename }) => filename === body.path);
+  if (body.commit_id !== git.commit(repo, stored?.headRef)) return { status: 422, value: { message: 'commit_id is not the head' } };
+  const shows = [...(file?.patch ?? '').matchAll(/^@@ -\S+ \+(\d+)(?:,(\d+))? @@/gm)]
+    .some(([, start, count = 1]) => body.line >= Number(start) && body.line < Number(start) + Number(count));
+  if (!shows) return { status: 422, value: { message: 'line must be part of the diff' } };
+  const made = { id: state.id(), path: body.path, line: body.line, body: body.body, user: BOT };
+  state.list(state.lineComments, `${repo}#${number}`).push(made);
+  return ok(made, 201);
+}
+
+function filesOf({ state, git, repo }, number) {
+  const stored = state.list(state.pulls, repo).find((one) => one.number === Number(number));
+  return stored ? ok(git.files(repo, stored.baseRef, stored.headRef)) : missing();
+}
+
+function compare({ git, repo }, base, head) {
+  if (!git.commit(repo, base) || !git.commit(repo, head)) return missing();
+  const commits = git.between(repo, base, head);
+  return ok({ total_commits: commits.length, commits });
+}
+
+/** Of either kind: their ids differ. */
 function oneComment({ state, method, body }, id) {
-  for (const thread of Object.values(state.comments)) {
+  for (const thread of [...Object.values(state.comments), ...Object.values(state.lineComments)]) {
     const at = thread.findIndex((one) => one.id === Number(id));
     if (at < 0) continue;
     if (method === 'DELETE') return thread.splice(at, 1), ok(null, 204);
@@ -81,7 +111,7 @@ function contents({ git, repo, query }, file) {
 
 function branch({ git, repo }, name) {
   const id = git.commit(repo, name);
-  return id ? ok({ name, commit: { id } }) : missing();
+  return id ? ok({ name, commit: { id, sha: id } }) : missing();
 }
 
 function statusesOf({ state, git, repo }, ref) {
@@ -100,12 +130,17 @@ const ROUTES = [
   ['GET', /^$/, repository],
   ['GET', /^labels$/, () => ok([])],
   ['GET', /^branches\/(.+)$/, branch],
+  ['GET', /^compare\/(.+)\.\.\.(.+)$/, compare],
   ['GET', /^contents\/(.+)$/, contents],
   ['GET', /^commits\/(.+)\/statuses$/, statusesOf],
   ['POST', /^statuses\/([0-9a-f]+)$/, setStatus],
   ['GET', /^pulls$/, (context) => ok(context.state.list(context.state.pulls, context.repo).map((one) => pull(context, one)).reverse())],
   ['POST', /^pulls$/, openPull],
   ['GET|PATCH', /^pulls\/(\d+)$/, onePull],
+  ['GET', /^pulls\/(\d+)\/files$/, filesOf],
+  ['GET', /^pulls\/(\d+)\/comments$/, ({ state, repo }, number) => ok(state.list(state.lineComments, `${repo}#${number}`))],
+  ['POST', /^pulls\/(\d+)\/comments$/, lineComment],
+  ['PATCH|DELETE', /^pulls\/comments\/(\d+)$/, oneComment],
   ['GET', /^issues$/, ({ state, repo }) => ok(state.list(state.issues, repo))],
   ['POST', /^issues$/, openIssue],
   ['PATCH|DELETE', /^issues\/comments\/(\d+)$/, oneComment],

@@ -40,6 +40,21 @@ export class Repositories {
     return this.#attempt(repo, 'show', `${ref}:${name}`);
   }
 
+  /** The commits of `head` that `base` does not have, newest first, as the API shows them. */
+  between(repo, base, head) {
+    const lines = this.#git(repo, 'log', '--format=%H %T %ae %P', `${base}..${head}`).toString().split('\n').filter(Boolean);
+    return lines.map((line) => {
+      const [sha, tree, email, ...parents] = line.split(' ');
+      return { sha, commit: { author: { email }, tree: { sha: tree } }, parents: parents.map((parent) => ({ sha: parent })) };
+    });
+  }
+
+  /** What `head` changes since it left `base`. */
+  files(repo, base, head) {
+    const names = this.#git(repo, 'diff', '--name-only', '-z', `${base}...${head}`).toString().split('\0').filter(Boolean);
+    return names.map((filename) => ({ filename, patch: this.#git(repo, 'diff', `${base}...${head}`, '--', filename).toString().replace(/^[^]*?(?=^@@)/m, '') }));
+  }
+
   contains(repo, branch, commit) {
     return this.#attempt(repo, 'merge-base', '--is-ancestor', commit, branch) !== null;
   }

@@ -21,7 +21,7 @@ const log = fs.createWriteStream(path.join(options.state, 'access.log'));
 
 /** Whether the token came along, as the API's `token ...` or as either half of git's user and password. */
 function allowed({ headers: { authorization = '' } }) {
-  const [, basic] = /^Basic (.+)$/.exec(authorization) ?? [];
+  const [, basic] = /^Basic (.+)$/i.exec(authorization) ?? [];
   const parts = basic ? Buffer.from(basic, 'base64').toString().split(':') : authorization.split(' ');
   return parts.includes(options.token);
 }

@@ -12,6 +12,7 @@ export class State {
   pulls = {};
   issues = {};
   comments = {};
+  lineComments = {};
   statuses = {};
   #folder;
   #nextId = 1;
@@ -22,8 +23,8 @@ export class State {
   }
 
   save() {
-    const { pulls, issues, comments, statuses } = this;
-    for (const [name, data] of Object.entries({ pulls, issues, comments, statuses })) {
+    const { pulls, issues, comments, lineComments, statuses } = this;
+    for (const [name, data] of Object.entries({ pulls, issues, comments, lineComments, statuses })) {
       fs.writeFileSync(path.join(this.#folder, `${name}.json`), JSON.stringify(data, null, 2));
     }
   }
