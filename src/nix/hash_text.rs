@@ -29,7 +29,7 @@ pub enum HashForm {
 }
 
 /// A parsed hash literal: its spelling, its text and, where it is a SHA-256, its digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HashText {
     /// How it is spelt.
     pub form: HashForm,

@@ -43,7 +43,7 @@ pub enum RemoteKind {
 pub const HASHES: [&str; 6] = ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"];
 
 /// The value of one attribute of a fetcher call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AttributeValue {
     /// A string.
     Text(String),
@@ -58,7 +58,7 @@ pub enum AttributeValue {
 }
 
 /// One attribute of a fetcher call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceAttribute {
     /// `url`, `rev`, `hash`, ...
     pub name: String,

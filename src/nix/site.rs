@@ -56,7 +56,7 @@ pub enum LiteralKind {
 }
 
 /// The token that holds a hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Literal {
     /// Absolute path of the file.
     pub file: PathBuf,

@@ -200,6 +200,8 @@ pub(crate) enum Doubt {
     Argument,
     /// Evaluation would stop with an error here.
     Error,
+    /// The value depends on itself, as far as it is followed here.
+    Recursion,
     /// `throw` and `abort`: no value at all.
     Throw,
     /// The bounds of the evaluator.

@@ -98,7 +98,7 @@ fn second(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
 fn after(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     let first = ev.force(args[0]);
     match first.as_unknown() {
-        Some(unknown) if matches!(unknown.doubt, Doubt::Throw | Doubt::Error) => first,
+        Some(unknown) if matches!(unknown.doubt, Doubt::Throw | Doubt::Error | Doubt::Recursion) => first,
         _ => ev.force(args[1]),
     }
 }

@@ -213,7 +213,7 @@ impl Eval {
         let slot = &mut self.thunks[id.0 as usize];
         match slot {
             Slot::Done(value) => return value.clone(),
-            Slot::Running => return Value::unknown(Doubt::Error, "infinite recursion", None),
+            Slot::Running => return recursion(),
             // Left as it is: a later entry may have the means.
             Slot::Code(code, _) if self.budget.is_spent() => {
                 return OverBudget { cost: Cost::Step, at: Some(code.location()) }.value();
@@ -226,7 +226,7 @@ impl Eval {
         let value = match std::mem::replace(slot, Slot::Running) {
             Slot::Code(code, env) => self.eval(&code, env),
             Slot::Lazy(run) => self.guarded(None, run),
-            Slot::Running | Slot::Done(_) => return Value::unknown(Doubt::Error, "infinite recursion", None),
+            Slot::Running | Slot::Done(_) => return recursion(),
         };
         self.thunks[id.0 as usize] = Slot::Done(value.clone());
         value
@@ -361,6 +361,10 @@ impl Eval {
     pub fn parsed(&self, file: FileId) -> Option<Rc<Ast>> {
         self.asts.get(&file).cloned().flatten()
     }
+}
+
+fn recursion() -> Value {
+    Value::unknown(Doubt::Recursion, "infinite recursion", None)
 }
 
 /// A value for an evaluation that would stop with an error here.

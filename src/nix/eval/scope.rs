@@ -174,7 +174,7 @@ pub(crate) fn mark_placeholder(value: Value, here: Location) -> Value {
 /// A name that everybody gives to nixpkgs is nixpkgs, even where its value comes from outside.
 fn adopt(name: &str, value: Value) -> Value {
     let Kind::Unknown(unknown) = &value.kind else { return value };
-    if unknown.doubt == Doubt::Throw || unknown.message.as_ref() == "infinite recursion" {
+    if matches!(unknown.doubt, Doubt::Throw | Doubt::Recursion) {
         return value;
     }
     match name {

@@ -106,7 +106,7 @@ fn of_call(ev: &mut Eval, result: &Rc<Unknown>, call: Location) -> Option<Record
         next = callee;
     }
     // What is called without an argument, or throws, is called in another way as well, or is not called at all.
-    if matches!(next.doubt, Doubt::Error | Doubt::Throw) {
+    if matches!(next.doubt, Doubt::Error | Doubt::Recursion | Doubt::Throw) {
         return None;
     }
     let name = next.name.as_deref().unwrap_or("a function");

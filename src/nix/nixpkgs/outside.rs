@@ -13,10 +13,7 @@ use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 /// The member of a value that is not known.
 pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
     match unknown.doubt {
-        Doubt::Throw | Doubt::Limit => return Value::doubtful(Rc::clone(unknown)),
-        Doubt::Error if unknown.message.as_ref() == "infinite recursion" => {
-            return Value::doubtful(Rc::clone(unknown));
-        }
+        Doubt::Throw | Doubt::Limit | Doubt::Recursion => return Value::doubtful(Rc::clone(unknown)),
         Doubt::Error | Doubt::Unmodelled if ev.own_functions.contains_key(name) => {
             return Value::doubtful(Rc::clone(unknown));
         }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::locate::Answer;
-use super::root::ANY;
+use super::root::Root;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::site::Reason;
 use crate::nix::source::{self, Base, Source};
@@ -16,22 +16,15 @@ pub(super) struct Chosen {
     pub tree: Rc<Source>,
     /// The source itself, if there is only one.
     pub source: Option<Rc<Source>>,
-    /// `sourceRoot`, as it is written.
+    /// `sourceRoot`, as it is written; `None` where it does not name what is unpacked.
     pub root: Option<String>,
     /// What `sourceRoot` names below the source.
     pub below: String,
 }
 
 /// The tree that is unpacked, moved to `sourceRoot`.
-pub(super) fn choose(ev: &mut Eval, source: &Value, root: &Value, at: Location) -> Result<Chosen, Answer> {
-    let root_text = match &root.kind {
-        Kind::Null => None,
-        Kind::Str(_) => match root.known_text() {
-            Some(text) => Some(text.to_string()).filter(|text| !text.is_empty()),
-            None => return Err(root_doubt(root, at)),
-        },
-        _ => return Err(root_doubt(root, at)),
-    };
+pub(super) fn choose(ev: &mut Eval, source: &Value, root: &Root, at: Location) -> Result<Chosen, Answer> {
+    let folder = Folder::of(root, at)?;
     let candidates: Vec<Rc<Source>> = match &source.kind {
         Kind::List(list) => {
             if list.open.is_some() {
@@ -52,14 +45,51 @@ pub(super) fn choose(ev: &mut Eval, source: &Value, root: &Value, at: Location) 
         }
         _ => vec![source::of_value(ev, source, at)],
     };
-    let tree = pick(&candidates, root_text.as_deref(), at)?;
+    let tree = pick(&candidates, &folder, at)?;
     let source = if let [only] = candidates.as_slice() { Some(Rc::clone(only)) } else { None };
-    let below =
-        root_text.as_deref().map(trimmed).and_then(|root| root.split_once('/')).map_or("", |(_, rest)| rest);
-    Ok(Chosen { tree, source, below: below.to_owned(), root: root_text })
+    let root = match &root.value.kind {
+        Kind::Str(_) if !root.below_only => root.value.known_text().filter(|text| !text.is_empty()),
+        _ => None,
+    };
+    Ok(Chosen { tree, source, below: folder.below, root: root.map(|text| text.to_string()) })
 }
 
-pub(super) fn root_doubt(root: &Value, at: Location) -> Answer {
+/// A folder of what is unpacked, in two parts.
+struct Folder {
+    top: Top,
+    /// What is named below that one.
+    below: String,
+}
+
+/// The folder that is made of a source.
+enum Top {
+    /// None is named.
+    Unnamed,
+    Named(String),
+    /// The only one, whatever its name.
+    Only,
+}
+
+impl Folder {
+    fn of(root: &Root, at: Location) -> Result<Self, Answer> {
+        let text = match &root.value.kind {
+            Kind::Null => return Ok(Self { top: Top::Unnamed, below: String::new() }),
+            Kind::Str(_) => root.value.known_text(),
+            _ => None,
+        };
+        let text = text.ok_or_else(|| root_doubt(&root.value, at))?;
+        let trimmed = text.trim_start_matches("./").trim_end_matches('/');
+        let (top, below) = match trimmed.split_once('/') {
+            _ if text.is_empty() => (Top::Unnamed, ""),
+            _ if root.below_only => (Top::Only, trimmed),
+            Some((first, rest)) => (Top::Named(first.to_owned()), rest),
+            None => (Top::Named(trimmed.to_owned()), ""),
+        };
+        Ok(Self { top, below: below.to_owned() })
+    }
+}
+
+fn root_doubt(root: &Value, at: Location) -> Answer {
     let unknown = reason_of(root, "`sourceRoot` is not known", at);
     Answer::doubt(
         Reason::SourceRoot,
@@ -68,33 +98,21 @@ pub(super) fn root_doubt(root: &Value, at: Location) -> Answer {
     )
 }
 
-fn trimmed(root: &str) -> &str {
-    root.trim_start_matches("./").trim_end_matches('/')
-}
-
-pub(super) fn pick(
-    candidates: &[Rc<Source>],
-    root: Option<&str>,
-    at: Location,
-) -> Result<Rc<Source>, Answer> {
-    let Some(root) = root else {
-        return match candidates {
-            [only] => Ok(Rc::clone(only)),
-            [] => Ok(Rc::new(Source::new(Base::Nothing))),
-            _ => Err(Answer::doubt(
-                Reason::SourceRoot,
-                "`srcs` has several sources and no `sourceRoot` chooses one",
-                Some(at),
-            )),
-        };
+fn pick(candidates: &[Rc<Source>], folder: &Folder, at: Location) -> Result<Rc<Source>, Answer> {
+    let first = match (&folder.top, candidates) {
+        (Top::Unnamed, []) => return Ok(Rc::new(Source::new(Base::Nothing))),
+        (Top::Unnamed, [only]) => return Ok(Rc::clone(only)),
+        (Top::Only, [only]) => return Ok(Rc::new(only.inside(&folder.below))),
+        (Top::Unnamed | Top::Only, _) => {
+            let message = "`srcs` has several sources and no `sourceRoot` chooses one";
+            return Err(Answer::doubt(Reason::SourceRoot, message, Some(at)));
+        }
+        (Top::Named(first), _) => first.as_str(),
     };
-    let trimmed = trimmed(root);
-    let (first, rest) = trimmed.split_once('/').unwrap_or((trimmed, ""));
     if let [only] = candidates {
-        let unchecked =
-            first == ANY || matches!(only.base, Base::Remote(_) | Base::Unknown(_) | Base::Nothing);
+        let unchecked = matches!(only.base, Base::Remote(_) | Base::Unknown(_) | Base::Nothing);
         if unchecked || only.folder_names().iter().any(|name| name == first) {
-            return Ok(Rc::new(only.inside(rest)));
+            return Ok(Rc::new(only.inside(&folder.below)));
         }
         let message =
             format!("the first part of `sourceRoot` is `{first}`, which is not the name of the source");
@@ -103,7 +121,7 @@ pub(super) fn pick(
     let mut fitting =
         candidates.iter().filter(|source| source.folder_names().iter().any(|name| name == first));
     match (fitting.next(), fitting.next()) {
-        (Some(source), None) => Ok(Rc::new(source.inside(rest))),
+        (Some(source), None) => Ok(Rc::new(source.inside(&folder.below))),
         _ => Err(Answer::doubt(
             Reason::SourceRoot,
             format!("`sourceRoot` does not tell which of `srcs` is `{first}`"),

@@ -8,7 +8,7 @@ use super::choose::{Chosen, choose};
 use super::conclude::{Patched, conclude};
 use super::literals::Conditions;
 use super::patches::{self, Patches};
-use super::root;
+use super::root::{self, Root};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::shell::{Ground, LOCKFILES, Left, Script, Shell, Side, Slot, Trouble};
@@ -20,7 +20,7 @@ use crate::nix::value::{Kind, Value};
 /// The attributes that decide where a lockfile is, each with its alternatives.
 struct Inputs {
     sources: Vec<Value>,
-    roots: Vec<Value>,
+    roots: Vec<Root>,
     patches: Patches,
     /// `prePatch` and `postPatch`.
     phases: [Vec<Phase>; 2],
@@ -59,7 +59,7 @@ pub(super) fn locate_in(
     }
     let inputs = Inputs {
         sources: alternatives(sources(ev, args, at)),
-        roots: alternatives(root::root(ev, args, direct, at)),
+        roots: root::root(ev, args, direct, at),
         patches: read_patches(ev, args, at),
         phases: PHASES.map(|name| {
             let value = attribute(ev, args, name, at);
@@ -95,7 +95,7 @@ struct Place<'a> {
 }
 
 /// One way in which the alternatives fit together.
-type Combination<'a> = (&'a Value, &'a Value, [&'a Phase; 2], Conditions);
+type Combination<'a> = (&'a Value, &'a Root, [&'a Phase; 2], Conditions);
 
 impl Inputs {
     /// All combinations that do not exclude each other; none if they are more than the budget covers. Each step keeps only
@@ -105,7 +105,7 @@ impl Inputs {
         for source in &self.sources {
             let Some(of_source) = together(&Conditions::new(), source) else { continue };
             for root in &self.roots {
-                let Some(of_root) = together(&of_source, root) else { continue };
+                let Some(of_root) = together(&of_source, &root.value) else { continue };
                 for before in &self.phases[0] {
                     let Some(of_before) = together(&of_root, &before.value) else { continue };
                     for after in &self.phases[1] {
@@ -163,7 +163,7 @@ fn together(before: &Conditions, value: &Value) -> Option<Conditions> {
     Some(all)
 }
 
-fn alternatives(value: Value) -> Vec<Value> {
+pub(super) fn alternatives(value: Value) -> Vec<Value> {
     match &value.kind {
         Kind::Alt(values) => values.as_ref().clone(),
         _ => vec![value],
@@ -205,7 +205,7 @@ fn sources(ev: &mut Eval, args: &Value, at: Location) -> Value {
 fn one(
     ev: &mut Eval,
     source: &Value,
-    root: &Value,
+    root: &Root,
     patches: &Patches,
     phases: [&Phase; 2],
     place: Place<'_>,

@@ -1,5 +1,6 @@
 //! Equal sites become one, contradicting ones become undecided.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -7,26 +8,23 @@ use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use crate::nix::eval::Eval;
-use crate::nix::remote::{AttributeValue, RemoteSource};
+use crate::nix::remote::{AttributeValue, RemoteKind, RemoteSource, SourceAttribute};
+use crate::nix::shell::Edit;
 use crate::nix::site::{Outcome, Place, Reason, Site, Step, Undecided};
 use crate::nix::syntax::ast::Location;
+use crate::options::HashOptions;
 
 /// One set of literals with one answer is one site; without literals, one call is.
 pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
     let mut merged: Vec<Draft> = Vec::new();
-    let mut index: BTreeMap<String, usize> = BTreeMap::new();
+    let mut index: HashMap<Key, usize> = HashMap::new();
     for draft in drafts {
-        let own = if draft.literals.is_empty() {
-            format!("{:?} {:?}", draft.call, draft.site.name)
-        } else {
-            format!("{:?}", draft.literals)
-        };
-        let key = format!("{own} {} {:?}", key_of(&draft.site.outcome), draft.site.options);
-        if let Some(i) = index.get(&key).copied() {
-            absorb(&mut merged[i], draft);
-        } else {
-            index.insert(key, merged.len());
-            merged.push(draft);
+        match index.entry(Key::of(&draft)) {
+            Entry::Occupied(known) => absorb(&mut merged[*known.get()], draft),
+            Entry::Vacant(free) => {
+                free.insert(merged.len());
+                merged.push(draft);
+            }
         }
     }
     for draft in &mut merged {
@@ -47,19 +45,51 @@ pub(super) fn drop_followed(drafts: &mut Vec<Draft>) {
     });
 }
 
+/// What distinguishes drafts.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    own: Own,
+    answer: Told,
+    options: HashOptions,
+}
+
+/// What a draft is about.
+#[derive(PartialEq, Eq, Hash)]
+enum Own {
+    Literals(Vec<Location>),
+    Call(Location, Option<String>),
+}
+
 /// What distinguishes answers; a doubt is distinguished by its class only.
-pub(super) fn key_of(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Local { lockfile, edits } => format!("local {} {edits:?}", lockfile.display()),
-        Outcome::MissingLockfile { expected } => format!("missing {}", expected.display()),
-        Outcome::Remote { source, folder, edits } => {
-            format!("remote {:?} {:?} {folder} {edits:?}", source.attributes, source.open)
-        }
-        Outcome::Undecided(undecided) => format!("undecided {}", undecided.reason.code()),
+#[derive(PartialEq, Eq, Hash)]
+enum Told {
+    Local(PathBuf, Vec<Edit>),
+    Missing(PathBuf),
+    Remote { attributes: Vec<SourceAttribute>, open: Option<String>, folder: String, edits: [Vec<Edit>; 2] },
+    Undecided(Reason),
+}
+
+impl Key {
+    fn of(draft: &Draft) -> Self {
+        let own = if draft.literals.is_empty() {
+            Own::Call(draft.call, draft.site.name.clone())
+        } else {
+            Own::Literals(draft.literals.clone())
+        };
+        let answer = match draft.site.outcome.clone() {
+            Outcome::Local { lockfile, edits } => Told::Local(lockfile, edits),
+            Outcome::MissingLockfile { expected } => Told::Missing(expected),
+            Outcome::Remote { source, folder, edits } => {
+                let RemoteSource { attributes, open, .. } = *source;
+                Told::Remote { attributes, open, folder, edits }
+            }
+            Outcome::Undecided(undecided) => Told::Undecided(undecided.reason),
+        };
+        Self { own, answer, options: draft.site.options }
     }
 }
 
-pub(super) fn absorb(into: &mut Draft, other: Draft) {
+fn absorb(into: &mut Draft, other: Draft) {
     let paths = other.site.attr_path.into_iter().chain(other.site.other_attr_paths);
     for path in paths {
         if into.site.attr_path.is_none() {
@@ -111,41 +141,70 @@ pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
     }
 }
 
-/// What sites need of a hash, in words that are equal where the needs surely are; each lockfile is read once.
+/// What a site needs of a hash; equal where the needs surely are.
+#[derive(PartialEq, Eq, Hash)]
+enum Need {
+    Local(Content, Vec<Edit>, HashOptions),
+    Missing(PathBuf, HashOptions),
+    Remote(Box<FromRemote>),
+    /// What is not wholly known is like nothing else.
+    Open(usize),
+    Nothing,
+    Undecided(Place),
+}
+
+/// What distinguishes lockfiles in fetched sources.
+#[derive(PartialEq, Eq, Hash)]
+struct FromRemote {
+    kind: RemoteKind,
+    input: Option<(String, String)>,
+    attributes: Vec<(String, AttributeValue)>,
+    folder: String,
+    edits: [Vec<Edit>; 2],
+    options: HashOptions,
+}
+
+/// What a lockfile holds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Content {
+    Digest([u8; 32]),
+    Unreadable(PathBuf),
+}
+
+/// The needs of all sites; each lockfile is read once.
 #[derive(Default)]
 struct Needs {
-    contents: HashMap<PathBuf, String>,
+    contents: HashMap<PathBuf, Content>,
     open: usize,
 }
 
 impl Needs {
-    fn of(&mut self, site: &Site) -> String {
+    fn of(&mut self, site: &Site) -> Need {
         let options = site.options;
         match &site.outcome {
-            Outcome::Local { lockfile, edits } => format!("{} {edits:?} {options:?}", self.content(lockfile)),
-            Outcome::MissingLockfile { expected } => format!("missing {} {options:?}", expected.display()),
-            // What is not wholly known is like nothing else.
+            Outcome::Local { lockfile, edits } => Need::Local(self.content(lockfile), edits.clone(), options),
+            Outcome::MissingLockfile { expected } => Need::Missing(expected.clone(), options),
             Outcome::Remote { source, .. } if source.open.is_some() => {
                 self.open += 1;
-                format!("open {}", self.open)
+                Need::Open(self.open)
             }
-            Outcome::Remote { source, folder, edits } => {
-                format!(
-                    "remote {folder} {edits:?} {:?} {:?} {:?} {options:?}",
-                    source.kind,
-                    source.input,
-                    plain(source)
-                )
-            }
-            Outcome::Undecided(why) if says_nothing(why) => "nothing".to_owned(),
-            Outcome::Undecided(_) => format!("undecided {:?}", site.place),
+            Outcome::Remote { source, folder, edits } => Need::Remote(Box::new(FromRemote {
+                kind: source.kind,
+                input: source.input.clone(),
+                attributes: plain(source),
+                folder: folder.clone(),
+                edits: edits.clone(),
+                options,
+            })),
+            Outcome::Undecided(why) if says_nothing(why) => Need::Nothing,
+            Outcome::Undecided(_) => Need::Undecided(site.place.clone()),
         }
     }
 
-    fn content(&mut self, lockfile: &Path) -> String {
-        let digest =
-            |bytes| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, Sha256::digest(bytes));
-        let read = || std::fs::read(lockfile).map_or_else(|_| lockfile.display().to_string(), digest);
+    fn content(&mut self, lockfile: &Path) -> Content {
+        let digest = |bytes| Content::Digest(Sha256::digest(bytes).into());
+        let read =
+            || std::fs::read(lockfile).map_or_else(|_| Content::Unreadable(lockfile.to_path_buf()), digest);
         self.contents.entry(lockfile.to_path_buf()).or_insert_with(read).clone()
     }
 }
@@ -199,7 +258,7 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
 
 /// A doubt about where a lockfile is, or about who calls a function, says nothing against those sites that are known: there
 /// is one literal, so there is one lockfile (`shared-literal-with-undecided`). A lockfile that is surely another one does.
-pub(super) fn says_nothing(why: &Undecided) -> bool {
+fn says_nothing(why: &Undecided) -> bool {
     match why.reason {
         Reason::LockfileEdited
         | Reason::Patched
@@ -225,11 +284,11 @@ fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {
     source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
 }
 
-pub(super) fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
+fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
     plain(a) == plain(b) && a.open.is_none() && b.open.is_none()
 }
 
-pub(super) fn same_bytes(a: &Path, b: &Path) -> bool {
+fn same_bytes(a: &Path, b: &Path) -> bool {
     match (std::fs::read(a), std::fs::read(b)) {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
