@@ -12,6 +12,7 @@ mod eval;
 mod files;
 mod filter;
 mod flake;
+mod formula;
 mod hash_text;
 pub mod insert;
 mod library;

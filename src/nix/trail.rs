@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::formula::{Formula, Under};
 use super::syntax::ast::{Location, Name};
 
 /// How a value came one step nearer to where it is used.
@@ -13,13 +14,15 @@ pub(crate) enum Move {
     Default(Name),
     Import(Rc<str>),
     Data(Rc<str>),
-    /// One side of a condition: what it depends on, and which side.
-    Branch(Rc<str>, Rc<str>),
+    /// One side of a condition that is not known.
+    Branch,
     Note(Rc<str>),
+    /// Nothing that people need to be told.
+    Silent,
 }
 
 /// A step of the chain, the latest one first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hop {
     pub place: Location,
     pub step: Move,
@@ -29,6 +32,10 @@ pub(crate) struct Hop {
     pub origin: Location,
     /// Of a condition: what would turn it.
     pub flip: Option<Rc<Flip>>,
+    /// Of a value that is not known: what it is.
+    pub stands_for: Option<Rc<Formula>>,
+    /// When the value is the one that counts.
+    pub under: Under,
 }
 
 /// The chain of places that a value travelled.

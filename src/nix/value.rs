@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::builtins::Native;
 use super::eval::Eval;
+use super::formula::{Formula, Identity, Under, both, can_meet};
 use super::nixpkgs::derivation::Drv;
 use super::site::LiteralKind;
 use super::source::{Fileset, Source};
@@ -277,10 +278,13 @@ impl Value {
         const LONGEST: u16 = 60;
         let length = self.trail.as_ref().map_or(0, |hop| hop.length);
         if length < LONGEST {
+            let origin = self.origin().unwrap_or(place);
             let before = self.trail.take();
-            let origin = before.as_ref().map_or(place, |hop| hop.origin);
             let flip = before.as_ref().and_then(|hop| hop.flip.clone());
-            self.trail = Some(Rc::new(Hop { place, step, before, length: length + 1, origin, flip }));
+            let stands_for = before.as_ref().and_then(|hop| hop.stands_for.clone());
+            let under = before.as_ref().and_then(|hop| hop.under.clone());
+            let length = length + 1;
+            self.trail = Some(Rc::new(Hop { place, step, before, length, origin, flip, stands_for, under }));
         }
         self
     }
@@ -291,9 +295,91 @@ impl Value {
         let before = self.trail.take();
         let length = before.as_ref().map_or(0, |hop| hop.length);
         let origin = before.as_ref().map_or(flip.leaf, |hop| hop.origin);
+        let under = before.as_ref().and_then(|hop| hop.under.clone());
         let (place, step) = (flip.leaf, Move::Literal);
         let flip = Some(Rc::new(flip));
-        self.trail = Some(Rc::new(Hop { place, step, before, length, origin, flip }));
+        self.trail =
+            Some(Rc::new(Hop { place, step, before, length, origin, flip, stands_for: None, under }));
+        self
+    }
+
+    /// The same value that is not known, and what it is.
+    #[must_use]
+    pub fn standing_for(self, formula: Option<Rc<Formula>>, here: Location) -> Self {
+        self.with_last_hop(here, |hop| hop.stands_for = formula)
+    }
+
+    /// The same value; one that is not known bears this identity, unless it has one.
+    #[must_use]
+    pub fn known_as(self, identity: Option<Identity>, here: Location) -> Self {
+        match identity {
+            Some(identity) if matches!(self.kind, Kind::Unknown(_)) && self.stands_for().is_none() => {
+                self.standing_for(Some(Formula::of(identity)), here)
+            }
+            _ => self,
+        }
+    }
+
+    /// What was made of a value is not that value.
+    #[must_use]
+    pub fn nameless(self) -> Self {
+        match (&self.kind, self.trail.as_ref().filter(|hop| hop.stands_for.is_some())) {
+            (Kind::Unknown(_), Some(hop)) => {
+                let place = hop.place;
+                self.standing_for(None, place)
+            }
+            _ => self,
+        }
+    }
+
+    /// What a value that is not known is, where that can be told.
+    pub fn stands_for(&self) -> Option<&Rc<Formula>> {
+        match &self.kind {
+            Kind::Unknown(_) => self.trail.as_ref()?.stands_for.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// When the value is the one that counts.
+    pub fn under(&self) -> Under {
+        self.trail.as_ref().and_then(|hop| hop.under.clone())
+    }
+
+    /// The same value, which counts only under a condition as well; `None` if it then never does.
+    pub fn only_under(self, condition: &Under, here: Location) -> Option<Self> {
+        if condition.is_none() {
+            return Some(self);
+        }
+        let own = self.under();
+        if !can_meet(&own, condition) {
+            return None;
+        }
+        let under = both(&own, condition);
+        Some(if under == own { self } else { self.counting(under, here) })
+    }
+
+    /// The same value, which counts under a condition.
+    #[must_use]
+    pub fn counting(self, under: Under, here: Location) -> Self {
+        self.with_last_hop(here, |hop| hop.under = under)
+    }
+
+    fn with_last_hop(mut self, here: Location, change: impl FnOnce(&mut Hop)) -> Self {
+        let mut hop = match &self.trail {
+            Some(hop) => hop.as_ref().clone(),
+            None => Hop {
+                place: here,
+                step: Move::Silent,
+                before: None,
+                length: 0,
+                origin: here,
+                flip: None,
+                stands_for: None,
+                under: None,
+            },
+        };
+        change(&mut hop);
+        self.trail = Some(Rc::new(hop));
         self
     }
 
@@ -305,7 +391,10 @@ impl Value {
 
     /// The token at which the value's chain begins.
     pub fn origin(&self) -> Option<Location> {
-        self.trail.as_ref().map(|hop| hop.origin)
+        self.trail
+            .as_ref()
+            .filter(|hop| hop.step != Move::Silent || hop.before.is_some())
+            .map(|hop| hop.origin)
     }
 
     /// The text of a wholly known string.

@@ -309,7 +309,7 @@ fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool, at: Location) -> Value 
         }
         None => {
             let given = with(ev);
-            crate::nix::eval::join(vec![given, Value::list(Vec::new())])
+            ev.either(args[0], [given, Value::list(Vec::new())], at)
         }
     }
 }

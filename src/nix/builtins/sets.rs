@@ -325,7 +325,7 @@ fn optional_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         }
         None => {
             let given = ev.force(args[1]);
-            crate::nix::eval::join(vec![given, Value::attrs(Attrs::default())])
+            ev.either(args[0], [given, Value::attrs(Attrs::default())], at)
         }
     }
 }

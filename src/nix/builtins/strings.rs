@@ -315,7 +315,7 @@ fn optional_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         }
         None => {
             let given = ev.force(args[1]);
-            crate::nix::eval::join(vec![given, Value::text("")])
+            ev.either(args[0], [given, Value::text("")], at)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Env, Eval};
+use super::{Env, Eval, counting_with};
 use crate::nix::syntax::ast::{Expr, ExprId, Formal, Lambda, Location, Name, Param};
 use crate::nix::value::{
     Attr, Attrs, Closure, Code, Doubt, EnvId, Kind, Move, NativeCall, Special, ThunkId, Unknown, Value,
@@ -33,11 +33,15 @@ impl Eval {
             Kind::Native(call) => self.apply_native(call, argument, here),
             Kind::Function(run) => {
                 let run = Rc::clone(run);
-                run(self, argument, here)
+                run(self, argument, here).nameless()
             }
             Kind::Attrs(attrs) => self.apply_set(callee, attrs, argument, here),
             Kind::Alt(callees) => {
-                let results = callees.iter().map(|callee| self.apply(callee, argument, here)).collect();
+                let mut results = Vec::new();
+                for callee in callees.iter() {
+                    let result = self.apply(callee, argument, here);
+                    results.extend(counting_with(result, callee));
+                }
                 crate::nix::eval::join(results)
             }
             Kind::Unknown(unknown) => crate::nix::nixpkgs::unknown_call(self, unknown, argument, here),
@@ -51,7 +55,7 @@ impl Eval {
         if args.len() < call.native.arity {
             return Value::new(Kind::Native(Rc::new(NativeCall { native: call.native, args })));
         }
-        (call.native.run)(self, &args, here)
+        (call.native.run)(self, &args, here).nameless()
     }
 
     fn apply_set(&mut self, callee: &Value, attrs: &Rc<Attrs>, argument: ThunkId, here: Location) -> Value {

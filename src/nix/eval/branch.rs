@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::Eval;
-use crate::nix::syntax::ast::ExprId;
-use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, Value, truth};
+use crate::nix::formula::{self, Formula, Identity, Under};
+use crate::nix::syntax::ast::{ExprId, Location};
+use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, ThunkId, Value, truth};
 
 /// More alternatives than this are not told apart.
 const MAX_ALTERNATIVES: usize = 16;
@@ -31,12 +32,12 @@ impl Eval {
             }
             None => {
                 let here = code.ast.location(condition);
-                let key = condition_key(&test, self.files.text(here));
+                let sides = sides(&test, Identity::Code(here, env));
                 let mut values = Vec::new();
-                for (branch, side) in branches.iter().zip(["yes", "no"]) {
+                for (branch, side) in branches.iter().zip(sides) {
                     let value = self.eval(&code.at(*branch), env);
-                    values.push(self.each(value, &mut |_, v| {
-                        v.moved(here, Move::Branch(Rc::clone(&key), Rc::from(side)))
+                    values.extend(alternatives(value).into_iter().filter_map(|value| {
+                        value.only_under(&side, here).map(|value| value.moved(here, Move::Branch))
                     }));
                 }
                 join(values)
@@ -60,16 +61,55 @@ impl Eval {
         self.eval(&code.at(body), env)
     }
 
-    /// Applies a function to every alternative.
+    /// Applies a function to every alternative; each result counts when its alternative does.
     pub fn each(&mut self, value: Value, apply: &mut dyn FnMut(&mut Eval, Value) -> Value) -> Value {
         match &value.kind {
             Kind::Alt(values) => {
-                let results = values.iter().map(|v| apply(self, v.clone())).collect();
+                let mut results = Vec::new();
+                for value in values.iter() {
+                    let result = apply(self, value.clone());
+                    results.extend(counting_with(result, value));
+                }
                 join(results)
             }
             _ => apply(self, value),
         }
     }
+
+    /// What a condition that is not known chooses: one of two values, each of them on its own side.
+    pub fn either(&mut self, condition: ThunkId, values: [Value; 2], at: Location) -> Value {
+        let test = self.force(condition);
+        let sides = sides(&test, Identity::Thunk(condition));
+        let restricted = values.into_iter().zip(sides).flat_map(|(value, side)| {
+            let all = alternatives(value).into_iter();
+            all.filter_map(|value| value.only_under(&side, at)).collect::<Vec<_>>()
+        });
+        join(restricted.collect())
+    }
+}
+
+/// A value, or all of its alternatives.
+fn alternatives(value: Value) -> Vec<Value> {
+    match &value.kind {
+        Kind::Alt(values) => values.as_ref().clone(),
+        _ => vec![value],
+    }
+}
+
+/// What was made of an alternative counts when the alternative does.
+pub(crate) fn counting_with(result: Value, alternative: &Value) -> Vec<Value> {
+    let under = alternative.under();
+    let Some(hop) = alternative.trail.as_ref().filter(|_| under.is_some()) else { return vec![result] };
+    let all = alternatives(result).into_iter();
+    all.filter_map(|value| value.only_under(&under, hop.place)).collect()
+}
+
+/// When each side of a condition that is not known counts: `then` and `else`. What cannot be told apart from other
+/// conditions is itself, and nothing else.
+fn sides(test: &Value, otherwise: Identity) -> [Under; 2] {
+    let formula = test.stands_for().cloned().unwrap_or_else(|| Formula::of(otherwise));
+    let opposite = Formula::not(&formula);
+    [Some(formula), Some(opposite)]
 }
 
 /// One of several values; a branch that throws is none of them.
@@ -84,7 +124,9 @@ pub(crate) fn join(values: Vec<Value>) -> Value {
         for value in inner {
             if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Throw) {
                 thrown = Some(value);
-            } else if !flat.iter().any(|known| same(known, &value)) {
+            } else if let Some(known) = flat.iter_mut().find(|known| same(known, &value)) {
+                widen(known, &value);
+            } else {
                 flat.push(value);
             }
         }
@@ -97,15 +139,12 @@ pub(crate) fn join(values: Vec<Value>) -> Value {
     }
 }
 
-/// What a condition depends on: conditions with equal keys have equal answers.
-fn condition_key(condition: &Value, source: &str) -> Rc<str> {
-    match &condition.kind {
-        Kind::Unknown(unknown) => match &unknown.name {
-            Some(name) => Rc::clone(name),
-            None => Rc::from(source),
-        },
-        _ => Rc::from(source),
-    }
+/// The same value on two ways counts when either of them is taken (fixture `condition-same-source-twice`).
+fn widen(known: &mut Value, other: &Value) {
+    let under = known.under();
+    let Some(hop) = known.trail.as_ref().filter(|_| under.is_some()) else { return };
+    let place = hop.place;
+    *known = known.clone().counting(formula::either(&under, &other.under()), place);
 }
 
 /// Whether two values are surely the same one.

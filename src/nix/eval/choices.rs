@@ -232,7 +232,7 @@ fn leaf_outside(value: &Value, here: Location) -> Option<Location> {
     value.origin().filter(|origin| origin.file != here.file || !here.span.contains(origin.span))
 }
 
-fn constant_of(value: &Value) -> Option<Instead> {
+pub(super) fn constant_of(value: &Value) -> Option<Instead> {
     match &value.kind {
         Kind::Null => Some(Instead::Null),
         Kind::Int(number) => Some(Instead::Int(*number)),

@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
-pub(crate) use branch::join;
+pub(crate) use branch::{counting_with, join};
 pub(crate) use choices::{Choice, contained, flag, looks_like_hash, present};
 pub(crate) use operators::less;
 pub(crate) use scope::Env;
@@ -299,10 +299,7 @@ impl Eval {
             Expr::Binary(op, left, right) => self.eval_binary(code, *op, *left, *right, env),
             Expr::Not(inner) => {
                 let value = self.eval(&code.at(*inner), env);
-                self.each(value, &mut |_, v| match v.kind {
-                    Kind::Bool(b) => Value { kind: Kind::Bool(!b), trail: v.trail },
-                    _ => v,
-                })
+                self.each(value, &mut |_, v| operators::negated(v, here))
             }
             Expr::Negate(inner) => match self.eval(&code.at(*inner), env).kind {
                 Kind::Int(number) => Value::new(Kind::Int(number.wrapping_neg())),

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use super::choices::constant_of;
 use super::{Eval, reason_of};
 use crate::nix::budget::Cost;
+use crate::nix::formula::{Atom, Formula, Identity, Under, both, either};
 use crate::nix::hash_text::HashText;
 use crate::nix::syntax::ast::{AttrName, Expr, ExprId, Location, Op};
 use crate::nix::value::{Code, Doubt, EnvId, Kind, List, Value};
@@ -51,28 +53,31 @@ impl Eval {
             (Some(_), Some(_)) if op != Op::And && b.flip().is_none() => Value { trail: a.trail, ..b },
             (Some(_), _) => b,
             (None, Some(value)) if Some(value) == short => b,
-            _ => Value::doubtful(reason_of(&a, "a condition is not known", code.location())),
+            // The first side decides nothing more.
+            (None, Some(_)) if op != Op::Implies => a,
+            _ => {
+                let here = code.location();
+                let value = Value::doubtful(reason_of(&a, "a condition is not known", here));
+                value.standing_for(logic(op, &a, &b), here)
+            }
         }
     }
 
     fn combine(&mut self, op: Op, a: Value, b: &Value, here: Location) -> Value {
         match op {
-            Op::Update => self.update(a, b, here),
+            Op::Update => self.update(a, b, here).nameless(),
             Op::Concat => self.each(a, &mut |ev, a| {
                 let b = b.clone();
-                ev.each(b, &mut |ev, b| concat_lists(ev, &a, &b, here))
+                ev.each(b, &mut |ev, b| concat_lists(ev, &a, &b, here).nameless())
             }),
             Op::Add => self.each(a, &mut |ev, a| {
                 let b = b.clone();
-                ev.each(b, &mut |ev, b| ev.add(&a, &b, here))
+                ev.each(b, &mut |ev, b| ev.add(&a, &b, here).nameless())
             }),
             Op::Equal => self.equality(&a, b, here),
             Op::NotEqual => {
                 let equal = self.equality(&a, b, here);
-                match equal.kind {
-                    Kind::Bool(value) => Value { kind: Kind::Bool(!value), trail: equal.trail },
-                    _ => equal,
-                }
+                negated(equal, here)
             }
             Op::Less => compare(self, [&a, b], here, std::cmp::Ordering::is_lt),
             Op::LessEq => compare(self, [&a, b], here, std::cmp::Ordering::is_le),
@@ -87,7 +92,8 @@ impl Eval {
             self.compared(value, [a, b], here)
         } else {
             let doubtful = if a.as_unknown().is_some() { a } else { b };
-            Value::doubtful(reason_of(doubtful, "a comparison is not known", here))
+            let value = Value::doubtful(reason_of(doubtful, "a comparison is not known", here));
+            value.standing_for(equals(a, b).or_else(|| equals(b, a)), here)
         }
     }
 
@@ -158,6 +164,45 @@ impl Eval {
             }
         }
         known.then_some(true)
+    }
+}
+
+/// The opposite of a condition.
+pub(super) fn negated(value: Value, here: Location) -> Value {
+    match &value.kind {
+        Kind::Bool(flag) => Value { kind: Kind::Bool(!flag), trail: value.trail },
+        Kind::Unknown(_) => {
+            let opposite = value.stands_for().map(Formula::not);
+            value.standing_for(opposite, here)
+        }
+        _ => value,
+    }
+}
+
+/// What `a && b`, `a || b` or `a -> b` says of values that are not known.
+fn logic(op: Op, a: &Value, b: &Value) -> Under {
+    let (one, two) = (a.stands_for().cloned()?, b.stands_for().cloned()?);
+    match op {
+        Op::And => both(&Some(one), &Some(two)),
+        Op::Or => either(&Some(one), &Some(two)),
+        _ => either(&Some(Formula::not(&one)), &Some(two)),
+    }
+}
+
+/// What it says of a value that is not known to be equal to a constant.
+fn equals(value: &Value, constant: &Value) -> Under {
+    let formula = match &value.kind {
+        // Whichever system it is: all of them are one value that is not known.
+        Kind::Str(text) if text.system => Formula::of(Identity::System),
+        _ => value.stands_for().cloned()?,
+    };
+    match &constant.kind {
+        Kind::Bool(true) => Some(formula),
+        Kind::Bool(false) => Some(Formula::not(&formula)),
+        _ => {
+            let (of, constant) = (Rc::clone(formula.identity()?), constant_of(constant)?);
+            Some(Rc::new(Formula::Holds(Atom { of, constant: Some(constant) })))
+        }
     }
 }
 

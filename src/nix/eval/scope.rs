@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use super::Eval;
+use super::select::identified;
 use crate::nix::budget::Cost;
+use crate::nix::formula::Identity;
 use crate::nix::syntax::ast::{Bindings, Bound, Location, Name};
 use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Value};
 
@@ -66,8 +68,12 @@ impl Eval {
 
     /// The value of a name.
     pub fn eval_variable(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
+        let mut identity = None;
         let value = match self.lexical(name, env) {
-            Some(thunk) => self.force(thunk),
+            Some(thunk) => {
+                identity = Some(Identity::Thunk(thunk));
+                self.force(thunk)
+            }
             None => match crate::nix::builtins::global(name) {
                 Some(value) if matches!(value.kind, Kind::Bool(_) | Kind::Null) => {
                     let value = self.configured(value.moved(here, Move::Variable(Rc::clone(name))), here);
@@ -78,7 +84,8 @@ impl Eval {
             },
         };
         let value = adopt(name, value);
-        mark_placeholder(value, here).moved(here, Move::Variable(Rc::clone(name)))
+        let value = mark_placeholder(value, here).moved(here, Move::Variable(Rc::clone(name)));
+        value.known_as(identity, here)
     }
 
     fn with_scopes(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
@@ -93,7 +100,7 @@ impl Eval {
                 Some(found) if found.as_unknown().is_none() => return found,
                 Some(unknown) => {
                     let decisive = set.as_attrs().is_none_or(|attrs| attrs.special.is_none());
-                    doubt.get_or_insert(unknown);
+                    doubt.get_or_insert_with(|| identified(unknown, &set, name, here));
                     if decisive {
                         break;
                     }
@@ -143,7 +150,8 @@ impl Eval {
                 let source = sources[i];
                 self.set_lazy(thunk, move |ev| {
                     let set = ev.force(source);
-                    ev.select(&set, &name, here).moved(here, Move::Attribute(name))
+                    let value = ev.select(&set, &name, here);
+                    identified(value, &set, &name, here).moved(here, Move::Attribute(name))
                 });
             }
         }

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{Eval, reason_of};
-use crate::nix::syntax::ast::{AttrName, ExprId, Location};
-use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, Value};
+use super::{Eval, counting_with, reason_of};
+use crate::nix::formula::Identity;
+use crate::nix::syntax::ast::{AttrName, ExprId, Location, Name};
+use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, Special, Value};
 
 /// What a look-up can find: values, or nothing, or either.
 struct Found {
@@ -39,7 +40,7 @@ impl Eval {
                 let mut all = Found { values: Vec::new(), missing: false };
                 for set in sets.iter() {
                     let found = self.find(set, name, here);
-                    all.values.extend(found.values);
+                    all.values.extend(found.values.into_iter().flat_map(|v| counting_with(v, set)));
                     all.missing |= found.missing;
                 }
                 all
@@ -100,7 +101,11 @@ impl Eval {
                     AttrName::Dynamic(_) => crate::nix::eval::error("an attribute is missing", here),
                 };
             }
-            value = crate::nix::eval::join(found.values);
+            let next = crate::nix::eval::join(found.values);
+            value = match component {
+                AttrName::Static(name) => identified(next, &value, name, here),
+                AttrName::Dynamic(_) => next,
+            };
         }
         let value = super::scope::mark_placeholder(value, here);
         match default {
@@ -129,7 +134,7 @@ impl Eval {
                 let mut all = Found { values: Vec::new(), missing: false };
                 for key in keys.iter() {
                     let found = self.find_dynamic(set, key, here);
-                    all.values.extend(found.values);
+                    all.values.extend(found.values.into_iter().flat_map(|v| counting_with(v, key)));
                     all.missing |= found.missing;
                 }
                 all
@@ -203,6 +208,26 @@ impl Eval {
         }
         whole
     }
+}
+
+/// What a member that is not known is: that of nixpkgs by its name, an attribute, or the member of something else that is
+/// not known.
+pub(super) fn identified(member: Value, set: &Value, name: &Name, here: Location) -> Value {
+    let Kind::Unknown(unknown) = &member.kind else { return member };
+    let identity = match &set.kind {
+        Kind::Attrs(attrs) => match (attrs.map.get(name), &attrs.special) {
+            (Some(attr), _) if attr.maybe.is_none() => Some(Identity::Thunk(attr.thunk)),
+            (None, Special::Pkgs | Special::Scope(_) | Special::Lib | Special::Builtins) => {
+                unknown.name.as_ref().map(|name| Identity::Named(Rc::clone(name)))
+            }
+            _ => None,
+        },
+        _ => set
+            .stands_for()
+            .and_then(|formula| formula.identity())
+            .map(|base| Identity::Member(Rc::clone(base), Rc::clone(name))),
+    };
+    member.known_as(identity, here)
 }
 
 fn is_doubtful(value: &Value) -> bool {

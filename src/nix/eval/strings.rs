@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{Eval, reason_of};
 use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::files::normalize;
+use crate::nix::formula::{Under, both, can_meet};
 use crate::nix::site::LiteralKind;
 use crate::nix::source::{self, Source};
 use crate::nix::syntax::ast::{Location, Part};
@@ -39,11 +40,11 @@ impl Eval {
 
     fn interpolated(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
         let here = code.location();
-        let mut versions = vec![Builder::default()];
+        let mut versions = vec![Version::default()];
         for part in parts {
             let texts = match part {
                 Part::Text(text) => {
-                    vec![Text { pieces: vec![Piece::Text(Rc::clone(text))], ..Text::default() }]
+                    vec![(Text { pieces: vec![Piece::Text(Rc::clone(text))], ..Text::default() }, None)]
                 }
                 Part::Expr(id) => {
                     let value = self.eval(&code.at(*id), env);
@@ -53,19 +54,21 @@ impl Eval {
                         _ if in_path => self.systems_of(&value),
                         _ => vec![value],
                     };
-                    options.iter().map(|v| self.interpolate(v, here)).collect()
+                    options.iter().map(|v| (self.interpolate(v, here), v.under())).collect()
                 }
             };
-            let bytes: usize = texts.iter().map(Text::weight).sum();
+            let bytes: usize = texts.iter().map(|(text, _)| text.weight()).sum();
             let cost = Cost::Bytes(bytes.saturating_mul(versions.len()));
             if let Err(over) = self.budget.charge(cost, Some(here)) {
                 return over.value();
             }
             versions = product(versions, &texts);
         }
-        let values =
-            versions.into_iter().map(|text| string(text.finish()).moved(here, Move::Literal)).collect();
-        crate::nix::eval::join(values)
+        let values = versions.into_iter().map(|Version { text, under }| {
+            let value = string(text.finish()).moved(here, Move::Literal);
+            if under.is_some() { value.counting(under, here) } else { value }
+        });
+        crate::nix::eval::join(values.collect())
     }
 
     /// Inside a path, a system stands for all systems that the repository lists.
@@ -143,11 +146,12 @@ impl Eval {
 
     /// A path literal, relative to its file.
     pub fn eval_path(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
+        const MOST_PATHS: usize = 16;
         let here = code.location();
-        let mut texts = vec![String::new()];
+        let mut texts = vec![(String::new(), None)];
         for part in parts {
             let options = match part {
-                Part::Text(text) => vec![text.to_string()],
+                Part::Text(text) => vec![(text.to_string(), None)],
                 Part::Expr(id) => {
                     let value = self.eval(&code.at(*id), env);
                     let all = self.systems_of(&value);
@@ -160,14 +164,21 @@ impl Eval {
             };
             texts = texts
                 .iter()
-                .flat_map(|head| options.iter().map(move |tail| format!("{head}{tail}")))
-                .take(16)
+                .flat_map(|head| options.iter().map(move |tail| (head, tail)))
+                .filter(|((_, before), (_, under))| can_meet(before, under))
+                .map(|((head, before), (tail, under))| (format!("{head}{tail}"), both(before, under)))
+                .take(MOST_PATHS + 1)
                 .collect();
+            if texts.len() > MOST_PATHS {
+                return Value::unknown(Doubt::Limit, "too many alternatives", Some(here));
+            }
         }
         let folder = self.folder(code.ast.file);
-        let values =
-            texts.iter().map(|text| literal_path(&folder, text, here).moved(here, Move::Literal)).collect();
-        crate::nix::eval::join(values)
+        let values = texts.into_iter().map(|(text, under)| {
+            let value = literal_path(&folder, &text, here).moved(here, Move::Literal);
+            if under.is_some() { value.counting(under, here) } else { value }
+        });
+        crate::nix::eval::join(values.collect())
     }
 
     /// The folder of a file.
@@ -240,34 +251,44 @@ impl Builder {
     }
 }
 
-fn product(mut heads: Vec<Builder>, tails: &[Text]) -> Vec<Builder> {
+/// One alternative of a string, and when it counts.
+#[derive(Clone, Default)]
+struct Version {
+    text: Builder,
+    under: Under,
+}
+
+fn product(mut heads: Vec<Version>, tails: &[(Text, Under)]) -> Vec<Version> {
     const MOST: usize = 16;
-    if let [tail] = tails {
+    if let [(tail, None)] = tails {
         for head in &mut heads {
-            head.push(tail);
+            head.text.push(tail);
         }
         return heads;
     }
-    if heads.len() * tails.len() > MOST {
+    let pairs = heads.iter().flat_map(|head| tails.iter().map(move |tail| (head, tail)));
+    let meet: Vec<_> = pairs.filter(|(head, (_, under))| can_meet(&head.under, under)).collect();
+    if meet.len() > MOST {
         let message = "too many alternatives".into();
         let unknown = Rc::new(Unknown { doubt: Doubt::Limit, message, at: None, name: None });
-        return vec![Builder { pieces: vec![Piece::Unknown(unknown)], ..Builder::default() }];
+        let text = Builder { pieces: vec![Piece::Unknown(unknown)], ..Builder::default() };
+        return vec![Version { text, under: None }];
     }
-    let pair = |head: &Builder, tail: &Text| {
-        let mut both = head.clone();
-        both.push(tail);
-        both
+    let pair = |(head, (tail, under)): (&Version, &(Text, Under))| {
+        let mut text = head.text.clone();
+        text.push(tail);
+        Version { text, under: both(&head.under, under) }
     };
-    heads.iter().flat_map(|head| tails.iter().map(move |tail| pair(head, tail))).collect()
+    meet.into_iter().map(pair).collect()
 }
 
-fn path_parts(value: &Value) -> Option<Vec<String>> {
+fn path_parts(value: &Value) -> Option<Vec<(String, Under)>> {
     match &value.kind {
         Kind::Alt(values) => {
-            let parts: Option<Vec<Vec<String>>> = values.iter().map(path_parts).collect();
+            let parts: Option<Vec<_>> = values.iter().map(path_parts).collect();
             parts.map(|parts| parts.concat())
         }
-        Kind::Path(path) => Some(vec![path.to_string_lossy().into_owned()]),
-        _ => value.known_text().map(|text| vec![text.to_string()]),
+        Kind::Path(path) => Some(vec![(path.to_string_lossy().into_owned(), value.under())]),
+        _ => value.known_text().map(|text| vec![(text.to_string(), value.under())]),
     }
 }

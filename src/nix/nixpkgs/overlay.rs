@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{call_package, nixpkgs};
 use crate::nix::builtins::{self, Native};
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Eval, counting_with};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, NativeCall, ThunkId, Value};
 
@@ -32,7 +32,11 @@ fn with_list(ev: &mut Eval, base: &Value, list: &Value, here: Location) -> Value
     match &list.kind {
         Kind::List(list) => with_overlays(ev, base.clone(), &list.items.clone(), here),
         Kind::Alt(lists) => {
-            let values = lists.iter().map(|list| with_list(ev, base, list, here)).collect();
+            let mut values = Vec::new();
+            for list in lists.iter() {
+                let value = with_list(ev, base, list, here);
+                values.extend(counting_with(value, list));
+            }
             crate::nix::eval::join(values)
         }
         _ => base.clone(),

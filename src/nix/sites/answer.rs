@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::literals::Conditions;
+use crate::nix::formula::Under;
 use crate::nix::remote::Patch;
 use crate::nix::shell::{Edit, Trouble};
 use crate::nix::site::Reason;
@@ -53,8 +53,8 @@ pub(super) struct Located {
     /// The chain of the source and the notes of its filters.
     pub trail: Trail,
     pub notes: Vec<(Location, Rc<str>)>,
-    /// What the alternatives of this combination depend on.
-    pub conditions: Conditions,
+    /// When this combination is the one that counts.
+    pub under: Under,
     /// The remote source, also where the lockfile is vendored.
     pub remote: Option<Fetched>,
     /// The source's folder, if it is one of the repository.
@@ -66,8 +66,8 @@ pub(super) struct Located {
 impl Located {
     /// An answer that rests on nothing else.
     pub fn only(answer: Answer) -> Self {
-        let (notes, conditions, candidates) = (Vec::new(), Conditions::new(), Vec::new());
-        Self { answer, trail: None, notes, conditions, remote: None, candidates, local: None }
+        let (notes, candidates) = (Vec::new(), Vec::new());
+        Self { answer, trail: None, notes, under: None, remote: None, candidates, local: None }
     }
 }
 

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 
 use super::describe::{proof, remote_source};
 use super::explain::place_of;
-use super::literals::{self, Conditions, Hash, compatible as compatible_with};
+use super::literals::{self, Hash};
 use super::locate::{Answer, Located, locate};
 use super::merge::{compatible, drop_followed, lock_of, mark_shared, merge, settle_conflicts};
 use super::own;
 use crate::nix::eval::Eval;
 use crate::nix::flake;
+use crate::nix::formula::{Under, can_meet};
 use crate::nix::nixpkgs::record::{Record, RecordKind};
 use crate::nix::shell::LOCKFILES;
 use crate::nix::site::{LiteralKind, Outcome, Place, Reason, Site, Undecided};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, Trail, Unknown, Value};
+use crate::nix::value::{Doubt, Kind, Move, Trail, Unknown, Value};
 use crate::options::HashOptions;
 
 /// A site and what is needed to compare it with others.
@@ -90,16 +91,24 @@ fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
 }
 
 /// Hashes and sources that depend on one condition belong together, side by side.
-fn split(hash: &Hash, located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
+fn split(hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
+    let unconditional = hash.conditions.iter().any(|(_, under)| under.is_none());
+    if unconditional || hash.doubt.is_some() || hash.literals.is_empty() {
+        return vec![(hash.clone(), located)];
+    }
+    // Where no hash counts, as beside `null`, nothing is hashed.
+    let counts = |one: &Located| hash.conditions.iter().any(|(_, under)| can_meet(under, &one.under));
+    if located.iter().any(counts) {
+        located.retain(counts);
+    }
     let groups = group(&located);
-    let unconditional = hash.conditions.iter().any(|(_, conditions)| conditions.is_empty());
-    if groups.len() < 2 || hash.literals.len() < 2 || unconditional || hash.doubt.is_some() {
+    if groups.len() < 2 || hash.literals.len() < 2 {
         return vec![(hash.clone(), located)];
     }
     let mut parts = Vec::new();
     let mut seen = 0;
     for group in groups {
-        let fits = |conditions: &Conditions| group.iter().any(|l| compatible_with(conditions, &l.conditions));
+        let fits = |under: &Under| group.iter().any(|located| can_meet(under, &located.under));
         let own: Vec<Location> = hash.conditions.iter().filter(|(_, c)| fits(c)).map(|(at, _)| *at).collect();
         seen += own.len();
         let part = Hash {
@@ -131,7 +140,7 @@ fn group(located: &[Located]) -> Vec<Vec<Located>> {
 fn read_hash(ev: &mut Eval, record: &Record) -> Hash {
     let at = record.call;
     if let Some(value) = ev.peek_attr(&record.args, record.hash_name(), at) {
-        literals::read(ev, &value)
+        literals::read(ev, &value, &record.args.under())
     } else {
         let message = format!("`{}` is not given", record.hash_name());
         Hash { doubt: Some((Reason::NoHash, message, Some(at))), ..Hash::default() }
@@ -226,7 +235,9 @@ fn origin(trail: &Trail) -> Option<Location> {
     let mut next = trail.as_deref();
     let mut first = None;
     while let Some(hop) = next {
-        first = Some(hop.place);
+        if hop.step != Move::Silent {
+            first = Some(hop.place);
+        }
         next = hop.before.as_deref();
     }
     first

@@ -19,7 +19,7 @@ pub(super) fn steps(ev: &Eval, what: &str, trail: &Trail, proof: &mut Vec<Step>)
         hops.push(hop);
         next = hop.before.as_deref();
     }
-    for hop in hops.into_iter().rev() {
+    for hop in hops.into_iter().rev().filter(|hop| hop.step != Move::Silent) {
         let text = format!("{what} {}", describe(ev, hop));
         let step = Step { place: place_of(ev, hop.place), text };
         if proof.last() != Some(&step) {
@@ -35,8 +35,9 @@ fn describe(ev: &Eval, hop: &Hop) -> String {
         Move::Attribute(name) => format!("is bound to `{name}`"),
         Move::Default(name) => format!("is the default of the argument `{name}`"),
         Move::Import(file) => format!("comes from {file}"),
-        Move::Branch(..) => "is one branch of this condition, which is not known; both count".to_owned(),
+        Move::Branch => "is one branch of this condition, which is not known; both count".to_owned(),
         Move::Note(note) => note.to_string(),
+        Move::Silent => String::new(),
     }
 }
 

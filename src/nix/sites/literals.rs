@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use crate::nix::eval::Eval;
+use crate::nix::formula::{Under, can_meet, either};
 use crate::nix::hash_text::HashText;
 use crate::nix::site::{Literal, LiteralKind, Reason};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, Move, Text, Token, Trail, Value};
+use crate::nix::value::{Doubt, Kind, Text, Token, Trail, Value};
 
 /// A hash as far as it is known.
 #[derive(Default, Clone)]
@@ -14,47 +15,29 @@ pub(super) struct Hash {
     pub literals: Vec<(Literal, Location)>,
     pub trail: Trail,
     pub doubt: Option<(Reason, String, Option<Location>)>,
-    /// What each literal depends on.
-    pub conditions: Vec<(Location, Conditions)>,
+    /// When each literal is the one that counts.
+    pub conditions: Vec<(Location, Under)>,
     /// No hash is wanted, at least sometimes.
     pub null: bool,
     /// The hash is an argument that nothing in the repository gives.
     pub from_caller: bool,
 }
 
-/// Answers to conditions that are not known: what they depend on, and the answer.
-pub(super) type Conditions = Vec<(Rc<str>, Rc<str>)>;
-
-/// The conditions on the way of a value.
-pub(super) fn conditions(trail: &Trail) -> Conditions {
-    let mut all = Conditions::new();
-    let mut next = trail.as_deref();
-    while let Some(hop) = next {
-        if let Move::Branch(key, side) = &hop.step {
-            all.push((Rc::clone(key), Rc::clone(side)));
-        }
-        next = hop.before.as_deref();
-    }
-    all
-}
-
-/// Whether two sets of answers can hold at the same time.
-pub(super) fn compatible(a: &Conditions, b: &Conditions) -> bool {
-    a.iter().all(|(key, side)| b.iter().all(|(other, answer)| key != other || side == answer))
-}
-
-/// Reads the value of a hash attribute.
-pub(super) fn read(ev: &Eval, value: &Value) -> Hash {
+/// Reads the value of a hash attribute, as far as it can count under a condition.
+pub(super) fn read(ev: &Eval, value: &Value, under: &Under) -> Hash {
     let mut hash = Hash { trail: value.trail.clone(), ..Hash::default() };
-    add(ev, value, &mut hash);
+    add(ev, value, under, &mut hash);
     hash.literals.sort_by_key(|a| a.1);
     hash.literals.dedup_by(|a, b| a.1 == b.1);
     hash
 }
 
-fn add(ev: &Eval, value: &Value, hash: &mut Hash) {
+fn add(ev: &Eval, value: &Value, under: &Under, hash: &mut Hash) {
+    if !can_meet(under, &value.under()) {
+        return;
+    }
     match &value.kind {
-        Kind::Alt(values) => values.iter().for_each(|value| add(ev, value, hash)),
+        Kind::Alt(values) => values.iter().for_each(|value| add(ev, value, under, hash)),
         Kind::Str(text) => match &text.token {
             Some(token) => {
                 if hash.trail.is_none() {
@@ -62,7 +45,7 @@ fn add(ev: &Eval, value: &Value, hash: &mut Hash) {
                 }
                 let literal = literal(ev, text, token);
                 hash.literals.push((literal, token.location));
-                hash.conditions.push((token.location, conditions(&value.trail)));
+                hash.note(token.location, &value.under());
             }
             None => {
                 hash.doubt = Some((
@@ -80,6 +63,16 @@ fn add(ev: &Eval, value: &Value, hash: &mut Hash) {
         Kind::Null => hash.null = true,
         _ => {
             hash.doubt = Some((Reason::UnknownHash, format!("`npmDepsHash` is {}", value.type_name()), None));
+        }
+    }
+}
+
+impl Hash {
+    /// One literal on two ways counts when either of them is taken.
+    fn note(&mut self, literal: Location, under: &Under) {
+        match self.conditions.iter_mut().find(|(known, _)| *known == literal) {
+            Some((_, known)) => *known = either(known, under),
+            None => self.conditions.push((literal, under.clone())),
         }
     }
 }

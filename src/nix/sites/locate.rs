@@ -6,11 +6,11 @@ use std::rc::Rc;
 pub(super) use super::answer::{Answer, Fetched, Located};
 use super::choose::{Chosen, choose};
 use super::conclude::{Patched, conclude};
-use super::literals::Conditions;
 use super::patches::{self, Patches};
 use super::root::{self, Root};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of};
+use crate::nix::formula::{Under, both, can_meet};
 use crate::nix::shell::{Ground, LOCKFILES, Left, Script, Shell, Side, Slot, Trouble};
 use crate::nix::site::Reason;
 use crate::nix::source::{Base, Source};
@@ -69,13 +69,13 @@ pub(super) fn locate_in(
     let strange = if direct { strange_phase(ev, args, at) } else { None };
     let place = Place { folder, at, depth };
     let mut all = Vec::new();
-    for (source, root, phases, conditions) in inputs.combinations(ev, at) {
+    for (source, root, phases, under) in inputs.combinations(ev, &args.under(), at) {
         let mut located = one(ev, source, root, &inputs.patches, phases, place);
         if let Some(name) = strange {
             let message = format!("`{name}` is given to `fetchNpmDeps` itself");
             located.answer = Answer::doubt(Reason::LockfileEdited, message, Some(at));
         }
-        located.conditions = conditions;
+        located.under = under;
         all.push(located);
     }
     if all.is_empty() {
@@ -95,15 +95,15 @@ struct Place<'a> {
 }
 
 /// One way in which the alternatives fit together.
-type Combination<'a> = (&'a Value, &'a Root, [&'a Phase; 2], Conditions);
+type Combination<'a> = (&'a Value, &'a Root, [&'a Phase; 2], Under);
 
 impl Inputs {
     /// All combinations that do not exclude each other; none if they are more than the budget covers. Each step keeps only
     /// what fits what was chosen before, so that alternatives of one condition are not multiplied.
-    fn combinations(&self, ev: &Eval, at: Location) -> Vec<Combination<'_>> {
+    fn combinations(&self, ev: &Eval, under: &Under, at: Location) -> Vec<Combination<'_>> {
         let mut all = Vec::new();
         for source in &self.sources {
-            let Some(of_source) = together(&Conditions::new(), source) else { continue };
+            let Some(of_source) = together(under, source) else { continue };
             for root in &self.roots {
                 let Some(of_root) = together(&of_source, &root.value) else { continue };
                 for before in &self.phases[0] {
@@ -112,8 +112,8 @@ impl Inputs {
                         if ev.budget.charge(Cost::Alternatives(1), Some(at)).is_err() {
                             return Vec::new();
                         }
-                        let Some(conditions) = together(&of_before, &after.value) else { continue };
-                        all.push((source, root, [before, after], conditions));
+                        let Some(under) = together(&of_before, &after.value) else { continue };
+                        all.push((source, root, [before, after], under));
                     }
                 }
             }
@@ -153,14 +153,9 @@ fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static s
 }
 
 /// The conditions of one more alternative, unless it excludes what was chosen before.
-fn together(before: &Conditions, value: &Value) -> Option<Conditions> {
-    let own = super::literals::conditions(&value.trail);
-    if !super::literals::compatible(before, &own) {
-        return None;
-    }
-    let mut all = before.clone();
-    all.extend(own);
-    Some(all)
+fn together(before: &Under, value: &Value) -> Option<Under> {
+    let own = value.under();
+    can_meet(before, &own).then(|| both(before, &own))
 }
 
 pub(super) fn alternatives(value: Value) -> Vec<Value> {

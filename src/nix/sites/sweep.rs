@@ -9,7 +9,7 @@ use crate::nix::eval::{Env, Eval};
 use crate::nix::flake;
 use crate::nix::occurrences::{Occurrence, children, inside};
 use crate::nix::syntax::ast::{Expr, ExprId, Location, Param};
-use crate::nix::value::{Closure, Code, EnvId, Kind, Value};
+use crate::nix::value::{Closure, Code, EnvId, Kind, Move, Value};
 
 /// The occurrences of every file that has any.
 pub(crate) type Index = BTreeMap<PathBuf, Vec<Occurrence>>;
@@ -284,7 +284,9 @@ fn tokens_of(value: &Value, tokens: &mut HashSet<Location>) {
     }
     let mut next = value.trail.as_deref();
     while let Some(hop) = next {
-        tokens.insert(hop.place);
+        if hop.step != Move::Silent {
+            tokens.insert(hop.place);
+        }
         next = hop.before.as_deref();
     }
 }
