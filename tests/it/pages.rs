@@ -3,11 +3,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use crate::support::{
-    pages::{Page, bin, pages, root, shell},
-    project::Project,
-    registry::PUBLIC,
-};
+use crate::support::pages::{Demo, bin, pages, root, transcripts};
 
 /// What a person or CI runs itself: building the program and its tests.
 const SETUP: &[&str] = &[
@@ -21,43 +17,6 @@ const SETUP: &[&str] = &[
     "bash .ci/run",
 ];
 
-/// The demo's files, with packages that the test's own registry has.
-fn project() -> Project {
-    let project = Project::new();
-    for file in ["flake.nix", "lib/default.nix"] {
-        project.write(file, fs::read(root().join("fixtures/demo").join(file)).unwrap());
-    }
-    let publish = |name: &str, version: &str| project.registry.publish(name, version, &[("index.js", b"1")]);
-    let (ms, semver, clsx) = (publish("ms", "2.1.3"), publish("semver", "7.6.3"), publish("clsx", "2.1.1"));
-    project.lock("web", &[&clsx]);
-    project.lock("api", &[&ms, &semver]);
-    project.lock("worker", &[&ms]);
-    fs::remove_dir(project.path(".git")).unwrap();
-    let git = Command::new("git").args(["init", "-q"]).current_dir(project.root()).output().unwrap();
-    assert!(git.status.success());
-    let added = Command::new("git").args(["add", "-A"]).current_dir(project.root()).output().unwrap();
-    assert!(added.status.success());
-    project
-}
-
-/// What a command prints, without what differs from run to run.
-fn printed(project: &Project, bin: &std::path::Path, line: &str) -> String {
-    let mut command = shell(line, bin);
-    let environment = project.command(&[]);
-    command.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = command.current_dir(project.root()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let text = text.replace(&project.root().display().to_string(), "/home/me/flake");
-    let text = text.replace(&project.registry.url(), "https://registry.example");
-    let text = text.replace(PUBLIC, "registry.example");
-    let cache = project.cache().display().to_string();
-    let time = |line: &str| match line.strip_suffix(" s").and_then(|rest| rest.rsplit_once(", ")) {
-        Some((rest, number)) if number.parse::<f64>().is_ok() => format!("{rest}, 0.1 s\n"),
-        _ => format!("{line}\n"),
-    };
-    text.replace(&cache, "/home/me/.cache/npm-nixhash").lines().map(time).collect()
-}
-
 #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
 fn writes() -> bool {
     std::env::var_os("NPM_NIXHASH_WRITE_PAGES").is_some()
@@ -65,43 +24,9 @@ fn writes() -> bool {
 
 #[test]
 fn every_transcript_is_what_the_program_prints() {
-    let bin = bin();
-    let mut wrong = Vec::new();
-    let mut commands = 0;
-    for mut page in pages() {
-        let project = project();
-        let mut edits = Vec::new();
-        for block in page.of("") {
-            let mut now = String::new();
-            for step in page.steps(block) {
-                commands += 1;
-                let output = printed(&project, bin.path(), &step.command);
-                if block.info.starts_with("console") && output != step.output {
-                    let name = page.name();
-                    wrong.push(format!(
-                        "{name}: $ {}\n--- page\n{}--- now\n{output}",
-                        step.command, step.output
-                    ));
-                }
-                now.extend(["$ ", &step.command, "\n", &output]);
-            }
-            if block.info.starts_with("console") {
-                edits.push((block.lines.clone(), now));
-            }
-        }
-        if writes() {
-            write(&mut page, edits);
-        }
-    }
+    let (wrong, commands) = transcripts(Demo::own, writes());
     assert!(commands > 15, "{commands}");
     assert!(wrong.is_empty() || writes(), "{}", wrong.join("\n"));
-}
-
-fn write(page: &mut Page, edits: Vec<(std::ops::Range<usize>, String)>) {
-    for (lines, text) in edits.into_iter().rev() {
-        page.lines.splice(lines, text.lines().map(str::to_owned));
-    }
-    fs::write(&page.path, page.lines.join("\n") + "\n").unwrap();
 }
 
 #[test]
@@ -119,15 +44,9 @@ fn setup_is_what_ci_runs_itself() {
     }
 }
 
-/// The picture of the README, made from what the program prints.
 #[test]
 fn the_picture_is_what_the_program_prints() {
-    let (project, bin) = (project(), bin());
-    let mut text = String::new();
-    for line in ["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"] {
-        text.extend(["\x1b[1;32m$\x1b[0m \x1b[1m", line, "\x1b[0m\n", &printed(&project, bin.path(), line)]);
-    }
-    let picture = anstyle_svg::Term::new().render_svg(&text);
+    let picture = Demo::own().picture(bin().path());
     let file = root().join("docs/demo.svg");
     if writes() {
         fs::write(&file, &picture).unwrap();

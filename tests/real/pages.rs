@@ -1,6 +1,16 @@
 //! The commands of README.md and docs/ that need the network.
 
-use crate::support::pages::{bin, pages, root, shell};
+use crate::support::pages::{Demo, bin, pages, root, shell, transcripts};
+
+#[test]
+fn the_pages_show_what_a_reader_gets_with_the_public_registry() {
+    Demo::real().agrees();
+    let (wrong, commands) = transcripts(Demo::real, false);
+    assert!(commands > 15, "{commands}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let picture = std::fs::read_to_string(root().join("docs/demo.svg")).unwrap();
+    assert!(Demo::real().picture(bin().path()) == picture, "docs/demo.svg is of another time");
+}
 
 #[test]
 fn what_needs_the_network_runs_and_prints_what_the_page_says() {

@@ -3,10 +3,221 @@
 //! for the default run, `network` for the real-parts run, `setup` for what CI or a person runs itself.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use super::{
+    project::Project,
+    registry::{PUBLIC, Published},
+};
+
+/// A lockfile of the demo, and what it comes to with the public registry's packages.
+struct Known {
+    folder: &'static str,
+    /// What stands at the lockfile's end besides: docs/cached-output-trap.md adds a line feed.
+    more: &'static str,
+    fetcher_version: &'static str,
+    hash: &'static str,
+    /// Of its packages.
+    bytes: u64,
+}
+
+/// The pages show these, so that a reader gets what they say; the real-parts run asks the registry whether they are right.
+const KNOWN: [Known; 4] = [
+    Known {
+        folder: "web",
+        more: "",
+        fetcher_version: "1",
+        hash: "sha256-1i5wU/tyHW4eT0h6Kktxw8vWx61MM57naNqOE/BZqJQ=",
+        bytes: 381_240,
+    },
+    Known {
+        folder: "web",
+        more: "\n",
+        fetcher_version: "1",
+        hash: "sha256-YLbk/nKwpE6sPysNdHwg/CPR7sVRyWYreO1cnGveokk=",
+        bytes: 381_240,
+    },
+    Known {
+        folder: "api",
+        more: "",
+        fetcher_version: "1",
+        hash: "sha256-Ay6uS7RdOaNiWGttdIZXyrzszpGzSmJtOrZce5NxmYQ=",
+        bytes: 36_893,
+    },
+    Known {
+        folder: "worker",
+        more: "",
+        fetcher_version: "2",
+        hash: "sha256-zAiuajoVS9wREQ5phgRN+G59ZPLpQ9b6tSFwRfu7L+A=",
+        bytes: 20_395,
+    },
+];
+
+/// The demo in a folder of its own, for the commands of a page.
+pub struct Demo {
+    project: Project,
+    /// Whether its packages are the public registry's.
+    real: bool,
+    /// What its packages give, and what the public registry's do.
+    instead: Vec<(String, String)>,
+}
+
+impl Demo {
+    /// With the public registry's packages, which need the network.
+    pub fn real() -> Self {
+        let project = Project::new();
+        for folder in ["web", "api", "worker"] {
+            let name = format!("{folder}/package-lock.json");
+            project.write(&name, fs::read(demo(&name)).unwrap());
+        }
+        Self { project, real: true, instead: Vec::new() }.ready()
+    }
+
+    /// With packages of the same names and versions that the test's own registry has.
+    pub fn own() -> Self {
+        let project = Project::new();
+        let mut published = BTreeMap::new();
+        for folder in ["web", "api", "worker"] {
+            let text = fs::read_to_string(demo(&format!("{folder}/package-lock.json"))).unwrap();
+            let lockfile: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let packages = lockfile["packages"].as_object().unwrap();
+            let names: Vec<(String, String)> = packages
+                .iter()
+                .filter_map(|(place, entry)| {
+                    let name = place.strip_prefix("node_modules/")?;
+                    Some((name.to_owned(), entry["version"].as_str()?.to_owned()))
+                })
+                .collect();
+            for (name, version) in &names {
+                let publish = || project.registry.publish(name, version, &[("index.js", b"1")]);
+                published.entry((name.clone(), version.clone())).or_insert_with(publish);
+            }
+            let packages: Vec<&Published> = names.iter().map(|name| &published[name]).collect();
+            project.lock(folder, &packages);
+        }
+        let mut demo = Self { project, real: false, instead: Vec::new() }.ready();
+        for known in &KNOWN {
+            let (hash, bytes) = demo.hash(known);
+            let short = |hash: &str| format!("{}...", &hash[..15]);
+            let bytes_field = |bytes: u64| format!("\"bytes\": {bytes},");
+            demo.instead.push((short(&hash), short(known.hash)));
+            demo.instead.push((bytes_field(bytes), bytes_field(known.bytes)));
+            demo.instead.push((hash, known.hash.to_owned()));
+        }
+        demo
+    }
+
+    fn ready(self) -> Self {
+        for file in ["flake.nix", "lib/default.nix"] {
+            self.project.write(file, fs::read(demo(file)).unwrap());
+        }
+        fs::remove_dir(self.project.path(".git")).unwrap();
+        for arguments in [&["init", "-q"][..], &["add", "-A"]] {
+            let git = Command::new("git").args(arguments).current_dir(self.project.root()).output().unwrap();
+            assert!(git.status.success());
+        }
+        self
+    }
+
+    /// The hash of a lockfile with these packages, and their bytes.
+    fn hash(&self, known: &Known) -> (String, u64) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let text = self.project.read(&format!("{}/package-lock.json", known.folder)) + known.more;
+        fs::write(elsewhere.path().join("package-lock.json"), text).unwrap();
+        let mut command = self.project.command(&["hash", "--json", "--no-cache"]);
+        command.args(["--fetcher-version", known.fetcher_version]);
+        if self.real {
+            command.env_remove("NIX_NPM_REGISTRY_OVERRIDES");
+        }
+        let output = command.arg(elsewhere.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (answer["hash"].as_str().unwrap().to_owned(), answer["bytes"].as_u64().unwrap())
+    }
+
+    /// Whether [`KNOWN`] is what these packages come to.
+    pub fn agrees(&self) {
+        for known in &KNOWN {
+            assert_eq!(self.hash(known), (known.hash.to_owned(), known.bytes), "{}", known.folder);
+        }
+    }
+
+    /// What a command prints, without what differs from run to run.
+    pub fn printed(&self, bin: &Path, line: &str) -> String {
+        let project = &self.project;
+        let mut command = shell(line, bin);
+        let environment = project.command(&[]);
+        command.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if self.real {
+            command.env_remove("NIX_NPM_REGISTRY_OVERRIDES");
+        }
+        let output = command.current_dir(project.root()).output().unwrap();
+        let mut text = String::from_utf8(output.stdout).unwrap();
+        let (root, cache) = (project.root().display().to_string(), project.cache().display().to_string());
+        for (own, shown) in [
+            (root.as_str(), "/home/me/flake"),
+            (&project.registry.url(), "https://registry.example"),
+            (PUBLIC, "registry.example"),
+            (&cache, "/home/me/.cache/npm-nixhash"),
+        ] {
+            text = text.replace(own, shown);
+        }
+        for (own, shown) in &self.instead {
+            text = text.replace(own, shown);
+        }
+        let time = |line: &str| match line.strip_suffix(" s").and_then(|rest| rest.rsplit_once(", ")) {
+            Some((rest, number)) if number.parse::<f64>().is_ok() => format!("{rest}, 0.1 s\n"),
+            _ => format!("{line}\n"),
+        };
+        text.lines().map(time).collect()
+    }
+
+    /// The picture of the README, made from what the program prints.
+    pub fn picture(&self, bin: &Path) -> String {
+        let mut text = String::new();
+        for line in ["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"] {
+            text.extend(["\x1b[1;32m$\x1b[0m \x1b[1m", line, "\x1b[0m\n", &self.printed(bin, line)]);
+        }
+        anstyle_svg::Term::new().render_svg(&text)
+    }
+}
+
+fn demo(file: &str) -> PathBuf {
+    root().join("fixtures/demo").join(file)
+}
+
+/// The transcripts that are not what the program prints, and how many commands there are. With `write` the pages follow.
+pub fn transcripts(demo: impl Fn() -> Demo, write: bool) -> (Vec<String>, usize) {
+    let bin = bin();
+    let (mut wrong, mut commands) = (Vec::new(), 0);
+    for mut page in pages() {
+        let (demo, mut edits) = (demo(), Vec::new());
+        // A block of commands alone shows nothing that could be compared, and `add` asks npm for minutes.
+        for block in page.of("").filter(|block| !demo.real || block.info.starts_with("console")) {
+            let mut now = String::new();
+            for step in page.steps(block) {
+                commands += 1;
+                let output = demo.printed(bin.path(), &step.command);
+                if block.info.starts_with("console") && output != step.output {
+                    let (name, page) = (page.name(), &step.output);
+                    wrong.push(format!("{name}: $ {}\n--- page\n{page}--- now\n{output}", step.command));
+                }
+                now.extend(["$ ", &step.command, "\n", &output]);
+            }
+            if block.info.starts_with("console") {
+                edits.push((block.lines.clone(), now));
+            }
+        }
+        if write {
+            page.write(edits);
+        }
+    }
+    (wrong, commands)
+}
 
 /// A fenced block of a page.
 pub struct Block {
@@ -56,6 +267,13 @@ impl Page {
         }
         assert!(open.is_none(), "{}: a block is not closed", path.display());
         Self { path, lines, blocks }
+    }
+
+    fn write(&mut self, edits: Vec<(std::ops::Range<usize>, String)>) {
+        for (lines, text) in edits.into_iter().rev() {
+            self.lines.splice(lines, text.lines().map(str::to_owned));
+        }
+        fs::write(&self.path, self.lines.join("\n") + "\n").unwrap();
     }
 
     pub fn name(&self) -> String {
