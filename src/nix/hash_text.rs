@@ -83,6 +83,13 @@ impl HashText {
     }
 }
 
+/// Whether a text is a SHA-256 in any form but the empty one.
+pub(crate) fn looks_like_hash(text: &str) -> bool {
+    const SHORTEST: usize = 43;
+    const LONGEST: usize = 80;
+    (SHORTEST..=LONGEST).contains(&text.len()) && HashText::parse(text).digest.is_some()
+}
+
 fn classify(text: &str) -> (HashForm, Option<[u8; 32]>) {
     if text.is_empty() {
         return (HashForm::Empty, None);

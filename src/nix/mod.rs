@@ -33,12 +33,13 @@ mod value;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use eval::Eval;
 use files::Files;
 use occurrences::Occurrence;
 use scope::Found;
-use sites::{Draft, Entries, Index, Unused, place_of};
+use sites::{Entries, Index, Seen, Unused, place_of};
 use syntax::ast::{Expr, Location};
 
 use crate::repository::Border;
@@ -109,11 +110,13 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     if found.candidates.is_empty() {
         return survey;
     }
-    let mut ev = Eval::new(Files::new(found.root.clone()).instead(scope.instead.clone()));
+    let seen = Rc::new(Seen::default());
+    let mut ev =
+        Eval::new(Files::new(found.root.clone()).instead(scope.instead.clone()), Rc::<Seen>::clone(&seen));
     let index = index(&mut ev, found);
     let entries = Entries { flakes: &found.flakes, roots: &found.roots, index: &index };
-    let (drafts, open) = sites::survey(&mut ev, &entries);
-    collect(&mut ev, &mut survey, drafts, &open);
+    let reached = sites::survey(&mut ev, seen, &entries);
+    collect(&mut ev, &mut survey, reached);
     stated::apply(&mut survey.sites, &scope.stated);
     survey.uses = sites::uses(&mut ev);
     survey.version_mismatches = sites::version_mismatches(&mut ev);
@@ -138,7 +141,7 @@ fn index(ev: &mut Eval, found: &Found) -> Index {
         let Some(ast) = ev.ast(file) else { continue };
         let all = occurrences::occurrences(&ast);
         for (name, at) in occurrences::own_functions(&ast, &all) {
-            ev.own_functions.entry(name).or_insert(at);
+            ev.declared().own_functions.entry(name).or_insert(at);
         }
         index.insert(path.clone(), all);
     }
@@ -150,7 +153,8 @@ fn index(ev: &mut Eval, found: &Found) -> Index {
 }
 
 /// Sites, warnings, and the occurrences that nothing accounts for.
-fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occurrence]) {
+fn collect(ev: &mut Eval, survey: &mut Survey, reached: sites::Found) {
+    let sites::Found { drafts, open, dead } = reached;
     for draft in drafts {
         if draft.from_caller && draft.literals.is_empty() {
             let message = "a function that nothing here calls; its hash comes from its callers".to_owned();
@@ -167,7 +171,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
     }
     // Those of sites that are added meanwhile are literals of occurrences themselves.
     let used = used_literals(&survey.sites);
-    for occurrence in open {
+    for occurrence in &open {
         if let Some(site) = unreached(ev, occurrence) {
             survey.sites.push(site);
         } else if !holds_used(ev, occurrence, &used) {
@@ -177,18 +181,12 @@ fn collect(ev: &mut Eval, survey: &mut Survey, drafts: Vec<Draft>, open: &[Occur
         }
     }
     let used = used_literals(&survey.sites);
-    let written = written_at(ev, ev.dead.keys());
-    let idle: Vec<_> = ev
-        .dead
-        .iter()
-        .map(|(at, why)| (*at, *why))
-        .filter(|dead| is_idle(ev, *dead, &written, &used))
-        .collect();
-    for (at, why) in &idle {
+    let written = written_at(ev, dead.keys());
+    for (at, why) in dead.into_iter().filter(|dead| is_idle(ev, *dead, &written, &used)) {
         let message = format!("a hash that nothing uses: {}", why.sentence());
-        survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, *at), message });
+        survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, at), message });
     }
-    for (name, at) in &ev.replaced {
+    for (name, at) in &ev.declared().replaced.clone() {
         let message = format!(
             "an overlay replaces `{name}`; the hashes of this repository are not what nixpkgs computes"
         );

@@ -75,7 +75,7 @@ pub(crate) fn merge(ev: &mut Eval, left: Value, right: Value, at: Location) -> V
         _ => {
             for value in [left, right] {
                 let thunk = ev.done(value);
-                ev.pending.push(thunk);
+                ev.leave(thunk);
             }
             Value::unknown(Doubt::Unmodelled, "several modules define it", Some(at))
         }

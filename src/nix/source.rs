@@ -241,7 +241,7 @@ fn of_set(ev: &mut Eval, value: &Value, attrs: &Rc<Attrs>, here: Location) -> Rc
         Special::Drv(_) => {
             // A derivation that is only mentioned in a string may hold others.
             let whole = ev.done(value.clone());
-            ev.pending.push(whole);
+            ev.leave(whole);
             Rc::new(Source::new(Base::Built(Rc::new(value.clone()))))
         }
         _ => match ev.peek_attr(value, "outPath", here) {

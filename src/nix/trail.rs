@@ -16,6 +16,8 @@ pub(crate) enum Move {
     Data(Rc<str>),
     /// One side of a condition that is not known.
     Branch,
+    /// Whether a file or a folder is there.
+    FileTest,
     Note(Rc<str>),
     /// Nothing that people need to be told.
     Silent,

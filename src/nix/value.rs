@@ -389,6 +389,11 @@ impl Value {
         self.trail.as_ref()?.flip.as_ref()
     }
 
+    /// The steps of the chain, the latest one first.
+    pub fn hops(&self) -> impl Iterator<Item = &Hop> {
+        std::iter::successors(self.trail.as_deref(), |hop| hop.before.as_deref())
+    }
+
     /// The token at which the value's chain begins.
     pub fn origin(&self) -> Option<Location> {
         self.trail

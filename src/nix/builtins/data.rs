@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Native, row};
 use crate::nix::budget::Cost;
-use crate::nix::eval::{Eval, flag, looks_like_hash, reason_of, string};
+use crate::nix::eval::{Eval, flag, reason_of, string};
 use crate::nix::files::{FileId, to_u32};
 use crate::nix::site::LiteralKind;
 use crate::nix::source::{self, Base};
@@ -105,7 +105,7 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
         };
         if let Some(document) = parsed {
             if let Some(file) = text.file {
-                watch_hashes(ev, &document, file);
+                ev.observe_data(file, &document);
             }
             to_value(ev, &document, text.file, format).moved(at, Move::Note("read as data".into()))
         } else {
@@ -115,18 +115,6 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
             Value::unknown(Doubt::Error, format!("{what} cannot be read as data"), Some(at))
         }
     })
-}
-
-/// Hashes of a record that nothing reads today, as behind a flag, are noted for other configurations.
-fn watch_hashes(ev: &mut Eval, document: &Spanned, file: FileId) {
-    match &document.value {
-        Json::Text(text) if looks_like_hash(text) => {
-            ev.watched.insert(Location { file, span: document.span });
-        }
-        Json::List(items) => items.iter().for_each(|item| watch_hashes(ev, item, file)),
-        Json::Object(entries) => entries.iter().for_each(|(_, value)| watch_hashes(ev, value, file)),
-        _ => {}
-    }
 }
 
 fn to_value(ev: &mut Eval, document: &Spanned, file: Option<FileId>, format: Format) -> Value {
@@ -155,9 +143,7 @@ fn to_value(ev: &mut Eval, document: &Spanned, file: Option<FileId>, format: For
     let Some(file) = file.filter(|_| document.span.end > document.span.start) else { return value };
     // The token decides, as one in a Nix file would: see `eval::choices`.
     let leaf = Location { file, span: document.span };
-    if ev.watched.contains(&leaf) {
-        ev.forced.insert(leaf);
-    }
+    ev.observe_leaf(leaf);
     let value = if value.trail.is_none() { value.moved(leaf, Move::Literal) } else { value };
     let value = ev.configured(value, leaf);
     flag(value, leaf)
@@ -186,7 +172,7 @@ fn path_is(ev: &mut Eval, args: &[ThunkId], at: Location, test: fn(bool, bool) -
     let value = ev.force(args[0]);
     match local_path(ev, &value, at) {
         Ok(path) if ev.files.contains(&path) => {
-            Value::bool(test(ev.files.is_file(&path), ev.files.is_dir(&path)))
+            Value::bool(test(ev.files.is_file(&path), ev.files.is_dir(&path))).moved(at, Move::FileTest)
         }
         Ok(_) => Value::outside("a path outside of the repository", Some(at)),
         Err(unknown) => unknown,

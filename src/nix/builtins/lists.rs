@@ -108,7 +108,7 @@ fn map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[1]);
     if let Kind::Unknown(_) = &value.kind {
         // The function may hold derivations even where its arguments are not known.
-        ev.pending.push(function);
+        ev.leave(function);
     }
     on_list(ev, args[1], at, &mut |ev, list| {
         let items = list.items.iter().map(|item| later(ev, function, *item, at)).collect();

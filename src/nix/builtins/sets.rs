@@ -92,7 +92,7 @@ pub(super) fn name_value(name: &str) -> Value {
 fn map_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let function = args[0];
     if ev.force(args[1]).as_unknown().is_some() {
-        ev.pending.push(function);
+        ev.leave(function);
     }
     on_set(ev, args[1], at, &mut |ev, attrs| {
         let mut map = BTreeMap::new();
@@ -197,7 +197,7 @@ fn from_pairs(ev: &mut Eval, items: &[ThunkId], open: Option<Rc<Unknown>>, at: L
                 set.map.entry(name).or_insert_with(|| Attr::new(thunk));
             }
             (_, thunk) => {
-                ev.pending.extend(thunk);
+                thunk.into_iter().for_each(|thunk| ev.leave(thunk));
                 set.open.get_or_insert(reason_of(
                     name.as_ref().unwrap_or(&pair),
                     "an attribute name is not known",
@@ -214,7 +214,7 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let list = match list(ev, args[0], at) {
         Ok(list) => list,
         Err(value) => {
-            ev.pending.push(args[1]);
+            ev.leave(args[1]);
             return gen_for_unknown(ev, args[1], &value, at);
         }
     };

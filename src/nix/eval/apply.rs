@@ -76,7 +76,7 @@ impl Eval {
         }
         if let Special::Scope(scope) = &attrs.special {
             if **scope == crate::nix::nixpkgs::Scope::ImportNpmLock {
-                self.lock_uses.push((argument, here));
+                self.declared().lock_uses.push((argument, here));
             }
             if **scope == crate::nix::nixpkgs::Scope::NixFilter {
                 return crate::nix::builtins::call(self, "nix-filter.filter", &[argument], here);
@@ -102,7 +102,7 @@ impl Eval {
             return crate::nix::eval::error("not a function", here);
         };
         let lambda = Rc::clone(lambda);
-        self.entered.insert(closure.code.location());
+        self.observer.entered(closure.code.location());
         match &lambda.param {
             Param::Ident(name) => {
                 let env = self.scope(Env::names(closure.env, vec![(Rc::clone(name), argument)]));

@@ -11,7 +11,7 @@ impl Eval {
     /// `{ ... }` and `rec { ... }`.
     pub fn eval_set(&mut self, code: &Code, recursive: bool, bindings: &Rc<Bindings>, env: EnvId) -> Value {
         let mut set = Attrs::default();
-        self.built_sets.insert(code.location());
+        self.observer.made_set(code.location());
         self.budget.spend(Cost::Items(8 + bindings.entries.len()));
         let thunks: Vec<_> = bindings.entries.iter().map(|_| self.reserve()).collect();
         let inner = if recursive {
@@ -57,7 +57,7 @@ impl Eval {
 
     /// An attribute whose name is not known: the set is open, and its value is still worth a visit.
     fn insert_unnamed(&mut self, set: &mut Attrs, attr: &Attr) {
-        self.pending.push(attr.thunk);
+        self.leave(attr.thunk);
         set.open.get_or_insert(unknown_name(attr));
     }
 

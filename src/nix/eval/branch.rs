@@ -22,12 +22,12 @@ impl Eval {
         match truth(&test) {
             Some(true) => {
                 self.hide_branch(&test, &code.ast, branches[1]);
-                self.rule_out(code, condition, branches[1]);
+                self.rule_out(&test, code.ast.location(branches[1]));
                 self.eval(&code.at(branches[0]), env)
             }
             Some(false) => {
                 self.hide_branch(&test, &code.ast, branches[0]);
-                self.rule_out(code, condition, branches[0]);
+                self.rule_out(&test, code.ast.location(branches[0]));
                 self.eval(&code.at(branches[1]), env)
             }
             None => {
@@ -45,10 +45,10 @@ impl Eval {
         }
     }
 
-    /// A branch that the presence of a file rules out.
-    fn rule_out(&mut self, code: &Code, condition: ExprId, branch: ExprId) {
-        if self.files.text(code.ast.location(condition)).contains("pathExists") {
-            self.ruled_out.push(code.ast.location(branch));
+    /// A branch that is not taken, which may be because of the files that are there.
+    fn rule_out(&self, condition: &Value, branch: Location) {
+        if condition.hops().any(|hop| hop.step == Move::FileTest) {
+            self.observer.ruled_out(branch);
         }
     }
 

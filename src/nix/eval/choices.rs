@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use super::Eval;
-use crate::nix::hash_text::HashText;
+use crate::nix::hash_text::looks_like_hash;
 use crate::nix::syntax::ast::{Ast, Expr, ExprId, Location, Part};
 use crate::nix::value::{Attr, Attrs, Doubt, Flip, Instead, Kind, List, Value, truth};
 
@@ -257,11 +257,4 @@ fn may_hold_hashes(ast: &Ast, id: ExprId) -> bool {
         // (`flags-independent`).
         _ => true,
     }
-}
-
-/// Whether a text is a SHA-256 in any form but the empty one.
-pub(crate) fn looks_like_hash(text: &str) -> bool {
-    const SHORTEST: usize = 43;
-    const LONGEST: usize = 80;
-    (SHORTEST..=LONGEST).contains(&text.len()) && HashText::parse(text).digest.is_some()
 }

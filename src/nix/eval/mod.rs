@@ -5,6 +5,7 @@ mod attrs;
 mod branch;
 mod choices;
 mod import;
+mod observer;
 mod operators;
 mod scope;
 mod select;
@@ -19,7 +20,8 @@ use std::rc::Rc;
 pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::{counting_with, join};
-pub(crate) use choices::{Choice, contained, flag, looks_like_hash, present};
+pub(crate) use choices::{Choice, contained, flag, present};
+pub(crate) use observer::Observer;
 pub(crate) use operators::less;
 pub(crate) use scope::Env;
 pub(crate) use select::is_system;
@@ -27,10 +29,10 @@ pub(crate) use strings::string;
 
 use super::budget::{Budget, Cost, OverBudget};
 use super::files::{FileId, Files};
-use super::nixpkgs::record::Record;
 use super::site::FileProblem;
-use super::sites::Unused;
-use super::syntax::ast::{Ast, Expr, Location, Name, Part};
+use super::syntax::ast::{Ast, Expr, Location, Name};
+use observer::Notes;
+
 use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.
@@ -46,31 +48,10 @@ enum Slot {
     Done(Value),
 }
 
-/// The partial evaluator of one survey.
+/// The partial evaluator of one configuration of a repository.
 pub(crate) struct Eval {
     pub files: Files,
     pub problems: Vec<FileProblem>,
-    /// Every derivation of npm dependencies that was evaluated, in order.
-    pub records: Vec<Record>,
-    /// Arguments of unknown functions, and other values that hold code worth a visit.
-    pub pending: Vec<ThunkId>,
-    /// Calls of functions that are not known.
-    pub calls: super::nixpkgs::given::Calls,
-    /// The outputs of flakes, by folder.
-    pub flakes: HashMap<PathBuf, ThunkId>,
-    /// Names that the repository binds to functions mentioning npm dependencies.
-    pub own_functions: HashMap<Name, Location>,
-    /// Bindings of hashes whose derivation was made, whether or not anything uses it.
-    pub made: HashSet<Location>,
-    /// Bindings of hash attributes whose set was evaluated.
-    pub built: HashSet<Location>,
-    /// Sets that were evaluated.
-    pub built_sets: HashSet<Location>,
-    /// Expressions of hash literals, and those of them that were evaluated.
-    pub watched: HashSet<Location>,
-    pub forced: HashSet<Location>,
-    /// Branches that a test for a file ruled out.
-    pub ruled_out: Vec<Location>,
     /// What stands in the repository instead of what is written there; empty today.
     pub configuration: Vec<Flip>,
     /// Conditions that hid something, in the order in which they were met.
@@ -80,18 +61,10 @@ pub(crate) struct Eval {
     pub words: BTreeMap<Location, BTreeSet<Instead>>,
     /// The systems that the repository lists.
     pub systems: Vec<Name>,
-    /// Functions that were called.
-    pub entered: HashSet<Location>,
-    /// Bindings of hashes that nothing reads, and why.
-    pub dead: BTreeMap<Location, Unused>,
-    /// What `importNpmLock` and its like were called with, and where.
-    pub lock_uses: Vec<(ThunkId, Location)>,
-    /// Packages that are given `npmDeps`, and where they are made.
-    pub given_dependencies: Vec<(Value, Location)>,
-    /// Overlays of the repository that replace the fetcher: which name, and where.
-    pub replaced: Vec<(String, Location)>,
     /// What the evaluation may still cost.
     pub budget: Budget,
+    observer: Rc<dyn Observer>,
+    notes: Notes,
     thunks: Vec<Slot>,
     envs: Vec<Env>,
     asts: HashMap<FileId, Option<Rc<Ast>>>,
@@ -101,32 +74,18 @@ pub(crate) struct Eval {
 
 impl Eval {
     /// An evaluator for the files of one root.
-    pub fn new(files: Files) -> Self {
+    pub fn new(files: Files, observer: Rc<dyn Observer>) -> Self {
         Self {
             files,
             problems: Vec::new(),
-            records: Vec::new(),
-            pending: Vec::new(),
-            calls: super::nixpkgs::given::Calls::default(),
-            flakes: HashMap::new(),
-            own_functions: HashMap::new(),
-            made: HashSet::new(),
-            built: HashSet::new(),
-            built_sets: HashSet::new(),
-            watched: HashSet::new(),
-            forced: HashSet::new(),
-            ruled_out: Vec::new(),
             configuration: Vec::new(),
             choices: Vec::new(),
             chosen: HashSet::new(),
             words: BTreeMap::new(),
             systems: Vec::new(),
-            entered: HashSet::new(),
-            dead: BTreeMap::new(),
-            replaced: Vec::new(),
-            lock_uses: Vec::new(),
-            given_dependencies: Vec::new(),
             budget: Budget::default(),
+            observer,
+            notes: Notes::default(),
             thunks: Vec::new(),
             envs: vec![Env::root()],
             asts: HashMap::new(),
@@ -136,15 +95,13 @@ impl Eval {
     }
 
     /// An evaluator for another configuration of the same files; they come back with [`Eval::take_back`].
-    pub fn in_configuration(&mut self, configuration: Vec<Flip>) -> Self {
+    pub fn in_configuration(&mut self, configuration: Vec<Flip>, observer: Rc<dyn Observer>) -> Self {
         let files = std::mem::replace(&mut self.files, Files::new(PathBuf::new()));
         Self {
             asts: std::mem::take(&mut self.asts),
             budget: std::mem::take(&mut self.budget),
-            own_functions: self.own_functions.clone(),
-            watched: self.watched.clone(),
             configuration,
-            ..Self::new(files)
+            ..Self::new(files, observer)
         }
     }
 
@@ -154,12 +111,8 @@ impl Eval {
         self.asts = other.asts;
         self.budget = other.budget;
         self.problems.append(&mut other.problems);
-        self.watched.extend(other.watched);
         for (leaf, words) in other.words {
             self.words.entry(leaf).or_default().extend(words);
-        }
-        for (name, at) in other.replaced {
-            self.replace_fetcher(&name, at);
         }
     }
 
@@ -249,9 +202,7 @@ impl Eval {
     /// Evaluates an expression to its outermost form.
     pub fn eval(&mut self, code: &Code, env: EnvId) -> Value {
         let here = code.location();
-        if self.watched.contains(&here) {
-            self.forced.insert(here);
-        }
+        self.observer.evaluated(here);
         self.guarded(Some(here), |ev| ev.dispatch(code, env))
     }
 
@@ -327,7 +278,7 @@ impl Eval {
         self.allow_for(file);
         let parsed = match super::syntax::parse(file, &text) {
             Ok(ast) => {
-                self.watch_hashes(&ast);
+                self.observer.parsed(&ast);
                 Some(ast)
             }
             Err(error) => {
@@ -340,18 +291,6 @@ impl Eval {
         };
         self.asts.insert(file, parsed.clone());
         parsed
-    }
-
-    /// Hashes may stand under any name, such as in a record that a flag leaves out.
-    fn watch_hashes(&mut self, ast: &Ast) {
-        for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
-            if let Expr::Str(parts) = expr
-                && let [Part::Text(text)] = parts.as_slice()
-                && looks_like_hash(text)
-            {
-                self.watched.insert(Location { file: ast.file, span: *span });
-            }
-        }
     }
 
     /// The tree of a file that was parsed before.

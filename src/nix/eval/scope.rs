@@ -140,9 +140,7 @@ impl Eval {
         let (outer, inner) = scopes;
         let here = Location { file: code.ast.file, span: binding.span };
         let name = Rc::clone(&binding.name);
-        if matches!(name.as_ref(), "npmDepsHash" | "hash") {
-            self.built.insert(here);
-        }
+        self.observer.bound(&name, here);
         match binding.bound {
             Bound::Expr(id) => self.set_code(thunk, code.at(id), inner),
             Bound::Outer => self.set_lazy(thunk, move |ev| ev.eval_variable(&name, outer, here)),

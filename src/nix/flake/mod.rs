@@ -3,6 +3,7 @@
 mod input;
 mod parts;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -15,14 +16,20 @@ use super::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Value};
 pub(crate) use input::{Input, input_member};
 pub(crate) use parts::parts;
 
+/// The outputs of the flakes that were asked for.
+#[derive(Default)]
+struct Outputs {
+    by_folder: HashMap<PathBuf, ThunkId>,
+}
+
 /// The outputs of the flake in a folder, evaluated at most once.
 pub(crate) fn outputs(ev: &mut Eval, folder: &Path) -> ThunkId {
-    if let Some(thunk) = ev.flakes.get(folder) {
+    if let Some(thunk) = ev.notes::<Outputs>().by_folder.get(folder) {
         return *thunk;
     }
     let path = folder.to_path_buf();
     let thunk = ev.lazy(move |ev| evaluate(ev, &path));
-    ev.flakes.insert(folder.to_path_buf(), thunk);
+    ev.notes::<Outputs>().by_folder.insert(folder.to_path_buf(), thunk);
     thunk
 }
 

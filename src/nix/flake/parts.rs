@@ -107,7 +107,7 @@ fn visit_others(ev: &mut Eval, merged: &Value) {
     let Kind::Attrs(attrs) = &merged.kind else { return };
     let known = ["perSystem", "flake", "systems"];
     let others = attrs.map.iter().filter(|(name, _)| !known.contains(&name.as_ref()));
-    ev.pending.extend(others.map(|(_, attr)| attr.thunk));
+    others.for_each(|(_, attr)| ev.leave(attr.thunk));
 }
 
 fn deep_merge(ev: &mut Eval, left: Value, right: ThunkId, at: Location) -> Value {

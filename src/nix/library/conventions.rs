@@ -116,7 +116,7 @@ fn system_map(ev: &mut Eval, list: Option<ThunkId>, body: ThunkId, at: Location)
 
 fn simple_flake(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
-    ev.pending.push(args[0]);
+    ev.leave(args[0]);
     match ev.peek_attr(&given, "overlay", at) {
         Some(overlay) => overlay,
         None => Value::attrs(Attrs::default()),

@@ -5,9 +5,8 @@ use std::rc::Rc;
 
 use super::given;
 use super::overrides::{keep_override, override_once};
-use super::record::{Record, RecordKind};
+use super::record::{Inert, Record, RecordKind};
 use crate::nix::eval::Eval;
-use crate::nix::sites::Unused;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Kind, Special, ThunkId, Unknown, Value};
 
@@ -96,7 +95,7 @@ fn finish(
     ev.each(args, &mut |ev, args| {
         let Kind::Attrs(attrs) = &args.kind else {
             let odd = ev.done(args.clone());
-            ev.pending.push(odd);
+            ev.leave(odd);
             let reason = crate::nix::eval::reason_of(&args, "the arguments are not known", here);
             return Value::doubtful(reason);
         };
@@ -115,15 +114,15 @@ fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Locat
         Builder::Generic | Builder::Join => return None,
         Builder::FetchDeps => Record::new(RecordKind::FetchDeps, args.clone(), here),
         Builder::Npm if attrs.map.contains_key("npmDeps") => {
-            ev.given_dependencies.push((args.clone(), here));
+            ev.declared().given_dependencies.push((args.clone(), here));
             if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
-                ev.dead.entry(pos).or_insert(Unused::BesideNpmDeps);
+                ev.declared().inert.entry(pos).or_insert(Inert::BesideNpmDeps);
             }
             return None;
         }
         Builder::Npm => Record::new(RecordKind::Package, base.clone(), here),
     };
-    ev.made.extend(record.binding());
+    ev.declared().made.extend(record.binding());
     Some(Record { assumed: maker.assumed.clone(), ..record })
 }
 
@@ -182,7 +181,7 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
         "override" => {
             let same = set.clone();
             Some(Value::new(Kind::Function(Rc::new(move |ev, changes, _| {
-                ev.pending.push(changes);
+                ev.leave(changes);
                 same.clone()
             }))))
         }

@@ -120,7 +120,7 @@ fn blueprint(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> 
         let of_systems = ev.done(Value::attrs(Attrs::of([system])));
         outputs.map.insert(Rc::from(output), Attr::new(of_systems));
     }
-    ev.pending.push(argument);
+    ev.leave(argument);
     let doubt = Value::outside("blueprint", Some(here));
     outputs.open = doubt.as_unknown().map(Rc::clone);
     Some(Value::attrs(outputs))
@@ -180,7 +180,7 @@ fn load(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
     let inputs = ev.peek_attr(&given, "inputs", here).unwrap_or_else(|| Value::attrs(Attrs::default()));
     let loader = ev.peek_attr(&given, "loader", here);
     if let Some(transformer) = given.as_attrs().and_then(|attrs| attrs.map.get("transformer")) {
-        ev.pending.push(transformer.thunk);
+        ev.leave(transformer.thunk);
     }
     let tree = Rc::new(Tree { inputs, loader, root: ev.reserve(), here });
     let value = branch(ev, &tree, &folder, None, 0);

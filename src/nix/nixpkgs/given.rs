@@ -26,7 +26,7 @@ pub(crate) struct Calls {
 /// Notes the call of something unknown.
 pub(super) fn remember(ev: &mut Eval, result: &Rc<Unknown>, callee: &Rc<Unknown>, argument: ThunkId) {
     let call = (Rc::clone(result), Rc::clone(callee), argument);
-    ev.calls.by_result.insert(Rc::as_ptr(result), call);
+    ev.declared().calls.by_result.insert(Rc::as_ptr(result), call);
 }
 
 /// Whether the attributes of a derivation may hold dependencies that it does not declare by itself.
@@ -43,7 +43,7 @@ pub(super) fn look_at(ev: &mut Eval, argument: &Value, here: Location) {
             note(ev, &argument, here);
             Value::new(Kind::Null)
         });
-        ev.pending.push(visit);
+        ev.leave(visit);
     }
 }
 
@@ -96,7 +96,10 @@ fn of_call(ev: &mut Eval, result: &Rc<Unknown>, call: Location) -> Option<Record
     let mut hashes = Vec::new();
     let mut given = None;
     for _ in 0..LONGEST {
-        let Some((_, callee, argument)) = ev.calls.by_result.get(&Rc::as_ptr(&next)).cloned() else { break };
+        let Some((_, callee, argument)) = ev.declared().calls.by_result.get(&Rc::as_ptr(&next)).cloned()
+        else {
+            break;
+        };
         let value = ev.force(argument);
         match &value.kind {
             Kind::Attrs(_) if holds_hash(&value) => given = given.or(Some(value)),

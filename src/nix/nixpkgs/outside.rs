@@ -14,7 +14,7 @@ use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
     match unknown.doubt {
         Doubt::Throw | Doubt::Limit | Doubt::Recursion => return Value::doubtful(Rc::clone(unknown)),
-        Doubt::Error | Doubt::Unmodelled if ev.own_functions.contains_key(name) => {
+        Doubt::Error | Doubt::Unmodelled if ev.declared().own_functions.contains_key(name) => {
             return Value::doubtful(Rc::clone(unknown));
         }
         _ => {}
@@ -79,7 +79,7 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
     if let Some(value) = flakes::call(ev, unknown, argument, here) {
         return value;
     }
-    ev.pending.push(argument);
+    ev.leave(argument);
     if matches!(unknown.doubt, Doubt::Limit) {
         return Value::doubtful(Rc::clone(unknown));
     }

@@ -17,7 +17,7 @@ pub(crate) fn import_function() -> Value {
 
 fn instantiate(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
     let given = ev.force(args[0]);
-    ev.pending.push(args[0]);
+    ev.leave(args[0]);
     let overlays = match &given.kind {
         Kind::Attrs(_) => ev.peek_attr(&given, "overlays", here),
         _ => None,
@@ -69,7 +69,7 @@ fn note_replacements(ev: &mut Eval, pkgs: &Value) {
     let Some(attrs) = pkgs.as_attrs() else { return };
     for name in ["fetchNpmDeps", "prefetch-npm-deps"] {
         if let Some(pos) = attrs.map.get(name).and_then(|attr| attr.pos) {
-            ev.replace_fetcher(name, pos);
+            ev.declared().replace_fetcher(name, pos);
         }
     }
 }

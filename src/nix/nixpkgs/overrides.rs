@@ -3,9 +3,8 @@
 use std::rc::Rc;
 
 use super::derivation::{Drv, special};
-use super::record::{Record, RecordKind};
+use super::record::{Inert, Record, RecordKind};
 use crate::nix::eval::Eval;
-use crate::nix::sites::Unused;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Unknown, Value};
 
@@ -50,7 +49,7 @@ pub(super) fn override_once(
 pub(super) fn note_dead(ev: &mut Eval, changes: &Value) {
     let Kind::Attrs(attrs) = &changes.kind else { return };
     if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
-        ev.dead.entry(pos).or_insert(Unused::OverriddenTooLate);
+        ev.declared().inert.entry(pos).or_insert(Inert::OverriddenTooLate);
     }
 }
 
@@ -76,10 +75,10 @@ pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
             let changed = override_once(ev, former.clone(), &former, &value, last, here);
             let changed = as_derivation(&changed, last, here);
             ev.fill(last, changed.clone());
-            ev.pending.push(last);
+            ev.leave(last);
             return changed;
         }
-        ev.pending.push(change);
+        ev.leave(change);
         if attrs_style {
             note_dead(ev, &value);
         }

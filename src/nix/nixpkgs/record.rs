@@ -1,12 +1,14 @@
 //! What the evaluator notes about every derivation of npm dependencies that it meets.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
+use super::given::Calls;
 use crate::nix::budget::Cost;
 use crate::nix::eval::Eval;
 use crate::nix::source::Source;
-use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Unknown, Value};
+use crate::nix::syntax::ast::{Location, Name};
+use crate::nix::value::{ThunkId, Unknown, Value};
 use crate::options::HashOptions;
 
 /// The names under which a derivation that fetches takes its hash, the ones that win first.
@@ -91,12 +93,54 @@ impl Record {
     }
 }
 
-impl Eval {
-    /// Notes a declaration; answers its index.
-    pub fn record(&mut self, record: Record) -> usize {
-        self.budget.spend(Cost::Alternatives(1));
-        self.records.push(record);
-        self.records.len() - 1
+/// What the model of nixpkgs notes while a configuration is evaluated.
+#[derive(Default)]
+pub(crate) struct Declared {
+    /// Every derivation of npm dependencies that was evaluated, in order.
+    pub records: Vec<Record>,
+    /// Bindings of hashes whose derivation was made, whether or not anything uses it.
+    pub made: HashSet<Location>,
+    /// Bindings of hashes that the derivation itself does not read.
+    pub inert: BTreeMap<Location, Inert>,
+    /// What `importNpmLock` and its like were called with, and where.
+    pub lock_uses: Vec<(ThunkId, Location)>,
+    /// Packages that are given `npmDeps`, and where they are made.
+    pub given_dependencies: Vec<(Value, Location)>,
+    /// Overlays of the repository that replace the fetcher: which name, and where.
+    pub replaced: Vec<(String, Location)>,
+    /// Names that the repository binds to functions mentioning npm dependencies.
+    pub own_functions: HashMap<Name, Location>,
+    /// Calls of functions that are not known.
+    pub(super) calls: Calls,
+}
+
+/// Why a derivation does not read a hash among its attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inert {
+    /// `npmDeps` is given beside it.
+    BesideNpmDeps,
+    /// `overrideAttrs` comes after `npmDeps` was made.
+    OverriddenTooLate,
+}
+
+impl Declared {
+    /// For another configuration of the same repository.
+    pub fn for_another_configuration(&self) -> Self {
+        Self { own_functions: self.own_functions.clone(), ..Self::default() }
+    }
+
+    /// Takes from another configuration what counts in all of them.
+    pub fn take_back(&mut self, other: Self) {
+        for (name, at) in other.replaced {
+            self.replace_fetcher(&name, at);
+        }
+    }
+
+    /// Notes that an overlay of the repository replaces the fetcher.
+    pub fn replace_fetcher(&mut self, name: &str, at: Location) {
+        if !self.replaced.iter().any(|(_, known)| *known == at) {
+            self.replaced.push((name.to_owned(), at));
+        }
     }
 
     /// Notes the attribute path of a declaration.
@@ -109,11 +153,19 @@ impl Eval {
             record.attr_paths.push(path.to_owned());
         }
     }
+}
 
-    /// Notes that an overlay of the repository replaces the fetcher.
-    pub fn replace_fetcher(&mut self, name: &str, at: Location) {
-        if !self.replaced.iter().any(|(_, known)| *known == at) {
-            self.replaced.push((name.to_owned(), at));
-        }
+impl Eval {
+    /// What is declared so far.
+    pub fn declared(&mut self) -> &mut Declared {
+        self.notes()
+    }
+
+    /// Notes a declaration; answers its index.
+    pub fn record(&mut self, record: Record) -> usize {
+        self.budget.spend(Cost::Alternatives(1));
+        let records = &mut self.declared().records;
+        records.push(record);
+        records.len() - 1
     }
 }

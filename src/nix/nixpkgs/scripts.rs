@@ -52,8 +52,8 @@ pub(crate) fn function(script: Script) -> Value {
 }
 
 fn run_command(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    ev.pending.push(args[1]);
-    ev.pending.push(args[2]);
+    ev.leave(args[1]);
+    ev.leave(args[2]);
     let name = ev.force(args[0]).known_text();
     let env = ev.force(args[1]);
     let script = ev.force(args[2]);
@@ -65,7 +65,7 @@ fn run_command(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
 }
 
 fn apply_patches(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    ev.pending.push(args[0]);
+    ev.leave(args[0]);
     let given = ev.force(args[0]);
     ev.each(given, &mut |ev, given| {
         let name = match &given.kind {
@@ -89,14 +89,14 @@ fn written(ev: &mut Eval, text: Value, name: Option<&Rc<str>>) -> Value {
 }
 
 fn write_text(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
-    ev.pending.push(args[1]);
+    ev.leave(args[1]);
     let name = ev.force(args[0]).known_text();
     let text = ev.force(args[1]);
     written(ev, text, name.as_ref())
 }
 
 fn write_text_dir(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    ev.pending.push(args[1]);
+    ev.leave(args[1]);
     let path = ev.force(args[0]).known_text();
     let text = ev.force(args[1]);
     let file = written(ev, text, None);
@@ -104,7 +104,7 @@ fn write_text_dir(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
 }
 
 fn write_text_file(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    ev.pending.push(args[0]);
+    ev.leave(args[0]);
     let given = ev.force(args[0]);
     let text = ev.peek_attr(&given, "text", here).unwrap_or_else(|| Value::text(""));
     let name = ev.peek_attr(&given, "name", here).and_then(|name| name.known_text());
@@ -130,7 +130,7 @@ fn in_folder(ev: &mut Eval, file: Value, path: Option<&Rc<str>>, here: Location)
 
 /// `linkFarm name [ { name; path; } ]`, or a set of paths by name.
 fn link_farm(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    ev.pending.push(args[1]);
+    ev.leave(args[1]);
     let name = ev.force(args[0]).known_text();
     let entries = ev.force(args[1]);
     ev.each(entries, &mut |ev, entries| {
@@ -162,13 +162,13 @@ fn farm(ev: &mut Eval, entries: &Value, here: Location) -> Option<Vec<(String, R
 }
 
 fn replace_vars(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    ev.pending.push(args[1]);
+    ev.leave(args[1]);
     let file = ev.force(args[0]);
     template(ev, file, here)
 }
 
 fn substitute_all(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
-    ev.pending.push(args[0]);
+    ev.leave(args[0]);
     let given = ev.force(args[0]);
     let file = ev.select(&given, "src", here);
     template(ev, file, here)

@@ -7,15 +7,17 @@
 //! lockfile it belongs to, unless a further flag, which has no part in reaching it, moves its lockfile: then the hash is
 //! undecided, as it is where two equally near configurations disagree. Today's own sites stay as today's build sees them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
+use super::dead::{Unused, inert};
 use super::decide::{self, Draft};
 use super::explain::{excerpt, place_of};
+use super::seen::Seen;
 use super::sweep::{Entries, Sweep};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Choice, Eval};
-use crate::nix::nixpkgs::record::Record;
+use crate::nix::nixpkgs::record::{Declared, Record};
 use crate::nix::occurrences::Occurrence;
 use crate::nix::site::Condition;
 use crate::nix::syntax::ast::Location;
@@ -35,9 +37,18 @@ enum Stage {
     Entered,
 }
 
-/// All sites, and the occurrences that no configuration accounts for.
-pub(crate) fn survey(ev: &mut Eval, entries: &Entries<'_>) -> (Vec<Draft>, Vec<Occurrence>) {
-    let mut today = Sweep::new(ev, entries);
+/// What the configurations of a repository lead to.
+pub(crate) struct Found {
+    pub drafts: Vec<Draft>,
+    /// Occurrences that no configuration accounts for.
+    pub open: Vec<Occurrence>,
+    /// Bindings of hashes that nothing reads in any configuration, and why.
+    pub dead: BTreeMap<Location, Unused>,
+}
+
+/// All sites, and what is left over.
+pub(crate) fn survey(ev: &mut Eval, seen: Rc<Seen>, entries: &Entries<'_>) -> Found {
+    let mut today = Sweep::new(ev, seen, entries);
     let mut others = Others::default();
     today.reach();
     others.explore(&mut today, Stage::Reached);
@@ -47,20 +58,28 @@ pub(crate) fn survey(ev: &mut Eval, entries: &Entries<'_>) -> (Vec<Draft>, Vec<O
     others.explore(&mut today, Stage::Entered);
     today.tokens.extend(others.accounted.union(&others.bindings));
     let open = today.open();
-    let Sweep { ev, .. } = today;
-    forget_accounted(ev, entries, &others.accounted);
+    let Sweep { ev, mut dead, .. } = today;
+    for (at, why) in inert(ev) {
+        dead.entry(at).or_insert(why);
+    }
+    forget_accounted(ev, entries, &others.accounted, &mut dead);
     let mut drafts = decide::all(ev);
     decide::settle_later(ev, &drafts, &mut others.drafts);
     drafts.append(&mut others.drafts);
     decide::sort(&mut drafts);
-    (drafts, open)
+    Found { drafts, open, dead }
 }
 
 /// A hash that today's configuration leaves dead is none where another one uses it.
-fn forget_accounted(ev: &mut Eval, entries: &Entries<'_>, accounted: &HashSet<Location>) {
+fn forget_accounted(
+    ev: &Eval,
+    entries: &Entries<'_>,
+    accounted: &HashSet<Location>,
+    dead: &mut BTreeMap<Location, Unused>,
+) {
     for occurrence in entries.index.values().flatten() {
         if ev.literal_of(occurrence).is_some_and(|literal| accounted.contains(&literal)) {
-            ev.dead.remove(&occurrence.at);
+            dead.remove(&occurrence.at);
         }
     }
 }
@@ -203,40 +222,41 @@ impl Others {
     fn is_anything_hidden(&self, today: &mut Sweep<'_>) -> bool {
         today.look_at_records();
         let ev = &today.ev;
+        let made = ev.noted::<Declared>().map(|declared| &declared.made);
         let settled: HashSet<Location> = today
             .entries
             .index
             .values()
             .flatten()
             .filter(|occurrence| {
-                ev.made.contains(&occurrence.at)
-                    || ev.dead.get(&occurrence.at).is_some_and(|why| why.holds_everywhere())
+                made.is_some_and(|made| made.contains(&occurrence.at))
+                    || today.known_dead(occurrence.at).is_some_and(Unused::holds_everywhere)
             })
             .filter_map(|occurrence| ev.literal_of(occurrence))
             .collect();
-        let is_hidden = |at: &Location| {
-            !ev.forced.contains(at)
-                && !today.tokens.contains(at)
-                && !self.accounted.contains(at)
-                && !settled.contains(at)
-        };
-        ev.watched.iter().any(is_hidden)
+        let is_settled =
+            |at: &Location| today.tokens.contains(at) || self.accounted.contains(at) || settled.contains(at);
+        today.seen.is_any_hidden(is_settled)
     }
 
     /// The choices of a configuration, and those of its sites that were not known before.
     fn evaluate(&mut self, today: &mut Sweep<'_>, flips: &[Flip], stage: Stage) -> (Vec<Choice>, Vec<Draft>) {
         let known: HashSet<Location> = today.tokens.union(&self.accounted).copied().collect();
-        let mut ev = today.ev.in_configuration(flips.to_vec());
-        let mut sweep = Sweep::new(&mut ev, today.entries);
+        let seen = Rc::new(today.seen.for_another_configuration());
+        let declared = today.ev.declared().for_another_configuration();
+        let mut ev = today.ev.in_configuration(flips.to_vec(), Rc::<Seen>::clone(&seen));
+        *ev.declared() = declared;
+        let mut sweep = Sweep::new(&mut ev, Rc::clone(&seen), today.entries);
         sweep.tokens.clone_from(&known);
         sweep.reach();
         if stage == Stage::Entered {
             sweep.enter();
         }
-        let records = std::mem::take(&mut ev.records);
+        let mut records = std::mem::take(&mut ev.declared().records);
         ev.budget.begin();
-        ev.records = records.into_iter().filter(|record| is_new(&mut ev, record, &known)).collect();
-        self.bindings.extend(ev.records.iter().filter_map(Record::binding));
+        records.retain(|record| is_new(&mut ev, record, &known));
+        self.bindings.extend(records.iter().filter_map(Record::binding));
+        ev.declared().records = records;
         let mut drafts = decide::all(&mut ev);
         drafts.retain(|draft| !draft.literals.is_empty());
         let only_when: Vec<Condition> = flips.iter().map(|flip| condition(&ev, flip)).collect();
@@ -244,7 +264,10 @@ impl Others {
             draft.site.only_when.clone_from(&only_when);
         }
         let choices = std::mem::take(&mut ev.choices);
+        let declared = std::mem::take(ev.declared());
+        today.seen.watch_all_of(&seen);
         today.ev.take_back(ev);
+        today.ev.declared().take_back(declared);
         (choices, drafts)
     }
 }

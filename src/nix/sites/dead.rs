@@ -1,6 +1,8 @@
 //! Hash attributes that nothing can use, and why that is certain.
 
 use super::sweep::Sweep;
+use crate::nix::eval::Eval;
+use crate::nix::nixpkgs::record::{Declared, Inert};
 use crate::nix::occurrences::{Occurrence, inside};
 use crate::nix::syntax::ast::{Bound, Expr, Location, Span};
 
@@ -62,31 +64,48 @@ impl Unused {
     }
 }
 
+impl From<Inert> for Unused {
+    fn from(why: Inert) -> Self {
+        match why {
+            Inert::BesideNpmDeps => Self::BesideNpmDeps,
+            Inert::OverriddenTooLate => Self::OverriddenTooLate,
+        }
+    }
+}
+
+/// Bindings that a derivation of this configuration does not read, and why.
+pub(super) fn inert(ev: &Eval) -> impl Iterator<Item = (Location, Unused)> {
+    let all = ev.noted::<Declared>().into_iter().flat_map(|declared| &declared.inert);
+    all.map(|(at, why)| (*at, Unused::from(*why)))
+}
+
 impl Sweep<'_> {
+    /// Why a binding is dead, as far as that was found out.
+    pub(super) fn known_dead(&self, at: Location) -> Option<Unused> {
+        let inert = || self.ev.noted::<Declared>()?.inert.get(&at).map(|why| Unused::from(*why));
+        self.dead.get(&at).copied().or_else(inert)
+    }
+
     /// Why nothing can use an occurrence, if that is certain.
     pub(super) fn is_dead(&self, occurrence: &Occurrence, all: &[Occurrence]) -> Option<Unused> {
         let ev = &self.ev;
-        if let Some(why) = ev.dead.get(&occurrence.at) {
-            return Some(*why);
+        if let Some(why) = self.known_dead(occurrence.at) {
+            return Some(why);
         }
         if ev.budget.was_exceeded() {
             return None;
         }
-        let forced = ev.literal_of(occurrence).is_some_and(|own| ev.forced.contains(&own));
-        if ev.made.contains(&occurrence.at) {
+        let forced = ev.literal_of(occurrence).is_some_and(|own| self.seen.was_evaluated(own));
+        if ev.noted::<Declared>().is_some_and(|declared| declared.made.contains(&occurrence.at)) {
             return Some(Unused::OnlyOverridden);
         }
-        if ev
-            .ruled_out
-            .iter()
-            .any(|branch| branch.file == occurrence.at.file && branch.span.contains(occurrence.at.span))
-        {
+        if self.seen.was_ruled_out(occurrence.at) {
             return Some(Unused::RuledOut);
         }
-        if occurrence.lambda.is_some_and(|lambda| ev.entered.contains(&lambda)) && !forced {
+        if occurrence.lambda.is_some_and(|lambda| self.seen.was_entered(lambda)) && !forced {
             return Some(Unused::AlwaysGiven);
         }
-        if ev.built.contains(&occurrence.at) {
+        if self.seen.was_bound(occurrence.at) {
             let bound_by_let = occurrence.standing.variable;
             return match (forced, bound_by_let) {
                 (false, _) => Some(Unused::Unread),
@@ -104,8 +123,8 @@ impl Sweep<'_> {
     pub(super) fn is_unchosen(&self, occurrence: &Occurrence, all: &[Occurrence]) -> bool {
         let Some((own, outer)) = occurrence.standing.sets else { return false };
         let at = |span| Location { file: occurrence.at.file, span };
-        let own_built = self.ev.built_sets.contains(&at(own));
-        let outer_built = self.ev.built_sets.contains(&at(outer));
+        let own_built = self.seen.was_made(at(own));
+        let outer_built = self.seen.was_made(at(outer));
         if own_built || !outer_built || !self.is_entry(at(own), outer) {
             return false;
         }

@@ -11,7 +11,7 @@ use super::own;
 use crate::nix::eval::Eval;
 use crate::nix::flake;
 use crate::nix::formula::{Under, can_meet};
-use crate::nix::nixpkgs::record::{Record, RecordKind};
+use crate::nix::nixpkgs::record::{Declared, Record, RecordKind};
 use crate::nix::shell::LOCKFILES;
 use crate::nix::site::{LiteralKind, Outcome, Place, Reason, Site, Undecided};
 use crate::nix::syntax::ast::Location;
@@ -29,14 +29,14 @@ pub(crate) struct Draft {
 
 /// The sites of all records, in the order of their places.
 pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
-    let records = std::mem::take(&mut ev.records);
+    let records = std::mem::take(&mut ev.declared().records);
     let mut drafts = Vec::new();
     for record in &records {
         // Each derivation has a share of its own: one that costs too much leaves the others decided.
         ev.budget.begin();
         drafts.extend(drafts_of(ev, record));
     }
-    ev.records = records;
+    ev.declared().records = records;
     combine(ev, drafts)
 }
 
@@ -317,7 +317,9 @@ fn decide(
     options: Result<&HashOptions, &(String, Option<Location>)>,
     located: &[Located],
 ) -> Outcome {
-    let replaced = ev.replaced.iter().find(|(_, at)| !flake::is_of_another(ev, *at, record.call));
+    let replaced = ev
+        .noted::<Declared>()
+        .and_then(|own| own.replaced.iter().find(|(_, at)| !flake::is_of_another(ev, *at, record.call)));
     if let Some((name, at)) = replaced.cloned() {
         let message = format!("an overlay of the repository replaces `{name}`");
         return undecided(ev, Reason::Replaced, message, at);
@@ -381,7 +383,7 @@ fn unknown_callee(ev: &Eval, record: &Record) -> Option<Outcome> {
 /// The function of the repository that bears the name of an unknown callee.
 fn own_function(ev: &Eval, name: Option<&str>) -> Option<Location> {
     let last = name?.rsplit('.').next()?;
-    ev.own_functions.get(last).copied()
+    ev.noted::<Declared>()?.own_functions.get(last).copied()
 }
 
 fn disagreement(ev: &mut Eval, record: &Record, answers: &[&Answer]) -> Outcome {

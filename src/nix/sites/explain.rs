@@ -36,6 +36,7 @@ fn describe(ev: &Eval, hop: &Hop) -> String {
         Move::Default(name) => format!("is the default of the argument `{name}`"),
         Move::Import(file) => format!("comes from {file}"),
         Move::Branch => "is one branch of this condition, which is not known; both count".to_owned(),
+        Move::FileTest => "depends on which files are there".to_owned(),
         Move::Note(note) => note.to_string(),
         Move::Silent => String::new(),
     }

@@ -17,15 +17,16 @@ mod merge;
 mod own;
 mod patches;
 mod root;
+mod seen;
 mod sweep;
 mod uses;
 mod versions;
 mod walk;
 
-pub(crate) use configurations::survey;
+pub(crate) use configurations::{Found, survey};
 pub(crate) use dead::Unused;
-pub(crate) use decide::Draft;
 pub(crate) use explain::place_of;
+pub(crate) use seen::Seen;
 pub(crate) use sweep::{Entries, Index};
 pub(crate) use uses::uses;
 pub(crate) use versions::version_mismatches;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::dead::Unused;
+use super::seen::Seen;
 use super::walk::{Walker, blind_argument, call_blindly};
 use crate::nix::eval::{Env, Eval};
 use crate::nix::flake;
@@ -26,7 +28,11 @@ pub(crate) struct Entries<'a> {
 /// The evaluation of one repository in one configuration.
 pub(crate) struct Sweep<'a> {
     pub ev: &'a mut Eval,
+    /// What is observed of it.
+    pub seen: Rc<Seen>,
     pub entries: &'a Entries<'a>,
+    /// Bindings of hashes that nothing reads, and why.
+    pub dead: BTreeMap<Location, Unused>,
     walker: Walker,
     done: HashSet<Location>,
     /// Literals that arrived at some record, and how many records were looked at.
@@ -38,13 +44,15 @@ pub(crate) struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     /// Nothing evaluated yet.
-    pub fn new(ev: &'a mut Eval, entries: &'a Entries<'a>) -> Self {
+    pub fn new(ev: &'a mut Eval, seen: Rc<Seen>, entries: &'a Entries<'a>) -> Self {
         let literals: Vec<Location> =
             entries.index.values().flatten().filter_map(|occurrence| ev.literal_of(occurrence)).collect();
-        ev.watched.extend(literals);
+        seen.watch(literals);
         Self {
             ev,
+            seen,
             entries,
+            dead: BTreeMap::new(),
             walker: Walker::default(),
             done: HashSet::new(),
             tokens: HashSet::new(),
@@ -93,7 +101,7 @@ impl<'a> Sweep<'a> {
     fn entry(&mut self, run: impl FnOnce(&mut Self)) {
         self.ev.budget.begin();
         run(self);
-        self.walker.drain(self.ev);
+        self.walker.drain(self.ev, &self.seen);
         self.walker.catch_up(self.ev);
         self.call_the_uncalled();
     }
@@ -114,14 +122,14 @@ impl<'a> Sweep<'a> {
                 self.done.insert(closure.code.location());
                 let value = call_blindly(self.ev, &closure, &folder);
                 self.walker.visit_value(self.ev, &value, None, 0);
-                self.walker.drain(self.ev);
+                self.walker.drain(self.ev, &self.seen);
             }
         }
     }
 
     fn is_worth(&self, closure: &Closure) -> bool {
         let here = closure.code.location();
-        if self.ev.entered.contains(&here) || self.done.contains(&here) {
+        if self.seen.was_entered(here) || self.done.contains(&here) {
             return false;
         }
         let path = &self.ev.files.get(here.file).path;
@@ -171,7 +179,7 @@ impl<'a> Sweep<'a> {
         if let Some(why) = why
             && occurrence.value.is_some()
         {
-            self.ev.dead.entry(occurrence.at).or_insert(why);
+            self.dead.entry(occurrence.at).or_insert(why);
         }
         why.is_none()
     }
@@ -195,7 +203,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn is_standalone(&self, occurrence: &Occurrence) -> bool {
-        let standalone = self.ev.dead.get(&occurrence.at).is_some_and(|why| why.may_stand_alone());
+        let standalone = self.known_dead(occurrence.at).is_some_and(|why| why.may_stand_alone());
         standalone && !self.is_accounted_for(occurrence)
     }
 
@@ -206,7 +214,7 @@ impl<'a> Sweep<'a> {
     }
 
     pub(super) fn look_at_records(&mut self) {
-        while let Some(record) = self.ev.records.get(self.looked_at).cloned() {
+        while let Some(record) = self.ev.declared().records.get(self.looked_at).cloned() {
             self.looked_at += 1;
             self.bindings.extend(record.binding());
             // The entry that left the record may have spent its share.

@@ -16,7 +16,8 @@ const NAME: &str = "package-lock.json";
 
 /// All uses whose lockfile is known, in the order of their places.
 pub(crate) fn uses(ev: &mut Eval) -> Vec<LockfileUse> {
-    let calls: BTreeSet<(ThunkId, Location)> = std::mem::take(&mut ev.lock_uses).into_iter().collect();
+    let calls: BTreeSet<(ThunkId, Location)> =
+        std::mem::take(&mut ev.declared().lock_uses).into_iter().collect();
     let mut found: Vec<LockfileUse> =
         calls.into_iter().flat_map(|(argument, at)| of_call(ev, argument, at)).collect();
     found.sort();

@@ -11,7 +11,7 @@ use crate::nix::value::{Kind, Special, Value};
 
 /// All packages that do not, in the order of their places.
 pub(crate) fn version_mismatches(ev: &mut Eval) -> Vec<VersionMismatch> {
-    let packages = std::mem::take(&mut ev.given_dependencies);
+    let packages = std::mem::take(&mut ev.declared().given_dependencies);
     let mut found = BTreeSet::new();
     for (package, at) in packages {
         ev.budget.begin();

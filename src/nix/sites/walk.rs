@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::seen::Seen;
 use crate::nix::eval::Eval;
 use crate::nix::modules;
 use crate::nix::nixpkgs;
@@ -77,7 +78,7 @@ impl Walker {
             if let Some(path) = path.filter(|path| !path.is_empty()) {
                 self.named += 1;
                 if let Some(index) = index {
-                    ev.name_record(index, path);
+                    ev.declared().name_record(index, path);
                 }
                 name_dependencies(ev, attrs, path);
             }
@@ -135,9 +136,9 @@ impl Walker {
         }
     }
 
-    /// Visits arguments of unknown functions until none is left.
-    pub fn drain(&mut self, ev: &mut Eval) {
-        while let Some(thunk) = ev.pending.pop() {
+    /// Visits what the evaluation left behind, such as arguments of unknown functions, until nothing is left.
+    pub fn drain(&mut self, ev: &mut Eval, seen: &Seen) {
+        while let Some(thunk) = seen.next_left() {
             self.visit(ev, thunk, None, 0);
         }
     }
@@ -256,7 +257,7 @@ fn name_dependencies(ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
             && let Some(index) = drv.register(ev)
             && !path.is_empty()
         {
-            ev.name_record(index, path);
+            ev.declared().name_record(index, path);
         }
     }
 }
