@@ -1,12 +1,15 @@
 //! `list`: every npm derivation, its lockfile and its hash literals; nothing is fetched.
 
+use std::path::PathBuf;
+
 use npm_nixhash::{
     drift::Plan,
+    nix::elsewhere::elsewhere,
     report::{Message, human, messages},
 };
 
 use super::{
-    args::{Format, ListArgs},
+    args::{Format, ListArgs, ScopeArgs},
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
     publish::publish,
@@ -20,7 +23,10 @@ pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Termina
     }
     let surveyed = survey(&args.scope, environment)?;
     let plan = Plan::tied(surveyed.survey);
-    let report = report("list", &plan, surveyed.left_out, environment);
+    let mut report = report("list", &plan, surveyed.left_out, environment);
+    if let Some(places) = places(&args.scope, environment) {
+        report.set_elsewhere(&elsewhere(&plan.root, &places));
+    }
     publish(
         &args.report,
         &report,
@@ -31,4 +37,12 @@ pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Termina
     )?;
     terminal.messages(&messages::messages(&report, terminal.room()));
     Ok(if State::of(&report, &[]).failed { Exit::Failed } else { Exit::Fine })
+}
+
+/// The folders and files that are looked at, if no name chooses from them: who names a derivation does not ask about others.
+fn places(args: &ScopeArgs, environment: &Environment) -> Option<Vec<PathBuf>> {
+    if args.wanted.is_empty() {
+        return Some(vec![environment.here.canonicalize().ok()?]);
+    }
+    args.wanted.iter().map(|word| environment.here.join(word).canonicalize().ok()).collect()
 }

@@ -8,6 +8,7 @@ mod budget;
 mod builtins;
 mod directive;
 pub mod edit;
+pub mod elsewhere;
 mod eval;
 mod files;
 mod filter;

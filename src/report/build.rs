@@ -13,7 +13,7 @@ use super::{
 use crate::{
     choice::LeftOut,
     drift::{Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, Status},
-    nix::{Condition, Literal, Outcome, Place, Site, Step},
+    nix::{Condition, Literal, Outcome, Place, Site, Step, elsewhere::Elsewhere},
     npm_deps::{Computed, Obstacle},
     options::HashOptions,
     repair::{EntryError, RepairError},
@@ -126,6 +126,7 @@ impl Report {
             uncovered: plan.uncovered.iter().map(|path| paths.show(path)).collect(),
             left_out: left_out.into(),
             borders: plan.borders.iter().map(|border| BorderReport::new(border, &paths)).collect(),
+            elsewhere: Vec::new(),
             changed_files: Vec::new(),
             patch: String::new(),
             summary: Summary::default(),
@@ -158,6 +159,13 @@ impl Report {
             site.status = SiteStatus::Updated;
         }
         self.count();
+    }
+
+    /// Records what is not ours. Of Cargo's and Go's hashes nobody expects that we change them, unless there is nothing else.
+    pub fn set_elsewhere(&mut self, found: &[Elsewhere]) {
+        let alone = self.sites.is_empty() && self.uses.is_empty();
+        let named = found.iter().filter(|found| alone || found.ecosystem.is_of_npm_packages());
+        self.elsewhere = named.map(|found| elsewhere(found, &self.paths)).collect();
     }
 
     /// Records which files were changed.
@@ -403,4 +411,18 @@ impl From<HashOptions> for OptionsReport {
         let HashOptions { fetcher_version, force_git_deps, force_empty_cache } = options;
         Self { fetcher_version, force_git_deps, force_empty_cache }
     }
+}
+
+fn elsewhere(found: &Elsewhere, paths: &Paths) -> Message {
+    let more = match found.count {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    let what = format!(
+        "{}{more}: {}'s dependencies are not npm's, and their hashes are neither computed nor changed here",
+        found.word,
+        found.ecosystem.name()
+    );
+    let message = Message { place: Some(paths.place(&found.place)), ..Message::plain(what) };
+    message.hinting(Some(found.ecosystem.hint()))
 }

@@ -28,7 +28,8 @@ const LONGEST_LINE: usize = 500;
 #[must_use]
 pub fn messages(report: &Report, room: usize) -> String {
     let mut warnings = blocks("warning", warnings(report));
-    warnings.splice(0..0, borders(report));
+    let elsewhere = report.elsewhere.iter().map(|message| block("note", message));
+    warnings.splice(0..0, elsewhere.chain(borders(report)));
     let errors = blocks("error", errors(report));
     let kept = warnings.iter().map(Vec::len).sum::<usize>().min(WARNING_LINES);
     let errors = fit("error", &errors, room.saturating_sub(kept), ", all of which --json lists");

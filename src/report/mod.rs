@@ -44,6 +44,8 @@ pub struct Report {
     pub left_out: LeftOutReport,
     /// Folders of somebody else's in the repository: not searched, never written.
     pub borders: Vec<BorderReport>,
+    /// What the repository has of other ecosystems' hashes, which are none of ours (`list`).
+    pub elsewhere: Vec<Message>,
     /// The files that were changed, or with `--dry-run` would have been.
     pub changed_files: Vec<String>,
     /// What `update` does, as a unified diff from the top of the repository; empty where nothing is to be done.

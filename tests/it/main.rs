@@ -9,6 +9,7 @@ mod bombs;
 mod cold_as_warm;
 mod commands;
 mod drop_in;
+mod elsewhere;
 mod exit_codes;
 mod findings;
 mod git;

@@ -13,6 +13,7 @@ use rnix::ParseError;
 
 use crate::nix::files::FileId;
 use ast::Ast;
+pub(in crate::nix) use nesting::check_runs;
 
 /// Why a file is no Nix expression: the byte offset and a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ struct Level {
 const LOOKAHEAD: usize = 400_000_000;
 
 /// Refuses text that the tokenizer would take quadratic time for; no file that a person or program wrote comes near.
-fn check_runs(text: &str) -> Result<(), SyntaxError> {
+pub(in crate::nix) fn check_runs(text: &str) -> Result<(), SyntaxError> {
     let mut cost = 0usize;
     let mut run = 0usize;
     for (offset, byte) in text.bytes().enumerate() {
