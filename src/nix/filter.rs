@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::value::ThunkId;
+use super::value::{Meaning, ThunkId};
 
 /// A filter between a source and the store.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub(crate) enum Fileset {
     Predicate(ThunkId),
     Unknown,
 }
+
+impl Meaning for Fileset {}
 
 fn any(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut known = true;

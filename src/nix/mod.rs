@@ -31,6 +31,7 @@ mod syntax;
 mod tracking;
 mod trail;
 mod value;
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ use occurrences::Occurrence;
 use scope::Found;
 use sites::{Entries, Index, Seen, Unused, place_of};
 use syntax::ast::{Expr, Location};
+use world::Nixpkgs;
 
 use crate::repository::Border;
 
@@ -111,9 +113,9 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     if found.candidates.is_empty() {
         return survey;
     }
+    let files = Files::new(found.root.clone()).instead(scope.instead.clone());
     let seen = Rc::new(Seen::default());
-    let mut ev =
-        Eval::new(Files::new(found.root.clone()).instead(scope.instead.clone()), Rc::<Seen>::clone(&seen));
+    let mut ev = Eval::new(files, &Nixpkgs, Rc::<Seen>::clone(&seen));
     let index = index(&mut ev, found);
     let entries = Entries { flakes: &found.flakes, roots: &found.roots, index: &index };
     let reached = sites::survey(&mut ev, seen, &entries);
@@ -327,7 +329,7 @@ fn names_placeholder(expr: &Expr) -> bool {
         },
         _ => return false,
     };
-    library::FAKES.contains(&name.as_ref())
+    nixpkgs::placeholder::fake(name).is_some()
 }
 
 /// The lockfiles in whose folders no site has its own, and that nothing uses without a hash.

@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
-use super::builtins::{self, Native};
-use super::eval::{Eval, flag};
+use super::builtins;
+use super::eval::{Eval, Native, flag};
+use super::flake;
 use super::hash_text::HashText;
+use super::nixpkgs::Beside;
+use super::nixpkgs::derivation::Drv;
 use super::syntax::ast::{Location, Name};
 use super::value::{Attr, Attrs, Doubt, Kind, Move, Special, ThunkId, Unknown, Value, truth};
 
@@ -117,7 +120,7 @@ pub(crate) fn with_defaults(ev: &mut Eval, definitions: &Value, options: &Value,
 
 /// A set of which some attributes are known; all others are those of something from outside.
 pub(crate) fn beside(known: Attrs, unknown: Rc<Unknown>) -> Value {
-    Value::attrs(Attrs { open: Some(Rc::clone(&unknown)), special: Special::Beside(unknown), ..known })
+    Value::attrs(Attrs { open: Some(Rc::clone(&unknown)), special: Special::of(Beside(unknown)), ..known })
 }
 
 /// The `config` of a module that nothing in the repository imports: paths and hashes that are defaults of its own
@@ -144,7 +147,7 @@ fn defaults(
         let (option, name, definitions) = (option.thunk, Rc::clone(name), definitions.clone());
         let (key, unknown) = (Rc::clone(&name), Rc::clone(&unknown));
         let thunk = ev.lazy(move |ev| {
-            let member = super::nixpkgs::outside_member(ev, &unknown, &name, at);
+            let member = ev.member_of_unknown(&unknown, &name, at);
             let option = ev.force(option);
             let own = ev.peek_attr(&definitions, &name, at);
             if !is_option(ev, &option) && depth < DEEPEST {
@@ -167,7 +170,8 @@ fn is_telling(value: &Value) -> bool {
     match &value.kind {
         Kind::Path(_) => true,
         Kind::Attrs(attrs) => {
-            matches!(attrs.special, Special::Source(_) | Special::Drv(_) | Special::Flake(_))
+            let special = &attrs.special;
+            matches!(special, Special::Source(_)) || special.is::<Drv>() || special.is::<flake::Own>()
         }
         Kind::Str(text) => match text.known() {
             Some(text) => HashText::parse(&text).digest.is_some(),

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::eval::{Eval, reason_of};
 use super::files::normalize;
 pub(crate) use super::filter::{Fileset, Filter};
 use super::remote::RemoteKind;
 use super::syntax::ast::Location;
-use super::value::{Attrs, Doubt, Kind, Piece, Special, Text, Unknown, Value};
+use super::value::{Attrs, Special, Text, Unknown, Value};
 
 /// A tree or file, and what was done to it.
 #[derive(Debug, Clone)]
@@ -192,65 +191,4 @@ fn join_sub(sub: &str, text: &str) -> String {
         }
     }
     parts.join("/")
-}
-
-/// What a value means as a source.
-pub(crate) fn of_value(ev: &mut Eval, value: &Value, here: Location) -> Rc<Source> {
-    match &value.kind {
-        Kind::Path(path) => Rc::new(Source::local(path.as_ref().clone())),
-        Kind::Str(text) => of_text(text, value, here),
-        Kind::Attrs(attrs) => of_set(ev, value, attrs, here),
-        Kind::Null => Rc::new(Source::new(Base::Nothing)),
-        _ => Rc::new(Source::new(Base::Unknown(reason_of(value, "the source is not known", here)))),
-    }
-}
-
-fn of_text(text: &Text, value: &Value, here: Location) -> Rc<Source> {
-    match text.pieces.as_slice() {
-        [Piece::Source(source)] => return Rc::clone(source),
-        [Piece::Source(source), Piece::Text(tail)] if tail.starts_with('/') => {
-            return Rc::new(source.inside(tail));
-        }
-        [Piece::Text(path)] if path.starts_with('/') => {
-            return Rc::new(Source::local(normalize(Path::new(path.as_ref()))));
-        }
-        _ => {}
-    }
-    let unknown = text.pieces.iter().find_map(|piece| match piece {
-        Piece::Unknown(unknown) => Some(Rc::clone(unknown)),
-        _ => None,
-    });
-    Rc::new(Source::new(Base::Unknown(
-        unknown.unwrap_or_else(|| reason_of(value, "a string that is no path", here)),
-    )))
-}
-
-fn is_plain_set(value: &Value) -> bool {
-    value.as_attrs().is_some_and(|attrs| attrs.special.is_none())
-}
-
-fn of_set(ev: &mut Eval, value: &Value, attrs: &Rc<Attrs>, here: Location) -> Rc<Source> {
-    match &attrs.special {
-        Special::Source(source) => Rc::clone(source),
-        Special::Flake(folder) => {
-            let mut source = Source::local(folder.as_ref().clone());
-            source.notes.push((here, "`self` is the folder of the flake".into()));
-            Rc::new(source)
-        }
-        Special::Input(input) => Rc::new(Source::new(Base::Remote(Rc::new(input.remote(here))))),
-        Special::Drv(_) => {
-            // A derivation that is only mentioned in a string may hold others.
-            let whole = ev.done(value.clone());
-            ev.leave(whole);
-            Rc::new(Source::new(Base::Built(Rc::new(value.clone()))))
-        }
-        _ => match ev.peek_attr(value, "outPath", here) {
-            Some(out) if !is_plain_set(&out) => of_value(ev, &out, here),
-            _ => {
-                let message = "a set that is no source".into();
-                let unknown = Unknown { doubt: Doubt::Unmodelled, message, at: Some(here), name: None };
-                Rc::new(Source::new(Base::Unknown(Rc::new(unknown))))
-            }
-        },
-    }
 }

@@ -1,15 +1,13 @@
 //! Values of the partial evaluator. Every one knows the chain of places that it travelled.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::builtins::Native;
-use super::eval::Eval;
 use super::formula::{Formula, Identity, Under, both, can_meet};
-use super::nixpkgs::derivation::Drv;
 use super::site::LiteralKind;
-use super::source::{Fileset, Source};
+use super::source::Source;
 use super::syntax::ast::{Ast, ExprId, Location, Name};
 pub(crate) use super::trail::{Flip, Hop, Instead, Move, Trail};
 
@@ -47,8 +45,8 @@ pub(crate) struct Value {
     pub trail: Trail,
 }
 
-/// A function of the model that carries data.
-pub(crate) type Callable = Rc<dyn Fn(&mut Eval, ThunkId, Location) -> Value>;
+/// A function that is not written in Nix. How it is called is known to the evaluator alone: values know nothing of it.
+pub(crate) trait Callable: Any {}
 
 /// What a value is.
 #[derive(Clone)]
@@ -63,7 +61,7 @@ pub(crate) enum Kind {
     Attrs(Rc<Attrs>),
     Lambda(Rc<Closure>),
     Native(Rc<NativeCall>),
-    Function(Callable),
+    Function(Rc<dyn Callable>),
     /// One of these, depending on something unknown.
     Alt(Rc<Vec<Value>>),
     Unknown(Rc<Unknown>),
@@ -161,21 +159,38 @@ pub(crate) struct Attrs {
 pub(crate) enum Special {
     #[default]
     None,
-    Pkgs,
-    Lib,
-    Builtins,
+    /// Files of the store, or of the repository.
     Source(Rc<Source>),
-    Drv(Rc<Drv>),
-    /// A flake of the repository: its folder.
-    Flake(Rc<PathBuf>),
-    Input(Rc<super::flake::Input>),
-    Fileset(Rc<Fileset>),
-    /// The arguments of a file that nothing calls; the folder of that file.
-    Entry(Rc<PathBuf>),
-    /// Attributes that are known of something from outside; it has all others, too.
-    Beside(Rc<Unknown>),
-    /// A set of packages inside nixpkgs, such as `python3Packages`.
-    Scope(Rc<super::nixpkgs::Scope>),
+    /// Something that the world knows.
+    Of(Rc<dyn Meaning>),
+}
+
+/// What a set means to the world around the language, and what the language has to know of that.
+pub(crate) trait Meaning: Any {
+    /// The set has what its meaning gives it, whatever unknown set is laid over it.
+    fn is_firm(&self) -> bool {
+        false
+    }
+
+    /// The set stands for arguments that nothing gives: of those that are not known, defaults count.
+    fn is_of_arguments(&self) -> bool {
+        false
+    }
+
+    /// Where the set gives a value that is not known, it does not have the attribute: a default counts.
+    fn yields_to_defaults(&self) -> bool {
+        false
+    }
+
+    /// The dotted name of what the set gives is the same everywhere, and is that of one thing.
+    fn is_named(&self) -> bool {
+        false
+    }
+
+    /// What the set is as files; `set` is the whole value.
+    fn source(&self, _set: &Value, _here: Location) -> Option<Source> {
+        None
+    }
 }
 
 /// A function and the scope it was made in.
@@ -188,7 +203,7 @@ pub(crate) struct Closure {
 /// A function of the model with its first arguments.
 #[derive(Clone)]
 pub(crate) struct NativeCall {
-    pub native: &'static Native,
+    pub native: &'static (dyn Callable + Sync),
     pub args: Vec<ThunkId>,
 }
 
@@ -242,6 +257,12 @@ impl Value {
     /// A list.
     pub fn list(items: Vec<ThunkId>) -> Self {
         Self::new(Kind::List(Rc::new(List { items, open: None })))
+    }
+
+    /// The name of a system, which stands for that of any.
+    pub fn system(name: &str) -> Self {
+        let pieces = vec![Piece::Text(Rc::from(name))];
+        Self::new(Kind::Str(Rc::new(Text { pieces, system: true, ..Text::default() })))
     }
 
     /// A boolean.
@@ -473,6 +494,35 @@ impl Special {
     /// Whether there is no special meaning.
     pub fn is_none(&self) -> bool {
         matches!(self, Special::None)
+    }
+
+    /// A meaning.
+    pub fn of(meaning: impl Meaning) -> Self {
+        Self::Of(Rc::new(meaning))
+    }
+
+    /// The meaning, where it is of that type.
+    pub fn read<T: Meaning>(&self) -> Option<&T> {
+        let Self::Of(meaning) = self else { return None };
+        let meaning: &dyn Any = meaning.as_ref();
+        meaning.downcast_ref()
+    }
+
+    /// The meaning to be kept, where it is of that type.
+    pub fn shared<T: Meaning>(&self) -> Option<Rc<T>> {
+        let Self::Of(meaning) = self else { return None };
+        let meaning: Rc<dyn Any> = Rc::<dyn Meaning>::clone(meaning);
+        meaning.downcast().ok()
+    }
+
+    /// Whether the meaning is of that type.
+    pub fn is<T: Meaning>(&self) -> bool {
+        self.read::<T>().is_some()
+    }
+
+    /// Whether the meaning has a property.
+    pub fn has(&self, property: fn(&dyn Meaning) -> bool) -> bool {
+        matches!(self, Self::Of(meaning) if property(meaning.as_ref()))
     }
 }
 

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::lists::whole;
 use super::{Native, row};
-use crate::nix::eval::{Eval, reason_of};
+use crate::nix::eval::{Eval, lambda, reason_of};
+use crate::nix::nixpkgs::derivation::Drv;
 use crate::nix::nixpkgs::{call_package, overlay};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, ThunkId, Value};
@@ -155,12 +156,11 @@ fn unfixed(ev: &mut Eval, value: Value, body: ThunkId, at: Location) -> Value {
 fn make_extensible(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = fix(ev, args, at);
     let body = args[0];
-    let extend = Value::new(Kind::Function(Rc::new(move |ev, overlay, at| {
-        let extended =
-            Value::new(Kind::Function(Rc::new(move |ev, last, at| extends(ev, &[overlay, body, last], at))));
+    let extend = lambda(move |ev, overlay, at| {
+        let extended = lambda(move |ev, last, at| extends(ev, &[overlay, body, last], at));
         let extended = ev.done(extended);
         make_extensible(ev, &[extended], at)
-    })));
+    });
     let thunk = ev.done(extend);
     let extra = Value::attrs(Attrs::of([(Rc::from("extend"), thunk)]));
     let extended = ev.update(value, &extra, at);
@@ -217,7 +217,7 @@ fn is_derivation(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     ev.each(value, &mut |ev, value| match &value.kind {
         Kind::Unknown(_) => Value::doubtful(reason_of(&value, "a type is not known", at)),
-        Kind::Attrs(attrs) if matches!(attrs.special, Special::Drv(_) | Special::Source(_)) => {
+        Kind::Attrs(attrs) if matches!(attrs.special, Special::Source(_)) || attrs.special.is::<Drv>() => {
             Value::bool(true)
         }
         Kind::Attrs(_) => match ev.peek_attr(&value, "type", at) {
@@ -305,7 +305,7 @@ fn to_function(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     if value.is_function() || value.as_unknown().is_some() || value.as_attrs().is_some_and(functor) {
         return value;
     }
-    Value::new(Kind::Function(Rc::new(move |_, _, _| value.clone())))
+    lambda(move |_, _, _| value.clone())
 }
 
 fn negate(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {

@@ -8,7 +8,7 @@ use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, flag, reason_of, string};
 use crate::nix::files::{FileId, to_u32};
 use crate::nix::site::LiteralKind;
-use crate::nix::source::{self, Base};
+use crate::nix::source::Base;
 use crate::nix::syntax::ast::{Location, Span};
 use crate::nix::syntax::json::{self, Json, Spanned};
 use crate::nix::syntax::toml;
@@ -35,7 +35,7 @@ enum Format {
 
 /// The path of the repository that a value names.
 pub(super) fn local_path(ev: &mut Eval, value: &Value, at: Location) -> Result<PathBuf, Value> {
-    let source = source::of_value(ev, value, at);
+    let source = ev.source_of(value, at);
     match (&source.base, source.local_path()) {
         (_, Some(path)) => Ok(path),
         (Base::Unknown(unknown), _) => Err(Value::doubtful(Rc::clone(unknown))),

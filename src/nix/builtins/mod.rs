@@ -14,20 +14,21 @@ mod sets;
 mod strings;
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::LazyLock;
 
-use super::eval::Eval;
-use super::nixpkgs::{fetchers, members_system, scripts};
+use super::eval::{self, Eval, Native};
+use super::nixpkgs::{fetchers, meant, members_system, scripts};
 use super::syntax::ast::Location;
-use super::value::{Attrs, Kind, NativeCall, Special, ThunkId, Value};
+use super::value::{Kind, Meaning, ThunkId, Value};
 pub(crate) use paths::{KEPT, predicate};
 
-/// A function of the model.
-pub(crate) struct Native {
-    pub name: &'static str,
-    pub arity: usize,
-    pub run: fn(&mut Eval, &[ThunkId], Location) -> Value,
+/// The set `builtins`.
+pub(crate) struct Builtins;
+
+impl Meaning for Builtins {
+    fn is_named(&self) -> bool {
+        true
+    }
 }
 
 /// A row of a table.
@@ -58,7 +59,7 @@ static ALL: LazyLock<HashMap<&'static str, &'static Native>> = LazyLock::new(|| 
 /// The function of that name, as a value.
 pub(crate) fn native(name: &str) -> Option<Value> {
     let native = ALL.get(name)?;
-    Some(Value::new(Kind::Native(Rc::new(NativeCall { native, args: Vec::new() }))))
+    Some(eval::native(native))
 }
 
 /// Calls a function of the model by name.
@@ -95,7 +96,7 @@ pub(crate) fn global(name: &str) -> Option<Value> {
         "true" => Some(Value::bool(true)),
         "false" => Some(Value::bool(false)),
         "null" => Some(Value::new(Kind::Null)),
-        "builtins" => Some(Value::attrs(Attrs::special(Special::Builtins))),
+        "builtins" => Some(meant(Builtins)),
         _ => {
             let bare = name.strip_prefix("__");
             if !GLOBALS.contains(&name) && bare.is_none() {
@@ -112,7 +113,7 @@ pub(crate) fn member(name: &str) -> Option<Value> {
         "true" => return Some(Value::bool(true)),
         "false" => return Some(Value::bool(false)),
         "null" => return Some(Value::new(Kind::Null)),
-        "builtins" => return Some(Value::attrs(Attrs::special(Special::Builtins))),
+        "builtins" => return Some(meant(Builtins)),
         "currentSystem" => return Some(members_system()),
         "storeDir" => return Some(Value::text("/nix/store")),
         "toFile" => return Some(scripts::function(scripts::Script::WriteText)),

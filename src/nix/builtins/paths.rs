@@ -69,7 +69,7 @@ fn builtin_path(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let name = ev.peek_attr(&given, "name", at).and_then(|name| name.known_text());
         let filter = given.as_attrs().and_then(|attrs| attrs.map.get("filter")).map(|attr| attr.thunk);
         ev.each(path, &mut |ev, path| {
-            let mut source = source::of_value(ev, &path, at).named(name.clone());
+            let mut source = ev.source_of(&path, at).named(name.clone());
             if let Some(function) = filter {
                 source = source.filtered(predicate(&source, function), (at, KEPT));
             }
@@ -90,7 +90,7 @@ fn filter_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let path = ev.force(args[1]);
     let function = args[0];
     ev.each(path, &mut |ev, path| {
-        let source = source::of_value(ev, &path, at);
+        let source = ev.source_of(&path, at);
         source.filtered(predicate(&source, function), (at, KEPT)).value()
     })
 }

@@ -7,7 +7,6 @@ use super::lists::{later, later2, list};
 use super::{Native, row};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, is_system, present, reason_of};
-use crate::nix::nixpkgs::system_named;
 use crate::nix::syntax::ast::{Location, Name};
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
@@ -86,7 +85,7 @@ fn names(attrs: &Attrs) -> Vec<Name> {
 
 /// An attribute's name as a value; systems are marked, so that a body serves them all.
 pub(super) fn name_value(name: &str) -> Value {
-    if is_system(name) { system_named(name) } else { Value::text(name) }
+    if is_system(name) { Value::system(name) } else { Value::text(name) }
 }
 
 fn map_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -231,7 +230,7 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
                 ev.systems.push(Rc::clone(&text));
             }
             *shared.get_or_insert_with(|| {
-                let name = ev.done(system_named(&text));
+                let name = ev.done(Value::system(&text));
                 later(ev, args[1], name, at)
             })
         } else {

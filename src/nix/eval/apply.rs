@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Env, Eval, counting_with};
 use crate::nix::syntax::ast::{Expr, ExprId, Formal, Lambda, Location, Name, Param};
 use crate::nix::value::{
-    Attr, Attrs, Closure, Code, Doubt, EnvId, Kind, Move, NativeCall, Special, ThunkId, Unknown, Value,
+    Attr, Attrs, Closure, Code, Doubt, EnvId, Kind, Meaning, Move, ThunkId, Unknown, Value,
 };
 
 impl Eval {
@@ -30,10 +30,10 @@ impl Eval {
     fn apply_guarded(&mut self, callee: &Value, argument: ThunkId, here: Location) -> Value {
         match &callee.kind {
             Kind::Lambda(closure) => self.enter(closure, argument, here),
-            Kind::Native(call) => self.apply_native(call, argument, here),
+            Kind::Native(call) => self.apply_native(call, argument, here).nameless(),
             Kind::Function(run) => {
                 let run = Rc::clone(run);
-                run(self, argument, here).nameless()
+                self.run(run.as_ref(), argument, here).nameless()
             }
             Kind::Attrs(attrs) => self.apply_set(callee, attrs, argument, here),
             Kind::Alt(callees) => {
@@ -44,18 +44,9 @@ impl Eval {
                 }
                 crate::nix::eval::join(results)
             }
-            Kind::Unknown(unknown) => crate::nix::nixpkgs::unknown_call(self, unknown, argument, here),
+            Kind::Unknown(unknown) => self.world.call_unknown(self, unknown, argument, here),
             _ => crate::nix::eval::error(format!("{} is called like a function", callee.type_name()), here),
         }
-    }
-
-    fn apply_native(&mut self, call: &NativeCall, argument: ThunkId, here: Location) -> Value {
-        let mut args = call.args.clone();
-        args.push(argument);
-        if args.len() < call.native.arity {
-            return Value::new(Kind::Native(Rc::new(NativeCall { native: call.native, args })));
-        }
-        (call.native.run)(self, &args, here).nameless()
     }
 
     fn apply_set(&mut self, callee: &Value, attrs: &Rc<Attrs>, argument: ThunkId, here: Location) -> Value {
@@ -64,34 +55,13 @@ impl Eval {
             let half = self.apply_value(&functor, callee.clone(), here);
             return self.apply(&half, argument, here);
         }
-        if let Special::Input(input) = &attrs.special {
-            let name = Rc::from(format!("inputs.{}", input.name));
-            let unknown = Unknown {
-                doubt: Doubt::Outside,
-                message: "a flake's input".into(),
-                at: Some(here),
-                name: Some(name),
-            };
-            return crate::nix::nixpkgs::unknown_call(self, &Rc::new(unknown), argument, here);
-        }
-        if let Special::Scope(scope) = &attrs.special {
-            if **scope == crate::nix::nixpkgs::Scope::ImportNpmLock {
-                self.declared().lock_uses.push((argument, here));
-            }
-            if **scope == crate::nix::nixpkgs::Scope::NixFilter {
-                return crate::nix::builtins::call(self, "nix-filter.filter", &[argument], here);
-            }
-            let name = Rc::from(format!("pkgs.{}", scope.name()));
-            let unknown = Unknown {
-                doubt: Doubt::Outside,
-                message: "a function of nixpkgs".into(),
-                at: Some(here),
-                name: Some(name),
-            };
-            return crate::nix::nixpkgs::unknown_call(self, &Rc::new(unknown), argument, here);
+        if !attrs.special.is_none()
+            && let Some(result) = self.world.call_set(self, attrs, argument, here)
+        {
+            return result;
         }
         if let Some(unknown) = &attrs.open {
-            return crate::nix::nixpkgs::unknown_call(self, &Rc::clone(unknown), argument, here);
+            return self.world.call_unknown(self, unknown, argument, here);
         }
         crate::nix::eval::error("a set is called like a function", here)
     }
@@ -179,7 +149,7 @@ impl Eval {
                 if let Some(attr) = attrs.map.get(&name) {
                     return Some(self.argument_attr(attr, name));
                 }
-                if let Special::Entry(_) = attrs.special {
+                if attrs.special.has(Meaning::is_of_arguments) {
                     return self.entry_argument(arg, attrs, formal, here);
                 }
                 if attrs.special.is_none() && attrs.open.is_none() {
@@ -204,9 +174,8 @@ impl Eval {
 
     /// An open set may give the argument or leave it to its default.
     fn doubtful_default(&mut self, set: &Value, value: Value) -> Option<ThunkId> {
-        let named =
-            set.as_attrs().is_some_and(|attrs| matches!(attrs.special, Special::Pkgs | Special::Scope(_)));
-        if named { None } else { Some(self.done(value)) }
+        let yields = set.as_attrs().is_some_and(|attrs| attrs.special.has(Meaning::yields_to_defaults));
+        if yields { None } else { Some(self.done(value)) }
     }
 
     fn argument_attr(&mut self, attr: &Attr, name: Name) -> ThunkId {
@@ -233,7 +202,7 @@ impl Eval {
         formal: &Formal,
         here: Location,
     ) -> Option<ThunkId> {
-        let value = crate::nix::nixpkgs::special_member(self, arg, attrs, &formal.name, here);
+        let value = self.world.member(self, arg, attrs, &formal.name, here);
         match value {
             Some(value) if value.as_unknown().is_none() => Some(self.done(value)),
             _ if formal.default.is_some() => None,
@@ -253,10 +222,9 @@ impl Eval {
     }
 
     fn unknown_argument(&mut self, unknown: &Rc<Unknown>, name: &Name, here: Location) -> Value {
-        match name.as_ref() {
-            "pkgs" => crate::nix::nixpkgs::nixpkgs(),
-            "lib" => crate::nix::library::value(),
-            _ => crate::nix::nixpkgs::outside_member(self, unknown, name, here),
+        match self.world.conventional(name) {
+            Some(value) => value,
+            None => self.world.member_of_unknown(self, unknown, name, here),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Env, Eval};
 use crate::nix::budget::Cost;
 use crate::nix::syntax::ast::{Bindings, Location};
-use crate::nix::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Move, Special, Unknown, Value};
+use crate::nix::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Meaning, Move, Unknown, Value};
 
 impl Eval {
     /// `{ ... }` and `rec { ... }`.
@@ -93,7 +93,7 @@ fn update_one(left: &Value, right: &Value, here: Location) -> Value {
             Value { kind: Kind::Attrs(Rc::new(merge(l, r))), trail: left.trail.clone() }
         }
         (Kind::Attrs(l), Kind::Unknown(unknown)) => {
-            if matches!(l.special, Special::Pkgs | Special::Lib) || unknown.doubt == Doubt::Throw {
+            if l.special.has(Meaning::is_firm) || unknown.doubt == Doubt::Throw {
                 return left.clone();
             }
             Value { kind: Kind::Attrs(Rc::new(overlaid(l, unknown))), trail: left.trail.clone() }
@@ -115,7 +115,7 @@ fn update_one(left: &Value, right: &Value, here: Location) -> Value {
 /// Both sets known as far as they are: the right one wins.
 pub(crate) fn merge(left: &Attrs, right: &Attrs) -> Attrs {
     let mut set = match &right.open {
-        Some(unknown) if !matches!(left.special, Special::Pkgs | Special::Lib) => overlaid(left, unknown),
+        Some(unknown) if !left.special.has(Meaning::is_firm) => overlaid(left, unknown),
         _ => left.clone(),
     };
     for (name, attr) in &right.map {

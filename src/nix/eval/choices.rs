@@ -8,8 +8,7 @@
 
 use std::rc::Rc;
 
-use super::Eval;
-use crate::nix::hash_text::looks_like_hash;
+use super::{Eval, World};
 use crate::nix::syntax::ast::{Ast, Expr, ExprId, Location, Part};
 use crate::nix::value::{Attr, Attrs, Doubt, Flip, Instead, Kind, List, Value, truth};
 
@@ -43,7 +42,7 @@ impl Eval {
 
     /// Notes a branch that is not taken, unless nothing that matters can be in it.
     pub(super) fn hide_branch(&mut self, condition: &Value, ast: &Ast, branch: ExprId) {
-        if condition.flip().is_some() && may_hold_hashes(ast, branch) {
+        if condition.flip().is_some() && may_matter(self.world, ast, branch) {
             self.hide(condition, ast.location(branch));
         }
     }
@@ -241,18 +240,18 @@ pub(super) fn constant_of(value: &Value) -> Option<Instead> {
     }
 }
 
-/// Whether an expression can lead to a hash: one that names nothing and is no hash cannot.
-fn may_hold_hashes(ast: &Ast, id: ExprId) -> bool {
+/// Whether an expression can lead to what the world looks for: one that names nothing and is no such text cannot.
+fn may_matter(world: &dyn World, ast: &Ast, id: ExprId) -> bool {
     match ast.expr(id) {
         Expr::Str(parts) => match parts.as_slice() {
             [] => false,
-            [Part::Text(text)] => looks_like_hash(text),
+            [Part::Text(text)] => world.is_of_interest(text),
             _ => true,
         },
         Expr::Int(_) | Expr::Float(_) | Expr::Uri(_) | Expr::SearchPath(_) | Expr::Malformed => false,
         Expr::Var(name) => !matches!(name.as_ref(), "true" | "false" | "null"),
         Expr::Set { bindings, .. } => !bindings.entries.is_empty() || !bindings.dynamic.is_empty(),
-        Expr::List(items) => items.iter().any(|item| may_hold_hashes(ast, *item)),
+        Expr::List(items) => items.iter().any(|item| may_matter(world, ast, *item)),
         // Such as a path: a file to import can hold hashes, and a source decides what a hash is tied to
         // (`flags-independent`).
         _ => true,

@@ -17,24 +17,18 @@ impl Eval {
     }
 
     fn import_one(&mut self, value: &Value, here: Location) -> Value {
-        if let Kind::Unknown(unknown) = &value.kind {
-            return crate::nix::nixpkgs::import_outside(unknown, here);
-        }
         if let Kind::Str(text) = &value.kind
             && let Some(known) = text.known()
             && known.starts_with('/')
         {
             return self.import_path(Path::new(known.as_ref()), here);
         }
-        if let Kind::Attrs(attrs) = &value.kind
-            && matches!(attrs.special, crate::nix::value::Special::Pkgs)
-        {
-            return crate::nix::nixpkgs::overlay::import_function();
+        if let Some(value) = self.world.import(self, value, here) {
+            return value;
         }
-        let source = source::of_value(self, value, here);
+        let source = self.source_of(value, here);
         match &source.base {
             Base::Local(root) => self.import_path(&source::join(root, &source.sub), here),
-            Base::Remote(remote) => crate::nix::nixpkgs::import_remote(self, remote, &source.sub, here),
             _ => Value::unknown(
                 Doubt::Unmodelled,
                 "an import of something that is no file of the repository",

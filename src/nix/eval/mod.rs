@@ -4,14 +4,17 @@ mod apply;
 mod attrs;
 mod branch;
 mod choices;
+mod function;
 mod import;
 mod observer;
 mod operators;
 mod scope;
 mod select;
+mod source;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -21,18 +24,20 @@ pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::{counting_with, join};
 pub(crate) use choices::{Choice, contained, flag, present};
+pub(crate) use function::{Native, lambda, native};
 pub(crate) use observer::Observer;
 pub(crate) use operators::less;
 pub(crate) use scope::Env;
 pub(crate) use select::is_system;
 pub(crate) use strings::string;
+pub(crate) use world::World;
+
+use observer::Notes;
 
 use super::budget::{Budget, Cost, OverBudget};
 use super::files::{FileId, Files};
 use super::site::FileProblem;
 use super::syntax::ast::{Ast, Expr, Location, Name};
-use observer::Notes;
-
 use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.
@@ -63,6 +68,7 @@ pub(crate) struct Eval {
     pub systems: Vec<Name>,
     /// What the evaluation may still cost.
     pub budget: Budget,
+    world: &'static dyn World,
     observer: Rc<dyn Observer>,
     notes: Notes,
     thunks: Vec<Slot>,
@@ -74,7 +80,7 @@ pub(crate) struct Eval {
 
 impl Eval {
     /// An evaluator for the files of one root.
-    pub fn new(files: Files, observer: Rc<dyn Observer>) -> Self {
+    pub fn new(files: Files, world: &'static dyn World, observer: Rc<dyn Observer>) -> Self {
         Self {
             files,
             problems: Vec::new(),
@@ -84,6 +90,7 @@ impl Eval {
             words: BTreeMap::new(),
             systems: Vec::new(),
             budget: Budget::default(),
+            world,
             observer,
             notes: Notes::default(),
             thunks: Vec::new(),
@@ -101,7 +108,7 @@ impl Eval {
             asts: std::mem::take(&mut self.asts),
             budget: std::mem::take(&mut self.budget),
             configuration,
-            ..Self::new(files, observer)
+            ..Self::new(files, self.world, observer)
         }
     }
 
@@ -216,7 +223,7 @@ impl Eval {
             Expr::Uri(text) => Value::text(text),
             Expr::Str(parts) => self.eval_string(code, parts, env),
             Expr::Path(parts) => self.eval_path(code, parts, env),
-            Expr::SearchPath(name) => super::flake::search_path(name, here),
+            Expr::SearchPath(name) => self.world.search_path(name, here),
             Expr::Var(name) => self.eval_variable(name, env, here),
             Expr::Set { recursive, bindings } => self.eval_set(code, *recursive, bindings, env),
             Expr::Let { bindings, body } => {

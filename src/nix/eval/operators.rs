@@ -6,8 +6,7 @@ use super::choices::constant_of;
 use super::{Eval, reason_of};
 use crate::nix::budget::Cost;
 use crate::nix::formula::{Atom, Formula, Identity, Under, both, either};
-use crate::nix::hash_text::HashText;
-use crate::nix::syntax::ast::{AttrName, Expr, ExprId, Location, Op};
+use crate::nix::syntax::ast::{ExprId, Location, Op};
 use crate::nix::value::{Code, Doubt, EnvId, Kind, List, Value};
 
 impl Eval {
@@ -25,9 +24,10 @@ impl Eval {
             _ => {
                 let a = self.eval(&code.at(left), env);
                 let b = self.eval(&code.at(right), env);
-                if matches!(op, Op::Equal | Op::NotEqual) && tests_placeholder(code, (left, &a), (right, &b))
+                if matches!(op, Op::Equal | Op::NotEqual)
+                    && let Some(equal) = self.world.equality(code, (left, &a), (right, &b))
                 {
-                    return Value::bool(op == Op::NotEqual);
+                    return Value::bool(equal == (op == Op::Equal));
                 }
                 self.combine(op, a, &b, here)
             }
@@ -204,30 +204,6 @@ fn equals(value: &Value, constant: &Value) -> Under {
             Some(Rc::new(Formula::Holds(Atom { of, constant: Some(constant) })))
         }
     }
-}
-
-/// A test for a placeholder (`hash == ""`, `hash != lib.fakeHash`) is answered as it will be after the hash was written.
-fn tests_placeholder(code: &Code, left: (ExprId, &Value), right: (ExprId, &Value)) -> bool {
-    let waits = |value: &Value| match &value.kind {
-        Kind::Str(text) => {
-            text.token.is_some() && text.known().is_some_and(|t| HashText::parse(&t).is_placeholder())
-        }
-        _ => false,
-    };
-    waits(left.1) && waits(right.1) && (named_hash(code, left.0) || named_hash(code, right.0))
-}
-
-fn named_hash(code: &Code, id: ExprId) -> bool {
-    let name = match code.ast.expr(id) {
-        Expr::Var(name) => name,
-        Expr::Select { path, .. } => match path.last() {
-            Some(AttrName::Static(name)) => name,
-            _ => return false,
-        },
-        _ => return false,
-    };
-    let lower = name.to_ascii_lowercase();
-    (lower.contains("hash") || lower.contains("sha256")) && !lower.starts_with("fake")
 }
 
 fn concat_lists(ev: &Eval, a: &Value, b: &Value, here: Location) -> Value {

@@ -6,8 +6,9 @@ use super::Eval;
 use super::select::identified;
 use crate::nix::budget::Cost;
 use crate::nix::formula::Identity;
+use crate::nix::site::LiteralKind;
 use crate::nix::syntax::ast::{Bindings, Bound, Location, Name};
-use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, ThunkId, Value};
+use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, Text, ThunkId, Token, Value};
 
 /// One scope and its parent.
 pub(crate) struct Env {
@@ -74,7 +75,7 @@ impl Eval {
                 identity = Some(Identity::Thunk(thunk));
                 self.force(thunk)
             }
-            None => match crate::nix::builtins::global(name) {
+            None => match self.world.global(name) {
                 Some(value) if matches!(value.kind, Kind::Bool(_) | Kind::Null) => {
                     let value = self.configured(value.moved(here, Move::Variable(Rc::clone(name))), here);
                     return super::flag(value, here);
@@ -83,8 +84,8 @@ impl Eval {
                 None => self.with_scopes(name, env, here),
             },
         };
-        let value = adopt(name, value);
-        let value = mark_placeholder(value, here).moved(here, Move::Variable(Rc::clone(name)));
+        let value = self.adopt(name, value);
+        let value = self.mark_placeholder(value, here).moved(here, Move::Variable(Rc::clone(name)));
         value.known_as(identity, here)
     }
 
@@ -162,30 +163,24 @@ impl Eval {
     fn set_lazy(&mut self, id: ThunkId, run: impl FnOnce(&mut Eval) -> Value + 'static) {
         self.thunks[id.0 as usize] = super::Slot::Lazy(Box::new(run));
     }
-}
 
-/// `lib.fakeHash` and its relatives are values of nixpkgs; the expression that names one is the token to rewrite.
-pub(crate) fn mark_placeholder(value: Value, here: Location) -> Value {
-    use crate::nix::site::LiteralKind;
-    use crate::nix::value::{Text, Token};
-    let Kind::Str(text) = &value.kind else { return value };
-    if text.token.is_some() || !crate::nix::library::is_fake(text) {
-        return value;
+    /// `lib.fakeHash` and its relatives are values of the world; the expression that names one is the token to rewrite.
+    pub(super) fn mark_placeholder(&self, value: Value, here: Location) -> Value {
+        let Kind::Str(text) = &value.kind else { return value };
+        if text.token.is_some() || !self.world.is_placeholder(text) {
+            return value;
+        }
+        let token = Token { location: here, kind: LiteralKind::NixExpr };
+        let marked = Text { token: Some(Rc::new(token)), ..text.as_ref().clone() };
+        Value { kind: Kind::Str(Rc::new(marked)), trail: value.trail }
     }
-    let token = Token { location: here, kind: LiteralKind::NixExpr };
-    let marked = Text { token: Some(Rc::new(token)), ..text.as_ref().clone() };
-    Value { kind: Kind::Str(Rc::new(marked)), trail: value.trail }
-}
 
-/// A name that everybody gives to nixpkgs is nixpkgs, even where its value comes from outside.
-fn adopt(name: &str, value: Value) -> Value {
-    let Kind::Unknown(unknown) = &value.kind else { return value };
-    if matches!(unknown.doubt, Doubt::Throw | Doubt::Recursion) {
-        return value;
-    }
-    match name {
-        "pkgs" => crate::nix::nixpkgs::nixpkgs(),
-        "lib" => crate::nix::library::value(),
-        _ => value,
+    /// A name that everybody gives to nixpkgs is nixpkgs, even where its value is not known.
+    fn adopt(&self, name: &str, value: Value) -> Value {
+        let Kind::Unknown(unknown) = &value.kind else { return value };
+        if matches!(unknown.doubt, Doubt::Throw | Doubt::Recursion) {
+            return value;
+        }
+        self.world.conventional(name).unwrap_or(value)
     }
 }

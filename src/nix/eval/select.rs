@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Eval, counting_with, reason_of};
 use crate::nix::formula::Identity;
 use crate::nix::syntax::ast::{AttrName, ExprId, Location, Name};
-use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, Special, Value};
+use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Meaning, Move, Unknown, Value};
 
 /// What a look-up can find: values, or nothing, or either.
 struct Found {
@@ -29,11 +29,16 @@ impl Eval {
         if found.values.is_empty() { None } else { Some(crate::nix::eval::join(found.values)) }
     }
 
+    /// The attribute of something that is not known.
+    pub fn member_of_unknown(&mut self, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
+        self.world.member_of_unknown(self, unknown, name, here)
+    }
+
     fn find(&mut self, set: &Value, name: &str, here: Location) -> Found {
         match &set.kind {
             Kind::Attrs(attrs) => self.find_in(set, attrs, name, here),
             Kind::Unknown(unknown) => {
-                let value = crate::nix::nixpkgs::outside_member(self, unknown, name, here);
+                let value = self.world.member_of_unknown(self, unknown, name, here);
                 Found { values: vec![value], missing: false }
             }
             Kind::Alt(sets) => {
@@ -45,9 +50,9 @@ impl Eval {
                 }
                 all
             }
-            Kind::Function(_) | Kind::Native(_) if matches!(name, "override" | "overrideDerivation") => {
-                let value = crate::nix::nixpkgs::overrides::overridable_function(set.clone());
-                Found { values: vec![value], missing: false }
+            Kind::Function(_) | Kind::Native(_) => {
+                let values: Vec<Value> = self.world.member_of_function(set, name).into_iter().collect();
+                Found { missing: values.is_empty(), values }
             }
             _ => Found { values: Vec::new(), missing: true },
         }
@@ -68,7 +73,9 @@ impl Eval {
             }
             return Found { values, missing: false };
         }
-        if let Some(value) = crate::nix::nixpkgs::special_member(self, set, attrs, name, here) {
+        if !attrs.special.is_none()
+            && let Some(value) = self.world.member(self, set, attrs, name, here)
+        {
             return Found { values: vec![value], missing: false };
         }
         match &attrs.open {
@@ -107,7 +114,7 @@ impl Eval {
                 AttrName::Dynamic(_) => next,
             };
         }
-        let value = super::scope::mark_placeholder(value, here);
+        let value = self.mark_placeholder(value, here);
         match default {
             Some(default) if may_miss || is_doubtful(&value) => {
                 let other = self.eval(&code.at(default), env);
@@ -217,7 +224,7 @@ pub(super) fn identified(member: Value, set: &Value, name: &Name, here: Location
     let identity = match &set.kind {
         Kind::Attrs(attrs) => match (attrs.map.get(name), &attrs.special) {
             (Some(attr), _) if attr.maybe.is_none() => Some(Identity::Thunk(attr.thunk)),
-            (None, Special::Pkgs | Special::Scope(_) | Special::Lib | Special::Builtins) => {
+            (None, special) if special.has(Meaning::is_named) => {
                 unknown.name.as_ref().map(|name| Identity::Named(Rc::clone(name)))
             }
             _ => None,

@@ -8,7 +8,7 @@ use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::files::normalize;
 use crate::nix::formula::{Under, both, can_meet};
 use crate::nix::site::LiteralKind;
-use crate::nix::source::{self, Source};
+use crate::nix::source::Source;
 use crate::nix::syntax::ast::{Location, Part};
 use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, Piece, Text, Token, Unknown, Value};
 
@@ -75,7 +75,7 @@ impl Eval {
     fn systems_of(&mut self, value: &Value) -> Vec<Value> {
         match &value.kind {
             Kind::Str(text) if text.system && !self.systems.is_empty() => {
-                self.systems.iter().map(|name| crate::nix::nixpkgs::system_named(name)).collect()
+                self.systems.iter().map(|name| Value::system(name)).collect()
             }
             _ => vec![value.clone()],
         }
@@ -94,7 +94,7 @@ impl Eval {
                         return self.interpolate(&text, here);
                     }
                 }
-                Piece::Source(source::of_value(self, value, here))
+                Piece::Source(self.source_of(value, here))
             }
             Kind::Int(number) => Piece::Text(Rc::from(number.to_string())),
             _ => Piece::Unknown(reason_of(value, "a string is not known", here)),

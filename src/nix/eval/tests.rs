@@ -153,7 +153,7 @@ fn folder(name: &str) -> PathBuf {
 fn evaluate(root: &std::path::Path, expression: &str) -> Json {
     let path = root.join("case.nix");
     std::fs::write(&path, expression).expect("a file of our own");
-    let mut ev = Eval::new(Files::new(root.to_path_buf()), std::rc::Rc::new(()));
+    let mut ev = Eval::new(Files::new(root.to_path_buf()), &crate::nix::world::Nixpkgs, std::rc::Rc::new(()));
     ev.budget.begin();
     let file = ev.files.read(&path).expect("a file that is there");
     let at = Location { file, span: Span { start: 0, end: 0 } };

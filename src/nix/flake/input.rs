@@ -7,11 +7,11 @@ use serde_json::Value as Lock;
 
 use super::relative_folder;
 use crate::nix::eval::Eval;
-use crate::nix::nixpkgs::is_nixpkgs;
+use crate::nix::nixpkgs::{self, is_nixpkgs};
 use crate::nix::remote::RemoteKind;
 use crate::nix::source::{Base, Remote, Source};
 use crate::nix::syntax::ast::{Location, Name};
-use crate::nix::value::{Attrs, Special, Value};
+use crate::nix::value::{Attrs, Meaning, Value};
 
 /// An input and its locked node.
 #[derive(Debug, Clone)]
@@ -64,6 +64,12 @@ fn resolve<'a>(nodes: &'a Lock, root: &'a str, target: &'a Lock, depth: u32) -> 
     Some(key)
 }
 
+impl Meaning for Input {
+    fn source(&self, _: &Value, here: Location) -> Option<Source> {
+        Some(Source::new(Base::Remote(Rc::new(self.remote(here)))))
+    }
+}
+
 impl Input {
     /// An input of which only the name is known.
     pub fn unlocked(name: &str) -> Self {
@@ -114,7 +120,7 @@ impl Input {
 
 /// An input as a value.
 pub(super) fn value(input: Input) -> Value {
-    Value::attrs(Attrs::special(Special::Input(Rc::new(input))))
+    nixpkgs::meant(input)
 }
 
 /// An attribute of an input.
@@ -136,7 +142,7 @@ pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: L
             }
         }
         "lib" if input.nixpkgs => return crate::nix::library::value(),
-        "legacyPackages" | "packages" if input.nixpkgs => return crate::nix::nixpkgs::per_system(),
+        "legacyPackages" | "packages" if input.nixpkgs => return nixpkgs::per_system(),
         _ => {}
     }
     if name == "lib" {
@@ -144,7 +150,7 @@ pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: L
     }
     let unknown = Value::outside(&format!("inputs.{}", input.name), Some(here));
     match unknown.as_unknown() {
-        Some(unknown) => crate::nix::nixpkgs::outside_member(ev, unknown, name, here),
+        Some(unknown) => ev.member_of_unknown(unknown, name, here),
         None => unknown,
     }
 }

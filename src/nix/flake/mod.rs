@@ -11,7 +11,7 @@ use super::eval::Eval;
 use super::nixpkgs;
 use super::source::{Base, Source};
 use super::syntax::ast::{Location, Name, Span};
-use super::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Value};
+use super::value::{Attr, Attrs, Doubt, Kind, Meaning, ThunkId, Value};
 
 pub(crate) use input::{Input, input_member};
 pub(crate) use parts::parts;
@@ -64,9 +64,19 @@ fn arguments(ev: &mut Eval, folder: &Path, flake: &Value, function: &Value, at: 
     Value::attrs(set)
 }
 
+/// A flake of the repository: its folder.
+pub(crate) struct Own(pub PathBuf);
+
+impl Meaning for Own {
+    fn source(&self, _: &Value, here: Location) -> Option<Source> {
+        let notes = vec![(here, "`self` is the folder of the flake".into())];
+        Some(Source { notes, ..Source::local(self.0.clone()) })
+    }
+}
+
 /// `self`.
 fn own_value(folder: &Path) -> Value {
-    Value::attrs(Attrs::special(Special::Flake(Rc::new(folder.to_path_buf()))))
+    nixpkgs::meant(Own(folder.to_path_buf()))
 }
 
 /// The inputs that `flake.lock` and `flake.nix` name.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::default_packages;
+use super::{Input, default_packages};
 use crate::nix::builtins;
-use crate::nix::eval::{Eval, is_system};
+use crate::nix::eval::{Eval, is_system, lambda};
 use crate::nix::modules;
-use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, members_system};
+use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, Entry, members_system};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 
@@ -166,7 +166,7 @@ fn add_systems(ev: &mut Eval, thunk: ThunkId, modules: &mut Modules) {
 
 /// `{ self, inputs, lib, config, withSystem, ... }`.
 fn module_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
-    let mut set = Attrs::special(Special::Entry(Rc::new(context.folder.clone())));
+    let mut set = Attrs::special(Special::of(Entry(context.folder.clone())));
     let given = context.given.clone();
     for name in ["inputs", "self"] {
         if let Some(value) = argument_of(ev, &given, name, context.at) {
@@ -198,14 +198,14 @@ fn argument_of(ev: &mut Eval, given: &Value, name: &str, at: Location) -> Option
 
 /// `withSystem system ({ pkgs, config, ... }: ...)`.
 fn with_system(context: Rc<Context>) -> Value {
-    Value::new(Kind::Function(Rc::new(move |_, _, _| {
+    lambda(move |_, _, _| {
         let context = Rc::clone(&context);
-        Value::new(Kind::Function(Rc::new(move |ev, body, at| {
+        lambda(move |ev, body, at| {
             let args = system_arguments(ev, &context);
             let body = ev.force(body);
             ev.apply_value(&body, args, at)
-        })))
-    })))
+        })
+    })
 }
 
 fn per_system(ev: &mut Eval, context: &Rc<Context>, modules: &Modules) -> Value {
@@ -247,7 +247,7 @@ fn system_module(
 
 /// `{ pkgs, system, config, self', inputs', lib, ... }`.
 fn system_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
-    let mut set = Attrs::special(Special::Entry(Rc::new(context.folder.clone())));
+    let mut set = Attrs::special(Special::of(Entry(context.folder.clone())));
     let (result, at) = (context.result, context.at);
     let pkgs = ev.lazy(move |ev| module_packages(ev, result, at));
     let mut insert = |name: &str, thunk: ThunkId| {
@@ -286,8 +286,10 @@ fn system_inputs(ev: &mut Eval, given: &Value, at: Location) -> Value {
         let input = attr.thunk;
         let thunk = ev.lazy(move |ev| {
             let input = ev.force(input);
-            let nixpkgs =
-                matches!(&input.kind, Kind::Attrs(a) if matches!(&a.special, Special::Input(i) if i.nixpkgs));
+            let nixpkgs = input
+                .as_attrs()
+                .and_then(|attrs| attrs.special.read::<Input>())
+                .is_some_and(|input| input.nixpkgs);
             if nixpkgs {
                 let pkgs = ev.done(default_packages());
                 return Value::attrs(Attrs::of([

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::nix::builtins::{Native, native};
-use crate::nix::eval::Eval;
+use crate::nix::builtins::native;
+use crate::nix::eval::{Eval, Native};
 use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, members_system};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
@@ -81,7 +81,7 @@ fn remember(ev: &mut Eval, names: &[Rc<str>]) {
 
 fn representative(names: &[Rc<str>]) -> Value {
     match names.iter().find(|name| name.as_ref() == "x86_64-linux").or(names.first()) {
-        Some(name) => crate::nix::nixpkgs::system_named(name),
+        Some(name) => Value::system(name),
         None => members_system(),
     }
 }

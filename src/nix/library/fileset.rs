@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::nix::builtins::Native;
-use crate::nix::eval::{Eval, reason_of};
-use crate::nix::source::{self, Fileset, Filter};
+use crate::nix::eval::{Eval, Native, reason_of};
+use crate::nix::source::{Fileset, Filter};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Kind, Special, ThunkId, Value};
 
@@ -32,7 +31,7 @@ pub(super) const TABLE: &[Native] = &[
 ];
 
 fn value(set: Fileset) -> Value {
-    Value::attrs(Attrs::special(Special::Fileset(Rc::new(set))))
+    Value::attrs(Attrs::special(Special::of(set)))
 }
 
 /// A path is a set of files too.
@@ -43,9 +42,9 @@ fn set_of(ev: &mut Eval, id: ThunkId, at: Location) -> Rc<Fileset> {
 
 fn of_value(ev: &mut Eval, value: &Value, at: Location) -> Rc<Fileset> {
     match &value.kind {
-        Kind::Attrs(attrs) => match &attrs.special {
-            Special::Fileset(set) => Rc::clone(set),
-            _ => source_set(ev, value, at),
+        Kind::Attrs(attrs) => match attrs.special.shared::<Fileset>() {
+            Some(set) => set,
+            None => source_set(ev, value, at),
         },
         Kind::Path(path) => Rc::new(Fileset::Path(path.as_ref().clone())),
         _ => Rc::new(Fileset::Unknown),
@@ -54,7 +53,7 @@ fn of_value(ev: &mut Eval, value: &Value, at: Location) -> Rc<Fileset> {
 
 /// A source with filters holds whatever the filters keep.
 fn source_set(ev: &mut Eval, value: &Value, at: Location) -> Rc<Fileset> {
-    let source = source::of_value(ev, value, at);
+    let source = ev.source_of(value, at);
     match source.local_path() {
         Some(path) if source.filters.is_empty() => Rc::new(Fileset::Path(path)),
         _ => Rc::new(Fileset::Unknown),
@@ -113,7 +112,7 @@ fn to_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             if root.as_unknown().is_some() {
                 return Value::doubtful(reason_of(&root, "the root of a source is not known", at));
             }
-            let source = source::of_value(ev, &root, at).named(Some(Rc::from("source")));
+            let source = ev.source_of(&root, at).named(Some(Rc::from("source")));
             let set = filters.clone().unwrap_or_else(|| Rc::new(Fileset::Unknown));
             source.filtered(Filter::Fileset(set), (at, "`lib.fileset.toSource`")).value()
         })

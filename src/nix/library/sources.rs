@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::nix::builtins::Native;
 use crate::nix::builtins::{KEPT, predicate};
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Eval, Native};
 use crate::nix::source::{self, Filter, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Value};
@@ -52,7 +51,7 @@ pub(super) const TABLE: &[Native] = &[
 fn keep(ev: &mut Eval, id: ThunkId, at: Location, rule: Option<Rule>) -> Value {
     let value = ev.force(id);
     ev.each(value, &mut |ev, value| {
-        let source = source::of_value(ev, &value, at).as_ref().clone();
+        let source = ev.source_of(&value, at).as_ref().clone();
         let filtered = match (rule, source.local_path()) {
             (None, _) => {
                 let note = "`cleanSource` leaves only editor files and version control out".into();
@@ -114,7 +113,7 @@ fn by_regex(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     };
     let value = ev.force(args[0]);
     ev.each(value, &mut |ev, value| {
-        let source = source::of_value(ev, &value, at);
+        let source = ev.source_of(&value, at);
         let filter = match (source.local_path(), &patterns) {
             (Some(root), Some(patterns)) => Filter::Regexes { root, patterns: patterns.clone() },
             _ => Filter::Opaque,
@@ -133,7 +132,7 @@ fn clean_source_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let filter = given.as_attrs().and_then(|attrs| attrs.map.get("filter")).map(|attr| attr.thunk);
         ev.each(src, &mut |ev, src| {
             let name = name.clone().unwrap_or_else(|| "source".into());
-            let mut source = source::of_value(ev, &src, at).named(Some(name));
+            let mut source = ev.source_of(&src, at).named(Some(name));
             if let Some(function) = filter {
                 source = source.filtered(predicate(&source, function), (at, KEPT));
             }
@@ -161,7 +160,7 @@ fn by_suffices(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             all.is_none_or(|all| all.iter().any(|suffix| "package-lock.json".ends_with(suffix.as_ref())));
         if !keeps && list.open.is_none() {
             let value = ev.force(args[0]);
-            let source = source::of_value(ev, &value, at);
+            let source = ev.source_of(&value, at);
             let nothing = Filter::Lists { include: Some(Vec::new()), exclude: Vec::new() };
             return source.filtered(nothing, (at, "only files with other suffixes are kept")).value();
         }
@@ -176,7 +175,7 @@ fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let root = ev.select(&given, "root", at);
         let name = ev.peek_attr(&given, "name", at).and_then(|name| name.known_text());
         ev.each(root, &mut |ev, root| {
-            let source = source::of_value(ev, &root, at).named(name.clone());
+            let source = ev.source_of(&root, at).named(name.clone());
             let Some(folder) = source.local_path() else {
                 return source.filtered(Filter::Opaque, (at, KEPT)).value();
             };

@@ -2,30 +2,30 @@
 
 use std::rc::Rc;
 
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Eval, lambda};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 
 /// `pkgs.callPackage`: takes a function or a file of one, then arguments.
 pub(crate) fn call_package(pkgs: Value) -> Value {
-    Value::new(Kind::Function(Rc::new(move |_, callee, _| {
+    lambda(move |_, callee, _| {
         let pkgs = pkgs.clone();
-        Value::new(Kind::Function(Rc::new(move |ev, args, here| {
+        lambda(move |ev, args, here| {
             let callee = ev.force(callee);
             let given = ev.force(args);
             let pkgs = pkgs.clone();
             ev.each(callee, &mut |ev, callee| call(ev, &pkgs, &callee, &given, here))
-        })))
-    })))
+        })
+    })
 }
 
 /// `newScope extra`: a `callPackage` whose packages are extended.
 pub(crate) fn new_scope(pkgs: Value) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, extra, here| {
+    lambda(move |ev, extra, here| {
         let extra = ev.force(extra);
         let wider = ev.update(pkgs.clone(), &extra, here);
         call_package(wider)
-    })))
+    })
 }
 
 /// Calls a function of the repository with its arguments, the rest taken from `pkgs`.
@@ -99,10 +99,10 @@ pub(crate) fn with_override(
     ev.each(value, &mut |ev, value| {
         let Kind::Attrs(attrs) = &value.kind else { return value };
         let again = again.clone();
-        let function = Value::new(Kind::Function(Rc::new(move |ev, changes, here| {
+        let function = lambda(move |ev, changes, here| {
             let changes = ev.force(changes);
             again(ev, changes, here)
-        })));
+        });
         let mut attrs = attrs.as_ref().clone();
         let thunk = ev.done(function);
         attrs.map.insert(Rc::from("override"), Attr::new(thunk));

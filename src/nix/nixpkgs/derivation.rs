@@ -6,9 +6,10 @@ use std::rc::Rc;
 use super::given;
 use super::overrides::{keep_override, override_once};
 use super::record::{Inert, Record, RecordKind};
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Eval, lambda};
+use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Attrs, Kind, Special, ThunkId, Unknown, Value};
+use crate::nix::value::{Attrs, Kind, Meaning, Special, ThunkId, Unknown, Value};
 
 /// What a builder does with npm dependencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(crate) struct Drv {
 /// A builder as a function of the language.
 pub(crate) fn function(maker: impl Into<Maker>) -> Value {
     let maker = maker.into();
-    Value::new(Kind::Function(Rc::new(move |ev, arg, here| make(ev, &maker, arg, &[], here))))
+    lambda(move |ev, arg, here| make(ev, &maker, arg, &[], here))
 }
 
 /// Makes the derivation of a call.
@@ -126,6 +127,12 @@ fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Locat
     Some(Record { assumed: maker.assumed.clone(), ..record })
 }
 
+impl Meaning for Drv {
+    fn source(&self, set: &Value, _: Location) -> Option<Source> {
+        Some(Source::new(Base::Built(Rc::new(set.clone()))))
+    }
+}
+
 impl Drv {
     /// A derivation that declares nothing.
     fn new(maker: Maker, call: Location, arg: ThunkId) -> Self {
@@ -160,7 +167,7 @@ impl Drv {
 pub(super) fn special(args: &Value, drv: Drv) -> Value {
     let Kind::Attrs(attrs) = &args.kind else { return args.clone() };
     let mut attrs = attrs.as_ref().clone();
-    attrs.special = Special::Drv(Rc::new(drv));
+    attrs.special = Special::of(drv);
     Value { kind: Kind::Attrs(Rc::new(attrs)), trail: args.trail.clone() }
 }
 
@@ -170,20 +177,20 @@ pub(crate) fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here
         "overrideAttrs" | "overridePythonAttrs" | "overrideDerivation" => {
             let drv = Rc::clone(drv);
             let again = set.as_attrs().and_then(|attrs| attrs.map.get("override")).map(|attr| attr.thunk);
-            Some(Value::new(Kind::Function(Rc::new(move |ev, change, here| {
+            Some(lambda(move |ev, change, here| {
                 let mut overrides = drv.overrides.clone();
                 overrides.push(change);
                 let made = make(ev, &drv.maker, drv.arg, &overrides, here);
                 keep_override(ev, made, again, change)
-            }))))
+            }))
         }
         "override" if drv.maker.builder == Builder::FetchDeps => Some(override_fetcher(Rc::clone(drv))),
         "override" => {
             let same = set.clone();
-            Some(Value::new(Kind::Function(Rc::new(move |ev, changes, _| {
+            Some(lambda(move |ev, changes, _| {
                 ev.leave(changes);
                 same.clone()
-            }))))
+            }))
         }
         "name" => derived_name(ev, set, here),
         "outPath" | "drvPath" | "out" | "bin" | "dev" | "lib" | "all" | "finalPackage" | "drvAttrs" => {
@@ -230,13 +237,13 @@ fn own_dependencies(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, _: Location) -> O
 
 /// `npmDeps.override { hash = ...; }`: `fetchNpmDeps` is called again, with other arguments.
 fn override_fetcher(drv: Rc<Drv>) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, changes, here| {
+    lambda(move |ev, changes, here| {
         let (given, changes) = (ev.force(drv.arg), ev.force(changes));
         let changes = super::call_package::resolve_changes(ev, &changes, &given, here);
         let merged = ev.update(given, &changes, here);
         let arg = ev.done(merged);
         make(ev, &drv.maker, arg, &drv.overrides, here)
-    })))
+    })
 }
 
 fn passthru(ev: &mut Eval, set: &Value, name: &str, here: Location) -> Option<Value> {

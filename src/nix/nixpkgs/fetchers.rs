@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::names::{self, Meaning, meaning};
-use crate::nix::eval::Eval;
+use super::names::{self, What, meaning};
+use crate::nix::eval::{Eval, lambda};
 use crate::nix::remote::RemoteKind;
 use crate::nix::source::{Base, Remote, Source};
 use crate::nix::syntax::ast::Location;
@@ -12,7 +12,7 @@ use crate::nix::value::{Kind, Piece, Value};
 /// The fetcher of that name.
 pub(crate) fn kind(name: &str) -> Option<RemoteKind> {
     match meaning(name)? {
-        Meaning::Fetcher(kind) => Some(kind),
+        What::Fetcher(kind) => Some(kind),
         _ => None,
     }
 }
@@ -20,11 +20,11 @@ pub(crate) fn kind(name: &str) -> Option<RemoteKind> {
 /// A fetcher as a function.
 pub(crate) fn function(kind: RemoteKind, name: &str) -> Value {
     let fetcher: Rc<str> = Rc::from(name);
-    Value::new(Kind::Function(Rc::new(move |ev, args, here| {
+    lambda(move |ev, args, here| {
         let args = ev.force(args);
         let fetcher = Rc::clone(&fetcher);
         ev.each(args, &mut |ev, args| source(ev, kind, &fetcher, args, here))
-    })))
+    })
 }
 
 fn source(ev: &mut Eval, kind: RemoteKind, fetcher: &Rc<str>, args: Value, here: Location) -> Value {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::nixpkgs;
 use crate::nix::builtins;
-use crate::nix::eval::{Eval, formals};
+use crate::nix::eval::{Eval, formals, lambda};
 use crate::nix::flake;
 use crate::nix::source::{self, Filter};
 use crate::nix::syntax::ast::Location;
@@ -71,17 +71,17 @@ fn get_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
 
 /// `std.incl ./. [ ./web "package.json" ]`: what the list names, and nothing else.
 fn include(root: ThunkId) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, list, at| {
+    lambda(move |ev, list, at| {
         let root = ev.force(root);
         let list = ev.force(list);
         ev.each(root, &mut |ev, root| {
-            let source = source::of_value(ev, &root, at);
+            let source = ev.source_of(&root, at);
             let kept = source.local_path().and_then(|folder| listed(ev, &list, &folder));
             let filter = kept
                 .map_or(Filter::Opaque, |kept| Filter::Lists { include: Some(kept), exclude: Vec::new() });
             source.filtered(filter, (at, "`std.incl`")).value()
         })
-    })))
+    })
 }
 
 fn listed(ev: &mut Eval, list: &Value, folder: &Path) -> Option<Vec<PathBuf>> {
@@ -176,7 +176,7 @@ fn blueprint_arguments(ev: &mut Eval, pname: &str, flake: &Path, here: Location)
 fn load(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
     let given = ev.force(argument);
     let src = ev.peek_attr(&given, "src", here)?;
-    let folder = source::of_value(ev, &src, here).local_path()?;
+    let folder = ev.source_of(&src, here).local_path()?;
     let inputs = ev.peek_attr(&given, "inputs", here).unwrap_or_else(|| Value::attrs(Attrs::default()));
     let loader = ev.peek_attr(&given, "loader", here);
     if let Some(transformer) = given.as_attrs().and_then(|attrs| attrs.map.get("transformer")) {

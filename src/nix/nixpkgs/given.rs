@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::derivation::Builder;
+use super::derivation::{Builder, Drv};
 use super::own_fetcher;
 use super::record::{HASH_NAMES, Record, RecordKind};
 use crate::nix::eval::Eval;
@@ -69,14 +69,14 @@ pub(super) fn note(ev: &mut Eval, args: &Value, call: Location) -> Option<usize>
 fn foreign(ev: &mut Eval, deps: &Value, call: Location) -> Option<Record> {
     match &deps.kind {
         Kind::Unknown(unknown) => of_call(ev, unknown, call),
-        Kind::Attrs(attrs) => match &attrs.special {
-            Special::Drv(drv) if drv.maker.builder == Builder::Generic => {
+        Kind::Attrs(attrs) => match (attrs.special.read::<Drv>(), &attrs.special) {
+            (Some(drv), _) if drv.maker.builder == Builder::Generic => {
                 let odd = attrs.map.contains_key("outputHash") && drv.register(ev).is_none();
                 let message =
                     "a derivation of the repository makes `npmDeps`, and what it hashes is not understood";
                 odd.then(|| Record::new(RecordKind::Foreign(message.into()), deps.clone(), drv.call))
             }
-            Special::Source(source) => match &source.base {
+            (_, Special::Source(source)) => match &source.base {
                 Base::Script { text, env } if holds_hash(env) => {
                     let (text, env) = (Rc::clone(text), Rc::clone(env));
                     Some(own_fetcher::of_script(&text, &env, call))

@@ -1,18 +1,16 @@
 //! The members of package sets and of the sets inside them.
 
-use std::rc::Rc;
-
-use super::names::{DEFAULT_SYSTEMS, Meaning, Scope, meaning};
+use super::names::{DEFAULT_SYSTEMS, Scope, What, meaning};
 use super::{call_package, derivation, fetchers, nixpkgs, overlay, scripts};
 use crate::nix::eval::Eval;
 use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Attrs, Kind, Piece, Special, Text, Value};
+use crate::nix::value::Value;
 
 /// A member of a package set.
 pub(crate) fn member(pkgs: &Value, name: &str, here: Location) -> Value {
     match meaning(name) {
-        Some(Meaning::System) | None => Value::outside(&format!("pkgs.{name}"), Some(here)),
+        Some(What::System) | None => Value::outside(&format!("pkgs.{name}"), Some(here)),
         Some(meaning) => value_of(meaning, name, pkgs),
     }
 }
@@ -23,37 +21,37 @@ pub(crate) fn is_modelled(name: &str) -> bool {
 }
 
 /// A member of `pkgs` as a value.
-fn value_of(meaning: Meaning, name: &str, pkgs: &Value) -> Value {
+fn value_of(meaning: What, name: &str, pkgs: &Value) -> Value {
     if let Some(value) = anywhere(&meaning, name, pkgs) {
         return value;
     }
     match meaning {
-        Meaning::Scope(inner) => scope(inner),
-        Meaning::Library => crate::nix::library::value(),
-        Meaning::System => system(),
-        Meaning::EmptyDirectory => Source::new(Base::Empty).value(),
-        Meaning::Extend => overlay::extender(pkgs.clone()),
-        Meaning::AppendOverlays => overlay::appender(pkgs.clone()),
+        What::Scope(inner) => scope(inner),
+        What::Library => crate::nix::library::value(),
+        What::System => system(),
+        What::EmptyDirectory => Source::new(Base::Empty).value(),
+        What::Extend => overlay::extender(pkgs.clone()),
+        What::AppendOverlays => overlay::appender(pkgs.clone()),
         _ => pkgs.clone(),
     }
 }
 
 /// Members that are the same in package sets, in the sets inside them, and in anything that passes them on.
-pub(super) fn anywhere(meaning: &Meaning, name: &str, pkgs: &Value) -> Option<Value> {
+pub(super) fn anywhere(meaning: &What, name: &str, pkgs: &Value) -> Option<Value> {
     match meaning {
-        Meaning::Fetcher(kind) => Some(fetchers::function(*kind, name)),
-        Meaning::Builder(builder) => Some(derivation::function(*builder)),
-        Meaning::Script(script) => Some(scripts::function(*script)),
-        Meaning::Call => Some(call_package::call_package(pkgs.clone())),
-        Meaning::NewScope => Some(call_package::new_scope(pkgs.clone())),
-        Meaning::GitIgnoreSource => crate::nix::builtins::native("gitignoreSource"),
+        What::Fetcher(kind) => Some(fetchers::function(*kind, name)),
+        What::Builder(builder) => Some(derivation::function(*builder)),
+        What::Script(script) => Some(scripts::function(*script)),
+        What::Call => Some(call_package::call_package(pkgs.clone())),
+        What::NewScope => Some(call_package::new_scope(pkgs.clone())),
+        What::GitIgnoreSource => crate::nix::builtins::native("gitignoreSource"),
         _ => None,
     }
 }
 
 /// A set inside nixpkgs.
 pub(crate) fn scope(scope: Scope) -> Value {
-    Value::attrs(Attrs::special(Special::Scope(Rc::new(scope))))
+    super::meant(scope)
 }
 
 /// A member of a set inside nixpkgs.
@@ -80,7 +78,7 @@ pub(crate) fn scope_member(ev: &mut Eval, set: &Value, own: &Scope, name: &str, 
         (Scope::Stdenv | Scope::Platform, _) if name != "mkDerivation" => outside(),
         _ => {
             let inner = meaning(name).and_then(|meaning| match meaning {
-                Meaning::Scope(scope @ (Scope::ImportNpmLock | Scope::GitIgnore)) => Some(self::scope(scope)),
+                What::Scope(scope @ (Scope::ImportNpmLock | Scope::GitIgnore)) => Some(self::scope(scope)),
                 meaning => anywhere(&meaning, name, &nixpkgs()),
             });
             inner.unwrap_or_else(|| Value::outside(&format!("pkgs.{}.{name}", own.name()), Some(here)))
@@ -90,16 +88,10 @@ pub(crate) fn scope_member(ev: &mut Eval, set: &Value, own: &Scope, name: &str, 
 
 /// A system that stands for any.
 pub(crate) fn system() -> Value {
-    system_named("x86_64-linux")
-}
-
-/// The name of a system, marked as one.
-pub(crate) fn system_named(name: &str) -> Value {
-    let pieces = vec![Piece::Text(Rc::from(name))];
-    Value::new(Kind::Str(Rc::new(Text { pieces, system: true, ..Text::default() })))
+    Value::system("x86_64-linux")
 }
 
 /// The usual systems.
 fn system_list(ev: &mut Eval) -> Value {
-    Value::list(DEFAULT_SYSTEMS.iter().map(|name| ev.done(system_named(name))).collect())
+    Value::list(DEFAULT_SYSTEMS.iter().map(|name| ev.done(Value::system(name))).collect())
 }

@@ -11,21 +11,60 @@ mod outside;
 pub(crate) mod overlay;
 pub(crate) mod overrides;
 mod own_fetcher;
+pub(crate) mod placeholder;
 pub(crate) mod record;
 pub(crate) mod scripts;
-mod special;
 
 pub(crate) use members::system as members_system;
-pub(crate) use members::system_named;
+pub(crate) use members::{is_modelled, member, scope_member};
 pub(crate) use names::{DEFAULT_SYSTEMS, Scope, is_nixpkgs};
 pub(crate) use outside::{import_outside, import_remote, outside_member, unknown_call};
-pub(crate) use special::special_member;
 
-use super::value::{Attrs, Special, Value};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::value::{Attrs, Meaning, Special, Unknown, Value};
+
+/// A set that is nixpkgs.
+pub(crate) struct Packages;
+
+impl Meaning for Packages {
+    /// Overlays from outside leave the names that matter alone.
+    fn is_firm(&self) -> bool {
+        true
+    }
+
+    fn yields_to_defaults(&self) -> bool {
+        true
+    }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+}
+
+/// The arguments of a file that nothing calls; the folder of that file.
+pub(crate) struct Entry(pub PathBuf);
+
+impl Meaning for Entry {
+    fn is_of_arguments(&self) -> bool {
+        true
+    }
+}
+
+/// Attributes that are known of something from outside; it has all others, too.
+pub(crate) struct Beside(pub Rc<Unknown>);
+
+impl Meaning for Beside {}
+
+/// A set that has only a meaning.
+pub(crate) fn meant(meaning: impl Meaning) -> Value {
+    Value::attrs(Attrs::special(Special::of(meaning)))
+}
 
 /// nixpkgs without overlays.
 pub(crate) fn nixpkgs() -> Value {
-    Value::attrs(Attrs::special(Special::Pkgs))
+    meant(Packages)
 }
 
 /// A set inside `lib`, such as `lib.fileset`.

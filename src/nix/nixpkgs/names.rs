@@ -7,10 +7,11 @@ use std::rc::Rc;
 use super::derivation::Builder;
 use super::scripts::Script;
 use crate::nix::remote::RemoteKind;
+use crate::nix::value::Meaning;
 
 /// What a member of nixpkgs is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub(crate) enum What {
     Builder(Builder),
     Fetcher(RemoteKind),
     /// A small builder whose result is a source.
@@ -60,16 +61,16 @@ enum Row {
     Makes(Script),
     /// A set of packages.
     Packages,
-    Other(fn() -> Meaning),
+    Other(fn() -> What),
 }
 
 use Builder::{FetchDeps, Generic, Join, Npm};
 use Row::{Fetches, Is, Makes, Other, Packages};
 
-const SAME: Row = Other(|| Meaning::Same);
-const STDENV: Row = Other(|| Meaning::Scope(Scope::Stdenv));
-const PLATFORM: Row = Other(|| Meaning::Scope(Scope::Platform));
-const PER_SYSTEM: Row = Other(|| Meaning::Scope(Scope::PerSystem));
+const SAME: Row = Other(|| What::Same);
+const STDENV: Row = Other(|| What::Scope(Scope::Stdenv));
+const PLATFORM: Row = Other(|| What::Scope(Scope::Platform));
+const PER_SYSTEM: Row = Other(|| What::Scope(Scope::PerSystem));
 
 /// Every name that means something.
 const TABLE: &[(&str, Row)] = &[
@@ -145,18 +146,18 @@ const TABLE: &[(&str, Row)] = &[
     ("replaceVarsWith", Makes(Script::SubstituteAll)),
     ("substituteAll", Makes(Script::SubstituteAll)),
     ("substitute", Makes(Script::SubstituteAll)),
-    ("callPackage", Other(|| Meaning::Call)),
-    ("callPackages", Other(|| Meaning::Call)),
-    ("newScope", Other(|| Meaning::NewScope)),
-    ("gitignoreSource", Other(|| Meaning::GitIgnoreSource)),
-    ("importNpmLock", Other(|| Meaning::Scope(Scope::ImportNpmLock))),
-    ("nix-gitignore", Other(|| Meaning::Scope(Scope::GitIgnore))),
-    ("nix-filter", Other(|| Meaning::Scope(Scope::NixFilter))),
-    ("lib", Other(|| Meaning::Library)),
-    ("system", Other(|| Meaning::System)),
-    ("emptyDirectory", Other(|| Meaning::EmptyDirectory)),
-    ("extend", Other(|| Meaning::Extend)),
-    ("appendOverlays", Other(|| Meaning::AppendOverlays)),
+    ("callPackage", Other(|| What::Call)),
+    ("callPackages", Other(|| What::Call)),
+    ("newScope", Other(|| What::NewScope)),
+    ("gitignoreSource", Other(|| What::GitIgnoreSource)),
+    ("importNpmLock", Other(|| What::Scope(Scope::ImportNpmLock))),
+    ("nix-gitignore", Other(|| What::Scope(Scope::GitIgnore))),
+    ("nix-filter", Other(|| What::Scope(Scope::NixFilter))),
+    ("lib", Other(|| What::Library)),
+    ("system", Other(|| What::System)),
+    ("emptyDirectory", Other(|| What::EmptyDirectory)),
+    ("extend", Other(|| What::Extend)),
+    ("appendOverlays", Other(|| What::AppendOverlays)),
     ("stdenv", STDENV),
     ("stdenvNoCC", STDENV),
     ("clangStdenv", STDENV),
@@ -218,25 +219,25 @@ const TABLE: &[(&str, Row)] = &[
 ];
 
 /// What a name of nixpkgs means, if it matters.
-pub(crate) fn meaning(name: &str) -> Option<Meaning> {
+pub(crate) fn meaning(name: &str) -> Option<What> {
     let Some((_, row)) = TABLE.iter().find(|(known, _)| *known == name) else { return by_version(name) };
     Some(match row {
-        Is(builder) => Meaning::Builder(*builder),
-        Fetches(kind) => Meaning::Fetcher(*kind),
-        Makes(script) => Meaning::Script(*script),
-        Packages => Meaning::Scope(Scope::Packages(Rc::from(name))),
+        Is(builder) => What::Builder(*builder),
+        Fetches(kind) => What::Fetcher(*kind),
+        Makes(script) => What::Script(*script),
+        Packages => What::Scope(Scope::Packages(Rc::from(name))),
         Other(make) => make(),
     })
 }
 
 /// Names with a version in them: `buildGo124Module`, `python313`, `python313Packages`, `php84Packages`.
-fn by_version(name: &str) -> Option<Meaning> {
+fn by_version(name: &str) -> Option<What> {
     if is_versioned(name, "buildGo", "Module") {
-        return Some(Meaning::Builder(Generic));
+        return Some(What::Builder(Generic));
     }
     let sets = [("python", "Packages"), ("python", ""), ("php", "Packages"), ("llvmPackages_", "")];
     let is_set = sets.iter().any(|(head, tail)| is_versioned(name, head, tail));
-    is_set.then(|| Meaning::Scope(Scope::Packages(Rc::from(name))))
+    is_set.then(|| What::Scope(Scope::Packages(Rc::from(name))))
 }
 
 fn is_versioned(name: &str, head: &str, tail: &str) -> bool {
@@ -262,6 +263,16 @@ pub(crate) fn is_member_of_nixpkgs(dotted: &str) -> bool {
 /// The systems that stand for all where a flake names none.
 pub(crate) const DEFAULT_SYSTEMS: [&str; 4] =
     ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"];
+
+impl Meaning for Scope {
+    fn yields_to_defaults(&self) -> bool {
+        true
+    }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+}
 
 impl Scope {
     /// The name of the set, as messages have it.
@@ -299,11 +310,11 @@ mod tests {
 
     #[test]
     fn versions_in_names_are_not_spelt_out() {
-        let set = |name: &str| Some(Meaning::Scope(Scope::Packages(Rc::from(name))));
+        let set = |name: &str| Some(What::Scope(Scope::Packages(Rc::from(name))));
         for name in ["python3", "python3Packages", "python314Packages", "php84Packages", "pythonPackages"] {
             assert_eq!(meaning(name), set(name), "{name}");
         }
-        assert_eq!(meaning("buildGo1_25Module"), Some(Meaning::Builder(Generic)));
+        assert_eq!(meaning("buildGo1_25Module"), Some(What::Builder(Generic)));
         for name in ["python3Minimal", "buildGoModules", "pythonX", "phpunit"] {
             assert_eq!(meaning(name), None, "{name}");
         }

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::derivation::{self, Builder, Maker};
-use super::names::{Meaning, is_member_of_nixpkgs, is_nixpkgs, meaning};
-use super::{fetchers, flakes, given, members, nixpkgs, overlay};
+use super::names::{What, is_member_of_nixpkgs, is_nixpkgs, meaning};
+use super::{fetchers, flakes, given, members, nixpkgs, overlay, placeholder};
 use crate::nix::eval::Eval;
 use crate::nix::source::Remote;
 use crate::nix::syntax::ast::{Ast, Expr, ExprId, Location, Param};
@@ -34,7 +34,7 @@ pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, h
 /// they do is an assumption.
 fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
     let meaning = meaning(name);
-    if let Some(Meaning::Builder(builder @ (Builder::Npm | Builder::FetchDeps))) = meaning
+    if let Some(What::Builder(builder @ (Builder::Npm | Builder::FetchDeps))) = meaning
         && unknown.doubt == Doubt::Outside
         && !unknown.name.as_deref().is_none_or(is_member_of_nixpkgs)
     {
@@ -53,10 +53,9 @@ fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
         | "overrideScope'" => Some(super::overrides::override_outside(Rc::clone(unknown), name)),
         "pkgs" | "nixpkgs" => Some(nixpkgs()),
         "lib" => Some(crate::nix::library::value()),
-        _ if crate::nix::library::FAKES.contains(&name) => Some(crate::nix::library::fake()),
         "extend" => Some(overlay::extender(nixpkgs())),
         "system" => Some(members::system()),
-        _ => crate::nix::library::by_convention(name),
+        _ => placeholder::fake(name).or_else(|| crate::nix::library::by_convention(name)),
     }
 }
 
@@ -143,13 +142,13 @@ fn result_of(
     let Some(attrs) = args.as_attrs().filter(|_| index.is_some()) else { return Value::doubtful(unknown) };
     let drv = derivation::Drv::assumed(index, here, argument);
     let map = attrs.map.clone();
-    Value::attrs(Attrs { map, open: Some(unknown), special: Special::Drv(Rc::new(drv)) })
+    Value::attrs(Attrs { map, open: Some(unknown), special: Special::of(drv) })
 }
 
 /// Whether a set or list that is already evaluated holds functions of the repository.
 fn holds_function(ev: &mut Eval, value: &Value) -> bool {
     let Kind::Attrs(attrs) = &value.kind else { return false };
-    if !matches!(attrs.special, Special::None) {
+    if !attrs.special.is_none() {
         return false;
     }
     let thunks: Vec<ThunkId> = attrs.map.values().map(|attr| attr.thunk).collect();

@@ -3,16 +3,16 @@
 use std::rc::Rc;
 
 use super::{call_package, nixpkgs};
-use crate::nix::builtins::{self, Native};
-use crate::nix::eval::{Eval, counting_with};
+use crate::nix::builtins;
+use crate::nix::eval::{Eval, Native, counting_with, lambda, native};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Attr, Attrs, Kind, NativeCall, ThunkId, Value};
+use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
 
 static IMPORT: Native = Native { name: "import nixpkgs", arity: 1, run: instantiate };
 
 /// What `import nixpkgs` is: a function of `{ system, overlays, config, ... }`.
 pub(crate) fn import_function() -> Value {
-    Value::new(Kind::Native(Rc::new(NativeCall { native: &IMPORT, args: Vec::new() })))
+    native(&IMPORT)
 }
 
 fn instantiate(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
@@ -76,24 +76,22 @@ fn note_replacements(ev: &mut Eval, pkgs: &Value) {
 
 /// `pkgs.extend overlay`.
 pub(crate) fn extender(pkgs: Value) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, overlay, here| {
-        with_overlays(ev, pkgs.clone(), &[overlay], here)
-    })))
+    lambda(move |ev, overlay, here| with_overlays(ev, pkgs.clone(), &[overlay], here))
 }
 
 /// `pkgs.appendOverlays [ ... ]`.
 pub(crate) fn appender(pkgs: Value) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, list, here| {
+    lambda(move |ev, list, here| {
         let list = ev.force(list);
         with_list(ev, &pkgs, &list, here)
-    })))
+    })
 }
 
 /// `lib.composeExtensions f g`, and any longer chain of them.
 pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
-    Value::new(Kind::Function(Rc::new(move |_, last, _| {
+    lambda(move |_, last, _| {
         let overlays = overlays.clone();
-        Value::new(Kind::Function(Rc::new(move |ev, previous, here| {
+        lambda(move |ev, previous, here| {
             let base = ev.force(previous);
             let mut previous = base;
             let mut sum = Value::attrs(Attrs::default());
@@ -105,8 +103,8 @@ pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
                 sum = ev.update(sum, &added, here);
             }
             sum
-        })))
-    })))
+        })
+    })
 }
 
 /// `lib.makeScope newScope (self: { ... })`.
@@ -123,23 +121,22 @@ fn scope_of(ev: &mut Eval, wider: Value, body: ThunkId, here: Location) -> Value
     let function = ev.force(body);
     let given = ev.apply(&function, own, here);
     let of_scope = wider.clone();
-    let new_scope = Value::new(Kind::Function(Rc::new(move |ev, more, here| {
+    let new_scope = lambda(move |ev, more, here| {
         let (own, more) = (ev.force(own), ev.force(more));
         let both = ev.update(own, &more, here);
         ev.apply_value(&of_scope, both, here)
-    })));
+    });
     let of_call = wider.clone();
-    let call = Value::new(Kind::Function(Rc::new(move |ev, callee, here| {
+    let call = lambda(move |ev, callee, here| {
         let call = ev.apply(&of_call, own, here);
         ev.apply(&call, callee, here)
-    })));
-    let again = Value::new(Kind::Function(Rc::new(move |ev, overlay, here| {
-        let extended = Value::new(Kind::Function(Rc::new(move |ev, last, here| {
-            builtins::call(ev, "extends", &[overlay, body, last], here)
-        })));
+    });
+    let again = lambda(move |ev, overlay, here| {
+        let extended =
+            lambda(move |ev, last, here| builtins::call(ev, "extends", &[overlay, body, last], here));
         let extended = ev.done(extended);
         scope_of(ev, wider.clone(), extended, here)
-    })));
+    });
     let members = [("newScope", new_scope), ("callPackage", call), ("overrideScope", again)];
     let mut all = Attrs::of(members.map(|(name, value)| (Rc::from(name), ev.done(value))));
     all.map.insert(Rc::from("packages"), Attr::new(body));

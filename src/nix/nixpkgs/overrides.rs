@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use super::derivation::{Drv, special};
 use super::record::{Inert, Record, RecordKind};
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Eval, lambda};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Unknown, Value};
 
 /// `buildNpmPackage.override { nodejs = ...; }` is the same builder, unless it gets another fetcher.
 pub(crate) fn overridable_function(function: Value) -> Value {
-    Value::new(Kind::Function(Rc::new(move |ev, changes, here| {
+    lambda(move |ev, changes, here| {
         let changes = ev.force(changes);
         let risky = ["fetchNpmDeps", "prefetch-npm-deps", "buildPackages"];
         let Kind::Attrs(attrs) = &changes.kind else { return function.clone() };
@@ -18,7 +18,7 @@ pub(crate) fn overridable_function(function: Value) -> Value {
             return Value::unknown(Doubt::Unmodelled, "a builder with another `fetchNpmDeps`", Some(here));
         }
         function.clone()
-    })))
+    })
 }
 
 /// `overrideAttrs`: a set, a function of the former attributes, or one of the final and the former ones.
@@ -67,7 +67,7 @@ pub(super) fn keep_override(ev: &mut Eval, made: Value, again: Option<ThunkId>, 
 /// `.override` and `.overrideAttrs` of a package from outside: the changes are evaluated with unknown former values.
 pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
     let attrs_style = name != "override";
-    Value::new(Kind::Function(Rc::new(move |ev, change, here| {
+    lambda(move |ev, change, here| {
         let former = Value::doubtful(Rc::clone(&unknown));
         let value = ev.force(change);
         if value.is_function() {
@@ -84,7 +84,7 @@ pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
         }
         let changed = ev.update(former, &value, here);
         as_derivation(&changed, change, here)
-    })))
+    })
 }
 
 /// The result of an override of something from outside; of somebody's `npmDeps`, it is a declaration. What is not changed

@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::nix::builtins::Native;
-use crate::nix::eval::Eval;
-use crate::nix::source::{self, Base, Source};
+use crate::nix::eval::{self, Eval, Native};
+use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Kind, NativeCall, ThunkId, Value};
+use crate::nix::value::{Kind, ThunkId, Value};
 
 /// A small builder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ pub(crate) fn function(script: Script) -> Value {
         Script::ReplaceVars => &REPLACE_VARS,
         Script::SubstituteAll => &SUBSTITUTE_ALL,
     };
-    Value::new(Kind::Native(Rc::new(NativeCall { native, args: Vec::new() })))
+    eval::native(native)
 }
 
 fn run_command(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
@@ -119,7 +118,7 @@ fn write_text_file(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
 /// A folder with one file at a path; at a path that is not known, it could be any.
 fn in_folder(ev: &mut Eval, file: Value, path: Option<&Rc<str>>, here: Location) -> Value {
     ev.each(file, &mut |ev, file| {
-        let file = source::of_value(ev, &file, here);
+        let file = ev.source_of(&file, here);
         let base = match path {
             Some(path) => Base::Farm(Rc::new(vec![(path.trim_start_matches('/').to_owned(), file)])),
             None => Base::Text(None),
@@ -147,13 +146,13 @@ fn farm(ev: &mut Eval, entries: &Value, here: Location) -> Option<Vec<(String, R
                 let item = ev.force(item);
                 let name = ev.peek_attr(&item, "name", here)?.known_text()?;
                 let path = ev.peek_attr(&item, "path", here)?;
-                all.push((name.trim_matches('/').to_owned(), source::of_value(ev, &path, here)));
+                all.push((name.trim_matches('/').to_owned(), ev.source_of(&path, here)));
             }
         }
         Kind::Attrs(attrs) if attrs.open.is_none() && attrs.special.is_none() => {
             for (name, attr) in attrs.map.clone() {
                 let path = ev.force(attr.thunk);
-                all.push((name.trim_matches('/').to_owned(), source::of_value(ev, &path, here)));
+                all.push((name.trim_matches('/').to_owned(), ev.source_of(&path, here)));
             }
         }
         _ => return None,
@@ -177,7 +176,7 @@ fn substitute_all(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
 /// A file of the repository in which words were replaced.
 fn template(ev: &mut Eval, file: Value, here: Location) -> Value {
     ev.each(file, &mut |ev, file| {
-        let source = source::of_value(ev, &file, here);
+        let source = ev.source_of(&file, here);
         let base = source.local_path().map_or(Base::Text(None), Base::Template);
         Source::new(base).value()
     })

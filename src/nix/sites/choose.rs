@@ -6,7 +6,7 @@ use super::locate::Answer;
 use super::root::Root;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::site::Reason;
-use crate::nix::source::{self, Base, Source};
+use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Value};
 
@@ -39,11 +39,11 @@ pub(super) fn choose(ev: &mut Eval, source: &Value, root: &Root, at: Location) -
                 .into_iter()
                 .map(|item| {
                     let v = ev.force(item);
-                    source::of_value(ev, &v, at)
+                    ev.source_of(&v, at)
                 })
                 .collect()
         }
-        _ => vec![source::of_value(ev, source, at)],
+        _ => vec![ev.source_of(source, at)],
     };
     let tree = pick(&candidates, &folder, at)?;
     let source = if let [only] = candidates.as_slice() { Some(Rc::clone(only)) } else { None };

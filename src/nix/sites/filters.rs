@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Eval, lambda};
 use crate::nix::source::{Filter, Source};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, ThunkId, Value};
+use crate::nix::value::{Doubt, ThunkId, Value};
 
 /// Whether a filter of the source surely leaves a file out.
 pub(super) fn filtered_out(ev: &mut Eval, source: &Source, path: &std::path::Path, at: Location) -> bool {
@@ -28,11 +28,10 @@ pub(super) fn accepts(
 ) -> Option<bool> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let ending = name.clone();
-    let has_ext =
-        Value::new(Kind::Function(Rc::new(move |ev, extension, _| match ev.force(extension).known_text() {
-            Some(extension) => Value::bool(ending.ends_with(&format!(".{extension}"))),
-            None => Value::unknown(Doubt::Unmodelled, "an extension is not known", None),
-        })));
+    let has_ext = lambda(move |ev, extension, _| match ev.force(extension).known_text() {
+        Some(extension) => Value::bool(ending.ends_with(&format!(".{extension}"))),
+        None => Value::unknown(Doubt::Unmodelled, "an extension is not known", None),
+    });
     let entries = [("name", Value::text(&name)), ("type", Value::text("regular")), ("hasExt", has_ext)];
     let file = crate::nix::value::Attrs::of(entries.map(|(name, value)| (Rc::from(name), ev.done(value))));
     let function = ev.force(function);

@@ -6,12 +6,12 @@ use super::answer::Answer;
 use super::conclude::{Patched, conclude, copied};
 use super::locate::{DEPTH, attribute};
 use crate::nix::eval::Eval;
-use crate::nix::nixpkgs::derivation::Builder;
+use crate::nix::nixpkgs::derivation::{Builder, Drv};
 use crate::nix::shell::{Ground, Left, Script, Shell, Side, Slot};
 use crate::nix::site::Reason;
-use crate::nix::source::{self, Base, Remote, Source};
+use crate::nix::source::{Base, Remote, Source};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Kind, Special, Text, Value};
+use crate::nix::value::{Kind, Text, Value};
 
 /// Whether a fetcher's `postFetch` could write the lockfile.
 pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote) -> bool {
@@ -35,9 +35,7 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
     let (at, depth) = place;
     let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
     let Some(attrs) = drv.as_attrs() else { return made() };
-    if let Special::Drv(inner) = &attrs.special
-        && inner.maker.builder == Builder::Join
-    {
+    if attrs.special.read::<Drv>().is_some_and(|drv| drv.maker.builder == Builder::Join) {
         return joined(ev, tree, drv, place);
     }
     let plain = [
@@ -58,7 +56,7 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
     let install = ev.force(install);
     let Kind::Str(text) = &install.kind else { return made() };
     let src = attribute(ev, drv, "src", at);
-    let inner = source::of_value(ev, &src, at);
+    let inner = ev.source_of(&src, at);
     let untouched =
         ["prePatch", "postPatch", "patches", "sourceRoot"].iter().all(|name| !attrs.map.contains_key(*name));
     let ground = if untouched { Ground::Source(Rc::clone(&inner)) } else { Ground::Unknown };
@@ -86,7 +84,7 @@ fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32))
     }
     for item in list.items.clone() {
         let path = ev.force(item);
-        let source = source::of_value(ev, &path, at);
+        let source = ev.source_of(&path, at);
         let inner = Rc::new(source.inside(&tree.sub));
         let patches = Patched { list: &[], root: None, folder: String::new() };
         let answer = conclude(ev, &inner, "", &Left::untouched(), &patches, (at, depth + 1));
@@ -106,7 +104,7 @@ pub(super) fn scripted(ev: &mut Eval, tree: &Rc<Source>, text: &Text, env: &Valu
             match value.known_text() {
                 Some(text) if !text.starts_with('/') => variables.push((name.to_string(), Err(text))),
                 _ if matches!(value.kind, Kind::Path(_) | Kind::Str(_) | Kind::Attrs(_)) => {
-                    variables.push((name.to_string(), Ok(source::of_value(ev, &value, at))));
+                    variables.push((name.to_string(), Ok(ev.source_of(&value, at))));
                 }
                 _ => {}
             }

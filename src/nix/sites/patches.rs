@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::nix::eval::Eval;
 use crate::nix::remote::Patch;
 use crate::nix::shell::LOCKFILES;
-use crate::nix::source::{self, Base};
+use crate::nix::source::Base;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Value};
 
@@ -63,7 +63,7 @@ pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> P
 }
 
 fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Patches) {
-    let source = source::of_value(ev, item, at);
+    let source = ev.source_of(item, at);
     let template = match &source.base {
         Base::Template(path) if source.sub.is_empty() => Some(path.clone()),
         _ => None,

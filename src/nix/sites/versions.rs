@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::explain::place_of;
 use crate::nix::eval::Eval;
-use crate::nix::nixpkgs::derivation::Builder;
+use crate::nix::nixpkgs::derivation::{Builder, Drv};
 use crate::nix::site::VersionMismatch;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Special, Value};
@@ -17,8 +17,9 @@ pub(crate) fn version_mismatches(ev: &mut Eval) -> Vec<VersionMismatch> {
         ev.budget.begin();
         let Some(dependencies) = ev.peek_attr(&package, "npmDeps", at) else { continue };
         // What is not `fetchNpmDeps` with a version that is known is not judged.
-        let is_fetched =
-            |attrs: &Special| matches!(attrs, Special::Drv(drv) if drv.maker.builder == Builder::FetchDeps);
+        let is_fetched = |special: &Special| {
+            special.read::<Drv>().is_some_and(|drv| drv.maker.builder == Builder::FetchDeps)
+        };
         if !dependencies.as_attrs().is_some_and(|attrs| is_fetched(&attrs.special)) {
             continue;
         }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use super::seen::Seen;
 use crate::nix::eval::Eval;
 use crate::nix::modules;
-use crate::nix::nixpkgs;
+use crate::nix::nixpkgs::derivation::Drv;
+use crate::nix::nixpkgs::{self, Entry};
 use crate::nix::source::Base;
 use crate::nix::syntax::ast::{Expr, Lambda, Location, Param, Span};
 use crate::nix::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
@@ -73,7 +74,7 @@ impl Walker {
     }
 
     fn visit_set(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
-        if let Special::Drv(drv) = &attrs.special {
+        if let Some(drv) = attrs.special.read::<Drv>() {
             let index = drv.register(ev);
             if let Some(path) = path.filter(|path| !path.is_empty()) {
                 self.named += 1;
@@ -218,7 +219,7 @@ fn is_overlay(ast: &crate::nix::syntax::ast::Ast, lambda: &Lambda) -> bool {
 
 /// The argument of a function that nothing calls.
 pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: Location) -> ThunkId {
-    let entry = Value::attrs(Attrs::special(Special::Entry(Rc::new(folder.to_path_buf()))));
+    let entry = Value::attrs(Attrs::special(Special::of(Entry(folder.to_path_buf()))));
     match &lambda.param {
         Param::Pattern { .. } => ev.done(entry),
         Param::Ident(name) => {
@@ -253,7 +254,7 @@ fn name_dependencies(ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
     };
     for value in values {
         if let Kind::Attrs(deps) = &value.kind
-            && let Special::Drv(drv) = &deps.special
+            && let Some(drv) = deps.special.read::<Drv>()
             && let Some(index) = drv.register(ev)
             && !path.is_empty()
         {

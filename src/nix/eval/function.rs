@@ -1,0 +1,55 @@
+//! Functions that are not written in Nix.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use super::{Eval, error};
+use crate::nix::syntax::ast::Location;
+use crate::nix::value::{Callable, Kind, NativeCall, ThunkId, Value};
+
+/// A function of a table: it is run when it has all of its arguments.
+pub(crate) struct Native {
+    pub name: &'static str,
+    pub arity: usize,
+    pub run: fn(&mut Eval, &[ThunkId], Location) -> Value,
+}
+
+impl Callable for Native {}
+
+/// A function of one argument that carries data.
+struct Carrying(Box<dyn Fn(&mut Eval, ThunkId, Location) -> Value>);
+
+impl Callable for Carrying {}
+
+/// A function that is not written in Nix, as a value.
+pub(crate) fn lambda(run: impl Fn(&mut Eval, ThunkId, Location) -> Value + 'static) -> Value {
+    Value::new(Kind::Function(Rc::new(Carrying(Box::new(run)))))
+}
+
+/// A function of a table, as a value.
+pub(crate) fn native(native: &'static Native) -> Value {
+    Value::new(Kind::Native(Rc::new(NativeCall { native, args: Vec::new() })))
+}
+
+impl Eval {
+    /// Calls what [`lambda`] made.
+    pub(super) fn run(&mut self, function: &dyn Callable, argument: ThunkId, here: Location) -> Value {
+        let function: &dyn Any = function;
+        match function.downcast_ref::<Carrying>() {
+            Some(Carrying(run)) => run(self, argument, here),
+            None => error("a function of something else than this evaluator", here),
+        }
+    }
+
+    /// Gives a function of a table one more argument.
+    pub(super) fn apply_native(&mut self, call: &NativeCall, argument: ThunkId, here: Location) -> Value {
+        let mut args = call.args.clone();
+        args.push(argument);
+        let native: &dyn Any = call.native;
+        match native.downcast_ref::<Native>() {
+            Some(native) if args.len() >= native.arity => (native.run)(self, &args, here),
+            Some(_) => Value::new(Kind::Native(Rc::new(NativeCall { native: call.native, args }))),
+            None => error("a function of something else than this evaluator", here),
+        }
+    }
+}
