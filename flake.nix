@@ -28,6 +28,11 @@
         };
       };
 
+      # `check pkgs { src = self; packages = [ ... ]; }` is a derivation that fails where a hash is stale: nix/check.nix.
+      lib.check = pkgs: pkgs.callPackage ./nix/check.nix { npm-nixhash = package pkgs; };
+
+      flakeModules.default = import ./nix/flake-module.nix self;
+
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShell {
           inputsFrom = [ (package pkgs) ];

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# finish.sh RELEASE NPM: completes a folder of archives that build.sh made: SHA256SUMS, an SBOM (CycloneDX, by
-# cargo-cyclonedx), the notes from CHANGELOG.md; and the npm packages of the same archives into NPM.
+# finish.sh RELEASE NPM: completes a folder of archives that build.sh made: an SBOM of all platforms, and SHA256SUMS; and into
+# NPM the npm packages of the same archives, NOTES.md, what CHANGELOG.md says of this version, and package.nix for nixpkgs.
 #
-# PARTIAL=1: some platforms are missing. SBOM=0: no SBOM, where cargo-cyclonedx is not installed.
+# PARTIAL=1, for a trial: platforms may be missing, and a heading in CHANGELOG.md. SBOM=0: no SBOM.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ $# -eq 2 ] || { sed -n '2,5p' packaging/finish.sh && exit 2; }
@@ -12,13 +12,12 @@ npm=$(realpath "$2")
 # shellcheck source=packaging/version.sh
 source packaging/version.sh
 
-if [ "${SBOM:-1}" != 0 ]; then
-  cargo cyclonedx --format json --spec-version 1.5 --override-filename npm-nixhash.cdx
-  mv npm-nixhash.cdx.json "$release/npm-nixhash-v$version.cdx.json"
-fi
-rm -f "$release/SHA256SUMS"
+[ "${SBOM:-1}" = 0 ] || packaging/sbom.sh all "$release/npm-nixhash-v$version.cdx.json"
 # What stands below the version's heading, up to the next one.
-awk -v heading="## $version" 'index($0, heading) == 1 { on = 1; next } on && /^## / { exit } on' CHANGELOG.md >"$release/NOTES.md"
-sums=$(cd "$release" && find . -maxdepth 1 -type f ! -name NOTES.md -printf '%P\n' | sort | xargs sha256sum --)
-echo "$sums" >"$release/SHA256SUMS"
+awk -v heading="## $version" 'index($0, heading) == 1 { on = 1; next } on && /^## / { exit } on' CHANGELOG.md >"$npm/NOTES.md"
+[ "${PARTIAL:-0}" = 1 ] || grep -q . "$npm/NOTES.md" || { echo "finish.sh: CHANGELOG.md has nothing under ## $version" >&2 && exit 1; }
+sed -e "s|OWNER|${repository%%/*}|" -e "s|VERSION|$version|" packaging/nixpkgs/package.nix >"$npm/package.nix"
+rm -f "$release/SHA256SUMS"
+(cd "$release" && find . -maxdepth 1 -type f -printf '%P\n' | sort | xargs sha256sum --) >"$npm/SHA256SUMS"
+mv "$npm/SHA256SUMS" "$release/SHA256SUMS"
 node packaging/npm/build.mjs "$release" "$npm"

@@ -16,8 +16,34 @@ let
   drv = x: builtins.unsafeDiscardStringContext x.drvPath;
   # What a derivation is made of mentions the other's output.
   uses = whole: part: builtins.elem (drv part) (builtins.attrNames (builtins.getContext "${whole.drvPath}" // builtins.getContext whole.arguments));
+  # The flake-parts module of a flake with one npm package, as flake-parts would put it together: options by their defaults.
+  module = own.flakeModules.default {
+    self = { outPath = "/nowhere"; };
+    lib = nixpkgs.lib // { mkOption = option: option; types = { package = null; raw = null; str = null; listOf = of: of; }; };
+    flake-parts-lib.mkPerSystemOption = perSystem: perSystem;
+  };
+  web = plain.buildNpmPackage { pname = "web"; version = "1"; src = flake; npmDepsHash = ""; };
+  perSystem = module.options.perSystem {
+    pkgs = plain;
+    system = "x86_64-linux";
+    config = {
+      packages = { inherit web; other = plain.jq; };
+      npm-nixhash = nixpkgs.lib.mapAttrs (_: option: option.default) perSystem.options.npm-nixhash;
+    };
+  };
+  forNixpkgs = plain.callPackage (flake + "/packaging/nixpkgs/package.nix") { };
 in
 {
+  moduleChecks = drv perSystem.config.checks.npm-nixhash
+    == drv (own.lib.check plain { src = "/nowhere"; packages = [ web ]; });
+  moduleFetches = uses perSystem.config.checks.npm-nixhash web.npmDeps;
+  moduleRuns = perSystem.config.apps.npm-nixhash.program == own.apps.x86_64-linux.default.program;
+  nixpkgsExpression = {
+    inherit (forNixpkgs) name;
+    inherit (forNixpkgs.meta) mainProgram;
+    checksTheVersion = builtins.elem (drv plain.versionCheckHook) (map drv forNixpkgs.nativeInstallCheckInputs);
+    instantiates = builtins.isString forNixpkgs.drvPath;
+  };
   plainHasIt = plain ? npm-nixhash;
   defaultHasIt = drv default.npm-nixhash == drv own.packages.x86_64-linux.default;
   defaultLeavesTheFetcher = drv (default.fetchNpmDeps { }) == drv (plain.fetchNpmDeps { });

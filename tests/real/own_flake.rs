@@ -5,7 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::program::{Ran, Scratch, run, with_store_in};
+use crate::support::{
+    program::{Ran, Scratch, run, with_store_in},
+    project::Project,
+};
 
 /// The files of this repository that a flake sees, and a store for them.
 struct Flake {
@@ -81,7 +84,7 @@ fn every_output_evaluates() {
 }
 
 #[test]
-fn the_overlays_do_what_they_say() {
+fn the_overlays_the_module_and_the_expression_for_nixpkgs_do_what_they_say() {
     let flake = Flake::new();
     let mut command = flake.program("nix-instantiate");
     command.args(["--eval", "--strict", "--json"]).arg(flake.folder().join("tests/real/own_flake.nix"));
@@ -90,6 +93,15 @@ fn the_overlays_do_what_they_say() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let expected = serde_json::json!({
+        "moduleChecks": true,
+        "moduleFetches": true,
+        "moduleRuns": true,
+        "nixpkgsExpression": {
+            "name": "npm-nixhash-VERSION",
+            "mainProgram": "npm-nixhash",
+            "checksTheVersion": true,
+            "instantiates": true,
+        },
         "plainHasIt": false,
         "defaultHasIt": true,
         "defaultLeavesTheFetcher": true,
@@ -100,4 +112,64 @@ fn the_overlays_do_what_they_say() {
         "bothAgree": true,
     });
     assert_eq!(found, expected);
+}
+
+/// Builds the check on what `project` holds, with the trees that were made of its lockfiles before.
+fn check(flake: &Flake, project: &Project, exclude: &[&str]) -> Ran {
+    let mut command = flake.program("nix-build");
+    for (option, value) in [("sandbox", "false"), ("build-users-group", ""), ("substitute", "false")] {
+        command.args(["--option", option, value]);
+    }
+    command.arg("--no-out-link").arg(flake.folder().join("tests/real/own_check.nix"));
+    command.arg("--arg").arg("flake").arg(flake.folder()).arg("--arg").arg("stub").arg(flake.stub());
+    let list = |words: Vec<String>| format!("[ {} ]", words.join(" "));
+    let quoted = |path: PathBuf| format!("\"{}\"", path.display());
+    let trees =
+        ["web-deps", "api-deps"].map(|name| quoted(project.path("..").join(name).canonicalize().unwrap()));
+    command.args(["--argstr", "program", env!("CARGO_BIN_EXE_npm-nixhash")]);
+    command.args(["--argstr", "src"]).arg(project.root()).args(["--arg", "deps", &list(trees.to_vec())]);
+    command.args(["--arg", "exclude", &list(exclude.iter().map(|name| format!("\"{name}\"")).collect())]);
+    run(&mut command)
+}
+
+#[test]
+fn the_check_proves_hashes_without_network_and_sees_through_a_cached_output() {
+    let (flake, project) = (Flake::new(), Project::new());
+    let packages =
+        ["left", "right"].map(|name| project.registry.publish(name, "1.0.0", &[("index.js", b"1")]));
+    std::fs::remove_dir(project.path(".git")).unwrap();
+    let service = |name: &str| {
+        format!(
+            "{name} = pkgs.buildNpmPackage {{ pname = \"{name}\"; version = \"1\"; src = ./{name}; npmDepsHash = \"\"; }};\n"
+        )
+    };
+    project.write("default.nix", format!("{{ pkgs }}: {{\n{}{}}}\n", service("web"), service("api")));
+    project.lock("web", &[&packages[0], &packages[1]]);
+    project.lock("api", &[&packages[1]]);
+    for name in ["web", "api"] {
+        assert!(project.run(&["hash", name, &format!("../{name}-deps")]).status.success());
+    }
+    assert!(project.run(&["update"]).status.success());
+    let right = check(&flake, &project, &[]);
+    assert_eq!(right.code, 0, "{}", right.stderr);
+
+    // The lockfile changes, the hash does not, and its output is there: a build would be content with it.
+    let lockfile = project.read("web/package-lock.json");
+    project.write("web/package-lock.json", format!("{lockfile}\n"));
+    let stale = check(&flake, &project, &[]);
+    assert!(stale.code != 0 && stale.stderr.contains("web is stale"), "{}", stale.stderr);
+    assert_eq!(check(&flake, &project, &["web"]).code, 0, "what is excluded is not looked at");
+    let more = project.registry.publish("more", "1.0.0", &[]);
+    project.lock("web", &[&packages[0], &more]);
+    let missing = check(&flake, &project, &[]);
+    assert!(missing.code != 0 && missing.stderr.contains("more is not on disk"), "{}", missing.stderr);
+    project.write("web/package-lock.json", lockfile);
+
+    // What the registry says of packages is not in a tree that was fetched for version 1.
+    let before = project.read("default.nix");
+    project.write("default.nix", before.replace("src = ./api;", "src = ./api; npmDepsFetcherVersion = 2;"));
+    assert!(project.run(&["update"]).status.success());
+    let unproven = check(&flake, &project, &[]);
+    assert!(unproven.code != 0 && unproven.stderr.contains("right is not on disk"), "{}", unproven.stderr);
+    assert_eq!(check(&flake, &project, &["api"]).code, 0);
 }

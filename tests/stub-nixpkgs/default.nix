@@ -29,7 +29,7 @@ let
   tools = lib.genAttrs [
     "nodejs" "nodejs_18" "nodejs_20" "nodejs_22" "nodejs_24" "makeWrapper" "jq" "python3" "pkg-config" "git" "cacert"
     "electron" "typescript" "moreutils" "npm-lockfile-fix" "nixfmt-rfc-style" "nginx" "esbuild" "ripgrep" "vips" "chromium"
-    "cargo-deny" "clippy" "installShellFiles" "prefetch-npm-deps" "rust-analyzer" "rustfmt" "shellcheck"
+    "cargo-deny" "clippy" "installShellFiles" "gitMinimal" "prefetch-npm-deps" "rust-analyzer" "rustfmt" "shellcheck" "versionCheckHook"
   ] tool;
 
   package = fn: mkDerivation fn;
