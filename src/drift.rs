@@ -2,6 +2,7 @@
 //!
 //! Nothing is printed or written here.
 
+mod because;
 mod completeness;
 mod conflict;
 mod failure;
@@ -18,14 +19,18 @@ use std::{
     sync::Arc,
 };
 
-use self::lockfiles::{Chosen, Lockfiles};
 pub use self::{
+    because::Because,
     completeness::{IncompleteLockfile, PlannedUse, RepairedLockfile, Repairs},
     failure::SiteFailure,
     findings::{Finding, FindingKind},
     lockfiles::Outdated,
     sources::{SourceState, Standing},
     warnings::SiteWarning,
+};
+use self::{
+    because::Means,
+    lockfiles::{Chosen, Lockfiles},
 };
 use crate::{
     nix::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning},
@@ -54,6 +59,8 @@ pub struct Rules<'a> {
     pub npm: Option<&'a dyn Npm>,
     /// The last commit.
     pub head: &'a Head,
+    /// The branch that the last commit is meant for, where that is known: a revision of git's.
+    pub base: Option<&'a str>,
 }
 
 impl<'a> Rules<'a> {
@@ -68,6 +75,7 @@ impl<'a> Rules<'a> {
             allow_incomplete: false,
             npm,
             head,
+            base: None,
         }
     }
 }
@@ -116,6 +124,8 @@ pub struct Planned {
     pub repaired: Option<RepairedLockfile>,
     /// What should be known of it besides.
     pub warnings: Vec<SiteWarning>,
+    /// Why it is stale, where that is known.
+    pub because: Option<Because>,
 }
 
 /// How a site's literals compare to its lockfile.
@@ -162,8 +172,8 @@ impl Plan {
         survey.sites.sort_by(|a, b| hash_place(a).cmp(&hash_place(b)));
         let verdicts = judge(&survey.sites);
         let planned = |(site, verdict)| {
-            let Verdict { status, sources, outdated, repaired, warnings } = verdict;
-            Planned { site, status, sources, outdated, repaired, warnings }
+            let Verdict { status, sources, outdated, repaired, warnings, because } = verdict;
+            Planned { site, status, sources, outdated, repaired, warnings, because }
         };
         let mut sites: Vec<Planned> = survey.sites.into_iter().zip(verdicts).map(planned).collect();
         conflict::hold_back(&mut sites);
@@ -284,11 +294,12 @@ struct Verdict {
     outdated: Option<Outdated>,
     repaired: Option<RepairedLockfile>,
     warnings: Vec<SiteWarning>,
+    because: Option<Because>,
 }
 
 impl Verdict {
     fn bare(status: Status, sources: Vec<SourceState>) -> Self {
-        Self { status, sources, outdated: None, repaired: None, warnings: Vec::new() }
+        Self { status, sources, outdated: None, repaired: None, warnings: Vec::new(), because: None }
     }
 }
 
@@ -347,10 +358,12 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
                 let status = judge(site, &sources, changes, result);
                 let line_ends = work.lockfiles.borrow().line_ends(site);
                 let all = [respelled, line_ends, warnings::old_nixpkgs(site)];
-                Verdict { status, sources, outdated, repaired, warnings: all.into_iter().flatten().collect() }
+                let warnings = all.into_iter().flatten().collect();
+                Verdict { status, sources, outdated, repaired, warnings, because: None }
             }
         });
     }
+    because::explain(sites, &mut verdicts, &Means { work: &work, supply, settings });
     verdicts
 }
 

@@ -11,12 +11,14 @@
 //! 3. [`npm_deps::compute`] hashes all lockfiles of the run in one pass: [`lockfile`] says what is needed,
 //!    [`npm_deps::supply`] brings it ([`store`], then [`registry`]), nothing counts before it is a verified
 //!    [`tarball::Tarball`], [`cacache`] knows the shape of the tree, and its NAR goes straight into sha256.
-//! 4. [`drift::Plan`] holds each site against its hashes. `list` stops before 2, `check` reports the plan.
+//! 4. [`drift::Plan`] holds each site against its hashes, and says of stale ones why: what git has of the past of a lockfile. `list` stops before 2, `check` reports the plan.
 //! 5. [`rewrite::rewrite`] turns stale literals into edits and proves that nothing but those tokens changes;
 //!    [`replace::replace_all`] puts the new texts in place, all files of a group that belongs together or none.
 //! 6. [`report::Report`] is what there is to say, in the forms that people, CI services, git and programs read.
 //!
 //! [`repair`] completes lockfiles before step 3, or by itself: what they lack comes from [`npm_package`]'s packuments.
+//!
+//! [`explain`] goes on where a hash is not that of its lockfile: it computes what else it may be.
 //!
 //! `add` goes another way: [`npm_package`] asks the registry about a package, [`relock`] has the real npm resolve its
 //! dependencies, [`packaging`] puts both hashes and an expression together, [`nix::insert`] finds the place for it, and
@@ -27,7 +29,7 @@
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> choice, drift -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
+//! `cli -> report, rewrite, replace -> choice, drift, explain -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
 //! `cli, drift -> repair -> npm_package, lockfile`; `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
@@ -44,13 +46,14 @@
 //! | [`repair`] | change anything of a lockfile but `resolved` and `integrity`; overwrite what contradicts the registry; write |
 //! | [`relock`] | hand its own environment on, or credentials of hosts that npm has no reason to ask; run a package's scripts; believe npm unseen |
 //! | [`packaging`] | trust what a package says of itself; write |
-//! | [`drift`], [`rewrite`], [`report`] | print; write |
+//! | [`drift`], [`explain`], [`rewrite`], [`report`] | print; write |
 //! | [`replace`], [`create`] | leave a file that is neither old nor new, or half of what belongs together |
 
 pub mod cacache;
 pub mod choice;
 pub mod create;
 pub mod drift;
+pub mod explain;
 pub mod integrity;
 pub mod lockfile;
 pub mod nix;

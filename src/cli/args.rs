@@ -32,6 +32,15 @@ byte of a lockfile stays.
 Exit codes: 0 if every lockfile is complete now, 1 if --check found one that is not, 2 if one cannot be completed; that \
 one stays as it is.";
 
+/// What `explain --help` ends with.
+const EXPLAIN_NOTES: &str = "\
+Tried, in this order: the lockfile with either fetcher version, with other line ends, with or without its last line feed, \
+and before phases edit it; fetcher version 2 as nixpkgs made it before 2026-02-15; git dependencies unpacked by root or \
+under another umask; the other lockfiles of the repository; the lockfile at earlier commits. Only what was computed is \
+claimed.
+
+Exit codes: 0 if it is known what each hash is, 1 if it is not of one, 2 if something failed.";
+
 /// What `add --help` ends with.
 const ADD_NOTES: &str = "\
 The npm client resolves the dependencies, in a temporary folder, with a clean environment, and without running scripts.
@@ -60,6 +69,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Show every npm derivation, its lockfile and where its hash stands
     List(ListArgs),
+    /// Say what a recorded hash is, if not that of its lockfile; writes nothing
+    Explain(ExplainArgs),
     /// Print the npmDepsHash of one lockfile; write its tree or NAR
     Hash(HashArgs),
     /// Fill in what lockfiles lack for an offline install, without moving a version
@@ -175,6 +186,24 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_NOTES)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    /// Earlier states of a lockfile to try
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(super) commits: usize,
+    /// Also download what other and earlier lockfiles need; without this only what is on disk is used for them
+    #[arg(long)]
+    pub(super) download: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = HASH_NOTES)]
 pub(super) struct HashArgs {
     /// The lockfile, or a folder that holds one
@@ -283,8 +312,8 @@ pub(super) enum CacheCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
 pub(super) struct ReportArgs {
-    /// What to print on standard output: human, json, github, markdown, patch or codequality [default: human; in
-    /// GitHub Actions `check` adds annotations and a job summary to it]
+    /// What to print on standard output: human, json, github, markdown, patch, codequality or sarif [default: human;
+    /// in GitHub Actions `check` adds annotations and a job summary to it]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     format: Option<Format>,
     /// Short for --format json
@@ -322,6 +351,8 @@ pub(super) enum Format {
     Patch,
     /// GitLab's code quality report
     Codequality,
+    /// SARIF 2.1.0, for GitHub's code scanning and editors
+    Sarif,
 }
 
 /// What can be made a failure.

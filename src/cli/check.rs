@@ -25,7 +25,8 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let head = Head::of(surveyed.survey.root.clone());
     let vendoring = vendoring(environment, &sources, false);
     let allow_incomplete = args.allow.contains(&Allowed::Incomplete);
-    let rules = Rules { allow_incomplete, ..Rules::telling(&head, Some(&vendoring)) };
+    let base = args.scope.changed_since.clone().or_else(|| environment.merge_target());
+    let rules = Rules { allow_incomplete, base: base.as_deref(), ..Rules::telling(&head, Some(&vendoring)) };
     let plan = Plan::computed(surveyed.survey, &sources.supply, &sources.settings, &rules);
     sources.finish(terminal);
     let mut report = report("check", &plan, left_out, environment);

@@ -22,9 +22,11 @@ pub(super) struct Environment {
 const NAMES: &[&str] = &[
     "ALL_PROXY",
     "CACHE_MAP_PATH",
+    "CI_MERGE_REQUEST_DIFF_BASE_SHA",
     "FORCE_EMPTY_CACHE",
     "FORCE_GIT_DEPS",
     "GITHUB_ACTIONS",
+    "GITHUB_BASE_REF",
     "GITHUB_SERVER_URL",
     "GITHUB_STEP_SUMMARY",
     "GITHUB_TOKEN",
@@ -134,6 +136,12 @@ impl Environment {
     /// Whether this is a step of a GitHub workflow, whose runner reads both streams for its commands.
     pub(super) fn in_github_actions(&self) -> bool {
         self.text("GITHUB_ACTIONS") == Some("true")
+    }
+
+    /// The branch that a pull or merge request is for, as a revision of git's.
+    pub(super) fn merge_target(&self) -> Option<String> {
+        let of_github = self.text("GITHUB_BASE_REF").map(|branch| format!("refs/remotes/origin/{branch}"));
+        of_github.or_else(|| self.text("CI_MERGE_REQUEST_DIFF_BASE_SHA").map(str::to_owned))
     }
 
     /// The user's folder.

@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod drop_in;
 mod env;
+mod explain;
 mod hash;
 mod init;
 mod list;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Update(args) => update::run(args, &environment, &terminal),
         Command::Check(args) => check::run(args, &environment, &terminal),
         Command::List(args) => list::run(args, &environment, &terminal),
+        Command::Explain(args) => explain::run(args, &environment, &terminal),
         Command::Repair(args) => repair::run(args, &environment, &terminal),
         Command::Add(args) => add::run(args, &environment, &terminal),
         Command::Hash(args) => hash::run(args, &environment, &terminal),

@@ -8,7 +8,7 @@ use std::{
 
 use npm_nixhash::{
     replace::Replacement,
-    report::{Message, Report, codequality, diff, github, markdown},
+    report::{Message, Report, codequality, diff, github, markdown, sarif},
 };
 
 use super::{
@@ -67,6 +67,7 @@ fn render(format: Format, report: &Report, human: &str) -> String {
         Format::Markdown => markdown::report(report),
         Format::Patch => report.patch.clone(),
         Format::Codequality => codequality::report(report),
+        Format::Sarif => sarif::report(report),
     }
 }
 

@@ -63,7 +63,11 @@ impl Sources {
         }
         let client = (!args.offline).then(|| Client::new(options));
         let memo = store.as_ref().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
-        let settings = Settings { memo, assumed_absent: private_scopes(args, config, environment) };
+        let settings = Settings {
+            memo,
+            assumed_absent: private_scopes(args, config, environment),
+            ..Settings::default()
+        };
         Ok(Self::of(Supply::new(store, npm_cache, client).located_by(access), settings, terminal))
     }
 

@@ -80,6 +80,7 @@ impl Work {
         let Surveyed { survey, left_out, .. } = surveyed;
         let vendoring = vendoring(environment, sources, args.trust.require_signatures);
         let repairs = args.repair.then(|| repair::in_memory(&survey, sources));
+        let base = args.scope.changed_since.clone().or_else(|| environment.merge_target());
         let rules = Rules {
             alarm: true,
             accept_changed_sources: args.trust.accept_changed_sources,
@@ -88,6 +89,7 @@ impl Work {
             allow_incomplete: args.allow.contains(&Allowed::Incomplete),
             npm: Some(&vendoring),
             head: &Head::of(survey.root.clone()),
+            base: base.as_deref(),
         };
         let mut plan = Plan::computed(survey, &sources.supply, &sources.settings, &rules);
         plan.files.keys().filter_map(|file| file.parent()).for_each(sweep);

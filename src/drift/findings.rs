@@ -36,15 +36,6 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// A stable word for machines.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::OutOfStep { .. } => "out-of-step",
-            Self::FetcherVersion(_) => "fetcher-version",
-        }
-    }
-
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> String {

@@ -8,6 +8,7 @@
 //! refuse: it only records the facts ([`Lockfile::skipped`], [`Lockfile::problems`]) that [`crate::npm_deps`] judges.
 
 mod canonical_url;
+pub mod changes;
 pub mod completeness;
 mod dependency;
 pub mod fixup;

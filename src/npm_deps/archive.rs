@@ -16,7 +16,7 @@ use super::{
 use crate::{
     lockfile::{CanonicalUrl, Dependency},
     options::HashOptions,
-    tarball::repack::repack,
+    tarball::repack::{Modes, repack_as},
 };
 
 /// The scripts for which npm installs a git dependency's own dependencies, and nixpkgs therefore wants its lockfile.
@@ -38,12 +38,13 @@ pub(super) struct Archive {
 /// All git archives of a run.
 pub(super) struct Archives<'a> {
     supply: &'a Supply,
+    modes: Modes,
     fetched: Mutex<HashMap<CanonicalUrl, Arc<OnceCell<Arc<Archive>>>>>,
 }
 
 impl<'a> Archives<'a> {
-    pub(super) fn new(supply: &'a Supply) -> Self {
-        Self { supply, fetched: Mutex::default() }
+    pub(super) fn new(supply: &'a Supply, modes: Modes) -> Self {
+        Self { supply, modes, fetched: Mutex::default() }
     }
 
     /// The archive of a git dependency.
@@ -59,7 +60,9 @@ impl<'a> Archives<'a> {
         let (package, url) = (&dependency.name, &dependency.url.to_url());
         let body = self.supply.archive(package, url).await?;
         // Compressing takes seconds for large packages, and blocks.
-        let repacked = tokio::task::spawn_blocking(move || repack(body.as_ref(), UNPACKED_LIMIT)).await;
+        let modes = self.modes;
+        let repack = move || repack_as(body.as_ref(), UNPACKED_LIMIT, modes);
+        let repacked = tokio::task::spawn_blocking(repack).await;
         let repacked = repacked
             .expect("bug: repacking neither panics nor is cancelled")
             .map_err(|error| SupplyError::archive(package, url, error))?;

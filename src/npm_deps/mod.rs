@@ -44,6 +44,8 @@ use self::{
 };
 use crate::{cacache::Tree, lockfile::Lockfile, options::HashOptions, store::memo::Memo};
 
+pub use crate::tarball::repack::Modes;
+
 /// One hash to compute.
 #[derive(Debug)]
 pub struct Request {
@@ -62,6 +64,25 @@ pub struct Settings {
     pub memo: Option<Memo>,
     /// Scopes (`@acme`) whose packuments are taken as absent from the public registry without asking.
     pub assumed_absent: BTreeSet<String>,
+    /// How the fetcher runs.
+    pub manner: Manner,
+}
+
+/// How nixpkgs' fetcher runs. What Nix checks is the hash of the default; others are what people wrote down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Manner {
+    /// It keeps all of a packument's `dist`, as before 2026-02-15.
+    pub whole_dist: bool,
+    /// Who unpacks git dependencies.
+    pub modes: Modes,
+}
+
+impl Settings {
+    /// The same for a fetcher that runs otherwise. What is remembered is of the default, so nothing is.
+    #[must_use]
+    pub fn in_manner(&self, manner: Manner) -> Self {
+        Self { memo: None, assumed_absent: self.assumed_absent.clone(), manner }
+    }
 }
 
 /// A computed hash.
@@ -191,8 +212,8 @@ fn hash_all(
     let scheduler = Scheduler::new(supply, start_download, careful);
     let shared = Shared {
         scheduler: &scheduler,
-        archives: Archives::new(supply),
-        packuments: Packuments::new(supply, settings.assumed_absent.clone(), foreseen(&jobs)),
+        archives: Archives::new(supply, settings.manner.modes),
+        packuments: Packuments::new(supply, settings, foreseen(&jobs)),
     };
     // Held until every tree was started, so that the workers do not go home before.
     scheduler.hold();

@@ -36,18 +36,27 @@ const SCRIPTS: &str = "scripts";
 /// What a version's `dist` keeps.
 const DIST_FIELDS: [&str; 3] = ["tarball", "integrity", "shasum"];
 
-/// The bytes that are stored for a packument, of which only `wanted` versions are kept.
+/// What is kept of a packument.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    /// The versions.
+    pub versions: &'a BTreeSet<String>,
+    /// All of a version's `dist`, as nixpkgs kept it before 2026-02-15.
+    pub whole_dist: bool,
+}
+
+/// The bytes that are stored for a packument.
 ///
 /// Errors: the body is not JSON, or not an object.
-pub fn normalise(body: &[u8], wanted: &BTreeSet<String>) -> Result<Vec<u8>, serde_json::Error> {
+pub fn normalise(body: &[u8], kept: Kept<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let kept = PackumentSeed(wanted).deserialize(&mut deserializer)?;
+    let kept = PackumentSeed(kept).deserialize(&mut deserializer)?;
     deserializer.end()?;
     // serde_json's map is ordered by key, and so are the bytes.
     serde_json::to_vec(&kept)
 }
 
-struct PackumentSeed<'a>(&'a BTreeSet<String>);
+struct PackumentSeed<'a>(Kept<'a>);
 
 impl<'de> DeserializeSeed<'de> for PackumentSeed<'_> {
     type Value = Map<String, Value>;
@@ -77,7 +86,7 @@ impl<'de> Visitor<'de> for PackumentSeed<'_> {
     }
 }
 
-struct VersionsSeed<'a>(&'a BTreeSet<String>);
+struct VersionsSeed<'a>(Kept<'a>);
 
 impl<'de> DeserializeSeed<'de> for VersionsSeed<'_> {
     type Value = Value;
@@ -97,8 +106,8 @@ impl<'de> Visitor<'de> for VersionsSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut kept = Map::new();
         while let Some(version) = map.next_key::<String>()? {
-            if self.0.contains(&version) {
-                kept.insert(version, trim_version(map.next_value()?));
+            if self.0.versions.contains(&version) {
+                kept.insert(version, trim_version(map.next_value()?, self.0.whole_dist));
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -107,10 +116,10 @@ impl<'de> Visitor<'de> for VersionsSeed<'_> {
     }
 }
 
-fn trim_version(mut version: Value) -> Value {
+fn trim_version(mut version: Value, whole_dist: bool) -> Value {
     if let Value::Object(fields) = &mut version {
         fields.retain(|name, _| name == SCRIPTS || VERSION_FIELDS.contains(&name.as_str()));
-        if let Some(Value::Object(dist)) = fields.get_mut("dist") {
+        if let Some(Value::Object(dist)) = fields.get_mut("dist").filter(|_| !whole_dist) {
             dist.retain(|name, _| DIST_FIELDS.contains(&name.as_str()));
         }
     }
@@ -122,8 +131,9 @@ mod tests {
     use super::*;
 
     fn normalised(body: &str, wanted: &[&str]) -> String {
-        let wanted = wanted.iter().map(|&version| version.to_owned()).collect();
-        String::from_utf8(normalise(body.as_bytes(), &wanted).unwrap()).unwrap()
+        let versions = wanted.iter().map(|&version| version.to_owned()).collect();
+        let kept = Kept { versions: &versions, whole_dist: false };
+        String::from_utf8(normalise(body.as_bytes(), kept).unwrap()).unwrap()
     }
 
     #[test]
@@ -150,7 +160,8 @@ mod tests {
     #[test]
     fn an_error_page_is_no_packument() {
         for body in ["<html>", "[]", "", "{} trailing"] {
-            assert!(normalise(body.as_bytes(), &BTreeSet::new()).is_err(), "{body}");
+            let kept = Kept { versions: &BTreeSet::new(), whole_dist: false };
+            assert!(normalise(body.as_bytes(), kept).is_err(), "{body}");
         }
     }
 }

@@ -10,7 +10,8 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{
-    packument::normalise,
+    Settings,
+    packument::{Kept, normalise},
     supply::{Supply, SupplyError},
 };
 use crate::lockfile::CanonicalUrl;
@@ -31,6 +32,7 @@ pub(super) struct Packuments<'a> {
     supply: &'a Supply,
     /// Scopes (`@acme`) that are taken as absent without asking.
     assumed_absent: BTreeSet<String>,
+    whole_dist: bool,
     wanted: BTreeMap<String, BTreeSet<String>>,
     answers: Mutex<HashMap<String, Answer>>,
 }
@@ -39,10 +41,11 @@ impl<'a> Packuments<'a> {
     /// `wanted` are the versions that this run is known to want; others cost another request.
     pub(super) fn new(
         supply: &'a Supply,
-        assumed_absent: BTreeSet<String>,
+        settings: &Settings,
         wanted: BTreeMap<String, BTreeSet<String>>,
     ) -> Self {
-        Self { supply, assumed_absent, wanted, answers: Mutex::default() }
+        let (assumed_absent, whole_dist) = (settings.assumed_absent.clone(), settings.manner.whole_dist);
+        Self { supply, assumed_absent, whole_dist, wanted, answers: Mutex::default() }
     }
 
     /// Whether the registry is not to be asked for this name.
@@ -69,7 +72,7 @@ impl<'a> Packuments<'a> {
             None => self.fetch(name, &url, versions).await?,
         };
         let Some(bytes) = answer else { return Ok(None) };
-        let bytes = trim(name, &url, &bytes, versions)?;
+        let bytes = self.trim(name, &url, &bytes, versions)?;
         Ok(Some(Packument { url: CanonicalUrl::from(&url), bytes }))
     }
 
@@ -80,14 +83,21 @@ impl<'a> Packuments<'a> {
         wanted: &BTreeSet<String>,
     ) -> Result<Option<Bytes>, SupplyError> {
         match self.supply.packument(name, url).await? {
-            Some(body) => trim(name, url, &body, wanted).map(Some),
+            Some(body) => self.trim(name, url, &body, wanted).map(Some),
             None => Ok(None),
         }
     }
-}
 
-fn trim(name: &str, url: &Url, body: &[u8], versions: &BTreeSet<String>) -> Result<Bytes, SupplyError> {
-    normalise(body, versions).map(Bytes::from).map_err(|error| SupplyError::packument(name, url, error))
+    fn trim(
+        &self,
+        name: &str,
+        url: &Url,
+        body: &[u8],
+        versions: &BTreeSet<String>,
+    ) -> Result<Bytes, SupplyError> {
+        let kept = Kept { versions, whole_dist: self.whole_dist };
+        normalise(body, kept).map(Bytes::from).map_err(|error| SupplyError::packument(name, url, error))
+    }
 }
 
 fn url_of(name: &str) -> Url {

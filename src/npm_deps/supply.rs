@@ -164,6 +164,12 @@ impl Supply {
         self
     }
 
+    /// The same supply of what is on disk alone.
+    #[must_use]
+    pub fn without_network(&self) -> Self {
+        Self { client: None, ..self.clone() }
+    }
+
     /// The same supply, watched.
     #[must_use]
     pub fn watched_by(mut self, progress: Arc<dyn Progress>) -> Self {

@@ -1,19 +1,20 @@
 //! From a plan to its report.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     path::{Component, Path, PathBuf},
 };
 
 use super::{
-    BorderReport, FindingReport, LeftOutReport, LiteralReport, Message, OptionsReport, OutdatedReport,
-    PlaceReport, RepairedReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus, SourceReport, StepReport,
-    Summary, UndecidedReport, UseReport, source,
+    BecauseReport, BorderReport, EndReport, FindingReport, LeftOutReport, LiteralReport, Message,
+    OptionsReport, OutdatedReport, PlaceReport, RepairedReport, Report, Rule, SCHEMA_VERSION, SiteReport,
+    SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, UseReport, source,
 };
 use crate::{
     choice::LeftOut,
     drift::{Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, Status},
-    nix::{Condition, Literal, Outcome, Place, Site, Step, elsewhere::Elsewhere},
+    nix::{Condition, Literal, Outcome, Place, Site, Step, edit, elsewhere::Elsewhere},
     npm_deps::{Computed, Obstacle},
     options::HashOptions,
     repair::{EntryError, RepairError},
@@ -106,7 +107,8 @@ impl Report {
     /// The report of a plan.
     #[must_use]
     pub fn new(command: &'static str, plan: &Plan, left_out: LeftOut, paths: Paths) -> Self {
-        let sites: Vec<_> = plan.sites.iter().map(|planned| SiteReport::new(planned, &paths)).collect();
+        let tokens = Tokens { paths: &paths, files: &plan.files };
+        let sites: Vec<_> = plan.sites.iter().map(|planned| SiteReport::new(planned, &tokens)).collect();
         let problem = |problem: &crate::nix::FileProblem| Message {
             place: Some(paths.place(&problem.place)),
             ..Message::plain(&problem.message)
@@ -214,7 +216,8 @@ impl SiteReport {
         self.has_placeholder() && self.status != SiteStatus::Stale
     }
 
-    fn new(planned: &Planned, paths: &Paths) -> Self {
+    fn new(planned: &Planned, tokens: &Tokens<'_>) -> Self {
+        let paths = tokens.paths;
         let Site { attr_path, other_attr_paths, place, options, only_when, explain, .. } = &planned.site;
         let mut report = Self {
             service: service(&planned.site, paths),
@@ -231,8 +234,9 @@ impl SiteReport {
             store_path: None,
             packages: None,
             bytes: None,
-            literals: literals(planned, paths),
-            sources: sources(planned, paths),
+            because: None,
+            literals: literals(planned, tokens),
+            sources: sources(planned, tokens),
             repaired_lockfile: planned.repaired.as_ref().map(|repaired| RepairedReport {
                 lockfile: paths.show(&repaired.path),
                 packages: repaired.packages,
@@ -248,6 +252,8 @@ impl SiteReport {
                 .collect(),
             explain: explain.iter().map(|step| StepReport::new(step, paths)).collect(),
         };
+        let because = planned.because.as_ref().filter(|_| matches!(planned.status, Status::Stale(_)));
+        report.because = because.map(|because| BecauseReport::new(because, &report.service, paths));
         report.set_status(planned, paths);
         report.warnings.extend(report.assumed.as_deref().map(assumption));
         report
@@ -301,31 +307,67 @@ fn assumption(function: &str) -> Message {
 }
 
 /// What people call a site.
-fn service(site: &Site, paths: &Paths) -> String {
+#[must_use]
+pub fn service(site: &Site, paths: &Paths) -> String {
     let named = site.attr_path.clone().or_else(|| site.name.clone());
     named.unwrap_or_else(|| format!("{}:{}", paths.show(&site.place.file), site.place.line))
 }
 
-fn literals(planned: &Planned, paths: &Paths) -> Vec<LiteralReport> {
+/// Tokens as a reader sees them, and the texts they stand in.
+pub(super) struct Tokens<'a> {
+    pub(super) paths: &'a Paths,
+    files: &'a BTreeMap<PathBuf, String>,
+}
+
+impl Tokens<'_> {
+    pub(super) fn place(&self, literal: &Literal) -> PlaceReport {
+        PlaceReport { file: self.paths.show(&literal.file), line: literal.line, column: literal.column }
+    }
+
+    /// Where a token ends. Few have more than one line: `''`-strings, and text files.
+    pub(super) fn end(&self, literal: &Literal) -> EndReport {
+        let text = self.files.get(&literal.file).and_then(|text| text.get(literal.range.clone()));
+        let text = text.unwrap_or_default();
+        match text.rsplit_once('\n') {
+            None => EndReport { line: literal.line, column: literal.column + text.chars().count() },
+            Some((before, last)) => EndReport {
+                line: literal.line + 1 + before.matches('\n').count(),
+                column: 1 + last.chars().count(),
+            },
+        }
+    }
+}
+
+fn literals(planned: &Planned, tokens: &Tokens<'_>) -> Vec<LiteralReport> {
     let stale: Vec<(&Literal, String)> = planned.stale_literals().collect();
-    let report = |literal: &Literal| LiteralReport {
-        place: PlaceReport { file: paths.show(&literal.file), line: literal.line, column: literal.column },
-        old: literal.written.text.trim().to_owned(),
-        new: stale.iter().find(|(stale, _)| *stale == literal).map(|(_, sri)| sri.clone()),
-        placeholder: literal.written.is_placeholder(),
+    let report = |literal: &Literal| {
+        let new = stale.iter().find(|(stale, _)| *stale == literal).map(|(_, sri)| sri.clone());
+        LiteralReport {
+            place: tokens.place(literal),
+            end: tokens.end(literal),
+            old: literal.written.text.trim().to_owned(),
+            replacement: new.as_ref().map(|sri| edit::replacement(literal, sri).text),
+            new,
+            placeholder: literal.written.is_placeholder(),
+        }
     };
     planned.site.hashes.iter().map(report).collect()
 }
 
-fn sources(planned: &Planned, paths: &Paths) -> Vec<SourceReport> {
+fn sources(planned: &Planned, tokens: &Tokens<'_>) -> Vec<SourceReport> {
     let stale = matches!(planned.status, Status::Stale(_));
-    planned.sources.iter().map(|state| SourceReport::new(state, stale, paths)).collect()
+    planned.sources.iter().map(|state| SourceReport::new(state, stale, tokens)).collect()
 }
 
 impl FindingReport {
     fn new(finding: &Finding, paths: &Paths) -> Self {
         let Finding { place, kind } = finding;
-        Self { code: kind.code(), place: paths.place(place), message: kind.to_string(), hint: kind.hint() }
+        Self {
+            code: Rule::from(kind),
+            place: paths.place(place),
+            message: kind.to_string(),
+            hint: kind.hint(),
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! What has to be done, one finding for each place: the common ground of the CI services' formats.
 
-use super::{LiteralReport, Message, PlaceReport, Report, SiteReport, SiteStatus, UseReport};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    EndReport, LiteralReport, Message, OutdatedReport, PlaceReport, Report, Rule, SiteReport, SiteStatus,
+    SourceReport, UseReport, human::at,
+};
+use crate::integrity::hex;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,12 +19,40 @@ pub(super) enum Level {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) level: Level,
-    /// A stable word for machines.
-    pub(super) code: &'static str,
+    pub(super) rule: Rule,
     /// Its file as seen from the top of the repository.
     pub(super) place: Option<PlaceReport>,
+    /// Where the token at the place ends, and what to write instead of it.
+    pub(super) token: Option<Token>,
+    /// Another place that it is about, likewise.
+    pub(super) elsewhere: Option<PlaceReport>,
     pub(super) title: String,
     pub(super) message: String,
+    /// Why it is so, where that is known. It is no part of what makes two findings the same.
+    pub(super) because: Option<String>,
+}
+
+/// A token of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) end: EndReport,
+    /// What should stand there.
+    pub(super) replacement: Option<String>,
+}
+
+impl Finding {
+    /// The whole message.
+    pub(super) fn text(&self) -> String {
+        let because = self.because.as_ref().map(|text| format!("; because {text}")).unwrap_or_default();
+        format!("{}{because}", self.message)
+    }
+
+    /// What tells it from others, and stays while it does. Not the line: a finding that moves is the same one.
+    pub(super) fn fingerprint(&self) -> String {
+        let file = self.place.as_ref().map(|place| place.file.as_str()).unwrap_or_default();
+        let text = format!("{}\0{file}\0{}\0{}", self.rule.word(), self.title, self.message);
+        hex(&Sha256::digest(text))
+    }
 }
 
 /// Everything that a report finds, errors first, each kind in the order of the report.
@@ -28,12 +62,15 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     findings.extend(report.uses.iter().flat_map(of_use));
     let level = if report.command == "update" { Level::Warning } else { Level::Error };
     findings.extend(report.findings.iter().map(|one| of_message(level, one.code, &one.message(), None)));
-    findings
-        .extend(report.warnings.iter().map(|warning| of_message(Level::Warning, "notice", warning, None)));
+    findings.extend(
+        report.warnings.iter().map(|warning| of_message(Level::Warning, Rule::Notice, warning, None)),
+    );
     findings.extend(report.uncovered.iter().map(|lockfile| uncovered(lockfile)));
     findings.sort_by_key(|finding| finding.level == Level::Warning);
-    for place in findings.iter_mut().filter_map(|finding| finding.place.as_mut()) {
-        place.file = report.seen_from_top(&place.file);
+    for finding in &mut findings {
+        for place in finding.place.iter_mut().chain(&mut finding.elsewhere) {
+            place.file = report.seen_from_top(&place.file);
+        }
     }
     findings
 }
@@ -42,22 +79,44 @@ fn of_site(site: &SiteReport) -> Vec<Finding> {
     let mut findings = Vec::new();
     if site.status == SiteStatus::Stale {
         findings.extend(site.literals.iter().filter_map(|literal| stale(site, literal)));
+        findings.extend(site.sources.iter().filter_map(|source| stale_source(site, source)));
+        findings.extend(site.outdated_lockfile.iter().map(|outdated| outdated_lockfile(site, outdated)));
     }
-    let code = if site.status == SiteStatus::Incomplete { "incomplete" } else { "no-hash" };
-    findings.extend(site.errors.iter().map(|error| of_message(Level::Error, code, error, Some(site))));
+    let rule = if site.status == SiteStatus::Incomplete { Rule::Incomplete } else { Rule::NoHash };
+    findings.extend(site.errors.iter().map(|error| of_message(Level::Error, rule, error, Some(site))));
     let warnings = site.warnings.iter();
-    findings.extend(warnings.map(|warning| of_message(Level::Warning, "notice", warning, Some(site))));
+    findings.extend(warnings.map(|warning| of_message(Level::Warning, Rule::Notice, warning, Some(site))));
     findings.extend(site.untracked.iter().map(|file| untracked(site, file)));
-    if let Some(undecided) = &site.undecided {
-        findings.push(Finding {
-            level: Level::Warning,
-            code: "undecided",
-            place: Some(undecided.place.clone()),
-            title: format!("the npmDepsHash of {} cannot be checked", site.service),
-            message: format!("{}; to settle it: {}", undecided.reason, undecided.settle),
-        });
-    }
+    findings.extend(undecided(site));
     findings
+}
+
+/// What is in the way of a site can stand in a wrapper that makes many services, or in a library: then the finding is at
+/// what belongs to the one service, and says where the other place is.
+fn undecided(site: &SiteReport) -> Option<Finding> {
+    let undecided = site.undecided.as_ref()?;
+    let own = own_place(site);
+    let is_shared = site.asked_at.is_some() || undecided.place.file != own.file;
+    let beside = (undecided.place.file == own.file && undecided.place.line == own.line) || !is_shared;
+    let place = if beside { undecided.place.clone() } else { own };
+    let elsewhere = (!beside).then(|| undecided.place.clone());
+    let at = elsewhere.as_ref().map(|place| format!(" ({})", at(place))).unwrap_or_default();
+    Some(Finding {
+        level: Level::Warning,
+        rule: Rule::Undecided,
+        place: Some(place),
+        token: None,
+        elsewhere,
+        title: format!("the npmDepsHash of {} cannot be checked", site.service),
+        message: format!("{}{at}; to settle it: {}", undecided.reason, undecided.settle),
+        because: None,
+    })
+}
+
+/// Where a site is its own: at its hash, else where the repository asks for it.
+fn own_place(site: &SiteReport) -> PlaceReport {
+    let literal = site.literals.first().map(|literal| &literal.place);
+    literal.or(site.asked_at.as_ref()).unwrap_or(&site.place).clone()
 }
 
 fn of_use(used: &UseReport) -> impl Iterator<Item = Finding> {
@@ -65,39 +124,74 @@ fn of_use(used: &UseReport) -> impl Iterator<Item = Finding> {
         let message = Message { message: format!("{}: {}", used.lockfile, error.message), ..error.clone() };
         let message = Message { place: Some(used.place.clone()), ..message };
         let title = "a lockfile for importNpmLock is incomplete".to_owned();
-        Finding { title, ..of_message(Level::Error, "incomplete", &message, None) }
+        Finding { title, ..of_message(Level::Error, Rule::Incomplete, &message, None) }
     })
 }
 
 fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
     let new = literal.new.as_ref()?;
     let lockfile = site.lockfile.as_deref().unwrap_or("its lockfile");
-    let (code, what) = if literal.placeholder {
-        ("placeholder", "is a placeholder".to_owned())
+    let (rule, title, what) = if literal.placeholder {
+        (Rule::Placeholder, "is a placeholder", "is a placeholder".to_owned())
     } else {
-        ("stale", format!("is stale: it says {}", literal.old))
+        (Rule::Stale, "is stale", format!("is stale: it says {}", literal.old))
     };
     Some(Finding {
         level: Level::Error,
-        code,
+        rule,
         place: Some(literal.place.clone()),
-        title: format!(
-            "the npmDepsHash of {} {}",
-            site.service,
-            if code == "stale" { "is stale" } else { &what }
-        ),
+        token: Some(Token { end: literal.end, replacement: literal.replacement.clone() }),
+        elsewhere: None,
+        title: format!("the npmDepsHash of {} {title}", site.service),
         message: format!("the hash of {} {what}; {lockfile} needs {new}", site.service),
+        because: site.because.as_ref().map(|because| because.text.clone()),
     })
 }
 
-fn unreadable(problem: &Message) -> Finding {
-    of_message(Level::Error, "unreadable", problem, None)
+fn stale_source(site: &SiteReport, source: &SourceReport) -> Option<Finding> {
+    let (place, end, new) = (source.hash_place.as_ref()?, source.hash_end?, source.new.as_ref()?);
+    let url = source.url.as_deref().unwrap_or("its source");
+    Some(Finding {
+        level: Level::Error,
+        rule: Rule::StaleSource,
+        place: Some(place.clone()),
+        token: Some(Token { end, replacement: source.replacement.clone() }),
+        elsewhere: None,
+        title: format!("the hash of the source of {} is stale", site.service),
+        message: format!(
+            "the hash of the source of {} is stale: {}; {url} needs {new}",
+            site.service,
+            source.because()
+        ),
+        because: None,
+    })
 }
 
-fn of_message(level: Level, code: &'static str, message: &Message, site: Option<&SiteReport>) -> Finding {
-    let title = match (site, code) {
-        (Some(site), "no-hash") => format!("the npmDepsHash of {} cannot be computed", site.service),
-        (Some(site), "incomplete") => format!("the lockfile of {} is incomplete", site.service),
+fn outdated_lockfile(site: &SiteReport, outdated: &OutdatedReport) -> Finding {
+    let OutdatedReport { lockfile, locked, source, .. } = outdated;
+    Finding {
+        level: Level::Error,
+        rule: Rule::OutdatedLockfile,
+        place: Some(PlaceReport { file: lockfile.clone(), line: 1, column: 1 }),
+        token: None,
+        elsewhere: Some(own_place(site)),
+        title: format!("the lockfile of {} is stale", site.service),
+        message: format!(
+            "this lockfile was made for {locked}, and the source of {} is {source}",
+            site.service
+        ),
+        because: None,
+    }
+}
+
+fn unreadable(problem: &Message) -> Finding {
+    of_message(Level::Error, Rule::Unreadable, problem, None)
+}
+
+fn of_message(level: Level, rule: Rule, message: &Message, site: Option<&SiteReport>) -> Finding {
+    let title = match (site, rule) {
+        (Some(site), Rule::NoHash) => format!("the npmDepsHash of {} cannot be computed", site.service),
+        (Some(site), Rule::Incomplete) => format!("the lockfile of {} is incomplete", site.service),
         (Some(site), _) => site.service.clone(),
         (None, _) => "npm-nixhash".to_owned(),
     };
@@ -107,27 +201,32 @@ fn of_message(level: Level, code: &'static str, message: &Message, site: Option<
         text.push_str("; ");
         text.push_str(hint);
     }
-    let own = |site: &SiteReport| site.asked_at.clone().unwrap_or_else(|| site.place.clone());
-    let place = message.place.clone().or_else(|| site.map(own));
-    Finding { level, code, place, title, message: text }
+    let place = message.place.clone().or_else(|| site.map(own_place));
+    Finding { level, rule, place, token: None, elsewhere: None, title, message: text, because: None }
 }
 
 fn untracked(site: &SiteReport, file: &str) -> Finding {
     Finding {
         level: Level::Warning,
-        code: "untracked",
+        rule: Rule::Untracked,
         place: Some(PlaceReport { file: file.to_owned(), line: 1, column: 1 }),
+        token: None,
+        elsewhere: None,
         title: format!("git does not track a file of {}", site.service),
         message: "git does not track this file, so Nix does not see it in a flake".to_owned(),
+        because: None,
     }
 }
 
 fn uncovered(lockfile: &str) -> Finding {
     Finding {
         level: Level::Warning,
-        code: "uncovered",
+        rule: Rule::Uncovered,
         place: Some(PlaceReport { file: lockfile.to_owned(), line: 1, column: 1 }),
+        token: None,
+        elsewhere: None,
         title: "a lockfile without an npmDepsHash".to_owned(),
         message: "no npmDepsHash covers this lockfile".to_owned(),
+        because: None,
     }
 }

@@ -27,9 +27,10 @@ pub fn annotations(report: &Report) -> String {
 fn commands(kind: &str, findings: &[&Finding]) -> String {
     let shown = if findings.len() > SHOWN { SHOWN - 1 } else { findings.len() };
     let mut text = String::new();
-    for Finding { place, title, message, .. } in findings.iter().take(shown) {
+    for finding in findings.iter().take(shown) {
+        let Finding { place, title, .. } = finding;
         let place = place.as_ref().map(properties).unwrap_or_default();
-        let _ = writeln!(text, "::{kind} {place}title={}::{}", property(title), data(message));
+        let _ = writeln!(text, "::{kind} {place}title={}::{}", property(title), data(&finding.text()));
     }
     let more = findings.len() - shown;
     if more > 0 {
@@ -63,6 +64,7 @@ pub fn inert(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Rule;
 
     #[test]
     fn no_text_ends_a_command_or_begins_one() {
@@ -76,10 +78,13 @@ mod tests {
     fn what_github_would_drop_is_counted() {
         let finding = Finding {
             level: Level::Error,
-            code: "stale",
+            rule: Rule::Stale,
             place: None,
+            token: None,
+            elsewhere: None,
             title: "t".to_owned(),
             message: "m".to_owned(),
+            because: None,
         };
         let all = vec![&finding; 25];
         let text = commands("error", &all);

@@ -133,11 +133,12 @@ fn check_lockfile(lines: &mut Vec<String>, site: &SiteReport) {
 }
 
 fn check_literal(lines: &mut Vec<String>, site: &SiteReport, literal: &LiteralReport) {
-    let LiteralReport { place, old, new: Some(new), placeholder } = literal else { return };
+    let LiteralReport { place, old, new: Some(new), placeholder, .. } = literal else { return };
     let what = if *placeholder { "has a placeholder for its hash" } else { "is stale" };
     lines.push(format!("{}: {} {what}", at(place), site.service));
     lines.push(format!("  lockfile  {}", site.lockfile.as_deref().unwrap_or("-")));
     lines.extend(have_and_want(old, new));
+    lines.extend(site.because.iter().map(|because| format!("  because   {}", because.text)));
 }
 
 fn check_source(lines: &mut Vec<String>, site: &SiteReport, source: &SourceReport) {
@@ -161,6 +162,11 @@ pub fn update(report: &Report, seconds: f64, all: bool) -> String {
     let changes = |site: &&SiteReport| all || matches!(site.status, SiteStatus::Stale | SiteStatus::Updated);
     let rows = report.sites.iter().filter(changes).flat_map(update_rows).collect();
     let mut text = table(["service", "lockfile", "hash", "packages"], rows);
+    for site in report.sites.iter().filter(changes) {
+        if let Some(because) = &site.because {
+            let _ = writeln!(text, "{}", plain(&format!("{}: because {}", site.service, because.text)));
+        }
+    }
     let files = match report.changed_files.len() {
         0 => String::new(),
         1 => " in 1 file".to_owned(),

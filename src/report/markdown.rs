@@ -45,7 +45,9 @@ pub fn report(report: &Report) -> String {
 
 fn table(text: &mut String, report: &Report) {
     let changed = |site: &&SiteReport| matches!(site.status, SiteStatus::Stale | SiteStatus::Updated);
-    let row = |site, literal: &LiteralReport| Some(row(report, site, literal.new.as_ref()?, literal));
+    let because = report.sites.iter().filter(changed).any(|site| site.because.is_some());
+    let row =
+        |site, literal: &LiteralReport| Some(row(report, site, (literal, literal.new.as_ref()?), because));
     let rows: Vec<String> = report
         .sites
         .iter()
@@ -55,17 +57,37 @@ fn table(text: &mut String, report: &Report) {
     if rows.is_empty() {
         return;
     }
-    text.push_str("\n| service | hash at | lockfile | says | should say |\n|---|---|---|---|---|\n");
+    let (heading, line) = if because { (" because |", "---|") } else { ("", "") };
+    let _ = write!(
+        text,
+        "\n| service | hash at | lockfile | says | should say |{heading}\n|---|---|---|---|---|{line}\n"
+    );
     text.extend(rows.iter().take(SHOWN).map(String::as_str));
     more(text, rows.len());
 }
 
-fn row(report: &Report, site: &SiteReport, new: &str, literal: &LiteralReport) -> String {
+fn row(
+    report: &Report,
+    site: &SiteReport,
+    (literal, new): (&LiteralReport, &String),
+    because: bool,
+) -> String {
     let place = format!("{}:{}", report.seen_from_top(&literal.place.file), literal.place.line);
     let lockfile =
         site.lockfile.as_deref().map(|lockfile| report.seen_from_top(lockfile)).unwrap_or_default();
     let old = if literal.placeholder { "a placeholder".to_owned() } else { code(&literal.old) };
-    format!("| {} | {} | {} | {old} | {} |\n", code(&site.service), code(&place), code(&lockfile), code(new))
+    let because = match (because, &site.because) {
+        (false, _) => String::new(),
+        (true, None) => " |".to_owned(),
+        (true, Some(because)) => format!(" {} |", code(&because.text)),
+    };
+    format!(
+        "| {} | {} | {} | {old} | {} |{because}\n",
+        code(&site.service),
+        code(&place),
+        code(&lockfile),
+        code(new)
+    )
 }
 
 fn patch(text: &mut String, patch: &str) {

@@ -3,19 +3,25 @@
 //!
 //! The JSON form is versioned: fields are added freely, [`SCHEMA_VERSION`] changes when one changes its meaning or goes.
 
+pub mod because;
 mod build;
 pub mod codequality;
 pub mod diff;
+pub mod explained;
 mod finding;
 pub mod github;
 pub mod human;
 pub mod markdown;
 pub mod messages;
+mod rule;
+pub mod sarif;
 mod source;
 
 use serde::Serialize;
 
-pub use build::{Paths, repair_messages};
+pub use because::BecauseReport;
+pub use build::{Paths, repair_messages, service};
+pub use rule::Rule;
 pub use source::{OutdatedReport, SourceReport};
 
 /// Version of the JSON form.
@@ -107,6 +113,8 @@ pub struct SiteReport {
     pub packages: Option<usize>,
     /// Their size in bytes.
     pub bytes: Option<u64>,
+    /// Why it is stale, where that is known.
+    pub because: Option<BecauseReport>,
     /// The literals that hold the hash.
     pub literals: Vec<LiteralReport>,
     /// The sources it rests on that are not in the repository.
@@ -162,6 +170,15 @@ pub struct PlaceReport {
     pub column: usize,
 }
 
+/// A position in the file of a [`PlaceReport`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct EndReport {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
 /// The options of `fetchNpmDeps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -177,8 +194,8 @@ pub struct OptionsReport {
 /// Something that stops a build although the hashes are right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FindingReport {
-    /// A stable word.
-    pub code: &'static str,
+    /// What it is about.
+    pub code: Rule,
     /// Where it is to be mended.
     pub place: PlaceReport,
     /// What is wrong.
@@ -218,12 +235,16 @@ pub struct RepairedReport {
 /// A token that holds a hash.
 #[derive(Debug, Serialize)]
 pub struct LiteralReport {
-    /// Where it stands.
+    /// Where it begins.
     pub place: PlaceReport,
+    /// Where it ends: behind its last character.
+    pub end: EndReport,
     /// The hash as written; of `lib.fakeHash` and the like what they stand for.
     pub old: String,
     /// What it should say, if that is something else.
     pub new: Option<String>,
+    /// The token to write in its place, quotes included, if it has to change.
+    pub replacement: Option<String>,
     /// Whether it only holds the hash's place: `lib.fakeHash`, an empty string, all zero.
     pub placeholder: bool,
 }

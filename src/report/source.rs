@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Message, Paths, PlaceReport};
+use super::{EndReport, Message, Paths, PlaceReport, build::Tokens};
 use crate::{
     drift::{Outdated, Planned, SourceState, Standing},
-    nix::{Literal, Outcome, RemoteSource},
+    nix::{Outcome, RemoteSource, edit},
     redaction::redacted,
     source::digest::Recorded,
 };
@@ -21,12 +21,16 @@ pub struct SourceReport {
     pub url: Option<String>,
     /// Where its hash stands, if it is one token.
     pub hash_place: Option<PlaceReport>,
+    /// Where that token ends: behind its last character.
+    pub hash_end: Option<EndReport>,
     /// The hash that is recorded, as it is written.
     pub recorded: Option<String>,
     /// The hash of what was fetched, as SRI.
     pub computed: Option<String>,
     /// What `recorded` should be, if that is something else.
     pub new: Option<String>,
+    /// The token to write in place of the one that holds the hash, quotes included.
+    pub replacement: Option<String>,
     /// `in-sync`, `blank`, `moved`, `vouched`, `replaced`, `forged`, `failed`, `unchecked` or `not-fetched`.
     pub standing: &'static str,
     /// Whether URL or version changed since the hash was recorded; `null` where that does not matter or is not known.
@@ -49,28 +53,26 @@ pub struct OutdatedReport {
 }
 
 impl SourceReport {
-    pub(super) fn new(state: &SourceState, rewritten: bool, paths: &Paths) -> Self {
+    pub(super) fn new(state: &SourceState, rewritten: bool, tokens: &Tokens<'_>) -> Self {
         let SourceState { source, resolved, standing, .. } = state;
         let literal = resolved.as_ref().ok().and_then(|resolved| resolved.literal.as_ref());
-        let place = |literal: &Literal| PlaceReport {
-            file: paths.show(&literal.file),
-            line: literal.line,
-            column: literal.column,
-        };
         let recorded = resolved.as_ref().ok().map(|resolved| match (&resolved.literal, &resolved.recorded) {
             (Some(literal), _) => literal.written.text.trim().to_owned(),
             (None, Recorded::Known(digest)) => digest.sri(),
             (None, Recorded::Placeholder(_)) => String::new(),
         });
+        let change = state.stale_literal().filter(|_| rewritten);
         let (name, identity_changed) = describe(standing, resolved.is_err());
         Self {
             kind: source.fetcher.clone(),
-            place: paths.place(&source.place),
+            place: tokens.paths.place(&source.place),
             url: resolved.as_ref().ok().map(|resolved| redacted(resolved.origin.url())),
-            hash_place: literal.map(place),
+            hash_place: literal.map(|literal| tokens.place(literal)),
+            hash_end: literal.map(|literal| tokens.end(literal)),
             recorded,
             computed: state.digest().map(ToString::to_string),
-            new: state.stale_literal().filter(|_| rewritten).map(|(_, sri)| sri),
+            replacement: change.as_ref().map(|(literal, sri)| edit::replacement(literal, sri).text),
+            new: change.map(|(_, sri)| sri),
             standing: name,
             identity_changed,
             unchecked: resolved.as_ref().err().cloned(),

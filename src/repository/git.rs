@@ -4,6 +4,7 @@
 //! files, with nothing of the user's or the system's configuration, no includes, and no network. What is read is bounded,
 //! and so is the time: a FIFO in the place of an object would let a reader wait for ever.
 
+mod history;
 mod now;
 mod reader;
 
@@ -22,6 +23,7 @@ use gix::{
     index::entry,
 };
 
+pub use self::history::{Answer, Earlier, Last, Past, Question, Since};
 use self::{now::Now, reader::Reader};
 use super::list::{BorderKind, walk};
 

@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use super::origin::Top;
 use super::zip::{self, ZipError};
 use crate::tarball::tree::{Entry, Tree};
-use crate::tarball::unpack::{self, Names};
+use crate::tarball::unpack::{self, Modes, Names};
 
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -93,9 +93,11 @@ fn only_folder(tree: &Tree, top: Top) -> Result<Vec<Vec<u8>>, ArchiveError> {
 fn unpack(bytes: &[u8], limit: u64) -> Result<Tree, ArchiveError> {
     let is_tar = bytes.get(257..262) == Some(b"ustar");
     match bytes {
-        [0x1f, 0x8b, ..] => Ok(unpack::unpack(MultiGzDecoder::new(bytes), limit, Names::Whole)?),
+        [0x1f, 0x8b, ..] => {
+            Ok(unpack::unpack(MultiGzDecoder::new(bytes), limit, Names::Whole, Modes::SANDBOX)?)
+        }
         [b'P', b'K', 3 | 5, 4 | 6, ..] => Ok(zip::unpack(bytes, limit)?),
-        _ if is_tar => Ok(unpack::unpack(bytes.take(u64::MAX), limit, Names::Whole)?),
+        _ if is_tar => Ok(unpack::unpack(bytes.take(u64::MAX), limit, Names::Whole, Modes::SANDBOX)?),
         [b'B', b'Z', b'h', ..] => Err(ArchiveError::Format("bzip2")),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(ArchiveError::Format("xz")),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(ArchiveError::Format("zstd")),

@@ -37,6 +37,12 @@ impl Head {
         Self { root, committed: OnceLock::new(), changed: OnceLock::new() }
     }
 
+    /// The repository's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Whether the last commit records this hash for this origin.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipSliceArchive};
 
 use crate::tarball::tree::Tree;
-use crate::tarball::unpack::{self, Names, PERMISSIONS, Problem};
+use crate::tarball::unpack::{self, Modes, Names, Problem};
 
 /// Why a zip archive is not unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ fn add(
     let Some(path) = unpack::place(name, Names::Whole).map_err(refused)? else { return Ok(()) };
     judge(header, name)?;
     let mode = header.mode();
-    let permissions = mode.value() & PERMISSIONS;
+    let permissions = mode.value() & Modes::SANDBOX.kept;
     if header.is_dir() {
         return tree.directory(&path, permissions | 0o700).map_err(|_| refused(Problem::Replaces).into());
     }

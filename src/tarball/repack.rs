@@ -33,7 +33,7 @@ use super::pack::Packer;
 use super::tree::{PackError, Tree};
 use super::unpack::{Names, unpack};
 
-pub use super::unpack::{Error, Problem};
+pub use super::unpack::{Error, Modes, Problem};
 
 /// The folder that all entries are put in.
 const TOP: &[u8] = b"package";
@@ -67,7 +67,15 @@ impl From<PackError> for Error {
 /// [`Error::Entry`] for an entry that is refused, [`Error::TooLarge`] beyond `limit`, [`Error::Damaged`] for
 /// data that is no archive or if `archive` cannot be read to its end.
 pub fn repack(archive: impl Read, limit: u64) -> Result<Repacked, Error> {
-    let tree = unpack(MultiGzDecoder::new(archive), limit, Names::WithoutFirstPart)?;
+    repack_as(archive, limit, Modes::SANDBOX)
+}
+
+/// The same with other permissions: what nixpkgs' tool makes of it outside of the sandbox.
+///
+/// # Errors
+/// Those of [`repack`].
+pub fn repack_as(archive: impl Read, limit: u64, modes: Modes) -> Result<Repacked, Error> {
+    let tree = unpack(MultiGzDecoder::new(archive), limit, Names::WithoutFirstPart, modes)?;
     let mut packer = Packer::new(Encoder::new(Vec::new()));
     tree.pack(TOP, &mut packer)?;
     let bytes = packer.finish().and_then(Encoder::finish).map_err(Error::Write)?;

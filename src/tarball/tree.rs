@@ -95,15 +95,20 @@ pub(crate) struct Tree {
     /// The first one is the top.
     directories: Vec<Directory>,
     files: Vec<File>,
+    /// Permissions of directories that no entry describes.
+    made: u32,
 }
 
 impl Tree {
     /// An empty folder.
     pub(crate) fn new() -> Self {
-        Self {
-            directories: vec![Directory { mode: DIRECTORY, children: BTreeMap::new() }],
-            files: Vec::new(),
-        }
+        Self::with(DIRECTORY)
+    }
+
+    /// An empty folder in which directories that no entry describes get these permissions, and it as well.
+    pub(crate) fn with(made: u32) -> Self {
+        let top = Directory { mode: made, children: BTreeMap::new() };
+        Self { directories: vec![top], files: Vec::new(), made }
     }
 
     /// How many files and directories there are or were.
@@ -192,7 +197,7 @@ impl Tree {
 
     fn make(&mut self, parent: usize, name: &[u8]) -> usize {
         let index = self.directories.len();
-        self.directories.push(Directory { mode: DIRECTORY, children: BTreeMap::new() });
+        self.directories.push(Directory { mode: self.made, children: BTreeMap::new() });
         self.directories[parent].children.insert(name.to_vec(), Node::Directory(index));
         index
     }

@@ -7,8 +7,32 @@ use tar::{Archive, EntryType};
 use super::members::{Member, Members};
 use super::tree::{Misfit, Tree};
 
-/// What umask 022 leaves of permissions.
-pub(crate) const PERMISSIONS: u32 = 0o755;
+/// Which permissions are left of those in an archive, and what folders get that no entry describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Modes {
+    pub(crate) kept: u32,
+    pub(crate) made: u32,
+}
+
+impl Modes {
+    /// Those of an ordinary user with umask 022, as in Nix's sandbox.
+    pub const SANDBOX: Self = Self::umask(0o022);
+
+    /// Those of root with umask 022, for whom tar restores permissions as they are.
+    pub const ROOT: Self = Self { kept: 0o777, made: 0o755 };
+
+    /// Those of an ordinary user with this umask.
+    #[must_use]
+    pub const fn umask(mask: u32) -> Self {
+        Self { kept: 0o777 & !mask, made: 0o777 & !mask }
+    }
+}
+
+impl Default for Modes {
+    fn default() -> Self {
+        Self::SANDBOX
+    }
+}
 /// The longest part of a name that a file system takes, in bytes.
 const PART: usize = 255;
 /// The longest name, or target of a link, that Linux takes, in bytes.
@@ -92,21 +116,21 @@ pub(crate) enum Names {
 }
 
 /// Reads a whole tar archive into a tree of at most `limit` bytes.
-pub(crate) fn unpack(archive: impl Read, limit: u64, names: Names) -> Result<Tree, Error> {
+pub(crate) fn unpack(archive: impl Read, limit: u64, names: Names, modes: Modes) -> Result<Tree, Error> {
     let mut input = Limited { inner: archive, left: limit, exceeded: false };
-    let outcome = unpack_from(&mut input, limit, names);
+    let outcome = unpack_from(&mut input, limit, (names, modes));
     if input.exceeded {
         return Err(Error::TooLarge { limit });
     }
     outcome
 }
 
-fn unpack_from(input: &mut impl Read, limit: u64, names: Names) -> Result<Tree, Error> {
-    let mut tree = Tree::new();
+fn unpack_from(input: &mut impl Read, limit: u64, (names, modes): (Names, Modes)) -> Result<Tree, Error> {
+    let mut tree = Tree::with(modes.made);
     let mut archive = Archive::new(&mut *input);
     let mut members = Members::new(&mut archive).map_err(Error::Damaged)?;
     while let Some(member) = members.next().map_err(Error::Damaged)? {
-        add(&mut tree, member, names)?;
+        add(&mut tree, member, names, modes)?;
         if tree.len() as u64 > limit / HEADER {
             return Err(Error::TooLarge { limit });
         }
@@ -117,13 +141,13 @@ fn unpack_from(input: &mut impl Read, limit: u64, names: Names) -> Result<Tree, 
 }
 
 /// Puts an entry in its place.
-fn add<R: Read>(tree: &mut Tree, member: Member<'_, R>, names: Names) -> Result<(), Error> {
+fn add<R: Read>(tree: &mut Tree, member: Member<'_, R>, names: Names, modes: Modes) -> Result<(), Error> {
     let name = member.name.clone();
     let refused = |problem| Error::entry(&name, problem);
     let Some(path) = place(&name, names).map_err(refused)? else {
         return Ok(());
     };
-    let mode = member.mode & PERMISSIONS;
+    let mode = member.mode & modes.kept;
     let target = member.target.clone();
     let outcome = match member.kind {
         EntryType::Directory => tree.directory(&path, mode),

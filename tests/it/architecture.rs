@@ -59,6 +59,7 @@ const MAP: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
+    ("explain", &["lockfile", "nix", "npm_deps", "options", "repository"]),
     ("create", &["replace"]),
     ("rewrite", &["drift", "nix", "replace"]),
     (
@@ -66,7 +67,9 @@ const MAP: &[(&str, &[&str])] = &[
         &[
             "choice",
             "drift",
+            "explain",
             "integrity",
+            "lockfile",
             "nix",
             "npm_deps",
             "options",

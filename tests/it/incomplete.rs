@@ -77,7 +77,7 @@ fn every_report_has_a_status_of_its_own_for_it() {
     assert_eq!((&report["summary"]["incomplete"], &report["summary"]["failed"]), (&json!(1), &json!(0)));
     let github = stdout(&project, &["check", "--format", "github"], 1);
     let annotation = format!(
-        "::error file=default.nix,line=3,col=9,title=the lockfile of web is incomplete::{LACKS}; `npm-nixhash"
+        "::error file=default.nix,line=3,col=74,title=the lockfile of web is incomplete::{LACKS}; `npm-nixhash"
     );
     assert!(github.starts_with(&annotation), "{github}");
     let markdown = stdout(&project, &["check", "--format", "markdown"], 1);

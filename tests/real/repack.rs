@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use npm_nixhash::tarball::gzip::compress;
 use npm_nixhash::tarball::pack::{Kind, Packer};
-use npm_nixhash::tarball::repack::repack;
+use npm_nixhash::tarball::repack::{Modes, repack, repack_as};
 
 use crate::inputs::{Rng, structured};
 use crate::variable;
@@ -336,4 +336,39 @@ fn no_archive_at_all_is_refused_like_tar_does() {
         assert!(repack(bytes, LIMIT).is_err(), "{label}");
     }
     agree("an empty gzip file", &compress(b""));
+}
+
+/// What nixpkgs' tool makes of it outside of the sandbox: as root, and under another umask.
+#[test]
+fn other_users_permissions_are_those_that_gnu_tar_gives_them() {
+    let archive = compress(&packed());
+    for (setup, mut user, modes) in [
+        ("022", Command::new("sh"), Modes::ROOT),
+        ("002", shell(), Modes::umask(0o002)),
+        ("077", shell(), Modes::umask(0o077)),
+    ] {
+        let scratch = Scratch::new();
+        let script = SCRIPT.replace("umask 022", &format!("umask {setup}"));
+        let mut child =
+            user.args(["-c", &script, "sh"]).arg(&scratch.0).stdin(Stdio::piped()).spawn().expect("sh");
+        child.stdin.take().expect("a pipe").write_all(&archive).expect("all of it");
+        assert!(child.wait().expect("an end").success(), "root is needed to be root");
+        let expected = fs::read(scratch.0.join("out.tar.gz")).expect("the new archive");
+        assert!(repack_as(&archive[..], LIMIT, modes).expect("an archive").bytes == expected, "{modes:?}");
+    }
+}
+
+/// A folder with modes as git hosts write them, one of which no entry describes.
+fn packed() -> Vec<u8> {
+    let mut packer = Packer::new(Vec::new());
+    for (name, mode, kind) in [
+        (&b"top/"[..], 0o775, Kind::Directory),
+        (b"top/bin/run.sh", 0o775, Kind::File(b"#!/bin/sh\n")),
+        (b"top/lib/", 0o775, Kind::Directory),
+        (b"top/lib/a.js", 0o664, Kind::File(b"1\n")),
+        (b"top/package.json", 0o664, Kind::File(b"{}\n")),
+    ] {
+        packer.append(name, mode, kind).expect("an entry");
+    }
+    packer.finish().expect("an archive")
 }

@@ -18,11 +18,11 @@ use super::{GitError, absolute};
 const LARGEST_BLOB: u64 = 8 << 20;
 
 /// A tree of this size has a hundred thousand entries, an index a million.
-const LARGEST_TREE: u64 = 16 << 20;
+pub(super) const LARGEST_TREE: u64 = 16 << 20;
 const LARGEST_INDEX: u64 = 256 << 20;
 
 /// Larger files of git's bookkeeping are not git's.
-const LARGEST_NOTE: u64 = 16 << 20;
+pub(super) const LARGEST_NOTE: u64 = 16 << 20;
 
 /// Folders within folders, and entries in all; a tree that names itself is none that git made.
 const DEEPEST: usize = 128;
@@ -40,7 +40,7 @@ pub(super) struct Committed {
 }
 
 /// What the library says, in one line. Its chain of causes names files of git's own.
-fn unreadable(error: impl std::fmt::Display) -> GitError {
+pub(super) fn unreadable(error: impl std::fmt::Display) -> GitError {
     GitError::Unreadable(error.to_string().lines().next().unwrap_or_default().to_owned())
 }
 
@@ -136,8 +136,13 @@ impl Reader {
         self.read(id, Kind::Blob, LARGEST_BLOB)
     }
 
+    /// The bytes of a file that may be larger than others.
+    pub(super) fn large_blob(&self, id: ObjectId, most: u64) -> Result<Vec<u8>, GitError> {
+        self.read(id, Kind::Blob, most)
+    }
+
     /// An object's bytes, unless there are more than `most` of them.
-    fn read(&self, id: ObjectId, kind: Kind, most: u64) -> Result<Vec<u8>, GitError> {
+    pub(super) fn read(&self, id: ObjectId, kind: Kind, most: u64) -> Result<Vec<u8>, GitError> {
         let header = self.0.find_header(id).map_err(unreadable)?;
         if header.kind() != kind || header.size() > most {
             return Err(GitError::Unreadable(format!("the object {id} is no {kind} of a usual size")));

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each crate of tests uses some of it")]
 
+pub mod git;
 pub mod nix;
 pub mod pages;
 pub mod program;

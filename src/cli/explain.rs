@@ -1,0 +1,69 @@
+//! `explain`: what a recorded hash is. Nothing is written.
+
+use npm_nixhash::{
+    explain::{Means, Own, Subject, Verdict, explain, own},
+    lockfile,
+    nix::{Outcome as Tied, Site},
+    report::{
+        explained::{self, Explained},
+        service,
+    },
+    repository::{self, git::Git},
+};
+
+use super::{
+    args::ExplainArgs,
+    env::Environment,
+    hash::unreadable,
+    output::{Exit, Fatal, Outcome, Terminal},
+    supply::Sources,
+    survey::{Surveyed, paths, survey},
+};
+
+pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
+    let Surveyed { survey, config, .. } = survey(&args.scope, environment)?;
+    let sources = Sources::new(&args.sources, &config, environment, terminal)?;
+    let git = Git::of(&survey.root);
+    let listing = repository::list(&survey.root, git.tracked().ok(), &lockfile::FILE_NAMES);
+    let means = Means {
+        supply: &sources.supply,
+        settings: &sources.settings,
+        git: &git,
+        earlier: args.commits,
+        download: args.download,
+    };
+    let paths = paths(environment, &survey.root);
+    let mut all: Vec<Explained> = Vec::new();
+    for site in &survey.sites {
+        let lockfile = lockfile_of(site)?;
+        for literal in &site.hashes {
+            let subject = Subject {
+                recorded: literal.written.clone(),
+                lockfile: lockfile.clone(),
+                options: site.options,
+                others: listing.lockfiles.iter().cloned().collect(),
+            };
+            let explanation = explain(&subject, &means);
+            let service = service(site, &paths);
+            all.push(Explained { service, literal: literal.clone(), subject, explanation });
+        }
+    }
+    sources.finish(terminal);
+    if args.json {
+        terminal.data(&explained::json(&all, &paths));
+    } else {
+        terminal.text(&explained::human(&all, &paths));
+    }
+    let unknown = all.iter().any(|one| matches!(one.explanation.verdict, Verdict::Unknown));
+    Ok(if unknown { Exit::Drift } else { Exit::Fine })
+}
+
+/// The lockfile that the derivation hashes, if it is a file of the repository.
+fn lockfile_of(site: &Site) -> Result<Option<Own>, Fatal> {
+    match &site.outcome {
+        Tied::Local { lockfile, edits } => {
+            own(lockfile, edits).map(Some).map_err(|error| unreadable(lockfile, &error))
+        }
+        _ => Ok(None),
+    }
+}

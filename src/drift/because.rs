@@ -1,0 +1,160 @@
+//! Why a hash is stale: what changed in its lockfile since the hash was written, as git has it; or what the hash is, where
+//! this run computed just that.
+//!
+//! Only stale sites are asked about, so whoever is in sync pays nothing. What is not known is not said.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{Verdict, Work, says};
+use crate::{
+    lockfile::changes::Changes,
+    nix::{Literal, Outcome, Site},
+    npm_deps::{self, Outputs, Request, Settings, supply::Supply},
+    options::HashOptions,
+    repository::git::{Answer, Git, Last, Question, Since},
+};
+
+/// Why a hash is stale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Because {
+    /// Its lockfile changed.
+    Changed {
+        /// The file.
+        lockfile: PathBuf,
+        /// Since which state.
+        since: Since,
+        /// What changed; `None` if one of the states is no lockfile.
+        changes: Option<Changes>,
+        /// The commit that last changed it.
+        last: Last,
+    },
+    /// It is the hash of another lockfile of this run.
+    OtherLockfile {
+        /// That one.
+        lockfile: PathBuf,
+    },
+    /// It is the hash of its own lockfile under other options.
+    OtherOptions {
+        /// Those.
+        options: HashOptions,
+    },
+    /// Its lockfile is as it was when the hash was written, so it is something else.
+    Unchanged {
+        /// The file.
+        lockfile: PathBuf,
+        /// The commit that wrote the hash.
+        commit: String,
+    },
+}
+
+/// What a run has at hand to find reasons.
+pub(super) struct Means<'a> {
+    pub(super) work: &'a Work<'a>,
+    pub(super) supply: &'a Supply,
+    pub(super) settings: &'a Settings,
+}
+
+/// A question for git about a site.
+struct Open {
+    /// The site's.
+    index: usize,
+    question: Question,
+    /// The lockfile's bytes as they are to be.
+    now: Arc<[u8]>,
+}
+
+/// Says of each stale site why it is, where that is known.
+pub(super) fn explain(sites: &[Site], verdicts: &mut [Verdict], means: &Means<'_>) {
+    let mut open: Vec<Open> = Vec::new();
+    for (index, site) in sites.iter().enumerate() {
+        let Some(literal) = stale_literal(site, &verdicts[index]) else { continue };
+        if let Some(because) = elsewhere(literal, site, sites, verdicts) {
+            verdicts[index].because = Some(because);
+        } else if let Some((question, now)) = question(literal, site, &verdicts[index], means) {
+            open.push(Open { index, question, now });
+        }
+    }
+    if open.is_empty() {
+        return;
+    }
+    let asked = open.iter().map(|open| (open.question.clone(), open.now.to_vec())).collect();
+    let answers = Git::of(means.work.rules.head.root()).since(asked, means.work.rules.base);
+    for (open, answer) in open.into_iter().zip(answers) {
+        let site = &sites[open.index];
+        verdicts[open.index].because =
+            answer.map(|answer| judge(site, open.question, (&open.now, answer), means));
+    }
+}
+
+/// The literal of a site that says another hash. One that holds only the place of a hash needs no reason.
+fn stale_literal<'a>(site: &'a Site, verdict: &Verdict) -> Option<&'a Literal> {
+    let super::Status::Stale(computed) = &verdict.status else { return None };
+    let is_stale = |literal: &&Literal| {
+        let written = &literal.written;
+        written.digest.is_some() && !written.is_placeholder() && !says(literal, computed)
+    };
+    site.hashes.iter().find(is_stale)
+}
+
+/// Whether the hash is that of something else that was computed in this run.
+fn elsewhere(literal: &Literal, own: &Site, sites: &[Site], verdicts: &[Verdict]) -> Option<Because> {
+    let same = sites.iter().zip(verdicts).find(|(_, verdict)| match &verdict.status {
+        super::Status::InSync(computed) | super::Status::Stale(computed) => says(literal, computed),
+        _ => false,
+    });
+    let (other, _) = same?;
+    match (&own.outcome, &other.outcome) {
+        (Outcome::Local { lockfile, .. }, Outcome::Local { lockfile: other_lockfile, .. }) => {
+            Some(if lockfile == other_lockfile {
+                Because::OtherOptions { options: other.options }
+            } else {
+                Because::OtherLockfile { lockfile: other_lockfile.clone() }
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What to ask git about a site whose lockfile is in the repository, and the lockfile's bytes as they are to be.
+fn question(
+    literal: &Literal,
+    site: &Site,
+    verdict: &Verdict,
+    means: &Means<'_>,
+) -> Option<(Question, Arc<[u8]>)> {
+    let Outcome::Local { lockfile, .. } = &site.outcome else { return None };
+    let renewed = verdict.outdated.as_ref().and_then(|outdated| outdated.new.clone());
+    let now = match renewed {
+        Some(new) => new,
+        None => means.work.lockfiles.borrow_mut().read(lockfile, means.work.rules.head).ok()?,
+    };
+    let question = Question {
+        file: literal.file.clone(),
+        text: literal.written.text.trim().to_owned(),
+        lockfile: lockfile.clone(),
+    };
+    Some((question, now))
+}
+
+fn judge(site: &Site, question: Question, (now, answer): (&Arc<[u8]>, Answer), means: &Means<'_>) -> Because {
+    let Answer { since, then, last } = answer;
+    let lockfile = question.lockfile;
+    if then != **now {
+        return Because::Changed { lockfile, since, changes: Changes::between(&then, now), last };
+    }
+    let options = other_options(site, question.text.as_str(), now, means);
+    let unchanged = Because::Unchanged { lockfile, commit: since.commit().to_owned() };
+    options.map_or(unchanged, |options| Because::OtherOptions { options })
+}
+
+/// The other fetcher version, if the hash is that of the lockfile under it. Only what is on disk is used.
+fn other_options(site: &Site, recorded: &str, now: &Arc<[u8]>, means: &Means<'_>) -> Option<HashOptions> {
+    let fetcher_version = if site.options.fetcher_version == 1 { 2 } else { 1 };
+    let options = HashOptions { fetcher_version, ..site.options };
+    let request = Request { lockfile: Arc::clone(now), options, outputs: Outputs::default() };
+    let supply = Arc::new(means.supply.without_network());
+    let computed = npm_deps::compute(&[request], &supply, means.settings).pop()?.ok()?;
+    let says =
+        site.hashes.iter().any(|literal| literal.written.text.trim() == recorded && says(literal, &computed));
+    says.then_some(options)
+}

@@ -1,0 +1,394 @@
+//! What a recorded hash is: that of something else than it should be, as far as this can be computed.
+//!
+//! Nothing is claimed that was not computed. Candidates are tried in groups, the likeliest and cheapest first, and the
+//! search ends with the first group that holds the hash; what was tried is told, and so is what could not be.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    lockfile::{Lockfile, Source, changes::Changes},
+    nix::{Edit, HashText, apply_edits},
+    npm_deps::{self, Computed, Failure, Manner, Modes, Outputs, Request, Settings, supply::Supply},
+    options::HashOptions,
+    repository::git::{Earlier, Git},
+};
+
+/// Other lockfiles of the repository that are tried at most.
+const MOST_OTHERS: usize = 100;
+
+/// Earlier states that are tried at once: the hash is mostly that of one of the last.
+const AT_ONCE: usize = 8;
+
+/// What is known of a recorded hash.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The hash as it is written.
+    pub recorded: HashText,
+    /// The lockfile that it should be the hash of, if that is known.
+    pub lockfile: Option<Own>,
+    /// The options that decide it.
+    pub options: HashOptions,
+    /// Other lockfiles of the repository.
+    pub others: Vec<PathBuf>,
+}
+
+/// The lockfile of a subject.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// The file.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: Arc<[u8]>,
+    /// What phases replace in it before it is hashed.
+    pub edits: Vec<Edit>,
+}
+
+/// What a search may use.
+pub struct Means<'a> {
+    /// Where tarballs come from.
+    pub supply: &'a Arc<Supply>,
+    /// How hashes are computed.
+    pub settings: &'a Settings,
+    /// The repository.
+    pub git: &'a Git,
+    /// Earlier states of the lockfile that are tried at most.
+    pub earlier: usize,
+    /// Whether what other and earlier lockfiles need may be downloaded.
+    pub download: bool,
+}
+
+/// What a recorded hash turned out to be.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Just what it should be.
+    Right,
+    /// It only holds a hash's place.
+    Placeholder,
+    /// It is no sha256, so it is the hash of no lockfile.
+    NoHash,
+    /// That of something else.
+    Is(Identity),
+    /// Nothing that was tried.
+    Unknown,
+}
+
+/// What a hash is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Which text.
+    pub text: Text,
+    /// The options, if others than those of the derivation.
+    pub options: Option<HashOptions>,
+    /// The fetcher ran otherwise.
+    pub manner: Manner,
+    /// For a lockfile of an earlier commit, what changed since.
+    pub changes: Option<Changes>,
+}
+
+/// A text that may have been hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// The lockfile as it is.
+    Itself,
+    /// The lockfile with CRLF.
+    Crlf,
+    /// The lockfile with line feeds alone, where it has CRLF.
+    LineFeeds,
+    /// The lockfile without its last line feed.
+    WithoutLastLineFeed,
+    /// The lockfile with one more line feed at its end.
+    WithLineFeed,
+    /// The lockfile before phases edit it.
+    Unedited,
+    /// Another lockfile of the repository.
+    Other(PathBuf),
+    /// The lockfile at an earlier commit.
+    Earlier(String),
+}
+
+/// A group of candidates that were tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// What they have in common.
+    pub group: Group,
+    /// How many were computed.
+    pub computed: usize,
+    /// How many could not be.
+    pub failed: usize,
+    /// Why the first of those could not be.
+    pub why: Option<String>,
+}
+
+/// The groups of candidates, in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// The lockfile under other options and in other spellings.
+    Spellings,
+    /// Fetcher version 2 as nixpkgs made it before 2026-02-15.
+    OlderFetcher,
+    /// Git dependencies unpacked by other users.
+    OtherUsers,
+    /// Other lockfiles of the repository.
+    OtherLockfiles,
+    /// The lockfile at earlier commits.
+    Earlier,
+}
+
+/// The outcome of a search.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// What the hash is.
+    pub verdict: Verdict,
+    /// What was tried.
+    pub tried: Vec<Tried>,
+    /// Whether all earlier states of the lockfile were looked at, if any were.
+    pub whole_past: bool,
+}
+
+struct Candidate {
+    text: Text,
+    bytes: Arc<[u8]>,
+    options: HashOptions,
+}
+
+/// Finds out what a hash is.
+#[must_use]
+pub fn explain(subject: &Subject, means: &Means<'_>) -> Explanation {
+    let verdict = match &subject.recorded {
+        recorded if recorded.is_placeholder() => Some(Verdict::Placeholder),
+        recorded if recorded.digest.is_none() => Some(Verdict::NoHash),
+        _ => None,
+    };
+    if let Some(verdict) = verdict {
+        return Explanation { verdict, tried: Vec::new(), whole_past: true };
+    }
+    let mut search = Search { subject, means, tried: Vec::new(), whole_past: true };
+    let identity = search.run();
+    let is_right = |identity: &Identity| {
+        let Identity { text, options, manner, .. } = identity;
+        *text == Text::Itself && options.is_none() && *manner == Manner::default()
+    };
+    let verdict = match identity {
+        Some(identity) if is_right(&identity) => Verdict::Right,
+        Some(identity) => Verdict::Is(identity),
+        None => Verdict::Unknown,
+    };
+    Explanation { verdict, tried: search.tried, whole_past: search.whole_past }
+}
+
+struct Search<'a> {
+    subject: &'a Subject,
+    means: &'a Means<'a>,
+    tried: Vec<Tried>,
+    whole_past: bool,
+}
+
+impl Search<'_> {
+    fn run(&mut self) -> Option<Identity> {
+        let own = self.subject.lockfile.as_ref();
+        own.and_then(|own| self.of_own(own)).or_else(|| self.others()).or_else(|| self.earlier(own?))
+    }
+
+    /// The lockfile itself, in all ways that do not need another one.
+    fn of_own(&mut self, own: &Own) -> Option<Identity> {
+        let manner = Manner::default();
+        let found = self.attempt(Group::Spellings, self.spellings(own), (manner, true));
+        if found.is_some() {
+            return found;
+        }
+        let whole_dist = Manner { whole_dist: true, ..manner };
+        let edited = edited(&own.bytes, &own.edits)?;
+        let of_version = |fetcher_version| Candidate {
+            text: Text::Itself,
+            bytes: Arc::clone(&edited),
+            options: HashOptions { fetcher_version, ..self.subject.options },
+        };
+        let candidates = vec![of_version(2)];
+        let found = self.attempt(Group::OlderFetcher, candidates, (whole_dist, true));
+        if found.is_some() || !has_git(&edited) {
+            return found;
+        }
+        let users = [Modes::ROOT, Modes::umask(0o002), Modes::umask(0o077), Modes::umask(0o027)];
+        users.into_iter().find_map(|modes| {
+            let candidates = [1, 2].map(of_version).into_iter().collect();
+            self.attempt(Group::OtherUsers, candidates, (Manner { modes, ..manner }, true))
+        })
+    }
+
+    /// The text of the lockfile as it is and in other spellings, under all options.
+    fn spellings(&self, own: &Own) -> Vec<Candidate> {
+        let mut texts = Vec::new();
+        if let Some(edited) = edited(&own.bytes, &own.edits) {
+            texts.push((Text::Itself, edited));
+        }
+        if !own.edits.is_empty() {
+            texts.push((Text::Unedited, Arc::clone(&own.bytes)));
+        }
+        if own.bytes.contains(&b'\n') {
+            let has_crlf = own.bytes.windows(2).any(|pair| pair == b"\r\n");
+            let (text, bytes) = if has_crlf {
+                (Text::LineFeeds, without(&own.bytes, b'\r'))
+            } else {
+                (Text::Crlf, with_crlf(&own.bytes))
+            };
+            texts.push((text, bytes.into()));
+        }
+        texts.push(match own.bytes.strip_suffix(b"\n") {
+            Some(bytes) => (Text::WithoutLastLineFeed, bytes.into()),
+            None => (Text::WithLineFeed, [&own.bytes, &b"\n"[..]].concat().into()),
+        });
+        let all = self.options();
+        let of = |(text, bytes): (Text, Arc<[u8]>)| {
+            let candidate = move |options: &HashOptions| Candidate {
+                text: text.clone(),
+                bytes: Arc::clone(&bytes),
+                options: *options,
+            };
+            all.iter().map(candidate).collect::<Vec<_>>()
+        };
+        texts.into_iter().flat_map(of).collect()
+    }
+
+    /// The derivation's own options first, then the other fetcher version, then with every force. A force does not change a
+    /// hash, it only lets one be that is refused otherwise; so those with it are of use only where the others failed.
+    fn options(&self) -> Vec<HashOptions> {
+        let own = self.subject.options;
+        let other = if own.fetcher_version == 1 { 2 } else { 1 };
+        let versions =
+            [own.fetcher_version, other].map(|fetcher_version| HashOptions { fetcher_version, ..own });
+        let forced =
+            versions.map(|options| HashOptions { force_git_deps: true, force_empty_cache: true, ..options });
+        let mut all: Vec<_> = versions.into_iter().chain(forced).collect();
+        all.dedup();
+        all
+    }
+
+    fn others(&mut self) -> Option<Identity> {
+        let own = self.subject.lockfile.as_ref().map(|own| own.path.as_path());
+        let others = self.subject.others.iter().filter(|path| Some(path.as_path()) != own).take(MOST_OTHERS);
+        let read = |path: &PathBuf| Some((path.clone(), Arc::<[u8]>::from(std::fs::read(path).ok()?)));
+        let mut candidates = Vec::new();
+        for (path, bytes) in others.filter_map(read) {
+            candidates.extend(self.options().into_iter().map(|options| Candidate {
+                text: Text::Other(path.clone()),
+                bytes: Arc::clone(&bytes),
+                options,
+            }));
+        }
+        self.attempt(Group::OtherLockfiles, candidates, (Manner::default(), self.means.download))
+    }
+
+    fn earlier(&mut self, own: &Own) -> Option<Identity> {
+        let past = self.means.git.past(&own.path, &own.bytes, self.means.earlier).ok()?;
+        self.whole_past = past.is_whole;
+        for states in past.states.chunks(AT_ONCE) {
+            let of = |Earlier { commit, bytes }: &Earlier| {
+                let bytes = edited(bytes, &own.edits).unwrap_or_else(|| bytes.as_slice().into());
+                let commit = commit.clone();
+                self.options()
+                    .into_iter()
+                    .map(move |options| {
+                        let bytes = Arc::clone(&bytes);
+                        Candidate { text: Text::Earlier(commit.clone()), bytes, options }
+                    })
+                    .collect::<Vec<_>>()
+            };
+            let candidates = states.iter().flat_map(of).collect();
+            let found = self.attempt(Group::Earlier, candidates, (Manner::default(), self.means.download));
+            if let Some(identity) = found {
+                let then =
+                    states.iter().find(|state| identity.text == Text::Earlier(state.commit.clone()))?;
+                return Some(Identity { changes: Changes::between(&then.bytes, &own.bytes), ..identity });
+            }
+        }
+        None
+    }
+
+    /// Computes candidates in one pass; the first of them whose hash is the recorded one.
+    fn attempt(
+        &mut self,
+        group: Group,
+        candidates: Vec<Candidate>,
+        (manner, network): (Manner, bool),
+    ) -> Option<Identity> {
+        if candidates.is_empty() {
+            return None;
+        }
+        let request = |candidate: &Candidate| Request {
+            lockfile: Arc::clone(&candidate.bytes),
+            options: candidate.options,
+            outputs: Outputs::default(),
+        };
+        let requests: Vec<_> = candidates.iter().map(request).collect();
+        let own = self.means.settings.in_manner(manner);
+        let settings = if manner == Manner::default() { self.means.settings } else { &own };
+        let on_disk = Arc::new(self.means.supply.without_network());
+        let supply = if network { self.means.supply } else { &on_disk };
+        let results = npm_deps::compute(&requests, supply, settings);
+        self.note(group, &candidates, &results);
+        let digest = self.subject.recorded.digest;
+        let is_it = |result: &Result<Computed, Failure>| {
+            result.as_ref().is_ok_and(|computed| Some(computed.hash.0) == digest)
+        };
+        let (candidate, _) = candidates.into_iter().zip(&results).find(|(_, result)| is_it(result))?;
+        let options = Some(candidate.options).filter(|options| *options != self.subject.options);
+        Some(Identity { text: candidate.text, options, manner, changes: None })
+    }
+
+    /// Counts what was computed: a text under some options, however often it was asked for.
+    fn note(&mut self, group: Group, candidates: &[Candidate], results: &[Result<Computed, Failure>]) {
+        let mut seen: Vec<(&Text, u32, Option<&Failure>)> = Vec::new();
+        for (candidate, result) in candidates.iter().zip(results) {
+            let (text, version) = (&candidate.text, candidate.options.fetcher_version);
+            let known = seen.iter_mut().find(|(other, of, _)| *other == text && *of == version);
+            match (known, result) {
+                (None, result) => seen.push((text, version, result.as_ref().err())),
+                (Some(known), Ok(_)) => known.2 = None,
+                (Some(_), Err(_)) => {}
+            }
+        }
+        let failures: Vec<&Failure> = seen.iter().filter_map(|(_, _, failure)| *failure).collect();
+        let why = failures.first().and_then(|failure| failure.obstacles.first()).map(ToString::to_string);
+        let (computed, failed) = (seen.len() - failures.len(), failures.len());
+        match self.tried.iter_mut().find(|tried| tried.group == group) {
+            Some(tried) => {
+                tried.computed += computed;
+                tried.failed += failed;
+                tried.why = tried.why.take().or(why);
+            }
+            None => self.tried.push(Tried { group, computed, failed, why }),
+        }
+    }
+}
+
+fn edited(bytes: &[u8], edits: &[Edit]) -> Option<Arc<[u8]>> {
+    apply_edits(&bytes.into(), edits).ok()
+}
+
+fn has_git(bytes: &[u8]) -> bool {
+    let is_git = |lockfile: Lockfile| {
+        lockfile.dependencies.iter().any(|one| matches!(one.source, Source::GitArchive { .. }))
+    };
+    Lockfile::parse(bytes).is_ok_and(is_git)
+}
+
+fn without(bytes: &[u8], gone: u8) -> Vec<u8> {
+    bytes.iter().copied().filter(|byte| *byte != gone).collect()
+}
+
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let crlf = |byte: &u8| if *byte == b'\n' { vec![b'\r', b'\n'] } else { vec![*byte] };
+    bytes.iter().flat_map(crlf).collect()
+}
+
+/// The lockfile that a derivation should hash, read.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn own(path: &Path, edits: &[Edit]) -> std::io::Result<Own> {
+    let bytes = std::fs::read(path)?.into();
+    Ok(Own { path: path.to_owned(), bytes, edits: edits.to_vec() })
+}
