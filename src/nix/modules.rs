@@ -4,19 +4,17 @@ use std::rc::Rc;
 
 use super::builtins;
 use super::eval::{Eval, Native, flag};
-use super::flake;
 use super::hash_text::HashText;
 use super::nixpkgs::Beside;
-use super::nixpkgs::derivation::Drv;
 use super::syntax::ast::{Location, Name};
-use super::value::{Attr, Attrs, Doubt, Kind, Move, Special, ThunkId, Unknown, Value, truth};
+use super::value::{Attr, Attrs, Doubt, Kind, Meaning, Move, Special, ThunkId, Unknown, Value, truth};
 
 pub(crate) const TABLE: &[Native] = &[
-    Native { name: "mkIf", arity: 2, run: make_if },
-    Native { name: "mkMerge", arity: 1, run: make_merge },
-    Native { name: "mkOption", arity: 1, run: |ev, a, at| option(ev, Some(a[0]), at) },
-    Native { name: "mkEnableOption", arity: 1, run: enable_option },
-    Native { name: "mkPackageOption", arity: 3, run: |ev, _, at| option(ev, None, at) },
+    Native::new("mkIf", 2, make_if),
+    Native::new("mkMerge", 1, make_merge),
+    Native::new("mkOption", 1, |ev, a, at| option(ev, Some(a[0]), at)),
+    Native::new("mkEnableOption", 1, enable_option),
+    Native::new("mkPackageOption", 3, |ev, _, at| option(ev, None, at)),
 ];
 
 /// More levels of options than these are not followed.
@@ -68,7 +66,7 @@ pub(crate) fn merge(ev: &mut Eval, left: Value, right: Value, at: Location) -> V
         (Kind::List(_), Kind::List(_)) => {
             let lists = [left, right].map(|list| ev.done(list)).to_vec();
             let lists = ev.done(Value::list(lists));
-            builtins::call(ev, "concatLists", &[lists], at)
+            builtins::concat(ev, lists, at)
         }
         (Kind::Alt(_), _) => ev.each(left, &mut |ev, left| merge(ev, left, right.clone(), at)),
         (_, Kind::Alt(_)) => ev.each(right, &mut |ev, right| merge(ev, left.clone(), right, at)),
@@ -171,7 +169,7 @@ fn is_telling(value: &Value) -> bool {
         Kind::Path(_) => true,
         Kind::Attrs(attrs) => {
             let special = &attrs.special;
-            matches!(special, Special::Source(_)) || special.is::<Drv>() || special.is::<flake::Own>()
+            matches!(special, Special::Source(_)) || special.has(Meaning::is_files)
         }
         Kind::Str(text) => match text.known() {
             Some(text) => HashText::parse(&text).digest.is_some(),

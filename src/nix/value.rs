@@ -182,6 +182,11 @@ pub(crate) trait Meaning: Any {
         false
     }
 
+    /// The set is a derivation, or stands for a tree of files.
+    fn is_files(&self) -> bool {
+        false
+    }
+
     /// The dotted name of what the set gives is the same everywhere, and is that of one thing.
     fn is_named(&self) -> bool {
         false
@@ -257,6 +262,11 @@ impl Value {
     /// A list.
     pub fn list(items: Vec<ThunkId>) -> Self {
         Self::new(Kind::List(Rc::new(List { items, open: None })))
+    }
+
+    /// A system that stands for any.
+    pub fn any_system() -> Self {
+        Self::system("x86_64-linux")
     }
 
     /// The name of a system, which stands for that of any.

@@ -1,15 +1,22 @@
 //! The world of the repositories that are surveyed: `builtins`, nixpkgs with its `lib`, and flakes.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use super::builtins::{self, Builtins};
-use super::eval::{Eval, World};
+use super::eval::{self, Eval, Native, Reach, World};
 use super::flake::{self, Input};
 use super::hash_text::looks_like_hash;
-use super::library::{self, Library};
+use super::library;
+use super::modules;
 use super::nixpkgs::derivation::{self, Drv};
-use super::nixpkgs::{self, Beside, Entry, Packages, Scope, call_package, overlay, overrides, placeholder};
+use super::nixpkgs::{
+    self, Beside, Entry, Library, Packages, Scope, call_package, fetchers, overlay, overrides, placeholder,
+    scripts,
+};
+use super::remote::RemoteKind;
 use super::source::{Base, Source};
 use super::syntax::ast::{ExprId, Location};
 use super::value::{Attrs, Code, Doubt, Kind, Special, Text, ThunkId, Unknown, Value};
@@ -19,13 +26,22 @@ pub(crate) struct Nixpkgs;
 
 impl World for Nixpkgs {
     fn global(&self, name: &str) -> Option<Value> {
-        builtins::global(name)
+        let bare = name.strip_prefix("__");
+        let native = self.function(name).filter(|native| native.reach == Reach::Everywhere);
+        let constant = matches!(name, "true" | "false" | "null" | "builtins");
+        // These exist, and nobody models them.
+        let other = matches!(name, "fetchTarball" | "fetchGit" | "fetchTree" | "derivation" | "placeholder");
+        (bare.is_some() || native.is_some() || constant || other).then(|| self.builtin(bare.unwrap_or(name)))
+    }
+
+    fn function(&self, name: &str) -> Option<&'static Native> {
+        FUNCTIONS.get(name).copied()
     }
 
     fn conventional(&self, name: &str) -> Option<Value> {
         match name {
             "pkgs" => Some(nixpkgs::nixpkgs()),
-            "lib" => Some(library::value()),
+            "lib" => Some(nixpkgs::lib()),
             _ => None,
         }
     }
@@ -65,15 +81,20 @@ impl World for Nixpkgs {
             return Some(self.member_of_unknown(ev, unknown, name, here));
         }
         match special {
-            _ if special.is::<Packages>() => Some(nixpkgs::member(set, name, here)),
-            _ if special.is::<Library>() => Some(library::member(name, here)),
-            _ if special.is::<Builtins>() => builtins::member(name),
+            _ if special.is::<Packages>() => Some(nixpkgs::member(ev, set, name, here)),
+            _ if special.is::<Library>() => Some(library::member(ev, name, here)),
+            _ if special.is::<Builtins>() => Some(self.builtin(name)),
             _ => None,
         }
     }
 
     fn member_of_unknown(&self, ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
-        nixpkgs::outside_member(ev, unknown, name, here)
+        if nixpkgs::hides_members(ev, unknown, name) {
+            return Value::doubtful(Rc::clone(unknown));
+        }
+        nixpkgs::by_convention(ev, unknown, name)
+            .or_else(|| flake::by_convention(ev, name))
+            .unwrap_or_else(|| nixpkgs::member_of(unknown, name, here))
     }
 
     /// `buildNpmPackage.override` and the like.
@@ -96,7 +117,7 @@ impl World for Nixpkgs {
             match scope {
                 Scope::ImportNpmLock => ev.declared().lock_uses.push((argument, here)),
                 Scope::NixFilter => {
-                    return Some(builtins::call(ev, "nix-filter.filter", &[argument], here));
+                    return Some(library::nix_filter(ev, &[argument], here));
                 }
                 _ => {}
             }
@@ -106,7 +127,11 @@ impl World for Nixpkgs {
     }
 
     fn call_unknown(&self, ev: &mut Eval, callee: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value {
-        nixpkgs::unknown_call(ev, callee, argument, here)
+        if callee.doubt == Doubt::Throw {
+            return Value::doubtful(Rc::clone(callee));
+        }
+        flake::call_known(ev, callee, argument, here)
+            .unwrap_or_else(|| nixpkgs::unknown_call(ev, callee, argument, here))
     }
 
     fn import(&self, ev: &mut Eval, value: &Value, here: Location) -> Option<Value> {
@@ -131,6 +156,30 @@ impl World for Nixpkgs {
 
     fn is_of_interest(&self, text: &str) -> bool {
         looks_like_hash(text)
+    }
+}
+
+/// All functions that are modelled, by their names.
+static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Native>> = LazyLock::new(|| {
+    let tables = [builtins::TABLE, library::TABLE, &[nixpkgs::TABLE, modules::TABLE, flake::TABLE]];
+    tables.into_iter().flatten().copied().flatten().map(|native| (native.name, native)).collect()
+});
+
+impl Nixpkgs {
+    /// An attribute of `builtins`.
+    fn builtin(&self, name: &str) -> Value {
+        let fetched = match name {
+            "toFile" => Some(scripts::function(scripts::Script::WriteText)),
+            "fetchurl" => Some(fetchers::function(RemoteKind::BuiltinFetchUrl, name)),
+            "getFlake" => Some(fetchers::function(RemoteKind::FetchTree, name)),
+            _ => fetchers::kind(name).map(|kind| fetchers::function(kind, name)),
+        };
+        let function =
+            || self.function(name).filter(|native| native.reach != Reach::Library).map(eval::native);
+        fetched
+            .or_else(|| builtins::constant(name))
+            .or_else(function)
+            .unwrap_or_else(|| Value::outside(&format!("builtins.{name}"), None))
     }
 }
 
@@ -161,13 +210,13 @@ fn source_member(ev: &mut Eval, source: &Rc<Source>, name: &str, here: Location)
 /// What the arguments of a file are when nothing in the repository calls it.
 fn entry_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
     match name {
-        "lib" => Some(library::value()),
+        "lib" => Some(nixpkgs::lib()),
         "pkgs" | "nixpkgs" | "final" | "prev" | "super" => Some(nixpkgs::nixpkgs()),
         "self" | "inputs" | "flake" => flake::of_folder(ev, folder, name, here),
         "callPackage" | "newScope" | "callPackages" => Some(call_package::call_package(nixpkgs::nixpkgs())),
         _ if nixpkgs::is_modelled(name) => {
             let pkgs = nixpkgs::nixpkgs();
-            Some(nixpkgs::member(&pkgs, name, here))
+            Some(nixpkgs::member(ev, &pkgs, name, here))
         }
         _ => None,
     }

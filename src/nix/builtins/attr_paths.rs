@@ -4,20 +4,20 @@ use std::rc::Rc;
 
 use super::lists::{on_list, texts};
 use super::sets::{item_of, name_value, on_set, openness};
-use super::{Native, row};
+use super::{Native, builtin, lib};
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::syntax::ast::{Location, Name};
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, List, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("attrByPath", 3, |ev, a, at| by_path(ev, a[0], a[2], Some(a[1]), at)),
-    row("getAttrFromPath", 2, |ev, a, at| by_path(ev, a[0], a[1], None, at)),
-    row("setAttrByPath", 2, set_by_path),
-    row("hasAttrByPath", 2, has_by_path),
-    row("attrVals", 2, attr_vals),
-    row("getAttrs", 2, get_attrs),
-    row("catAttrs", 2, cat_attrs),
-    row("foldlAttrs", 3, foldl_attrs),
+    lib("attrByPath", 3, |ev, a, at| by_path(ev, a[0], a[2], Some(a[1]), at)),
+    lib("getAttrFromPath", 2, |ev, a, at| by_path(ev, a[0], a[1], None, at)),
+    lib("setAttrByPath", 2, set_by_path),
+    lib("hasAttrByPath", 2, has_by_path),
+    lib("attrVals", 2, attr_vals),
+    lib("getAttrs", 2, get_attrs),
+    builtin("catAttrs", 2, cat_attrs),
+    lib("foldlAttrs", 3, foldl_attrs),
 ];
 
 fn by_path(ev: &mut Eval, path: ThunkId, set: ThunkId, default: Option<ThunkId>, at: Location) -> Value {

@@ -3,88 +3,79 @@
 use std::rc::Rc;
 
 use super::lists::whole;
-use super::{Native, row};
+use super::{Native, builtin, global, lib};
 use crate::nix::eval::{Eval, lambda, reason_of};
-use crate::nix::nixpkgs::derivation::Drv;
-use crate::nix::nixpkgs::{call_package, overlay};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("import", 1, import),
-    row("scopedImport", 2, |_, _, at| Value::unknown(Doubt::Unmodelled, "`scopedImport`", Some(at))),
-    row("throw", 1, |_, _, at| Value::unknown(Doubt::Throw, "`throw`", Some(at))),
-    row("abort", 1, |_, _, at| Value::unknown(Doubt::Throw, "`abort`", Some(at))),
-    row("seq", 2, after),
-    row("deepSeq", 2, after),
-    row("trace", 2, second),
-    row("traceVerbose", 2, second),
-    row("traceVal", 1, first),
-    row("traceSeq", 2, second),
-    row("traceSeqN", 3, |ev, a, _| ev.force(a[2])),
-    row("addErrorContext", 2, second),
-    row("warn", 2, second),
-    row("info", 2, second),
-    row("warnIf", 3, |ev, a, _| ev.force(a[2])),
-    row("warnIfNot", 3, |ev, a, _| ev.force(a[2])),
-    row("throwIf", 3, |ev, a, at| guard(ev, a, at, true)),
-    row("throwIfNot", 3, |ev, a, at| guard(ev, a, at, false)),
-    row("assertMsg", 2, assert_message),
-    row("showWarnings", 2, second),
-    row("id", 1, first),
-    row("const", 2, first),
-    row("flip", 3, |ev, a, at| super::lists::call2(ev, a[0], a[2], a[1], at)),
-    row("pipe", 2, pipe),
-    row("fix", 1, fix),
-    row("fix'", 1, |ev, a, at| {
+    global("import", 1, import),
+    global("scopedImport", 2, |_, _, at| Value::unknown(Doubt::Unmodelled, "`scopedImport`", Some(at))),
+    global("throw", 1, |_, _, at| Value::unknown(Doubt::Throw, "`throw`", Some(at))),
+    global("abort", 1, |_, _, at| Value::unknown(Doubt::Throw, "`abort`", Some(at))),
+    builtin("seq", 2, after),
+    builtin("deepSeq", 2, after),
+    builtin("trace", 2, second),
+    builtin("traceVerbose", 2, second),
+    lib("traceVal", 1, first),
+    lib("traceSeq", 2, second),
+    lib("traceSeqN", 3, |ev, a, _| ev.force(a[2])),
+    builtin("addErrorContext", 2, second),
+    builtin("warn", 2, second),
+    lib("info", 2, second),
+    lib("warnIf", 3, |ev, a, _| ev.force(a[2])),
+    lib("warnIfNot", 3, |ev, a, _| ev.force(a[2])),
+    lib("throwIf", 3, |ev, a, at| guard(ev, a, at, true)),
+    lib("throwIfNot", 3, |ev, a, at| guard(ev, a, at, false)),
+    lib("assertMsg", 2, assert_message),
+    lib("showWarnings", 2, second),
+    lib("id", 1, first),
+    lib("const", 2, first),
+    lib("flip", 3, |ev, a, at| super::lists::call2(ev, a[0], a[2], a[1], at)),
+    lib("pipe", 2, pipe),
+    lib("fix", 1, fix),
+    lib("fix'", 1, |ev, a, at| {
         let value = fix(ev, a, at);
         unfixed(ev, value, a[0], at)
     }),
-    row("makeExtensible", 1, make_extensible),
-    row("extends", 3, extends),
-    row("composeExtensions", 2, |_, a, _| overlay::compose(a.to_vec())),
-    row("composeManyExtensions", 1, compose_many),
-    row("makeScope", 2, overlay::make_scope),
-    row("makeOverridable", 2, call_package::make_overridable),
-    row("callPackageWith", 3, call_with),
-    row("callPackagesWith", 3, call_with),
-    row("extendMkDerivation", 1, |_, _, at| {
+    lib("makeExtensible", 1, make_extensible),
+    lib("extends", 3, extends),
+    lib("extendMkDerivation", 1, |_, _, at| {
         Value::unknown(Doubt::Unmodelled, "`lib.extendMkDerivation`", Some(at))
     }),
-    row("overrideDerivation", 2, second),
-    row("isFunction", 1, is_function),
-    row("isAttrs", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Attrs(_)))),
-    row("isList", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::List(_)))),
-    row("isString", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Str(_)))),
-    row("isPath", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Path(_)))),
-    row("isInt", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Int(_)))),
-    row("isBool", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Bool(_)))),
-    row("isNull", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Null))),
-    row("isFloat", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Float(_)))),
-    row("isDerivation", 1, is_derivation),
-    row("typeOf", 1, type_of),
-    row("tryEval", 1, try_eval),
-    row("defaultTo", 2, default_to),
-    row("mapNullable", 2, map_nullable),
-    row("functionArgs", 1, function_args),
-    row("setFunctionArgs", 2, first),
-    row("mirrorFunctionArgs", 2, second),
-    row("toFunction", 1, to_function),
-    row("getEnv", 1, |_, _, at| Value::outside("an environment variable", Some(at))),
-    row("not", 1, negate),
-    row("mkDefault", 1, first),
-    row("mkForce", 1, first),
-    row("mkBefore", 1, first),
-    row("mkAfter", 1, first),
-    row("mkOptionDefault", 1, first),
-    row("mkVMOverride", 1, first),
-    row("mkOverride", 2, second),
-    row("mkOrder", 2, second),
-    row("addMetaAttrs", 2, second),
-    row("lowPrio", 1, first),
-    row("hiPrio", 1, first),
-    row("lazyDerivation", 1, first),
-    row("extendDerivation", 3, |ev, a, _| ev.force(a[2])),
+    lib("overrideDerivation", 2, second),
+    builtin("isFunction", 1, is_function),
+    builtin("isAttrs", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Attrs(_)))),
+    builtin("isList", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::List(_)))),
+    builtin("isString", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Str(_)))),
+    builtin("isPath", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Path(_)))),
+    builtin("isInt", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Int(_)))),
+    builtin("isBool", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Bool(_)))),
+    global("isNull", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Null))),
+    builtin("isFloat", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Float(_)))),
+    builtin("typeOf", 1, type_of),
+    builtin("tryEval", 1, try_eval),
+    lib("defaultTo", 2, default_to),
+    lib("mapNullable", 2, map_nullable),
+    builtin("functionArgs", 1, function_args),
+    lib("setFunctionArgs", 2, first),
+    lib("mirrorFunctionArgs", 2, second),
+    lib("toFunction", 1, to_function),
+    builtin("getEnv", 1, |_, _, at| Value::outside("an environment variable", Some(at))),
+    lib("not", 1, negate),
+    lib("mkDefault", 1, first),
+    lib("mkForce", 1, first),
+    lib("mkBefore", 1, first),
+    lib("mkAfter", 1, first),
+    lib("mkOptionDefault", 1, first),
+    lib("mkVMOverride", 1, first),
+    lib("mkOverride", 2, second),
+    lib("mkOrder", 2, second),
+    lib("addMetaAttrs", 2, second),
+    lib("lowPrio", 1, first),
+    lib("hiPrio", 1, first),
+    lib("lazyDerivation", 1, first),
+    lib("extendDerivation", 3, |ev, a, _| ev.force(a[2])),
 ];
 
 fn first(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
@@ -168,27 +159,13 @@ fn make_extensible(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// `lib.extends overlay body final`.
-fn extends(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+pub(crate) fn extends(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let body = ev.force(args[1]);
     let previous = ev.apply(&body, args[2], at);
     let overlay = ev.force(args[0]);
     let half = ev.apply(&overlay, args[2], at);
     let added = ev.apply_value(&half, previous.clone(), at);
     ev.update(previous, &added, at)
-}
-
-fn compose_many(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    match whole(ev, args[0], at) {
-        Ok(list) => overlay::compose(list.items.clone()),
-        Err(value) => value,
-    }
-}
-
-fn call_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let pkgs = ev.force(args[0]);
-    let callee = ev.force(args[1]);
-    let given = ev.force(args[2]);
-    ev.each(callee, &mut |ev, callee| call_package::call(ev, &pkgs, &callee, &given, at))
 }
 
 fn is(ev: &mut Eval, args: &[ThunkId], at: Location, test: fn(&Value) -> bool) -> Value {
@@ -208,29 +185,6 @@ fn is_function(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             Value::unknown(Doubt::Unmodelled, "whether a set is a function is not known", Some(at))
         }
         _ => Value::bool(value.is_function()),
-    })
-}
-
-/// `lib.isDerivation`: a set whose `type` says so.
-fn is_derivation(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    use crate::nix::value::Special;
-    let value = ev.force(args[0]);
-    ev.each(value, &mut |ev, value| match &value.kind {
-        Kind::Unknown(_) => Value::doubtful(reason_of(&value, "a type is not known", at)),
-        Kind::Attrs(attrs) if matches!(attrs.special, Special::Source(_)) || attrs.special.is::<Drv>() => {
-            Value::bool(true)
-        }
-        Kind::Attrs(_) => match ev.peek_attr(&value, "type", at) {
-            None => Value::bool(false),
-            Some(kind) => ev.each(kind, &mut |_, kind| match kind.kind {
-                Kind::Unknown(_) => kind,
-                _ => match (&kind.kind, kind.known_text()) {
-                    (Kind::Str(_), None) => Value::doubtful(reason_of(&kind, "a type is not known", at)),
-                    (_, text) => Value::bool(text.as_deref() == Some("derivation")),
-                },
-            }),
-        },
-        _ => Value::bool(false),
     })
 }
 

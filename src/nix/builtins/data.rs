@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::{Native, row};
+use super::strings::remove_suffix;
+use super::{Native, builtin, global, lib};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, flag, reason_of, string};
 use crate::nix::files::{FileId, to_u32};
@@ -15,16 +16,16 @@ use crate::nix::syntax::toml;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, Piece, Text, ThunkId, Token, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("readFile", 1, |ev, a, at| read_file(ev, a[0], at)),
-    row("fileContents", 1, file_contents),
-    row("importJSON", 1, |ev, a, at| import_data(ev, a[0], Format::Json, at)),
-    row("importTOML", 1, |ev, a, at| import_data(ev, a[0], Format::Toml, at)),
-    row("fromJSON", 1, |ev, a, at| from_text(ev, a[0], Format::Json, at)),
-    row("fromTOML", 1, |ev, a, at| from_text(ev, a[0], Format::Toml, at)),
-    row("pathExists", 1, |ev, a, at| path_is(ev, a, at, |file, folder| file || folder)),
-    row("pathIsDirectory", 1, |ev, a, at| path_is(ev, a, at, |_, folder| folder)),
-    row("pathIsRegularFile", 1, |ev, a, at| path_is(ev, a, at, |file, _| file)),
-    row("readDir", 1, read_dir),
+    builtin("readFile", 1, |ev, a, at| read_file(ev, a[0], at)),
+    lib("fileContents", 1, file_contents),
+    lib("importJSON", 1, |ev, a, at| import_data(ev, a[0], Format::Json, at)),
+    lib("importTOML", 1, |ev, a, at| import_data(ev, a[0], Format::Toml, at)),
+    builtin("fromJSON", 1, |ev, a, at| from_text(ev, a[0], Format::Json, at)),
+    global("fromTOML", 1, |ev, a, at| from_text(ev, a[0], Format::Toml, at)),
+    builtin("pathExists", 1, |ev, a, at| path_is(ev, a, at, |file, folder| file || folder)),
+    lib("pathIsDirectory", 1, |ev, a, at| path_is(ev, a, at, |_, folder| folder)),
+    lib("pathIsRegularFile", 1, |ev, a, at| path_is(ev, a, at, |file, _| file)),
+    builtin("readDir", 1, read_dir),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,7 @@ fn file_contents(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let content = read_file(ev, args[0], at);
     let newline = ev.done(Value::text("\n"));
     let content = ev.done(content);
-    super::call(ev, "removeSuffix", &[newline, content], at)
+    remove_suffix(ev, &[newline, content], at)
 }
 
 fn import_data(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value {

@@ -5,28 +5,28 @@ use std::rc::Rc;
 
 use super::lists::{on_list, rebuilt, texts};
 use super::order::components;
-use super::strings::try_change;
-use super::{Native, row};
+use super::strings::{join, to_string, try_change};
+use super::{Native, lib};
 use crate::nix::budget::Cost;
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, Piece, Text, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("escape", 2, escape),
-    row("escapeRegex", 1, |ev, a, at| try_change(ev, a[0], at, &|text| Some(escaped(text, "\\[{()^$?*+|.")))),
-    row("escapeShellArg", 1, |ev, a, at| shell_argument(ev, a[0], at)),
-    row("escapeShellArgs", 1, shell_arguments),
-    row("escapeNixString", 1, |ev, a, at| try_change(ev, a[0], at, &nix_string)),
-    row("escapeXML", 1, |ev, a, at| try_change(ev, a[0], at, &|text| Some(xml(text)))),
-    row("escapeURL", 1, |ev, a, at| try_change(ev, a[0], at, &url)),
-    row("sanitizeDerivationName", 1, |ev, a, at| {
+    lib("escape", 2, escape),
+    lib("escapeRegex", 1, |ev, a, at| try_change(ev, a[0], at, &|text| Some(escaped(text, "\\[{()^$?*+|.")))),
+    lib("escapeShellArg", 1, |ev, a, at| shell_argument(ev, a[0], at)),
+    lib("escapeShellArgs", 1, shell_arguments),
+    lib("escapeNixString", 1, |ev, a, at| try_change(ev, a[0], at, &nix_string)),
+    lib("escapeXML", 1, |ev, a, at| try_change(ev, a[0], at, &|text| Some(xml(text)))),
+    lib("escapeURL", 1, |ev, a, at| try_change(ev, a[0], at, &url)),
+    lib("sanitizeDerivationName", 1, |ev, a, at| {
         try_change(ev, a[0], at, &|text| Some(derivation_name(text)))
     }),
-    row("versions.major", 1, |ev, a, at| try_change(ev, a[0], at, &|text| part_of_version(text, 0))),
-    row("versions.minor", 1, |ev, a, at| try_change(ev, a[0], at, &|text| part_of_version(text, 1))),
-    row("versions.patch", 1, |ev, a, at| try_change(ev, a[0], at, &|text| part_of_version(text, 2))),
-    row("versions.majorMinor", 1, |ev, a, at| {
+    lib("versions.major", 1, |ev, a, at| try_change(ev, a[0], at, &|text| part_of_version(text, 0))),
+    lib("versions.minor", 1, |ev, a, at| try_change(ev, a[0], at, &|text| part_of_version(text, 1))),
+    lib("versions.patch", 1, |ev, a, at| try_change(ev, a[0], at, &|text| part_of_version(text, 2))),
+    lib("versions.majorMinor", 1, |ev, a, at| {
         try_change(ev, a[0], at, &|text| {
             Some(components(text).into_iter().take(2).collect::<Vec<_>>().join("."))
         })
@@ -66,7 +66,7 @@ fn is_plain_in_shells(text: &str) -> bool {
 /// `lib.escapeShellArg`: as it is, or in single quotes. A source inside of it is a path of the store, which no shell
 /// takes for anything else either.
 fn shell_argument(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
-    let text = super::call(ev, "toString", &[id], at);
+    let text = to_string(ev, &[id], at);
     ev.each(text, &mut |ev, value| {
         let Kind::Str(text) = &value.kind else { return value };
         let plain = |piece: &Piece| match piece {
@@ -113,7 +113,7 @@ fn shell_arguments(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             items.push(ev.done(word));
         }
         let (space, words) = (ev.done(Value::text(" ")), ev.done(rebuilt(list, items)));
-        super::call(ev, "concatStringsSep", &[space, words], at)
+        join(ev, Some(space), words, at)
     })
 }
 

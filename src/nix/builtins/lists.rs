@@ -2,41 +2,41 @@
 
 use std::rc::Rc;
 
-use super::{Native, row};
+use super::{Native, builtin, global, lib};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, List, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("map", 2, map),
-    row("forEach", 2, |ev, a, at| map(ev, &[a[1], a[0]], at)),
-    row("filter", 2, filter),
-    row("foldl'", 3, fold_left),
-    row("foldl", 3, fold_left),
-    row("foldr", 3, fold_right),
-    row("fold", 3, fold_right),
-    row("tail", 1, |ev, a, at| {
+    global("map", 2, map),
+    lib("forEach", 2, |ev, a, at| map(ev, &[a[1], a[0]], at)),
+    builtin("filter", 2, filter),
+    builtin("foldl'", 3, fold_left),
+    lib("foldl", 3, fold_left),
+    lib("foldr", 3, fold_right),
+    lib("fold", 3, fold_right),
+    builtin("tail", 1, |ev, a, at| {
         with_items(ev, a[0], at, |items| items.split_first().map(|(_, tail)| tail.to_vec()))
     }),
-    row("init", 1, |ev, a, at| {
+    lib("init", 1, |ev, a, at| {
         with_items(ev, a[0], at, |items| items.split_last().map(|(_, init)| init.to_vec()))
     }),
-    row("concatLists", 1, |ev, a, at| concat(ev, a[0], at)),
-    row("concatMap", 2, concat_map),
-    row("flatten", 1, flatten),
-    row("genList", 2, gen_list),
-    row("range", 2, range),
-    row("optional", 2, |ev, a, at| optional(ev, a, true, at)),
-    row("optionals", 2, |ev, a, at| optional(ev, a, false, at)),
-    row("singleton", 1, |_, a, _| Value::list(vec![a[0]])),
-    row("toList", 1, to_list),
-    row("reverseList", 1, |ev, a, at| {
+    builtin("concatLists", 1, |ev, a, at| concat(ev, a[0], at)),
+    builtin("concatMap", 2, concat_map),
+    lib("flatten", 1, flatten),
+    builtin("genList", 2, gen_list),
+    lib("range", 2, range),
+    lib("optional", 2, |ev, a, at| optional(ev, a, true, at)),
+    lib("optionals", 2, |ev, a, at| optional(ev, a, false, at)),
+    lib("singleton", 1, |_, a, _| Value::list(vec![a[0]])),
+    lib("toList", 1, to_list),
+    lib("reverseList", 1, |ev, a, at| {
         with_items(ev, a[0], at, |items| Some(items.iter().rev().copied().collect()))
     }),
-    row("imap0", 2, |ev, a, at| imap(ev, a, at, 0)),
-    row("imap1", 2, |ev, a, at| imap(ev, a, at, 1)),
-    row("zipListsWith", 3, zip_with),
+    lib("imap0", 2, |ev, a, at| imap(ev, a, at, 0)),
+    lib("imap1", 2, |ev, a, at| imap(ev, a, at, 1)),
+    lib("zipListsWith", 3, zip_with),
 ];
 
 /// A list argument, or the value to answer instead.
@@ -103,7 +103,7 @@ pub(super) fn with_items(
     })
 }
 
-fn map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+pub(super) fn map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let function = args[0];
     let value = ev.force(args[1]);
     if let Kind::Unknown(_) = &value.kind {
@@ -205,7 +205,8 @@ fn finish_fold(ev: &mut Eval, list: &List, sum: ThunkId, at: Location) -> Value 
     }
 }
 
-fn concat(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
+/// `builtins.concatLists`.
+pub(crate) fn concat(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
     on_list(ev, id, at, &mut |ev, list| {
         let mut all = List { items: Vec::new(), open: list.open.clone() };
         for item in &list.items {

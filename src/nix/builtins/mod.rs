@@ -13,14 +13,13 @@ mod searches;
 mod sets;
 mod strings;
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
-use super::eval::{self, Eval, Native};
-use super::nixpkgs::{fetchers, meant, members_system, scripts};
+use super::eval::{Eval, Native, Reach};
 use super::syntax::ast::Location;
-use super::value::{Kind, Meaning, ThunkId, Value};
+use super::value::{Attrs, Kind, Meaning, Special, ThunkId, Value};
+pub(crate) use control::extends;
+pub(crate) use lists::concat;
 pub(crate) use paths::{KEPT, predicate};
+pub(crate) use sets::recursive_update;
 
 /// The set `builtins`.
 pub(crate) struct Builtins;
@@ -31,98 +30,50 @@ impl Meaning for Builtins {
     }
 }
 
-/// A row of a table.
-const fn row(name: &'static str, arity: usize, run: fn(&mut Eval, &[ThunkId], Location) -> Value) -> Native {
-    Native { name, arity, run }
+/// What a function of a table does.
+type Run = fn(&mut Eval, &[ThunkId], Location) -> Value;
+
+/// A row: a function of `lib`.
+const fn lib(name: &'static str, arity: usize, run: Run) -> Native {
+    Native::new(name, arity, run)
 }
 
-static ALL: LazyLock<HashMap<&'static str, &'static Native>> = LazyLock::new(|| {
-    let tables = [
-        attr_paths::TABLE,
-        searches::TABLE,
-        lists::TABLE,
-        sets::TABLE,
-        strings::TABLE,
-        data::TABLE,
-        escapes::TABLE,
-        control::TABLE,
-        paths::TABLE,
-        order::TABLE,
-        patterns::TABLE,
-        programs::TABLE,
-        super::modules::TABLE,
-    ];
-    let library = super::library::TABLE.iter().copied();
-    tables.into_iter().chain(library).flatten().map(|native| (native.name, native)).collect()
-});
-
-/// The function of that name, as a value.
-pub(crate) fn native(name: &str) -> Option<Value> {
-    let native = ALL.get(name)?;
-    Some(eval::native(native))
+/// A row: a function of `builtins`.
+const fn builtin(name: &'static str, arity: usize, run: Run) -> Native {
+    Native::new(name, arity, run).known(Reach::Builtins)
 }
 
-/// Calls a function of the model by name.
-pub(crate) fn call(ev: &mut Eval, name: &str, args: &[ThunkId], here: Location) -> Value {
-    match ALL.get(name) {
-        Some(native) => (native.run)(ev, args, here),
-        None => Value::outside(name, Some(here)),
-    }
+/// A row: a function of `builtins` that is known by its bare name, too.
+const fn global(name: &'static str, arity: usize, run: Run) -> Native {
+    Native::new(name, arity, run).known(Reach::Everywhere)
 }
 
-/// Names that exist without `builtins.` or `lib.`.
-const GLOBALS: &[&str] = &[
-    "import",
-    "map",
-    "toString",
-    "throw",
-    "abort",
-    "removeAttrs",
-    "isNull",
-    "baseNameOf",
-    "dirOf",
-    "fetchTarball",
-    "fetchGit",
-    "fetchTree",
-    "fromTOML",
-    "scopedImport",
-    "derivation",
-    "placeholder",
+/// The functions of `builtins`, and those of `lib` that handle plain data. A new one is one row in the file of its kind:
+/// its answer is exact for the arguments that it gets, or not known.
+pub(crate) const TABLE: &[&[Native]] = &[
+    attr_paths::TABLE,
+    searches::TABLE,
+    lists::TABLE,
+    sets::TABLE,
+    strings::TABLE,
+    data::TABLE,
+    escapes::TABLE,
+    control::TABLE,
+    paths::TABLE,
+    order::TABLE,
+    patterns::TABLE,
+    programs::TABLE,
 ];
 
-/// The value of a global name.
-pub(crate) fn global(name: &str) -> Option<Value> {
+/// What is in `builtins` beside functions.
+pub(crate) fn constant(name: &str) -> Option<Value> {
     match name {
         "true" => Some(Value::bool(true)),
         "false" => Some(Value::bool(false)),
         "null" => Some(Value::new(Kind::Null)),
-        "builtins" => Some(meant(Builtins)),
-        _ => {
-            let bare = name.strip_prefix("__");
-            if !GLOBALS.contains(&name) && bare.is_none() {
-                return None;
-            }
-            member(bare.unwrap_or(name))
-        }
+        "builtins" => Some(Value::attrs(Attrs::special(Special::of(Builtins)))),
+        "currentSystem" => Some(Value::any_system()),
+        "storeDir" => Some(Value::text("/nix/store")),
+        _ => None,
     }
-}
-
-/// An attribute of `builtins`.
-pub(crate) fn member(name: &str) -> Option<Value> {
-    match name {
-        "true" => return Some(Value::bool(true)),
-        "false" => return Some(Value::bool(false)),
-        "null" => return Some(Value::new(Kind::Null)),
-        "builtins" => return Some(meant(Builtins)),
-        "currentSystem" => return Some(members_system()),
-        "storeDir" => return Some(Value::text("/nix/store")),
-        "toFile" => return Some(scripts::function(scripts::Script::WriteText)),
-        "fetchurl" => return Some(fetchers::function(super::remote::RemoteKind::BuiltinFetchUrl, name)),
-        "getFlake" => return Some(fetchers::function(super::remote::RemoteKind::FetchTree, name)),
-        _ => {}
-    }
-    if let Some(kind) = fetchers::kind(name) {
-        return Some(fetchers::function(kind, name));
-    }
-    native(name).or_else(|| Some(Value::outside(&format!("builtins.{name}"), None)))
 }

@@ -4,15 +4,15 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::lists::{call2, on_list, rebuilt};
-use super::{Native, row};
+use super::{Native, builtin, lib};
 use crate::nix::eval::{Eval, less, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, List, ThunkId, Unknown, Value, truth};
 
 pub(super) const TABLE: &[Native] = &[
-    row("sort", 2, sort),
-    row("naturalSort", 1, natural_sort),
-    row("compareVersions", 2, |ev, a, at| {
+    builtin("sort", 2, sort),
+    lib("naturalSort", 1, natural_sort),
+    builtin("compareVersions", 2, |ev, a, at| {
         versions(ev, a, at, |order| {
             Value::new(Kind::Int(match order {
                 Ordering::Less => -1,
@@ -21,16 +21,16 @@ pub(super) const TABLE: &[Native] = &[
             }))
         })
     }),
-    row("versionOlder", 2, |ev, a, at| versions(ev, a, at, |order| Value::bool(order.is_lt()))),
-    row("versionAtLeast", 2, |ev, a, at| versions(ev, a, at, |order| Value::bool(order.is_ge()))),
-    row("splitVersion", 1, split_version),
-    row("lessThan", 2, less_than),
-    row("add", 2, |ev, a, at| numbers(ev, a, at, i64::checked_add)),
-    row("sub", 2, |ev, a, at| numbers(ev, a, at, i64::checked_sub)),
-    row("mul", 2, |ev, a, at| numbers(ev, a, at, i64::checked_mul)),
-    row("div", 2, |ev, a, at| numbers(ev, a, at, i64::checked_div)),
-    row("min", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.min(y)))),
-    row("max", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.max(y)))),
+    lib("versionOlder", 2, |ev, a, at| versions(ev, a, at, |order| Value::bool(order.is_lt()))),
+    lib("versionAtLeast", 2, |ev, a, at| versions(ev, a, at, |order| Value::bool(order.is_ge()))),
+    builtin("splitVersion", 1, split_version),
+    builtin("lessThan", 2, less_than),
+    builtin("add", 2, |ev, a, at| numbers(ev, a, at, i64::checked_add)),
+    builtin("sub", 2, |ev, a, at| numbers(ev, a, at, i64::checked_sub)),
+    builtin("mul", 2, |ev, a, at| numbers(ev, a, at, i64::checked_mul)),
+    builtin("div", 2, |ev, a, at| numbers(ev, a, at, i64::checked_div)),
+    lib("min", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.min(y)))),
+    lib("max", 2, |ev, a, at| numbers(ev, a, at, |x, y| Some(x.max(y)))),
 ];
 
 /// The items in another order that is not known: none of them has a place.

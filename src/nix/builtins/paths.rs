@@ -4,25 +4,25 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::data::local_path;
-use super::{Native, row};
+use super::{Native, builtin, global, lib};
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::source::{self, Filter};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("baseNameOf", 1, |ev, a, at| part(ev, a[0], at, base_name)),
-    row("dirOf", 1, |ev, a, at| part(ev, a[0], at, |text| Some(dir_name(text)))),
-    row("path", 1, builtin_path),
-    row("filterSource", 2, filter_source),
-    row("toPath", 1, |ev, a, at| {
+    global("baseNameOf", 1, |ev, a, at| part(ev, a[0], at, base_name)),
+    global("dirOf", 1, |ev, a, at| part(ev, a[0], at, |text| Some(dir_name(text)))),
+    builtin("path", 1, builtin_path),
+    builtin("filterSource", 2, filter_source),
+    builtin("toPath", 1, |ev, a, at| {
         let value = ev.force(a[0]);
         local_path(ev, &value, at).map_or_else(|unknown| unknown, Value::path)
     }),
-    row("storePath", 1, |_, _, at| Value::outside("builtins.storePath", Some(at))),
-    row("path.append", 2, append),
-    row("packagesFromDirectoryRecursive", 1, packages_from_directory),
-    row("listFilesRecursive", 1, |_, _, at| {
+    builtin("storePath", 1, |_, _, at| Value::outside("builtins.storePath", Some(at))),
+    lib("path.append", 2, append),
+    lib("packagesFromDirectoryRecursive", 1, packages_from_directory),
+    lib("listFilesRecursive", 1, |_, _, at| {
         Value::unknown(Doubt::Unmodelled, "`listFilesRecursive`", Some(at))
     }),
 ];

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::{Native, row};
+use super::{Native, builtin};
 use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::eval::{Eval, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Value};
 
-pub(super) const TABLE: &[Native] = &[row("match", 2, match_whole), row("split", 2, split)];
+pub(super) const TABLE: &[Native] = &[builtin("match", 2, match_whole), builtin("split", 2, split)];
 
 /// What is sure about an expression.
 struct Pattern {

@@ -2,25 +2,25 @@
 
 use std::rc::Rc;
 
-use super::{Native, row};
+use super::{Native, lib};
 use crate::nix::eval::{Eval, string};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Kind, Text, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("getExe", 1, |ev, a, at| {
+    lib("getExe", 1, |ev, a, at| {
         let name = main_program(ev, a[0], at);
         program(ev, a[0], name.as_deref(), at)
     }),
-    row("getExe'", 2, |ev, a, at| {
+    lib("getExe'", 2, |ev, a, at| {
         let name = ev.force(a[1]).known_text();
         program(ev, a[0], name.as_deref(), at)
     }),
-    row("getBin", 1, |ev, a, _| ev.force(a[0])),
-    row("getLib", 1, |ev, a, _| ev.force(a[0])),
-    row("getDev", 1, |ev, a, _| ev.force(a[0])),
-    row("getMan", 1, |ev, a, _| ev.force(a[0])),
-    row("getOutput", 2, |ev, a, _| ev.force(a[1])),
+    lib("getBin", 1, |ev, a, _| ev.force(a[0])),
+    lib("getLib", 1, |ev, a, _| ev.force(a[0])),
+    lib("getDev", 1, |ev, a, _| ev.force(a[0])),
+    lib("getMan", 1, |ev, a, _| ev.force(a[0])),
+    lib("getOutput", 2, |ev, a, _| ev.force(a[1])),
 ];
 
 /// Packages of nixpkgs whose program has another name.

@@ -4,26 +4,26 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::lists::{list, on_list, rebuilt};
-use super::{Native, row};
+use super::{Native, builtin, lib};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, contained, reason_of};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, List, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("elem", 2, elem),
-    row("elemAt", 2, elem_at),
-    row("head", 1, |ev, a, at| nth(ev, a[0], 0, at)),
-    row("last", 1, last),
-    row("length", 1, length),
-    row("any", 2, |ev, a, at| quantify(ev, a, at, true)),
-    row("all", 2, |ev, a, at| quantify(ev, a, at, false)),
-    row("unique", 1, unique),
-    row("findFirst", 3, find_first),
-    row("take", 2, |ev, a, at| slice(ev, a, at, true)),
-    row("drop", 2, |ev, a, at| slice(ev, a, at, false)),
-    row("subtractLists", 2, subtract),
-    row("remove", 2, remove),
+    builtin("elem", 2, elem),
+    builtin("elemAt", 2, elem_at),
+    builtin("head", 1, |ev, a, at| nth(ev, a[0], 0, at)),
+    lib("last", 1, last),
+    builtin("length", 1, length),
+    builtin("any", 2, |ev, a, at| quantify(ev, a, at, true)),
+    builtin("all", 2, |ev, a, at| quantify(ev, a, at, false)),
+    lib("unique", 1, unique),
+    lib("findFirst", 3, find_first),
+    lib("take", 2, |ev, a, at| slice(ev, a, at, true)),
+    lib("drop", 2, |ev, a, at| slice(ev, a, at, false)),
+    lib("subtractLists", 2, subtract),
+    lib("remove", 2, remove),
 ];
 
 fn elem(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {

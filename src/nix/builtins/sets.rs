@@ -4,41 +4,41 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::lists::{later, later2, list};
-use super::{Native, row};
+use super::{Native, builtin, global, lib};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, is_system, present, reason_of};
 use crate::nix::syntax::ast::{Location, Name};
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("mapAttrs", 2, map_attrs),
-    row("mapAttrs'", 2, map_attrs_renamed),
-    row("mapAttrsToList", 2, map_to_list),
-    row("concatMapAttrs", 2, concat_map_attrs),
-    row("attrValues", 1, attr_values),
-    row("attrNames", 1, attr_names),
-    row("getAttr", 2, get_attr),
-    row("hasAttr", 2, has_attr),
-    row("listToAttrs", 1, list_to_attrs),
-    row("genAttrs", 2, gen_attrs),
-    row("filterAttrs", 2, filter_attrs),
-    row("removeAttrs", 2, remove_attrs),
-    row("intersectAttrs", 2, intersect_attrs),
-    row("optionalAttrs", 2, optional_attrs),
-    row("recursiveUpdate", 2, |ev, a, at| {
+    builtin("mapAttrs", 2, map_attrs),
+    lib("mapAttrs'", 2, map_attrs_renamed),
+    lib("mapAttrsToList", 2, map_to_list),
+    lib("concatMapAttrs", 2, concat_map_attrs),
+    builtin("attrValues", 1, attr_values),
+    builtin("attrNames", 1, attr_names),
+    builtin("getAttr", 2, get_attr),
+    builtin("hasAttr", 2, has_attr),
+    builtin("listToAttrs", 1, list_to_attrs),
+    lib("genAttrs", 2, gen_attrs),
+    lib("filterAttrs", 2, filter_attrs),
+    global("removeAttrs", 2, remove_attrs),
+    builtin("intersectAttrs", 2, intersect_attrs),
+    lib("optionalAttrs", 2, optional_attrs),
+    lib("recursiveUpdate", 2, |ev, a, at| {
         let (left, right) = (ev.force(a[0]), ev.force(a[1]));
         recursive_update(ev, &left, &right, at)
     }),
-    row("mergeAttrs", 2, |ev, a, at| {
+    lib("mergeAttrs", 2, |ev, a, at| {
         let (left, right) = (ev.force(a[0]), ev.force(a[1]));
         ev.update(left, &right, at)
     }),
-    row("mergeAttrsList", 1, merge_list),
-    row("nameValuePair", 2, |_, a, _| {
+    lib("mergeAttrsList", 1, merge_list),
+    lib("nameValuePair", 2, |_, a, _| {
         Value::attrs(Attrs::of([(Rc::from("name"), a[0]), (Rc::from("value"), a[1])]))
     }),
-    row("recurseIntoAttrs", 1, |ev, a, at| recurse(ev, a[0], true, at)),
-    row("dontRecurseIntoAttrs", 1, |ev, a, at| recurse(ev, a[0], false, at)),
+    lib("recurseIntoAttrs", 1, |ev, a, at| recurse(ev, a[0], true, at)),
+    lib("dontRecurseIntoAttrs", 1, |ev, a, at| recurse(ev, a[0], false, at)),
 ];
 
 /// Runs on a set, or on each alternative of several.
@@ -243,7 +243,7 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 /// A list of names that is not known is, nearly always, a list of systems.
 fn gen_for_unknown(ev: &mut Eval, function: ThunkId, names: &Value, at: Location) -> Value {
-    let name = ev.done(crate::nix::nixpkgs::members_system());
+    let name = ev.done(Value::any_system());
     let thunk = later(ev, function, name, at);
     let mut set = Attrs { open: Some(reason_of(names, "the names are not known", at)), ..Attrs::default() };
     set.map.insert(Rc::from("x86_64-linux"), Attr::new(thunk));
@@ -330,7 +330,7 @@ fn optional_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// `lib.recursiveUpdate`: what both have as sets is merged in turn, of everything else the right one counts.
-fn recursive_update(ev: &mut Eval, left: &Value, right: &Value, at: Location) -> Value {
+pub(crate) fn recursive_update(ev: &mut Eval, left: &Value, right: &Value, at: Location) -> Value {
     let (left, right) = (left.clone(), right.clone());
     ev.each(left, &mut |ev, left| {
         let right = right.clone();

@@ -3,46 +3,44 @@
 use std::rc::Rc;
 
 use super::lists::{on_list, rebuilt, texts};
-use super::{Native, row};
+use super::{Native, builtin, global, lib};
 use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::eval::{Eval, reason_of, string};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Doubt, Kind, List, Piece, Text, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    row("concatStrings", 1, |ev, a, at| join(ev, None, a[0], at)),
-    row("concatStringsSep", 2, |ev, a, at| join(ev, Some(a[0]), a[1], at)),
-    row("concatLines", 1, concat_lines),
-    row("concatMapStrings", 2, |ev, a, at| map_join(ev, None, a[0], a[1], at)),
-    row("concatMapStringsSep", 3, |ev, a, at| map_join(ev, Some(a[0]), a[1], a[2], at)),
-    row("splitString", 2, split_string),
-    row("replaceStrings", 3, replace_strings),
-    row("removePrefix", 2, |ev, a, at| {
+    lib("concatStrings", 1, |ev, a, at| join(ev, None, a[0], at)),
+    builtin("concatStringsSep", 2, |ev, a, at| join(ev, Some(a[0]), a[1], at)),
+    lib("concatLines", 1, concat_lines),
+    lib("concatMapStrings", 2, |ev, a, at| map_join(ev, None, a[0], a[1], at)),
+    lib("concatMapStringsSep", 3, |ev, a, at| map_join(ev, Some(a[0]), a[1], a[2], at)),
+    lib("splitString", 2, split_string),
+    builtin("replaceStrings", 3, replace_strings),
+    lib("removePrefix", 2, |ev, a, at| {
         affix(ev, a, at, |affix, text| text.strip_prefix(affix).unwrap_or(text).to_owned())
     }),
-    row("removeSuffix", 2, |ev, a, at| {
-        affix(ev, a, at, |affix, text| text.strip_suffix(affix).unwrap_or(text).to_owned())
-    }),
-    row("hasPrefix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.starts_with(affix))),
-    row("hasSuffix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.ends_with(affix))),
-    row("hasInfix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.contains(affix))),
-    row("toLower", 1, |ev, a, at| change(ev, a[0], at, str::to_ascii_lowercase)),
-    row("toUpper", 1, |ev, a, at| change(ev, a[0], at, str::to_ascii_uppercase)),
-    row("trim", 1, |ev, a, at| {
+    lib("removeSuffix", 2, remove_suffix),
+    lib("hasPrefix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.starts_with(affix))),
+    lib("hasSuffix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.ends_with(affix))),
+    lib("hasInfix", 2, |ev, a, at| test(ev, a, at, |affix, text| text.contains(affix))),
+    lib("toLower", 1, |ev, a, at| change(ev, a[0], at, str::to_ascii_lowercase)),
+    lib("toUpper", 1, |ev, a, at| change(ev, a[0], at, str::to_ascii_uppercase)),
+    lib("trim", 1, |ev, a, at| {
         change(ev, a[0], at, |text| text.trim_matches([' ', '\t', '\r', '\n']).to_owned())
     }),
-    row("unsafeDiscardStringContext", 1, |ev, a, at| as_string(ev, a[0], at)),
-    row("unsafeDiscardOutputDependency", 1, |ev, a, at| as_string(ev, a[0], at)),
-    row("addContextFrom", 2, |ev, a, at| as_string(ev, a[1], at)),
-    row("stringLength", 1, length),
-    row("substring", 3, substring),
-    row("optionalString", 2, optional_string),
-    row("toString", 1, to_string),
-    row("stringToCharacters", 1, characters),
-    row("getName", 1, get_name),
-    row("getVersion", 1, get_version),
-    row("parseDrvName", 1, parse_name),
-    row("boolToString", 1, bool_to_string),
+    builtin("unsafeDiscardStringContext", 1, |ev, a, at| as_string(ev, a[0], at)),
+    builtin("unsafeDiscardOutputDependency", 1, |ev, a, at| as_string(ev, a[0], at)),
+    lib("addContextFrom", 2, |ev, a, at| as_string(ev, a[1], at)),
+    builtin("stringLength", 1, length),
+    builtin("substring", 3, substring),
+    lib("optionalString", 2, optional_string),
+    global("toString", 1, to_string),
+    lib("stringToCharacters", 1, characters),
+    lib("getName", 1, get_name),
+    lib("getVersion", 1, get_version),
+    builtin("parseDrvName", 1, parse_name),
+    lib("boolToString", 1, bool_to_string),
 ];
 
 /// A changed string: still the same token if only white space at its ends went away.
@@ -85,6 +83,11 @@ pub(super) fn try_change(
     })
 }
 
+/// `lib.removeSuffix suffix text`.
+pub(super) fn remove_suffix(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    affix(ev, args, at, |suffix, text| text.strip_suffix(suffix).unwrap_or(text).to_owned())
+}
+
 fn affix(ev: &mut Eval, args: &[ThunkId], at: Location, run: fn(&str, &str) -> String) -> Value {
     match ev.force(args[0]).known_text() {
         Some(affix) => change(ev, args[1], at, |text| run(&affix, text)),
@@ -122,7 +125,7 @@ fn as_string(ev: &mut Eval, id: ThunkId, at: Location) -> Value {
     })
 }
 
-fn join(ev: &mut Eval, separator: Option<ThunkId>, items: ThunkId, at: Location) -> Value {
+pub(super) fn join(ev: &mut Eval, separator: Option<ThunkId>, items: ThunkId, at: Location) -> Value {
     let separator = match separator {
         Some(id) => {
             let value = ev.force(id);
@@ -190,7 +193,7 @@ fn map_join(
     items: ThunkId,
     at: Location,
 ) -> Value {
-    let mapped = super::call(ev, "map", &[function, items], at);
+    let mapped = super::lists::map(ev, &[function, items], at);
     let mapped = ev.done(mapped);
     join(ev, separator, mapped, at)
 }
@@ -320,7 +323,7 @@ fn optional_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     }
 }
 
-fn to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+pub(super) fn to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     ev.each(value, &mut |ev, value| {
         if matches!(value.kind, Kind::Str(_)) {

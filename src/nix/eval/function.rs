@@ -12,9 +12,37 @@ pub(crate) struct Native {
     pub name: &'static str,
     pub arity: usize,
     pub run: fn(&mut Eval, &[ThunkId], Location) -> Value,
+    pub reach: Reach,
+}
+
+/// Where the name of a function is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// In `lib`, or in another set of functions outside of the language.
+    Library,
+    /// In `builtins` and in `lib`.
+    Builtins,
+    /// Also without the name of a set.
+    Everywhere,
 }
 
 impl Callable for Native {}
+
+impl Native {
+    /// A function of `lib`.
+    pub const fn new(
+        name: &'static str,
+        arity: usize,
+        run: fn(&mut Eval, &[ThunkId], Location) -> Value,
+    ) -> Self {
+        Self { name, arity, run, reach: Reach::Library }
+    }
+
+    /// The same function, known in more places.
+    pub const fn known(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+}
 
 /// A function of one argument that carries data.
 struct Carrying(Box<dyn Fn(&mut Eval, ThunkId, Location) -> Value>);
@@ -32,6 +60,11 @@ pub(crate) fn native(native: &'static Native) -> Value {
 }
 
 impl Eval {
+    /// The function of that name, as a value.
+    pub fn native(&self, name: &str) -> Option<Value> {
+        self.world.function(name).map(native)
+    }
+
     /// Calls what [`lambda`] made.
     pub(super) fn run(&mut self, function: &dyn Callable, argument: ThunkId, here: Location) -> Value {
         let function: &dyn Any = function;

@@ -24,7 +24,7 @@ pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::{counting_with, join};
 pub(crate) use choices::{Choice, contained, flag, present};
-pub(crate) use function::{Native, lambda, native};
+pub(crate) use function::{Native, Reach, lambda, native};
 pub(crate) use observer::Observer;
 pub(crate) use operators::less;
 pub(crate) use scope::Env;

@@ -160,7 +160,7 @@ fn evaluate(root: &std::path::Path, expression: &str) -> Json {
     let value = ev.import_path(&path, at);
     let value = match &value.kind {
         // The library is an argument.
-        Kind::Lambda(_) => ev.apply_value(&value, crate::nix::library::value(), at),
+        Kind::Lambda(_) => ev.apply_value(&value, crate::nix::nixpkgs::lib(), at),
         _ => value,
     };
     to_json(&mut ev, &value)

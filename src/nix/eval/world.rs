@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::Eval;
+use super::{Eval, Native};
 use crate::nix::syntax::ast::{ExprId, Location};
 use crate::nix::value::{Attrs, Code, Text, ThunkId, Unknown, Value};
 
@@ -10,6 +10,9 @@ use crate::nix::value::{Attrs, Code, Text, ThunkId, Unknown, Value};
 pub(crate) trait World {
     /// The value of a name that no scope binds.
     fn global(&self, name: &str) -> Option<Value>;
+
+    /// The function of that name in the sets of functions that are modelled, such as `fileset.union`.
+    fn function(&self, name: &str) -> Option<&'static Native>;
 
     /// What everybody means by a name, where its own value is not known.
     fn conventional(&self, name: &str) -> Option<Value>;

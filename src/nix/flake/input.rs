@@ -141,7 +141,7 @@ pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: L
                 return Value::text(text.get(..7).unwrap_or(text));
             }
         }
-        "lib" if input.nixpkgs => return crate::nix::library::value(),
+        "lib" if input.nixpkgs => return nixpkgs::lib(),
         "legacyPackages" | "packages" if input.nixpkgs => return nixpkgs::per_system(),
         _ => {}
     }

@@ -1,6 +1,8 @@
 //! Flakes of the repository: outputs, `self`, and inputs as `flake.lock` pins them.
 
+mod conventions;
 mod input;
+mod known;
 mod parts;
 
 use std::collections::HashMap;
@@ -13,8 +15,9 @@ use super::source::{Base, Source};
 use super::syntax::ast::{Location, Name, Span};
 use super::value::{Attr, Attrs, Doubt, Kind, Meaning, ThunkId, Value};
 
+pub(crate) use conventions::{TABLE, by_convention};
 pub(crate) use input::{Input, input_member};
-pub(crate) use parts::parts;
+pub(crate) use known::call as call_known;
 
 /// The outputs of the flakes that were asked for.
 #[derive(Default)]
@@ -68,6 +71,10 @@ fn arguments(ev: &mut Eval, folder: &Path, flake: &Value, function: &Value, at: 
 pub(crate) struct Own(pub PathBuf);
 
 impl Meaning for Own {
+    fn is_files(&self) -> bool {
+        true
+    }
+
     fn source(&self, _: &Value, here: Location) -> Option<Source> {
         let notes = vec![(here, "`self` is the folder of the flake".into())];
         Some(Source { notes, ..Source::local(self.0.clone()) })

@@ -7,7 +7,7 @@ use super::{Input, default_packages};
 use crate::nix::builtins;
 use crate::nix::eval::{Eval, is_system, lambda};
 use crate::nix::modules;
-use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, Entry, members_system};
+use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, Entry};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 
@@ -111,8 +111,8 @@ fn visit_others(ev: &mut Eval, merged: &Value) {
 }
 
 fn deep_merge(ev: &mut Eval, left: Value, right: ThunkId, at: Location) -> Value {
-    let left = ev.done(left);
-    builtins::call(ev, "recursiveUpdate", &[left, right], at)
+    let right = ev.force(right);
+    builtins::recursive_update(ev, &left, &right, at)
 }
 
 fn collect(ev: &mut Eval, context: &Rc<Context>, module: ThunkId, modules: &mut Modules, depth: u32) {
@@ -256,7 +256,7 @@ fn system_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
     insert("pkgs", pkgs);
     insert("config", result);
     insert("self'", result);
-    let system = ev.done(members_system());
+    let system = ev.done(Value::any_system());
     insert("system", system);
     let inputs = context.given.clone();
     let inputs = ev.lazy(move |ev| system_inputs(ev, &inputs, at));

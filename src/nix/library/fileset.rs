@@ -8,26 +8,18 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attrs, Kind, Special, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    Native { name: "fileset.toSource", arity: 1, run: to_source },
-    Native {
-        name: "fileset.union",
-        arity: 2,
-        run: |ev, a, at| binary(ev, a, at, |a, b| Fileset::Union(vec![a, b])),
-    },
-    Native { name: "fileset.unions", arity: 1, run: unions },
-    Native {
-        name: "fileset.intersection",
-        arity: 2,
-        run: |ev, a, at| binary(ev, a, at, Fileset::Intersection),
-    },
-    Native { name: "fileset.difference", arity: 2, run: |ev, a, at| binary(ev, a, at, Fileset::Difference) },
-    Native { name: "fileset.maybeMissing", arity: 1, run: |ev, a, at| single(ev, a[0], at) },
-    Native { name: "fileset.gitTracked", arity: 1, run: |ev, a, at| single(ev, a[0], at) },
-    Native { name: "fileset.gitTrackedWith", arity: 2, run: |ev, a, at| single(ev, a[1], at) },
-    Native { name: "fileset.fromSource", arity: 1, run: from_source },
-    Native { name: "fileset.fileFilter", arity: 2, run: file_filter },
-    Native { name: "fileset.trace", arity: 2, run: |ev, a, _| ev.force(a[1]) },
-    Native { name: "fileset.traceVal", arity: 1, run: |ev, a, _| ev.force(a[0]) },
+    Native::new("fileset.toSource", 1, to_source),
+    Native::new("fileset.union", 2, |ev, a, at| binary(ev, a, at, |a, b| Fileset::Union(vec![a, b]))),
+    Native::new("fileset.unions", 1, unions),
+    Native::new("fileset.intersection", 2, |ev, a, at| binary(ev, a, at, Fileset::Intersection)),
+    Native::new("fileset.difference", 2, |ev, a, at| binary(ev, a, at, Fileset::Difference)),
+    Native::new("fileset.maybeMissing", 1, |ev, a, at| single(ev, a[0], at)),
+    Native::new("fileset.gitTracked", 1, |ev, a, at| single(ev, a[0], at)),
+    Native::new("fileset.gitTrackedWith", 2, |ev, a, at| single(ev, a[1], at)),
+    Native::new("fileset.fromSource", 1, from_source),
+    Native::new("fileset.fileFilter", 2, file_filter),
+    Native::new("fileset.trace", 2, |ev, a, _| ev.force(a[1])),
+    Native::new("fileset.traceVal", 1, |ev, a, _| ev.force(a[0])),
 ];
 
 fn value(set: Fileset) -> Value {

@@ -1,65 +1,66 @@
-//! `lib`: what is not plain data handling, and names that mean the same in every flake.
+//! `lib`, as far as it is more than functions of plain data.
 
-mod conventions;
 mod fileset;
 mod sources;
 
-use super::eval::Native;
-use super::nixpkgs::{meant, placeholder};
+use super::eval::{Eval, Native};
+use super::nixpkgs::{self, lib, placeholder};
 use super::syntax::ast::Location;
-use super::value::{Meaning, Value};
+use super::value::Value;
 
-pub(crate) use conventions::by_convention;
+pub(crate) use sources::nix_filter;
 
-/// The functions of this module, for the table of all.
-pub(crate) const TABLE: &[&[Native]] = &[sources::TABLE, fileset::TABLE, conventions::TABLE];
+/// The functions of this room.
+pub(crate) const TABLE: &[&[Native]] = &[sources::TABLE, fileset::TABLE];
 
-/// A set that is `lib`.
-pub(crate) struct Library;
-
-impl Meaning for Library {
-    fn is_firm(&self) -> bool {
-        true
-    }
-
-    fn is_named(&self) -> bool {
-        true
-    }
+/// What a set inside `lib` is.
+#[derive(Clone, Copy)]
+enum Inner {
+    /// Its members are members of `lib`, too.
+    Same,
+    /// It has functions of its own: `lib.fileset.union`.
+    Own,
+    Systems,
 }
 
-/// `lib`.
-pub(crate) fn value() -> Value {
-    meant(Library)
-}
+use Inner::{Own, Same, Systems};
 
-/// Sets of `lib` whose members are members of `lib` too.
-const FLAT: &[&str] = &[
-    "strings",
-    "lists",
-    "attrsets",
-    "trivial",
-    "sources",
-    "filesystem",
-    "customisation",
-    "options",
-    "modules",
-    "fixedPoints",
-    "debug",
-    "asserts",
-    "derivations",
-    "meta",
-    "extendedLib",
+/// The sets inside `lib`.
+const SETS: &[(&str, Inner)] = &[
+    ("strings", Same),
+    ("lists", Same),
+    ("attrsets", Same),
+    ("trivial", Same),
+    ("sources", Same),
+    ("filesystem", Same),
+    ("customisation", Same),
+    ("options", Same),
+    ("modules", Same),
+    ("fixedPoints", Same),
+    ("debug", Same),
+    ("asserts", Same),
+    ("derivations", Same),
+    ("meta", Same),
+    ("extendedLib", Same),
+    ("fileset", Own),
+    ("path", Own),
+    ("versions", Own),
+    ("gvariant", Own),
+    ("systems", Systems),
+    ("platforms", Systems),
 ];
 
 /// A member of `lib`.
-pub(crate) fn member(name: &str, here: Location) -> Value {
-    match name {
-        "extend" => super::nixpkgs::overlay::extender(value()),
-        "fileset" | "path" | "versions" | "gvariant" => super::nixpkgs::lib_scope(name),
-        "systems" | "platforms" => super::nixpkgs::lib_systems(),
-        _ if FLAT.contains(&name) => value(),
-        _ => placeholder::fake(name)
-            .or_else(|| super::builtins::native(name))
+pub(crate) fn member(ev: &Eval, name: &str, here: Location) -> Value {
+    if name == "extend" {
+        return nixpkgs::overlay::extender(lib());
+    }
+    match SETS.iter().find(|(known, _)| *known == name).map(|(_, inner)| *inner) {
+        Some(Same) => lib(),
+        Some(Own) => nixpkgs::lib_scope(name),
+        Some(Systems) => nixpkgs::lib_systems(),
+        None => placeholder::fake(name)
+            .or_else(|| ev.native(name))
             .unwrap_or_else(|| Value::outside(&format!("lib.{name}"), Some(here))),
     }
 }

@@ -10,41 +10,23 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    Native { name: "cleanSource", arity: 1, run: |ev, a, at| keep(ev, a[0], at, None) },
-    Native { name: "cleanSourceWith", arity: 1, run: clean_source_with },
-    Native { name: "sourceFilesBySuffices", arity: 2, run: by_suffices },
-    Native { name: "sourceByRegex", arity: 2, run: by_regex },
-    Native { name: "cleanSourceFilter", arity: 2, run: clean_filter },
-    Native { name: "sources.trace", arity: 1, run: |ev, a, _| ev.force(a[0]) },
-    Native { name: "gitignoreSource", arity: 1, run: |ev, a, at| keep(ev, a[0], at, Some(Rule::Git)) },
-    Native { name: "gitignoreSourceWith", arity: 1, run: gitignore_with },
-    Native {
-        name: "nix-gitignore.gitignoreSource",
-        arity: 2,
-        run: |ev, a, at| keep(ev, a[1], at, Some(Rule::Git)),
-    },
-    Native {
-        name: "nix-gitignore.gitignoreSourcePure",
-        arity: 2,
-        run: |ev, a, at| keep(ev, a[1], at, Some(Rule::Git)),
-    },
-    Native {
-        name: "nix-gitignore.gitignoreRecursiveSource",
-        arity: 2,
-        run: |ev, a, at| keep(ev, a[1], at, Some(Rule::Git)),
-    },
-    Native {
-        name: "nix-gitignore.gitignoreFilterRecursiveSource",
-        arity: 3,
-        run: |ev, a, at| keep(ev, a[2], at, Some(Rule::Git)),
-    },
-    Native {
-        name: "nix-gitignore.gitignoreFilterSource",
-        arity: 3,
-        run: |ev, a, at| keep(ev, a[2], at, Some(Rule::Git)),
-    },
-    Native { name: "nix-filter.filter", arity: 1, run: nix_filter },
-    Native { name: "nix-filter.lib", arity: 1, run: nix_filter },
+    Native::new("cleanSource", 1, |ev, a, at| keep(ev, a[0], at, None)),
+    Native::new("cleanSourceWith", 1, clean_source_with),
+    Native::new("sourceFilesBySuffices", 2, by_suffices),
+    Native::new("sourceByRegex", 2, by_regex),
+    Native::new("cleanSourceFilter", 2, clean_filter),
+    Native::new("sources.trace", 1, |ev, a, _| ev.force(a[0])),
+    Native::new("gitignoreSource", 1, |ev, a, at| keep(ev, a[0], at, Some(Rule::Git))),
+    Native::new("gitignoreSourceWith", 1, gitignore_with),
+    Native::new("nix-gitignore.gitignoreSource", 2, |ev, a, at| keep(ev, a[1], at, Some(Rule::Git))),
+    Native::new("nix-gitignore.gitignoreSourcePure", 2, |ev, a, at| keep(ev, a[1], at, Some(Rule::Git))),
+    Native::new("nix-gitignore.gitignoreRecursiveSource", 2, |ev, a, at| keep(ev, a[1], at, Some(Rule::Git))),
+    Native::new("nix-gitignore.gitignoreFilterRecursiveSource", 3, |ev, a, at| {
+        keep(ev, a[2], at, Some(Rule::Git))
+    }),
+    Native::new("nix-gitignore.gitignoreFilterSource", 3, |ev, a, at| keep(ev, a[2], at, Some(Rule::Git))),
+    Native::new("nix-filter.filter", 1, nix_filter),
+    Native::new("nix-filter.lib", 1, nix_filter),
 ];
 
 /// The same source, perhaps behind a filter that is not evaluated.
@@ -169,7 +151,7 @@ fn by_suffices(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// `nix-filter { root; include; exclude; }`.
-fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+pub(crate) fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
     ev.each(given, &mut |ev, given| {
         let root = ev.select(&given, "root", at);

@@ -128,6 +128,10 @@ fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Locat
 }
 
 impl Meaning for Drv {
+    fn is_files(&self) -> bool {
+        true
+    }
+
     fn source(&self, set: &Value, _: Location) -> Option<Source> {
         Some(Source::new(Base::Built(Rc::new(set.clone()))))
     }

@@ -8,10 +8,10 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::Value;
 
 /// A member of a package set.
-pub(crate) fn member(pkgs: &Value, name: &str, here: Location) -> Value {
+pub(crate) fn member(ev: &Eval, pkgs: &Value, name: &str, here: Location) -> Value {
     match meaning(name) {
         Some(What::System) | None => Value::outside(&format!("pkgs.{name}"), Some(here)),
-        Some(meaning) => value_of(meaning, name, pkgs),
+        Some(meaning) => value_of(ev, meaning, name, pkgs),
     }
 }
 
@@ -21,14 +21,14 @@ pub(crate) fn is_modelled(name: &str) -> bool {
 }
 
 /// A member of `pkgs` as a value.
-fn value_of(meaning: What, name: &str, pkgs: &Value) -> Value {
-    if let Some(value) = anywhere(&meaning, name, pkgs) {
+fn value_of(ev: &Eval, meaning: What, name: &str, pkgs: &Value) -> Value {
+    if let Some(value) = anywhere(ev, &meaning, name, pkgs) {
         return value;
     }
     match meaning {
         What::Scope(inner) => scope(inner),
-        What::Library => crate::nix::library::value(),
-        What::System => system(),
+        What::Library => super::lib(),
+        What::System => Value::any_system(),
         What::EmptyDirectory => Source::new(Base::Empty).value(),
         What::Extend => overlay::extender(pkgs.clone()),
         What::AppendOverlays => overlay::appender(pkgs.clone()),
@@ -37,14 +37,14 @@ fn value_of(meaning: What, name: &str, pkgs: &Value) -> Value {
 }
 
 /// Members that are the same in package sets, in the sets inside them, and in anything that passes them on.
-pub(super) fn anywhere(meaning: &What, name: &str, pkgs: &Value) -> Option<Value> {
+pub(super) fn anywhere(ev: &Eval, meaning: &What, name: &str, pkgs: &Value) -> Option<Value> {
     match meaning {
         What::Fetcher(kind) => Some(fetchers::function(*kind, name)),
         What::Builder(builder) => Some(derivation::function(*builder)),
         What::Script(script) => Some(scripts::function(*script)),
         What::Call => Some(call_package::call_package(pkgs.clone())),
         What::NewScope => Some(call_package::new_scope(pkgs.clone())),
-        What::GitIgnoreSource => crate::nix::builtins::native("gitignoreSource"),
+        What::GitIgnoreSource => ev.native("gitignoreSource"),
         _ => None,
     }
 }
@@ -57,12 +57,12 @@ pub(crate) fn scope(scope: Scope) -> Value {
 /// A member of a set inside nixpkgs.
 pub(crate) fn scope_member(ev: &mut Eval, set: &Value, own: &Scope, name: &str, here: Location) -> Value {
     let outside = || Value::outside(&format!("{}.{name}", own.name()), Some(here));
-    let native = |prefix: &str| crate::nix::builtins::native(&format!("{prefix}.{name}"));
+    let native = |ev: &Eval, prefix: &str| ev.native(&format!("{prefix}.{name}"));
     match (own, name) {
         (Scope::Stdenv | Scope::Platform, "hostPlatform" | "buildPlatform" | "targetPlatform") => {
             scope(Scope::Platform)
         }
-        (Scope::Stdenv | Scope::Platform, "system") => system(),
+        (Scope::Stdenv | Scope::Platform, "system") => Value::any_system(),
         (Scope::PerSystem, _) => nixpkgs(),
         // It takes its own `npmRoot`, as a call of the set does.
         (Scope::ImportNpmLock, "buildNodeModules") => scope(Scope::ImportNpmLock),
@@ -70,25 +70,20 @@ pub(crate) fn scope_member(ev: &mut Eval, set: &Value, own: &Scope, name: &str, 
         (Scope::Systems, "flakeExposed" | "all" | "unix" | "linux") => system_list(ev),
         (Scope::Systems, _) => Value::outside(&format!("lib.systems.{name}"), Some(here)),
         (Scope::Library(own), _) => {
-            native(own).unwrap_or_else(|| Value::outside(&format!("lib.{own}.{name}"), Some(here)))
+            native(ev, own).unwrap_or_else(|| Value::outside(&format!("lib.{own}.{name}"), Some(here)))
         }
-        (Scope::GitIgnore | Scope::NixFilter, _) => native(own.name()).unwrap_or_else(outside),
+        (Scope::GitIgnore | Scope::NixFilter, _) => native(ev, own.name()).unwrap_or_else(outside),
         (_, "pkgs") if !own.is_python() => nixpkgs(),
         (_, "pkgs" | "packages") if own.is_python() => set.clone(),
         (Scope::Stdenv | Scope::Platform, _) if name != "mkDerivation" => outside(),
         _ => {
             let inner = meaning(name).and_then(|meaning| match meaning {
                 What::Scope(scope @ (Scope::ImportNpmLock | Scope::GitIgnore)) => Some(self::scope(scope)),
-                meaning => anywhere(&meaning, name, &nixpkgs()),
+                meaning => anywhere(ev, &meaning, name, &nixpkgs()),
             });
             inner.unwrap_or_else(|| Value::outside(&format!("pkgs.{}.{name}", own.name()), Some(here)))
         }
     }
-}
-
-/// A system that stands for any.
-pub(crate) fn system() -> Value {
-    Value::system("x86_64-linux")
 }
 
 /// The usual systems.

@@ -3,7 +3,7 @@
 pub(crate) mod call_package;
 pub(crate) mod derivation;
 pub(crate) mod fetchers;
-mod flakes;
+mod functions;
 pub(crate) mod given;
 mod members;
 mod names;
@@ -15,10 +15,12 @@ pub(crate) mod placeholder;
 pub(crate) mod record;
 pub(crate) mod scripts;
 
-pub(crate) use members::system as members_system;
+pub(crate) use functions::TABLE;
 pub(crate) use members::{is_modelled, member, scope_member};
 pub(crate) use names::{DEFAULT_SYSTEMS, Scope, is_nixpkgs};
-pub(crate) use outside::{import_outside, import_remote, outside_member, unknown_call};
+pub(crate) use outside::{
+    by_convention, hides_members, import_outside, import_remote, member_of, unknown_call,
+};
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -60,6 +62,24 @@ impl Meaning for Beside {}
 /// A set that has only a meaning.
 pub(crate) fn meant(meaning: impl Meaning) -> Value {
     Value::attrs(Attrs::special(Special::of(meaning)))
+}
+
+/// A set that is `lib`.
+pub(crate) struct Library;
+
+impl Meaning for Library {
+    fn is_firm(&self) -> bool {
+        true
+    }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+}
+
+/// nixpkgs' `lib`.
+pub(crate) fn lib() -> Value {
+    meant(Library)
 }
 
 /// nixpkgs without overlays.

@@ -4,44 +4,33 @@ use std::rc::Rc;
 
 use super::derivation::{self, Builder, Maker};
 use super::names::{What, is_member_of_nixpkgs, is_nixpkgs, meaning};
-use super::{fetchers, flakes, given, members, nixpkgs, overlay, placeholder};
+use super::{fetchers, given, members, nixpkgs, overlay, placeholder};
 use crate::nix::eval::Eval;
 use crate::nix::source::Remote;
 use crate::nix::syntax::ast::{Ast, Expr, ExprId, Location, Param};
 use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
-/// The member of a value that is not known.
-pub(crate) fn outside_member(ev: &mut Eval, unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
+/// Whether nothing at all is known of the members of a value that is not known, whatever their names.
+pub(crate) fn hides_members(ev: &mut Eval, unknown: &Unknown, name: &str) -> bool {
     match unknown.doubt {
-        Doubt::Throw | Doubt::Limit | Doubt::Recursion => return Value::doubtful(Rc::clone(unknown)),
-        Doubt::Error | Doubt::Unmodelled if ev.declared().own_functions.contains_key(name) => {
-            return Value::doubtful(Rc::clone(unknown));
-        }
-        _ => {}
-    }
-    if let Some(value) = by_convention(unknown, name) {
-        return value;
-    }
-    match unknown.doubt {
-        Doubt::Outside | Doubt::Argument => {
-            Value::doubtful(Rc::new(member_of(unknown, name, unknown.at.or(Some(here)))))
-        }
-        _ => Value::doubtful(Rc::clone(unknown)),
+        Doubt::Throw | Doubt::Limit | Doubt::Recursion => true,
+        Doubt::Error | Doubt::Unmodelled => ev.declared().own_functions.contains_key(name),
+        _ => false,
     }
 }
 
 /// Names that mean the same wherever they come from. The builders of another flake only bear the names of nixpkgs': what
 /// they do is an assumption.
-fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
+pub(crate) fn by_convention(ev: &Eval, unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
     let meaning = meaning(name);
     if let Some(What::Builder(builder @ (Builder::Npm | Builder::FetchDeps))) = meaning
         && unknown.doubt == Doubt::Outside
         && !unknown.name.as_deref().is_none_or(is_member_of_nixpkgs)
     {
-        let assumed = Some(Rc::new(member_of(unknown, name, unknown.at)));
+        let assumed = Some(Rc::new(named_member(unknown, name, unknown.at)));
         return Some(derivation::function(Maker { builder, assumed }));
     }
-    if let Some(value) = meaning.and_then(|meaning| members::anywhere(&meaning, name, &nixpkgs())) {
+    if let Some(value) = meaning.and_then(|meaning| members::anywhere(ev, &meaning, name, &nixpkgs())) {
         return Some(value);
     }
     match name {
@@ -52,15 +41,24 @@ fn by_convention(unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
         | "overrideScope"
         | "overrideScope'" => Some(super::overrides::override_outside(Rc::clone(unknown), name)),
         "pkgs" | "nixpkgs" => Some(nixpkgs()),
-        "lib" => Some(crate::nix::library::value()),
+        "lib" => Some(super::lib()),
         "extend" => Some(overlay::extender(nixpkgs())),
-        "system" => Some(members::system()),
-        _ => placeholder::fake(name).or_else(|| crate::nix::library::by_convention(name)),
+        "system" => Some(Value::any_system()),
+        _ => placeholder::fake(name),
     }
 }
 
-/// A member of something from outside, which is as little known.
-fn member_of(unknown: &Unknown, name: &str, at: Option<Location>) -> Unknown {
+/// A member of something that is not known, which is as little known itself.
+pub(crate) fn member_of(unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
+    match unknown.doubt {
+        Doubt::Outside | Doubt::Argument => {
+            Value::doubtful(Rc::new(named_member(unknown, name, unknown.at.or(Some(here)))))
+        }
+        _ => Value::doubtful(Rc::clone(unknown)),
+    }
+}
+
+fn named_member(unknown: &Unknown, name: &str, at: Option<Location>) -> Unknown {
     let base = unknown.name.as_deref().unwrap_or("?");
     let name: Rc<str> = Rc::from(format!("{base}.{name}"));
     let message = match unknown.doubt {
@@ -74,9 +72,6 @@ fn member_of(unknown: &Unknown, name: &str, at: Option<Location>) -> Unknown {
 pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value {
     if matches!(unknown.doubt, Doubt::Throw) {
         return Value::doubtful(Rc::clone(unknown));
-    }
-    if let Some(value) = flakes::call(ev, unknown, argument, here) {
-        return value;
     }
     ev.leave(argument);
     if matches!(unknown.doubt, Doubt::Limit) {
@@ -180,7 +175,7 @@ pub(crate) fn import_remote(ev: &mut Eval, remote: &Remote, sub: &str, here: Loc
     }
     match sub {
         "" | "default.nix" | "pkgs/top-level" => overlay::import_function(),
-        "lib" | "lib/default.nix" => crate::nix::library::value(),
+        "lib" | "lib/default.nix" => super::lib(),
         _ => Value::outside(&format!("import nixpkgs/{sub}"), Some(here)),
     }
 }

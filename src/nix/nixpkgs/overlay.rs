@@ -8,7 +8,7 @@ use crate::nix::eval::{Eval, Native, counting_with, lambda, native};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
 
-static IMPORT: Native = Native { name: "import nixpkgs", arity: 1, run: instantiate };
+static IMPORT: Native = Native::new("import nixpkgs", 1, instantiate);
 
 /// What `import nixpkgs` is: a function of `{ system, overlays, config, ... }`.
 pub(crate) fn import_function() -> Value {
@@ -132,8 +132,7 @@ fn scope_of(ev: &mut Eval, wider: Value, body: ThunkId, here: Location) -> Value
         ev.apply(&call, callee, here)
     });
     let again = lambda(move |ev, overlay, here| {
-        let extended =
-            lambda(move |ev, last, here| builtins::call(ev, "extends", &[overlay, body, last], here));
+        let extended = lambda(move |ev, last, here| builtins::extends(ev, &[overlay, body, last], here));
         let extended = ev.done(extended);
         scope_of(ev, wider.clone(), extended, here)
     });

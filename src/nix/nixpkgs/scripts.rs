@@ -26,14 +26,14 @@ pub(crate) enum Script {
     SubstituteAll,
 }
 
-static RUN_COMMAND: Native = Native { name: "runCommand", arity: 3, run: run_command };
-static APPLY_PATCHES: Native = Native { name: "applyPatches", arity: 1, run: apply_patches };
-static WRITE_TEXT: Native = Native { name: "writeText", arity: 2, run: write_text };
-static WRITE_TEXT_DIR: Native = Native { name: "writeTextDir", arity: 2, run: write_text_dir };
-static WRITE_TEXT_FILE: Native = Native { name: "writeTextFile", arity: 1, run: write_text_file };
-static LINK_FARM: Native = Native { name: "linkFarm", arity: 2, run: link_farm };
-static REPLACE_VARS: Native = Native { name: "replaceVars", arity: 2, run: replace_vars };
-static SUBSTITUTE_ALL: Native = Native { name: "substituteAll", arity: 1, run: substitute_all };
+static RUN_COMMAND: Native = Native::new("runCommand", 3, run_command);
+static APPLY_PATCHES: Native = Native::new("applyPatches", 1, apply_patches);
+static WRITE_TEXT: Native = Native::new("writeText", 2, write_text);
+static WRITE_TEXT_DIR: Native = Native::new("writeTextDir", 2, write_text_dir);
+static WRITE_TEXT_FILE: Native = Native::new("writeTextFile", 1, write_text_file);
+static LINK_FARM: Native = Native::new("linkFarm", 2, link_farm);
+static REPLACE_VARS: Native = Native::new("replaceVars", 2, replace_vars);
+static SUBSTITUTE_ALL: Native = Native::new("substituteAll", 1, substitute_all);
 
 /// A builder as a function of the language.
 pub(crate) fn function(script: Script) -> Value {

@@ -224,7 +224,7 @@ pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: 
         Param::Pattern { .. } => ev.done(entry),
         Param::Ident(name) => {
             let value = match name.as_ref() {
-                "system" => nixpkgs::members_system(),
+                "system" => Value::any_system(),
                 _ => {
                     if let Some(value) = ev.peek_attr(&entry, name, at) {
                         value

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::nixpkgs;
-use crate::nix::builtins;
+use super::{nearest, of_folder};
 use crate::nix::eval::{Eval, formals, lambda};
-use crate::nix::flake;
+use crate::nix::library;
+use crate::nix::nixpkgs::{call_package, nixpkgs};
 use crate::nix::source::{self, Filter};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
@@ -25,11 +25,10 @@ const TABLE: &[(&str, Function)] = &[
     ("std.incl", |_, root, _| Some(include(root))),
 ];
 
-const NIX_FILTER: Function =
-    |ev, argument, here| Some(builtins::call(ev, "nix-filter.filter", &[argument], here));
+const NIX_FILTER: Function = |ev, argument, here| Some(library::nix_filter(ev, &[argument], here));
 
 /// A call of such a function.
-pub(super) fn call(ev: &mut Eval, callee: &Unknown, argument: ThunkId, here: Location) -> Option<Value> {
+pub(crate) fn call(ev: &mut Eval, callee: &Unknown, argument: ThunkId, here: Location) -> Option<Value> {
     let name = callee.name.as_deref()?;
     let fits = |end: &str| name.strip_suffix(end).is_some_and(|head| head.is_empty() || head.ends_with('.'));
     let (_, function) = TABLE.iter().find(|(end, _)| fits(end))?;
@@ -65,7 +64,7 @@ fn nix_files(ev: &Eval, folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
 fn get_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
     let below = ev.force(argument).known_text()?;
     let own = ev.folder(here.file);
-    let top = flake::nearest(ev, &own)?;
+    let top = nearest(ev, &own)?;
     Some(Value::path(source::join(&top, &below)))
 }
 
@@ -104,7 +103,7 @@ fn blueprint(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> 
     const FOLDERS: [(&str, &str); 3] =
         [("packages", "packages"), ("checks", "checks"), ("devshells", "devShells")];
     let given = ev.force(argument);
-    let flake = flake::nearest(ev, &ev.folder(here.file))?;
+    let flake = nearest(ev, &ev.folder(here.file))?;
     let prefix = ev.peek_attr(&given, "prefix", here);
     let top = match prefix.as_ref().map(|prefix| (&prefix.kind, prefix.known_text())) {
         None => flake.clone(),
@@ -144,7 +143,7 @@ fn members(ev: &mut Eval, folder: &Path, flake: &Path, here: Location) -> Attrs 
         let thunk = ev.lazy(move |ev| {
             let function = ev.import_path(&file, here);
             let args = blueprint_arguments(ev, &pname, &flake, here);
-            super::call_package::call(ev, &nixpkgs(), &function, &args, here)
+            call_package::call(ev, &nixpkgs(), &function, &args, here)
         });
         members.map.insert(Rc::from(name), Attr::new(thunk));
     }
@@ -163,10 +162,10 @@ fn blueprint_arguments(ev: &mut Eval, pname: &str, flake: &Path, here: Location)
     let pkgs = nixpkgs();
     give(ev, "pname", Some(Value::text(pname)));
     give(ev, "pkgs", Some(pkgs));
-    give(ev, "system", Some(super::members::system()));
+    give(ev, "system", Some(Value::any_system()));
     give(ev, "perSystem", Some(Value::outside("perSystem", Some(here))));
     for name in ["flake", "inputs"] {
-        let value = flake::of_folder(ev, flake, name, here);
+        let value = of_folder(ev, flake, name, here);
         give(ev, name, value);
     }
     Value::attrs(args)

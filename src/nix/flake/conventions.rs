@@ -2,32 +2,23 @@
 
 use std::rc::Rc;
 
-use crate::nix::builtins::native;
 use crate::nix::eval::{Eval, Native};
-use crate::nix::nixpkgs::{DEFAULT_SYSTEMS, members_system};
+use crate::nix::nixpkgs::DEFAULT_SYSTEMS;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Value};
 
-pub(super) const TABLE: &[Native] = &[
-    Native { name: "eachDefaultSystem", arity: 1, run: |ev, a, at| each_system(ev, None, a[0], at) },
-    Native { name: "eachSystem", arity: 2, run: |ev, a, at| each_system(ev, Some(a[0]), a[1], at) },
-    Native {
-        name: "eachSystemPassThrough",
-        arity: 2,
-        run: |ev, a, at| each_system(ev, Some(a[0]), a[1], at),
-    },
-    Native {
-        name: "eachDefaultSystemPassThrough",
-        arity: 1,
-        run: |ev, a, at| each_system(ev, None, a[0], at),
-    },
-    Native { name: "eachDefaultSystemMap", arity: 1, run: |ev, a, at| system_map(ev, None, a[0], at) },
-    Native { name: "eachSystemMap", arity: 2, run: |ev, a, at| system_map(ev, Some(a[0]), a[1], at) },
-    Native { name: "simpleFlake", arity: 1, run: simple_flake },
-    Native { name: "importApply", arity: 2, run: import_apply },
-    Native { name: "mkFlake", arity: 2, run: crate::nix::flake::parts },
-    Native { name: "flattenTree", arity: 1, run: |ev, a, _| ev.force(a[0]) },
-    Native { name: "mkApp", arity: 1, run: |ev, a, _| ev.force(a[0]) },
+pub(crate) const TABLE: &[Native] = &[
+    Native::new("eachDefaultSystem", 1, |ev, a, at| each_system(ev, None, a[0], at)),
+    Native::new("eachSystem", 2, |ev, a, at| each_system(ev, Some(a[0]), a[1], at)),
+    Native::new("eachSystemPassThrough", 2, |ev, a, at| each_system(ev, Some(a[0]), a[1], at)),
+    Native::new("eachDefaultSystemPassThrough", 1, |ev, a, at| each_system(ev, None, a[0], at)),
+    Native::new("eachDefaultSystemMap", 1, |ev, a, at| system_map(ev, None, a[0], at)),
+    Native::new("eachSystemMap", 2, |ev, a, at| system_map(ev, Some(a[0]), a[1], at)),
+    Native::new("simpleFlake", 1, simple_flake),
+    Native::new("importApply", 2, import_apply),
+    Native::new("mkFlake", 2, super::parts::parts),
+    Native::new("flattenTree", 1, |ev, a, _| ev.force(a[0])),
+    Native::new("mkApp", 1, |ev, a, _| ev.force(a[0])),
 ];
 
 /// Functions of `lib` and of nixpkgs that flakes pass on under their names.
@@ -42,9 +33,9 @@ const PASSED_ON: &[&str] = &[
 ];
 
 /// Members of sets from outside that mean the same everywhere.
-pub(crate) fn by_convention(name: &str) -> Option<Value> {
+pub(crate) fn by_convention(ev: &Eval, name: &str) -> Option<Value> {
     let known = TABLE.iter().any(|own| own.name == name) || PASSED_ON.contains(&name);
-    if known { native(name) } else { None }
+    if known { ev.native(name) } else { None }
 }
 
 /// `flake-parts-lib.importApply file arguments`.
@@ -82,7 +73,7 @@ fn remember(ev: &mut Eval, names: &[Rc<str>]) {
 fn representative(names: &[Rc<str>]) -> Value {
     match names.iter().find(|name| name.as_ref() == "x86_64-linux").or(names.first()) {
         Some(name) => Value::system(name),
-        None => members_system(),
+        None => Value::any_system(),
     }
 }
 
