@@ -5,14 +5,14 @@
 mod names;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
 pub use names::{InvalidPattern, Pattern, closest};
 
 use crate::{
-    nix::{Outcome, Place, Site, Survey, Undecided, Warning, WarningKind},
+    nix::{Outcome, Patch, Place, Site, Survey, Undecided, Warning, WarningKind},
     repository::git::Changed,
 };
 
@@ -40,7 +40,48 @@ pub struct Choice {
     /// What is left out.
     pub exclude: Vec<Pattern>,
     /// Left out are also sites of which nothing changed.
-    pub changed: Option<Changed>,
+    pub since: Option<Since>,
+}
+
+/// How a repository differs from what it was.
+///
+/// What decides a hash besides its lockfile stands in files that say much else: one that holds three hundred hashes changes
+/// with each of them. So files are compared where they belong to one derivation alone, and of Nix and data files what
+/// they say of each derivation.
+#[derive(Debug, Clone, Default)]
+pub struct Since {
+    /// The files that changed.
+    changed: Changed,
+    /// The derivations as they were, without positions, by their attribute paths.
+    before: HashMap<Option<String>, Vec<Site>>,
+}
+
+impl Since {
+    /// The difference between two surveys of one repository, of which these files changed.
+    #[must_use]
+    pub fn new(changed: Changed, before: &[Site]) -> Self {
+        let mut sites: HashMap<Option<String>, Vec<Site>> = HashMap::new();
+        for site in before {
+            sites.entry(site.attr_path.clone()).or_default().push(site.without_positions());
+        }
+        Self { changed, before: sites }
+    }
+
+    /// Whether anything changed that may change the hash of a site, or what a build makes of it, as far as the repository
+    /// tells.
+    fn moved(&self, site: &Site) -> bool {
+        if own_files(site).into_iter().any(|file| self.changed.has(file)) {
+            return true;
+        }
+        if let Outcome::Undecided(_) = site.outcome {
+            // What it would be made of is not known: anything on the way to it may matter.
+            let steps = site.explain.iter().map(|step| step.place.file.as_path());
+            let candidates = site.candidates.iter().map(PathBuf::as_path);
+            return files(site).into_iter().chain(steps).chain(candidates).any(|file| self.changed.has(file));
+        }
+        let as_it_was = self.before.get(&site.attr_path);
+        !as_it_was.is_some_and(|sites| sites.contains(&site.without_positions()))
+    }
 }
 
 /// Why nothing was chosen.
@@ -98,7 +139,7 @@ fn describe(elsewhere: usize, root: &Path, nearest: Option<&Path>) -> String {
 }
 
 /// How many sites are not looked at, and why.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Neither a path nor a name chose them.
     pub not_chosen: usize,
@@ -106,6 +147,8 @@ pub struct LeftOut {
     pub excluded: usize,
     /// Nothing of theirs changed.
     pub unchanged: usize,
+    /// Since this commit, in hexadecimal.
+    pub since: Option<String>,
 }
 
 /// Restricts a survey to what a run is about.
@@ -124,8 +167,8 @@ pub fn choose(survey: &mut Survey, choice: &Choice) -> Result<LeftOut, ChoiceErr
         chosen.clone_from(&all);
     }
     let excluded = excluded(survey, &choice.exclude)?;
-    let unchanged: BTreeSet<usize> = match &choice.changed {
-        Some(changed) => all.iter().copied().filter(|at| !is_changed(&survey.sites[*at], changed)).collect(),
+    let unchanged: BTreeSet<usize> = match &choice.since {
+        Some(since) => all.iter().copied().filter(|at| !since.moved(&survey.sites[*at])).collect(),
         None => BTreeSet::new(),
     };
     let mut kept: BTreeSet<usize> = &(&chosen - &excluded) - &unchanged;
@@ -134,6 +177,7 @@ pub fn choose(survey: &mut Survey, choice: &Choice) -> Result<LeftOut, ChoiceErr
         not_chosen: (&(&all - &chosen) - &kept).len(),
         excluded: (&(&chosen & &excluded) - &kept).len(),
         unchanged: (&(&(&chosen - &excluded) & &unchanged) - &kept).len(),
+        since: choice.since.as_ref().map(|since| since.changed.base.clone()),
     };
     restrict(survey, choice, &kept);
     Ok(left_out)
@@ -228,14 +272,27 @@ fn lies_at(file: &Path, path: &Path) -> bool {
 /// All files and folders that make a site.
 fn files(site: &Site) -> BTreeSet<&Path> {
     let literals = site.hashes.iter().chain(site.source_literals()).map(|literal| literal.file.as_path());
+    literals.chain(of_source(site)).chain([site.place.file.as_path()]).collect()
+}
+
+/// Those of them that hold nothing else, and patches.
+fn own_files(site: &Site) -> BTreeSet<&Path> {
+    let patches = site.sources().flat_map(|source| &source.patches).filter_map(|patch| match patch {
+        Patch::Local(path) => Some(path.as_path()),
+        Patch::Other(_) => None,
+    });
+    of_source(site).chain(patches).collect()
+}
+
+/// Its lockfile and the folders of its source.
+fn of_source(site: &Site) -> impl Iterator<Item = &Path> {
     let lockfile = match &site.outcome {
         Outcome::Local { lockfile, .. } | Outcome::MissingLockfile { expected: lockfile } => {
             Some(lockfile.as_path())
         }
         Outcome::Remote { .. } | Outcome::Undecided(_) => None,
     };
-    let folders = site.folders.iter().map(PathBuf::as_path);
-    literals.chain(lockfile).chain(folders).chain([site.place.file.as_path()]).collect()
+    lockfile.into_iter().chain(site.folders.iter().map(PathBuf::as_path))
 }
 
 /// The path of a site, from the top, that has most in common with a path.
@@ -250,12 +307,6 @@ fn nearest(survey: &Survey, path: &Path) -> Option<PathBuf> {
     let nearest = places.into_iter().next()?;
     let shown = nearest.strip_prefix(&survey.root).unwrap_or(&nearest);
     Some(if shown.as_os_str().is_empty() { PathBuf::from(".") } else { shown.to_owned() })
-}
-
-/// Whether anything that a site is made of changed, as far as its files tell: what it was reached through counts, too.
-fn is_changed(site: &Site, changed: &Changed) -> bool {
-    let steps = site.explain.iter().map(|step| step.place.file.as_path());
-    files(site).into_iter().chain(steps).any(|file| changed.has(file))
 }
 
 /// Adds what shares a token or a lockfile of the repository that may be written.
@@ -290,17 +341,18 @@ fn tokens(site: &Site) -> impl Iterator<Item = Token<'_>> {
 fn restrict(survey: &mut Survey, choice: &Choice, kept: &BTreeSet<usize>) {
     let mut at = 0..;
     survey.sites.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
-    if choice.wanted.is_empty() && choice.changed.is_none() {
+    if choice.wanted.is_empty() && choice.since.is_none() {
         return;
     }
     let own: BTreeSet<PathBuf> =
         survey.sites.iter().flat_map(|site| files(site).into_iter().map(Path::to_path_buf)).collect();
     let by_path = |file: &Path| {
-        choice.changed.is_none()
-            && choice.wanted.iter().any(|wanted| match wanted {
-                Wanted::Path(path) | Wanted::Either(path, _) => lies_at(file, path),
-                Wanted::Name { .. } => false,
-            })
+        let is_changed = choice.since.as_ref().is_none_or(|since| since.changed.has(file));
+        let is_wanted = choice.wanted.iter().any(|wanted| match wanted {
+            Wanted::Path(path) | Wanted::Either(path, _) => lies_at(file, path),
+            Wanted::Name { .. } => false,
+        });
+        is_changed && (choice.wanted.is_empty() || is_wanted)
     };
     survey.uncovered.retain(|lockfile| by_path(lockfile));
     survey.uses.retain(|used| by_path(&used.lockfile) || by_path(&used.place.file));

@@ -10,6 +10,7 @@ mod findings;
 mod lockfiles;
 mod sources;
 mod warnings;
+mod workspaces;
 
 use std::{
     cell::RefCell,

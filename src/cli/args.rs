@@ -104,8 +104,8 @@ pub(super) struct ScopeArgs {
     /// Leave out what is called so; a glob, too
     #[arg(long, value_name = "NAME")]
     pub(super) exclude: Vec<String>,
-    /// Leave out what has not changed since REV and the last commit parted: lockfile, Nix and hash files, own source; what
-    /// a derivation takes from elsewhere is not seen
+    /// Leave out what has not changed since REV and the last commit parted: lockfile, own source, and what Nix and data files
+    /// say of a derivation; hashes that were wrong then, and what moved elsewhere, are not seen
     #[arg(long, value_name = "REV")]
     pub(super) changed_since: Option<String>,
 }

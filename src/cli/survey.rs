@@ -1,17 +1,22 @@
 //! The first half of `list`, `check` and `update`: what is there, and what of it is meant?
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
 
 use npm_nixhash::{
-    choice::{Choice, ChoiceError, InvalidPattern, LeftOut, Pattern, Wanted, choose},
+    choice::{Choice, ChoiceError, InvalidPattern, LeftOut, Pattern, Since, Wanted, choose},
     drift::Plan,
     nix::{self, Place, Scope, Survey, Warning, WarningKind},
     report::{Message, Paths, Report, SiteReport},
-    repository::{self, CONFIG, git::Git},
+    repository::{
+        self, CONFIG,
+        git::{Before, Git, GitError},
+    },
+    source::head::is_read,
 };
 
 use super::{
@@ -60,6 +65,7 @@ pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surv
         ..Scope::of(&root)
     };
     let mut survey = nix::survey(&scope);
+    let since = args.changed_since.as_deref().map(|revision| since(revision, &scope, &survey)).transpose()?;
     let unknown = config.unknown(&survey).map(|message| Warning {
         kind: WarningKind::Settings,
         place: Place { file: root.join(CONFIG), line: 1, column: 1 },
@@ -70,22 +76,39 @@ pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surv
     let ignored = config.ignored()?;
     survey.uncovered.retain(|path| !ignored.is_match(path.strip_prefix(&root).unwrap_or(path)));
     let left_out =
-        choose(&mut survey, &choice(args, wanted, &config, &root)?).map_err(|error| refused(&error))?;
+        choose(&mut survey, &choice(args, wanted, &config, since)?).map_err(|error| refused(&error))?;
     Ok(Surveyed { survey, left_out, config })
 }
 
-fn choice(args: &ScopeArgs, wanted: Vec<Wanted>, config: &Config, root: &Path) -> Result<Choice, Fatal> {
+fn choice(
+    args: &ScopeArgs,
+    wanted: Vec<Wanted>,
+    config: &Config,
+    since: Option<Since>,
+) -> Result<Choice, Fatal> {
     let mut exclude = config.exclude()?;
     for text in &args.exclude {
         exclude.push(Pattern::parse(text.trim_start_matches(".#")).map_err(|error| no_name(&error))?);
     }
-    let changed = args.changed_since.as_deref().map(|revision| {
-        Git::of(root).changed_since(revision).map_err(|error| {
-            let hint = "fetch it first: a shallow clone has neither old commits nor merge bases";
-            Fatal(Message::from_error(&error).hinting(Some(hint)))
-        })
-    });
-    Ok(Choice { wanted, exclude, changed: changed.transpose()? })
+    Ok(Choice { wanted, exclude, since })
+}
+
+/// What changed since a revision. The repository is surveyed a second time, with the texts that it had then.
+fn since(revision: &str, scope: &Scope, survey: &Survey) -> Result<Since, Fatal> {
+    let refused = |error: GitError| {
+        let hint = "fetch it first: a shallow clone has neither old commits nor merge bases";
+        Fatal(Message::from_error(&error).hinting(Some(hint)))
+    };
+    let git = Git::of(&scope.root);
+    let changed = git.changed_since(revision).map_err(refused)?;
+    if changed.paths.is_empty() {
+        return Ok(Since::new(changed, &survey.sites));
+    }
+    let Before { texts, absent } = git.before(&changed, is_read).map_err(refused)?;
+    // What is stated of a derivation may have been something else.
+    let stated = if changed.has(&scope.root.join(CONFIG)) { BTreeMap::new() } else { scope.stated.clone() };
+    let before = nix::survey(&Scope { instead: texts, absent, stated, ..scope.clone() });
+    Ok(Since::new(changed, &before.sites))
 }
 
 /// What a word of the command line means.

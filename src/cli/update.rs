@@ -23,8 +23,9 @@ use super::{
     survey::{State, Surveyed, report, survey},
 };
 
-/// How often a run begins again because somebody else wrote to its files meanwhile.
-const AGAIN: usize = 3;
+/// How often a run begins again because somebody else wrote to its files meanwhile: each time others got on with theirs, so
+/// that a few dozen runs on one checkout all end.
+const AGAIN: usize = 50;
 
 pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let started = Instant::now();
@@ -37,15 +38,12 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
             break;
         }
         surveyed = survey(&args.scope, environment)?;
-        work = Work::carry_out(surveyed, args, (&sources, environment), &deny);
+        work = Work::carry_out(surveyed, args, (&sources, environment), &deny).after(work);
     }
     sources.finish(terminal);
     let Work { plan, mut report, written, held_back, .. } = work;
     report.patch = patch(&plan.root, &written);
     report.set_changed_files(written.iter().map(|replacement| replacement.path.as_path()));
-    if !held_back && !args.dry_run {
-        report.set_updated();
-    }
     // The files are right whatever becomes of the store.
     let added = (args.add_to_store && !held_back).then(|| add_all(&plan, &mut report, &sources, environment));
     let human = human::update(&report, started.elapsed().as_secs_f64(), args.verbose);
@@ -66,7 +64,7 @@ struct Work {
     written: Vec<Replacement>,
     /// Nothing was written, because not everything is as it was wanted.
     held_back: bool,
-    /// Nothing was written, because somebody else did meanwhile.
+    /// Something was not written, because somebody else wrote to its file meanwhile.
     overtaken: bool,
 }
 
@@ -98,7 +96,7 @@ impl Work {
             plan.refuse_assumed();
         }
         let replacements = rewritten(&mut plan);
-        let before = State::of(&report("update", &plan, left_out, environment), deny);
+        let before = State::of(&report("update", &plan, left_out.clone(), environment), deny);
         let held_back =
             args.all_or_nothing && (before.failed || before.incomplete || !before.denied.is_empty());
         let (written, overtaken) = match (held_back, args.dry_run) {
@@ -106,8 +104,24 @@ impl Work {
             (false, true) => (replacements, false),
             (false, false) => replaced(&mut plan, replacements),
         };
-        let report = report("update", &plan, left_out, environment);
-        Self { plan, report, overtaken: overtaken && written.is_empty(), written, held_back }
+        let mut report = report("update", &plan, left_out, environment);
+        if !held_back && !args.dry_run {
+            report.set_updated();
+        }
+        Self { plan, report, written, held_back, overtaken }
+    }
+
+    /// What was done in all, if something was done before.
+    fn after(mut self, before: Self) -> Self {
+        self.report.remember_updated(before.report);
+        for earlier in before.written {
+            match self.written.iter_mut().find(|later| later.path == earlier.path) {
+                Some(later) => later.old = earlier.old,
+                None => self.written.push(earlier),
+            }
+        }
+        self.written.sort_by(|a, b| a.path.cmp(&b.path));
+        self
     }
 }
 

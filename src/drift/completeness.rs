@@ -85,9 +85,9 @@ pub(super) fn judge_uses(uses: &mut [PlannedUse], rules: &Rules<'_>) {
         if rules.allow_incomplete || used.repaired.is_some() {
             continue;
         }
-        let completeness = std::fs::read(path)
-            .ok()
-            .and_then(|bytes| Completeness::of(&bytes, manifest_beside(path).as_deref()).ok());
+        let manifest = used.site.manifest.as_ref().and_then(|path| std::fs::read(path).ok());
+        let completeness =
+            std::fs::read(path).ok().and_then(|bytes| Completeness::of(&bytes, manifest.as_deref()).ok());
         let lacks = completeness.and_then(|completeness| completeness.incomplete_for_import(&[]));
         let failure = rules.repairs.and_then(|repairs| repairs.failed.get(path)).cloned();
         used.incomplete = lacks.map(|lacks| IncompleteLockfile { lacks, is_local: true, failure });

@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Repairs, Status};
+use super::{Repairs, Status, workspaces::workspaces};
 use crate::{
-    lockfile::in_step::{Disagreement, Manifest, disagreements, workspaces},
+    lockfile::in_step::{Disagreement, disagreements, manifests, workspace_globs},
     nix::{Outcome, Place, Site, VersionMismatch},
 };
 
@@ -110,13 +110,9 @@ fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
     else {
         return Vec::new();
     };
-    let read = |below: String| {
-        let bytes = fs::read(folder.join(&below).join("package.json")).ok()?;
-        Some(Manifest { folder: below, bytes })
-    };
-    let Some(own) = read(String::new()) else { return Vec::new() };
-    let manifests: Vec<Manifest> =
-        std::iter::once(own).chain(workspaces(&bytes).into_iter().filter_map(read)).collect();
+    let read = |below: &str| fs::read(folder.join(below).join("package.json")).ok();
+    let Some(own) = read("") else { return Vec::new() };
+    let manifests = manifests(&bytes, workspaces(folder, &workspace_globs(&own)), read);
     let finding = |disagreement: Disagreement| {
         let file = folder.join(&disagreement.folder).join("package.json");
         let manifest = manifests.iter().find(|manifest| manifest.folder == disagreement.folder);

@@ -109,9 +109,12 @@ pub enum ProblemKind {
     /// An entry of a `dependencies` map without `version`.
     #[error("no `version`")]
     NoVersion,
-    /// A `resolved` that is neither a URL nor a folder of the project.
+    /// A `resolved` of the `packages` map that is neither a URL nor a folder of the project.
     #[error("`resolved` is not an absolute URL: {}", redacted(.0))]
     NotAUrl(String),
+    /// The same in a lockfile of version 1, where nixpkgs' fetcher panics at it.
+    #[error("`resolved` is no URL, without which nixpkgs' fetcher takes no package of version 1: {}", redacted(.0))]
+    NotAUrlInVersion1(String),
 }
 
 /// An entry that has a URL, as both formats describe it, before it is judged.

@@ -15,6 +15,7 @@ pub mod fixup;
 mod hosted_git;
 pub mod in_step;
 mod packages;
+mod places;
 mod text;
 mod v1;
 
@@ -27,6 +28,7 @@ pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
 use text::{Entries, Object};
 
 pub(crate) use packages::{is_installed, package_name};
+pub(crate) use places::search;
 
 /// File names of a lockfile, the one npm and nixpkgs prefer first.
 pub const FILE_NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];

@@ -119,7 +119,7 @@ fn url_of(
         }
         Ok(url) => Ok(Some(CanonicalUrl::from(&expand_shorthand(url)))),
         Err(_) => match (resolved_url, resolved) {
-            (None, Some(text)) => Err(ProblemKind::NotAUrl(text.to_owned())),
+            (None, Some(text)) => Err(ProblemKind::NotAUrlInVersion1(text.to_owned())),
             (url, _) => Ok(url),
         },
     }

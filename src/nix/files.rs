@@ -1,9 +1,10 @@
 //! The files of a repository: discovery, bounded reading, positions.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+use super::scope::is_in;
 use super::syntax::ast::{Location, Span};
 
 /// An index into [`Files`].
@@ -44,6 +45,8 @@ pub(crate) struct Files {
     root: PathBuf,
     /// Texts to take instead of what is on disk.
     instead: BTreeMap<PathBuf, Vec<u8>>,
+    /// What counts as not being there.
+    absent: BTreeSet<PathBuf>,
     read: Vec<SourceFile>,
     index: HashMap<PathBuf, Result<FileId, ReadError>>,
     /// Files that were counted as input, by their real path: links can lead to one file by any number of paths.
@@ -56,15 +59,16 @@ impl Files {
         Self {
             root,
             instead: BTreeMap::new(),
+            absent: BTreeSet::new(),
             read: Vec::new(),
             index: HashMap::new(),
             counted: HashSet::new(),
         }
     }
 
-    /// The same with other texts for some files.
-    pub fn instead(self, instead: BTreeMap<PathBuf, Vec<u8>>) -> Self {
-        Self { instead, ..self }
+    /// The same with other texts for some files, and without others.
+    pub fn instead(self, instead: BTreeMap<PathBuf, Vec<u8>>, absent: BTreeSet<PathBuf>) -> Self {
+        Self { instead, absent, ..self }
     }
 
     /// The folder that bounds every read.
@@ -89,6 +93,9 @@ impl Files {
     fn load(&mut self, path: &Path) -> Result<FileId, ReadError> {
         if !self.contains(path) {
             return Err(ReadError::Outside);
+        }
+        if is_in(path, &self.absent) {
+            return Err(ReadError::Io(std::io::ErrorKind::NotFound.to_string()));
         }
         let io = |error: std::io::Error| ReadError::Io(error.kind().to_string());
         let real = path.canonicalize().map_err(io)?;
@@ -144,7 +151,7 @@ impl Files {
     }
 
     fn real(&self, path: &Path) -> Option<PathBuf> {
-        if !self.contains(path) {
+        if !self.contains(path) || is_in(&normalize(path), &self.absent) {
             return None;
         }
         path.canonicalize().ok().filter(|real| real.starts_with(&self.root))
@@ -168,7 +175,7 @@ impl Files {
                 (_, _, true) => "symlink",
                 _ => "unknown",
             };
-            if name != ".git" {
+            if name != ".git" && !self.absent.contains(&path.join(&name)) {
                 names.push((name, kind));
             }
         }

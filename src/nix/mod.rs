@@ -113,7 +113,7 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     if found.candidates.is_empty() {
         return survey;
     }
-    let files = Files::new(found.root.clone()).instead(scope.instead.clone());
+    let files = Files::new(found.root.clone()).instead(scope.instead.clone(), scope.absent.clone());
     let seen = Rc::new(Seen::default());
     let mut ev = Eval::new(files, &Nixpkgs, Rc::<Seen>::clone(&seen));
     let index = index(&mut ev, found);

@@ -105,6 +105,28 @@ pub struct RemoteSource {
 }
 
 impl RemoteSource {
+    /// The same without the places within files.
+    pub(super) fn without_positions(&self) -> Self {
+        let attribute = |attribute: &SourceAttribute| SourceAttribute {
+            name: attribute.name.clone(),
+            value: match &attribute.value {
+                AttributeValue::Texts(texts) => {
+                    let text = |(text, literal): &(String, Option<Literal>)| {
+                        (text.clone(), literal.as_ref().map(Literal::without_positions))
+                    };
+                    AttributeValue::Texts(texts.iter().map(text).collect())
+                }
+                value => value.clone(),
+            },
+            literal: attribute.literal.as_ref().map(Literal::without_positions),
+        };
+        Self {
+            place: self.place.file_only(),
+            attributes: self.attributes.iter().map(attribute).collect(),
+            ..self.clone()
+        }
+    }
+
     /// The attribute of that name.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&SourceAttribute> {

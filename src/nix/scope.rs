@@ -24,6 +24,8 @@ pub struct Scope {
     pub also: Vec<PathBuf>,
     /// Texts to take instead of what these files hold on disk, by absolute path.
     pub instead: BTreeMap<PathBuf, Vec<u8>>,
+    /// Files and folders that count as not being there.
+    pub absent: BTreeSet<PathBuf>,
     /// Lockfiles that somebody states for derivations whose source cannot be known: attribute path and absolute path.
     pub stated: BTreeMap<String, PathBuf>,
 }
@@ -32,7 +34,13 @@ impl Scope {
     /// The repository at this folder.
     #[must_use]
     pub fn of(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), also: Vec::new(), instead: BTreeMap::new(), stated: BTreeMap::new() }
+        Self {
+            root: root.into(),
+            also: Vec::new(),
+            instead: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            stated: BTreeMap::new(),
+        }
     }
 }
 
@@ -64,8 +72,12 @@ pub(super) struct Found {
 pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     let root = scope.root.canonicalize().map_err(|error| error.kind().to_string())?;
     let tracked = Git::of(&root).tracked().cloned();
-    let Listing { mut nix, lockfiles, borders } = repository::list(&root, tracked.as_ref().ok(), &LOCKFILES);
+    let Listing { mut nix, mut lockfiles, borders } =
+        repository::list(&root, tracked.as_ref().ok(), &LOCKFILES);
     nix.extend(scope.also.iter().cloned());
+    for files in [&mut nix, &mut lockfiles] {
+        files.retain(|path| !is_in(path, &scope.absent));
+    }
     let mut reading = Reading::new(&nix);
     let mut unreadable = Vec::new();
     for path in &nix {
@@ -85,6 +97,11 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     let lockfiles = lockfiles.into_iter().collect();
     let candidates = reading.candidates;
     Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, tracked })
+}
+
+/// Whether a path is one of these, or lies in one of them.
+pub(super) fn is_in(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
+    !paths.is_empty() && path.ancestors().any(|path| paths.contains(path))
 }
 
 /// As much of a file as is ever parsed, and a byte more.

@@ -27,6 +27,8 @@ pub struct LockfileUse {
     pub place: Place,
     /// The lockfile, a file of the repository.
     pub lockfile: PathBuf,
+    /// The manifest that it is used with, where it is known.
+    pub manifest: Option<PathBuf>,
 }
 
 /// A package that is given `npmDeps` of another fetcher version than it expects, at which nixpkgs' hook stops the build.
@@ -308,7 +310,52 @@ pub struct Site {
     pub explain: Vec<Step>,
 }
 
+impl Place {
+    /// The file alone.
+    pub(super) fn file_only(&self) -> Self {
+        Self { file: self.file.clone(), line: 0, column: 0 }
+    }
+}
+
+impl Literal {
+    /// What it says, and in which file.
+    pub(super) fn without_positions(&self) -> Self {
+        Self { range: 0..0, line: 0, column: 0, ..self.clone() }
+    }
+}
+
 impl Site {
+    /// The same without the places within files, and without the way that led to it: two that are equal then are one
+    /// derivation, with the same hashes, sources and lockfile, in texts of which other parts may differ.
+    #[must_use]
+    pub fn without_positions(&self) -> Self {
+        let outcome = match &self.outcome {
+            Outcome::Undecided(undecided) => {
+                let stopped_at = undecided.stopped_at.file_only();
+                Outcome::Undecided(Undecided { stopped_at, ..undecided.clone() })
+            }
+            Outcome::Remote { source, folder, edits } => Outcome::Remote {
+                source: Box::new(source.without_positions()),
+                folder: folder.clone(),
+                edits: edits.clone(),
+            },
+            outcome => outcome.clone(),
+        };
+        let only_when = self.only_when.iter();
+        let only_when =
+            only_when.map(|one| Condition { place: one.place.file_only(), text: one.text.clone() });
+        Self {
+            place: self.place.file_only(),
+            asked_at: self.asked_at.as_ref().map(Place::file_only),
+            hashes: self.hashes.iter().map(Literal::without_positions).collect(),
+            outcome,
+            source: self.source.as_ref().map(RemoteSource::without_positions),
+            only_when: only_when.collect(),
+            explain: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// All remote sources that the site rests on: the derivation's own, then that of its lockfile.
     pub fn sources(&self) -> impl Iterator<Item = &RemoteSource> {
         let of_lockfile = match &self.outcome {

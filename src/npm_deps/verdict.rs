@@ -91,6 +91,7 @@ fn kind_hint(kind: &ProblemKind) -> Option<&'static str> {
         ProblemKind::NoIntegrity(_)
         | ProblemKind::NoVersion
         | ProblemKind::AliasWithoutUrl(_)
+        | ProblemKind::NotAUrlInVersion1(_)
         | ProblemKind::WrongType { .. } => Some(REWRITE),
         ProblemKind::Scheme(_) => Some("depend on a published version, or on a tarball at an https URL"),
         ProblemKind::Integrity(_) => {

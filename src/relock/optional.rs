@@ -15,6 +15,8 @@ use std::fmt::Write as _;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
+use crate::lockfile::search;
+
 /// An object whose values keep their text, in their order.
 type Raw = IndexMap<String, Box<RawValue>>;
 
@@ -59,7 +61,8 @@ fn indent_of(text: &str) -> String {
 /// Places with the names of optional dependencies that are installed nowhere where they would be found.
 fn missing(packages: &Raw) -> Vec<(String, Vec<String>)> {
     let of = |(place, entry): (&String, &RawValue)| {
-        let names = optional(entry)?.into_keys().filter(|name| !is_found(packages, place, name));
+        let is_found = |name: &str| search(place, name, |place| packages.get(place)).is_some();
+        let names = optional(entry)?.into_keys().filter(|name| !is_found(name));
         let names: Vec<_> = names.collect();
         (!names.is_empty()).then(|| (place.clone(), names))
     };
@@ -69,21 +72,6 @@ fn missing(packages: &Raw) -> Vec<(String, Vec<String>)> {
 fn optional(entry: &RawValue) -> Option<Raw> {
     let entry: Raw = serde_json::from_str(entry.get()).ok()?;
     serde_json::from_str(entry.get(OPTIONAL)?.get()).ok()
-}
-
-/// Node's search: in the package's own folder, then in those around it.
-fn is_found(packages: &Raw, place: &str, name: &str) -> bool {
-    let mut folder = place;
-    loop {
-        let slash = if folder.is_empty() { "" } else { "/" };
-        if packages.contains_key(&format!("{folder}{slash}node_modules/{name}")) {
-            return true;
-        }
-        if folder.is_empty() {
-            return false;
-        }
-        folder = folder.rfind("node_modules/").map_or("", |at| folder[..at].trim_end_matches('/'));
-    }
 }
 
 fn stand_in(packages: &mut Raw, name: &str, indent: &str) {
@@ -182,17 +170,5 @@ mod tests {
         let odd = "{\"packages\":{\"\":{\"optionalDependencies\":{\"b\":\"1\"}},  \"node_modules/b\":{}}}";
         assert_eq!(accounted(odd), odd);
         assert_eq!(accounted("no lockfile"), "no lockfile");
-    }
-
-    #[test]
-    fn packages_are_found_as_node_finds_them() {
-        let packages: Raw = ["node_modules/a", "node_modules/b/node_modules/c", "w/node_modules/d"]
-            .into_iter()
-            .map(|key| (key.to_owned(), raw("{}".to_owned()).unwrap()))
-            .collect();
-        assert!(is_found(&packages, "node_modules/b/node_modules/c", "a"));
-        assert!(is_found(&packages, "node_modules/b", "c"));
-        assert!(is_found(&packages, "w", "d"));
-        assert!(!is_found(&packages, "node_modules/a", "c"));
     }
 }

@@ -1,7 +1,7 @@
 //! From a plan to its report.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     path::{Component, Path, PathBuf},
 };
@@ -131,7 +131,7 @@ impl Report {
             elsewhere: Vec::new(),
             changed_files: Vec::new(),
             patch: String::new(),
-            summary: Summary::default(),
+            summary: without_derivation(plan),
             paths,
         };
         report.count();
@@ -146,7 +146,7 @@ impl Report {
     /// Whether there are lockfiles and no derivation at all: then what was looked at is hardly what was meant.
     #[must_use]
     pub fn finds_nothing(&self) -> bool {
-        let LeftOutReport { not_chosen, excluded, unchanged } = self.left_out;
+        let LeftOutReport { not_chosen, excluded, unchanged, .. } = self.left_out;
         self.sites.is_empty() && not_chosen + excluded + unchanged == 0 && !self.uncovered.is_empty()
     }
 
@@ -170,13 +170,29 @@ impl Report {
         self.elsewhere = named.map(|found| elsewhere(found, &self.paths)).collect();
     }
 
+    /// Keeps what an earlier run of the same command updated and this one found right.
+    pub fn remember_updated(&mut self, earlier: Self) {
+        for site in earlier.sites.into_iter().filter(|site| site.status == SiteStatus::Updated) {
+            // Its place within the file may have moved with what others wrote.
+            let is_it = |now: &&mut SiteReport| {
+                (&now.service, &now.lockfile, &now.place.file, now.status)
+                    == (&site.service, &site.lockfile, &site.place.file, SiteStatus::InSync)
+            };
+            if let Some(now) = self.sites.iter_mut().find(is_it) {
+                *now = site;
+            }
+        }
+        self.count();
+    }
+
     /// Records which files were changed.
     pub fn set_changed_files<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
         self.changed_files = files.map(|file| self.paths.show(file)).collect();
     }
 
     fn count(&mut self) {
-        let mut summary = Summary::default();
+        let Summary { without_derivation, import_npm_lock, .. } = self.summary;
+        let mut summary = Summary { without_derivation, import_npm_lock, ..Summary::default() };
         for site in &self.sites {
             summary.assumed += usize::from(site.assumed.is_some());
             *match site.status {
@@ -201,6 +217,15 @@ impl Report {
         text.push('\n');
         text
     }
+}
+
+/// How many lockfiles no derivation is hashed by, and nothing else.
+fn without_derivation(plan: &Plan) -> Summary {
+    let hashed: BTreeSet<&Path> = plan.sites.iter().filter_map(Planned::lockfile).collect();
+    let imported: BTreeSet<&Path> = plan.uses.iter().map(|used| used.site.lockfile.as_path()).collect();
+    let import_npm_lock = imported.difference(&hashed).count();
+    let without_derivation = plan.uncovered.len() + import_npm_lock;
+    Summary { without_derivation, import_npm_lock, ..Summary::default() }
 }
 
 impl SiteReport {
@@ -431,8 +456,8 @@ fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
 
 impl From<LeftOut> for LeftOutReport {
     fn from(left_out: LeftOut) -> Self {
-        let LeftOut { not_chosen, excluded, unchanged } = left_out;
-        Self { not_chosen, excluded, unchanged }
+        let LeftOut { not_chosen, excluded, unchanged, since } = left_out;
+        Self { not_chosen, excluded, unchanged, since }
     }
 }
 

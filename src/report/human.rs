@@ -255,12 +255,15 @@ pub(super) fn summary(report: &Report) -> String {
     counts.join(", ")
 }
 
-/// What a green check says nothing about, besides sites: lockfiles without a derivation.
+/// What a green check says nothing about, besides sites: lockfiles without a derivation whose hash it could be. Those of
+/// `importNpmLock` have none by design.
 fn unproven(report: &Report) -> String {
-    match report.uncovered.len() {
-        0 => String::new(),
-        1 => ", 1 lockfile without a derivation".to_owned(),
-        n => format!(", {n} lockfiles without a derivation"),
+    let (all, imported) = (report.summary.without_derivation, report.summary.import_npm_lock);
+    let noun = if all == 1 { "lockfile" } else { "lockfiles" };
+    match (all, imported) {
+        (0, _) => String::new(),
+        (_, 0) => format!(", {all} {noun} without a derivation"),
+        _ => format!(", {all} {noun} without a derivation (of them {imported} importNpmLock)"),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use indexmap::{IndexMap, IndexSet, map::Entry};
 
 use super::{
-    FindingReport, Message, PlaceReport, Report, SiteReport, UseReport,
+    FindingReport, LeftOutReport, Message, PlaceReport, Report, SiteReport, UseReport,
     human::{at, plain},
 };
 
@@ -29,7 +29,7 @@ const LONGEST_LINE: usize = 500;
 pub fn messages(report: &Report, room: usize) -> String {
     let mut warnings = blocks("warning", warnings(report));
     let elsewhere = report.elsewhere.iter().map(|message| block("note", message));
-    warnings.splice(0..0, elsewhere.chain(borders(report)));
+    warnings.splice(0..0, elsewhere.chain(borders(report)).chain(unchanged(report)));
     let errors = blocks("error", errors(report));
     let kept = warnings.iter().map(Vec::len).sum::<usize>().min(WARNING_LINES);
     let errors = fit("error", &errors, room.saturating_sub(kept), ", all of which --json lists");
@@ -129,6 +129,19 @@ fn borders(report: &Report) -> Option<Vec<String>> {
     let what: Vec<String> =
         report.borders.iter().map(|border| format!("{} ({})", border.folder, border.what)).collect();
     (!what.is_empty()).then(|| vec![line("note: not searched: ", &several(what.iter(), ", "))])
+}
+
+/// What a comparison with an older commit does not see, in one line.
+fn unchanged(report: &Report) -> Option<Vec<String>> {
+    let LeftOutReport { unchanged: count @ 1.., since: Some(since), .. } = &report.left_out else {
+        return None;
+    };
+    let what =
+        if *count == 1 { "1 derivation that is as it was" } else { "derivations that are as they were" };
+    let what = if *count == 1 { what.to_owned() } else { format!("{count} {what}") };
+    let commit = since.get(..10).unwrap_or(since);
+    let unseen = "a hash that was wrong there already is not seen, nor what moved outside of the repository";
+    Some(vec![line("note: not looked at: ", &format!("{what} at {commit}; {unseen}"))])
 }
 
 fn untracked(report: &Report) -> Option<Item> {

@@ -63,14 +63,18 @@ pub struct Report {
 }
 
 /// How many sites of the repository a report is not about.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOutReport {
     /// Neither a path nor a name chose them.
     pub not_chosen: usize,
     /// They are excluded.
     pub excluded: usize,
-    /// Nothing of theirs changed since the revision that was named.
+    /// Nothing of theirs in the repository changed since `since`: that their hashes were right there, and that nothing
+    /// outside of the repository moved, was not looked at.
     pub unchanged: usize,
+    /// The commit that files were compared with, in hexadecimal: the merge base of the revision that was named and the last
+    /// commit.
+    pub since: Option<String>,
 }
 
 /// A folder of somebody else's.
@@ -305,4 +309,8 @@ pub struct Summary {
     pub failed: usize,
     /// Of all these, those whose builder is assumed to be like that of nixpkgs.
     pub assumed: usize,
+    /// Lockfiles that no derivation is hashed by: those of `uncovered`, and those that only `importNpmLock` uses.
+    pub without_derivation: usize,
+    /// Of these, those that `importNpmLock` uses.
+    pub import_npm_lock: usize,
 }

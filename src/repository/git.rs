@@ -30,6 +30,9 @@ use super::list::{BorderKind, walk};
 /// What git's files are given to answer. The index of a hundred thousand files takes tens of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Texts of a commit that are kept at one time, in bytes.
+const MOST_TEXT: usize = 256 << 20;
+
 /// Why something is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitError {
@@ -173,6 +176,16 @@ impl Changed {
     }
 }
 
+/// What a commit has in the place of files that changed since.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// Texts of files that it has.
+    pub texts: BTreeMap<PathBuf, Vec<u8>>,
+    /// Everything else that changed: what it does not have, what is no text or too large, and what a partial clone left at
+    /// the server.
+    pub absent: BTreeSet<PathBuf>,
+}
+
 /// What git knows; nothing is read before it is asked for.
 pub struct Git {
     root: PathBuf,
@@ -237,6 +250,34 @@ impl Git {
                 now.id(path, base.kind()) != before
             });
             Ok(Changed { base: base.to_hex().to_string(), paths })
+        })
+    }
+
+    /// What the commit of a comparison has in the place of what changed; of files for whose path `wanted` says so the
+    /// texts.
+    ///
+    /// # Errors
+    /// When the commit cannot be read.
+    pub fn before(&self, changed: &Changed, wanted: fn(&Path) -> bool) -> Result<Before, GitError> {
+        let (root, Changed { base, paths }) = (self.root.clone(), changed.clone());
+        in_time(move || {
+            let reader = Reader::open(&root)?;
+            let unreadable = |_| GitError::NoRevision(base.clone());
+            let then =
+                reader.files_of(&root, gix::ObjectId::from_hex(base.as_bytes()).map_err(unreadable)?)?;
+            let mut before = Before::default();
+            let mut left = MOST_TEXT;
+            for path in paths {
+                let file = then.get(&path).filter(|file| file.is_regular && wanted(&path));
+                match file.and_then(|file| reader.blob(file.id).ok()).filter(|text| text.len() <= left) {
+                    Some(text) => {
+                        left -= text.len();
+                        before.texts.insert(path, text);
+                    }
+                    None => drop(before.absent.insert(path)),
+                }
+            }
+            Ok(before)
         })
     }
 }

@@ -16,6 +16,12 @@ use crate::repository::git::{Git, GitError};
 /// Files that Nix expressions are made of, or read.
 const READ: [&str; 5] = ["nix", "json", "toml", "lock", "txt"];
 
+/// Whether a file may be one that Nix expressions are made of, or read.
+#[must_use]
+pub fn is_read(path: &Path) -> bool {
+    path.extension().is_some_and(|own| READ.iter().any(|known| *own == **known))
+}
+
 /// What the last commit of a repository records.
 pub struct Head {
     root: PathBuf,
@@ -71,8 +77,6 @@ impl Head {
     }
 
     fn read(&self) -> Result<Vec<Committed>, GitError> {
-        let is_read =
-            |path: &Path| path.extension().is_some_and(|own| READ.iter().any(|known| *own == **known));
         let instead = Git::of(&self.root).committed(is_read)?;
         let scope = Scope { instead, ..Scope::of(&self.root) };
         let survey = nix::survey(&scope);

@@ -110,6 +110,12 @@ fn a_lockfile_that_import_npm_lock_uses_is_covered_and_has_to_be_complete() {
     let transcript = project.transcript(&["check", "--deny", "uncovered"]);
     assert!(transcript.starts_with("exit 0\n"), "{transcript}");
     assert!(!transcript.contains("covers"), "{transcript}");
+    assert!(
+        transcript.ends_with(
+            "no npm derivation found, 2 lockfiles without a derivation (of them 2 importNpmLock)\n"
+        ),
+        "{transcript}"
+    );
     let whole = project.read("other/package-lock.json");
     let cut = whole.lines().filter(|line| !line.contains("\"resolved\"") && !line.contains("\"integrity\""));
     project.write("other/package-lock.json", cut.collect::<Vec<_>>().join("\n"));
@@ -118,7 +124,8 @@ fn a_lockfile_that_import_npm_lock_uses_is_covered_and_has_to_be_complete() {
     assert!(
         transcript.starts_with(&format!(
             "exit 1\n--- stdout\ndefault.nix:8:40: a lockfile for importNpmLock is incomplete\n  lockfile  \
-             other/package-lock.json\n  lacks     {lacks}\n1 incomplete\n--- stderr\nerror: default.nix:8:40: \
+             other/package-lock.json\n  lacks     {lacks}\n1 incomplete, 2 lockfiles without a derivation (of them 2 \
+             importNpmLock)\n--- stderr\nerror: default.nix:8:40: \
              other/package-lock.json: {lacks}\n"
         )),
         "{transcript}"

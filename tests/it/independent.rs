@@ -100,28 +100,61 @@ fn what_shares_a_stale_source_hash_with_a_failure_is_held_back() {
     assert!(said.contains("\n2 updated, 1 failed in 1 file, [TIME]\n"), "{said}");
 }
 
+/// A service in a folder of its own beside those of `services`.
+fn add_locked(project: &Project, comment: &str) {
+    let package = project.registry.publish("z", "1.0.0", &[]);
+    project.lock("locked/z", &[&package]);
+    let text = format!(
+        "{comment}{{ pkgs }}: {{ z = pkgs.buildNpmPackage {{ src = ./z; npmDepsHash = \"\"; }}; }}\n"
+    );
+    project.write("locked/default.nix", text);
+}
+
 #[test]
 fn a_file_that_cannot_be_written_is_the_failure_of_its_own_services() {
     let project = services(&["a"]);
-    let package = project.registry.publish("z", "1.0.0", &[]);
-    project.lock("locked/z", &[&package]);
-    project.write(
-        "locked/default.nix",
-        "{ pkgs }: { z = pkgs.buildNpmPackage { src = ./z; npmDepsHash = \"\"; }; }\n",
-    );
+    add_locked(&project, "");
     let folder = project.path("locked");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
-    let said = if fs::write(folder.join("probe"), "").is_ok() {
-        // As root everything can be written; a folder that moved away cannot.
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::remove_file(folder.join("probe")).unwrap();
-        return;
-    } else {
-        project.transcript(&["update"])
-    };
+    // Nobody is kept out who may do everything; the next test is for them, too.
+    let writable = fs::write(folder.join("probe"), "").is_ok();
+    let said = project.transcript(&["update"]);
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    if writable {
+        assert!(said.starts_with("exit 0\n") && said.contains("2 updated in 2 files"), "{said}");
+    } else {
+        assert!(said.starts_with("exit 2\n") && said.contains("1 updated, 1 failed in 1 file"), "{said}");
+        assert!(said.contains("cannot replace"), "{said}");
+    }
+}
+
+/// A bound on the size of files is as a disk that is full, for root as well.
+#[test]
+fn a_file_for_whose_new_text_there_is_no_room_stays_and_the_others_are_right() {
+    let project = services(&["a"]);
+    add_locked(&project, &format!("# {}\n", "long ".repeat(4000)));
+    let before = project.read("locked/default.nix");
+    let update = project.command(&["update", "--no-cache"]);
+    let mut shell = std::process::Command::new("/bin/sh");
+    // The signal would end the program; without it the system's call fails, as on a full disk.
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" update --no-cache"]).arg(update.get_program());
+    shell
+        .current_dir(project.root())
+        .env_clear()
+        .envs(update.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let said = project.render(&shell.output().unwrap());
     assert!(said.starts_with("exit 2\n") && said.contains("1 updated, 1 failed in 1 file"), "{said}");
-    assert!(said.contains("cannot replace"), "{said}");
+    assert!(
+        said.contains(
+            "z/package-lock.json: not changed\n  caused by: cannot replace [ROOT]/locked/default.nix\n"
+        ),
+        "{said}"
+    );
+    assert_eq!(project.read("locked/default.nix"), before);
+    assert!(project.read("default.nix").contains(&hash(&project, "a")));
+    let left = fs::read_dir(project.path("locked")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with(".npm-nixhash-")));
+    assert!(project.transcript(&["update"]).contains("1 updated, 1 in sync in 1 file"));
 }
 
 #[test]
@@ -178,6 +211,40 @@ fn updates_of_different_services_of_one_file_at_once_lose_nothing() {
                 assert!(output.status.success(), "round {round}: {}", project.render(&output));
             }
         });
+        assert_eq!(project.transcript(&["check"]), "exit 0\n--- stdout\n4 in sync\n");
+    }
+}
+
+/// Runs that each want part of what others want, in two files: what one of them has written already when another one gets
+/// ahead of it is not lost, and neither is a failure.
+#[test]
+fn runs_that_overtake_each_other_all_succeed() {
+    let project = services(&["a", "b", "c", "d"]);
+    let text = project.read("default.nix");
+    let lines: Vec<&str> = text.lines().collect();
+    let files = [("one/default.nix", [2, 3]), ("two/default.nix", [4, 5])];
+    let half = |services: [usize; 2]| {
+        let services = services.map(|line| lines[line].replace("./", "../"));
+        format!("{{ pkgs }}:\n{{\n{}\n}}\n", services.join("\n"))
+    };
+    fs::remove_file(project.path("default.nix")).unwrap();
+    let choices =
+        [["a", "c"], ["b", "d"], ["a", "d"], ["b", "c"], ["c", "a"], ["d", "b"], ["a", "b"], ["c", "d"]];
+    for round in 0..6 {
+        for (file, services) in files {
+            project.write(file, half(services));
+        }
+        let run = &|names: [&'static str; 2]| {
+            let names = names.map(|name| format!(".#{name}"));
+            project.command(&["update", &names[0], &names[1]]).output().unwrap()
+        };
+        let outputs: Vec<_> = thread::scope(|scope| {
+            let runs: Vec<_> = choices.map(|names| scope.spawn(move || run(names))).into();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        for output in &outputs {
+            assert!(output.status.success(), "round {round}: {}", project.render(output));
+        }
         assert_eq!(project.transcript(&["check"]), "exit 0\n--- stdout\n4 in sync\n");
     }
 }

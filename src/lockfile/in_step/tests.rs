@@ -22,10 +22,15 @@ fn lockfile() -> String {
 
 fn told(folder: &str, manifest: &Value) -> Vec<String> {
     let manifests = [
-        Manifest { folder: folder.to_owned(), bytes: manifest.to_string().into() },
+        Manifest {
+            folder: folder.to_owned(),
+            bytes: manifest.to_string().into(),
+            is_workspace: !folder.is_empty(),
+        },
         Manifest {
             folder: String::new(),
             bytes: json!({ "overrides": { "over@1": "2", "@s/over": "3" } }).to_string().into(),
+            is_workspace: false,
         },
     ];
     let found = disagreements(lockfile().as_bytes(), &manifests[..if folder.is_empty() { 1 } else { 2 }]);
@@ -91,7 +96,47 @@ fn workspaces_have_their_own() {
         told("packages/w", &json!({ "dependencies": { "over": "1", "@s/over": "1" } })).is_empty(),
         "overridden"
     );
-    assert_eq!(workspaces(lockfile().as_bytes()), ["libs/local", "packages/w"]);
+    assert_eq!(
+        told("packages/new", &json!({ "name": "@s/new", "dependencies": { "ms": "9" } })),
+        ["@s/new file:packages/new -"]
+    );
+    assert_eq!(told("packages/w", &json!({ "name": "renamed" })), ["renamed file:packages/w -"]);
+}
+
+#[test]
+fn manifests_are_those_of_the_project_of_workspaces_and_of_folders_that_they_depend_on() {
+    let folders = |root: &Value, workspaces: &[&str]| -> Vec<(String, bool)> {
+        let read = |folder: &str| match folder {
+            "" => Some(root.to_string().into_bytes()),
+            "packages/w" => Some(br#"{ "dependencies": { "local": "file:../../libs/local" } }"#.to_vec()),
+            "libs/local" => Some(b"{}".to_vec()),
+            _ => None,
+        };
+        let workspaces = workspaces.iter().map(|folder| (*folder).to_owned());
+        let all = manifests(lockfile().as_bytes(), workspaces, read);
+        all.into_iter().map(|manifest| (manifest.folder, manifest.is_workspace)).collect()
+    };
+    let own = (String::new(), false);
+    assert_eq!(folders(&json!({}), &[]), [own.clone()], "a workspace that is none any more is not looked at");
+    let (w, local) = (("packages/w".to_owned(), true), ("libs/local".to_owned(), false));
+    assert_eq!(folders(&json!({}), &["packages/w", "gone"]), [own.clone(), local.clone(), w]);
+    assert_eq!(folders(&json!({ "dependencies": { "local": "file:libs/local" } }), &[]), [own, local]);
+    assert_eq!(workspace_globs(br#"{ "workspaces": ["a", "!b"] }"#), ["a", "!b"]);
+    assert_eq!(workspace_globs(br#"{ "workspaces": { "packages": ["a/*"], "nohoist": [] } }"#), ["a/*"]);
+    assert!(workspace_globs(b"{}").is_empty() && workspace_globs(b"").is_empty());
+}
+
+#[test]
+fn an_override_of_one_name_holds_for_all_that_depend_on_it() {
+    let of =
+        |overrides: Value| told("", &json!({ "dependencies": { "ms": "2.1.3" }, "overrides": overrides }));
+    assert_eq!(of(json!({ "ms": "2.1.3" })), ["ms 2.1.3 1.0.0"], "that of the workspace is another one");
+    assert_eq!(of(json!({ "ms": "$ms" })), ["ms 2.1.3 1.0.0"]);
+    for accepted in
+        [json!({ "ms": ">=1" }), json!({ "ms@1": "3" }), json!({ "w": { "ms": "3" } }), json!({ "pre": "9" })]
+    {
+        assert!(of(accepted.clone()).is_empty(), "{accepted}");
+    }
 }
 
 #[test]
@@ -121,7 +166,8 @@ fn version_1_is_looked_up_by_name() {
     .to_string();
     let manifest = json!({ "dependencies": { "ms": "^2", "alias": "npm:@s/real@^3", "local": "file:libs/local" }, "peerDependencies": { "react": "18" } });
     let of = |manifest: &Value| {
-        let manifest = Manifest { folder: String::new(), bytes: manifest.to_string().into() };
+        let manifest =
+            Manifest { folder: String::new(), bytes: manifest.to_string().into(), is_workspace: false };
         disagreements(lockfile.as_bytes(), &[manifest]).len()
     };
     assert_eq!(of(&manifest), 0);
