@@ -1,6 +1,6 @@
 //! What registries and the npm client do for sources: vouch for a tarball, and make a vendored lockfile anew.
 
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 use url::Url;
 
@@ -9,6 +9,7 @@ use crate::{
     npm_package::{self, PackageError, PackageName, Published, Release, Vouch, published_at, signature},
     registry::Client,
     relock::{self, RelockRequest},
+    repair::{self, Thoroughness},
     source::{Npm, NpmFailure, Relock, Word},
 };
 
@@ -45,13 +46,22 @@ impl Npm for Vendoring<'_> {
 
     fn relock(&self, relock: &Relock<'_>) -> Result<Vec<u8>, NpmFailure> {
         let Relock { package_json, shrinkwrap, existing } = *relock;
-        let request = RelockRequest { package_json, shrinkwrap, existing: Some(existing), omit_dev: false };
+        let existing = self.completed(existing);
+        let request = RelockRequest { package_json, shrinkwrap, existing: Some(&existing), omit_dev: false };
         relock::relock(&self.npm, &request)
             .map_err(|error| NpmFailure { hint: error.hint().map(str::to_owned), error: Arc::new(error) })
     }
 }
 
 impl Vendoring<'_> {
+    /// A lockfile with what npm left out of it (`omit-lockfile-registry-resolved`) and would never add to an entry that it
+    /// keeps. One that cannot be completed may lose such entries when npm goes on with it; what it keeps is held to what an
+    /// install needs then.
+    fn completed<'a>(&self, lockfile: &'a [u8]) -> Cow<'a, [u8]> {
+        let completed = repair::repair(&[lockfile], self.client, Thoroughness::default()).pop();
+        completed.and_then(Result::ok).map_or(Cow::Borrowed(lockfile), |repaired| Cow::Owned(repaired.bytes))
+    }
+
     async fn ask(
         &self,
         client: &Client,

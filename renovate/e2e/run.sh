@@ -21,7 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ $# -eq 3 ] || { sed -n '2,21p' "${BASH_SOURCE[0]}" && exit 2; }
 scenario=$1 program=$(realpath "$2") run=$3
 preset=$(realpath "${PRESET:-$here/../default.json}")
-allowed=${ALLOWED:-^npm-nixhash update\$}
+allowed=${ALLOWED:-^npm-nixhash update --changed-since HEAD\$}
 
 REPOSITORY=sample # a script of repositories/
 EXPECT=branch # branch, nothing or problem

@@ -249,6 +249,9 @@ pub(super) struct RepairArgs {
     /// Also replace integrities of sha1 alone by the registry's stronger ones
     #[arg(long)]
     pub(super) strengthen: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
 }

@@ -11,9 +11,9 @@ use std::{
 use npm_nixhash::{
     drift::{RepairedLockfile, Repairs},
     nix::{Outcome as Tied, Survey},
-    repair::{Filled, RepairError, Thoroughness, repair},
+    repair::{Filled, RepairError, Repaired, Thoroughness, repair},
     replace::{Replacement, replace_all, sweep},
-    report::{Message, Paths, repair_messages},
+    report::{Message, Paths, RepairReport, RepairStatus, RepairSummary, repair_messages},
 };
 
 use super::{
@@ -25,9 +25,6 @@ use super::{
     supply::Sources,
     survey::{Surveyed, paths, survey},
 };
-
-/// Packages that are named before the rest is only counted.
-const NAMED: usize = 8;
 
 pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let (lockfiles, paths) = lockfiles(args, environment)?;
@@ -41,52 +38,50 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
     let bytes: Vec<&[u8]> = old.iter().map(|(_, bytes)| bytes.as_slice()).collect();
     let results = repair(&bytes, sources.supply.registry(), Thoroughness { strengthen: args.strengthen });
     sources.finish(terminal);
-    let (mut replacements, mut text, mut failed, mut whole) = (Vec::new(), String::new(), 0, 0);
+    let mut report = RepairReport::default();
     for ((path, old), result) in old.into_iter().zip(results) {
-        let shown = paths.show(&path);
-        match result {
-            Ok(repaired) if repaired.filled.is_empty() => whole += 1,
-            Ok(repaired) => {
-                text += &row(&shown, &repaired.filled, args.check);
-                replacements.push(Replacement { path, old, new: repaired.bytes });
-            }
-            Err(error) => {
-                failed += 1;
-                tell(&shown, &error, terminal);
-            }
+        let lockfile = paths.show(&path);
+        let (status, filled, errors) = conclude(result, (path, old), args.check);
+        for message in &errors {
+            let told = format!("{lockfile}: {}", message.message);
+            terminal.message("error", &Message { message: told, ..message.clone() });
         }
+        report.add(lockfile, status, &filled, errors);
     }
-    if !args.check {
-        replacements.iter().filter_map(|replacement| replacement.path.parent()).for_each(sweep);
-        replace_all(&replacements).map_err(|error| Fatal::new(&error))?;
+    if args.json {
+        terminal.data(&report.json());
+    } else {
+        terminal.text(&report.human());
     }
-    let incomplete = if args.check { "incomplete" } else { "completed" };
-    let counts = [(replacements.len(), incomplete), (whole, "complete"), (failed, "failed")];
-    let counts =
-        counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
-    text += &(counts.collect::<Vec<_>>().join(", ") + "\n");
-    terminal.text(&text);
-    Ok(match failed {
-        0 if args.check && !replacements.is_empty() => Exit::Drift,
-        0 => Exit::Fine,
-        _ => Exit::Failed,
+    Ok(match report.summary {
+        RepairSummary { failed: 1.., .. } => Exit::Failed,
+        RepairSummary { incomplete: 1.., .. } => Exit::Drift,
+        _ => Exit::Fine,
     })
 }
 
-/// `web/package-lock.json: 72 packages completed: a@1.0.0, ...`
-fn row(path: &str, filled: &[Filled], check: bool) -> String {
-    let names: BTreeSet<&str> = filled.iter().map(|filled| filled.package.as_str()).collect();
-    let more = names.len().saturating_sub(NAMED);
-    let list = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let what = if check { "to complete" } else { "completed" };
-    let noun = if names.len() == 1 { "package" } else { "packages" };
-    format!("{path}: {} {noun} {what}: {list}{more}\n", names.len())
-}
-
-fn tell(path: &str, error: &RepairError, terminal: &Terminal) {
-    for message in repair_messages(error) {
-        terminal.message("error", &Message { message: format!("{path}: {}", message.message), ..message });
+/// What becomes of a lockfile, which is written unless `check` says otherwise. Each is one of its own: what cannot be written
+/// keeps no other one from it.
+fn conclude(
+    result: Result<Repaired, RepairError>,
+    (path, old): (PathBuf, Vec<u8>),
+    check: bool,
+) -> (RepairStatus, Vec<Filled>, Vec<Message>) {
+    let Repaired { bytes: new, filled } = match result {
+        Ok(repaired) if repaired.filled.is_empty() => {
+            return (RepairStatus::Complete, Vec::new(), Vec::new());
+        }
+        Ok(repaired) if check => return (RepairStatus::Incomplete, repaired.filled, Vec::new()),
+        Ok(repaired) => repaired,
+        Err(error) => return (RepairStatus::Failed, Vec::new(), repair_messages(&error)),
+    };
+    path.parent().map(sweep);
+    match replace_all(&[Replacement { path, old, new }]) {
+        Ok(()) => (RepairStatus::Completed, filled, Vec::new()),
+        Err(error) => {
+            let message = Message::from_error(&error).hinting(error.hint());
+            (RepairStatus::Failed, Vec::new(), vec![message])
+        }
     }
 }
 

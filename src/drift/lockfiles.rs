@@ -51,9 +51,9 @@ impl Lockfiles {
         if !bytes.windows(2).any(|pair| pair == b"\r\n") {
             return None;
         }
-        let committed = head.committed(path).filter(|committed| *committed == with_line_feeds(bytes))?;
+        let staged = head.staged(path).filter(|staged| *staged == with_line_feeds(bytes))?;
         self.other_line_ends.insert(path.to_owned());
-        Some(committed.to_vec())
+        Some(staged.to_vec())
     }
 
     /// Whether the hash of a site is that of git's bytes, and not of the file's.

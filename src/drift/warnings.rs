@@ -23,6 +23,8 @@ pub enum SiteWarning {
         input: String,
         /// The day that `flake.lock` tells of it.
         day: String,
+        /// Another nixpkgs is an input, too, which is not that old: which of them builds the site is not known.
+        beside_newer: bool,
     },
 }
 
@@ -46,11 +48,14 @@ impl fmt::Display for SiteWarning {
                 "{} has other line ends than git has for it; the hash is that of git's bytes, which Nix builds from",
                 path.file_name().unwrap_or_default().display()
             ),
-            Self::OldNixpkgs { input, day } => write!(
-                f,
-                "flake.lock has `{input}` of {day}: before 2026-02-15 nixpkgs kept more of a packument, so its fetcher \
-                 version 2 gives another hash than this one"
-            ),
+            Self::OldNixpkgs { input, day, beside_newer } => {
+                let other = if *beside_newer { " (if the derivation is built with that one)" } else { "" };
+                write!(
+                    f,
+                    "flake.lock has `{input}` of {day}: before 2026-02-15 nixpkgs kept more of a packument, so its fetcher \
+                     version 2 gives another hash than this one{other}"
+                )
+            }
         }
     }
 }
@@ -79,7 +84,7 @@ const TRIMMED: u64 = 1_771_113_600;
 
 /// Whether the flake around a site pins a nixpkgs that makes another tree of fetcher version 2.
 ///
-/// Which of several inputs a derivation comes from is not followed: only where all are that old it is known.
+/// Which of several inputs a derivation is built with is not followed: where some are that old, that is what is said.
 pub(super) fn old_nixpkgs(site: &Site) -> Option<SiteWarning> {
     if site.options.fetcher_version < 2 {
         return None;
@@ -87,11 +92,12 @@ pub(super) fn old_nixpkgs(site: &Site) -> Option<SiteWarning> {
     let lock =
         site.place.file.ancestors().skip(1).find_map(|folder| read_lock(&folder.join("flake.lock")))?;
     let pinned = nixpkgs_inputs(&lock);
-    let old = pinned.iter().all(|(_, modified)| *modified < TRIMMED);
-    let (input, modified) = pinned.into_iter().max_by_key(|(_, modified)| *modified).filter(|_| old)?;
+    let is_old = |(_, modified): &&(String, u64)| *modified < TRIMMED;
+    let beside_newer = !pinned.iter().all(|one| is_old(&one));
+    let (input, modified) = pinned.iter().filter(is_old).max_by_key(|(_, modified)| *modified)?.clone();
     let day =
         humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(modified)).to_string();
-    Some(SiteWarning::OldNixpkgs { input, day: day.get(..10)?.to_owned() })
+    Some(SiteWarning::OldNixpkgs { input, day: day.get(..10)?.to_owned(), beside_newer })
 }
 
 fn read_lock(path: &Path) -> Option<Value> {
@@ -100,18 +106,31 @@ fn read_lock(path: &Path) -> Option<Value> {
 
 /// The flake's own inputs that are nixpkgs, each with its age.
 fn nixpkgs_inputs(lock: &Value) -> Vec<(String, u64)> {
-    let nodes = &lock["nodes"];
     let root = lock["root"].as_str().unwrap_or("root");
-    let inputs = nodes[root]["inputs"].as_object().into_iter().flatten();
-    let own = |(name, node): (&String, &Value)| {
-        // A list is a path through other inputs (`follows`), and its end is one of the nodes, too.
-        let locked = &nodes[node.as_str()?]["locked"];
+    let inputs = lock["nodes"][root]["inputs"].as_object().into_iter().flatten();
+    let own = |(name, input): (&String, &Value)| {
+        let locked = &lock["nodes"][node_of(lock, root, input, DEEPEST)?]["locked"];
         let named = |key: &str| {
             locked[key].as_str().is_some_and(|text| text.to_ascii_lowercase().contains("nixpkgs"))
         };
-        let is_nixpkgs = named("repo") || named("url");
+        // A channel's tarball says nothing of its content; its input is usually called so.
+        let is_nixpkgs = named("repo") || named("url") || name == "nixpkgs";
         let modified = locked["lastModified"].as_u64().filter(|seconds| *seconds < 253_402_300_800)?;
         is_nixpkgs.then(|| (name.clone(), modified))
     };
     inputs.filter_map(own).collect()
+}
+
+/// How far `follows` is followed, which may lead round in a file that no Nix wrote.
+const DEEPEST: usize = 32;
+
+/// The node that an input leads to: its name, or with `follows` the names of inputs that lead to it from the root.
+fn node_of<'a>(lock: &'a Value, root: &'a str, input: &'a Value, left: usize) -> Option<&'a str> {
+    if let Some(node) = input.as_str() {
+        return Some(node);
+    }
+    let left = left.checked_sub(1)?;
+    input.as_array()?.iter().try_fold(root, |node, name| {
+        node_of(lock, root, &lock["nodes"][node]["inputs"][name.as_str()?], left)
+    })
 }

@@ -22,12 +22,12 @@ pub(super) struct Downloads {
     supply: Arc<Supply>,
     incoming: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
-    waiting: BTreeMap<(Rank, SlotId), Want>,
+    waiting: BTreeMap<(Rank, SlotId), (Want, Option<Tarball>)>,
     open: bool,
 }
 
 enum Message {
-    Download(SlotId, Want),
+    Download(SlotId, Want, Option<Tarball>),
     Stop,
 }
 
@@ -61,8 +61,8 @@ impl Downloads {
         let (sender, incoming) = unbounded_channel();
         let downloads =
             Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
-        let start = move |slot, want| {
-            let _ = sender.send(Message::Download(slot, want));
+        let start = move |slot, want, served| {
+            let _ = sender.send(Message::Download(slot, want, served));
         };
         (downloads, Box::new(start))
     }
@@ -76,9 +76,9 @@ impl Downloads {
         let mut running = FuturesUnordered::new();
         while self.open || !running.is_empty() {
             while running.len() < self.supply.concurrency()
-                && let Some(((_, slot), want)) = self.waiting.pop_first()
+                && let Some(((_, slot), (want, served))) = self.waiting.pop_first()
             {
-                running.push(self.fetch(slot, want));
+                running.push(self.fetch(slot, want, served));
             }
             tokio::select! {
                 message = self.incoming.recv(), if self.open => self.take_in(message),
@@ -96,9 +96,9 @@ impl Downloads {
         let mut next = first;
         loop {
             match next {
-                Some(Message::Download(slot, want)) => {
+                Some(Message::Download(slot, want, served)) => {
                     self.supply.progress().ordered();
-                    self.waiting.insert((rank(&want), slot), want);
+                    self.waiting.insert((rank(&want), slot), (want, served));
                 }
                 Some(Message::Stop) | None => {
                     self.open = false;
@@ -113,9 +113,12 @@ impl Downloads {
     }
 
     /// In a task of its own: checking what arrives takes a core's time.
-    fn fetch(&self, slot: SlotId, want: Want) -> JoinHandle<Fetched> {
+    fn fetch(&self, slot: SlotId, want: Want, served: Option<Tarball>) -> JoinHandle<Fetched> {
         let supply = Arc::clone(&self.supply);
-        tokio::spawn(async move { (slot, supply.obtain(&want).await) })
+        tokio::spawn(async move {
+            let same = served.and_then(|served| supply.recognise(&served, &want));
+            (slot, if let Some(tarball) = same { Ok(tarball) } else { supply.obtain(&want).await })
+        })
     }
 }
 

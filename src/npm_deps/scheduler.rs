@@ -25,8 +25,9 @@ const HELD_IN_MEMORY: u64 = 24 << 20;
 /// The number of a wanted content in its run.
 pub(super) type SlotId = usize;
 
-/// Called with a content that has to be fetched, because it is not on disk.
-pub(super) type StartDownload = Box<dyn Fn(SlotId, Want) + Send + Sync>;
+/// Called with a content that has to be fetched, because it is not on disk. The tarball, if there is one, is what the same URL
+/// served in this run under another integrity.
+pub(super) type StartDownload = Box<dyn Fn(SlotId, Want, Option<Tarball>) + Send + Sync>;
 
 pub(super) struct Scheduler<'a> {
     supply: &'a Supply,
@@ -42,6 +43,8 @@ struct State {
     slots: Vec<Slot>,
     /// A slot for each URL and content: that one URL served a content tells nothing of another one.
     by_want: HashMap<(CanonicalUrl, ContentId), SlotId>,
+    /// The first slot of each URL: what one lockfile records with sha1 and another one with sha512 comes once.
+    by_url: HashMap<CanonicalUrl, SlotId>,
     trees: HashMap<TreeId, TreeState>,
     /// Trees that may be able to advance.
     runnable: Queue,
@@ -63,6 +66,10 @@ struct Slot {
     waiting: Vec<TreeId>,
     /// Trees that have the bytes from another URL, and cannot be hashed before this one was seen to serve them, too.
     watching: Vec<TreeId>,
+    /// The slot of the same URL that was there before, with another integrity.
+    elder: Option<SlotId>,
+    /// Slots that wait for what this one's URL serves.
+    younger: Vec<SlotId>,
 }
 
 enum Content {
@@ -160,7 +167,14 @@ impl<'a> Scheduler<'a> {
         let slot = &mut state.slots[id];
         slot.content = Content::Downloading;
         state.busy += 1;
-        (self.start_download)(id, slot.want.clone());
+        let (want, elder) = (slot.want.clone(), slot.elder);
+        match elder.map(|elder| &mut state.slots[elder]) {
+            Some(Slot { content: Content::Downloading, younger, .. }) => younger.push(id),
+            Some(Slot { content: Content::Here(served), confirmed: true, .. }) => {
+                (self.start_download)(id, want, Some(served.clone()));
+            }
+            _ => (self.start_download)(id, want, None),
+        }
     }
 
     /// Puts in a content that was made here (a repacked archive, a packument) for `tree`.
@@ -203,6 +217,11 @@ impl<'a> Scheduler<'a> {
         state.busy -= 1;
         let slot = &mut state.slots[id];
         slot.confirmed |= result.is_ok();
+        for younger in std::mem::take(&mut slot.younger) {
+            let want = state.slots[younger].want.clone();
+            (self.start_download)(younger, want, result.as_ref().ok().cloned());
+        }
+        let slot = &mut state.slots[id];
         // Of a content that nobody wants any longer, only the failure is of interest.
         let unwanted = slot.users.is_empty();
         slot.content = match result {
@@ -350,8 +369,10 @@ impl State {
     /// The slot of what is wanted; `probe` looks for it on disk when it is wanted for the first time.
     fn slot(&mut self, want: Want, probe: impl FnOnce(&Want) -> Option<u64>) -> SlotId {
         *self.by_want.entry((want.url.clone(), want.id)).or_insert_with(|| {
-            self.slots.push(Slot { on_disk: probe(&want), ..Slot::new(want) });
-            self.slots.len() - 1
+            let id = self.slots.len();
+            let elder = Some(*self.by_url.entry(want.url.clone()).or_insert(id)).filter(|elder| *elder != id);
+            self.slots.push(Slot { on_disk: probe(&want), elder, ..Slot::new(want) });
+            id
         })
     }
 
@@ -372,6 +393,8 @@ impl Slot {
             users: BTreeSet::new(),
             waiting: Vec::new(),
             watching: Vec::new(),
+            elder: None,
+            younger: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One tarball, wherever it is: this run's store, npm's cache, the network.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -283,6 +283,25 @@ impl Supply {
             store.learn(want.url.as_str(), &want.id);
         }
         Ok(tarball)
+    }
+
+    /// What the URL of a want served under another integrity, if its bytes have this one, too; else nothing is known.
+    pub(super) fn recognise(&self, served: &Tarball, want: &Want) -> Option<Tarball> {
+        let mut receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
+        let mut reader = served.reader().ok()?;
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match reader.read(&mut buffer).ok()? {
+                0 => break,
+                read => receiver.write(buffer.get(..read)?).ok()?,
+            }
+        }
+        let tarball = receiver.finish().ok()?;
+        self.keep(&tarball);
+        if let Some(store) = &self.store {
+            store.learn(want.url.as_str(), &want.id);
+        }
+        Some(tarball)
     }
 
     /// Says so where only the origin of what is missing is unknown.

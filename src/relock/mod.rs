@@ -77,7 +77,7 @@ pub const TIMEOUT: Duration = Duration::from_mins(10);
 ///
 /// Errors: npm is missing, fails or takes too long; or what it wrote is not enough for an offline install.
 pub fn relock(npm: &Npm, request: &RelockRequest<'_>) -> Result<Vec<u8>, RelockError> {
-    let start = start::Start::of(request, &npm.access)?;
+    let start = start::Start::of(request)?;
     let place = child::Place::new(npm, &start)?;
     child::run(npm, &place)?;
     let written = place.lockfile()?;

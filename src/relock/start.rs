@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::{RelockError, RelockRequest};
-use crate::{npm_package::PackageName, registry::Access};
 
 /// npm's files, and what the result is held to.
 pub(super) struct Start {
@@ -20,15 +19,14 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn of(request: &RelockRequest<'_>, access: &Access) -> Result<Self, RelockError> {
+    pub(super) fn of(request: &RelockRequest<'_>) -> Result<Self, RelockError> {
         let mut manifest: Map<String, Value> =
             serde_json::from_slice(request.package_json).map_err(RelockError::Manifest)?;
         let (name, lockfile) = match request.shrinkwrap {
             Some(shrinkwrap) => ("npm-shrinkwrap.json", Some(shrinkwrap)),
             None => ("package-lock.json", request.existing),
         };
-        let lockfile = lockfile.map(|bytes| Begun::read(bytes, access)).transpose()?;
-        let omit_dev = lockfile.as_ref().map_or(request.omit_dev, |begun| begun.omits_dev);
+        let omit_dev = lockfile.map(omits_dev).transpose()?.unwrap_or(request.omit_dev);
         let text = |field: &str| manifest.get(field).and_then(Value::as_str).map(str::to_owned);
         let version = text("version");
         let package = format!(
@@ -41,51 +39,15 @@ impl Start {
         } else {
             request.package_json.to_vec()
         };
-        Ok(Self { manifest, name, lockfile: lockfile.map(|begun| begun.bytes), version, package })
+        Ok(Self { manifest, name, lockfile: lockfile.map(<[u8]>::to_vec), version, package })
     }
 }
 
-/// The lockfile that npm continues.
-struct Begun {
-    bytes: Vec<u8>,
-    omits_dev: bool,
-}
-
-impl Begun {
-    fn read(bytes: &[u8], access: &Access) -> Result<Self, RelockError> {
-        let mut lockfile: Map<String, Value> =
-            serde_json::from_slice(bytes).map_err(RelockError::Existing)?;
-        let mut completed = 0;
-        let mut omits_dev = false;
-        if let Some(Value::Object(packages)) = lockfile.get_mut("packages") {
-            omits_dev = packages.get("").is_some_and(|root| root.get("devDependencies").is_none());
-            completed =
-                packages.iter_mut().filter_map(|(place, entry)| complete(place, entry, access)).count();
-        }
-        let bytes = if completed > 0 {
-            serde_json::to_vec_pretty(&lockfile).expect("bug: a JSON object can be written")
-        } else {
-            bytes.to_vec()
-        };
-        Ok(Self { bytes, omits_dev })
-    }
-}
-
-/// Gives a registry package the address that npm leaves out with `omit-lockfile-registry-resolved`, and would never add
-/// to an entry that it keeps.
-fn complete(place: &str, entry: &mut Value, access: &Access) -> Option<()> {
-    let entry = entry.as_object_mut()?;
-    let elsewhere = |field: &str| entry.get(field) == Some(&Value::Bool(true));
-    if entry.contains_key("resolved") || elsewhere("link") || elsewhere("inBundle") {
-        return None;
-    }
-    let (_, installed_as) = place.rsplit_once("node_modules/")?;
-    let text = |field: &str| entry.get(field).and_then(Value::as_str);
-    let (version, _) = (text("version")?, text("integrity")?);
-    let name = PackageName::parse(text("name").unwrap_or(installed_as)).ok()?;
-    let url = access.registry_url(name.scope(), &name.tarball_path(version));
-    entry.insert("resolved".to_owned(), Value::String(url.into()));
-    Some(())
+/// Whether a lockfile was made without `devDependencies`.
+fn omits_dev(lockfile: &[u8]) -> Result<bool, RelockError> {
+    let lockfile: Map<String, Value> = serde_json::from_slice(lockfile).map_err(RelockError::Existing)?;
+    let root = lockfile.get("packages").and_then(|packages| packages.get(""));
+    Ok(root.is_some_and(|root| root.get("devDependencies").is_none()))
 }
 
 #[cfg(test)]
@@ -99,7 +61,7 @@ mod tests {
         let existing = existing.as_ref().map(String::as_bytes);
         let request =
             RelockRequest { package_json: manifest.as_bytes(), shrinkwrap: None, existing, omit_dev };
-        Start::of(&request, &Access::default()).unwrap()
+        Start::of(&request).unwrap()
     }
 
     #[test]
@@ -112,29 +74,5 @@ mod tests {
         assert!(has_dev(start(&manifest, Some(&with), true)));
         assert!(!has_dev(start(&manifest, None, true)));
         assert!(has_dev(start(&manifest, None, false)));
-    }
-
-    #[test]
-    fn missing_addresses_are_filled_in() {
-        let lockfile = json!({ "packages": {
-            "": { "version": "1.0.0" },
-            "node_modules/@s/a": { "version": "1.0.0", "integrity": "sha512-x" },
-            "node_modules/alias": { "name": "real", "version": "2.0.0", "integrity": "sha512-x" },
-            "node_modules/b": { "version": "1.0.0", "resolved": "https://elsewhere/b.tgz" },
-            "node_modules/b/node_modules/c": { "version": "1.0.0", "inBundle": true, "integrity": "sha512-x" },
-            "node_modules/l": { "resolved": "l", "link": true }, "l": { "version": "1.0.0" },
-        } });
-        let begun = start(&json!({}), Some(&lockfile), false).lockfile.unwrap();
-        let begun: Value = serde_json::from_slice(&begun).unwrap();
-        let resolved = |place: &str| begun["packages"][place]["resolved"].as_str().map(str::to_owned);
-        let at = |path: &str| Some(Access::default().registry_url(None, path).to_string());
-        assert_eq!(resolved("node_modules/@s/a"), at("@s/a/-/a-1.0.0.tgz"));
-        assert_eq!(resolved("node_modules/alias"), at("real/-/real-2.0.0.tgz"));
-        assert_eq!(resolved("node_modules/b").as_deref(), Some("https://elsewhere/b.tgz"));
-        assert_eq!(resolved("node_modules/b/node_modules/c"), None);
-        assert_eq!(resolved("l"), None);
-        let whole = json!({ "packages": {} });
-        let kept = start(&json!({}), Some(&whole), false).lockfile.unwrap();
-        assert_eq!(kept, whole.to_string().as_bytes(), "what lacks nothing is not touched");
     }
 }

@@ -13,6 +13,7 @@ pub mod github;
 pub mod human;
 pub mod markdown;
 pub mod messages;
+mod repair;
 mod rule;
 pub mod sarif;
 mod source;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use because::BecauseReport;
 pub use build::{Paths, repair_messages, service};
+pub use repair::{FilledReport, LockfileReport, RepairReport, RepairStatus, RepairSummary};
 pub use rule::Rule;
 pub use source::{OutdatedReport, SourceReport};
 

@@ -230,6 +230,31 @@ impl Git {
         })
     }
 
+    /// The bytes that the index has for files whose bytes on disk are others; of files for whose path `wanted` says so.
+    ///
+    /// # Errors
+    /// When git's files cannot be read.
+    pub fn staged(&self, wanted: fn(&Path) -> bool) -> Result<BTreeMap<PathBuf, Vec<u8>>, GitError> {
+        let root = self.root.clone();
+        in_time(move || {
+            let reader = Reader::open(&root)?;
+            let Some(index) = reader.index()? else { return Ok(BTreeMap::new()) };
+            let mut staged = BTreeMap::new();
+            for entry in index.entries() {
+                let regular = matches!(entry.mode, entry::Mode::FILE | entry::Mode::FILE_EXECUTABLE);
+                let Some(path) = absolute(&root, entry.path(&index)).filter(|path| regular && wanted(path))
+                else {
+                    continue;
+                };
+                // git itself takes a file for unchanged that differs by line ends alone.
+                if now::blob_id(&path, entry.id) != Some(entry.id) {
+                    staged.insert(path, reader.blob(entry.id)?);
+                }
+            }
+            Ok(staged)
+        })
+    }
+
     /// What changed since the last commit that this revision and the last commit have in common.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What the last commit recorded, to tell a source that moved on from one that was replaced under its name.
+//! What git recorded, to tell a source that moved on from one that was replaced under its name.
 //!
 //! A hash that the commit has for the very same origin was true of that origin. A hash that it has for another one, or
 //! not at all, says nothing about this one.
@@ -26,7 +26,7 @@ pub fn is_read(path: &Path) -> bool {
 pub struct Head {
     root: PathBuf,
     committed: OnceLock<Result<Vec<Committed>, String>>,
-    changed: OnceLock<BTreeMap<PathBuf, Vec<u8>>>,
+    staged: OnceLock<BTreeMap<PathBuf, Vec<u8>>>,
 }
 
 /// A source of the last commit.
@@ -40,7 +40,7 @@ impl Head {
     /// The last commit of the repository at `root`. Nothing is read before it is asked for.
     #[must_use]
     pub fn of(root: PathBuf) -> Self {
-        Self { root, committed: OnceLock::new(), changed: OnceLock::new() }
+        Self { root, committed: OnceLock::new(), staged: OnceLock::new() }
     }
 
     /// The repository's folder.
@@ -68,12 +68,13 @@ impl Head {
         Ok(false)
     }
 
-    /// The bytes that the last commit has of a file which holds others now; nothing if they are the same, or not known.
+    /// The bytes that the next commit has of a JSON file, as things are staged, where the file itself holds others; nothing if
+    /// they are the same, or not known.
     #[must_use]
-    pub fn committed(&self, path: &Path) -> Option<&[u8]> {
+    pub fn staged(&self, path: &Path) -> Option<&[u8]> {
         let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
-        let changed = self.changed.get_or_init(|| Git::of(&self.root).committed(is_json).unwrap_or_default());
-        changed.get(path).map(Vec::as_slice)
+        let staged = self.staged.get_or_init(|| Git::of(&self.root).staged(is_json).unwrap_or_default());
+        staged.get(path).map(Vec::as_slice)
     }
 
     fn read(&self) -> Result<Vec<Committed>, GitError> {

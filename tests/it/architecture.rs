@@ -43,7 +43,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
     ("source", &["integrity", "nix", "npm_deps", "redaction", "registry", "repository", "store", "tarball"]),
-    ("vendoring", &["integrity", "npm_package", "registry", "relock", "source"]),
+    ("vendoring", &["integrity", "npm_package", "registry", "relock", "repair", "source"]),
     ("choice", &["nix", "repository"]),
     (
         "drift",

@@ -204,6 +204,43 @@ fn two_urls_with_one_integrity_are_both_fetched() {
 }
 
 #[test]
+fn a_url_that_lockfiles_record_with_sha1_and_with_sha512_is_fetched_once_and_checked_for_both() {
+    use npm_nixhash::integrity::{Algorithm, Hasher};
+    let sha1 = |bytes: &[u8]| {
+        let mut hasher = Hasher::new(Algorithm::Sha1);
+        hasher.update(bytes);
+        hasher.finish().sri()
+    };
+    let large: Vec<u8> = (0..=250).cycle().take(2 << 20).collect();
+    for bytes in [vec![7; 100], large] {
+        let project = Project::new();
+        let package = project.registry.publish_bytes("one", "1.0.0", bytes);
+        let strong = lockfile(&package, &[&package.url]).to_string();
+        let weak = strong.replace(&package.integrity, &sha1(&package.bytes));
+        project.write("strong/package-lock.json", &strong);
+        project.write("weak/package-lock.json", &weak);
+        project.write(
+            "default.nix",
+            "{ pkgs }: { a = pkgs.buildNpmPackage { src = ./strong; npmDepsHash = \"\"; }; b = pkgs.buildNpmPackage { src = ./weak; \
+             npmDepsHash = \"\"; }; }\n",
+        );
+        assert!(project.transcript(&["update", "--no-cache", "--no-memo"]).contains("2 updated"));
+        assert_eq!(project.registry.count(&package.path), 1);
+        let written = project.read("default.nix");
+        for (folder, expected) in [("strong", &strong), ("weak", &weak)] {
+            let alone = project.run(&["hash", folder, "--no-cache", "--no-memo"]).stdout;
+            assert!(written.contains(String::from_utf8(alone).unwrap().trim()), "{expected}");
+        }
+        // Another sha1 is refused although the sha512 is right, and asked for on its own.
+        let other = weak.replace(&sha1(&package.bytes), &sha1(b"other"));
+        project.write("weak/package-lock.json", other);
+        let said = project.transcript(&["check", "--no-cache", "--no-memo"]);
+        assert!(said.starts_with("exit 2\n") && said.contains("1 in sync, 1 failed"), "{said}");
+        assert!(said.contains(&sha1(b"other")) && said.contains(&sha1(&package.bytes)), "{said}");
+    }
+}
+
+#[test]
 fn in_one_run_too_a_tarball_answers_only_for_its_own_url() {
     let project = Project::new();
     let right = project.registry.publish("right", "1.0.0", &[]);

@@ -149,6 +149,45 @@ fn a_lockfile_that_import_npm_lock_uses_is_covered_and_has_to_be_complete() {
 }
 
 #[test]
+fn a_lockfile_that_import_npm_lock_is_given_is_followed() {
+    let lacks = |arguments: &str| {
+        let sites = format!("  web = pkgs.mkShell {{ deps = pkgs.importNpmLock {{ {arguments} }}; }};");
+        let project = project(&sites);
+        let bare = json!({ "lockfileVersion": 3, "packages": { "node_modules/left": { "version": "1.0.0" },
+            "node_modules/idle": { "version": "1.0.0" } } });
+        project.write("x/package-lock.json", bare.to_string());
+        project.write("x/package.json", r#"{ "name": "x", "dependencies": { "left": "1" } }"#);
+        project.write("y/package.json", r#"{ "name": "y", "dependencies": { "left": "1", "idle": "1" } }"#);
+        let report: Value = serde_json::from_slice(&project.run(&["check", "--json"]).stdout).unwrap();
+        let used = |used: &Value| {
+            let errors = used["errors"].as_array().unwrap().iter();
+            let errors: Vec<_> = errors.map(|error| error["message"].as_str().unwrap().to_owned()).collect();
+            format!("{}: {}", used["lockfile"].as_str().unwrap(), errors.join(";"))
+        };
+        let told: Vec<String> = report["uses"].as_array().unwrap().iter().map(used).collect();
+        told.join(" ")
+    };
+    let what = "has no `resolved` and no `integrity`: left@1.0.0";
+    let lock = "packageLock = pkgs.lib.importJSON ./x/package-lock.json;";
+    for arguments in [
+        format!("{lock} package = pkgs.lib.importJSON ./x/package.json;"),
+        format!("{lock} npmRoot = ./x;"),
+        "npmRoot = ./x;".to_owned(),
+        "npmRoot = ./y; package = builtins.fromJSON (builtins.readFile ./x/package.json); packageLock = builtins.fromJSON \
+         (builtins.readFile ./x/package-lock.json);"
+            .to_owned(),
+    ] {
+        assert_eq!(lacks(&arguments), format!("x/package-lock.json: 1 of 2 packages {what}"), "{arguments}");
+    }
+    let both =
+        "x/package-lock.json: 2 of 2 packages have no `resolved` and no `integrity`: left@1.0.0, idle@1.0.0";
+    assert_eq!(lacks(&format!("{lock} npmRoot = ./y;")), both, "its manifest wants both");
+    assert_eq!(lacks(lock), both, "nobody says what is wanted");
+    // What an expression made of it is no file's.
+    assert_eq!(lacks("packageLock = { packages = { }; };"), "");
+}
+
+#[test]
 fn a_url_that_the_standard_writes_otherwise_breaks_nixpkgs_build_and_not_the_hash() {
     let project = project(WEB);
     let hash = project.run(&["hash", "web"]).stdout;
@@ -192,6 +231,42 @@ fn an_old_nixpkgs_makes_another_tree_of_fetcher_version_2() {
 }
 
 #[test]
+fn which_nixpkgs_is_old_is_found_through_follows_and_said_as_far_as_it_is_known() {
+    let project = project("");
+    project.write(
+        "flake.nix",
+        "{ outputs = { self, nixpkgs, ... }: { packages.x86_64-linux.web = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage \
+         { pname = \"web\"; src = ./web; npmDepsFetcherVersion = 2; npmDepsHash = \"\"; }; }; }",
+    );
+    let (old, new) = (1_749_000_000_u64, 1_790_000_000_u64);
+    let told = |inputs: Value| {
+        let nixpkgs = |modified: u64| json!({ "locked": { "lastModified": modified, "owner": "NixOS", "repo": "nixpkgs", "type": "github" } });
+        let lock = json!({ "nodes": { "a": nixpkgs(old), "b": nixpkgs(new), "tools": { "inputs": { "pkgs": "a", "round": ["round"] }, "locked": { "repo": "tools" } },
+            "root": { "inputs": inputs } }, "root": "root", "version": 7 });
+        project.write("flake.lock", lock.to_string());
+        let told = project.transcript(&["check"]);
+        let line = told.lines().find(|line| line.contains("flake.lock has")).unwrap_or_default();
+        line.split("flake.lock has ").nth(1).unwrap_or_default().to_owned()
+    };
+    let sure = "2025-06-04: before 2026-02-15 nixpkgs kept more of a packument, so its fetcher version 2 gives another hash than \
+                this one";
+    assert_eq!(told(json!({ "nixpkgs": "a" })), format!("`nixpkgs` of {sure}"));
+    assert_eq!(
+        told(json!({ "tools": "tools", "nixpkgs": ["tools", "pkgs"] })),
+        format!("`nixpkgs` of {sure}")
+    );
+    let unsure = format!("`stable` of {sure} (if the derivation is built with that one)");
+    assert_eq!(told(json!({ "nixpkgs": "b", "stable": "a" })), unsure);
+    for silent in [
+        json!({ "nixpkgs": "b" }),
+        json!({ "nixpkgs": ["round"], "round": ["round"] }),
+        json!({ "nixpkgs": ["gone", 1] }),
+    ] {
+        assert_eq!(told(silent.clone()), "", "{silent}");
+    }
+}
+
+#[test]
 fn a_lockfile_that_git_checked_out_with_other_line_ends_has_the_hash_of_gits_bytes() {
     let project = project(WEB);
     std::fs::remove_dir_all(project.path(".git")).unwrap();
@@ -219,4 +294,19 @@ fn a_lockfile_that_git_checked_out_with_other_line_ends_has_the_hash_of_gits_byt
     project.write("web/package-lock.json", unix.replace('\n', "\r\n") + "\r\n");
     let told = project.transcript(&["check"]);
     assert!(told.starts_with("exit 1\n") && !told.contains("line ends"), "{told}");
+    // What is staged is what the next commit has, whatever the last one had.
+    let other = unix.replace("\"version\": \"1.0.0\"", "\"version\": \"1.0.1\"");
+    assert_ne!(other, unix);
+    project.write("web/package-lock.json", &other);
+    git(&["add", "."]);
+    project.run(&["update"]);
+    project.write("web/package-lock.json", other.replace('\n', "\r\n"));
+    let told = project.transcript(&["check"]);
+    assert!(told.starts_with("exit 0\n") && told.contains("other line ends than git has"), "{told}");
+    project.write("web/package-lock.json", unix.replace('\n', "\r\n"));
+    let told = project.transcript(&["check"]);
+    assert!(
+        told.starts_with("exit 1\n") && !told.contains("line ends"),
+        "only the last commit has that: {told}"
+    );
 }

@@ -97,6 +97,42 @@ fn a_hash_is_what_its_schema_says() {
 }
 
 #[test]
+fn a_repair_is_what_its_schema_says() {
+    let project = Project::new();
+    let left = project.registry.publish("left", "1.0.0", &[]);
+    project.lock("whole", &[&left]);
+    for (folder, version) in [("web", "1.0.0"), ("gone", "9.9.9")] {
+        let packages = json!({ "node_modules/left": { "version": version } });
+        project.write(
+            &format!("{folder}/package-lock.json"),
+            format!("{:#}\n", json!({ "lockfileVersion": 3, "packages": packages })),
+        );
+    }
+    let schema = schema("repair.schema.json");
+    let files = ["web/package-lock.json", "whole/package-lock.json", "gone/package-lock.json"];
+    let run = |options: &[&str]| {
+        validate(&schema, &project.run(&[&["repair", "--json"], options, &files].concat()).stdout)
+    };
+    for (options, word) in [(&["--check"][..], "incomplete"), (&[], "completed")] {
+        let report = run(options);
+        let statuses: Vec<_> = report["lockfiles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["status"].as_str().unwrap())
+            .collect();
+        assert_eq!(statuses, [word, "complete", "failed"]);
+        let entry = json!({ "place": "node_modules/left", "package": "left@1.0.0", "resolved": true, "integrity": true });
+        assert_eq!(report["lockfiles"][0]["entries"], json!([entry]));
+        assert_eq!(
+            report["lockfiles"][2]["errors"][0]["message"],
+            "node_modules/left: the registry has no left@9.9.9"
+        );
+        assert_eq!((&report["summary"][word], &report["summary"]["failed"]), (&json!(1), &json!(1)));
+    }
+}
+
+#[test]
 fn the_page_names_every_code() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/json.md")).unwrap();

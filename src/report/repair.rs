@@ -1,0 +1,146 @@
+//! What `repair` has to say: every lockfile that it looked at, and what became of it.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use serde::Serialize;
+
+use super::{Message, SCHEMA_VERSION};
+use crate::repair::Filled;
+
+/// Packages that are named before the rest is only counted.
+const NAMED: usize = 8;
+
+/// The outcome of `repair`.
+#[derive(Debug, Serialize)]
+pub struct RepairReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// `repair`.
+    pub command: &'static str,
+    /// All lockfiles, in the order in which they were named, else of their paths.
+    pub lockfiles: Vec<LockfileReport>,
+    /// How many of them have which status.
+    pub summary: RepairSummary,
+}
+
+/// A lockfile.
+#[derive(Debug, Serialize)]
+pub struct LockfileReport {
+    /// The file.
+    pub lockfile: String,
+    /// What became of it.
+    pub status: RepairStatus,
+    /// The entries that got something, or with `--check` would have, in file order.
+    pub entries: Vec<FilledReport>,
+    /// Why it stays as it is: every reason.
+    pub errors: Vec<Message>,
+}
+
+/// What became of a lockfile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepairStatus {
+    /// It lacked nothing.
+    Complete,
+    /// It lacks something that the registry knows (`--check`).
+    Incomplete,
+    /// It lacked something that it has now.
+    Completed,
+    /// It lacks something and stays as it is.
+    Failed,
+}
+
+/// What an entry got.
+#[derive(Debug, Serialize)]
+pub struct FilledReport {
+    /// Where it stands: an install path, or of version 1 the chain of names.
+    pub place: String,
+    /// `name@version`.
+    pub package: String,
+    /// It got its `resolved`.
+    pub resolved: bool,
+    /// It got its `integrity`, or a stronger one.
+    pub integrity: bool,
+}
+
+/// How many lockfiles have which status.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub struct RepairSummary {
+    /// Completed.
+    pub completed: usize,
+    /// Incomplete.
+    pub incomplete: usize,
+    /// Complete from the start.
+    pub complete: usize,
+    /// Failed.
+    pub failed: usize,
+}
+
+impl Default for RepairReport {
+    fn default() -> Self {
+        let summary = RepairSummary::default();
+        Self { schema_version: SCHEMA_VERSION, command: "repair", lockfiles: Vec::new(), summary }
+    }
+}
+
+impl RepairReport {
+    /// Adds a lockfile and what became of it.
+    pub fn add(&mut self, lockfile: String, status: RepairStatus, filled: &[Filled], errors: Vec<Message>) {
+        let RepairSummary { completed, incomplete, complete, failed } = &mut self.summary;
+        *match status {
+            RepairStatus::Completed => completed,
+            RepairStatus::Incomplete => incomplete,
+            RepairStatus::Complete => complete,
+            RepairStatus::Failed => failed,
+        } += 1;
+        let entry = |filled: &Filled| FilledReport {
+            place: filled.place.clone(),
+            package: filled.package.clone(),
+            resolved: filled.resolved,
+            integrity: filled.integrity,
+        };
+        let entries = filled.iter().map(entry).collect();
+        self.lockfiles.push(LockfileReport { lockfile, status, entries, errors });
+    }
+
+    /// The report for people: a line for each lockfile that got something, and the count.
+    #[must_use]
+    pub fn human(&self) -> String {
+        let mut text = String::new();
+        for LockfileReport { lockfile, status, entries, .. } in &self.lockfiles {
+            match status {
+                RepairStatus::Completed => row(&mut text, lockfile, entries, "completed"),
+                RepairStatus::Incomplete => row(&mut text, lockfile, entries, "to complete"),
+                RepairStatus::Complete | RepairStatus::Failed => {}
+            }
+        }
+        let RepairSummary { completed, incomplete, complete, failed } = self.summary;
+        let counts = [
+            (completed, "completed"),
+            (incomplete, "incomplete"),
+            (complete, "complete"),
+            (failed, "failed"),
+        ];
+        let counts =
+            counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
+        let _ = writeln!(text, "{}", counts.collect::<Vec<_>>().join(", "));
+        text
+    }
+
+    /// The JSON form, indented, with a final newline.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("bug: a report always serialises");
+        text + "\n"
+    }
+}
+
+/// `web/package-lock.json: 72 packages completed: a@1.0.0, ...`
+fn row(text: &mut String, path: &str, entries: &[FilledReport], what: &str) {
+    let names: BTreeSet<&str> = entries.iter().map(|entry| entry.package.as_str()).collect();
+    let more = names.len().saturating_sub(NAMED);
+    let list = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let noun = if names.len() == 1 { "package" } else { "packages" };
+    let _ = writeln!(text, "{path}: {} {noun} {what}: {list}{more}", names.len());
+}
