@@ -1,5 +1,5 @@
-//! The workspaces that a manifest names by globs, as npm finds them: folders with a `package.json`. A pattern that begins with
-//! `!` takes out what earlier ones brought in.
+//! The workspaces that a manifest names by globs, as npm finds them: folders with a `package.json`. What a pattern that begins
+//! with `!` fits is taken out.
 
 use std::{
     collections::BTreeSet,
@@ -17,16 +17,21 @@ const DEEPEST: usize = 32;
 
 /// The folders below a project's that these globs name, `/`-separated.
 pub(super) fn workspaces(project: &Path, globs: &[String]) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    let (mut wanted, mut unwanted): (Vec<Pattern>, Vec<Pattern>) = (Vec::new(), Vec::new());
     for glob in globs {
-        let (negated, glob) = glob.strip_prefix('!').map_or((false, glob.as_str()), |rest| (true, rest));
-        let Some(pattern) = Pattern::read(glob) else { continue };
-        if negated {
-            found.retain(|folder: &String| !pattern.fits(folder));
+        let plain = glob.trim_start_matches('!');
+        let Some(pattern) = Pattern::read(plain) else { continue };
+        if (glob.len() - plain.len()) % 2 == 1 {
+            unwanted.push(pattern);
         } else {
-            pattern.find(project, &mut found);
+            // npm forgets what was taken out where a later pattern, as it is written, would have been.
+            unwanted.retain(|earlier| !earlier.fits(&pattern.text()));
+            wanted.push(pattern);
         }
     }
+    let mut found = BTreeSet::new();
+    wanted.iter().for_each(|pattern| pattern.find(project, &mut found));
+    found.retain(|folder| !unwanted.iter().any(|pattern| pattern.fits(folder)));
     found
 }
 
@@ -48,6 +53,10 @@ impl Pattern {
         let manifest = format!("{}/package.json", parts.join("/"));
         let matcher = GlobBuilder::new(&manifest).literal_separator(true).build().ok()?.compile_matcher();
         Some(Self { parts, matcher })
+    }
+
+    fn text(&self) -> String {
+        self.parts.join("/")
     }
 
     fn fits(&self, folder: &str) -> bool {
@@ -118,7 +127,13 @@ mod tests {
         assert_eq!(found(&["{a,b/d/*}"]), ["a", "b/d/e"]);
         assert_eq!(found(&["*/i", "**"]), ["a", "b/c", "b/d/e"]);
         assert_eq!(found(&[".h/*"]), [".h/i"]);
-        assert_eq!(found(&["**", "!b/**", "b/d/*"]), ["a", "b/d/e"]);
+        assert_eq!(found(&["**", "!b/d/*"]), ["a", "b/c"]);
+        assert_eq!(found(&["!b/c", "a", "b/*", "!!b/d/e"]), ["a", "b/d/e", "b/link"]);
+        assert_eq!(
+            found(&["**", "!b/**", "b/d/*"]),
+            ["a", "b/c", "b/d/e"],
+            "the last one brings them all back"
+        );
         assert_eq!(found(&["../*", "/", "[", "!"]), [] as [&str; 0]);
     }
 }

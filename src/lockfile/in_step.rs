@@ -122,7 +122,7 @@ pub fn manifests(
     all
 }
 
-/// The globs by which a manifest names its workspaces, in their order; a later one has the last word.
+/// The globs by which a manifest names its workspaces, in their order.
 #[must_use]
 pub fn workspace_globs(manifest: &[u8]) -> Vec<String> {
     let manifest: Value = serde_json::from_slice(manifest).unwrap_or_default();

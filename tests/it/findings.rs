@@ -180,7 +180,7 @@ fn a_lockfile_that_import_npm_lock_is_given_is_followed() {
         assert_eq!(lacks(&arguments), format!("x/package-lock.json: 1 of 2 packages {what}"), "{arguments}");
     }
     let both =
-        "x/package-lock.json: 2 of 2 packages have no `resolved` and no `integrity`: left@1.0.0, idle@1.0.0";
+        "x/package-lock.json: 2 of 2 packages have no `resolved` and no `integrity`: idle@1.0.0, left@1.0.0";
     assert_eq!(lacks(&format!("{lock} npmRoot = ./y;")), both, "its manifest wants both");
     assert_eq!(lacks(lock), both, "nobody says what is wanted");
     // What an expression made of it is no file's.
