@@ -5,6 +5,7 @@
 mod because;
 mod completeness;
 mod conflict;
+mod elsewhere;
 mod failure;
 mod findings;
 mod lockfiles;
@@ -177,6 +178,8 @@ impl Plan {
             Planned { site, status, sources, outdated, repaired, warnings, because }
         };
         let mut sites: Vec<Planned> = survey.sites.into_iter().zip(verdicts).map(planned).collect();
+        let aside = elsewhere::set_aside(&mut sites, &survey.root);
+        survey.warnings.extend(aside);
         conflict::hold_back(&mut sites);
         let Survey { root, uses, problems, warnings, uncovered, borders, files, .. } = survey;
         let uses = uses.into_iter().map(PlannedUse::from).collect();

@@ -159,6 +159,12 @@ fn index(ev: &mut Eval, found: &Found) -> Index {
 fn collect(ev: &mut Eval, survey: &mut Survey, reached: sites::Found) {
     let sites::Found { drafts, open, dead } = reached;
     for draft in drafts {
+        let own = draft.warnings.into_iter();
+        survey.warnings.extend(own.map(|(place, message)| Warning {
+            kind: WarningKind::OtherConfiguration,
+            place,
+            message,
+        }));
         if draft.from_caller && draft.literals.is_empty() {
             let message = "a function that nothing here calls; its hash comes from its callers".to_owned();
             survey.warnings.push(Warning {

@@ -7,7 +7,7 @@ use super::eval::{Eval, Native, flag};
 use super::hash_text::HashText;
 use super::nixpkgs::Beside;
 use super::syntax::ast::{Location, Name};
-use super::value::{Attr, Attrs, Doubt, Kind, Meaning, Move, Special, ThunkId, Unknown, Value, truth};
+use super::value::{Attr, Attrs, Doubt, Kind, Meaning, Move, Special, ThunkId, Unknown, Value};
 
 pub(crate) const TABLE: &[Native] = &[
     Native::new("mkIf", 2, make_if),
@@ -15,7 +15,18 @@ pub(crate) const TABLE: &[Native] = &[
     Native::new("mkOption", 1, |ev, a, at| option(ev, Some(a[0]), at)),
     Native::new("mkEnableOption", 1, enable_option),
     Native::new("mkPackageOption", 3, |ev, _, at| option(ev, None, at)),
+    Native::new("mkOverride", 2, |ev, a, _| definition(ev, "override", a[0], a[1])),
+    Native::new("mkForce", 1, |ev, a, _| priority(ev, 50, a[0])),
+    Native::new("mkVMOverride", 1, |ev, a, _| priority(ev, 10, a[0])),
+    Native::new("mkDefault", 1, |ev, a, _| priority(ev, 1_000, a[0])),
+    Native::new("mkOptionDefault", 1, |ev, a, _| priority(ev, 1_500, a[0])),
+    Native::new("mkOrder", 2, |ev, a, _| definition(ev, "order", a[0], a[1])),
+    Native::new("mkBefore", 1, |ev, a, _| order(ev, 500, a[0])),
+    Native::new("mkAfter", 1, |ev, a, _| order(ev, 1_500, a[0])),
 ];
+
+/// The priority of a definition that says nothing of one.
+const USUAL: i64 = 100;
 
 /// More levels of options than these are not followed.
 const DEEPEST: usize = 12;
@@ -48,8 +59,89 @@ pub(crate) fn parts(ev: &mut Eval, value: &Value) -> Option<Module> {
     Some(Module { imports, definitions, options })
 }
 
-/// Definitions of two modules as one value; what both define is not known, unless it is a set or a list.
+fn priority(ev: &mut Eval, number: i64, content: ThunkId) -> Value {
+    let number = ev.done(Value::new(Kind::Int(number)));
+    definition(ev, "override", number, content)
+}
+
+fn order(ev: &mut Eval, number: i64, content: ThunkId) -> Value {
+    let number = ev.done(Value::new(Kind::Int(number)));
+    definition(ev, "order", number, content)
+}
+
+/// A definition with a word to the module system, as nixpkgs writes it.
+fn definition(ev: &mut Eval, kind: &str, number: ThunkId, content: ThunkId) -> Value {
+    let kind = ev.done(Value::text(kind));
+    Value::attrs(Attrs::of([
+        (Rc::from("_type"), kind),
+        (Rc::from("priority"), number),
+        (Rc::from("content"), content),
+    ]))
+}
+
+/// A definition without its word to the module system, and the priority that it has; `None` where that is not known.
+fn discharged(ev: &mut Eval, value: Value) -> (Value, Option<i64>) {
+    let Some(attrs) = value.as_attrs().map(Rc::clone) else { return (value, Some(USUAL)) };
+    let (Some(kind), Some(content)) = (attrs.map.get("_type"), attrs.map.get("content")) else {
+        return (value, Some(USUAL));
+    };
+    let (kind, content) = (ev.force(kind.thunk).known_text(), content.thunk);
+    match kind.as_deref() {
+        Some("order") => {
+            let content = ev.force(content);
+            discharged(ev, content)
+        }
+        Some("override") => {
+            let priority = attrs.map.get("priority").map(|attr| ev.force(attr.thunk).kind);
+            let priority = if let Some(Kind::Int(number)) = priority { Some(number) } else { None };
+            let content = ev.force(content);
+            (discharged(ev, content).0, priority)
+        }
+        _ => (value, Some(USUAL)),
+    }
+}
+
+/// Definitions as the configuration shows them: without words to the module system, at any depth.
+pub(crate) fn settled(ev: &mut Eval, value: Value) -> Value {
+    ev.each(value, &mut |ev, value| {
+        let (value, _) = discharged(ev, value);
+        let Kind::Attrs(attrs) = &value.kind else { return value };
+        if !attrs.special.is_none() {
+            return value;
+        }
+        let mut set = attrs.as_ref().clone();
+        for attr in set.map.values_mut() {
+            let own = attr.thunk;
+            attr.thunk = ev.lazy(move |ev| {
+                let value = ev.force(own);
+                settled(ev, value)
+            });
+        }
+        Value { kind: Kind::Attrs(Rc::new(set)), trail: value.trail }
+    })
+}
+
+/// Definitions of two modules as one value, the one with the stronger priority if they have two; what both define is not
+/// known, unless it is a set or a list.
 pub(crate) fn merge(ev: &mut Eval, left: Value, right: Value, at: Location) -> Value {
+    let ((left, strong), (right, other)) = (discharged(ev, left), discharged(ev, right));
+    match (strong, other) {
+        (Some(a), Some(b)) if a == b && a == USUAL => merge_equals(ev, left, right, at),
+        (Some(a), Some(b)) => {
+            let value = match a.cmp(&b) {
+                std::cmp::Ordering::Less => left,
+                std::cmp::Ordering::Greater => right,
+                std::cmp::Ordering::Equal => merge_equals(ev, left, right, at),
+            };
+            // A third definition is held against it.
+            let value = ev.done(value);
+            priority(ev, a.min(b), value)
+        }
+        _ => Value::unknown(Doubt::Unmodelled, "a definition's priority is not known", Some(at)),
+    }
+}
+
+fn merge_equals(ev: &mut Eval, left: Value, right: Value, at: Location) -> Value {
     match (&left.kind, &right.kind) {
         (Kind::Attrs(l), Kind::Attrs(r)) if l.special.is_none() && r.special.is_none() => {
             let mut set = l.as_ref().clone();
@@ -217,6 +309,7 @@ fn make_if(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Location, usize)) -> Value {
     let (at, depth) = place;
     let value = ev.force(definition);
+    let (value, _) = discharged(ev, value);
     match &value.kind {
         Kind::Attrs(attrs) if attrs.special.is_none() && depth < DEEPEST => {
             let mut set = attrs.as_ref().clone();
@@ -226,7 +319,7 @@ fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Locat
             }
             Value { kind: Kind::Attrs(Rc::new(set)), trail: value.trail.clone() }
         }
-        Kind::Path(_) | Kind::Str(_) if truth(&ev.force(condition)) != Some(true) => {
+        Kind::Path(_) | Kind::Str(_) if !counts(ev, condition) => {
             let condition = ev.force(condition);
             ev.hide(&condition, at);
             let doubt =
@@ -235,6 +328,12 @@ fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Locat
         }
         _ => value,
     }
+}
+
+/// Whether a definition surely counts.
+fn counts(ev: &mut Eval, condition: ThunkId) -> bool {
+    let condition = ev.force(condition);
+    ev.decide(&condition, [None, None]) == Some(true)
 }
 
 /// `lib.mkMerge`: sets become one set.

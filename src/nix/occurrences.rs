@@ -182,6 +182,54 @@ pub(crate) fn inside(all: &[Occurrence], span: Span) -> &[Occurrence] {
     &all[first..first + length]
 }
 
+/// Names of hashes that no npm derivation has.
+const OTHER_HASHES: [&str; 9] = [
+    "vendorHash",
+    "vendorSha256",
+    "cargoHash",
+    "cargoSha256",
+    "pnpmDepsHash",
+    "yarnHash",
+    "mvnHash",
+    "composerVendorHash",
+    "narHash",
+];
+
+/// Whether a hash under this name is none of npm's.
+pub(crate) fn is_other(name: &str) -> bool {
+    OTHER_HASHES.contains(&name)
+}
+
+/// Hashes that are surely those of something else: of what a fetcher is given in its own call, and what other builders
+/// call by names of their own. A repository holds many of these, and none is worth a look at other configurations.
+pub(crate) fn other_hashes(ast: &Ast) -> HashSet<Span> {
+    let mut all = HashSet::new();
+    for expr in &ast.exprs {
+        match expr {
+            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } => {
+                add_bound(ast, bindings, &is_other, &mut all);
+            }
+            Expr::Apply(function, argument) => {
+                let fetches = callee(ast, *function)
+                    .is_some_and(|name| name.starts_with("fetch") && name != "fetchNpmDeps");
+                if let (true, Expr::Set { bindings, .. }) = (fetches, ast.expr(*argument)) {
+                    add_bound(ast, bindings, &|name| matches!(name, "hash" | "sha256" | "sha512"), &mut all);
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn add_bound(ast: &Ast, bindings: &Bindings, is_meant: &dyn Fn(&str) -> bool, all: &mut HashSet<Span>) {
+    for binding in bindings.entries.iter().filter(|binding| is_meant(&binding.name)) {
+        if let Bound::Expr(id) = binding.bound {
+            all.insert(ast.spans[id.0 as usize]);
+        }
+    }
+}
+
 /// The children of a node, in order.
 pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
     use super::syntax::ast::Part;

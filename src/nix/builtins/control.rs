@@ -27,7 +27,8 @@ pub(super) const TABLE: &[Native] = &[
     lib("warnIfNot", 3, |ev, a, _| ev.force(a[2])),
     lib("throwIf", 3, |ev, a, at| guard(ev, a, at, true)),
     lib("throwIfNot", 3, |ev, a, at| guard(ev, a, at, false)),
-    lib("assertMsg", 2, assert_message),
+    // The condition itself; a false one only has its message printed.
+    lib("assertMsg", 2, first),
     lib("showWarnings", 2, second),
     lib("id", 1, first),
     lib("const", 2, first),
@@ -43,7 +44,11 @@ pub(super) const TABLE: &[Native] = &[
     lib("extendMkDerivation", 1, |_, _, at| {
         Value::unknown(Doubt::Unmodelled, "`lib.extendMkDerivation`", Some(at))
     }),
-    lib("overrideDerivation", 2, second),
+    lib("overrideDerivation", 2, |ev, a, at| {
+        let drv = ev.force(a[0]);
+        let change = ev.select(&drv, "overrideDerivation", at);
+        ev.apply(&change, a[1], at)
+    }),
     builtin("isFunction", 1, is_function),
     builtin("isAttrs", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::Attrs(_)))),
     builtin("isList", 1, |ev, a, at| is(ev, a, at, |v| matches!(v.kind, Kind::List(_)))),
@@ -58,24 +63,19 @@ pub(super) const TABLE: &[Native] = &[
     lib("defaultTo", 2, default_to),
     lib("mapNullable", 2, map_nullable),
     builtin("functionArgs", 1, function_args),
-    lib("setFunctionArgs", 2, first),
-    lib("mirrorFunctionArgs", 2, second),
+    lib("setFunctionArgs", 2, |ev, a, _| with_arguments(ev, a[0], a[1])),
+    lib("mirrorFunctionArgs", 2, mirror_arguments),
     lib("toFunction", 1, to_function),
     builtin("getEnv", 1, |_, _, at| Value::outside("an environment variable", Some(at))),
     lib("not", 1, negate),
-    lib("mkDefault", 1, first),
-    lib("mkForce", 1, first),
-    lib("mkBefore", 1, first),
-    lib("mkAfter", 1, first),
-    lib("mkOptionDefault", 1, first),
-    lib("mkVMOverride", 1, first),
-    lib("mkOverride", 2, second),
-    lib("mkOrder", 2, second),
     lib("addMetaAttrs", 2, second),
     lib("lowPrio", 1, first),
     lib("hiPrio", 1, first),
-    lib("lazyDerivation", 1, first),
-    lib("extendDerivation", 3, |ev, a, _| ev.force(a[2])),
+    lib("lazyDerivation", 1, lazy_derivation),
+    lib("extendDerivation", 3, |ev, a, at| {
+        let (drv, more) = (ev.force(a[2]), ev.force(a[1]));
+        ev.update(drv, &more, at)
+    }),
 ];
 
 fn first(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
@@ -95,13 +95,28 @@ fn after(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     }
 }
 
-/// `assertMsg condition message`: the condition, or an error.
-fn assert_message(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let condition = ev.force(args[0]);
-    if crate::nix::value::truth(&condition) == Some(false) {
-        return Value::unknown(Doubt::Throw, "an assertion fails", Some(at));
+/// A function that says of itself which arguments it takes: a set, as in nixpkgs.
+fn with_arguments(ev: &mut Eval, function: ThunkId, arguments: ThunkId) -> Value {
+    let functor = lambda(move |ev, _, _| ev.force(function));
+    let functor = ev.done(functor);
+    Value::attrs(Attrs::of([(Rc::from("__functor"), functor), (Rc::from("__functionArgs"), arguments)]))
+}
+
+/// `mirrorFunctionArgs f g`: `g`, with the arguments that `f` says to take.
+fn mirror_arguments(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let (original, arity) = (args[0], args[1]);
+    let arguments = ev.lazy(move |ev| function_args(ev, &[original], at));
+    with_arguments(ev, arity, arguments)
+}
+
+/// `lazyDerivation { derivation = ...; }`: that derivation, with what else is given to it.
+fn lazy_derivation(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+    let given = ev.force(args[0]);
+    let derivation = ev.select(&given, "derivation", at);
+    match ev.peek_attr(&given, "passthru", at) {
+        Some(more) => ev.update(derivation, &more, at),
+        None => derivation,
     }
-    condition
 }
 
 fn import(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
@@ -111,7 +126,7 @@ fn import(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn guard(ev: &mut Eval, args: &[ThunkId], at: Location, throws: bool) -> Value {
     let condition = ev.force(args[0]);
-    if crate::nix::value::truth(&condition) == Some(throws) {
+    if ev.decide_about(&condition, args[2]) == Some(throws) {
         ev.hide(&condition, at);
         return Value::unknown(Doubt::Throw, "`throwIf`", Some(at));
     }
@@ -240,17 +255,20 @@ fn map_nullable(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn function_args(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    match crate::nix::eval::formals(&value) {
-        Some(formals) => {
-            let mut set = Attrs::default();
-            for (name, default) in formals {
-                let thunk = ev.done(Value::bool(default));
-                set.map.insert(name, Attr::new(thunk));
-            }
-            Value::attrs(set)
+    let formals = match (&value.kind, ev.arguments_of(&value)) {
+        (_, Some(formals)) => formals,
+        // A function of one plain argument names none.
+        (Kind::Lambda(_), None) => Vec::new(),
+        _ => {
+            return Value::unknown(Doubt::Unmodelled, "the arguments of a function are not known", Some(at));
         }
-        None => Value::unknown(Doubt::Unmodelled, "the arguments of a function are not known", Some(at)),
+    };
+    let mut set = Attrs::default();
+    for (name, default) in formals {
+        let thunk = ev.done(Value::bool(default));
+        set.map.insert(name, Attr::new(thunk));
     }
+    Value::attrs(set)
 }
 
 fn to_function(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {

@@ -154,7 +154,7 @@ fn filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let mut kept = List { items: Vec::new(), open: list.open.clone() };
         for item in &list.items {
             let verdict = ev.apply(&keep, *item, at);
-            match crate::nix::value::truth(&verdict) {
+            match ev.decide(&verdict, [None, None]) {
                 Some(false) => {
                     ev.hide(&verdict, at);
                     continue;
@@ -302,7 +302,7 @@ fn range(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool, at: Location) -> Value {
     let condition = ev.force(args[0]);
     let with = |ev: &mut Eval| if wrap { Value::list(vec![args[1]]) } else { ev.force(args[1]) };
-    match crate::nix::value::truth(&condition) {
+    match ev.decide_about(&condition, args[1]) {
         Some(true) => with(ev),
         Some(false) => {
             ev.hide(&condition, at);

@@ -140,7 +140,7 @@ fn find_first(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         }
         for item in &list.items {
             let verdict = ev.apply(&test, *item, at);
-            match crate::nix::value::truth(&verdict) {
+            match ev.decide(&verdict, [None, None]) {
                 Some(true) => return ev.force(*item),
                 Some(false) => {}
                 None => return Value::doubtful(reason_of(&verdict, "a condition is not known", at)),

@@ -258,7 +258,7 @@ fn filter_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         for (name, attr) in &attrs.map {
             let key = ev.done(name_value(name));
             let verdict = super::lists::call2(ev, keep, key, attr.thunk, at);
-            match crate::nix::value::truth(&verdict) {
+            match ev.decide(&verdict, [None, None]) {
                 Some(false) => {
                     ev.hide(&verdict, at);
                     continue;
@@ -316,7 +316,7 @@ fn intersect_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn optional_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let condition = ev.force(args[0]);
-    match crate::nix::value::truth(&condition) {
+    match ev.decide_about(&condition, args[1]) {
         Some(true) => ev.force(args[1]),
         Some(false) => {
             ev.hide(&condition, at);

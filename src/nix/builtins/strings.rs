@@ -310,7 +310,7 @@ fn substring(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn optional_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let condition = ev.force(args[0]);
-    match crate::nix::value::truth(&condition) {
+    match ev.decide_about(&condition, args[1]) {
         Some(true) => ev.force(args[1]),
         Some(false) => {
             ev.hide(&condition, at);
@@ -434,7 +434,7 @@ fn get_version(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn bool_to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
-    match crate::nix::value::truth(&value) {
+    match ev.decide(&value, [None, None]) {
         Some(flag) => Value::text(if flag { "true" } else { "false" }),
         None => Value::doubtful(reason_of(&value, "a condition is not known", at)),
     }

@@ -229,6 +229,19 @@ impl Eval {
     }
 }
 
+impl Eval {
+    /// The formal arguments of whatever can be called, as nixpkgs asks for them: name and whether there is a default.
+    pub fn arguments_of(&mut self, callee: &Value) -> Option<Vec<(Name, bool)>> {
+        let Some(told) = callee.as_attrs().and_then(|attrs| attrs.map.get("__functionArgs")) else {
+            return formals(callee);
+        };
+        let told = self.force(told.thunk);
+        let attrs = told.as_attrs().filter(|attrs| attrs.open.is_none() && attrs.special.is_none())?;
+        let all: Vec<_> = attrs.map.iter().map(|(name, attr)| (Rc::clone(name), attr.thunk)).collect();
+        all.into_iter().map(|(name, has)| Some((name, crate::nix::value::truth(&self.force(has))?))).collect()
+    }
+}
+
 /// The formal arguments of a function of the repository: name and whether there is a default.
 pub(crate) fn formals(value: &Value) -> Option<Vec<(Name, bool)>> {
     let Kind::Lambda(closure) = &value.kind else { return None };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Eval;
 use crate::nix::formula::{self, Formula, Identity, Under};
 use crate::nix::syntax::ast::{ExprId, Location};
-use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, ThunkId, Value, truth};
+use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, ThunkId, Value};
 
 /// More alternatives than this are not told apart.
 const MAX_ALTERNATIVES: usize = 16;
@@ -19,7 +19,7 @@ impl Eval {
         env: EnvId,
     ) -> Value {
         let test = self.eval(&code.at(condition), env);
-        match truth(&test) {
+        match self.decide(&test, branches.map(|branch| Some(code.ast.location(branch)))) {
             Some(true) => {
                 self.hide_branch(&test, &code.ast, branches[1]);
                 self.rule_out(&test, code.ast.location(branches[1]));
@@ -54,7 +54,7 @@ impl Eval {
 
     pub(super) fn eval_assert(&mut self, code: &Code, condition: ExprId, body: ExprId, env: EnvId) -> Value {
         let test = self.eval(&code.at(condition), env);
-        if truth(&test) == Some(false) {
+        if self.decide(&test, [Some(code.ast.location(body)), None]) == Some(false) {
             self.hide(&test, code.location());
             return Value::unknown(Doubt::Throw, "an assertion fails", Some(code.location()));
         }

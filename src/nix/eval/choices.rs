@@ -61,6 +61,7 @@ impl Eval {
             .map(|(other, _)| Rc::clone(other))
             .collect();
         for other in others {
+            self.decided_by(Flip { leaf, to: Instead::Text(Rc::clone(&other)) });
             self.choose(at, Flip { leaf, to: Instead::Text(other) });
         }
     }

@@ -4,6 +4,7 @@ mod apply;
 mod attrs;
 mod branch;
 mod choices;
+mod decisions;
 mod function;
 mod import;
 mod observer;
@@ -24,6 +25,7 @@ pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::{counting_with, join};
 pub(crate) use choices::{Choice, contained, flag, present};
+pub(crate) use decisions::Decided;
 pub(crate) use function::{Native, Reach, lambda, native};
 pub(crate) use observer::Observer;
 pub(crate) use operators::less;
@@ -71,6 +73,7 @@ pub(crate) struct Eval {
     world: &'static dyn World,
     observer: Rc<dyn Observer>,
     notes: Notes,
+    decisions: decisions::Decisions,
     thunks: Vec<Slot>,
     envs: Vec<Env>,
     asts: HashMap<FileId, Option<Rc<Ast>>>,
@@ -93,6 +96,7 @@ impl Eval {
             world,
             observer,
             notes: Notes::default(),
+            decisions: decisions::Decisions::default(),
             thunks: Vec::new(),
             envs: vec![Env::root()],
             asts: HashMap::new(),
@@ -141,6 +145,7 @@ impl Eval {
     fn slot(&mut self, slot: Slot) -> ThunkId {
         self.budget.spend(Cost::Items(0));
         let id = ThunkId(super::files::to_u32(self.thunks.len()));
+        self.decisions.add(matches!(slot, Slot::Done(_)));
         self.thunks.push(slot);
         id
     }
@@ -152,6 +157,7 @@ impl Eval {
 
     /// Fills a reserved slot.
     pub fn fill(&mut self, id: ThunkId, value: Value) {
+        self.decisions.fill(id);
         self.thunks[id.0 as usize] = Slot::Done(value);
     }
 
@@ -172,7 +178,10 @@ impl Eval {
     pub fn force(&mut self, id: ThunkId) -> Value {
         let slot = &mut self.thunks[id.0 as usize];
         match slot {
-            Slot::Done(value) => return value.clone(),
+            Slot::Done(value) => {
+                self.decisions.take(id);
+                return value.clone();
+            }
             Slot::Running => return recursion(),
             // Left as it is: a later entry may have the means.
             Slot::Code(code, _) if self.budget.is_spent() => {
@@ -183,11 +192,14 @@ impl Eval {
             }
             Slot::Code(..) | Slot::Lazy(_) => {}
         }
-        let value = match std::mem::replace(slot, Slot::Running) {
+        let slot = std::mem::replace(slot, Slot::Running);
+        let before = self.decisions.begin();
+        let value = match slot {
             Slot::Code(code, env) => self.eval(&code, env),
             Slot::Lazy(run) => self.guarded(None, run),
-            Slot::Running | Slot::Done(_) => return recursion(),
+            Slot::Running | Slot::Done(_) => recursion(),
         };
+        self.decisions.end(id, before);
         self.thunks[id.0 as usize] = Slot::Done(value.clone());
         value
     }

@@ -40,10 +40,8 @@ impl Eval {
             Op::And => Some(false),
             _ => Some(true),
         };
-        let first = match op {
-            Op::Implies => crate::nix::value::truth(&a).map(|v| !v),
-            _ => crate::nix::value::truth(&a),
-        };
+        let answer = crate::nix::value::truth(&a);
+        let first = if op == Op::Implies { answer.map(|v| !v) } else { answer };
         if first.is_some() && first == short {
             return Value { kind: Kind::Bool(op != Op::And), trail: a.trail };
         }

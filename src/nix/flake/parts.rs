@@ -62,7 +62,7 @@ fn merge_all(ev: &mut Eval, definitions: &[Value], options: &[Value], at: Locati
     for options in options {
         merged = modules::with_defaults(ev, &merged, options, 0);
     }
-    merged
+    modules::settled(ev, merged)
 }
 
 /// `config`: what the modules define, and the outputs as `config.flake`.

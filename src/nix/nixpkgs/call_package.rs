@@ -35,7 +35,7 @@ pub(crate) fn call(ev: &mut Eval, pkgs: &Value, callee: &Value, given: &Value, h
         Kind::Attrs(attrs) if matches!(attrs.special, Special::Source(_)) => ev.import(callee, here),
         _ => callee.clone(),
     };
-    let result = ev.each(function.clone(), &mut |ev, function| match crate::nix::eval::formals(&function) {
+    let result = ev.each(function.clone(), &mut |ev, function| match ev.arguments_of(&function) {
         Some(formals) => {
             let args = fill(ev, pkgs, &formals, given, here);
             ev.apply_value(&function, args, here)

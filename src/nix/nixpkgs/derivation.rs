@@ -67,10 +67,12 @@ pub(crate) fn make(
     here: Location,
 ) -> Value {
     let last = ev.reserve();
-    let given = ev.force(arg);
-    let value = ev.each(given, &mut |ev, given| {
-        let args = if given.is_function() { ev.apply(&given, last, here) } else { given };
-        ev.each(args, &mut |ev, args| finish(ev, maker, arg, &args, overrides, (last, here)))
+    let (value, _) = ev.deciding(|ev| {
+        let given = ev.force(arg);
+        ev.each(given, &mut |ev, given| {
+            let args = if given.is_function() { ev.apply(&given, last, here) } else { given };
+            ev.each(args, &mut |ev, args| finish(ev, maker, arg, &args, overrides, (last, here)))
+        })
     });
     ev.fill(last, value.clone());
     value
@@ -124,7 +126,8 @@ fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Locat
         Builder::Npm => Record::new(RecordKind::Package, base.clone(), here),
     };
     ev.declared().made.extend(record.binding());
-    Some(Record { assumed: maker.assumed.clone(), ..record })
+    let decided = ev.decided();
+    Some(Record { assumed: maker.assumed.clone(), decided, ..record })
 }
 
 impl Meaning for Drv {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::given::Calls;
 use crate::nix::budget::Cost;
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Decided, Eval};
 use crate::nix::source::Source;
 use crate::nix::syntax::ast::{Location, Name};
 use crate::nix::value::{ThunkId, Unknown, Value};
@@ -56,12 +56,14 @@ pub(crate) struct Record {
     pub attr_paths: Vec<String>,
     /// The function of somebody else that is taken for the builder of nixpkgs.
     pub assumed: Option<Rc<Unknown>>,
+    /// The decisions that its arguments rest on.
+    pub decided: Decided,
 }
 
 impl Record {
     /// A declaration that no attribute path is known for.
     pub fn new(kind: RecordKind, args: Value, call: Location) -> Self {
-        Self { kind, args, call, attr_paths: Vec::new(), assumed: None }
+        Self { kind, args, call, attr_paths: Vec::new(), assumed: None, decided: Decided::default() }
     }
 
     /// Whether the arguments are those of the derivation that fetches.

@@ -13,13 +13,14 @@ use std::rc::Rc;
 use super::dead::{Unused, inert};
 use super::decide::{self, Draft};
 use super::explain::{excerpt, place_of};
+use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::{Entries, Sweep};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Choice, Eval};
 use crate::nix::nixpkgs::record::{Declared, Record};
 use crate::nix::occurrences::Occurrence;
-use crate::nix::site::Condition;
+use crate::nix::site::{Condition, Outcome};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Flip, Instead, Kind, Value};
 
@@ -58,12 +59,13 @@ pub(crate) fn survey(ev: &mut Eval, seen: Rc<Seen>, entries: &Entries<'_>) -> Fo
     others.explore(&mut today, Stage::Entered);
     today.tokens.extend(others.accounted.union(&others.bindings));
     let open = today.open();
+    let mut drafts = decide::all(today.ev);
+    others.weigh(&mut today, &mut drafts);
     let Sweep { ev, mut dead, .. } = today;
     for (at, why) in inert(ev) {
         dead.entry(at).or_insert(why);
     }
     forget_accounted(ev, entries, &others.accounted, &mut dead);
-    let mut drafts = decide::all(ev);
     decide::settle_later(ev, &drafts, &mut others.drafts);
     drafts.append(&mut others.drafts);
     decide::sort(&mut drafts);
@@ -103,6 +105,8 @@ struct Others {
     /// How many of today's choices were followed.
     followed: usize,
     looked_at: usize,
+    /// How many configurations were looked at for what they need of today's hashes.
+    weighed: usize,
     /// Configurations of this level that reached a hash which was not known.
     reached: Vec<Reached>,
 }
@@ -178,6 +182,27 @@ impl Others {
         }
     }
 
+    /// Looks for configurations in which a hash of today is needed for another lockfile.
+    fn weigh(&mut self, today: &mut Sweep<'_>, drafts: &mut [Draft]) {
+        let questions = rivals::questions(today, drafts);
+        let own = today.ev.budget.set_aside();
+        let todays = std::mem::replace(&mut today.ev.budget, own);
+        let mut found = Vec::new();
+        'all: for Question { flip, literals } in &questions {
+            for flip in alternatives(today.ev, flip) {
+                if self.weighed == MOST {
+                    today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
+                    break 'all;
+                }
+                self.weighed += 1;
+                found.push(Rivals { leaf: flip.leaf, drafts: rivals_in(today, flip, literals) });
+            }
+        }
+        let own = std::mem::replace(&mut today.ev.budget, todays);
+        today.ev.budget.give_back(own);
+        rivals::settle(today.ev, drafts, &found);
+    }
+
     /// Evaluates what one choice more makes of a configuration; `false` when enough was done.
     fn follow(
         &mut self,
@@ -242,16 +267,7 @@ impl Others {
     /// The choices of a configuration, and those of its sites that were not known before.
     fn evaluate(&mut self, today: &mut Sweep<'_>, flips: &[Flip], stage: Stage) -> (Vec<Choice>, Vec<Draft>) {
         let known: HashSet<Location> = today.tokens.union(&self.accounted).copied().collect();
-        let seen = Rc::new(today.seen.for_another_configuration());
-        let declared = today.ev.declared().for_another_configuration();
-        let mut ev = today.ev.in_configuration(flips.to_vec(), Rc::<Seen>::clone(&seen));
-        *ev.declared() = declared;
-        let mut sweep = Sweep::new(&mut ev, Rc::clone(&seen), today.entries);
-        sweep.tokens.clone_from(&known);
-        sweep.reach();
-        if stage == Stage::Entered {
-            sweep.enter();
-        }
+        let Elsewhere { mut ev, seen } = enter(today, flips, stage, &known);
         let mut records = std::mem::take(&mut ev.declared().records);
         ev.budget.begin();
         records.retain(|record| is_new(&mut ev, record, &known));
@@ -259,16 +275,67 @@ impl Others {
         ev.declared().records = records;
         let mut drafts = decide::all(&mut ev);
         drafts.retain(|draft| !draft.literals.is_empty());
-        let only_when: Vec<Condition> = flips.iter().map(|flip| condition(&ev, flip)).collect();
-        for draft in &mut drafts {
-            draft.site.only_when.clone_from(&only_when);
-        }
+        only_when(&ev, &mut drafts, flips);
         let choices = std::mem::take(&mut ev.choices);
-        let declared = std::mem::take(ev.declared());
-        today.seen.watch_all_of(&seen);
-        today.ev.take_back(ev);
-        today.ev.declared().take_back(declared);
+        come_back(today, Elsewhere { ev, seen });
         (choices, drafts)
+    }
+}
+
+/// The evaluation of another configuration.
+struct Elsewhere {
+    ev: Eval,
+    seen: Rc<Seen>,
+}
+
+/// Evaluates everything in another configuration; what is known is not looked for.
+fn enter(today: &mut Sweep<'_>, flips: &[Flip], stage: Stage, known: &HashSet<Location>) -> Elsewhere {
+    let seen = Rc::new(today.seen.for_another_configuration());
+    let declared = today.ev.declared().for_another_configuration();
+    let mut ev = today.ev.in_configuration(flips.to_vec(), Rc::<Seen>::clone(&seen));
+    *ev.declared() = declared;
+    let mut sweep = Sweep::new(&mut ev, Rc::clone(&seen), today.entries);
+    sweep.tokens.clone_from(known);
+    sweep.reach();
+    if stage == Stage::Entered {
+        sweep.enter();
+    }
+    Elsewhere { ev, seen }
+}
+
+/// Takes the files back, and what was noted of them.
+fn come_back(today: &mut Sweep<'_>, elsewhere: Elsewhere) {
+    let Elsewhere { mut ev, seen } = elsewhere;
+    let declared = std::mem::take(ev.declared());
+    today.seen.watch_all_of(&seen);
+    today.ev.take_back(ev);
+    today.ev.declared().take_back(declared);
+}
+
+/// The sites of another configuration that use one of these literals.
+fn rivals_in(today: &mut Sweep<'_>, flip: Flip, literals: &HashSet<Location>) -> Vec<Draft> {
+    let before = today.ev.budget.overruns().len();
+    let flips = [flip];
+    let Elsewhere { mut ev, seen } = enter(today, &flips, Stage::Entered, &HashSet::new());
+    let mut records = std::mem::take(&mut ev.declared().records);
+    ev.budget.begin();
+    records.retain(|record| uses(&mut ev, record, &|literal| literals.contains(&literal)));
+    ev.declared().records = records;
+    let mut drafts = decide::each(&mut ev);
+    only_when(&ev, &mut drafts, &flips);
+    // What the budget did not allow to know says nothing against today.
+    if ev.budget.overruns().len() > before {
+        drafts.retain(|draft| !matches!(draft.site.outcome, Outcome::Undecided(_)));
+    }
+    come_back(today, Elsewhere { ev, seen });
+    drafts
+}
+
+/// Notes what would have to stand in the repository for these sites to be used.
+fn only_when(ev: &Eval, drafts: &mut [Draft], flips: &[Flip]) {
+    let conditions: Vec<Condition> = flips.iter().map(|flip| condition(ev, flip)).collect();
+    for draft in drafts {
+        draft.site.only_when.clone_from(&conditions);
     }
 }
 
@@ -288,14 +355,19 @@ fn is_contrary(flips: &[Flip], flip: &Flip) -> bool {
 
 /// Whether the hash of a record is a literal that no configuration before used.
 fn is_new(ev: &mut Eval, record: &Record, known: &HashSet<Location>) -> bool {
-    let hash = ev.peek_attr(&record.args, record.hash_name(), record.call);
-    hash.is_some_and(|hash| has_new_token(&hash, known))
+    uses(ev, record, &|literal| !known.contains(&literal))
 }
 
-fn has_new_token(value: &Value, known: &HashSet<Location>) -> bool {
+/// Whether the hash of a record is a literal of some kind.
+fn uses(ev: &mut Eval, record: &Record, is_meant: &dyn Fn(Location) -> bool) -> bool {
+    let hash = ev.peek_attr(&record.args, record.hash_name(), record.call);
+    hash.is_some_and(|hash| has_token(&hash, is_meant))
+}
+
+fn has_token(value: &Value, is_meant: &dyn Fn(Location) -> bool) -> bool {
     match &value.kind {
-        Kind::Alt(values) => values.iter().any(|value| has_new_token(value, known)),
-        Kind::Str(text) => text.token.as_ref().is_some_and(|token| !known.contains(&token.location)),
+        Kind::Alt(values) => values.iter().any(|value| has_token(value, is_meant)),
+        Kind::Str(text) => text.token.as_ref().is_some_and(|token| is_meant(token.location)),
         _ => false,
     }
 }

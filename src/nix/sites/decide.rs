@@ -8,7 +8,7 @@ use super::literals::{self, Hash};
 use super::locate::{Answer, Located, locate};
 use super::merge::{compatible, drop_followed, lock_of, mark_shared, merge, settle_conflicts};
 use super::own;
-use crate::nix::eval::Eval;
+use crate::nix::eval::{Decided, Eval};
 use crate::nix::flake;
 use crate::nix::formula::{Under, can_meet};
 use crate::nix::nixpkgs::record::{Declared, Record, RecordKind};
@@ -25,19 +25,31 @@ pub(crate) struct Draft {
     /// The hash is an argument that nothing in the repository gives.
     pub from_caller: bool,
     pub call: Location,
+    /// The decisions that the answer rests on.
+    pub decided: Vec<Decided>,
+    /// What people should know of it: where, and what.
+    pub warnings: Vec<(Place, String)>,
 }
 
 /// The sites of all records, in the order of their places.
 pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
+    let drafts = each(ev);
+    combine(ev, drafts)
+}
+
+/// The sites of all records, one by one, whatever they share.
+pub(super) fn each(ev: &mut Eval) -> Vec<Draft> {
     let records = std::mem::take(&mut ev.declared().records);
     let mut drafts = Vec::new();
     for record in &records {
         // Each derivation has a share of its own: one that costs too much leaves the others decided.
         ev.budget.begin();
-        drafts.extend(drafts_of(ev, record));
+        let (own, decided) = ev.deciding(|ev| drafts_of(ev, record));
+        let decided = vec![ev.joined(record.decided, decided)];
+        drafts.extend(own.into_iter().map(|draft| Draft { decided: decided.clone(), ..draft }));
     }
     ev.declared().records = records;
-    combine(ev, drafts)
+    drafts
 }
 
 /// Equal answers become one site; one literal with several answers is undecided.
@@ -190,6 +202,8 @@ fn draft(
         literals: hash.literals.iter().map(|(_, at)| *at).collect(),
         from_caller: hash.from_caller,
         call: at,
+        decided: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
 /// one was followed to its end.
 pub(super) fn drop_followed(drafts: &mut Vec<Draft>) {
     let foreign = |draft: &Draft| matches!(&draft.site.outcome, Outcome::Undecided(why) if why.reason == Reason::UnknownFetcher);
-    let known: Vec<Location> =
+    let known: HashSet<Location> =
         drafts.iter().filter(|draft| !foreign(draft)).flat_map(|draft| draft.literals.clone()).collect();
     drafts.retain(|draft| {
         draft.literals.is_empty() || !foreign(draft) || !draft.literals.iter().all(|own| known.contains(own))
@@ -90,6 +90,11 @@ impl Key {
 }
 
 fn absorb(into: &mut Draft, other: Draft) {
+    for decided in other.decided {
+        if !into.decided.contains(&decided) {
+            into.decided.push(decided);
+        }
+    }
     let paths = other.site.attr_path.into_iter().chain(other.site.other_attr_paths);
     for path in paths {
         if into.site.attr_path.is_none() {
@@ -258,7 +263,7 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
 
 /// A doubt about where a lockfile is, or about who calls a function, says nothing against those sites that are known: there
 /// is one literal, so there is one lockfile (`shared-literal-with-undecided`). A lockfile that is surely another one does.
-fn says_nothing(why: &Undecided) -> bool {
+pub(super) fn says_nothing(why: &Undecided) -> bool {
     match why.reason {
         Reason::LockfileEdited
         | Reason::Patched

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use crate::nix::eval::Observer;
 use crate::nix::files::FileId;
 use crate::nix::hash_text::looks_like_hash;
+use crate::nix::occurrences::{is_other, other_hashes};
 use crate::nix::syntax::ast::{Ast, Expr, Location, Part};
 use crate::nix::syntax::json::{Json, Spanned};
 use crate::nix::value::ThunkId;
@@ -83,10 +84,12 @@ impl Seen {
 impl Observer for Seen {
     /// Hashes may stand under any name, such as in a record that a flag leaves out.
     fn parsed(&self, ast: &Ast) {
+        let others = other_hashes(ast);
         for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
             if let Expr::Str(parts) = expr
                 && let [Part::Text(text)] = parts.as_slice()
                 && looks_like_hash(text)
+                && !others.contains(span)
             {
                 self.watch([Location { file: ast.file, span: *span }]);
             }
@@ -99,7 +102,10 @@ impl Observer for Seen {
                 self.watch([Location { file, span: document.span }]);
             }
             Json::List(items) => items.iter().for_each(|item| self.read(file, item)),
-            Json::Object(entries) => entries.iter().for_each(|(_, value)| self.read(file, value)),
+            Json::Object(entries) => {
+                let meant = entries.iter().filter(|(name, _)| !is_other(name));
+                meant.for_each(|(_, value)| self.read(file, value));
+            }
             _ => {}
         }
     }

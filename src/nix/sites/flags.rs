@@ -1,0 +1,89 @@
+//! What a token that decides is: a flag, which is turned without a look at what it decides, or a part of the code itself.
+
+use std::collections::HashMap;
+
+use crate::nix::eval::Eval;
+use crate::nix::files::FileId;
+use crate::nix::syntax::ast::{Ast, Bindings, Bound, Expr, Location, Param, Span};
+
+/// What a token is to the hashes that depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A value of a data file, a default, an attribute of a set of settings: others turn it, elsewhere and later.
+    Flag,
+    /// A variable that the code gives itself (fixture `phase-optional-string`).
+    Constant,
+    /// An argument beside the hash that it belongs to (fixture `patches-optional`).
+    Given,
+}
+
+/// What binds an expression.
+#[derive(Clone, Copy)]
+enum Bearer {
+    Default,
+    Set(Span),
+    Variable,
+}
+
+/// The tokens of the files that were asked about.
+#[derive(Default)]
+pub(super) struct Tokens {
+    files: HashMap<FileId, Option<HashMap<Span, Bearer>>>,
+}
+
+impl Tokens {
+    /// What a token is to some hashes.
+    pub fn of(&mut self, ev: &Eval, leaf: Location, hashes: &[Location]) -> Token {
+        let bearers =
+            self.files.entry(leaf.file).or_insert_with(|| ev.parsed(leaf.file).map(|ast| bearers(&ast)));
+        // What is no Nix file is a file of data.
+        let Some(bearers) = bearers else { return Token::Flag };
+        let is_near = |hash: &Location| hash.file == leaf.file;
+        match bearers.get(&leaf.span) {
+            Some(Bearer::Default) => Token::Flag,
+            Some(Bearer::Set(set)) if hashes.iter().any(|hash| is_near(hash) && set.contains(hash.span)) => {
+                Token::Given
+            }
+            Some(Bearer::Variable) if hashes.iter().any(is_near) => Token::Constant,
+            Some(Bearer::Set(_) | Bearer::Variable) => Token::Flag,
+            None => Token::Given,
+        }
+    }
+}
+
+/// What binds each expression of a file that something binds.
+fn bearers(ast: &Ast) -> HashMap<Span, Bearer> {
+    let mut all = HashMap::new();
+    let span_of = |id: crate::nix::syntax::ast::ExprId| ast.spans[id.0 as usize];
+    for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
+        match expr {
+            Expr::Lambda(lambda) => {
+                if let Param::Pattern { formals, .. } = &lambda.param {
+                    let defaults = formals.iter().filter_map(|formal| formal.default);
+                    all.extend(defaults.map(|default| (span_of(default), Bearer::Default)));
+                }
+            }
+            Expr::Select { default: Some(default), .. } => {
+                all.insert(span_of(*default), Bearer::Default);
+            }
+            // `mkEnableOption` is a default without a token of its own.
+            Expr::Apply(..) => {
+                all.entry(*span).or_insert(Bearer::Default);
+            }
+            Expr::Set { bindings, .. } => add(ast, bindings, Bearer::Set(*span), &mut all),
+            Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                add(ast, bindings, Bearer::Variable, &mut all);
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn add(ast: &Ast, bindings: &Bindings, bearer: Bearer, all: &mut HashMap<Span, Bearer>) {
+    for binding in &bindings.entries {
+        if let Bound::Expr(id) = binding.bound {
+            all.insert(ast.spans[id.0 as usize], bearer);
+        }
+    }
+}
