@@ -27,8 +27,10 @@ if [ -z "${1:-}" ]; then
 fi
 program=$(realpath "$1")
 mkdir -p "$work/releases/v$version" "$work/npm"
+SBOM=${SBOM:-$(command -v cargo-cyclonedx >/dev/null && echo 1 || echo 0)}
+export SBOM
 PROGRAM=$program packaging/build.sh "$target" "$work/releases/v$version" >/dev/null
-PARTIAL=1 SBOM=0 packaging/finish.sh "$work/releases/v$version" "$work/npm" >/dev/null
+PARTIAL=1 packaging/finish.sh "$work/releases/v$version" "$work/npm" >/dev/null
 port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 web=$(port) verdaccio=$(port)
 python3 -m http.server --bind 127.0.0.1 --directory "$work/releases" "$web" >"$work/web.log" 2>&1 &

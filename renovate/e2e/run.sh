@@ -12,7 +12,7 @@
 #   - neither the platform token nor another value of the environment stands in anything the program printed or kept.
 #
 # A scenario is a folder of scenarios/: renovate.json, which the repository's configuration is made of, and settings.sh,
-# which sets REPOSITORY, EXPECT, REFUSE, STATUS and ONLY, HASH_FILES, and can define `before` and `also`, a check of its own.
+# which sets REPOSITORY, EXPECT, REFUSE, STATUS and ONLY, HASH_FILES, LOCKFILE and ARCHIVES, and can define `before` and `also`, a check of its own.
 #
 # Environment: RENOVATE_HOME (where Renovate is, or goes), PRESET (default: ../default.json),
 # ALLOWED (allowedCommands).
@@ -29,6 +29,8 @@ REFUSE=0 # how many requests the registry refuses at first; 0: no registry betwe
 STATUS=503 # with what
 ONLY= # an expression: requests that it does not match are never refused
 HASH_FILES=(flake.nix) # the files that a pushed commit has to change
+LOCKFILE=yes # whether a package-lock.json has to be among them
+ARCHIVES=no # whether the forge stands in for GitHub's archives
 also() { :; }
 before() { :; } # what happens to the machine before the first run of Renovate
 # shellcheck source=/dev/null
@@ -99,6 +101,10 @@ start_servers() {
   trap 'kill "${servers[@]}" 2>/dev/null || true' EXIT
   token=fake-token-$RANDOM$RANDOM$RANDOM canary=canary-$RANDOM$RANDOM$RANDOM
   serve "$run/state/port" node "$here/gitea/main.mjs" --root "$run/srv" --state "$run/state" --token "$token"
+  # For the scripts of repositories/: where other repositories go, and where they are served.
+  export SRV=$run/srv FORGE
+  FORGE=http://127.0.0.1:$(cat "$run/state/port")
+  [ "$ARCHIVES" = no ] || export NIX_NPM_REGISTRY_OVERRIDES="{ \"github.com\": \"$FORGE\" }"
   [ "$REFUSE" = 0 ] || serve "$run/state/registry-port" node "$here/registry.mjs" --state "$run/state" \
     --upstream "$(npm config get registry)" --refuse "$REFUSE" --status "$STATUS" --only "$ONLY"
 }
@@ -111,14 +117,16 @@ configure() {
     const { RUN, TOKEN, CANARY, ALLOWED } = process.env;
     const port = (name) => fs.readFileSync(`${RUN}/state/${name}`, "utf8");
     const environment = { CANARY };
+    const overrides = JSON.parse(process.env.NIX_NPM_REGISTRY_OVERRIDES || "{}");
     if (fs.existsSync(`${RUN}/state/registry-port`)) {
-      const url = `http://127.0.0.1:${port("registry-port")}`;
-      environment.NIX_NPM_REGISTRY_OVERRIDES = JSON.stringify({ "registry.npmjs.org": url });
+      overrides["registry.npmjs.org"] = `http://127.0.0.1:${port("registry-port")}`;
     }
+    environment.NIX_NPM_REGISTRY_OVERRIDES = JSON.stringify(overrides);
     console.log(JSON.stringify({
       platform: "gitea", endpoint: `http://127.0.0.1:${port("port")}/`, token: TOKEN, repositories: ["acme/demo"],
       onboarding: false, requireConfig: "required", binarySource: "global", baseDir: `${RUN}/base`,
       allowedCommands: [ALLOWED], customEnvVariables: environment,
+      hostRules: [{ matchHost: `http://127.0.0.1:${port("port")}/`, hostType: "github", token: TOKEN }],
       gitAuthor: "Renovate Bot <renovate-bot@example.invalid>", githubTokenWarn: false, exitCodeForErrors: true,
     }, null, 2));
   ' >"$run/config.json"
@@ -134,12 +142,12 @@ renovate_once() {
 
 heads() { git --git-dir "$bare" for-each-ref --format='%(refname:short) %(objectname)' 'refs/heads/renovate/**'; }
 
-# changes COMMIT FILE...: whether it changes a lockfile and all these files.
+# changes COMMIT FILE...: whether it changes all these files, and a lockfile where there is one.
 changes() {
   local commit=$1 files file
   shift
   files=$(git --git-dir "$bare" diff-tree --no-commit-id --name-only -r "$commit")
-  grep -q '\(^\|/\)package-lock\.json$' <<<"$files" || return 1
+  [ "$LOCKFILE" = no ] || grep -q '\(^\|/\)package-lock\.json$' <<<"$files" || return 1
   for file in "$@"; do grep -qxF "$file" <<<"$files" || return 1; done
 }
 
@@ -231,8 +239,8 @@ check_secrets() {
 }
 
 prepare
-make_repositories
 start_servers
+make_repositories
 configure
 before
 renovate_once 1

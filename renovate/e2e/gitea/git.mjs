@@ -55,6 +55,18 @@ export class Repositories {
     return names.map((filename) => ({ filename, patch: this.#git(repo, 'diff', `${base}...${head}`, '--', filename).toString().replace(/^[^]*?(?=^@@)/m, '') }));
   }
 
+  /** What GitHub calls an archive: a branch's, a tag's or a commit's files in one folder. */
+  archive(repo, ref) {
+    const name = repo.split('/')[1];
+    return this.#attempt(repo, 'archive', '--format=tar.gz', `--prefix=${name}-${ref.replaceAll('/', '-')}/`, ref);
+  }
+
+  tags(repo) {
+    const format = '--format=%(refname:short) %(objectname) %(creatordate:iso-strict)';
+    const lines = this.#git(repo, 'for-each-ref', format, 'refs/tags').toString().split('\n').filter(Boolean);
+    return lines.map((line) => line.split(' ')).map(([name, commit, date]) => ({ name, commit, date }));
+  }
+
   contains(repo, branch, commit) {
     return this.#attempt(repo, 'merge-base', '--is-ancestor', commit, branch) !== null;
   }

@@ -38,14 +38,37 @@ function api(request, url, body) {
   }
 }
 
+/** An archive as GitHub makes them, for everybody. */
+function archive(response, repo, ref) {
+  const bytes = git.archive(repo, decodeURIComponent(ref));
+  return response.writeHead(bytes ? 200 : 404, { 'content-type': 'application/x-gzip' }).end(bytes ?? undefined);
+}
+
+/** Tags as GitHub's GraphQL answers Renovate's question for them; releases there are none. */
+function graphql(body) {
+  const { query, variables } = JSON.parse(body.toString());
+  const repo = `${variables.owner}/${variables.name}`;
+  const nodes = !query.includes('refs/tags/') ? [] : git.tags(repo).map(({ name, commit, date }) => (
+    { version: name, target: { type: 'Commit', oid: commit, releaseTimestamp: date } }));
+  const payload = { nodes, pageInfo: { hasNextPage: false, endCursor: null } };
+  return { status: 200, value: { data: { repository: { isRepoPrivate: true, payload } } } };
+}
+
 function respond(request, response, body) {
   const url = new URL(request.url, 'http://127.0.0.1');
+  const [, repo, ref] = /^\/([^/]+\/[^/]+)\/archive\/(.+)\.tar\.gz$/.exec(url.pathname) ?? [];
+  if (repo && git.has(repo)) return archive(response, repo, ref);
   if (!allowed(request)) {
     return response.writeHead(401, { 'www-authenticate': 'Basic realm="fake"' }).end('{"message":"token required"}');
   }
+  if (url.pathname === '/api/graphql') return send(response, graphql(body));
   if (!url.pathname.startsWith(API)) return git.serve(request, response, url, body);
-  const { status, value } = api(request, url, body);
+  const answered = api(request, url, body);
   if (request.method !== 'GET') state.save();
+  return send(response, answered);
+}
+
+function send(response, { status, value }) {
   const count = Array.isArray(value) ? { 'x-total-count': String(value.length) } : {};
   response.writeHead(status, { 'content-type': 'application/json', ...count });
   return response.end(status === 204 ? undefined : JSON.stringify(value));
