@@ -26,16 +26,19 @@ if [ -z "${1:-}" ]; then
   set -- "${CARGO_TARGET_DIR:-target}/release/npm-nixhash"
 fi
 program=$(realpath "$1")
-mkdir -p "$work/releases/v$version" "$work/npm"
+# As on GitHub: OWNER/NAME/releases/download/vX.Y.Z.
+release=$work/web/acme/npm-nixhash/releases/download/v$version
+mkdir -p "$release" "$work/npm"
 SBOM=${SBOM:-$(command -v cargo-cyclonedx >/dev/null && echo 1 || echo 0)}
 export SBOM
-PROGRAM=$program packaging/build.sh "$target" "$work/releases/v$version" >/dev/null
-PARTIAL=1 packaging/finish.sh "$work/releases/v$version" "$work/npm" >/dev/null
+PROGRAM=$program packaging/build.sh "$target" "$release" >/dev/null
+PARTIAL=1 packaging/finish.sh "$release" "$work/npm" >/dev/null
 port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 web=$(port) verdaccio=$(port)
-python3 -m http.server --bind 127.0.0.1 --directory "$work/releases" "$web" >"$work/web.log" 2>&1 &
+python3 -m http.server --bind 127.0.0.1 --directory "$work/web" "$web" >"$work/web.log" 2>&1 &
 pids+=($!)
-releases=http://127.0.0.1:$web registry=http://127.0.0.1:$verdaccio/
+repository_url=http://127.0.0.1:$web/acme/npm-nixhash registry=http://127.0.0.1:$verdaccio/
+releases=$repository_url/releases/download
 
 # VERDACCIO: a folder where it is installed already, or goes, so that a second run need not install it again.
 start_verdaccio() {
@@ -73,8 +76,58 @@ archive() {
   curl -fsSL "$releases/v$version/npm-nixhash-v$version-$target.tar.gz" | tar -xz --strip-components=1
   ./npm-nixhash --quiet update demo
 }
+# page FILE HEADING: the first block below a heading of a page, with this machine's release in the place of the published one.
+page() {
+  awk -v heading="$2" '$0 == heading { on = 1 } on && /^```/ { if (inside) exit; inside = 1; next } inside' "$root/$1" |
+    sed -e "s|https://github.com/$repository|$repository_url|g" -e "s|x86_64-unknown-linux-musl|$target|g"
+}
+other_ci() {
+  page docs/ci.md "## Any other CI" >lines.sh
+  # Its last line checks, and the demo's hashes are placeholders.
+  if (cd demo && bash -e ../lines.sh >../log 2>&1); then return 1; fi
+  grep -q '3 stale' log
+  demo/npm-nixhash --quiet update demo
+}
+image() {
+  mkdir bin
+  page renovate/README.md "## An image with the program" >Dockerfile
+  [ "$(wc -l <Dockerfile)" = 5 ]
+  sed -n '/^RUN/,/^USER/ { /^USER/d; s/^RUN //; s|/usr/local/bin|bin|; p }' Dockerfile >run.sh
+  bash -e run.sh
+  bin/npm-nixhash --quiet update demo
+}
+helm() {
+  # The init container: its image has busybox.
+  mkdir opt
+  # shellcheck disable=SC2016 # a fence
+  sed -n '/^```yaml/,/^```/p' "$root/renovate/README.md" | sed -e '/^```/d' -e "s|https://github.com/$repository|$repository_url|" -e "s|x86_64-unknown-linux-musl|$target|" >values.yaml
+  sed -n 's/.*command: \[sh, -c, "\(.*\)"\]$/\1/p' values.yaml | sed 's|/opt/npm-nixhash|opt|' >init.sh
+  URL=$(sed -n 's/.*name: URL, value: "\(.*\)".*/\1/p' values.yaml) sh -e init.sh
+  opt/npm-nixhash --quiet update demo
+}
+binstall() {
+  # What `cargo binstall` would fetch by Cargo.toml, which names one address for this target.
+  local url
+  # shellcheck disable=SC2016 # JavaScript
+  url=$(TARGET=$target VERSION=$version REPO=$repository_url node -e '
+    const { TARGET, VERSION, REPO } = process.env;
+    const text = require("fs").readFileSync(process.argv[1], "utf8");
+    const of = (key) => text.match(new RegExp(`metadata.binstall\\][^\\[]*?${key} = "(.*)"`))[1];
+    const known = { repo: REPO, version: VERSION, name: "npm-nixhash", target: TARGET, bin: "npm-nixhash", "binary-ext": "" };
+    const filled = (template) => template.replace(/\{ ([\w-]+) \}/g, (_, name) => known[name]);
+    console.log(filled(of("pkg-url")), filled(of("bin-dir")));
+  ' "$root/Cargo.toml")
+  curl -fsSL "${url% *}" | tar -xz
+  "./${url#* }" --quiet update demo
+}
 action() {
   ACTION_PATH=$root RELEASES=$releases RUNNER_TEMP=$PWD RUNNER_TOOL_CACHE=$PWD/tools GITHUB_OUTPUT=$PWD/output "$root/action/program.sh" >/dev/null
+  (cd demo && PROGRAM=$(sed -n 's/^program=//p' ../output) && "$PROGRAM" --quiet update)
+}
+forgejo() {
+  # The whole address of an action that lies on another server, and no tool cache.
+  ACTION_PATH=$root ACTION_REPOSITORY=$repository_url GITHUB_SERVER_URL=https://forge.invalid RUNNER_TEMP=$PWD GITHUB_OUTPUT=$PWD/output \
+    "$root/action/program.sh" >/dev/null
   (cd demo && PROGRAM=$(sed -n 's/^program=//p' ../output) && "$PROGRAM" --quiet update)
 }
 gitlab() {
@@ -113,7 +166,7 @@ real_home=$HOME failed=0 passed=0
 # The right answer, by the program itself from the same registry: that it is right is for the tests to say.
 mkdir -p "$work/right"
 cp -r fixtures/demo "$work/right/demo"
-HOME=$work/right "$program" --quiet update "$work/right/demo"
+HOME=$work/right "$program" --quiet update "$work/right/demo" >/dev/null
 
 try() { # try NAME COMMAND
   local started=$EPOCHREALTIME word=FAILED place=$work/try/$2
@@ -132,11 +185,18 @@ try() { # try NAME COMMAND
 
 start_verdaccio
 publish
+begun=$SECONDS
 try "curl | tar" archive
+try "curl | tar, with its checksum" other_ci
+try "Renovate's image" image
+try "Renovate's Helm chart" helm
+try "what cargo binstall fetches" binstall
 try "the action's download" action
+try "the action on Forgejo" forgejo
 try "the GitLab job" gitlab
 try "npx in an empty folder" npx_
 try "a devDependency, npm ci" dependency
 [ "${CARGO:-0}" = 0 ] || try "cargo install --path ." cargo_
+echo "all of it: $((SECONDS - begun)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

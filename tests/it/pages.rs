@@ -29,6 +29,58 @@ fn every_transcript_is_what_the_program_prints() {
     assert!(wrong.is_empty() || writes(), "{}", wrong.join("\n"));
 }
 
+/// What stands before an owner, and before a version, in an address of this project.
+const BEFORE_OWNER: [&str; 4] = ["github.com/", "github:", "github>", "--repo "];
+const BEFORE_VERSION: [&str; 5] =
+    ["/npm-nixhash/v", "/npm-nixhash@v", "/default#v", "npm-nixhash-v", "/releases/download/v"];
+
+/// The text with another word behind each `before`, if `behind` comes after that word.
+fn renamed(text: &str, before: &str, behind: &str, word: &str) -> String {
+    let mut parts = text.split(before);
+    let mut new = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end =
+            part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).unwrap_or(part.len());
+        // A target follows the version of an archive, with a dash between.
+        let end = if behind.is_empty() { part[..end].find('-').unwrap_or(end) } else { end };
+        let fits = part[end..].starts_with(behind)
+            && (!behind.is_empty() || part.starts_with(|c: char| c.is_ascii_digit()));
+        new.extend([before, if fits { word } else { &part[..end] }, &part[end..]]);
+    }
+    new
+}
+
+#[test]
+fn addresses_in_pages_are_those_of_cargo_toml() {
+    let owner =
+        env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/").split('/').next().unwrap();
+    let mut named = 0;
+    for path in pages().into_iter().map(|page| page.path).chain([root().join("renovate/README.md")]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut new = text.clone();
+        for before in BEFORE_OWNER {
+            new = renamed(&new, before, "/npm-nixhash", owner);
+        }
+        for before in BEFORE_VERSION {
+            new = renamed(&new, before, "", env!("CARGO_PKG_VERSION"));
+        }
+        named += new.matches(&format!("{owner}/npm-nixhash")).count();
+        if writes() {
+            fs::write(&path, &new).unwrap();
+        }
+        assert!(new == text || writes(), "{} names another repository or version", path.display());
+    }
+    assert!(named > 8, "{named}");
+    let other =
+        "github:OWNER/npm-nixhash/v0.1.0 github.com/x/y npm-nixhash-v0.1.0-x86_64 npm-nixhash-version";
+    let moved = renamed(&renamed(other, "github:", "/npm-nixhash", "me"), "/npm-nixhash/v", "", "2.0.0");
+    let moved = renamed(&moved, "npm-nixhash-v", "", "2.0.0");
+    assert_eq!(
+        moved,
+        "github:me/npm-nixhash/v2.0.0 github.com/x/y npm-nixhash-v2.0.0-x86_64 npm-nixhash-version"
+    );
+}
+
 #[test]
 fn setup_is_what_ci_runs_itself() {
     for page in pages() {

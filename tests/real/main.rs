@@ -11,6 +11,7 @@ mod action_forge;
 #[path = "../it/source/archives.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod archives;
+mod conformance;
 mod credentials;
 mod faults;
 mod fixed_output;
