@@ -33,6 +33,21 @@
 //! `cli, drift -> repair -> npm_package, lockfile`; `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
+//! # The rooms of the evaluator
+//!
+//! Inside of [`nix`], the lower rooms know nothing of the upper ones; the same test holds every file to its row, and no circle of
+//! imports leaves its folder.
+//!
+//! * The language: `syntax` (trees with spans, also of JSON and TOML), `value` (values, the chain of places behind each, what
+//!   a source is made of), `budget`, `eval`, and `builtins` (functions of plain data, exact or not known). It knows neither
+//!   npm nor nixpkgs. What is outside of the files it asks a `World` about (a trait of `eval`); what sets mean to that world
+//!   it carries without looking (`Meaning`); what others want to know of an evaluation it tells an `Observer`, and what they
+//!   note meanwhile it keeps for them by type (`Notes`).
+//! * The world: `nixpkgs` (`names` is its table), `library`, `modules` and `flake`, in this order; `world` puts them together.
+//! * What a survey makes of it: `sites` visits everything (`seen` observes), finds the lockfile of each declaration, with
+//!   `shell` for the phases, in every configuration, and says what is nobody's. `site`, `literal`, `place`, `reason` and `remote`
+//!   are the answers as data.
+//!
 //! # What each must never do
 //!
 //! | module | must never |

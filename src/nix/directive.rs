@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::eval::Eval;
 use super::files::normalize;
-use super::site::{FileProblem, Literal, Outcome, Place, Site, Step, Undecided};
+use super::literal::Literal;
+use super::place::{FileProblem, Place};
+use super::site::{Outcome, Site, Step, Undecided};
 
 const MARK: &str = "npm-nixhash:";
 

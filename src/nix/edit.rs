@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use rnix::{SyntaxKind, tokenize};
 
-use super::site::{Literal, LiteralKind};
+use super::literal::Literal;
 use super::syntax::json::{self, Json, Spanned};
 use super::syntax::{BOM, checked_root, toml};
+use super::value::LiteralKind;
 
 /// A replacement of some bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

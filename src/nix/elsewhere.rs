@@ -11,7 +11,7 @@ use std::{
 
 use rnix::{SyntaxKind, tokenize};
 
-use super::{files::MAX_BYTES, site::Place, syntax::check_runs};
+use super::{files::MAX_BYTES, place::Place, syntax::check_runs};
 use crate::repository::{self, git::Git};
 
 /// Whose dependencies they are.

@@ -4,12 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-use super::scope::is_in;
-use super::syntax::ast::{Location, Span};
-
-/// An index into [`Files`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct FileId(pub u32);
+use super::syntax::ast::{FileId, Location, Span, to_u32};
 
 /// Larger files hold no hand-written Nix, JSON or TOML.
 pub(super) const MAX_BYTES: u64 = 8 << 20;
@@ -231,7 +226,7 @@ pub(crate) fn normalize(path: &Path) -> PathBuf {
     out
 }
 
-/// Saturating conversion; files are bounded far below.
-pub(crate) fn to_u32(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
+/// Whether a path is one of these, or lies in one of them.
+pub(super) fn is_in(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
+    !paths.is_empty() && path.ancestors().any(|path| paths.contains(path))
 }

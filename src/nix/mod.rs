@@ -11,25 +11,24 @@ pub mod edit;
 pub mod elsewhere;
 mod eval;
 mod files;
-mod filter;
 mod flake;
-mod formula;
 mod hash_text;
 pub mod insert;
 mod library;
+mod literal;
 mod modules;
 mod nixpkgs;
 mod occurrences;
+mod place;
+mod reason;
 mod remote;
 mod scope;
 mod shell;
 mod site;
 mod sites;
-mod source;
 mod stated;
 mod syntax;
 mod tracking;
-mod trail;
 mod value;
 mod world;
 
@@ -255,7 +254,7 @@ fn is_idle(
 
 /// The occurrences of all files of these bindings, by the place of the name.
 fn written_at<'a>(ev: &Eval, bindings: impl Iterator<Item = &'a Location>) -> HashMap<Location, Occurrence> {
-    let files: BTreeSet<files::FileId> = bindings.map(|binding| binding.file).collect();
+    let files: BTreeSet<syntax::ast::FileId> = bindings.map(|binding| binding.file).collect();
     let trees = files.into_iter().filter_map(|file| ev.parsed(file));
     trees.flat_map(|ast| occurrences::occurrences(&ast)).map(|own| (own.at, own)).collect()
 }

@@ -1,43 +1,9 @@
 //! Sources that must be fetched, described as data.
 
-use super::site::{Literal, Place};
+use super::literal::Literal;
+use super::place::Place;
 
-/// Which fetcher makes the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RemoteKind {
-    /// `fetchurl`: a file with a flat hash.
-    FetchUrl,
-    /// `fetchzip`: the unpacked tree is hashed.
-    FetchZip,
-    /// `fetchTarball`, `builtins.fetchTarball`.
-    FetchTarball,
-    /// `builtins.fetchurl`.
-    BuiltinFetchUrl,
-    /// `builtins.fetchTree`, `builtins.getFlake`.
-    FetchTree,
-    /// `fetchgit`.
-    FetchGit,
-    /// `builtins.fetchGit`.
-    BuiltinFetchGit,
-    /// `fetchFromGitHub`.
-    GitHub,
-    /// `fetchFromGitLab`.
-    GitLab,
-    /// `fetchFromGitea`.
-    Gitea,
-    /// `fetchFromForgejo`.
-    Forgejo,
-    /// `fetchFromCodeberg`.
-    Codeberg,
-    /// `fetchFromSourcehut`.
-    Sourcehut,
-    /// `fetchFromBitbucket`.
-    Bitbucket,
-    /// An input of the flake, pinned by `flake.lock`.
-    FlakeInput,
-    /// A fetcher that is known by name only.
-    Other,
-}
+pub use super::value::source::RemoteKind;
 
 /// The names under which a fetcher takes its hash.
 pub const HASHES: [&str; 6] = ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
-use super::files::{MAX_BYTES, normalize};
+use super::files::{MAX_BYTES, is_in, normalize};
 use super::shell::LOCKFILES;
 use crate::repository::{
     self, Border, Listing,
@@ -97,11 +97,6 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     let lockfiles = lockfiles.into_iter().collect();
     let candidates = reading.candidates;
     Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, tracked })
-}
-
-/// Whether a path is one of these, or lies in one of them.
-pub(super) fn is_in(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
-    !paths.is_empty() && path.ancestors().any(|path| paths.contains(path))
 }
 
 /// As much of a file as is ever parsed, and a byte more.

@@ -1,24 +1,16 @@
 //! What a survey says: sites, their literals, and everything that is worth a word.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::PathBuf;
 
-use super::hash_text::HashText;
 use super::remote::RemoteSource;
 use super::shell::Edit;
 use crate::options::HashOptions;
 
-/// A position in a file, as people count.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// Absolute path.
-    pub file: PathBuf,
-    /// One-based.
-    pub line: usize,
-    /// One-based, in characters.
-    pub column: usize,
-}
+pub use super::literal::Literal;
+pub use super::place::{FileProblem, Place};
+pub use super::reason::Reason;
+pub use super::value::LiteralKind;
 
 /// A lockfile that a derivation reads although no hash of it is recorded anywhere, as with `importNpmLock`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,160 +32,6 @@ pub struct VersionMismatch {
     pub fetched: u32,
     /// `npmDepsFetcherVersion` of the package.
     pub expected: u32,
-}
-
-/// What kind of token holds a hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LiteralKind {
-    /// A quoted string in a Nix file.
-    NixString,
-    /// An expression in a Nix file that stands for a placeholder, such as `lib.fakeHash`.
-    NixExpr,
-    /// A string in a JSON file.
-    JsonString,
-    /// A string in a TOML file.
-    TomlString,
-    /// The whole text of a file, without the white space around it.
-    TextFile,
-}
-
-/// The token that holds a hash.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Literal {
-    /// Absolute path of the file.
-    pub file: PathBuf,
-    /// The bytes of the token, quotes included.
-    pub range: Range<usize>,
-    /// What the token is.
-    pub kind: LiteralKind,
-    /// The hash as it is written now.
-    pub written: HashText,
-    /// One-based.
-    pub line: usize,
-    /// One-based, in characters.
-    pub column: usize,
-}
-
-/// Why a site is undecided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// The source cannot be known statically.
-    UnknownSource,
-    /// The hash is not one literal.
-    UnknownHash,
-    /// No hash is given at all.
-    NoHash,
-    /// `sourceRoot` cannot be followed.
-    SourceRoot,
-    /// A phase may change the lockfile before it is hashed.
-    LockfileEdited,
-    /// A patch touches the lockfile, or may do so.
-    Patched,
-    /// A filter leaves the lockfile out.
-    FilteredOut,
-    /// One literal is shared by derivations that need different hashes.
-    SharedLiteral,
-    /// The options cannot be known statically.
-    UnknownOptions,
-    /// The arguments are only partly known.
-    UnknownArguments,
-    /// Something that is not known makes `npmDeps`.
-    UnknownFetcher,
-    /// `npmDeps` of a package from outside is overridden.
-    UnknownBase,
-    /// The derivation was reached by no evaluation.
-    Unreached,
-    /// `fetchNpmDeps` or a relative is replaced by the repository.
-    Replaced,
-    /// The lockfile is inside an archive that lies in the repository.
-    InArchive,
-    /// The lockfile is made by a build.
-    Generated,
-    /// The lockfile is inside a source that has to be fetched.
-    RemoteSource,
-}
-
-impl Reason {
-    /// A stable word for machines.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::UnknownSource => "unknown-source",
-            Self::UnknownHash => "unknown-hash",
-            Self::NoHash => "no-hash",
-            Self::SourceRoot => "source-root",
-            Self::LockfileEdited => "lockfile-edited",
-            Self::Patched => "patched",
-            Self::FilteredOut => "filtered-out",
-            Self::SharedLiteral => "shared-literal",
-            Self::UnknownOptions => "unknown-options",
-            Self::UnknownArguments => "unknown-arguments",
-            Self::UnknownFetcher => "unknown-fetcher",
-            Self::UnknownBase => "unknown-base",
-            Self::Unreached => "unreached",
-            Self::Replaced => "replaced",
-            Self::InArchive => "in-archive",
-            Self::Generated => "generated",
-            Self::RemoteSource => "remote-source",
-        }
-    }
-
-    /// What settles it, where nothing more exact is known. None of these leads to a wrong hash: a comment is advised only
-    /// where the lockfile is a file of the repository that is merely not found.
-    #[must_use]
-    pub fn cure(self) -> &'static str {
-        match self {
-            Self::UnknownSource | Self::SourceRoot | Self::UnknownArguments => {
-                "write `# npm-nixhash: lockfile=PATH` in the line above the hash, PATH being relative to the file"
-            }
-            Self::Unreached => {
-                "delete it if nothing uses it; else write `# npm-nixhash: lockfile=PATH` in the line above the hash, \
-                 PATH being relative to the file"
-            }
-            Self::UnknownHash => "write the hash as one string of its own: `npmDepsHash = \"\";`",
-            Self::NoHash => "write `npmDepsHash = \"\";` into the arguments, and `update` fills it in",
-            Self::LockfileEdited => {
-                "run that tool once, commit the lockfile that it makes, and drop the step; or let the phase copy the edited \
-                 lockfile in: `cp ${./edited-lock.json} package-lock.json`"
-            }
-            Self::Patched => {
-                "apply the patch once, commit the lockfile that it makes, and take that part out of the patch"
-            }
-            Self::FilteredOut => "let the filter keep the lockfile: Nix does not see what it leaves out",
-            Self::SharedLiteral => "give each derivation a hash of its own",
-            Self::UnknownOptions => "write the option as a plain value: a number, `true` or `false`",
-            Self::UnknownFetcher => {
-                "let nixpkgs make it: `npmDeps = fetchNpmDeps { src = ...; hash = \"\"; };`, or `npmDepsHash` alone"
-            }
-            Self::UnknownBase => {
-                "write `npmDeps = fetchNpmDeps { src = ...; hash = \"\"; };` in place of the override: everything that is \
-                 hashed is then in the repository"
-            }
-            Self::Replaced => {
-                "take the replacement out of the overlay: only a build can tell what it makes of a lockfile"
-            }
-            Self::InArchive | Self::RemoteSource => {
-                "keep a copy of the lockfile in the repository and copy it in by postPatch"
-            }
-            Self::Generated => {
-                "commit the lockfile that is made there, and copy it in by postPatch: \
-                 `cp ${./package-lock.json} package-lock.json`"
-            }
-        }
-    }
-
-    /// Whether a comment that names the lockfile settles it. What is edited, patched or made before it is hashed is nowhere
-    /// in the repository, so no comment can name it.
-    #[must_use]
-    pub fn takes_comment(self) -> bool {
-        matches!(self, Self::UnknownSource | Self::SourceRoot | Self::UnknownArguments | Self::Unreached)
-    }
-
-    /// Whether the repository's settings may state the lockfile: where a comment may, and where a copy of it is kept.
-    #[must_use]
-    pub fn takes_statement(self) -> bool {
-        self.takes_comment() || matches!(self, Self::RemoteSource | Self::InArchive)
-    }
 }
 
 /// An unanswered question.
@@ -370,15 +208,6 @@ impl Site {
     pub fn source_literals(&self) -> impl Iterator<Item = &Literal> {
         self.sources().filter_map(RemoteSource::hash).filter_map(|attribute| attribute.literal.as_ref())
     }
-}
-
-/// A file that could not be read or parsed; only this file stops.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileProblem {
-    /// The place of the error.
-    pub place: Place,
-    /// What is wrong.
-    pub message: String,
 }
 
 /// Something worth knowing that is no undecided site.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Survey;
+use super::place::Place;
 use super::scope::Found;
-use super::site::{Outcome, Place, Site, Warning, WarningKind};
+use super::site::{Outcome, Site, Warning, WarningKind};
 use crate::repository::git::{GitError, Tracked};
 
 /// Notes which files of sites in flakes git does not track.

@@ -13,12 +13,11 @@ use super::library;
 use super::modules;
 use super::nixpkgs::derivation::{self, Drv};
 use super::nixpkgs::{
-    self, Beside, Entry, Library, Packages, Scope, call_package, fetchers, overlay, overrides, placeholder,
-    scripts,
+    self, Beside, Entry, Habit, Library, Packages, Scope, fetchers, overlay, overrides, placeholder, scripts,
 };
-use super::remote::RemoteKind;
-use super::source::{Base, Source};
 use super::syntax::ast::{ExprId, Location};
+use super::value::source::RemoteKind;
+use super::value::source::{Base, Source};
 use super::value::{Attrs, Code, Doubt, Kind, Special, Text, ThunkId, Unknown, Value};
 
 /// That world; what it notes of an evaluation is kept with the evaluation.
@@ -39,10 +38,10 @@ impl World for Nixpkgs {
     }
 
     fn conventional(&self, name: &str) -> Option<Value> {
-        match name {
-            "pkgs" => Some(nixpkgs::nixpkgs()),
-            "lib" => Some(nixpkgs::lib()),
-            _ => None,
+        match nixpkgs::firm_habit(name)? {
+            Habit::Packages => Some(nixpkgs::nixpkgs()),
+            Habit::Library => Some(nixpkgs::lib()),
+            Habit::Flake => None,
         }
     }
 
@@ -209,16 +208,11 @@ fn source_member(ev: &mut Eval, source: &Rc<Source>, name: &str, here: Location)
 
 /// What the arguments of a file are when nothing in the repository calls it.
 fn entry_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
-    match name {
-        "lib" => Some(nixpkgs::lib()),
-        "pkgs" | "nixpkgs" | "final" | "prev" | "super" => Some(nixpkgs::nixpkgs()),
-        "self" | "inputs" | "flake" => flake::of_folder(ev, folder, name, here),
-        "callPackage" | "newScope" | "callPackages" => Some(call_package::call_package(nixpkgs::nixpkgs())),
-        _ if nixpkgs::is_modelled(name) => {
-            let pkgs = nixpkgs::nixpkgs();
-            Some(nixpkgs::member(ev, &pkgs, name, here))
-        }
-        _ => None,
-    }
-    .filter(|value| !matches!(value.kind, Kind::Unknown(_)))
+    let value = match nixpkgs::habit(name) {
+        Some(Habit::Packages) => Some(nixpkgs::nixpkgs()),
+        Some(Habit::Library) => Some(nixpkgs::lib()),
+        Some(Habit::Flake) => flake::of_folder(ev, folder, name, here),
+        None => nixpkgs::is_modelled(name).then(|| nixpkgs::member(ev, &nixpkgs::nixpkgs(), name, here)),
+    };
+    value.filter(|value| !matches!(value.kind, Kind::Unknown(_)))
 }

@@ -7,12 +7,12 @@ use super::strings::remove_suffix;
 use super::{Native, builtin, global, lib};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, flag, reason_of, string};
-use crate::nix::files::{FileId, to_u32};
-use crate::nix::site::LiteralKind;
-use crate::nix::source::Base;
+use crate::nix::syntax::ast::{FileId, to_u32};
 use crate::nix::syntax::ast::{Location, Span};
 use crate::nix::syntax::json::{self, Json, Spanned};
 use crate::nix::syntax::toml;
+use crate::nix::value::LiteralKind;
+use crate::nix::value::source::Base;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, Piece, Text, ThunkId, Token, Value};
 
 pub(super) const TABLE: &[Native] = &[

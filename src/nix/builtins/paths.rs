@@ -6,8 +6,8 @@ use std::rc::Rc;
 use super::data::local_path;
 use super::{Native, builtin, global, lib};
 use crate::nix::eval::{Eval, reason_of};
-use crate::nix::source::{self, Filter};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{self, Filter};
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::Eval;
-use crate::nix::formula::{self, Formula, Identity, Under};
 use crate::nix::syntax::ast::{ExprId, Location};
+use crate::nix::value::formula::{self, Formula, Identity, Under};
 use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, ThunkId, Value};
 
 /// More alternatives than this are not told apart.

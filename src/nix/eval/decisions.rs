@@ -84,14 +84,14 @@ impl Decisions {
         if let Some(known) = self.names.get(&set) {
             return *known;
         }
-        let name = Decided(crate::nix::files::to_u32(self.sets.len()));
+        let name = Decided(crate::nix::syntax::ast::to_u32(self.sets.len()));
         self.sets.push(Rc::clone(&set));
         self.names.insert(set, name);
         name
     }
 
     fn note(&mut self, decision: Decision) {
-        let next = crate::nix::files::to_u32(self.all.len());
+        let next = crate::nix::syntax::ast::to_u32(self.all.len());
         let number = *self.numbers.entry(decision.clone()).or_insert(next);
         if number == next {
             self.all.push(decision);

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::{Eval, scope};
-use crate::nix::files::{FileId, ReadError};
-use crate::nix::source::{self, Base};
+use crate::nix::files::ReadError;
+use crate::nix::syntax::ast::FileId;
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{self, Base};
 use crate::nix::value::{Code, Doubt, Kind, Move, ThunkId, Value};
 
 impl Eval {

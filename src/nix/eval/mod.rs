@@ -37,8 +37,9 @@ pub(crate) use world::World;
 use observer::Notes;
 
 use super::budget::{Budget, Cost, OverBudget};
-use super::files::{FileId, Files};
-use super::site::FileProblem;
+use super::files::Files;
+use super::place::FileProblem;
+use super::syntax::ast::FileId;
 use super::syntax::ast::{Ast, Expr, Location, Name};
 use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, ThunkId, Unknown, Value};
 
@@ -144,7 +145,7 @@ impl Eval {
 
     fn slot(&mut self, slot: Slot) -> ThunkId {
         self.budget.spend(Cost::Items(0));
-        let id = ThunkId(super::files::to_u32(self.thunks.len()));
+        let id = ThunkId(crate::nix::syntax::ast::to_u32(self.thunks.len()));
         self.decisions.add(matches!(slot, Slot::Done(_)));
         self.thunks.push(slot);
         id
@@ -301,9 +302,9 @@ impl Eval {
                 Some(ast)
             }
             Err(error) => {
-                let (line, column) = self.files.position(file, super::files::to_u32(error.offset));
+                let (line, column) = self.files.position(file, crate::nix::syntax::ast::to_u32(error.offset));
                 let path = self.files.get(file).path.clone();
-                let place = super::site::Place { file: path, line, column };
+                let place = super::place::Place { file: path, line, column };
                 self.problems.push(FileProblem { place, message: error.message });
                 None
             }

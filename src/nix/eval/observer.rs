@@ -4,7 +4,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
 use super::Eval;
-use crate::nix::files::FileId;
+use crate::nix::syntax::ast::FileId;
 use crate::nix::syntax::ast::{Ast, Location};
 use crate::nix::syntax::json::Spanned;
 use crate::nix::value::ThunkId;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::choices::constant_of;
 use super::{Eval, reason_of};
 use crate::nix::budget::Cost;
-use crate::nix::formula::{Atom, Formula, Identity, Under, both, either};
 use crate::nix::syntax::ast::{ExprId, Location, Op};
+use crate::nix::value::formula::{Atom, Formula, Identity, Under, both, either};
 use crate::nix::value::{Code, Doubt, EnvId, Kind, List, Value};
 
 impl Eval {

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use super::Eval;
 use super::select::identified;
 use crate::nix::budget::Cost;
-use crate::nix::formula::Identity;
-use crate::nix::site::LiteralKind;
 use crate::nix::syntax::ast::{Bindings, Bound, Location, Name};
+use crate::nix::value::LiteralKind;
+use crate::nix::value::formula::Identity;
 use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, Text, ThunkId, Token, Value};
 
 /// One scope and its parent.
@@ -49,7 +49,7 @@ impl Eval {
         if let Content::Names(names) = &env.content {
             self.budget.spend(Cost::Items(names.len() / 2));
         }
-        let id = EnvId(crate::nix::files::to_u32(self.envs.len()));
+        let id = EnvId(crate::nix::syntax::ast::to_u32(self.envs.len()));
         self.envs.push(env);
         id
     }

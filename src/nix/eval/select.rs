@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{Eval, counting_with, reason_of};
-use crate::nix::formula::Identity;
 use crate::nix::syntax::ast::{AttrName, ExprId, Location, Name};
+use crate::nix::value::formula::Identity;
 use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Meaning, Move, Unknown, Value};
 
 /// What a look-up can find: values, or nothing, or either.

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::{Eval, reason_of};
 use crate::nix::files::normalize;
-use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Base, Source};
 use crate::nix::value::{Attrs, Doubt, Kind, Piece, Special, Text, Unknown, Value};
 
 impl Eval {

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use super::{Eval, reason_of};
 use crate::nix::budget::{Cost, OverBudget};
 use crate::nix::files::normalize;
-use crate::nix::formula::{Under, both, can_meet};
-use crate::nix::site::LiteralKind;
-use crate::nix::source::Source;
 use crate::nix::syntax::ast::{Location, Part};
+use crate::nix::value::LiteralKind;
+use crate::nix::value::formula::{Under, both, can_meet};
+use crate::nix::value::source::Source;
 use crate::nix::value::{Code, Doubt, EnvId, Kind, Move, Piece, Text, Token, Unknown, Value};
 
 impl Eval {
@@ -182,7 +182,7 @@ impl Eval {
     }
 
     /// The folder of a file.
-    pub fn folder(&self, file: crate::nix::files::FileId) -> PathBuf {
+    pub fn folder(&self, file: crate::nix::syntax::ast::FileId) -> PathBuf {
         self.files.get(file).path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
     }
 }

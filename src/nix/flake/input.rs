@@ -8,9 +8,9 @@ use serde_json::Value as Lock;
 use super::relative_folder;
 use crate::nix::eval::Eval;
 use crate::nix::nixpkgs::{self, is_nixpkgs};
-use crate::nix::remote::RemoteKind;
-use crate::nix::source::{Base, Remote, Source};
 use crate::nix::syntax::ast::{Location, Name};
+use crate::nix::value::source::RemoteKind;
+use crate::nix::value::source::{Base, Remote, Source};
 use crate::nix::value::{Attrs, Meaning, Value};
 
 /// An input and its locked node.

@@ -7,8 +7,8 @@ use super::{nearest, of_folder};
 use crate::nix::eval::{Eval, formals, lambda};
 use crate::nix::library;
 use crate::nix::nixpkgs::{call_package, nixpkgs};
-use crate::nix::source::{self, Filter};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{self, Filter};
 use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
 
 /// A function of a flake: it answers `None` where the argument is not of its kind.

@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use super::eval::Eval;
 use super::nixpkgs;
-use super::source::{Base, Source};
 use super::syntax::ast::{Location, Name, Span};
+use super::value::source::{Base, Source};
 use super::value::{Attr, Attrs, Doubt, Kind, Meaning, ThunkId, Value};
 
 pub(crate) use conventions::{TABLE, by_convention};

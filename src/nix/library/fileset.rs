@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::nix::eval::{Eval, Native, reason_of};
-use crate::nix::source::{Fileset, Filter};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Fileset, Filter};
 use crate::nix::value::{Attrs, Kind, Special, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use crate::nix::builtins::{KEPT, predicate};
 use crate::nix::eval::{Eval, Native};
-use crate::nix::source::{self, Filter, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{self, Filter, Source};
 use crate::nix::value::{Doubt, Kind, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[

@@ -7,8 +7,8 @@ use super::given;
 use super::overrides::{keep_override, override_once};
 use super::record::{Inert, Record, RecordKind};
 use crate::nix::eval::{Eval, lambda};
-use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Base, Source};
 use crate::nix::value::{Attrs, Kind, Meaning, Special, ThunkId, Unknown, Value};
 
 /// What a builder does with npm dependencies.

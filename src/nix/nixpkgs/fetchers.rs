@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use super::names::{self, What, meaning};
 use crate::nix::eval::{Eval, lambda};
-use crate::nix::remote::RemoteKind;
-use crate::nix::source::{Base, Remote, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::RemoteKind;
+use crate::nix::value::source::{Base, Remote, Source};
 use crate::nix::value::{Kind, Piece, Value};
 
 /// The fetcher of that name.

@@ -9,8 +9,8 @@ use super::derivation::{Builder, Drv};
 use super::own_fetcher;
 use super::record::{HASH_NAMES, Record, RecordKind};
 use crate::nix::eval::Eval;
-use crate::nix::source::Base;
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::Base;
 use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// Package managers whose fetchers take hashes of their own.

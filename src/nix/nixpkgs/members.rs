@@ -3,9 +3,9 @@
 use super::names::{DEFAULT_SYSTEMS, Scope, What, meaning};
 use super::{call_package, derivation, fetchers, nixpkgs, overlay, scripts};
 use crate::nix::eval::Eval;
-use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::Value;
+use crate::nix::value::source::{Base, Source};
 
 /// A member of a package set.
 pub(crate) fn member(ev: &Eval, pkgs: &Value, name: &str, here: Location) -> Value {

@@ -17,7 +17,7 @@ pub(crate) mod scripts;
 
 pub(crate) use functions::TABLE;
 pub(crate) use members::{is_modelled, member, scope_member};
-pub(crate) use names::{DEFAULT_SYSTEMS, Scope, is_nixpkgs};
+pub(crate) use names::{DEFAULT_SYSTEMS, Habit, Scope, are_of_overlay, firm_habit, habit, is_nixpkgs};
 pub(crate) use outside::{
     by_convention, hides_members, import_outside, import_remote, member_of, unknown_call,
 };

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use super::derivation::Builder;
 use super::scripts::Script;
-use crate::nix::remote::RemoteKind;
 use crate::nix::value::Meaning;
+use crate::nix::value::source::RemoteKind;
 
 /// What a member of nixpkgs is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,9 +255,53 @@ pub(crate) fn is_nixpkgs(text: &str) -> bool {
 /// called: those of other flakes only bear the same name.
 pub(crate) fn is_member_of_nixpkgs(dotted: &str) -> bool {
     let root = dotted.trim_start_matches('(').trim_start_matches("import ");
-    ["pkgs", "lib", "builtins", "stdenv", "final", "prev", "super"].iter().any(|name| {
-        root.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ']))
-    }) || is_nixpkgs(dotted)
+    let first = root.split(['.', ' ']).next().unwrap_or(root);
+    let of_argument = matches!(habit(first), Some(Habit::Packages | Habit::Library));
+    of_argument || matches!(first, "builtins" | "stdenv") || is_nixpkgs(dotted)
+}
+
+/// What everybody means by a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Habit {
+    Packages,
+    Library,
+    /// The flake that a file belongs to, or its inputs.
+    Flake,
+}
+
+/// Names of arguments, what they mean where nothing gives them, and whether they mean it wherever their value is not known.
+const HABITS: &[(&str, Habit, bool)] = &[
+    ("pkgs", Habit::Packages, true),
+    ("lib", Habit::Library, true),
+    ("nixpkgs", Habit::Packages, false),
+    ("final", Habit::Packages, false),
+    ("prev", Habit::Packages, false),
+    ("super", Habit::Packages, false),
+    ("self", Habit::Flake, false),
+    ("inputs", Habit::Flake, false),
+    ("flake", Habit::Flake, false),
+];
+
+/// What a name means as an argument that nothing gives.
+pub(crate) fn habit(name: &str) -> Option<Habit> {
+    HABITS.iter().find(|(known, ..)| *known == name).map(|(_, habit, _)| *habit)
+}
+
+/// What a name means wherever its value is not known.
+pub(crate) fn firm_habit(name: &str) -> Option<Habit> {
+    HABITS.iter().find(|(known, _, firm)| *firm && *known == name).map(|(_, habit, _)| *habit)
+}
+
+/// Names that overlays have for the finished package set, and for the one before; a leading `_` marks an unused one.
+const OVERLAY: (&[&str], &[&str]) = (
+    &["final", "self", "", "pkgs", "fself", "finalPkgs", "pkgsFinal"],
+    &["prev", "super", "", "previous", "prevPkgs", "pkgsPrev", "psuper", "pkgs"],
+);
+
+/// Whether the names of two arguments are those of an overlay.
+pub(crate) fn are_of_overlay(last: &str, previous: &str) -> bool {
+    let (lasts, others) = OVERLAY;
+    lasts.contains(&last.trim_start_matches('_')) && others.contains(&previous.trim_start_matches('_'))
 }
 
 /// The systems that stand for all where a flake names none.

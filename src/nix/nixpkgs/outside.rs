@@ -6,8 +6,8 @@ use super::derivation::{self, Builder, Maker};
 use super::names::{What, is_member_of_nixpkgs, is_nixpkgs, meaning};
 use super::{fetchers, given, members, nixpkgs, overlay, placeholder};
 use crate::nix::eval::Eval;
-use crate::nix::source::Remote;
 use crate::nix::syntax::ast::{Ast, Expr, ExprId, Location, Param};
+use crate::nix::value::source::Remote;
 use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// Whether nothing at all is known of the members of a value that is not known, whatever their names.

@@ -9,8 +9,8 @@ use super::names::is_member_of_nixpkgs;
 use super::record::{OwnFetcher, Record, RecordKind, ToolFile};
 use crate::nix::eval::Eval;
 use crate::nix::shell::LOCKFILES;
-use crate::nix::source::Source;
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::Source;
 use crate::nix::value::{Attrs, Kind, Piece, Text, Unknown, Value};
 use crate::options::HashOptions;
 

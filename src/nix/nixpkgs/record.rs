@@ -6,8 +6,8 @@ use std::rc::Rc;
 use super::given::Calls;
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Decided, Eval};
-use crate::nix::source::Source;
 use crate::nix::syntax::ast::{Location, Name};
+use crate::nix::value::source::Source;
 use crate::nix::value::{ThunkId, Unknown, Value};
 use crate::options::HashOptions;
 

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::nix::eval::{self, Eval, Native};
-use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Base, Source};
 use crate::nix::value::{Kind, ThunkId, Value};
 
 /// A small builder.

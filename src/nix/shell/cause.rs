@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::nix::site::Reason;
+use crate::nix::reason::Reason;
 
 /// What made a file, or all of them, unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::log::{Change, File, Key, Origin};
 use super::look::Look;
 use super::programs::{Arguments, Means};
 use super::run::{Runner, State, Status};
-use crate::nix::source::{Base, Source};
+use crate::nix::value::source::{Base, Source};
 
 /// Which program copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

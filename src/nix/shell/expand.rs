@@ -7,8 +7,8 @@ use super::field::{Anchor, Field, Pattern, Seg};
 use super::log::{Key, Root};
 use super::run::{Globs, Hole, Outcome, Runner, State};
 use super::script::{Command, Kind, List, Part, Piece, Word};
-use crate::nix::source::{Base, Source};
 use crate::nix::value::Doubt;
+use crate::nix::value::source::{Base, Source};
 
 /// What a word means as a path.
 #[derive(Debug, Clone)]
@@ -302,7 +302,7 @@ impl State {
 /// Whether a source is a single file, as far as its kind tells.
 pub(super) fn is_single_file(source: &Source) -> bool {
     (matches!(source.base, Base::Text(_)) && source.sub.is_empty())
-        || matches!(&source.base, Base::Remote(remote) if remote.kind == crate::nix::remote::RemoteKind::FetchUrl)
+        || matches!(&source.base, Base::Remote(remote) if remote.kind == crate::nix::value::source::RemoteKind::FetchUrl)
             && source.sub.is_empty()
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::log::Key;
-use crate::nix::source::Source;
+use crate::nix::value::source::Source;
 
 /// A folder that has a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::cause::Cause;
 use super::edit::Edit;
 use super::field::{Field, Pattern};
-use crate::nix::source::Source;
+use crate::nix::value::source::Source;
 
 /// Which tree a path is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

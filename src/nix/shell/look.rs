@@ -7,7 +7,7 @@ use super::cause::Cause;
 use super::expand::is_single_file;
 use super::log::{At, File, Found, Key, Origin, Root};
 use super::run::{Ground, Runner, State};
-use crate::nix::source::{Base, Source};
+use crate::nix::value::source::{Base, Source};
 
 /// What stands at a path.
 #[derive(Debug, Clone)]

@@ -29,7 +29,7 @@ pub(crate) use run::{Ground, Script};
 
 use super::budget::Budget;
 use super::files::Files;
-use super::source::Source;
+use super::value::source::Source;
 use field::{Field, Seg};
 use log::{Change, File, Found, Key, Origin, Root};
 use look::Look;

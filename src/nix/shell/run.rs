@@ -13,7 +13,7 @@ use super::parse::{ParseError, Symbol, parse};
 use super::script::{AndOr, Command, Joint, Kind, List, Pipeline, Word};
 use crate::nix::budget::{Budget, Cost};
 use crate::nix::files::Files;
-use crate::nix::source::Source;
+use crate::nix::value::source::Source;
 use crate::nix::value::{Piece, Text, Unknown};
 
 /// An interpolation of the Nix string.

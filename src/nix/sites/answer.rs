@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::nix::formula::Under;
+use crate::nix::reason::Reason;
 use crate::nix::remote::Patch;
 use crate::nix::shell::{Edit, Trouble};
-use crate::nix::site::Reason;
-use crate::nix::source::Remote;
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::formula::Under;
+use crate::nix::value::source::Remote;
 use crate::nix::value::{Doubt, Trail, Unknown};
 
 /// The answer for one combination of alternatives.

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use super::locate::Answer;
 use super::root::Root;
 use crate::nix::eval::{Eval, reason_of};
-use crate::nix::site::Reason;
-use crate::nix::source::{Base, Source};
+use crate::nix::reason::Reason;
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Base, Source};
 use crate::nix::value::{Kind, Value};
 
 /// The tree that a derivation works in.

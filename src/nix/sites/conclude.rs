@@ -7,11 +7,11 @@ use super::filters::filtered_out;
 use super::locate::locate_in;
 use super::made::{built, edits_after_fetch, scripted};
 use crate::nix::eval::Eval;
+use crate::nix::reason::Reason;
 use crate::nix::remote::Patch;
 use crate::nix::shell::{Edit, LOCKFILES as NAMES, Left, Slot};
-use crate::nix::site::Reason;
-use crate::nix::source::{Base, Filter, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Base, Filter, Source};
 
 /// What a derivation does with a source that it patches.
 pub(super) struct Patched<'a> {

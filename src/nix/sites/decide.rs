@@ -10,11 +10,14 @@ use super::merge::{compatible, drop_followed, lock_of, mark_shared, merge, settl
 use super::own;
 use crate::nix::eval::{Decided, Eval};
 use crate::nix::flake;
-use crate::nix::formula::{Under, can_meet};
 use crate::nix::nixpkgs::record::{Declared, Record, RecordKind};
+use crate::nix::place::Place;
+use crate::nix::reason::Reason;
 use crate::nix::shell::LOCKFILES;
-use crate::nix::site::{LiteralKind, Outcome, Place, Reason, Site, Undecided};
+use crate::nix::site::{Outcome, Site, Undecided};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::LiteralKind;
+use crate::nix::value::formula::{Under, can_meet};
 use crate::nix::value::{Doubt, Kind, Move, Trail, Unknown, Value};
 use crate::options::HashOptions;
 

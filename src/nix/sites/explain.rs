@@ -1,7 +1,8 @@
 //! The proof of an answer, as a list of places.
 
 use crate::nix::eval::Eval;
-use crate::nix::site::{Place, Step};
+use crate::nix::place::Place;
+use crate::nix::site::Step;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Hop, Move, Trail};
 

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::nix::eval::{Eval, lambda};
-use crate::nix::source::{Filter, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Filter, Source};
 use crate::nix::value::{Doubt, ThunkId, Value};
 
 /// Whether a filter of the source surely leaves a file out.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::nix::eval::Eval;
-use crate::nix::files::FileId;
+use crate::nix::syntax::ast::FileId;
 use crate::nix::syntax::ast::{Ast, Bindings, Bound, Expr, Location, Param, Span};
 
 /// What a token is to the hashes that depend on it.

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use crate::nix::eval::Eval;
-use crate::nix::formula::{Under, can_meet, either};
 use crate::nix::hash_text::HashText;
-use crate::nix::site::{Literal, LiteralKind, Reason};
+use crate::nix::literal::Literal;
+use crate::nix::reason::Reason;
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::LiteralKind;
+use crate::nix::value::formula::{Under, can_meet, either};
 use crate::nix::value::{Doubt, Kind, Text, Token, Trail, Value};
 
 /// A hash as far as it is known.

@@ -10,11 +10,11 @@ use super::patches::{self, Patches};
 use super::root::{self, Root};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, reason_of};
-use crate::nix::formula::{Under, both, can_meet};
+use crate::nix::reason::Reason;
 use crate::nix::shell::{Ground, LOCKFILES, Left, Script, Shell, Side, Slot, Trouble};
-use crate::nix::site::Reason;
-use crate::nix::source::{Base, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::formula::{Under, both, can_meet};
+use crate::nix::value::source::{Base, Source};
 use crate::nix::value::{Kind, Value};
 
 /// The attributes that decide where a lockfile is, each with its alternatives.

@@ -7,10 +7,10 @@ use super::conclude::{Patched, conclude, copied};
 use super::locate::{DEPTH, attribute};
 use crate::nix::eval::Eval;
 use crate::nix::nixpkgs::derivation::{Builder, Drv};
+use crate::nix::reason::Reason;
 use crate::nix::shell::{Ground, Left, Script, Shell, Side, Slot};
-use crate::nix::site::Reason;
-use crate::nix::source::{Base, Remote, Source};
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::{Base, Remote, Source};
 use crate::nix::value::{Kind, Text, Value};
 
 /// Whether a fetcher's `postFetch` could write the lockfile.

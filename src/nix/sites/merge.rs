@@ -8,9 +8,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use crate::nix::eval::Eval;
+use crate::nix::place::Place;
+use crate::nix::reason::Reason;
 use crate::nix::remote::{AttributeValue, RemoteKind, RemoteSource, SourceAttribute};
 use crate::nix::shell::Edit;
-use crate::nix::site::{Outcome, Place, Reason, Site, Step, Undecided};
+use crate::nix::site::{Outcome, Site, Step, Undecided};
 use crate::nix::syntax::ast::Location;
 use crate::options::HashOptions;
 

@@ -5,7 +5,7 @@ use super::conclude::copied;
 use super::locate::locate_in;
 use crate::nix::eval::Eval;
 use crate::nix::nixpkgs::record::{OwnFetcher, Record, ToolFile};
-use crate::nix::site::Reason;
+use crate::nix::reason::Reason;
 
 /// Where it is: the tool reads the file that it is given, and no shrinkwrap beside it.
 pub(super) fn located(ev: &mut Eval, record: &Record, own: &OwnFetcher) -> Vec<Located> {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use crate::nix::eval::Eval;
 use crate::nix::remote::Patch;
 use crate::nix::shell::LOCKFILES;
-use crate::nix::source::Base;
 use crate::nix::syntax::ast::Location;
+use crate::nix::value::source::Base;
 use crate::nix::value::{Kind, Value};
 
 /// What is known of a list of patches.

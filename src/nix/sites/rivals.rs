@@ -11,9 +11,9 @@ use super::flags::{Token, Tokens};
 use super::merge::{compatible, lock_of, says_nothing};
 use super::sweep::Sweep;
 use crate::nix::eval::{Choice, Eval};
-use crate::nix::files::FileId;
 use crate::nix::occurrences::inside;
 use crate::nix::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
+use crate::nix::syntax::ast::FileId;
 use crate::nix::syntax::ast::{Ast, AttrName, Bound, Expr, Location, Name};
 use crate::nix::value::Flip;
 

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use crate::nix::eval::Observer;
-use crate::nix::files::FileId;
 use crate::nix::hash_text::looks_like_hash;
 use crate::nix::occurrences::{is_other, other_hashes};
+use crate::nix::syntax::ast::FileId;
 use crate::nix::syntax::ast::{Ast, Expr, Location, Part};
 use crate::nix::syntax::json::{Json, Spanned};
 use crate::nix::value::ThunkId;

@@ -110,17 +110,18 @@ impl<'a> Sweep<'a> {
     fn call_the_uncalled(&mut self) {
         for _ in 0..8 {
             let closures = std::mem::take(&mut self.walker.closures);
-            let mut waiting: Vec<Rc<Closure>> =
-                closures.into_iter().filter(|closure| self.is_worth(closure)).collect();
-            waiting.sort_by_key(|closure| closure.code.location());
-            waiting.dedup_by_key(|closure| closure.code.location());
+            let mut waiting: Vec<(Rc<Closure>, bool)> =
+                closures.into_iter().filter(|(closure, _)| self.is_worth(closure)).collect();
+            // Of a function that was met several times, one offer as an overlay is enough.
+            waiting.sort_by_key(|(closure, offered)| (closure.code.location(), !offered));
+            waiting.dedup_by_key(|(closure, _)| closure.code.location());
             if waiting.is_empty() {
                 return;
             }
-            for closure in waiting {
+            for (closure, offered) in waiting {
                 let folder = self.ev.folder(closure.code.ast.file);
                 self.done.insert(closure.code.location());
-                let value = call_blindly(self.ev, &closure, &folder);
+                let value = call_blindly(self.ev, &closure, &folder, offered);
                 self.walker.visit_value(self.ev, &value, None, 0);
                 self.walker.drain(self.ev, &self.seen);
             }
@@ -156,7 +157,7 @@ impl<'a> Sweep<'a> {
     fn value(&mut self, value: &Value, folder: &Path, depth: u32) {
         match &value.kind {
             Kind::Lambda(closure) if depth < 4 => {
-                let result = call_blindly(self.ev, closure, folder);
+                let result = call_blindly(self.ev, closure, folder, false);
                 self.value(&result, folder, depth + 1);
             }
             _ => self.walker.visit_value(self.ev, value, Some(""), 0),
@@ -234,7 +235,7 @@ impl<'a> Sweep<'a> {
         let mut call: Option<(Code, EnvId)> = None;
         loop {
             if Some(code.location()) == occurrence.lambda {
-                let value = call_blindly(self.ev, &Closure { code, env }, &folder);
+                let value = call_blindly(self.ev, &Closure { code, env }, &folder, false);
                 self.walker.visit_value(self.ev, &value, None, 0);
                 return;
             }

@@ -9,8 +9,8 @@ use crate::nix::eval::Eval;
 use crate::nix::modules;
 use crate::nix::nixpkgs::derivation::Drv;
 use crate::nix::nixpkgs::{self, Entry};
-use crate::nix::source::Base;
-use crate::nix::syntax::ast::{Expr, Lambda, Location, Param, Span};
+use crate::nix::syntax::ast::{Ast, Expr, Lambda, Location, Param, Span};
+use crate::nix::value::source::Base;
 use crate::nix::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// The order in which the outputs of a flake are visited; the first path found names a site.
@@ -23,8 +23,8 @@ const DEPTH: u32 = 60;
 pub(crate) struct Walker {
     thunks: HashSet<ThunkId>,
     sets: HashSet<usize>,
-    /// Functions that were met; perhaps nothing ever calls them.
-    pub closures: Vec<Rc<Closure>>,
+    /// Functions that were met, and whether each was offered as an overlay; perhaps nothing ever calls them.
+    pub closures: Vec<(Rc<Closure>, bool)>,
     /// Derivations are also met on second paths; this bounds how often.
     named: usize,
     /// What the budget did not allow to be visited yet: thunk, path and depth.
@@ -58,7 +58,9 @@ impl Walker {
                     self.visit(ev, *item, None, depth + 1);
                 }
             }
-            Kind::Lambda(closure) => self.closures.push(Rc::clone(closure)),
+            Kind::Lambda(closure) => {
+                self.closures.push((Rc::clone(closure), path.is_some_and(offers_overlay)));
+            }
             Kind::Native(call) => {
                 for arg in &call.args {
                     self.visit(ev, *arg, None, depth + 1);
@@ -163,15 +165,15 @@ fn ordered(attrs: &Attrs, top: bool) -> Vec<(Rc<str>, ThunkId)> {
     all
 }
 
-/// Calls a function that nothing calls, with what such functions are usually given.
-pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path) -> Value {
+/// Calls a function that nothing calls, with what such functions are usually given; `offered`: as an overlay.
+pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path, offered: bool) -> Value {
     let here = closure.code.location();
     let at = Location { file: here.file, span: Span { start: here.span.start, end: here.span.start } };
     let Expr::Lambda(lambda) = closure.code.ast.expr(closure.code.id) else {
         return crate::nix::eval::error("not a function", here);
     };
     let lambda = Rc::clone(lambda);
-    if is_overlay(&closure.code.ast, &lambda) {
+    if is_overlay(&closure.code.ast, &lambda, offered) {
         let overlay = ev.done(Value::new(Kind::Lambda(Rc::new(closure.clone()))));
         return nixpkgs::overlay::with_overlays(ev, nixpkgs::nixpkgs(), &[overlay], at);
     }
@@ -205,16 +207,17 @@ fn with_config(ev: &mut Eval, argument: ThunkId, module: ThunkId, at: Location) 
     ev.done(whole)
 }
 
-/// `final: prev: ...`, by any of its names.
-fn is_overlay(ast: &crate::nix::syntax::ast::Ast, lambda: &Lambda) -> bool {
-    let (Param::Ident(first), Expr::Lambda(inner)) = (&lambda.param, ast.expr(lambda.body)) else {
-        return false;
-    };
-    let Param::Ident(second) = &inner.param else { return false };
-    let first = first.trim_start_matches('_');
-    let second = second.trim_start_matches('_');
-    matches!(first, "final" | "self" | "" | "pkgs" | "fself" | "finalPkgs" | "pkgsFinal" | "_final")
-        && matches!(second, "prev" | "super" | "" | "previous" | "prevPkgs" | "pkgsPrev" | "psuper" | "pkgs")
+/// Whether a function is an overlay: it is offered as one, or it takes the two package sets by names that only overlays
+/// have (fixtures `overlay-offered-odd-names`, `overlay-only`): nothing else tells, where nothing calls it.
+fn is_overlay(ast: &Ast, lambda: &Lambda, offered: bool) -> bool {
+    let Expr::Lambda(inner) = ast.expr(lambda.body) else { return false };
+    let (Param::Ident(last), Param::Ident(previous)) = (&lambda.param, &inner.param) else { return offered };
+    offered || nixpkgs::are_of_overlay(last, previous)
+}
+
+/// The places at which a flake offers overlays.
+fn offers_overlay(path: &str) -> bool {
+    path == "overlay" || path.starts_with("overlays.")
 }
 
 /// The argument of a function that nothing calls.

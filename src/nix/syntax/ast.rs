@@ -5,7 +5,9 @@
 
 use std::rc::Rc;
 
-use crate::nix::files::FileId;
+/// An index into the files that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FileId(pub u32);
 
 /// An identifier or attribute name.
 pub(crate) type Name = Rc<str>;
@@ -212,6 +214,11 @@ pub(crate) enum Expr {
     Negate(ExprId),
     CurrentPosition,
     Malformed,
+}
+
+/// Saturating conversion; files are bounded far below.
+pub(crate) fn to_u32(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

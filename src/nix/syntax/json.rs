@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::ast::Span;
-use crate::nix::files::to_u32;
+use super::ast::to_u32;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use rnix::ast::{self, AstToken, HasEntry, InterpolPart};
 use rowan::ast::AstNode;
 
+use super::ast::FileId;
 use super::ast::{
     Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, Formal, Functions, Lambda, Name, Op, Param, Part,
     Span,
 };
 use super::bindings::{Builder, Node};
-use crate::nix::files::FileId;
 
 /// Lowers a whole file; `shift` is added to every offset (the length of a byte order mark).
 pub(super) fn lower(file: FileId, root: &ast::Root, shift: usize) -> Ast {

@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use rnix::ParseError;
 
-use crate::nix::files::FileId;
 use ast::Ast;
+use ast::FileId;
 pub(in crate::nix) use nesting::check_runs;
 
 /// Why a file is no Nix expression: the byte offset and a message.

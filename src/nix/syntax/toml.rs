@@ -5,8 +5,8 @@ use std::rc::Rc;
 use toml_edit::{Document, Item, Value};
 
 use super::ast::Span;
+use super::ast::to_u32;
 use super::json::{Json, Spanned};
-use crate::nix::files::to_u32;
 
 /// Parses a TOML document; `None` when it is none.
 pub(crate) fn parse(text: &str) -> Option<Spanned> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::formula::{Formula, Under};
-use super::syntax::ast::{Location, Name};
+use crate::nix::syntax::ast::{Location, Name};
 
 /// How a value came one step nearer to where it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::value::{Meaning, ThunkId};
+use super::{Meaning, ThunkId};
 
 /// A filter between a source and the store.
 #[derive(Debug, Clone)]

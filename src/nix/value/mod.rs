@@ -1,15 +1,19 @@
 //! Values of the partial evaluator. Every one knows the chain of places that it travelled.
 
+mod filter;
+pub(crate) mod formula;
+pub(crate) mod source;
+mod trail;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::formula::{Formula, Identity, Under, both, can_meet};
-use super::site::LiteralKind;
-use super::source::Source;
-use super::syntax::ast::{Ast, ExprId, Location, Name};
-pub(crate) use super::trail::{Flip, Hop, Instead, Move, Trail};
+use crate::nix::syntax::ast::{Ast, ExprId, Location, Name};
+use formula::{Formula, Identity, Under, both, can_meet};
+use source::Source;
+pub(crate) use trail::{Flip, Hop, Instead, Move, Trail};
 
 /// An index into the evaluator's thunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +71,21 @@ pub(crate) enum Kind {
     Unknown(Rc<Unknown>),
 }
 
+/// What kind of token holds a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LiteralKind {
+    /// A quoted string in a Nix file.
+    NixString,
+    /// An expression in a Nix file that stands for a placeholder, such as `lib.fakeHash`.
+    NixExpr,
+    /// A string in a JSON file.
+    JsonString,
+    /// A string in a TOML file.
+    TomlString,
+    /// The whole text of a file, without the white space around it.
+    TextFile,
+}
+
 /// A token that can be rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
@@ -90,7 +109,7 @@ pub(crate) struct Text {
     /// The name of a system; it stands for any of them.
     pub system: bool,
     /// The whole content of this file.
-    pub file: Option<super::files::FileId>,
+    pub file: Option<crate::nix::syntax::ast::FileId>,
 }
 
 impl Text {

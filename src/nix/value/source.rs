@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::files::normalize;
 pub(crate) use super::filter::{Fileset, Filter};
-use super::remote::RemoteKind;
-use super::syntax::ast::Location;
-use super::value::{Attrs, Special, Text, Unknown, Value};
+use super::{Attrs, Special, Text, Unknown, Value};
+use crate::nix::files::normalize;
+use crate::nix::syntax::ast::Location;
 
 /// A tree or file, and what was done to it.
 #[derive(Debug, Clone)]
@@ -48,6 +47,43 @@ pub(crate) enum Base {
     /// Text that the Nix files write, where it is known.
     Text(Option<Rc<str>>),
     Unknown(Rc<Unknown>),
+}
+
+/// Which fetcher makes the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RemoteKind {
+    /// `fetchurl`: a file with a flat hash.
+    FetchUrl,
+    /// `fetchzip`: the unpacked tree is hashed.
+    FetchZip,
+    /// `fetchTarball`, `builtins.fetchTarball`.
+    FetchTarball,
+    /// `builtins.fetchurl`.
+    BuiltinFetchUrl,
+    /// `builtins.fetchTree`, `builtins.getFlake`.
+    FetchTree,
+    /// `fetchgit`.
+    FetchGit,
+    /// `builtins.fetchGit`.
+    BuiltinFetchGit,
+    /// `fetchFromGitHub`.
+    GitHub,
+    /// `fetchFromGitLab`.
+    GitLab,
+    /// `fetchFromGitea`.
+    Gitea,
+    /// `fetchFromForgejo`.
+    Forgejo,
+    /// `fetchFromCodeberg`.
+    Codeberg,
+    /// `fetchFromSourcehut`.
+    Sourcehut,
+    /// `fetchFromBitbucket`.
+    Bitbucket,
+    /// An input of the flake, pinned by `flake.lock`.
+    FlakeInput,
+    /// A fetcher that is known by name only.
+    Other,
 }
 
 /// A call of a fetcher.

@@ -8,9 +8,9 @@
 
 use std::rc::Rc;
 
-use super::syntax::ast::{Location, Name};
 use super::trail::Instead;
-use super::value::{EnvId, ThunkId};
+use super::{EnvId, ThunkId};
+use crate::nix::syntax::ast::{Location, Name};
 
 /// More atoms than these are not told apart: each doubles what has to be tried.
 const MOST_ATOMS: usize = 10;
