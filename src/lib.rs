@@ -30,7 +30,7 @@
 //! # Who may use whom
 //!
 //! `cli -> report, rewrite, replace -> choice, drift, explain -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
-//! `cli, drift -> repair -> npm_package, lockfile`; `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
+//! `cli, drift, vendoring -> repair -> npm_package, lockfile`; `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
 //! # The rooms of the evaluator

@@ -1,11 +1,7 @@
 //! The workspaces that a manifest names by globs, as npm finds them: folders with a `package.json`. What a pattern that begins
 //! with `!` fits is taken out.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -30,7 +26,9 @@ pub(super) fn workspaces(project: &Path, globs: &[String]) -> BTreeSet<String> {
         }
     }
     let mut found = BTreeSet::new();
-    wanted.iter().for_each(|pattern| pattern.find(project, &mut found));
+    for pattern in &wanted {
+        pattern.find(project, &mut found);
+    }
     found.retain(|folder| !unwanted.iter().any(|pattern| pattern.fits(folder)));
     found
 }
@@ -94,7 +92,7 @@ impl Pattern {
 /// The names of the folders in a folder. `**` does not follow links, which may lead round for ever.
 fn folders(path: &Path, no_links: bool) -> Vec<String> {
     let is_folder = |entry: &fs::DirEntry| match entry.file_type() {
-        Ok(kind) if kind.is_symlink() => !no_links && PathBuf::from(entry.path()).is_dir(),
+        Ok(kind) if kind.is_symlink() => !no_links && entry.path().is_dir(),
         kind => kind.is_ok_and(|kind| kind.is_dir()),
     };
     let entries = fs::read_dir(path).into_iter().flatten().flatten().filter(is_folder);

@@ -1,11 +1,12 @@
 //! Whether a lockfile holds what the manifests beside it ask for.
 //!
 //! `npm ci` builds the tree that the manifests want on top of the lockfile, and refuses if that is another tree than the
-//! lockfile's. So it does where a workspace is missing from the lockfile; where a dependency of the project, of a workspace or
-//! of a folder that one of them depends on is, or is locked in a version, from a repository or from a place that the
-//! manifest's text does not allow; and where an override of the project wants another version than is locked. Overrides of
-//! workspaces mean nothing to npm. Here the same is asked, for those dependencies alone and without a registry. What this module cannot read (`catalog:`, code hosts that it does not
-//! know, `workspace:`) counts as satisfied: a false alarm would be worse.
+//! lockfile's. So it does where a workspace is missing from the lockfile; where a dependency of the project, of a workspace
+//! or of a folder that one of them depends on is missing, or is locked in a version, from a repository or from a place that
+//! the manifest's text does not allow; and where an override of the project wants another version than is locked. Overrides
+//! in workspaces mean nothing to npm. Here the same is asked, for those dependencies alone and without a registry. What this
+//! module cannot read (`catalog:`, code hosts that it does not know, `workspace:`, overrides of some versions or below some
+//! packages) counts as satisfied: a false alarm would be worse.
 
 mod spec;
 

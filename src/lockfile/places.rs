@@ -7,7 +7,7 @@ pub(crate) fn search<T>(from: &str, name: &str, at: impl Fn(&str) -> Option<T>) 
     loop {
         let slash = if folder.is_empty() { "" } else { "/" };
         // There are none within `node_modules` itself.
-        let found = (!folder.ends_with("node_modules"))
+        let found = (folder.rsplit('/').next() != Some("node_modules"))
             .then(|| at(&format!("{folder}{slash}node_modules/{name}")))
             .flatten();
         if found.is_some() || folder.is_empty() {
@@ -23,7 +23,13 @@ mod tests {
 
     #[test]
     fn packages_are_found_as_node_finds_them() {
-        let there = ["node_modules/a", "node_modules/@s/b/node_modules/c", "w/node_modules/d", "w/x/y"];
+        let there = [
+            "node_modules/a",
+            "node_modules/@s/b/node_modules/c",
+            "w/node_modules/d",
+            "w/x/y",
+            "my_node_modules/node_modules/e",
+        ];
         let find = |from: &str, name: &str| {
             search(from, name, |place| there.contains(&place).then(|| place.to_owned()))
         };
@@ -31,6 +37,7 @@ mod tests {
         assert_eq!(find("node_modules/@s/b", "c").as_deref(), Some("node_modules/@s/b/node_modules/c"));
         assert_eq!(find("w/x/y", "d").as_deref(), Some("w/node_modules/d"), "of the workspace around it");
         assert_eq!(find("node_modules/a", "c"), None);
+        assert!(find("my_node_modules", "e").is_some());
         assert_eq!(find("", "a").as_deref(), Some("node_modules/a"));
     }
 }

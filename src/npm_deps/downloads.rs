@@ -22,13 +22,21 @@ pub(super) struct Downloads {
     supply: Arc<Supply>,
     incoming: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
-    waiting: BTreeMap<(Rank, SlotId), (Want, Option<Tarball>)>,
+    waiting: BTreeMap<(Rank, SlotId), Order>,
     open: bool,
 }
 
 enum Message {
-    Download(SlotId, Want, Option<Tarball>),
+    Download(Box<Order>),
     Stop,
+}
+
+/// A content that has to be fetched.
+struct Order {
+    slot: SlotId,
+    want: Want,
+    /// What its URL served under another integrity.
+    served: Option<Tarball>,
 }
 
 /// Contents come in the order in which the trees are hashed, so that hashing keeps up with the downloads. What is
@@ -62,7 +70,7 @@ impl Downloads {
         let downloads =
             Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
         let start = move |slot, want, served| {
-            let _ = sender.send(Message::Download(slot, want, served));
+            let _ = sender.send(Message::Download(Box::new(Order { slot, want, served })));
         };
         (downloads, Box::new(start))
     }
@@ -76,9 +84,9 @@ impl Downloads {
         let mut running = FuturesUnordered::new();
         while self.open || !running.is_empty() {
             while running.len() < self.supply.concurrency()
-                && let Some(((_, slot), (want, served))) = self.waiting.pop_first()
+                && let Some((_, order)) = self.waiting.pop_first()
             {
-                running.push(self.fetch(slot, want, served));
+                running.push(self.fetch(order));
             }
             tokio::select! {
                 message = self.incoming.recv(), if self.open => self.take_in(message),
@@ -96,9 +104,9 @@ impl Downloads {
         let mut next = first;
         loop {
             match next {
-                Some(Message::Download(slot, want, served)) => {
+                Some(Message::Download(order)) => {
                     self.supply.progress().ordered();
-                    self.waiting.insert((rank(&want), slot), (want, served));
+                    self.waiting.insert((rank(&order.want), order.slot), *order);
                 }
                 Some(Message::Stop) | None => {
                     self.open = false;
@@ -113,7 +121,8 @@ impl Downloads {
     }
 
     /// In a task of its own: checking what arrives takes a core's time.
-    fn fetch(&self, slot: SlotId, want: Want, served: Option<Tarball>) -> JoinHandle<Fetched> {
+    fn fetch(&self, order: Order) -> JoinHandle<Fetched> {
+        let Order { slot, want, served } = order;
         let supply = Arc::clone(&self.supply);
         tokio::spawn(async move {
             let same = served.and_then(|served| supply.recognise(&served, &want));
