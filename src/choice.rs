@@ -290,7 +290,7 @@ fn of_source(site: &Site) -> impl Iterator<Item = &Path> {
         Outcome::Local { lockfile, .. } | Outcome::MissingLockfile { expected: lockfile } => {
             Some(lockfile.as_path())
         }
-        Outcome::Remote { .. } | Outcome::Undecided(_) => None,
+        Outcome::Remote { .. } | Outcome::Tarball(_) | Outcome::Undecided(_) => None,
     };
     lockfile.into_iter().chain(site.folders.iter().map(PathBuf::as_path))
 }

@@ -133,10 +133,11 @@ pub struct Planned {
 /// How a site's literals compare to its lockfile.
 #[derive(Debug)]
 pub enum Status {
-    /// All literals say what they should, and so does a vendored lockfile.
-    InSync(Computed),
+    /// All literals say what they should, and so does a vendored lockfile. Nothing is computed from a lockfile where there
+    /// is none ([`Outcome::Tarball`]).
+    InSync(Option<Computed>),
     /// At least one of them does not.
-    Stale(Computed),
+    Stale(Option<Computed>),
     /// The survey tied the site to a lockfile; nothing was computed.
     Tied,
     /// Which lockfile decides, or which literal, cannot be known.
@@ -243,7 +244,7 @@ impl Planned {
     /// The literals of the site's own hash that have to change, each with the SRI it should say.
     pub fn stale_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
         let computed = match &self.status {
-            Status::Stale(computed) => Some(computed),
+            Status::Stale(computed) => computed.as_ref(),
             _ => None,
         };
         computed.into_iter().flat_map(|computed| {
@@ -275,7 +276,7 @@ impl Planned {
     #[must_use]
     pub fn computed(&self) -> Option<&Computed> {
         match &self.status {
-            Status::InSync(computed) | Status::Stale(computed) => Some(computed),
+            Status::InSync(computed) | Status::Stale(computed) => computed.as_ref(),
             Status::Tied | Status::Undecided(_) | Status::Incomplete(_) | Status::Failed(_) => None,
         }
     }
@@ -286,7 +287,7 @@ impl Planned {
         match &self.site.outcome {
             Outcome::Local { lockfile, .. } => Some(lockfile),
             Outcome::MissingLockfile { expected } => Some(expected),
-            Outcome::Remote { .. } | Outcome::Undecided(_) => None,
+            Outcome::Remote { .. } | Outcome::Tarball(_) | Outcome::Undecided(_) => None,
         }
     }
 }
@@ -310,7 +311,8 @@ impl Verdict {
 /// Where people look for a site: at its hash, which of a wrapper is at the call; else at the derivation.
 fn hash_place(site: &Site) -> (&Path, usize, usize) {
     let derivation = (site.place.file.as_path(), site.place.line, site.place.column);
-    site.hashes.first().map_or(derivation, |literal| (literal.file.as_path(), literal.line, literal.column))
+    let literal = site.hashes.first().or_else(|| site.tarball_literal());
+    literal.map_or(derivation, |literal| (literal.file.as_path(), literal.line, literal.column))
 }
 
 /// Whether a site's lockfile is known, without a look at it. A source that could not be followed is said to be one here
@@ -318,6 +320,10 @@ fn hash_place(site: &Site) -> (&Path, usize, usize) {
 fn tie(site: &Site, sources: &[SourceState]) -> Status {
     match &site.outcome {
         Outcome::Local { .. } => Status::Tied,
+        Outcome::Tarball(_) => match sources.iter().find_map(|state| state.resolved.as_ref().err()) {
+            None => Status::Tied,
+            Some(why) => Status::Undecided(unpinned(site, why)),
+        },
         Outcome::Remote { source, .. } => match lockfiles::followed(site, source, sources) {
             Ok(_) => Status::Tied,
             Err(undecided) => Status::Undecided(undecided),
@@ -331,6 +337,21 @@ fn missing(site: &Site, expected: &Path) -> Status {
     Status::Failed(SiteFailure::NoLockfile { path: expected.to_owned(), npm_root: site.npm_root.clone() })
 }
 
+/// A hash that only a build can tell is surely stale once the version beside it moved.
+fn stale_unknown(site: &Site, why: &Undecided, head: &Head) -> Option<Undecided> {
+    let moved = head.has_for_other_version(site).unwrap_or(false);
+    moved.then(|| {
+        let version = site.version.as_deref().unwrap_or("another one");
+        let message = format!("stale since the version moved to {version}: {}", why.message);
+        Undecided { reason: Reason::StaleUnknown, message, ..why.clone() }
+    })
+}
+
+/// A tarball whose fetch cannot be followed.
+fn unpinned(site: &Site, why: &str) -> Undecided {
+    undecided(site, Reason::UnknownUrl, format!("the tarball cannot be followed: {why}"))
+}
+
 fn undecided(site: &Site, reason: Reason, message: impl Into<String>) -> Undecided {
     Undecided::new(reason, message, site.place.clone())
 }
@@ -339,7 +360,14 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     let work = Work { rules, lockfiles: RefCell::new(Lockfiles::with(rules.repairs, rules.head)) };
     let mut sources = sources::resolve(sites);
     sources::examine(sites, &mut sources, supply, settings, &work);
+    let moved = |site: &Site| match &site.outcome {
+        Outcome::Undecided(why) if why.reason == Reason::BuildOnly => stale_unknown(site, why, rules.head),
+        _ => None,
+    };
     let choose = |(site, sources): (&Site, &Vec<SourceState>)| {
+        if let Some(stale) = moved(site) {
+            return Err(Status::Undecided(stale));
+        }
         sources::obstacle(site, sources, rules).map_or_else(|| lockfiles::choose(site, sources, &work), Err)
     };
     let mut chosen: Vec<_> = sites.iter().zip(&sources).map(choose).collect();
@@ -390,9 +418,9 @@ fn judge(
             let right = site.hashes.iter().all(|literal| says(literal, &computed));
             let no_change = sources.iter().all(|source| source.wanted().is_none());
             if right && no_change && !lockfile_changes {
-                Status::InSync(computed)
+                Status::InSync(Some(computed))
             } else {
-                Status::Stale(computed)
+                Status::Stale(Some(computed))
             }
         }
     }

@@ -89,4 +89,5 @@ pub mod source;
 pub mod store;
 pub mod store_path;
 pub mod tarball;
+mod tarball_url;
 pub mod vendoring;

@@ -46,7 +46,7 @@ impl Name {
     pub fn fixed_output_path_in(&self, store: &str, hash: &NarHash) -> String {
         let fingerprint = format!("source:sha256:{}:{store}:{}", hex(&hash.0), self.0);
         let digest = fold(&Sha256::digest(fingerprint));
-        format!("{store}/{}-{}", base32(&digest), self.0)
+        format!("{store}/{}-{}", nix_base32(&digest), self.0)
     }
 
     /// The name.
@@ -66,7 +66,7 @@ fn fold(digest: &[u8]) -> [u8; 20] {
 }
 
 /// Nix's base 32: digits from the end, without e, o, t and u.
-fn base32(bytes: &[u8]) -> String {
+pub(crate) fn nix_base32(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
     let digits = (bytes.len() * 8).div_ceil(5);
     let digit = |position: usize| {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, io, sync::Arc};
 use url::Url;
 
 use crate::{
-    integrity::ContentId,
+    integrity::{Algorithm, ContentId},
     npm_package::{self, PackageError, PackageName, Published, Release, Vouch, published_at, signature},
     registry::Client,
     relock::{self, RelockRequest},
@@ -32,16 +32,17 @@ impl Npm for Vendoring<'_> {
     }
 
     fn word(&self, url: &Url, content: &[ContentId]) -> Result<Word, NpmFailure> {
-        let (Some(client), Some(published)) = (self.client, published_at(url)) else { return Ok(Word::None) };
-        if !is_asked_about(client, url, &published.name) {
-            return Ok(Word::None);
+        match self.registry_of(url) {
+            Some((client, published)) => wait(self.ask(client, url, &published, content)),
+            None => Ok(Word::None),
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error: io::Error| NpmFailure { error: Arc::new(error), hint: None })?;
-        runtime
-            .block_on(self.ask(client, url, &published, content))
-            .map_err(|error| NpmFailure { hint: error.hint(), error: Arc::new(error) })
+    }
+
+    fn stated(&self, url: &Url) -> Result<Option<ContentId>, NpmFailure> {
+        match self.registry_of(url) {
+            Some((client, published)) => wait(self.state(client, url, &published)),
+            None => Ok(None),
+        }
     }
 
     fn relock(&self, relock: &Relock<'_>) -> Result<Vec<u8>, NpmFailure> {
@@ -53,6 +54,13 @@ impl Npm for Vendoring<'_> {
     }
 }
 
+/// Runs a question to its end.
+fn wait<T>(question: impl Future<Output = Result<T, PackageError>>) -> Result<T, NpmFailure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error: io::Error| NpmFailure { error: Arc::new(error), hint: None })?;
+    runtime.block_on(question).map_err(|error| NpmFailure { hint: error.hint(), error: Arc::new(error) })
+}
+
 impl Vendoring<'_> {
     /// A lockfile with what npm left out of it (`omit-lockfile-registry-resolved`) and would never add to an entry that it
     /// keeps. One that cannot be completed may lose such entries when npm goes on with it; what it keeps is held to what an
@@ -60,6 +68,30 @@ impl Vendoring<'_> {
     fn completed<'a>(&self, lockfile: &'a [u8]) -> Cow<'a, [u8]> {
         let completed = repair::repair(&[lockfile], self.client, Thoroughness::default()).pop();
         completed.and_then(Result::ok).map_or(Cow::Borrowed(lockfile), |repaired| Cow::Owned(repaired.bytes))
+    }
+
+    /// Who is to be asked about a URL, and about what.
+    fn registry_of(&self, url: &Url) -> Option<(&Client, Published)> {
+        let (client, published) = (self.client?, published_at(url)?);
+        is_asked_about(client, url, &published.name).then_some((client, published))
+    }
+
+    /// What the registry states of a tarball, where it vouches for it as it has to.
+    async fn state(
+        &self,
+        client: &Client,
+        url: &Url,
+        published: &Published,
+    ) -> Result<Option<ContentId>, PackageError> {
+        let packument = npm_package::fetch(client, &published.name).await?;
+        let release = packument.release(&published.version)?;
+        let stated = release.dist.integrity.id();
+        if stated.algorithm() != Algorithm::Sha512 || !matches!(release.vouches_for(url, &stated), Vouch::Yes)
+        {
+            return Ok(None);
+        }
+        // A release that is not signed as it has to be is refused where its bytes are judged.
+        Ok(matches!(self.signed(client, &release).await?, Word::Vouched(_)).then_some(stated))
     }
 
     async fn ask(

@@ -88,7 +88,7 @@ pub(super) fn explain(sites: &[Site], verdicts: &mut [Verdict], means: &Means<'_
 
 /// The literal of a site that says another hash. One that holds only the place of a hash needs no reason.
 fn stale_literal<'a>(site: &'a Site, verdict: &Verdict) -> Option<&'a Literal> {
-    let super::Status::Stale(computed) = &verdict.status else { return None };
+    let super::Status::Stale(Some(computed)) = &verdict.status else { return None };
     let is_stale = |literal: &&Literal| {
         let written = &literal.written;
         written.digest.is_some() && !written.is_placeholder() && !says(literal, computed)
@@ -99,7 +99,9 @@ fn stale_literal<'a>(site: &'a Site, verdict: &Verdict) -> Option<&'a Literal> {
 /// Whether the hash is that of something else that was computed in this run.
 fn elsewhere(literal: &Literal, own: &Site, sites: &[Site], verdicts: &[Verdict]) -> Option<Because> {
     let same = sites.iter().zip(verdicts).find(|(_, verdict)| match &verdict.status {
-        super::Status::InSync(computed) | super::Status::Stale(computed) => says(literal, computed),
+        super::Status::InSync(Some(computed)) | super::Status::Stale(Some(computed)) => {
+            says(literal, computed)
+        }
         _ => false,
     });
     let (other, _) = same?;

@@ -129,6 +129,11 @@ pub(super) fn choose(site: &Site, sources: &[SourceState], work: &Work<'_>) -> R
         }
         Outcome::MissingLockfile { expected } => Err(super::missing(site, expected)),
         Outcome::Undecided(undecided) => Err(Status::Undecided(undecided.clone())),
+        // There is none: its sources say all that there is to say.
+        Outcome::Tarball(_) => {
+            let stale = sources.iter().any(|state| state.wanted().is_some());
+            Err(if stale { Status::Stale(None) } else { Status::InSync(None) })
+        }
         Outcome::Remote { source, folder, edits } => {
             let bytes = inside(site, source, (folder, edits), sources)?;
             Ok(Chosen { bytes, outdated: None })

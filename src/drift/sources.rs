@@ -11,7 +11,8 @@ use crate::{
     redaction::redacted,
     source::{
         self, Excerpt, Fetched, Look, LookError, NpmFailure, Order, Resolved, SourceFailure, Word,
-        digest::{Digest, Recorded},
+        digest::{Digest, Kind, Recorded},
+        origin::Hashed,
     },
 };
 
@@ -26,6 +27,8 @@ pub struct SourceState {
     pub standing: Standing,
     /// What was read from it, if it was fetched.
     pub excerpt: Option<Result<Excerpt, LookError>>,
+    /// Whether the registry's own statement is its hash, so that nothing was downloaded.
+    pub stated: bool,
 }
 
 /// How a source's recorded hash compares to what was fetched.
@@ -88,7 +91,7 @@ impl SourceState {
     #[must_use]
     pub fn stale_literal(&self) -> Option<(&Literal, String)> {
         let literal = self.resolved.as_ref().ok()?.literal.as_ref()?;
-        Some((literal, self.wanted()?.sri()))
+        Some((literal, self.wanted()?.spelt_like(&literal.written)))
     }
 }
 
@@ -110,6 +113,7 @@ pub(super) fn resolve(sites: &[Site]) -> Vec<Vec<SourceState>> {
         resolved: source::resolve(source).map_err(|error| error.to_string()),
         standing: Standing::NotFetched,
         excerpt: None,
+        stated: false,
     };
     let of_site = |site: &Site| match &site.outcome {
         Outcome::Undecided(_) => Vec::new(),
@@ -126,14 +130,15 @@ pub(super) fn examine(
     settings: &Settings,
     work: &Work<'_>,
 ) {
+    ask(sites, states, work);
     let orders = orders(sites, states);
     let fetched = source::fetch(&orders, supply, settings.memo.as_ref());
     let results: HashMap<_, _> = orders.iter().map(|order| order.origin.identity()).zip(fetched).collect();
     for (site, states) in sites.iter().zip(states) {
-        for state in states {
+        for state in states.iter_mut().filter(|state| !state.stated) {
             let Ok(resolved) = &state.resolved else { continue };
             match &results[&resolved.origin.identity()] {
-                Err(failure) => state.standing = Standing::Failed(failure.clone()),
+                Err(failure) => state.standing = unfetched(site, resolved, failure, work),
                 Ok(fetched) => {
                     state.excerpt = fetched.excerpts.get(&look_at(site, &state.source)).cloned();
                     state.standing = judge(site, state, resolved, fetched, work);
@@ -143,11 +148,47 @@ pub(super) fn examine(
     }
 }
 
+/// What registries state themselves: the SHA-512 of a tarball is the integrity of its release, so it is known without a
+/// download.
+fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &Work<'_>) {
+    let Some(npm) = work.rules.npm else { return };
+    for (site, states) in sites.iter().zip(states) {
+        for state in states.iter_mut().filter(|_| matches!(site.outcome, Outcome::Tarball(_))) {
+            let Ok(resolved) = &state.resolved else { continue };
+            if resolved.origin.hashed != Hashed::File || resolved.recorded.kind() != Kind::Sha512 {
+                continue;
+            }
+            match npm.stated(resolved.origin.url()) {
+                Ok(Some(found)) => {
+                    let vouched = Some(());
+                    state.standing = compare(site, state, resolved, (Digest::from(&found), vouched), work);
+                    state.stated = true;
+                }
+                // The tarball itself tells what the registry does not.
+                Ok(None) => {}
+                Err(failure) => {
+                    state.standing = Standing::Unvouched(failure);
+                    state.stated = true;
+                }
+            }
+        }
+    }
+}
+
+/// Why a source could not be fetched: a registry that has no such release says more than a URL that is not there.
+fn unfetched(site: &Site, resolved: &Resolved, failure: &SourceFailure, work: &Work<'_>) -> Standing {
+    let pinned = matches!(site.outcome, Outcome::Tarball(_)) && failure.is_not_found();
+    match work.rules.npm.filter(|_| pinned).map(|npm| npm.stated(resolved.origin.url())) {
+        Some(Err(failure)) => Standing::Unvouched(failure),
+        _ => Standing::Failed(failure.clone()),
+    }
+}
+
 /// Each origin once, with everything that is wanted of it.
 fn orders(sites: &[Site], states: &[Vec<SourceState>]) -> Vec<Order> {
     let mut orders: BTreeMap<String, Order> = BTreeMap::new();
     for (site, states) in sites.iter().zip(states) {
-        for state in states {
+        for state in states.iter().filter(|state| !state.stated) {
             let Ok(resolved) = &state.resolved else { continue };
             let order = orders.entry(resolved.origin.identity()).or_insert_with(|| Order {
                 origin: resolved.origin.clone(),
@@ -155,7 +196,10 @@ fn orders(sites: &[Site], states: &[Vec<SourceState>]) -> Vec<Order> {
                 looks: BTreeSet::new(),
             });
             order.recorded.insert(resolved.recorded.clone());
-            order.looks.insert(look_at(site, &state.source));
+            // Nobody looks into a tarball that is only pinned.
+            if !matches!(site.outcome, Outcome::Tarball(_)) {
+                order.looks.insert(look_at(site, &state.source));
+            }
         }
     }
     orders.into_values().collect()
@@ -184,7 +228,21 @@ fn judge(
         Ok(None | Some(Word::None)) => None,
         Err(failure) => return Standing::Unvouched(failure),
     };
+    compare(site, state, resolved, (found, vouched.map(|_| ())), work)
+}
+
+/// What it means that a hash is recorded and another one was found, for which a registry vouches or does not.
+fn compare(
+    site: &Site,
+    state: &SourceState,
+    resolved: &Resolved,
+    (found, vouched): (Digest, Option<()>),
+    work: &Work<'_>,
+) -> Standing {
     let Recorded::Known(recorded) = &resolved.recorded else { return Standing::Blank(found) };
+    if *recorded == found {
+        return Standing::InSync;
+    }
     let pinned = state.source.kind == RemoteKind::FlakeInput;
     if pinned {
         return Standing::Replaced { found, accepted: false, unknown: None };
@@ -232,7 +290,15 @@ pub(super) fn obstacle(site: &Site, states: &[SourceState], rules: &Rules<'_>) -
         };
         Some(Status::Failed(failure))
     };
-    states.iter().find_map(failure).or_else(|| states.iter().find_map(|state| unwritable(site, state)))
+    let unpinned = |state: &SourceState| match (&site.outcome, &state.resolved) {
+        (Outcome::Tarball(_), Err(why)) => Some(Status::Undecided(super::unpinned(site, why))),
+        _ => None,
+    };
+    states
+        .iter()
+        .find_map(failure)
+        .or_else(|| states.iter().find_map(unpinned))
+        .or_else(|| states.iter().find_map(|state| unwritable(site, state)))
 }
 
 /// A hash that should be written, and has no one token to go to.

@@ -1,8 +1,10 @@
-//! Where the word `npmDepsHash` stands in the text of a file, as a name and not as part of a comment or a string.
+//! Where the word `npmDepsHash` stands in the text of a file, as a name and not as part of a comment or a string; and the
+//! hashes that stand beside the URL of a registry's tarball.
 
 use std::collections::HashSet;
 
-use super::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Span};
+use super::remote::HASHES;
+use super::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Part, Span};
 
 /// A hash attribute as the text spells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
         match expr {
             Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
                 named(ast, bindings, "npmDepsHash", &mut all);
+                if names_tarball(ast, bindings) {
+                    HASHES.iter().for_each(|name| named(ast, bindings, name, &mut all));
+                }
             }
             Expr::Lambda(lambda) => {
                 if let Param::Pattern { formals, .. } = &lambda.param {
@@ -128,6 +133,17 @@ fn named(ast: &Ast, bindings: &Bindings, name: &str, all: &mut Vec<Occurrence>) 
         let standing = Standing::default();
         all.push(Occurrence { at: location(ast, binding.span), value, lambda: None, standing });
     }
+}
+
+/// Whether a set spells the URL of a registry's tarball, or the parts of it that such URLs have in common.
+fn names_tarball(ast: &Ast, bindings: &Bindings) -> bool {
+    bindings.entries.iter().filter(|binding| binding.name.as_ref() == "url").any(|binding| {
+        let Bound::Expr(id) = binding.bound else { return false };
+        let Expr::Str(parts) = ast.expr(id) else { return false };
+        let says =
+            |what: &str| parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(what)));
+        says("/-/") && says(".tgz")
+    })
 }
 
 /// The `hash` of a call of `fetchNpmDeps`.
@@ -232,7 +248,6 @@ fn add_bound(ast: &Ast, bindings: &Bindings, is_meant: &dyn Fn(&str) -> bool, al
 
 /// The children of a node, in order.
 pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
-    use super::syntax::ast::Part;
     let parts = |parts: &[Part]| {
         parts.iter().filter_map(|p| if let Part::Expr(id) = p { Some(*id) } else { None }).collect::<Vec<_>>()
     };

@@ -5,6 +5,8 @@
 pub enum Reason {
     /// The source cannot be known statically.
     UnknownSource,
+    /// The URL of a tarball cannot be known statically.
+    UnknownUrl,
     /// The hash is not one literal.
     UnknownHash,
     /// No hash is given at all.
@@ -35,6 +37,10 @@ pub enum Reason {
     InArchive,
     /// The lockfile is made by a build.
     Generated,
+    /// The hash is that of what a build leaves.
+    BuildOnly,
+    /// It is, and the version moved since the hash was recorded, so that it is surely stale.
+    StaleUnknown,
     /// The lockfile is inside a source that has to be fetched.
     RemoteSource,
 }
@@ -45,6 +51,7 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::UnknownSource => "unknown-source",
+            Self::UnknownUrl => "unknown-url",
             Self::UnknownHash => "unknown-hash",
             Self::NoHash => "no-hash",
             Self::SourceRoot => "source-root",
@@ -60,6 +67,8 @@ impl Reason {
             Self::Replaced => "replaced",
             Self::InArchive => "in-archive",
             Self::Generated => "generated",
+            Self::BuildOnly => "build-only",
+            Self::StaleUnknown => "stale-unknown",
             Self::RemoteSource => "remote-source",
         }
     }
@@ -76,6 +85,7 @@ impl Reason {
                 "delete it if nothing uses it; else write `# npm-nixhash: lockfile=PATH` in the line above the hash, \
                  PATH being relative to the file"
             }
+            Self::UnknownUrl => "write name and version of the tarball as plain texts where it is fetched",
             Self::UnknownHash => "write the hash as one string of its own: `npmDepsHash = \"\";`",
             Self::NoHash => "write `npmDepsHash = \"\";` into the arguments, and `update` fills it in",
             Self::LockfileEdited => {
@@ -100,6 +110,10 @@ impl Reason {
             }
             Self::InArchive | Self::RemoteSource => {
                 "keep a copy of the lockfile in the repository and copy it in by postPatch"
+            }
+            Self::BuildOnly | Self::StaleUnknown => {
+                "`npm-nixhash add PACKAGE` writes the same program with a lockfile, whose hash can be kept; else build it and \
+                 take the hash that Nix reports"
             }
             Self::Generated => {
                 "commit the lockfile that is made there, and copy it in by postPatch: \

@@ -48,7 +48,7 @@ impl Scope {
 pub(super) struct Found {
     /// The folder that bounds everything, canonical.
     pub root: PathBuf,
-    /// Files that spell `npmDeps` or `fetchNpmDeps`.
+    /// Files that spell `npmDeps` or `fetchNpmDeps`, or that may download a registry's tarball.
     pub candidates: Vec<PathBuf>,
     /// Folders with a `flake.nix`.
     pub flakes: Vec<PathBuf>,
@@ -113,6 +113,22 @@ fn mentions(bytes: &[u8]) -> bool {
     memmem::find_iter(bytes, b"pmDeps").any(|at| at > 0 && matches!(bytes[at - 1], b'n' | b'N'))
         || memmem::find(bytes, b"buildNpmPackage").is_some()
         || memmem::find(bytes, b"importNpmLock").is_some()
+        || memmem::find(bytes, b"/-/").is_some()
+        || fetches_what_data_say(bytes)
+        || installs(bytes)
+}
+
+/// Whether a text makes something of fixed output and names a package manager of npm's registry.
+fn installs(bytes: &[u8]) -> bool {
+    let says = |what: &[u8]| memmem::find(bytes, what).is_some();
+    says(b"outputHash") && (says(b"npm") || says(b"yarn") || says(b"bun"))
+}
+
+/// Whether a text downloads something, and reads data files, which may hold the URL of a registry's tarball.
+fn fetches_what_data_say(bytes: &[u8]) -> bool {
+    let says = |what: &[u8]| memmem::find(bytes, what).is_some();
+    (says(b"fetchurl") || says(b"fetchzip") || says(b"fetchTarball"))
+        && (says(b"importJSON") || says(b"fromJSON") || says(b"importTOML") || says(b"fromTOML"))
 }
 
 /// What the texts say, one after the other: which of them can matter, and which file names which. No text is kept, so

@@ -85,6 +85,8 @@ pub enum Outcome {
         /// What phases replace in `npm-shrinkwrap.json` and in `package-lock.json`, whichever is there.
         edits: [Vec<Edit>; 2],
     },
+    /// There is no lockfile: what is pinned is one tarball of a registry, and its hash is that of the source.
+    Tarball(Box<RemoteSource>),
     /// Not known, and why.
     Undecided(Undecided),
 }
@@ -197,11 +199,20 @@ impl Site {
     /// All remote sources that the site rests on: the derivation's own, then that of its lockfile.
     pub fn sources(&self) -> impl Iterator<Item = &RemoteSource> {
         let of_lockfile = match &self.outcome {
-            Outcome::Remote { source, .. } => Some(&**source),
+            Outcome::Remote { source, .. } | Outcome::Tarball(source) => Some(&**source),
             _ => None,
         };
         let own = self.source.as_ref().filter(|own| of_lockfile.is_none_or(|other| other.place != own.place));
         own.into_iter().chain(of_lockfile)
+    }
+
+    /// The literal that holds the hash of a tarball which is all that is pinned, if it is one.
+    #[must_use]
+    pub fn tarball_literal(&self) -> Option<&Literal> {
+        match &self.outcome {
+            Outcome::Tarball(source) => source.hash()?.literal.as_ref(),
+            _ => None,
+        }
     }
 
     /// The literals that hold the hashes of those sources.

@@ -43,12 +43,14 @@ pub enum PackageError {
         source: SelectorError,
     },
     /// The registry has no such release.
-    #[error("the registry has no {name}@{version}")]
+    #[error("the registry has no {name}@{version}{}", beside(nearest))]
     NoRelease {
         /// The package.
         name: PackageName,
         /// The version that was asked for.
         version: String,
+        /// The last version before it and the first one after it, where there are any.
+        nearest: Vec<String>,
     },
     /// The registry says something about a release that cannot be used.
     #[error("the registry's entry for {name}@{version} cannot be used: {reason}")]
@@ -91,5 +93,14 @@ impl PackageError {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+/// The versions that somebody may have meant.
+fn beside(nearest: &[String]) -> String {
+    match nearest {
+        [] => String::new(),
+        [one] => format!("; the nearest is {one}"),
+        all => format!("; the nearest are {}", all.join(" and ")),
     }
 }

@@ -10,8 +10,9 @@
 use std::fmt;
 
 use nodejs_semver::Version;
-use percent_encoding::percent_decode_str;
 use url::Url;
+
+use crate::tarball_url;
 
 /// npm's own limit, in bytes.
 const MAX_LENGTH: usize = 214;
@@ -102,17 +103,10 @@ pub fn published_at(url: &Url) -> Option<Published> {
     if !matches!(url.scheme(), "http" | "https") {
         return None;
     }
-    let path = percent_decode_str(url.path()).decode_utf8().ok()?;
-    let (package, file) = path.rsplit_once("/-/")?;
-    let (rest, base) = package.rsplit_once('/')?;
-    let scope = rest.rsplit('/').next().filter(|part| part.starts_with('@'));
-    let name = scope.map_or_else(|| base.to_owned(), |scope| format!("{scope}/{base}"));
+    let (name, version) = tarball_url::named(url.path())?;
     let name = PackageName::parse(&name).ok()?;
-    // Some registries repeat the scope in the file's name.
-    let file = scope.and_then(|scope| file.strip_prefix(scope)?.strip_prefix('/')).unwrap_or(file);
-    let version = file.strip_suffix(".tgz")?.strip_prefix(base)?.strip_prefix('-')?;
-    let exact = Version::parse(version).is_ok_and(|parsed| parsed.to_string() == version);
-    exact.then(|| Published { name, version: version.to_owned() })
+    let exact = Version::parse(&version).is_ok_and(|parsed| parsed.to_string() == version);
+    exact.then_some(Published { name, version })
 }
 
 #[cfg(test)]

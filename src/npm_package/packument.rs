@@ -93,10 +93,20 @@ impl Packument {
         let missing = || PackageError::NoRelease {
             name: self.name.clone(),
             version: version.chars().take(80).collect(),
+            nearest: self.nearest(version),
         };
         let entry = self.versions.get(version).ok_or_else(missing)?;
         let published = self.times.get(version).and_then(|time| humantime::parse_rfc3339(time).ok());
         Release::parse(&self.name, version, entry, published)
+    }
+
+    /// The last version before one that is not there, and the first one after it.
+    fn nearest(&self, version: &str) -> Vec<String> {
+        let Ok(wanted) = Version::parse(version) else { return Vec::new() };
+        let all: Vec<Version> = self.versions.keys().filter_map(|text| Version::parse(text).ok()).collect();
+        let before = all.iter().filter(|version| **version < wanted).max();
+        let after = all.iter().filter(|version| **version > wanted).min();
+        before.into_iter().chain(after).map(ToString::to_string).collect()
     }
 
     /// The release that is meant.
@@ -220,6 +230,14 @@ mod tests {
         }
         for text in ["3", "old", "9.9.9"] {
             assert!(chosen(text).is_err(), "{text}");
+        }
+        for (text, nearest) in [
+            ("1.9.5", "; the nearest are 1.9.0 and 1.10.0"),
+            ("9.9.9", "; the nearest is 2.0.0"),
+            ("0.1.0", "; the nearest is 1.0.0"),
+        ] {
+            let error = packument.release(text).unwrap_err().to_string();
+            assert_eq!(error, format!("the registry has no a@{text}{nearest}"));
         }
         assert!(packument.release("1.0.0").unwrap().published.is_some());
         assert!(packument.release("1.9.0").unwrap().published.is_none());

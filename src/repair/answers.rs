@@ -55,8 +55,11 @@ impl Answers {
 
     pub(super) fn release(&self, wanted: &Wanted) -> Result<&Release, Reason> {
         let answer = self.0.get(wanted).map(|answer| answer.as_ref().map_err(Arc::clone));
-        let missing =
-            || PackageError::NoRelease { name: wanted.name.clone(), version: wanted.version.clone() };
+        let missing = || PackageError::NoRelease {
+            name: wanted.name.clone(),
+            version: wanted.version.clone(),
+            nearest: Vec::new(),
+        };
         answer.unwrap_or_else(|| Err(Arc::new(missing()))).map_err(Reason::Package)
     }
 }

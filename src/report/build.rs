@@ -8,17 +8,20 @@ use std::{
 
 use super::{
     BecauseReport, BorderReport, EndReport, FindingReport, LeftOutReport, LiteralReport, Message,
-    OptionsReport, OutdatedReport, PlaceReport, RepairedReport, Report, Rule, SCHEMA_VERSION, SiteReport,
-    SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, UseReport, source,
+    OptionsReport, OutdatedReport, PlaceReport, RepairedReport, Report, Rule, SCHEMA_VERSION, SiteKind,
+    SiteReport, SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, UseReport, source,
 };
 use crate::{
     choice::LeftOut,
-    drift::{Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, Status},
+    drift::{
+        Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, SourceState, Status,
+    },
     nix::{Condition, Literal, Outcome, Place, Site, Step, edit, elsewhere::Elsewhere},
     npm_deps::{Computed, Obstacle},
     options::HashOptions,
     repair::{EntryError, RepairError},
     repository::Border,
+    source::digest::Digest,
 };
 
 impl Message {
@@ -246,6 +249,10 @@ impl SiteReport {
         let Site { attr_path, other_attr_paths, place, options, only_when, explain, .. } = &planned.site;
         let mut report = Self {
             service: service(&planned.site, paths),
+            kind: match planned.site.outcome {
+                Outcome::Tarball(_) => SiteKind::Tarball,
+                _ => SiteKind::NpmDeps,
+            },
             attr_path: attr_path.clone(),
             other_attr_paths: other_attr_paths.clone(),
             place: paths.place(place),
@@ -286,8 +293,8 @@ impl SiteReport {
 
     fn set_status(&mut self, planned: &Planned, paths: &Paths) {
         self.status = match &planned.status {
-            Status::InSync(computed) => self.set_computed(SiteStatus::InSync, computed, planned),
-            Status::Stale(computed) => self.set_computed(SiteStatus::Stale, computed, planned),
+            Status::InSync(computed) => self.set_computed(SiteStatus::InSync, computed.as_ref(), planned),
+            Status::Stale(computed) => self.set_computed(SiteStatus::Stale, computed.as_ref(), planned),
             Status::Tied => match planned.site.outcome {
                 Outcome::Remote { .. } => SiteStatus::Remote,
                 _ => SiteStatus::Resolved,
@@ -312,7 +319,16 @@ impl SiteReport {
         };
     }
 
-    fn set_computed(&mut self, status: SiteStatus, computed: &Computed, planned: &Planned) -> SiteStatus {
+    fn set_computed(
+        &mut self,
+        status: SiteStatus,
+        computed: Option<&Computed>,
+        planned: &Planned,
+    ) -> SiteStatus {
+        let Some(computed) = computed else {
+            self.hash = planned.sources.iter().find_map(SourceState::digest).map(Digest::sri);
+            return status;
+        };
         self.hash = Some(computed.hash.sri());
         self.packages = Some(computed.packages);
         self.bytes = Some(computed.bytes);
@@ -364,7 +380,10 @@ impl Tokens<'_> {
 }
 
 fn literals(planned: &Planned, tokens: &Tokens<'_>) -> Vec<LiteralReport> {
-    let stale: Vec<(&Literal, String)> = planned.stale_literals().collect();
+    // The hash of a tarball that is all there is stands where others have that of their lockfile.
+    let tarball = planned.site.tarball_literal();
+    let of_tarball = planned.stale_source_literals().filter(|_| tarball.is_some());
+    let stale: Vec<(&Literal, String)> = planned.stale_literals().chain(of_tarball).collect();
     let report = |literal: &Literal| {
         let new = stale.iter().find(|(stale, _)| *stale == literal).map(|(_, sri)| sri.clone());
         LiteralReport {
@@ -376,7 +395,7 @@ fn literals(planned: &Planned, tokens: &Tokens<'_>) -> Vec<LiteralReport> {
             placeholder: literal.written.is_placeholder(),
         }
     };
-    planned.site.hashes.iter().map(report).collect()
+    planned.site.hashes.iter().chain(tarball).map(report).collect()
 }
 
 fn sources(planned: &Planned, tokens: &Tokens<'_>) -> Vec<SourceReport> {

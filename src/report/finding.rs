@@ -3,8 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    EndReport, LiteralReport, Message, OutdatedReport, PlaceReport, Report, Rule, SiteReport, SiteStatus,
-    SourceReport, UseReport, human::at,
+    EndReport, LiteralReport, Message, OutdatedReport, PlaceReport, Report, Rule, SiteKind, SiteReport,
+    SiteStatus, SourceReport, UseReport, human::at,
 };
 use crate::integrity::hex;
 
@@ -79,7 +79,9 @@ fn of_site(site: &SiteReport) -> Vec<Finding> {
     let mut findings = Vec::new();
     if site.status == SiteStatus::Stale {
         findings.extend(site.literals.iter().filter_map(|literal| stale(site, literal)));
-        findings.extend(site.sources.iter().filter_map(|source| stale_source(site, source)));
+        // The source of a pinned tarball is the site itself.
+        let sources = site.sources.iter().filter(|_| site.kind == SiteKind::NpmDeps);
+        findings.extend(sources.filter_map(|source| stale_source(site, source)));
         findings.extend(site.outdated_lockfile.iter().map(|outdated| outdated_lockfile(site, outdated)));
     }
     let rule = if site.status == SiteStatus::Incomplete { Rule::Incomplete } else { Rule::NoHash };
@@ -107,7 +109,7 @@ fn undecided(site: &SiteReport) -> Option<Finding> {
         place: Some(place),
         token: None,
         elsewhere,
-        title: format!("the npmDepsHash of {} cannot be checked", site.service),
+        title: format!("the {} of {} cannot be checked", site.kind.hash(), site.service),
         message: format!("{}{at}; to settle it: {}", undecided.reason, undecided.settle),
         because: None,
     })
@@ -130,7 +132,7 @@ fn of_use(used: &UseReport) -> impl Iterator<Item = Finding> {
 
 fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
     let new = literal.new.as_ref()?;
-    let lockfile = site.lockfile.as_deref().unwrap_or("its lockfile");
+    let lockfile = site.lockfile.as_deref().unwrap_or("what it hashes");
     let (rule, title, what) = if literal.placeholder {
         (Rule::Placeholder, "is a placeholder", "is a placeholder".to_owned())
     } else {
@@ -142,7 +144,7 @@ fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
         place: Some(literal.place.clone()),
         token: Some(Token { end: literal.end, replacement: literal.replacement.clone() }),
         elsewhere: None,
-        title: format!("the npmDepsHash of {} {title}", site.service),
+        title: format!("the {} of {} {title}", site.kind.hash(), site.service),
         message: format!("the hash of {} {what}; {lockfile} needs {new}", site.service),
         because: site.because.as_ref().map(|because| because.text.clone()),
     })
@@ -190,7 +192,9 @@ fn unreadable(problem: &Message) -> Finding {
 
 fn of_message(level: Level, rule: Rule, message: &Message, site: Option<&SiteReport>) -> Finding {
     let title = match (site, rule) {
-        (Some(site), Rule::NoHash) => format!("the npmDepsHash of {} cannot be computed", site.service),
+        (Some(site), Rule::NoHash) => {
+            format!("the {} of {} cannot be computed", site.kind.hash(), site.service)
+        }
         (Some(site), Rule::Incomplete) => format!("the lockfile of {} is incomplete", site.service),
         (Some(site), _) => site.service.clone(),
         (None, _) => "npm-nixhash".to_owned(),

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    LiteralReport, OutdatedReport, PlaceReport, RepairedReport, Report, SiteReport, SiteStatus, SourceReport,
+    LiteralReport, OutdatedReport, PlaceReport, RepairedReport, Report, SiteKind, SiteReport, SiteStatus,
+    SourceReport,
 };
 
 /// What `list` prints: a line for each site; with `explain` also how each answer was found.
@@ -105,7 +106,9 @@ pub fn check(report: &Report) -> String {
     for site in &report.sites {
         check_lockfile(&mut lines, site);
         site.literals.iter().for_each(|literal| check_literal(&mut lines, site, literal));
-        site.sources.iter().for_each(|source| check_source(&mut lines, site, source));
+        if site.kind == SiteKind::NpmDeps {
+            site.sources.iter().for_each(|source| check_source(&mut lines, site, source));
+        }
         if let Some(OutdatedReport { lockfile, locked, source, .. }) = &site.outdated_lockfile {
             lines.push(format!("{lockfile}: the lockfile of {} is stale", site.service));
             lines.extend(have_and_want(locked, source));
@@ -136,7 +139,10 @@ fn check_literal(lines: &mut Vec<String>, site: &SiteReport, literal: &LiteralRe
     let LiteralReport { place, old, new: Some(new), placeholder, .. } = literal else { return };
     let what = if *placeholder { "has a placeholder for its hash" } else { "is stale" };
     lines.push(format!("{}: {} {what}", at(place), site.service));
-    lines.push(format!("  lockfile  {}", site.lockfile.as_deref().unwrap_or("-")));
+    let what = if site.kind == SiteKind::Tarball { "tarball " } else { "lockfile" };
+    let stated = site.sources.iter().any(|source| source.stated);
+    let how = if stated { ", as the registry states its hash" } else { "" };
+    lines.push(format!("  {what}  {}{how}", site.lockfile.as_deref().unwrap_or("-")));
     lines.extend(have_and_want(old, new));
     lines.extend(site.because.iter().map(|because| format!("  because   {}", because.text)));
 }
@@ -193,7 +199,8 @@ fn update_row(site: &SiteReport) -> [String; 4] {
 fn update_rows(site: &SiteReport) -> Vec<[String; 4]> {
     let mut rows = vec![update_row(site)];
     let row = |what: String, change: String| [format!("  {what}"), String::new(), change, String::new()];
-    for source in &site.sources {
+    let beside = site.sources.iter().filter(|_| site.kind == SiteKind::NpmDeps);
+    for source in beside {
         if let (Some(old), Some(new)) = (&source.recorded, &source.new) {
             rows.push(row("source".to_owned(), format!("{} -> {}", short(old), short(new))));
         }

@@ -93,6 +93,8 @@ pub struct BorderReport {
 pub struct SiteReport {
     /// What people call it: attribute path, else name, else place.
     pub service: String,
+    /// What its hash is the hash of.
+    pub kind: SiteKind,
     /// The attribute path, if one leads to it.
     pub attr_path: Option<String>,
     /// Further attribute paths of the same derivation.
@@ -141,6 +143,27 @@ pub struct SiteReport {
     pub only_when: Vec<StepReport>,
     /// The chain of places that led to the answer.
     pub explain: Vec<StepReport>,
+}
+
+/// What the hash of a site is the hash of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SiteKind {
+    /// The dependencies that a lockfile names.
+    NpmDeps,
+    /// One tarball of a registry, pinned without a lockfile.
+    Tarball,
+}
+
+impl SiteKind {
+    /// How people call that hash.
+    #[must_use]
+    pub fn hash(self) -> &'static str {
+        match self {
+            Self::NpmDeps => "npmDepsHash",
+            Self::Tarball => "tarball's hash",
+        }
+    }
 }
 
 /// The status of a site.

@@ -35,6 +35,8 @@ pub struct SourceReport {
     pub standing: &'static str,
     /// Whether URL or version changed since the hash was recorded; `null` where that does not matter or is not known.
     pub identity_changed: Option<bool>,
+    /// Whether the registry's own statement is its hash, so that nothing was downloaded.
+    pub stated: bool,
     /// Why nothing is known of it.
     pub unchecked: Option<String>,
 }
@@ -75,6 +77,7 @@ impl SourceReport {
             new: change.map(|(_, sri)| sri),
             standing: name,
             identity_changed,
+            stated: state.stated,
             unchecked: resolved.as_ref().err().cloned(),
         }
     }
@@ -117,8 +120,11 @@ impl OutdatedReport {
     }
 }
 
-/// How a lockfile inside a source is called: `owner/repo@v1/ui/package-lock.json`.
+/// How a lockfile inside a source is called: `owner/repo@v1/ui/package-lock.json`; a tarball by its file's name.
 pub(super) fn inside(planned: &Planned) -> Option<String> {
+    if let Outcome::Tarball(source) = &planned.site.outcome {
+        return Some(label(source));
+    }
     let Outcome::Remote { source, folder, .. } = &planned.site.outcome else { return None };
     let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     Some(format!("{}/{folder}package-lock.json", label(source)))

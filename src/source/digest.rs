@@ -12,7 +12,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::integrity::{Algorithm, ContentId};
 use crate::nix::{HashForm, HashText, decode_digest};
+use crate::store_path::nix_base32;
 
 /// An algorithm that Nix takes for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +79,29 @@ impl Digest {
         format!("{}-{}", self.kind.name(), BASE64.encode(&self.bytes))
     }
 
+    /// The hash as a repository writes another one: in SRI, in hexadecimal, in base 64 or in Nix's base 32, with or without
+    /// its algorithm. A placeholder gives way to SRI.
+    #[must_use]
+    pub fn spelt_like(&self, written: &HashText) -> String {
+        let text = written.text.trim();
+        if written.is_placeholder() || text.contains('-') {
+            return self.sri();
+        }
+        let (prefix, digits) = match text.split_once(':') {
+            Some((_, digits)) => (format!("{}:", self.kind.name()), digits),
+            None => (String::new(), text),
+        };
+        let length = self.kind.length();
+        let digits = if digits.len() == 2 * length {
+            crate::integrity::hex(&self.bytes)
+        } else if digits.len() == (8 * length).div_ceil(5) {
+            nix_base32(&self.bytes)
+        } else {
+            BASE64.encode(&self.bytes)
+        };
+        prefix + &digits
+    }
+
     /// The hash that a text states; `kind` is what its attribute's name says of the algorithm.
     fn parse(kind: Option<Kind>, text: &str) -> Option<Self> {
         let (kind, digits) = match text.split_once(['-', ':']) {
@@ -86,6 +111,16 @@ impl Digest {
             None => (kind?, text),
         };
         Some(Self { kind, bytes: decode_digest(digits, kind.length())? })
+    }
+}
+
+impl From<&ContentId> for Digest {
+    fn from(content: &ContentId) -> Self {
+        let kind = match content.algorithm() {
+            Algorithm::Sha1 => Kind::Sha1,
+            Algorithm::Sha512 => Kind::Sha512,
+        };
+        Self { kind, bytes: content.digest().to_vec() }
     }
 }
 
@@ -199,6 +234,26 @@ mod tests {
         assert_eq!(read("hash", &sha512.sri()), Some(Recorded::Known(sha512.clone())));
         let hex = crate::integrity::hex(&sha512.bytes);
         assert_eq!(read("sha512", &hex), Some(Recorded::Known(sha512)));
+    }
+
+    #[test]
+    fn a_hash_is_spelt_as_the_one_before() {
+        let other = Digest::of(Kind::Sha256, b"x");
+        let sri = "sha256-LXEWQrcmsEQBYnyp++6wy9wChQDPGS0K2zlqZ+tAEEw=";
+        for (before, after) in [
+            ("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", sri),
+            ("", sri),
+            ("0000000000000000000000000000000000000000000000000000", sri),
+            ("0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73", &nix_base32(&other.bytes)),
+            (
+                "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+            ),
+            ("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", &BASE64.encode(&other.bytes)),
+        ] {
+            assert_eq!(other.spelt_like(&HashText::parse(before)), after, "{before}");
+            assert_eq!(Digest::parse(Some(Kind::Sha256), after), Some(other.clone()), "{after}");
+        }
     }
 
     #[test]

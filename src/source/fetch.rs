@@ -103,6 +103,12 @@ impl SourceFailure {
         }
     }
 
+    /// Whether the server has no such file, as far as it tells.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Supply(error) if matches!(&**error, SupplyError::Fetch { source, .. } if source.is_missing()))
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use super::digest::{Digest, Recorded};
 use super::origin::Origin;
 use super::resolve;
-use crate::nix::{self, Scope};
+use crate::nix::{self, Outcome, Reason, Scope};
 use crate::repository::git::{Git, GitError};
 
 /// Files that Nix expressions are made of, or read.
@@ -25,12 +25,19 @@ pub fn is_read(path: &Path) -> bool {
 /// What the last commit of a repository records.
 pub struct Head {
     root: PathBuf,
-    committed: OnceLock<Result<Vec<Committed>, String>>,
+    committed: OnceLock<Result<Committed, String>>,
     staged: OnceLock<BTreeMap<PathBuf, Vec<u8>>>,
 }
 
-/// A source of the last commit.
+/// What the last commit records.
 struct Committed {
+    sources: Vec<CommittedSource>,
+    /// The hashes that only builds can tell, as they are written, each with the version of its derivation.
+    builds: Vec<(String, Option<String>)>,
+}
+
+/// A source of the last commit.
+struct CommittedSource {
     /// `None` if its origin is not known.
     identity: Option<String>,
     recorded: Option<Digest>,
@@ -54,8 +61,7 @@ impl Head {
     /// # Errors
     /// When that is not known: why.
     pub fn records(&self, origin: &Origin, recorded: &Digest) -> Result<bool, String> {
-        let read = || self.read().map_err(|error| error.to_string());
-        let committed = self.committed.get_or_init(read).as_ref().map_err(Clone::clone)?;
+        let committed = &self.committed_state()?.sources;
         let identity = origin.identity();
         let same_hash: Vec<_> =
             committed.iter().filter(|source| source.recorded.as_ref() == Some(recorded)).collect();
@@ -68,6 +74,22 @@ impl Head {
         Ok(false)
     }
 
+    /// Whether the last commit has the hashes of a site for another version of it.
+    ///
+    /// # Errors
+    /// When that is not known: why.
+    pub fn has_for_other_version(&self, site: &nix::Site) -> Result<bool, String> {
+        let builds = &self.committed_state()?.builds;
+        let texts: Vec<&str> = site.hashes.iter().map(|literal| literal.written.text.trim()).collect();
+        let same: Vec<_> = builds.iter().filter(|(text, _)| texts.contains(&text.as_str())).collect();
+        Ok(!same.is_empty() && same.iter().all(|(_, version)| *version != site.version))
+    }
+
+    fn committed_state(&self) -> Result<&Committed, String> {
+        let read = || self.read().map_err(|error| error.to_string());
+        self.committed.get_or_init(read).as_ref().map_err(Clone::clone)
+    }
+
     /// The bytes that the next commit has of a JSON file, as things are staged, where the file itself holds others; nothing if
     /// they are the same, or not known.
     #[must_use]
@@ -77,21 +99,27 @@ impl Head {
         staged.get(path).map(Vec::as_slice)
     }
 
-    fn read(&self) -> Result<Vec<Committed>, GitError> {
+    fn read(&self) -> Result<Committed, GitError> {
         let instead = Git::of(&self.root).committed(is_read)?;
         let scope = Scope { instead, ..Scope::of(&self.root) };
         let survey = nix::survey(&scope);
         let sources = survey.sites.iter().flat_map(nix::Site::sources);
         let committed = sources.map(|source| match resolve(source) {
-            Ok(resolved) => Committed {
+            Ok(resolved) => CommittedSource {
                 identity: Some(resolved.origin.identity()),
                 recorded: match resolved.recorded {
                     Recorded::Known(digest) => Some(digest),
                     Recorded::Placeholder(_) => None,
                 },
             },
-            Err(_) => Committed { identity: None, recorded: super::recorded(source) },
+            Err(_) => CommittedSource { identity: None, recorded: super::recorded(source) },
         });
-        Ok(committed.collect())
+        let sources = committed.collect();
+        let is_build = |site: &&nix::Site| matches!(&site.outcome, Outcome::Undecided(why) if why.reason == Reason::BuildOnly);
+        let builds = survey.sites.iter().filter(is_build).flat_map(|site| {
+            let texts = site.hashes.iter().map(|literal| literal.written.text.trim().to_owned());
+            texts.map(|text| (text, site.version.clone()))
+        });
+        Ok(Committed { sources, builds: builds.collect() })
     }
 }

@@ -64,6 +64,13 @@ pub trait Npm: Sync {
     /// When it cannot be asked.
     fn word(&self, url: &Url, content: &[ContentId]) -> Result<Word, NpmFailure>;
 
+    /// The SHA-512 of the tarball at a URL, as its registry states it. `None` if the URL is not that of a tarball of a
+    /// registry that is asked, or if the registry states another algorithm's hash.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked, has no such release, or does not vouch for it as it has to.
+    fn stated(&self, url: &Url) -> Result<Option<ContentId>, NpmFailure>;
+
     /// Makes a lockfile anew.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ fn a_version_that_is_gone_is_named_and_that_lockfile_stays() {
     assert!(transcript.starts_with("exit 2\n--- stdout\nother/package-lock.json: 1 package completed: left@1.0.0\n1 completed, 1 failed\n"), "{transcript}");
     assert!(
         transcript.contains(
-            "error: web/package-lock.json: node_modules/left: the registry has no left@1.0.9\n  hint: that version is gone"
+            "error: web/package-lock.json: node_modules/left: the registry has no left@1.0.9; the nearest is 1.0.0\n  hint: that version is gone"
         ),
         "{transcript}"
     );

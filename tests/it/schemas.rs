@@ -126,7 +126,7 @@ fn a_repair_is_what_its_schema_says() {
         assert_eq!(report["lockfiles"][0]["entries"], json!([entry]));
         assert_eq!(
             report["lockfiles"][2]["errors"][0]["message"],
-            "node_modules/left: the registry has no left@9.9.9"
+            "node_modules/left: the registry has no left@9.9.9; the nearest is 1.0.0"
         );
         assert_eq!((&report["summary"][word], &report["summary"]["failed"]), (&json!(1), &json!(1)));
     }

@@ -164,15 +164,17 @@ fn survey_agrees(cases: &[Case], truths: &BTreeMap<String, Vec<Dependencies>>) -
         let root = case.input();
         for site in crate::support::nix::evaluator::survey(&root)
             .iter()
-            .filter(|site| site.outcome != Outcome::Undecided)
+            .filter(|site| !matches!(site.outcome, Outcome::Undecided | Outcome::Tarball))
         {
             let claim = ExpectedSite {
                 attr: None,
                 outcome: site.outcome,
                 hashes: site.positions(),
                 lockfile: site.lockfile.clone(),
+                tarball: site.tarball.clone(),
                 options: site.options,
                 reason: None,
+                npm_deps: true,
                 edits: site.edits.clone(),
                 only_when: Vec::new(),
             };
@@ -209,7 +211,7 @@ fn mutations(case: &Case) -> Vec<Case> {
             wrong.push(case);
         };
         let site = &case.sites[at];
-        if site.outcome == Outcome::Undecided {
+        if matches!(site.outcome, Outcome::Undecided | Outcome::Tarball) {
             continue;
         }
         with(&|s| s.hashes.clear());
@@ -247,7 +249,7 @@ fn compare(case: &Case, truth: &[Dependencies]) -> Vec<String> {
     let root = case.input();
     let decided = |site: &&ExpectedSite| site.outcome != Outcome::Undecided;
 
-    for site in case.sites.iter().filter(decided) {
+    for site in case.sites.iter().filter(|site| site.npm_deps).filter(decided) {
         for position in &site.hashes {
             let value = token_at(&root, position).value;
             let matching: Vec<&Dependencies> =
@@ -273,7 +275,7 @@ fn compare(case: &Case, truth: &[Dependencies]) -> Vec<String> {
             }
         }
     }
-    for site in case.sites.iter().filter(|site| !decided(site)) {
+    for site in case.sites.iter().filter(|site| site.npm_deps && !decided(site)) {
         for position in &site.hashes {
             let value = token_at(&root, position).value;
             if !truth.iter().any(|d| d.hash == value) {

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::{Eval, counting_with, reason_of};
 use crate::nix::syntax::ast::{AttrName, ExprId, Location, Name};
-use crate::nix::value::formula::Identity;
-use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Meaning, Move, Unknown, Value};
+use crate::nix::value::formula::{Atom, Formula, Identity};
+use crate::nix::value::{Attrs, Code, Doubt, EnvId, Instead, Kind, Meaning, Move, Unknown, Value};
 
 /// What a look-up can find: values, or nothing, or either.
 struct Found {
@@ -160,14 +160,23 @@ impl Eval {
         }
     }
 
-    /// A set indexed by a system: the answer for this system is as good as that for any other.
+    /// A set indexed by a system: the answer for this system is as good as that for any other. Two answers of which each is
+    /// for another system never meet (`tarball-per-system`).
     fn find_system(&mut self, set: &Value, name: &str, here: Location) -> Found {
         let Kind::Attrs(attrs) = &set.kind else { return self.find(set, name, here) };
         let systems: Vec<_> = attrs.map.keys().filter(|key| is_system(key)).cloned().collect();
         if systems.is_empty() || systems.len() != attrs.map.len() {
             return self.find(set, name, here);
         }
-        let values: Vec<Value> = systems.iter().flat_map(|key| self.find(set, key, here).values).collect();
+        let is_one_of_several = systems.len() > 1;
+        let mut values = Vec::new();
+        for key in &systems {
+            let constant = Some(Instead::Text(Rc::clone(key)));
+            let own = Formula::Holds(Atom { of: Rc::new(Identity::System), constant });
+            let under = is_one_of_several.then(|| Rc::new(own));
+            let found = self.find(set, key, here).values.into_iter();
+            values.extend(found.filter_map(|value| value.only_under(&under, here)));
+        }
         Found { values, missing: !attrs.map.contains_key(name) }
     }
 

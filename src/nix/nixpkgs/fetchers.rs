@@ -37,7 +37,23 @@ fn source(ev: &mut Eval, kind: RemoteKind, fetcher: &Rc<str>, args: Value, here:
     };
     let name = if kind == RemoteKind::FetchUrl { None } else { name };
     let remote = Remote { kind, fetcher: Rc::clone(fetcher), call: here, args, input: None, nixpkgs: false };
-    Source { name, ..Source::new(Base::Remote(Rc::new(remote))) }.value()
+    let remote = Rc::new(remote);
+    if is_download(kind) {
+        ev.declared().downloads.push(&remote);
+    }
+    Source { name, ..Source::new(Base::Remote(remote)) }.value()
+}
+
+/// Whether a fetcher takes a plain URL, so that it may name a registry's tarball.
+fn is_download(kind: RemoteKind) -> bool {
+    matches!(
+        kind,
+        RemoteKind::FetchUrl
+            | RemoteKind::FetchZip
+            | RemoteKind::FetchTarball
+            | RemoteKind::BuiltinFetchUrl
+            | RemoteKind::FetchTree
+    )
 }
 
 /// `fetchGit ./.` without a revision is the folder itself.

@@ -6,8 +6,8 @@
 use std::rc::Rc;
 
 use super::derivation::{Builder, Drv};
-use super::own_fetcher;
 use super::record::{HASH_NAMES, Record, RecordKind};
+use super::{installed, own_fetcher};
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::source::Base;
@@ -54,6 +54,12 @@ pub(super) fn note(ev: &mut Eval, args: &Value, call: Location) -> Option<usize>
         && let Some(own) = own_fetcher::of_derivation(ev, args, call)
     {
         return Some(ev.record(own));
+    }
+    if attrs.map.contains_key("outputHash")
+        && !attrs.map.contains_key("npmDeps")
+        && let Some(installed) = installed::of_derivation(ev, args, call)
+    {
+        return Some(ev.record(installed));
     }
     let thunk = attrs.map.get("npmDeps")?.thunk;
     let deps = ev.force(thunk);

@@ -5,6 +5,7 @@ pub(crate) mod derivation;
 pub(crate) mod fetchers;
 mod functions;
 pub(crate) mod given;
+pub(crate) mod installed;
 mod members;
 mod names;
 mod outside;

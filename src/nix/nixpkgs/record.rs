@@ -6,8 +6,9 @@ use std::rc::Rc;
 use super::given::Calls;
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Decided, Eval};
+use crate::nix::remote::HASHES;
 use crate::nix::syntax::ast::{Location, Name};
-use crate::nix::value::source::Source;
+use crate::nix::value::source::{Remote, Source};
 use crate::nix::value::{ThunkId, Unknown, Value};
 use crate::options::HashOptions;
 
@@ -25,6 +26,10 @@ pub(crate) enum RecordKind {
     OwnFetcher(Rc<OwnFetcher>),
     /// `npmDeps` that something makes which is not known.
     Foreign(Rc<str>),
+    /// A fixed-output download of a registry's tarball.
+    Tarball(Rc<Remote>),
+    /// A fixed-output derivation that runs this package manager.
+    Installed(&'static str),
 }
 
 /// What a derivation of the repository that runs nixpkgs' tool does.
@@ -83,6 +88,9 @@ impl Record {
         }
         let given = self.args.as_attrs();
         let is_given = |name: &&&str| given.is_some_and(|attrs| attrs.map.contains_key(**name));
+        if matches!(self.kind, RecordKind::Tarball(_)) {
+            return HASHES.iter().find(is_given).copied().unwrap_or("hash");
+        }
         HASH_NAMES.iter().find(is_given).copied().unwrap_or("hash")
     }
 
@@ -114,6 +122,38 @@ pub(crate) struct Declared {
     pub own_functions: HashMap<Name, Location>,
     /// Calls of functions that are not known.
     pub(super) calls: Calls,
+    /// Every download of a plain URL.
+    pub downloads: Downloads,
+}
+
+/// A download that was met; whether it is a registry's tarball shows once everything around it is evaluated.
+struct Download {
+    remote: Rc<Remote>,
+    /// The attribute paths of derivations that hold it.
+    paths: Vec<String>,
+    /// Its declaration, once it is known to be one.
+    record: Option<usize>,
+}
+
+/// All downloads that were met, in order.
+#[derive(Default)]
+pub(crate) struct Downloads {
+    all: Vec<Download>,
+    /// By the address of the call's description, which `all` keeps alive.
+    by_address: HashMap<*const Remote, usize>,
+}
+
+impl Downloads {
+    /// Notes one.
+    pub fn push(&mut self, remote: &Rc<Remote>) {
+        self.by_address.insert(Rc::as_ptr(remote), self.all.len());
+        self.all.push(Download { remote: Rc::clone(remote), paths: Vec::new(), record: None });
+    }
+
+    /// The download of that number.
+    pub fn get(&self, index: usize) -> Option<&Rc<Remote>> {
+        self.all.get(index).map(|download| &download.remote)
+    }
 }
 
 /// Why a derivation does not read a hash among its attributes.
@@ -145,6 +185,18 @@ impl Declared {
         }
     }
 
+    /// Notes the attribute path of a derivation that holds a download.
+    pub fn name_download(&mut self, remote: &Rc<Remote>, path: &str) {
+        const MOST: usize = 200;
+        let Some(index) = self.downloads.by_address.get(&Rc::as_ptr(remote)) else { return };
+        let download = &mut self.downloads.all[*index];
+        match download.record {
+            Some(number) => self.name_record(number, path),
+            None if download.paths.len() < MOST => download.paths.push(path.to_owned()),
+            None => {}
+        }
+    }
+
     /// Notes the attribute path of a declaration.
     pub fn name_record(&mut self, index: usize, path: &str) {
         const MOST: usize = 200;
@@ -161,6 +213,17 @@ impl Eval {
     /// What is declared so far.
     pub fn declared(&mut self) -> &mut Declared {
         self.notes()
+    }
+
+    /// Notes that a download is a declaration of its own.
+    pub fn declare_download(&mut self, index: usize, record: Record) {
+        let number = self.record(record);
+        let declared = self.declared();
+        let Some(download) = declared.downloads.all.get_mut(index) else { return };
+        download.record = Some(number);
+        for path in std::mem::take(&mut download.paths) {
+            declared.name_record(number, &path);
+        }
     }
 
     /// Notes a declaration; answers its index.

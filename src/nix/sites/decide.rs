@@ -8,6 +8,7 @@ use super::literals::{self, Hash};
 use super::locate::{Answer, Located, locate};
 use super::merge::{compatible, drop_followed, lock_of, mark_shared, merge, settle_conflicts};
 use super::own;
+use super::{installed, tarballs};
 use crate::nix::eval::{Decided, Eval};
 use crate::nix::flake;
 use crate::nix::nixpkgs::record::{Declared, Record, RecordKind};
@@ -59,6 +60,7 @@ pub(super) fn each(ev: &mut Eval) -> Vec<Draft> {
 pub(crate) fn combine(ev: &Eval, drafts: Vec<Draft>) -> Vec<Draft> {
     let mut merged = merge(drafts);
     drop_followed(&mut merged);
+    tarballs::drop_carried(&mut merged);
     settle_conflicts(ev, &mut merged);
     sort(&mut merged);
     merged
@@ -89,6 +91,11 @@ pub(crate) fn settle_later(ev: &Eval, nearer: &[Draft], later: &mut [Draft]) {
 
 /// The sites of a record: more than one where a condition chooses both the hash and the source.
 fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
+    match &record.kind {
+        RecordKind::Tarball(remote) => return tarballs::drafts(ev, record, remote),
+        RecordKind::Installed(manager) => return installed::draft(ev, record, manager).into_iter().collect(),
+        _ => {}
+    }
     let at = record.call;
     let hash = read_hash(ev, record);
     let options = options(ev, record);
@@ -235,7 +242,7 @@ fn candidates(ev: &Eval, located: &[Located], npm_root: Option<&str>) -> Vec<Pat
 }
 
 /// Where a wrapper is called: its hash or its source is written outside of the function that makes the derivation.
-fn asked_at(ev: &Eval, call: Location, hash: &Hash, located: &[Located]) -> Option<Place> {
+pub(super) fn asked_at(ev: &Eval, call: Location, hash: &Hash, located: &[Located]) -> Option<Place> {
     let wrapper = ev.parsed(call.file)?.functions.around(call.span)?;
     let of_hash = hash
         .literals
@@ -260,12 +267,12 @@ fn origin(trail: &Trail) -> Option<Location> {
     first
 }
 
-fn text_of(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Option<String> {
+pub(super) fn text_of(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Option<String> {
     args.as_attrs()?.map.get(name)?;
     ev.peek_attr(args, name, at)?.known_text().map(|text| text.to_string())
 }
 
-fn name_of(ev: &mut Eval, args: &Value, at: Location) -> Option<String> {
+pub(super) fn name_of(ev: &mut Eval, args: &Value, at: Location) -> Option<String> {
     text_of(ev, args, "pname", at).or_else(|| text_of(ev, args, "name", at))
 }
 

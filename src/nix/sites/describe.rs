@@ -85,6 +85,8 @@ pub(super) fn proof(
         RecordKind::Package => "`buildNpmPackage`",
         RecordKind::FetchDeps => "`fetchNpmDeps`",
         RecordKind::OwnFetcher(_) => "the repository's own fetcher",
+        RecordKind::Tarball(_) => "a fetcher",
+        RecordKind::Installed(_) => "a derivation that runs a package manager",
         RecordKind::Foreign(_) => "a derivation with `npmDeps` of its own",
     };
     let call = match &record.assumed {
@@ -114,6 +116,7 @@ pub(super) fn proof(
             "" => format!("so the lockfile is inside what `{}` fetches", source.fetcher),
             folder => format!("so the lockfile is in `{folder}` inside what `{}` fetches", source.fetcher),
         },
+        Outcome::Tarball(source) => format!("so what is pinned is what `{}` fetches", source.fetcher),
         Outcome::Undecided(undecided) => format!("nothing can be said: {}", undecided.message),
     };
     let place = match outcome {

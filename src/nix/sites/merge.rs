@@ -68,6 +68,7 @@ enum Told {
     Local(PathBuf, Vec<Edit>),
     Missing(PathBuf),
     Remote { attributes: Vec<SourceAttribute>, open: Option<String>, folder: String, edits: [Vec<Edit>; 2] },
+    Tarball(Vec<SourceAttribute>, Option<String>),
     Undecided(Reason),
 }
 
@@ -85,6 +86,7 @@ impl Key {
                 let RemoteSource { attributes, open, .. } = *source;
                 Told::Remote { attributes, open, folder, edits }
             }
+            Outcome::Tarball(source) => Told::Tarball(source.attributes, source.open),
             Outcome::Undecided(undecided) => Told::Undecided(undecided.reason),
         };
         Self { own, answer, options: draft.site.options }
@@ -156,6 +158,7 @@ enum Need {
     Remote(Box<FromRemote>),
     /// What is not wholly known is like nothing else.
     Open(usize),
+    Tarball(RemoteKind, Vec<(String, AttributeValue)>),
     Nothing,
     Undecided(Place),
 }
@@ -203,6 +206,7 @@ impl Needs {
                 edits: edits.clone(),
                 options,
             })),
+            Outcome::Tarball(source) => Need::Tarball(source.kind, plain(source)),
             Outcome::Undecided(why) if says_nothing(why) => Need::Nothing,
             Outcome::Undecided(_) => Need::Undecided(site.place.clone()),
         }
@@ -220,7 +224,9 @@ pub(super) fn lock_of(ev: &Eval, site: &Site) -> String {
     match &site.outcome {
         Outcome::Local { lockfile, .. } => ev.files.display(lockfile),
         Outcome::MissingLockfile { expected } => ev.files.display(expected),
-        Outcome::Remote { source, .. } => format!("what `{}` fetches", source.fetcher),
+        Outcome::Remote { source, .. } | Outcome::Tarball(source) => {
+            format!("what `{}` fetches", source.fetcher)
+        }
         Outcome::Undecided(_) => "something else".to_owned(),
     }
 }
@@ -231,6 +237,9 @@ pub(super) fn mark_shared(site: &mut Site, message: String, place: Place) {
         return;
     }
     site.explain.push(Step { place: place.clone(), text: message.clone() });
+    // What is no tarball of a known URL any more still has its literal.
+    let literal = site.tarball_literal().cloned();
+    site.hashes.extend(literal);
     site.outcome = Outcome::Undecided(Undecided::new(Reason::SharedLiteral, message, place));
 }
 
@@ -256,6 +265,7 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
                 && same_attributes(x, y)
                 && x.input == y.input
         }
+        (Outcome::Tarball(x), Outcome::Tarball(y)) => x.kind == y.kind && same_attributes(x, y),
         (Outcome::Undecided(why), _) | (_, Outcome::Undecided(why)) => {
             says_nothing(why) || one.place == two.place
         }
@@ -270,6 +280,8 @@ pub(super) fn says_nothing(why: &Undecided) -> bool {
         Reason::LockfileEdited
         | Reason::Patched
         | Reason::Generated
+        | Reason::BuildOnly
+        | Reason::StaleUnknown
         | Reason::InArchive
         | Reason::SharedLiteral
         | Reason::UnknownOptions => false,
@@ -278,6 +290,7 @@ pub(super) fn says_nothing(why: &Undecided) -> bool {
         | Reason::UnknownHash
         | Reason::Replaced
         | Reason::UnknownSource
+        | Reason::UnknownUrl
         | Reason::UnknownFetcher
         | Reason::UnknownBase
         | Reason::SourceRoot

@@ -165,7 +165,7 @@ fn contradicts(site: &Site, rival: &Site) -> bool {
     match &rival.outcome {
         Outcome::MissingLockfile { .. } => false,
         Outcome::Undecided(why) => !says_nothing(why),
-        Outcome::Local { .. } | Outcome::Remote { .. } => !compatible(site, rival),
+        Outcome::Local { .. } | Outcome::Remote { .. } | Outcome::Tarball(_) => !compatible(site, rival),
     }
 }
 

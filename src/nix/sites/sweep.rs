@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::dead::Unused;
 use super::seen::Seen;
+use super::tarballs;
 use super::walk::{Walker, blind_argument, call_blindly};
 use crate::nix::eval::{Env, Eval};
 use crate::nix::flake;
@@ -38,6 +39,8 @@ pub(crate) struct Sweep<'a> {
     /// Literals that arrived at some record, and how many records were looked at.
     pub(super) tokens: HashSet<Location>,
     looked_at: usize,
+    /// How many downloads were looked at.
+    downloads: usize,
     /// The bindings of the hashes of those records.
     bindings: HashSet<Location>,
 }
@@ -57,6 +60,7 @@ impl<'a> Sweep<'a> {
             done: HashSet::new(),
             tokens: HashSet::new(),
             looked_at: 0,
+            downloads: 0,
             bindings: HashSet::new(),
         }
     }
@@ -215,6 +219,7 @@ impl<'a> Sweep<'a> {
     }
 
     pub(super) fn look_at_records(&mut self) {
+        self.downloads = tarballs::declare(self.ev, self.downloads);
         while let Some(record) = self.ev.declared().records.get(self.looked_at).cloned() {
             self.looked_at += 1;
             self.bindings.extend(record.binding());

@@ -1,6 +1,6 @@
 //! Visits everything that an entry point leads to, so that every derivation is met.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -10,8 +10,8 @@ use crate::nix::modules;
 use crate::nix::nixpkgs::derivation::Drv;
 use crate::nix::nixpkgs::{self, Entry};
 use crate::nix::syntax::ast::{Ast, Expr, Lambda, Location, Param, Span};
-use crate::nix::value::source::Base;
-use crate::nix::value::{Attrs, Closure, Doubt, Kind, Special, ThunkId, Unknown, Value};
+use crate::nix::value::source::{Base, Source};
+use crate::nix::value::{Attrs, Closure, Doubt, Kind, Piece, Special, Text, ThunkId, Unknown, Value};
 
 /// The order in which the outputs of a flake are visited; the first path found names a site.
 const FIRST: &[&str] =
@@ -29,6 +29,8 @@ pub(crate) struct Walker {
     named: usize,
     /// What the budget did not allow to be visited yet: thunk, path and depth.
     postponed: Vec<(ThunkId, Option<String>, u32)>,
+    /// Scripts that were looked at, by the address of their environment: their records, and what keeps the address theirs.
+    scripts: HashMap<*const (), (Option<usize>, Rc<Value>)>,
     /// Keeps visited sets alive, so that their addresses stay theirs.
     kept: Vec<Rc<Attrs>>,
 }
@@ -84,6 +86,7 @@ impl Walker {
                     ev.declared().name_record(index, path);
                 }
                 name_dependencies(ev, attrs, path);
+                name_downloads(ev, attrs, path);
             }
         }
         if let (Special::Source(source), Some(path)) = (&attrs.special, path)
@@ -91,6 +94,17 @@ impl Walker {
             && let Kind::Attrs(env) = &env.kind
         {
             name_dependencies(ev, env, path);
+        }
+        if let Special::Source(source) = &attrs.special {
+            let path = path.filter(|path| !path.is_empty());
+            match (&source.base, path) {
+                (Base::Script { text, env }, _) => {
+                    self.note_script(ev, (text, env), path);
+                    path.into_iter().for_each(|path| name_pieces(ev, text, path));
+                }
+                (_, Some(path)) => name_source(ev, source, path),
+                _ => {}
+            }
         }
         let address = Rc::as_ptr(attrs) as usize;
         if !self.sets.insert(address) {
@@ -104,6 +118,24 @@ impl Walker {
         for (name, thunk) in ordered(attrs, path == Some("")) {
             let inner = inside.map(|path| joined(path, &name));
             self.visit(ev, thunk, inner.as_deref(), depth + 1);
+        }
+    }
+
+    /// Notes a script of fixed output that runs a package manager, once, and under each of its paths.
+    fn note_script(&mut self, ev: &mut Eval, (text, env): (&Rc<Text>, &Rc<Value>), path: Option<&str>) {
+        let address = Rc::as_ptr(env).cast::<()>();
+        let index = match self.scripts.get(&address) {
+            Some((index, _)) => *index,
+            None => {
+                let call = env.as_attrs().and_then(|attrs| attrs.map.get("outputHash")?.pos);
+                let record = call.and_then(|call| nixpkgs::installed::of_script(text, env, call));
+                let index = record.map(|record| ev.record(record));
+                self.scripts.insert(address, (index, Rc::clone(env)));
+                index
+            }
+        };
+        if let (Some(index), Some(path)) = (index, path.filter(|path| !path.is_empty())) {
+            ev.declared().name_record(index, path);
         }
     }
 
@@ -263,5 +295,46 @@ fn name_dependencies(ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
         {
             ev.declared().name_record(index, path);
         }
+    }
+}
+
+/// What a derivation downloads bears its path: its `src`, and whatever else an attribute of it holds or mentions.
+fn name_downloads(ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
+    for attr in attrs.map.values() {
+        let value = ev.force(attr.thunk);
+        name_held(ev, &value, path, 0);
+    }
+}
+
+fn name_held(ev: &mut Eval, value: &Value, path: &str, depth: u32) {
+    match &value.kind {
+        Kind::Alt(values) => values.iter().for_each(|value| name_held(ev, value, path, depth)),
+        Kind::List(list) if depth < 2 => {
+            for item in &list.items {
+                let item = ev.force(*item);
+                name_held(ev, &item, path, depth + 1);
+            }
+        }
+        Kind::Str(text) => name_pieces(ev, text, path),
+        Kind::Attrs(attrs) => {
+            if let Special::Source(source) = &attrs.special {
+                name_source(ev, source, path);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn name_pieces(ev: &mut Eval, text: &Text, path: &str) {
+    for piece in &text.pieces {
+        if let Piece::Source(source) = piece {
+            name_source(ev, source, path);
+        }
+    }
+}
+
+fn name_source(ev: &mut Eval, source: &Source, path: &str) {
+    if let Base::Remote(remote) = &source.base {
+        ev.declared().name_download(remote, path);
     }
 }

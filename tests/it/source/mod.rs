@@ -5,6 +5,7 @@ mod changed;
 mod failures;
 mod forges;
 mod inside;
+mod tarballs;
 mod tokens;
 
 use std::process::Output;

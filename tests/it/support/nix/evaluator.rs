@@ -21,6 +21,8 @@ pub struct Surveyed {
     pub outcome: Outcome,
     pub literals: Vec<Found>,
     pub lockfile: Option<String>,
+    /// The URL of the tarball that is pinned.
+    pub tarball: Option<String>,
     pub options: Options,
     /// What the phases replace in the lockfile: old and new text.
     pub edits: Vec<(String, String)>,
@@ -60,18 +62,21 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
             (Outcome::Local, Some(relative(root, lockfile)), String::new())
         }
         nix::Outcome::Remote { .. } => (Outcome::Remote, None, String::new()),
+        nix::Outcome::Tarball(_) => (Outcome::Tarball, None, String::new()),
         nix::Outcome::MissingLockfile { .. } => (Outcome::MissingLockfile, None, String::new()),
         nix::Outcome::Undecided(why) => {
             (Outcome::Undecided, None, format!("{}: {}; {}", why.reason.code(), why.message, why.settle))
         }
     };
-    let mut literals: Vec<Found> = site.hashes.iter().map(|literal| found(root, literal)).collect();
+    let mut literals: Vec<Found> =
+        site.hashes.iter().chain(site.tarball_literal()).map(|literal| found(root, literal)).collect();
     literals.sort_by(|a, b| a.position.cmp(&b.position));
     Surveyed {
         attrs: site.attr_path.iter().chain(&site.other_attr_paths).cloned().collect(),
         outcome,
         literals,
         lockfile,
+        tarball: tarball_of(&site.outcome),
         edits: edits_of(&site.outcome),
         options: Options {
             fetcher_version: site.options.fetcher_version.into(),
@@ -88,6 +93,19 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
                 column: place.column,
             })
             .collect(),
+    }
+}
+
+fn tarball_of(outcome: &nix::Outcome) -> Option<String> {
+    match outcome {
+        nix::Outcome::Tarball(source) => {
+            let url = source.text("url").map(str::to_owned);
+            url.or_else(|| match &source.attribute("urls")?.value {
+                nix::AttributeValue::Texts(texts) => Some(texts.first()?.0.clone()),
+                _ => None,
+            })
+        }
+        _ => None,
     }
 }
 
@@ -148,11 +166,16 @@ fn one(site: &ExpectedSite, same: &[&Surveyed]) -> Vec<String> {
         return undecided(site, same, &place);
     }
     // Among sites without a literal of their own, the right one counts.
-    let best =
-        same.iter().find(|s| s.outcome == site.outcome && s.lockfile == site.lockfile).unwrap_or(&same[0]);
+    let best = same
+        .iter()
+        .find(|s| s.outcome == site.outcome && s.lockfile == site.lockfile && s.tarball == site.tarball)
+        .unwrap_or(&same[0]);
     let mut problems = Vec::new();
     if (best.outcome, &best.lockfile) != (site.outcome, &site.lockfile) {
         problems.push(format!("{place}: expected {wanted}, got {}", show(best)));
+    }
+    if best.tarball != site.tarball {
+        problems.push(format!("{place}: expected {:?}, got {:?}", site.tarball, best.tarball));
     }
     if best.edits != site.edits {
         problems.push(format!("{place}: expected the edits {:?}, got {:?}", site.edits, best.edits));

@@ -43,6 +43,8 @@ pub enum Outcome {
     Local,
     Remote,
     MissingLockfile,
+    /// One tarball of a registry is pinned, without a lockfile.
+    Tarball,
     Undecided,
 }
 
@@ -52,8 +54,12 @@ pub struct ExpectedSite {
     pub outcome: Outcome,
     pub hashes: Vec<Position>,
     pub lockfile: Option<String>,
+    /// The URL of the tarball.
+    pub tarball: Option<String>,
     pub options: Options,
     pub reason: Option<String>,
+    /// Whether its hash is that of npm dependencies, which an oracle of those can confirm.
+    pub npm_deps: bool,
     /// What the phases replace in the lockfile: old and new text.
     pub edits: Vec<(String, String)>,
     /// The tokens that would have to say something else for the derivation to be used.
@@ -131,6 +137,7 @@ fn site(value: &Value) -> ExpectedSite {
             Some("local") => Outcome::Local,
             Some("remote") => Outcome::Remote,
             Some("missing-lockfile") => Outcome::MissingLockfile,
+            Some("tarball") => Outcome::Tarball,
             Some("undecided") => Outcome::Undecided,
             other => panic!("no outcome: {other:?}"),
         },
@@ -141,8 +148,10 @@ fn site(value: &Value) -> ExpectedSite {
             .map(|p| position(&string(p)))
             .collect(),
         lockfile: value["lockfile"].as_str().map(str::to_owned),
+        tarball: value["tarball"].as_str().map(str::to_owned),
         options: options(&value["options"]),
         reason: value["reason"].as_str().map(str::to_owned),
+        npm_deps: value["npm_deps"].as_bool().unwrap_or(value["outcome"] != "tarball"),
         edits: value["edits"].as_array().map_or_else(Vec::new, |edits| {
             edits.iter().map(|edit| (string(&edit[0]), string(&edit[1]))).collect()
         }),

@@ -1,0 +1,168 @@
+//! Programs that are pinned without a lockfile: one tarball of the registry, and its hash in whatever form it is written.
+
+use std::fs;
+use std::process::Command;
+
+use npm_nixhash::integrity::{ContentId, hex};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::transcript;
+use crate::support::project::{Project, hash_of_tree};
+
+/// A flake-less repository of pinned tarballs: attribute, fetcher, release and hash of each.
+fn pins(rows: &[(&str, &str, &str, &str)]) -> String {
+    let mut text = "{ pkgs, lib ? pkgs.lib }:\n{\n".to_owned();
+    for (attribute, fetcher, release, hash) in rows {
+        let url = format!("https://registry.npmjs.org/tool/-/tool-{release}.tgz");
+        text += &format!("  {attribute} = {fetcher} {{\n    url = \"{url}\";\n    {hash};\n  }};\n");
+    }
+    text + "}\n"
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn git(project: &Project, arguments: &[&str]) {
+    let mut command = Command::new("git");
+    command.current_dir(project.root()).args(["-c", "user.name=x", "-c", "user.email=x@x"]).args(arguments);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn each_form_of_a_hash_is_made_right_in_its_own_form() {
+    let project = Project::new();
+    let old = project.registry.publish("tool", "1.0.0", &[("index.js", b"1")]);
+    let new = project.registry.publish("tool", "2.0.0", &[("index.js", b"2")]);
+    let sri = |bytes: &[u8]| {
+        let digest = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sha256(bytes));
+        format!("sha256-{digest}")
+    };
+    let rows = |of: &crate::support::registry::Published| {
+        [
+            ("sri", "pkgs.fetchurl", format!("hash = \"{}\"", sri(&of.bytes))),
+            ("hex", "pkgs.fetchurl", format!("sha256 = \"{}\"", hex(&sha256(&of.bytes)))),
+            ("tagged", "builtins.fetchurl", format!("sha256 = \"sha256:{}\"", hex(&sha256(&of.bytes)))),
+            ("long", "pkgs.fetchurl", format!("sha512 = \"{}\"", hex(of.id().digest()))),
+            ("stated", "pkgs.fetchurl", format!("hash = \"{}\"", of.integrity)),
+        ]
+    };
+    let written = |release: &str, rows: &[(&str, &str, String)]| {
+        let rows: Vec<_> = rows.iter().map(|(a, f, h)| (*a, *f, release, h.as_str())).collect();
+        pins(&rows)
+    };
+    project.write("pins.nix", written("1.0.0", &rows(&old)));
+    assert_eq!(transcript(&project, &["check"]), "exit 0\n--- stdout\n5 in sync\n");
+    git(&project, &["init", "-q"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "-qm", "x"]);
+
+    project.write("pins.nix", written("2.0.0", &rows(&old)));
+    let said = transcript(&project, &["update"]);
+    assert!(said.starts_with("exit 0\n") && said.contains("5 updated in 1 file"), "{said}");
+    assert_eq!(project.read("pins.nix"), written("2.0.0", &rows(&new)));
+}
+
+#[test]
+fn placeholders_are_filled_in_and_what_is_unpacked_is_hashed_as_a_tree() {
+    let project = Project::new();
+    let release = project.registry.publish("tool", "1.0.0", &[("index.js", b"1"), ("lib/a.js", b"2")]);
+    let rows = [
+        ("empty", "pkgs.fetchurl", "1.0.0", "hash = \"\""),
+        ("fake", "pkgs.fetchurl", "1.0.0", "sha512 = lib.fakeSha512"),
+        ("tree", "pkgs.fetchzip", "1.0.0", "hash = lib.fakeHash"),
+    ];
+    project.write("pins.nix", pins(&rows));
+    let said = transcript(&project, &["update"]);
+    assert!(said.starts_with("exit 0\n") && said.contains("3 updated in 1 file"), "{said}");
+    let flat = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sha256(&release.bytes));
+    let folder = project.path("../unpacked");
+    fs::create_dir_all(&folder).unwrap();
+    let tar = flate2::read::GzDecoder::new(release.bytes.as_ref());
+    tar::Archive::new(tar).unpack(&folder).unwrap();
+    let tree = hash_of_tree(&folder.join("package"));
+    let right = pins(&[
+        ("empty", "pkgs.fetchurl", "1.0.0", &format!("hash = \"sha256-{flat}\"")),
+        ("fake", "pkgs.fetchurl", "1.0.0", &format!("sha512 = \"{}\"", release.integrity)),
+        ("tree", "pkgs.fetchzip", "1.0.0", &format!("hash = \"{tree}\"")),
+    ]);
+    assert_eq!(project.read("pins.nix"), right);
+}
+
+#[test]
+fn a_sha512_is_the_registrys_own_word_and_nothing_is_downloaded() {
+    let project = Project::new();
+    let release = project.registry.publish("tool", "1.0.0", &[]);
+    project.write("pins.nix", pins(&[("a", "pkgs.fetchurl", "1.0.0", "sha512 = \"\"")]));
+    let said = transcript(&project, &["check", "--json"]);
+    let report: Value = serde_json::from_str(said.split_once("--- stdout\n").unwrap().1).unwrap();
+    let site = &report["sites"][0];
+    assert_eq!(site["kind"], "tarball");
+    assert_eq!(site["hash"], release.integrity);
+    assert_eq!(site["sources"][0]["stated"], true);
+    assert_eq!(project.registry.count("/tool/-/tool-1.0.0.tgz"), 0);
+}
+
+#[test]
+fn a_release_that_does_not_exist_is_named_with_its_neighbours_and_others_are_made_right() {
+    let project = Project::new();
+    let release = project.registry.publish("tool", "1.0.0", &[]);
+    project.registry.publish("tool", "1.2.0", &[]);
+    let rows = [
+        ("a", "pkgs.fetchurl", "1.0.0", "sha512 = \"\""),
+        ("b", "pkgs.fetchurl", "1.1.0", "hash = \"\""),
+        ("c", "pkgs.fetchurl", "1.3.0", "sha512 = \"\""),
+    ];
+    project.write("pins.nix", pins(&rows));
+    let said = transcript(&project, &["update"]);
+    assert!(said.starts_with("exit 2\n") && said.contains("1 updated, 2 failed in 1 file"), "{said}");
+    assert!(said.contains("the registry has no tool@1.1.0; the nearest are 1.0.0 and 1.2.0"), "{said}");
+    assert!(said.contains("the registry has no tool@1.3.0; the nearest is 1.2.0"), "{said}");
+    assert!(project.read("pins.nix").contains(&release.integrity));
+}
+
+#[test]
+fn bytes_that_the_registry_did_not_publish_are_refused() {
+    let project = Project::new();
+    project.registry.publish("tool", "1.0.0", &[]);
+    project.registry.serve("/tool/-/tool-1.0.0.tgz", b"other bytes".to_vec());
+    let before = pins(&[("a", "pkgs.fetchurl", "1.0.0", "hash = \"\"")]);
+    project.write("pins.nix", before.clone());
+    let said = transcript(&project, &["update"]);
+    assert!(said.starts_with("exit 2\n"), "{said}");
+    assert!(said.contains("is not what the registry published: its integrity is sha512-"), "{said}");
+    assert_eq!(project.read("pins.nix"), before);
+    assert_ne!(ContentId::sha512_of(b"other bytes").sri(), "");
+}
+
+#[test]
+fn the_hash_of_a_build_is_surely_stale_once_the_version_moved() {
+    let project = Project::new();
+    let text = r#"{ pkgs }:
+pkgs.stdenv.mkDerivation {
+  pname = "modules";
+  version = "1.0.0";
+  buildPhase = "npm ci";
+  outputHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+  outputHashMode = "recursive";
+}
+"#;
+    project.write("default.nix", text);
+    git(&project, &["init", "-q"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "-qm", "x"]);
+    let said = transcript(&project, &["check"]);
+    assert!(said.starts_with("exit 0\n") && said.contains("leaves in a build"), "{said}");
+    assert!(!said.contains("stale"), "{said}");
+    project.write("default.nix", text.replace("1.0.0", "1.0.1"));
+    let said = transcript(&project, &["check", "--deny", "undecided"]);
+    assert!(said.starts_with("exit 1\n"), "{said}");
+    assert!(said.contains("stale since the version moved to 1.0.1"), "{said}");
+    // A hash that was taken from a build is believed.
+    let built = text.replace("1.0.0", "1.0.1").replace("47DEQ", "57DEQ");
+    project.write("default.nix", built);
+    let said = transcript(&project, &["check"]);
+    assert!(!said.contains("stale"), "{said}");
+}
