@@ -33,6 +33,21 @@ SBOM=${SBOM:-$(command -v cargo-cyclonedx >/dev/null && echo 1 || echo 0)}
 export SBOM
 PROGRAM=$program packaging/build.sh "$target" "$release" >/dev/null
 PARTIAL=1 packaging/finish.sh "$release" "$work/npm" >/dev/null
+# The packages of the other platforms, from archives that hold a stand-in.
+other_platforms() {
+  local other name suffix
+  mkdir -p "$work/others/release"
+  for other in {x86_64,aarch64}-unknown-linux-musl {x86_64,aarch64}-apple-darwin x86_64-pc-windows-msvc; do
+    name=npm-nixhash-v$version-$other suffix=
+    case $other in *-windows-*) suffix=.exe ;; esac
+    mkdir -p "$work/others/$name"
+    echo stand-in >"$work/others/$name/npm-nixhash$suffix"
+    tar -czf "$work/others/release/$name.tar.gz" -C "$work/others" "$name"
+  done
+  node packaging/npm/build.mjs "$work/others/release" "$work/others/npm" >/dev/null
+  node packaging/npm/check.mjs "$work/others/npm"
+}
+other_platforms
 port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 web=$(port) verdaccio=$(port)
 python3 -m http.server --bind 127.0.0.1 --directory "$work/web" "$web" >"$work/web.log" 2>&1 &

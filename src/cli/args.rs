@@ -82,13 +82,11 @@ pub(super) enum Command {
     /// Write the file that puts this program to work in a repository
     Init(super::init::InitArgs),
     /// Print the completion script of a shell
-    #[command(hide = true)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Print the manual page, or write the pages of all commands to a folder
-    #[command(hide = true)]
     Man {
         /// The folder
         dir: Option<PathBuf>,

@@ -95,6 +95,22 @@ fn init_gitlab_goes_beside_a_pipeline_that_is_there() {
 }
 
 #[test]
+fn the_gitlab_component_is_the_same_job() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let text = std::fs::read_to_string(root.join("npm-nixhash/template.yml")).unwrap();
+    let (spec, job) = text.split_once("---\n").unwrap();
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    assert!(spec.contains(&format!("default: {repository}/releases/download\n")), "{spec}");
+    assert!(spec.contains(&format!("default: v{}\n", env!("CARGO_PKG_VERSION"))), "{spec}");
+    let job = job
+        .replace("  stage: $[[ inputs.stage ]]\n", "")
+        .replace("$[[ inputs.releases ]]", "https://github.com/OWNER/npm-nixhash/releases/download")
+        .replace("$[[ inputs.version ]]", "vVERSION");
+    let template = std::fs::read_to_string(root.join("gitlab-ci.yml")).unwrap();
+    assert_eq!(job, template.split_once('\n').unwrap().1, "below the comment");
+}
+
+#[test]
 fn init_never_silences_a_file_that_does_the_same_work() {
     let project = Project::new();
     project.write(".github/renovate.json5", "{}\n");

@@ -55,7 +55,11 @@ fn addresses_in_pages_are_those_of_cargo_toml() {
     let owner =
         env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/").split('/').next().unwrap();
     let mut named = 0;
-    for path in pages().into_iter().map(|page| page.path).chain([root().join("renovate/README.md")]) {
+    for path in pages()
+        .into_iter()
+        .map(|page| page.path)
+        .chain(["renovate/README.md", "templates/npm-nixhash/template.yml"].map(|file| root().join(file)))
+    {
         let text = fs::read_to_string(&path).unwrap();
         let mut new = text.clone();
         for before in BEFORE_OWNER {

@@ -38,6 +38,7 @@ in
     == drv (own.lib.check plain { src = "/nowhere"; packages = [ web ]; });
   moduleFetches = uses perSystem.config.checks.npm-nixhash web.npmDeps;
   moduleRuns = perSystem.config.apps.npm-nixhash.program == own.apps.x86_64-linux.default.program;
+  defaultNix = drv (import (flake + "/default.nix") { pkgs = plain; }) == drv own.packages.x86_64-linux.default;
   nixpkgsExpression = {
     inherit (forNixpkgs) name;
     inherit (forNixpkgs.meta) mainProgram;

@@ -96,6 +96,7 @@ fn the_overlays_the_module_and_the_expression_for_nixpkgs_do_what_they_say() {
         "moduleChecks": true,
         "moduleFetches": true,
         "moduleRuns": true,
+        "defaultNix": true,
         "nixpkgsExpression": {
             "name": "npm-nixhash-VERSION",
             "mainProgram": "npm-nixhash",
