@@ -20,6 +20,8 @@
 //!
 //! [`explain`] goes on where a hash is not that of its lockfile: it computes what else it may be.
 //!
+//! [`conflicts`] solves what a merge left where only hashes differ: `merge-driver`, `update --resolve`.
+//!
 //! `add` goes another way: [`npm_package`] asks the registry about a package, [`relock`] has the real npm resolve its
 //! dependencies, [`packaging`] puts both hashes and an expression together, [`nix::insert`] finds the place for it, and
 //! [`create::create_all`] writes everything or nothing. [`vendoring`] lends the first two to step 2 and 4.
@@ -29,7 +31,7 @@
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> choice, drift, explain -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
+//! `cli -> report, rewrite, replace -> choice, conflicts, drift, explain -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
 //! `cli, drift, vendoring -> repair -> npm_package, lockfile`; `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
@@ -61,11 +63,12 @@
 //! | [`repair`] | change anything of a lockfile but `resolved` and `integrity`; overwrite what contradicts the registry; write |
 //! | [`relock`] | hand its own environment on, or credentials of hosts that npm has no reason to ask; run a package's scripts; believe npm unseen |
 //! | [`packaging`] | trust what a package says of itself; write |
-//! | [`drift`], [`explain`], [`rewrite`], [`report`] | print; write |
+//! | [`conflicts`], [`drift`], [`explain`], [`rewrite`], [`report`] | print; write |
 //! | [`replace`], [`create`] | leave a file that is neither old nor new, or half of what belongs together |
 
 pub mod cacache;
 pub mod choice;
+pub mod conflicts;
 pub mod create;
 pub mod drift;
 pub mod explain;

@@ -32,6 +32,11 @@ byte of a lockfile stays.
 Exit codes: 0 if every lockfile is complete now, 1 if --check found one that is not, 2 if one cannot be completed; that \
 one stays as it is.";
 
+/// What `merge-driver --help` ends with.
+const MERGE_NOTES: &str = "\
+git calls it; `npm-nixhash init merge-driver` writes the lines that make it do so. Exit codes: 0 if there is no conflict \
+left, 1 if there is one, 2 if a file could not be read or written.";
+
 /// What `explain --help` ends with.
 const EXPLAIN_NOTES: &str = "\
 Tried, in this order: the lockfile with either fetcher version, with other line ends, with or without its last line feed, \
@@ -77,6 +82,8 @@ pub(super) enum Command {
     Repair(RepairArgs),
     /// Package a command line program that is published on the npm registry
     Add(AddArgs),
+    /// Solve conflicts in which only hashes differ, as a merge driver of git's
+    MergeDriver(MergeDriverArgs),
     /// Show or prune the tarballs kept on disk
     Cache(CacheArgs),
     /// Write the file that puts this program to work in a repository
@@ -126,6 +133,9 @@ pub(super) struct UpdateArgs {
     /// Also complete lockfiles that lack `resolved` or `integrity`; lockfiles and hashes change together
     #[arg(long)]
     pub(super) repair: bool,
+    /// Also solve merge conflicts in which only hashes differ, by the merged lockfiles
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) resolve: bool,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
     /// Also put the trees into the local Nix store, so that the next build does not fetch them
@@ -197,6 +207,30 @@ pub(super) struct ExplainArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = MERGE_NOTES)]
+pub(super) struct MergeDriverArgs {
+    /// %O: what both sides come from
+    pub(super) ancestor: PathBuf,
+    /// %A: our side, and where the result goes
+    pub(super) ours: PathBuf,
+    /// %B: their side
+    pub(super) theirs: PathBuf,
+    /// %P: the file's path in the repository
+    pub(super) path: PathBuf,
+    /// %L: the length of conflict markers
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(super) marker_size: u8,
+    /// %X: what our side is called
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    pub(super) our_label: String,
+    /// %Y: what their side is called; its first word has to be a revision
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    pub(super) their_label: String,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
 }

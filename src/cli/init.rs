@@ -62,6 +62,8 @@ enum InitFor {
     Gitlab,
     /// .pre-commit-config.yaml
     PreCommit,
+    /// .gitattributes, and the git configuration that solves merge conflicts of hashes
+    MergeDriver,
     /// npm-nixhash.toml, with everything that a team can decide in comments
     Config,
 }
@@ -184,6 +186,13 @@ const CONFIG: Template = Template {
     needs: Needs::Nothing,
 };
 
+const MERGE_DRIVER: Template = Template {
+    path: ".gitattributes",
+    text: include_str!("../../templates/gitattributes"),
+    by_hand: "add what `npm-nixhash init merge-driver --print` prints; its comments have the two lines for git's configuration",
+    ..CONFIG
+};
+
 fn template(wanted: InitFor) -> &'static Template {
     match wanted {
         InitFor::Renovate => &RENOVATE,
@@ -193,6 +202,7 @@ fn template(wanted: InitFor) -> &'static Template {
         InitFor::Forgejo => &FORGEJO,
         InitFor::Gitlab => &GITLAB,
         InitFor::PreCommit => &PRE_COMMIT,
+        InitFor::MergeDriver => &MERGE_DRIVER,
         InitFor::Config => &CONFIG,
     }
 }

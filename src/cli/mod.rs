@@ -11,6 +11,7 @@ mod explain;
 mod hash;
 mod init;
 mod list;
+mod merge_driver;
 mod nix_store;
 mod npm;
 mod output;
@@ -18,6 +19,7 @@ mod packaging;
 mod progress;
 mod publish;
 mod repair;
+mod resolve;
 mod signals;
 mod source_tokens;
 mod supply;
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(args, &environment, &terminal),
         Command::Explain(args) => explain::run(args, &environment, &terminal),
         Command::Repair(args) => repair::run(args, &environment, &terminal),
+        Command::MergeDriver(args) => merge_driver::run(args, &environment, &terminal),
         Command::Add(args) => add::run(args, &environment, &terminal),
         Command::Hash(args) => hash::run(args, &environment, &terminal),
         Command::Cache(args) => cache::run(args, &environment, &terminal),

@@ -19,6 +19,7 @@ use super::{
     output::{Exit, Outcome, Terminal},
     publish::{patch, publish},
     repair,
+    resolve::resolve,
     supply::Sources,
     survey::{State, Surveyed, report, survey},
 };
@@ -29,6 +30,9 @@ const AGAIN: usize = 50;
 
 pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let started = Instant::now();
+    if args.resolve {
+        resolve(&args.sources, environment, terminal)?;
+    }
     let mut surveyed = survey(&args.scope, environment)?;
     let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
     let deny = surveyed.deny(&args.deny);

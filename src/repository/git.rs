@@ -5,6 +5,7 @@
 //! and so is the time: a FIFO in the place of an object would let a reader wait for ever.
 
 mod history;
+mod merging;
 mod now;
 mod reader;
 
@@ -23,7 +24,10 @@ use gix::{
     index::entry,
 };
 
-pub use self::history::{Answer, Earlier, Last, Past, Question, Since};
+pub use self::{
+    history::{Answer, Earlier, Last, Past, Question, Since},
+    merging::{Marks, Versions, merge},
+};
 use self::{now::Now, reader::Reader};
 use super::list::{BorderKind, walk};
 

@@ -73,6 +73,7 @@ const MAP: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
+    ("conflicts", &["lockfile", "nix", "npm_deps", "options"]),
     ("explain", &["lockfile", "nix", "npm_deps", "options", "repository"]),
     ("create", &["replace"]),
     ("rewrite", &["drift", "nix", "replace"]),

@@ -25,6 +25,7 @@ mod inputs;
 mod judged;
 mod kill;
 mod lost_output;
+mod merging;
 mod network;
 mod nix_cases;
 mod nix_fixtures;

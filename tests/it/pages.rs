@@ -129,12 +129,13 @@ fn flags(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_flag_and_variable_is_described_and_no_other() {
     let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["update"],
         &["check"],
         &["list"],
         &["explain"],
+        &["merge-driver"],
         &["hash"],
         &["repair"],
         &["add"],

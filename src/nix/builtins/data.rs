@@ -10,7 +10,7 @@ use crate::nix::eval::{Eval, flag, reason_of, string};
 use crate::nix::syntax::ast::{FileId, to_u32};
 use crate::nix::syntax::ast::{Location, Span};
 use crate::nix::syntax::json::{self, Json, Spanned};
-use crate::nix::syntax::toml;
+use crate::nix::syntax::{toml, unsolved_conflict};
 use crate::nix::value::LiteralKind;
 use crate::nix::value::source::Base;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, Piece, Text, ThunkId, Token, Value};
@@ -113,7 +113,11 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
             let what = text
                 .file
                 .map_or_else(|| "a document".to_owned(), |file| ev.files.display(&ev.files.get(file).path));
-            Value::unknown(Doubt::Error, format!("{what} cannot be read as data"), Some(at))
+            let why = match unsolved_conflict(&known) {
+                Some(conflict) => format!("{what} has an {}", conflict.message),
+                None => format!("{what} cannot be read as data"),
+            };
+            Value::unknown(Doubt::Error, why, Some(at))
         }
     })
 }

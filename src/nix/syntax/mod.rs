@@ -47,7 +47,7 @@ pub(crate) fn checked_root(body: &str) -> Result<rnix::Root, SyntaxError> {
 }
 
 /// The first conflict that a merge left in a text that cannot be parsed: what the parser stumbles on there says less.
-fn unsolved_conflict(body: &str) -> Option<SyntaxError> {
+pub(crate) fn unsolved_conflict(body: &str) -> Option<SyntaxError> {
     let (mut offset, mut begun) = (0, None);
     for (line, text) in (1..).zip(body.split_inclusive('\n')) {
         if text.starts_with("<<<<<<< ") {

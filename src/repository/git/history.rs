@@ -207,7 +207,7 @@ impl<'a> Walker<'a> {
             if Instant::now() > self.until {
                 return None;
             }
-            for parent in self.parents(commit).ok()? {
+            for parent in self.reader.parents(commit).ok()? {
                 if is_such(self, parent)? {
                     commit = parent;
                     continue 'walk;
@@ -242,7 +242,7 @@ impl<'a> Walker<'a> {
                 let Ok(bytes) = self.reader.large_blob(blob, LARGEST_LOCKFILE) else { continue };
                 past.states.push(Earlier { commit: commit.to_hex().to_string(), bytes });
             }
-            for parent in self.parents(commit)? {
+            for parent in self.reader.parents(commit)? {
                 if seen.insert(parent) {
                     // A shallow clone ends here.
                     let Ok(time) = self.time(parent) else { return Ok(past) };
@@ -257,11 +257,6 @@ impl<'a> Walker<'a> {
     fn bytes(&mut self, commit: ObjectId, path: &[Vec<u8>]) -> Option<Vec<u8>> {
         let blob = self.blob_at(commit, path).ok()??;
         self.reader.large_blob(blob, LARGEST_LOCKFILE).ok()
-    }
-
-    fn parents(&self, commit: ObjectId) -> Result<Vec<ObjectId>, GitError> {
-        let bytes = self.reader.read(commit, Kind::Commit, LARGEST_NOTE)?;
-        Ok(CommitRefIter::from_bytes(&bytes, commit.kind()).parent_ids().collect())
     }
 
     /// Seconds since 1970, as who made the commit has it.

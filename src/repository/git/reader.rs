@@ -84,11 +84,22 @@ impl Reader {
     /// What a revision and the last commit have in common.
     pub(super) fn merge_base(&self, revision: &str) -> Result<ObjectId, GitError> {
         let head = self.head()?;
-        let unknown = || GitError::NoRevision(revision.to_owned());
-        let named = self.0.rev_parse_single(revision).map_err(|_| unknown())?;
-        let commit = named.object().and_then(gix::Object::peel_to_commit).map_err(|_| unknown())?.id;
+        let commit = self.commit(revision)?;
         let base = self.0.merge_base(commit, head);
         base.ok().flatten().map(gix::Id::detach).ok_or_else(|| GitError::NoMergeBase(revision.to_owned()))
+    }
+
+    /// The commit that a revision names.
+    pub(super) fn commit(&self, revision: &str) -> Result<ObjectId, GitError> {
+        let unknown = || GitError::NoRevision(revision.to_owned());
+        let named = self.0.rev_parse_single(revision).map_err(|_| unknown())?;
+        Ok(named.object().and_then(gix::Object::peel_to_commit).map_err(|_| unknown())?.id)
+    }
+
+    /// The commits that a commit comes from.
+    pub(super) fn parents(&self, commit: ObjectId) -> Result<Vec<ObjectId>, GitError> {
+        let bytes = self.read(commit, Kind::Commit, LARGEST_NOTE)?;
+        Ok(gix::objs::CommitRefIter::from_bytes(&bytes, commit.kind()).parent_ids().collect())
     }
 
     /// All files of a commit below this folder, its top.

@@ -1,0 +1,105 @@
+//! `update --resolve`: conflicts that a merge left, and in which only hashes differ, are solved before anything else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use npm_nixhash::{
+    conflicts::{self, Means, Solved},
+    lockfile,
+    replace::{Replacement, replace_all},
+    report::Message,
+    repository::{self, git::Git},
+};
+
+use super::{
+    args::SourceArgs,
+    config::Config,
+    env::Environment,
+    output::{Fatal, Terminal},
+    supply::Sources,
+    survey::paths,
+};
+
+/// Extensions of files that Nix expressions are made of, or read.
+const EVALUATED: [&str; 5] = ["nix", "json", "toml", "lock", "txt"];
+
+/// A larger file holds no hash that somebody wrote.
+const LARGEST: u64 = 8 << 20;
+
+/// Whether what is in a file can matter to a hash.
+pub(super) fn is_evaluated(path: &Path) -> bool {
+    path.extension().is_some_and(|own| EVALUATED.iter().any(|known| own == *known))
+}
+
+/// Whether a file is a lockfile by its name.
+pub(super) fn is_lockfile(path: &Path) -> bool {
+    path.file_name().is_some_and(|own| lockfile::FILE_NAMES.iter().any(|name| own == OsStr::new(name)))
+}
+
+/// Solves what can be solved in the repository around, and says what was.
+pub(super) fn resolve(
+    args: &SourceArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+) -> Result<(), Fatal> {
+    let here = fs::canonicalize(&environment.here).unwrap_or_else(|_| environment.here.clone());
+    let root = &repository::around(&here);
+    let files = conflicted(root);
+    if files.is_empty() {
+        return Ok(());
+    }
+    let sources = Sources::new(args, &Config::read(root)?, environment, terminal)?;
+    let means = Means { supply: &sources.supply, settings: &sources.settings };
+    let solved = conflicts::solve(root, &files, &BTreeMap::new(), &means);
+    sources.finish(terminal);
+    let replacement = |(path, Solved { text, .. }): (&PathBuf, &Solved)| Replacement {
+        path: path.clone(),
+        old: files[path].clone().into_bytes(),
+        new: text.clone().into_bytes(),
+    };
+    let replacements: Vec<_> = solved.iter().map(replacement).collect();
+    replace_all(&replacements).map_err(|error| Fatal::new(&error))?;
+    let paths = paths(environment, root);
+    for (path, Solved { solved, left, .. }) in &solved {
+        let noun = if *solved == 1 { "conflict" } else { "conflicts" };
+        let rest = if *left == 0 { String::new() } else { format!(", {left} left") };
+        let text = format!("{}: {solved} {noun} of hashes solved{rest}", paths.show(path));
+        terminal.message("note", &Message::plain(text));
+    }
+    for path in files.keys().filter(|path| !solved.contains_key(*path)) {
+        let text = format!(
+            "{} has conflicts in more than hashes, or their lockfiles are not merged",
+            paths.show(path)
+        );
+        let hint = "solve those first; a conflict in a lockfile with `npm install --package-lock-only`";
+        terminal.message("warning", &Message::plain(text).hinting(Some(hint)));
+    }
+    Ok(())
+}
+
+/// The files with conflicts, lockfiles apart: npm solves those.
+fn conflicted(root: &Path) -> BTreeMap<PathBuf, String> {
+    let git = Git::of(root);
+    let tracked = git.tracked().ok();
+    let listing = repository::list(root, tracked, &lockfile::FILE_NAMES);
+    let mut paths: BTreeSet<PathBuf> = listing.nix.clone();
+    paths.extend(tracked.into_iter().flat_map(|tracked| tracked.files()).cloned());
+    let is_foreign = |path: &Path| listing.borders.iter().any(|border| path.starts_with(&border.folder));
+    let read = |path: PathBuf| {
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        if !metadata.is_file() || metadata.len() > LARGEST {
+            return None;
+        }
+        let text = fs::read_to_string(&path).ok()?;
+        conflicts::has_conflict(&text).then_some((path, text))
+    };
+    paths
+        .into_iter()
+        .filter(|path| is_evaluated(path) && !is_lockfile(path) && !is_foreign(path))
+        .filter_map(read)
+        .collect()
+}
