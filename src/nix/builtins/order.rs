@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::lists::{call2, on_list, rebuilt};
 use super::{Native, builtin, lib};
-use crate::nix::eval::{Eval, less, reason_of};
+use crate::nix::eval::{Eval, leaf_outside, less, reason_of};
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Doubt, Kind, List, ThunkId, Unknown, Value, truth};
+use crate::nix::value::{Doubt, Flip, Instead, Kind, List, ThunkId, Unknown, Value, truth};
 
 pub(super) const TABLE: &[Native] = &[
     builtin("sort", 2, sort),
@@ -154,9 +154,44 @@ fn natural_parts(text: &str) -> Option<Vec<Part>> {
 fn versions(ev: &mut Eval, args: &[ThunkId], at: Location, answer: fn(Ordering) -> Value) -> Value {
     let (a, b) = (ev.force(args[0]), ev.force(args[1]));
     match (a.known_text(), b.known_text()) {
-        (Some(a), Some(b)) => answer(compare_versions(&a, &b)),
+        (Some(x), Some(y)) => {
+            let value = answer(compare_versions(&x, &y));
+            turned(value, ([&a, &b], [&x, &y]), at, answer)
+        }
         (None, _) => Value::doubtful(reason_of(&a, "a version is not known", at)),
         _ => Value::doubtful(reason_of(&b, "a version is not known", at)),
+    }
+}
+
+/// The answer with the version that would turn it: the one that it is held against, or one before or after all others
+/// (fixture `flag-is-a-version`).
+fn turned(
+    value: Value,
+    sides: ([&Value; 2], [&str; 2]),
+    here: Location,
+    answer: fn(Ordering) -> Value,
+) -> Value {
+    let (values, texts) = sides;
+    for variable in 0..2 {
+        let Some(leaf) = leaf_outside(values[variable], here) else { continue };
+        let constant = texts[1 - variable];
+        let turns = |version: &&str| {
+            let mut other = texts;
+            other[variable] = version;
+            !is_same(&answer(compare_versions(other[0], other[1])), &value)
+        };
+        if let Some(version) = [constant, "0", "9999"].into_iter().find(turns) {
+            return value.turned_by(Flip { leaf, to: Instead::Text(Rc::from(version)) });
+        }
+    }
+    value
+}
+
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (&a.kind, &b.kind) {
+        (Kind::Bool(a), Kind::Bool(b)) => a == b,
+        (Kind::Int(a), Kind::Int(b)) => a == b,
+        _ => false,
     }
 }
 

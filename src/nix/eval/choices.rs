@@ -47,6 +47,18 @@ impl Eval {
         }
     }
 
+    /// Notes the hash that counts where a data file lacks an attribute. What code gives to code is no flag.
+    pub(super) fn hide_default(&mut self, set: &Value, name: &str, ast: &Ast, default: ExprId) {
+        let Some(leaf) = set.origin().filter(|leaf| self.parsed(leaf.file).is_none()) else { return };
+        let plain =
+            set.as_attrs().is_some_and(|attrs| attrs.special.is_none() && attrs.map.contains_key(name));
+        // A name is that of a placeholder nearly always (`or-fallback`).
+        let is_name = matches!(ast.expr(default), Expr::Var(_) | Expr::Select { .. });
+        if plain && !is_name && may_matter(self.world, ast, default) {
+            self.choose(ast.location(default), Flip { leaf, to: Instead::Without(Rc::from(name)) });
+        }
+    }
+
     /// Notes the attributes that a set has beside the one that a name selects.
     pub fn hide_others(&mut self, attrs: &Attrs, name: &str, key: &Value, at: Location) {
         const LARGEST: usize = 16;
@@ -162,6 +174,10 @@ impl Eval {
         let (sides, values) = sides;
         let value = Value::bool(answer);
         for variable in 0..2 {
+            // The order of two versions.
+            if let Some(flip) = values[variable].flip() {
+                return value.turned_by(flip.as_ref().clone());
+            }
             let Some(leaf) = leaf_outside(values[variable], here) else { continue };
             let constant = sides[1 - variable];
             let near = [constant, constant.saturating_add(1), constant.saturating_sub(1)];
@@ -228,7 +244,7 @@ pub(crate) fn present(answer: bool, set: &Value, name: &str) -> Value {
 }
 
 /// The token of a value, unless it stands in the expression itself: that is what it is held against.
-fn leaf_outside(value: &Value, here: Location) -> Option<Location> {
+pub(crate) fn leaf_outside(value: &Value, here: Location) -> Option<Location> {
     value.origin().filter(|origin| origin.file != here.file || !here.span.contains(origin.span))
 }
 

@@ -24,7 +24,7 @@ use std::rc::Rc;
 pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::{counting_with, join};
-pub(crate) use choices::{Choice, contained, flag, present};
+pub(crate) use choices::{Choice, contained, flag, leaf_outside, present};
 pub(crate) use decisions::Decided;
 pub(crate) use function::{Native, Reach, lambda, native};
 pub(crate) use observer::Observer;

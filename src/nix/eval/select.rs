@@ -110,7 +110,12 @@ impl Eval {
             }
             let next = crate::nix::eval::join(found.values);
             value = match component {
-                AttrName::Static(name) => identified(next, &value, name, here),
+                AttrName::Static(name) => {
+                    if let Some(default) = default {
+                        self.hide_default(&value, name, &code.ast, default);
+                    }
+                    identified(next, &value, name, here)
+                }
                 AttrName::Dynamic(_) => next,
             };
         }

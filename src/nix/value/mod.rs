@@ -435,7 +435,7 @@ impl Value {
 
     /// What would turn a condition, where its answer is known and rests on a token of the repository.
     pub fn flip(&self) -> Option<&Rc<Flip>> {
-        truth(self)?;
+        matches!(self.kind, Kind::Bool(_) | Kind::Int(_)).then_some(())?;
         self.trail.as_ref()?.flip.as_ref()
     }
 
