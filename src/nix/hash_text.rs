@@ -39,6 +39,9 @@ pub struct HashText {
     pub digest: Option<[u8; 32]>,
 }
 
+/// The names under which a fetcher takes its hash.
+pub const HASHES: [&str; 6] = ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"];
+
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()

@@ -46,8 +46,8 @@ use world::Nixpkgs;
 
 use crate::repository::Border;
 
-pub use hash_text::{HashForm, HashText, decode_digest};
-pub use remote::{AttributeValue, HASHES, Patch, RemoteKind, RemoteSource, SourceAttribute};
+pub use hash_text::{HASHES, HashForm, HashText, decode_digest};
+pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
 pub use scope::Scope;
 pub use shell::{Edit, EditError, apply as apply_edits};
 pub use site::{

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::remote::HASHES;
+use super::hash_text::HASHES;
 use super::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Part, Span};
 
 /// A hash attribute as the text spells it.

@@ -1,12 +1,10 @@
 //! Sources that must be fetched, described as data.
 
+use super::hash_text::HASHES;
 use super::literal::Literal;
 use super::place::Place;
 
 pub use super::value::source::RemoteKind;
-
-/// The names under which a fetcher takes its hash.
-pub const HASHES: [&str; 6] = ["hash", "sha256", "sha512", "sha1", "outputHash", "narHash"];
 
 /// The value of one attribute of a fetcher call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

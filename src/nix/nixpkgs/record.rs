@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::given::Calls;
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Decided, Eval};
-use crate::nix::remote::HASHES;
+use crate::nix::hash_text::HASHES;
 use crate::nix::syntax::ast::{Location, Name};
 use crate::nix::value::source::{Remote, Source};
 use crate::nix::value::{ThunkId, Unknown, Value};

@@ -44,7 +44,7 @@ pub(super) fn declare(ev: &mut Eval, from: usize) -> usize {
 /// Without a hash nothing is pinned.
 fn has_hash(remote: &Remote) -> bool {
     let Kind::Attrs(attrs) = &remote.args.kind else { return false };
-    crate::nix::remote::HASHES.iter().any(|name| attrs.map.contains_key(*name))
+    crate::nix::hash_text::HASHES.iter().any(|name| attrs.map.contains_key(*name))
 }
 
 /// The URLs that a call may be given, each with the condition under which it counts. Mirrors in one list are one download: the first counts.
