@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    scheduler::{Scheduler, SlotId, StartDownload},
+    scheduler::{Scheduler, Served, SlotId, StartDownload},
     supply::{Supply, SupplyError, Want},
 };
 use crate::{
@@ -35,8 +35,7 @@ enum Message {
 struct Order {
     slot: SlotId,
     want: Want,
-    /// What its URL served under another integrity.
-    served: Option<Tarball>,
+    served: Option<Served>,
 }
 
 /// Contents come in the order in which the trees are hashed, so that hashing keeps up with the downloads. What is
@@ -125,6 +124,7 @@ impl Downloads {
         let Order { slot, want, served } = order;
         let supply = Arc::clone(&self.supply);
         tokio::spawn(async move {
+            let served = served.and_then(|served| served.bytes.or_else(|| supply.on_disk(&served.want)));
             let same = served.and_then(|served| supply.recognise(&served, &want));
             (slot, if let Some(tarball) = same { Ok(tarball) } else { supply.obtain(&want).await })
         })

@@ -25,9 +25,16 @@ const HELD_IN_MEMORY: u64 = 24 << 20;
 /// The number of a wanted content in its run.
 pub(super) type SlotId = usize;
 
-/// Called with a content that has to be fetched, because it is not on disk. The tarball, if there is one, is what the same URL
-/// served in this run under another integrity.
-pub(super) type StartDownload = Box<dyn Fn(SlotId, Want, Option<Tarball>) + Send + Sync>;
+/// Called with a content that has to be fetched, because it is not on disk.
+pub(super) type StartDownload = Box<dyn Fn(SlotId, Want, Option<Served>) + Send + Sync>;
+
+/// What a URL serves by the word of another integrity, which may be that of the content that is wanted, too.
+pub(super) struct Served {
+    /// The other want of that URL.
+    pub(super) want: Want,
+    /// Its bytes, if they are at hand; else they may be on disk.
+    pub(super) bytes: Option<Tarball>,
+}
 
 pub(super) struct Scheduler<'a> {
     supply: &'a Supply,
@@ -170,10 +177,14 @@ impl<'a> Scheduler<'a> {
         let (want, elder) = (slot.want.clone(), slot.elder);
         match elder.map(|elder| &mut state.slots[elder]) {
             Some(Slot { content: Content::Downloading, younger, .. }) => younger.push(id),
-            Some(Slot { content: Content::Here(served), confirmed: true, .. }) => {
-                (self.start_download)(id, want, Some(served.clone()));
+            Some(Slot { content: Content::Failed(_), .. }) | None => (self.start_download)(id, want, None),
+            Some(elder) => {
+                let bytes = match &elder.content {
+                    Content::Here(tarball) => Some(tarball.clone()),
+                    _ => None,
+                };
+                (self.start_download)(id, want, Some(Served { want: elder.want.clone(), bytes }));
             }
-            _ => (self.start_download)(id, want, None),
         }
     }
 
@@ -217,9 +228,11 @@ impl<'a> Scheduler<'a> {
         state.busy -= 1;
         let slot = &mut state.slots[id];
         slot.confirmed |= result.is_ok();
+        let elder = slot.want.clone();
         for younger in std::mem::take(&mut slot.younger) {
-            let want = state.slots[younger].want.clone();
-            (self.start_download)(younger, want, result.as_ref().ok().cloned());
+            let served = result.as_ref().ok();
+            let served = served.map(|tarball| Served { want: elder.clone(), bytes: Some(tarball.clone()) });
+            (self.start_download)(younger, state.slots[younger].want.clone(), served);
         }
         let slot = &mut state.slots[id];
         // Of a content that nobody wants any longer, only the failure is of interest.

@@ -259,26 +259,20 @@ impl Git {
         })
     }
 
-    /// What changed since the last commit that this revision and the last commit have in common.
+    /// What changed since the last commit that this revision and the last commit have in common, in submodules that are
+    /// checked out, too.
     ///
     /// # Errors
     /// When a commit is not there, as in a shallow clone, or cannot be read.
     pub fn changed_since(&self, revision: &str) -> Result<Changed, GitError> {
-        let tracked = self.tracked().ok().cloned();
         let (root, revision) = (self.root.clone(), revision.to_owned());
         in_time(move || {
             let reader = Reader::open(&root)?;
             let base = reader.merge_base(&revision)?;
-            let then = reader.files_of(&root, base)?;
-            let now = Now::new(&root, reader.index()?);
-            let mut paths: BTreeSet<PathBuf> = then.keys().chain(now.paths()).cloned().collect();
-            let on_disk = walk(&root, tracked.as_ref(), Arc::new(Mutex::new(Vec::new()))).flatten();
-            paths.extend(on_disk.map(ignore::DirEntry::into_path).filter(|path| !is_folder(path)));
-            paths.retain(|path| {
-                let before = then.get(path).map(|file| file.id);
-                now.id(path, base.kind()) != before
-            });
-            Ok(Changed { base: base.to_hex().to_string(), paths })
+            Ok(Changed {
+                base: base.to_hex().to_string(),
+                paths: differences(&root, &reader, base, DEEPEST)?,
+            })
         })
     }
 
@@ -309,6 +303,41 @@ impl Git {
             Ok(before)
         })
     }
+}
+
+/// Submodules of submodules that are looked into.
+const DEEPEST: usize = 8;
+
+/// The files that a commit and the folder have different, be it that only one of them has them.
+fn differences(
+    root: &Path,
+    reader: &Reader,
+    base: gix::ObjectId,
+    depth: usize,
+) -> Result<BTreeSet<PathBuf>, GitError> {
+    let then = reader.files_of(root, base)?;
+    let index = reader.index()?;
+    let tracked = index.as_ref().map(|index| Arc::new(Tracked::of(root, index)));
+    let now = Now::new(root, index);
+    let mut paths: BTreeSet<PathBuf> = then.keys().chain(now.paths()).cloned().collect();
+    let on_disk = walk(root, tracked.as_ref(), Arc::new(Mutex::new(Vec::new()))).flatten();
+    paths.extend(on_disk.map(ignore::DirEntry::into_path).filter(|path| !is_folder(path)));
+    paths.retain(|path| now.id(path, base.kind()) != then.get(path).map(|file| file.id));
+    for submodule in tracked.iter().flat_map(|tracked| &tracked.submodules) {
+        if paths.contains(submodule) || !is_top(submodule) {
+            continue;
+        }
+        // At the same commit its files may still be others.
+        let below = depth.checked_sub(1).and_then(|depth| {
+            let reader = Reader::open(submodule).ok()?;
+            differences(submodule, &reader, reader.head().ok()?, depth).ok()
+        });
+        match below {
+            Some(below) => paths.extend(below),
+            None => drop(paths.insert(submodule.clone())),
+        }
+    }
+    Ok(paths)
 }
 
 fn is_folder(path: &Path) -> bool {

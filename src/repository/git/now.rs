@@ -9,7 +9,7 @@ use std::{
 
 use gix::{ObjectId, hash::Kind, index::entry};
 
-use super::absolute;
+use super::{absolute, reader::Reader};
 
 /// A larger file is not hashed again: its time and size have to do.
 const LARGEST: u64 = 64 << 20;
@@ -53,9 +53,12 @@ impl Now {
     /// The object of what is at a path; `None` if nothing is there.
     pub(super) fn id(&self, path: &Path, kind: Kind) -> Option<ObjectId> {
         let Some(entry) = self.entries.get(path) else { return id(path, kind) };
-        // Of a submodule the recorded commit counts; a folder of a sparse index is not on disk.
-        if entry.skipped || entry.mode == entry::Mode::COMMIT || entry.mode == entry::Mode::DIR {
+        // A folder of a sparse index is not on disk.
+        if entry.skipped || entry.mode == entry::Mode::DIR {
             return Some(entry.id);
+        }
+        if entry.mode == entry::Mode::COMMIT {
+            return checked_out(path, entry.id);
         }
         let metadata = fs::symlink_metadata(path).ok()?;
         if self.is_as_seen(entry, &metadata) { Some(entry.id) } else { id(path, kind) }
@@ -74,6 +77,15 @@ impl Now {
         let now = (metadata.mtime() as u32, metadata.mtime_nsec() as u32, metadata.size() as u32);
         now == (seconds, nanoseconds, size) && metadata.mtime() < self.written
     }
+}
+
+/// The commit that is checked out of a submodule: a bot moves that first, and the index perhaps later. Of one that is not
+/// there the recorded one counts; `None` where it cannot be known.
+fn checked_out(submodule: &Path, recorded: ObjectId) -> Option<ObjectId> {
+    if !submodule.join(".git").exists() {
+        return Some(recorded);
+    }
+    Reader::open(submodule).ok()?.head().ok()
 }
 
 fn id(path: &Path, kind: Kind) -> Option<ObjectId> {

@@ -119,6 +119,32 @@ fn what_leads_to_a_derivation_is_followed_into_data_imports_and_new_files() {
 }
 
 #[test]
+fn a_submodule_that_moved_or_was_edited_changed_whatever_the_index_says() {
+    let project = flake(&["web", "api"]);
+    let source = project.path("../source");
+    fs::create_dir(&source).unwrap();
+    fs::rename(project.path("web"), source.join("web")).unwrap();
+    git(&project, "../source", &["init", "-q", "-b", "main"]);
+    git(&project, "../source", &["add", "-A"]);
+    git(&project, "../source", &["commit", "-qm", "x"]);
+    git(&project, ".", &["submodule", "--quiet", "add", "../source", "vendor"]);
+    project.write("flake.nix", project.read("flake.nix").replace("./web", "./vendor/web"));
+    project.run(&["update"]);
+    commit(&project);
+    assert_eq!(since(&project, "HEAD"), "nothing to do, 2 not changed");
+    let edited = project.read("vendor/web/package-lock.json") + "\n";
+    project.write("vendor/web/package-lock.json", &edited);
+    assert_eq!(since(&project, "HEAD"), "1 stale, 1 not changed", "edited in the submodule");
+    git(&project, "vendor", &["commit", "-qam", "y"]);
+    assert_eq!(since(&project, "HEAD"), "1 stale, 1 not changed", "checked out, and not staged");
+    git(&project, ".", &["add", "vendor"]);
+    assert_eq!(since(&project, "HEAD"), "1 stale, 1 not changed", "staged");
+    project.run(&["update", "--changed-since", "HEAD"]);
+    commit(&project);
+    assert_eq!(since(&project, "HEAD"), "nothing to do, 2 not changed");
+}
+
+#[test]
 fn a_lockfile_without_a_hash_counts_where_it_changed() {
     let project = flake(&["web"]);
     let left = project.registry.publish("left", "1.0.0", &[]);
