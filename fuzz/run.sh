@@ -14,8 +14,8 @@ seed() { # seed TARGET: prints files
   case $1 in
     lockfile) find ../fixtures/lockfiles -name '*.json' -size -64k ;;
     nix) find ../fixtures/nix -name '*.nix' -size -16k ;;
-    data) find ../fixtures/nix \( -name '*.json' -o -name '*.toml' \) -size -16k ;;
-    *) find seeds -path "seeds/$1/*" -type f ;;
+    data) find seeds/data ../fixtures/nix \( -name '*.json' -o -name '*.toml' \) -size -16k ;;
+    *) find "seeds/$1" -type f ;;
   esac
 }
 

@@ -1,12 +1,16 @@
-//! A Nix file is understood, or it is said why not; never a panic, and never without end.
+//! A Nix file is understood, or it is said why not; never without end. Every literal that is found can be rewritten, and the
+//! program then finds there what was written.
 #![no_main]
+
+mod literals;
 
 use libfuzzer_sys::fuzz_target;
 use npm_nixhash::nix::{Scope, survey};
 
 fuzz_target!(|bytes: &[u8]| {
-    let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
-    std::fs::write(folder.path().join("default.nix"), bytes).expect("a file");
-    let survey = survey(&Scope::new(folder.path()));
+    let folder = literals::folder(&[("default.nix", bytes)]);
+    let scope = Scope::of(folder.path());
+    let survey = survey(&scope);
     assert!(survey.sites.len() <= bytes.len());
+    literals::rewritten(&survey, &scope);
 });

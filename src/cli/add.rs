@@ -35,14 +35,13 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
     let (name, selector) = wanted(&args.package)?;
     let plan = Plan::of(args, &name, environment)?;
     let sources = Sources::new(&args.sources, &Config::around(&environment.here)?, environment, terminal)?;
-    let access = sources.supply.registry().map(|client| client.options().access.clone()).unwrap_or_default();
     let order = Order {
         name,
         selector,
         require_signature: args.require_signatures,
         supply: &sources.supply,
         settings: &sources.settings,
-        npm: &npm(environment, &access),
+        npm: &npm(environment, sources.supply.registry()),
     };
     let packaged = packaging::package(&order);
     sources.finish(terminal);

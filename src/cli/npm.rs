@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 
 use npm_nixhash::{
-    registry::Access,
+    registry::Client,
     relock::{self, Npm, Running, npmrc::Passed},
     vendoring::Vendoring,
 };
@@ -43,12 +43,11 @@ pub(super) fn vendoring<'a>(
     require_signatures: bool,
 ) -> Vendoring<'a> {
     let client = sources.supply.registry();
-    let access = client.map(|client| client.options().access.clone()).unwrap_or_default();
-    Vendoring { client, npm: npm(environment, &access), require_signatures }
+    Vendoring { client, npm: npm(environment, client), require_signatures }
 }
 
-/// The client.
-pub(super) fn npm(environment: &Environment, access: &Access) -> Npm {
+/// The npm client; `client` knows where registries are, and how long the run may take.
+pub(super) fn npm(environment: &Environment, client: Option<&Client>) -> Npm {
     let network = NETWORK
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), environment.path(name)?.into_os_string())));
@@ -69,8 +68,9 @@ pub(super) fn npm(environment: &Environment, access: &Access) -> Npm {
         path: environment.programs().unwrap_or_default(),
         variables: network.chain(settings).collect(),
         npmrc,
-        access: access.clone(),
+        access: client.map(|client| client.options().access.clone()).unwrap_or_default(),
         timeout: relock::TIMEOUT,
+        deadline: client.map(Client::deadline),
         running,
     }
 }

@@ -5,31 +5,34 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use super::{
     supply::{Supply, SupplyError},
+    unpacking::Room,
     verdict::Refusal,
 };
 use crate::{
     lockfile::{CanonicalUrl, Dependency},
     options::HashOptions,
-    tarball::repack::{Modes, repack_as},
+    tarball::{
+        Tarball,
+        repack::{Modes, repack_as},
+    },
 };
 
 /// The scripts for which npm installs a git dependency's own dependencies, and nixpkgs therefore wants its lockfile.
 const INSTALL_SCRIPTS: [&str; 6] = ["postinstall", "build", "preinstall", "install", "prepack", "prepare"];
 
-/// What an archive may unpack to at most: far above any real package, far below what would exhaust a machine.
-const UNPACKED_LIMIT: u64 = 2 << 30;
+/// From how many bytes on a repacked archive waits on disk.
+const PARKED: u64 = 1 << 20;
 
 /// A repacked git archive.
 #[derive(Debug)]
 pub(super) struct Archive {
-    /// The tarball that goes into the cache.
-    pub(super) bytes: Bytes,
+    /// The tarball that goes into the cache; on disk, where it is large.
+    pub(super) tarball: Tarball,
     /// The text of its `package-lock.json`.
     pub(super) lockfile: Option<String>,
     manifest: Option<String>,
@@ -57,20 +60,25 @@ impl<'a> Archives<'a> {
     }
 
     async fn fetch(&self, dependency: &Dependency) -> Result<Arc<Archive>, SupplyError> {
+        let work = async |room| self.fetch_within(dependency, room).await;
+        self.supply.unpacking().within(work).await
+    }
+
+    async fn fetch_within(&self, dependency: &Dependency, room: Room) -> Result<Arc<Archive>, SupplyError> {
         let (package, url) = (&dependency.name, &dependency.url.to_url());
-        let body = self.supply.archive(package, url).await?;
+        let body = self.supply.archive(package, url, room.download).await?;
         // Compressing takes seconds for large packages, and blocks.
         let modes = self.modes;
-        let repack = move || repack_as(body.as_ref(), UNPACKED_LIMIT, modes);
+        let repack = move || repack_as(body.as_ref(), room.unpacked, modes);
         let repacked = tokio::task::spawn_blocking(repack).await;
         let repacked = repacked
             .expect("bug: repacking neither panics nor is cancelled")
             .map_err(|error| SupplyError::archive(package, url, error))?;
-        Ok(Arc::new(Archive {
-            bytes: repacked.bytes.into(),
-            lockfile: repacked.package_lock,
-            manifest: repacked.package_json,
-        }))
+        let tarball = Tarball::of(repacked.bytes.into());
+        // It waits for its turn in the tree, and with many others that are large.
+        let tarball = if tarball.len() < PARKED { tarball } else { self.supply.park(tarball.clone()).unwrap_or(tarball) };
+        let (lockfile, manifest) = (repacked.package_lock, repacked.package_json);
+        Ok(Arc::new(Archive { tarball, lockfile, manifest }))
     }
 }
 

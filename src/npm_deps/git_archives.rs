@@ -74,7 +74,7 @@ impl GitArchives {
 
     /// The repacked archive of a git dependency.
     pub(super) fn tarball(&self, url: &CanonicalUrl) -> Option<Tarball> {
-        Some(Tarball::of(self.archives.get(url)?.bytes.clone()))
+        Some(self.archives.get(url)?.tarball.clone())
     }
 
     /// The lockfile in the archive of a git dependency, if there is one that can be read.

@@ -17,6 +17,7 @@ mod queue;
 mod recall;
 mod scheduler;
 pub mod supply;
+pub mod unpacking;
 mod verdict;
 
 use std::{

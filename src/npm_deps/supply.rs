@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use url::Url;
 
+use super::unpacking::{TooLarge, Unpacking};
 use crate::integrity::ContentId;
 use crate::lockfile::CanonicalUrl;
 use crate::redaction::redacted;
@@ -30,6 +31,7 @@ pub struct Supply {
     access: Access,
     progress: Arc<dyn Progress>,
     shelf: Arc<Shelves>,
+    unpacking: Arc<Unpacking>,
 }
 
 /// Watches a run: its downloads, and how many contents are still to come. Every method does nothing by default.
@@ -147,13 +149,24 @@ impl SupplyError {
     }
 }
 
+impl TooLarge for SupplyError {
+    fn is_too_large(&self) -> bool {
+        match self {
+            Self::Fetch { source, .. } => matches!(source.problem, Problem::TooLarge { .. }),
+            Self::Archive { source, .. } => matches!(source, repack::Error::TooLarge { .. }),
+            _ => false,
+        }
+    }
+}
+
 impl Supply {
     /// A supply from these sources.
     #[must_use]
     pub fn new(store: Option<Store>, npm_cache: Option<NpmCache>, client: Option<Client>) -> Self {
         let shelf = Arc::new(Shelves { store: store.clone(), spool: Spool::default() });
         let access = client.as_ref().map(|client| client.options().access.clone()).unwrap_or_default();
-        Self { store, npm_cache, client, access, progress: Arc::new(Unwatched), shelf }
+        let (progress, unpacking) = (Arc::new(Unwatched), Arc::default());
+        Self { store, npm_cache, client, access, progress, shelf, unpacking }
     }
 
     /// The same supply, told where tarballs would be fetched from although it fetches none: npm's cache has them under the
@@ -175,6 +188,12 @@ impl Supply {
     pub fn watched_by(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
+    }
+
+    /// What archives may take of memory, all together.
+    #[must_use]
+    pub fn unpacking(&self) -> &Unpacking {
+        &self.unpacking
     }
 
     /// Who watches.
@@ -314,9 +333,10 @@ impl Supply {
         }
     }
 
-    /// The archive of a git dependency, whose bytes are not known beforehand; `package` is for messages.
-    pub(super) async fn archive(&self, package: &str, url: &Url) -> Result<Bytes, SupplyError> {
-        self.file(package, url, scope_of(package), Purpose::Package, self.archive_limit()).await
+    /// The archive of a git dependency, of at most `limit` bytes, which are not known beforehand; `package` is for messages.
+    pub(super) async fn archive(&self, package: &str, url: &Url, limit: usize) -> Result<Bytes, SupplyError> {
+        let limit = limit.min(self.archive_limit());
+        self.file(package, url, scope_of(package), Purpose::Package, limit).await
     }
 
     /// A file of at most `limit` bytes that is the source of a derivation.

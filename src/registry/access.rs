@@ -187,6 +187,14 @@ impl Access {
         self.credentials.choose(url, registry, purpose)
     }
 
+    /// The value of the header that a request for `url` carries: where the fuzzer comes in.
+    #[cfg(fuzzing)]
+    #[must_use]
+    pub fn sent_to(&self, url: &Url, scope: Option<&str>) -> Option<String> {
+        let (_, value) = self.choose(url, scope, Purpose::Source).ok()?.header?;
+        value.to_str().ok().map(str::to_owned)
+    }
+
     /// Whether this is the public registry's URL.
     pub(super) fn is_public(url: &Url) -> bool {
         url.host_str() == Some(PUBLIC_HOST)

@@ -108,6 +108,12 @@ impl Client {
         &self.inner.options
     }
 
+    /// When the run has to be over.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.inner.deadline
+    }
+
     /// Downloads a tarball into `receiver`, which verifies it.
     ///
     /// Errors: every failure for good, after the repetitions that make sense.

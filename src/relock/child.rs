@@ -66,7 +66,7 @@ impl Place {
 pub(super) fn run(npm: &Npm, place: &Place) -> Result<(), RelockError> {
     let stderr = place.path("stderr");
     let mut child = start(npm, place, &stderr)?;
-    let status = wait(&mut child, npm.timeout);
+    let status = wait(&mut child, npm.time());
     place.registered.ended();
     let status = status?;
     if status.success() {
@@ -76,6 +76,14 @@ pub(super) fn run(npm: &Npm, place: &Place) -> Result<(), RelockError> {
     let said = words::last_of(&heard, &place.secrets, place.folder.path());
     let said = if said.is_empty() { vec![status.to_string()] } else { said };
     Err(RelockError::Npm { package: place.package.clone(), said: Said(said) })
+}
+
+impl Npm {
+    /// What is left of its own time, and of the run's.
+    fn time(&self) -> Duration {
+        let of_run = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        of_run.map_or(self.timeout, |of_run| self.timeout.min(of_run))
+    }
 }
 
 fn start(npm: &Npm, place: &Place, stderr: &Path) -> Result<Child, RelockError> {
@@ -135,6 +143,8 @@ fn wait(child: &mut Child, timeout: Duration) -> Result<ExitStatus, RelockError>
         }
         if begun.elapsed() >= timeout {
             kill(child);
+            // What is left of a run is a number that nobody wrote: not to the nanosecond.
+            let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
             return Err(RelockError::TooSlow(timeout));
         }
         thread::sleep(LOOK);

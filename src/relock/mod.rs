@@ -31,7 +31,11 @@ mod running;
 mod start;
 mod words;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 pub use error::RelockError;
 pub use running::Running;
@@ -66,6 +70,8 @@ pub struct Npm {
     pub access: Access,
     /// How long it may take.
     pub timeout: Duration,
+    /// When the whole run has to be over, and npm with it.
+    pub deadline: Option<Instant>,
     /// Where it is noted while it runs, so that a signal can end it.
     pub running: Running,
 }

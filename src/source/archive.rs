@@ -109,10 +109,21 @@ fn unpack(bytes: &[u8], limit: u64) -> Result<Tree, ArchiveError> {
     }
 }
 
-/// Whether something unpacks: where the fuzzer comes in.
+/// How many bytes the files of an archive take once it is unpacked and hashed: where the fuzzer comes in.
 #[cfg(fuzzing)]
-pub fn unpacks(bytes: &[u8], limit: u64) -> bool {
-    unpack(bytes, limit).is_ok()
+pub fn unpacked_bytes(bytes: &[u8], limit: u64) -> Option<u64> {
+    use super::{digest::Kind, nar};
+    let unpacked = Unpacked::new(bytes, Top::Kept, limit).ok()?;
+    let _ = nar::hash(&unpacked, Kind::Sha256);
+    let (mut total, mut folders) = (0, vec![Vec::new()]);
+    while let Some(folder) = folders.pop() {
+        match unpacked.look(&folder)? {
+            Entry::Directory(names) => folders.extend(names.iter().map(|name| [&folder[..], &[name]].concat())),
+            Entry::File { content, .. } => total += content.len() as u64,
+            Entry::Symlink(target) => total += target.len() as u64,
+        }
+    }
+    Some(total)
 }
 
 #[cfg(test)]

@@ -8,9 +8,8 @@ use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _};
+use futures::future::join_all;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
 
 use super::archive::{ArchiveError, Unpacked};
 use super::digest::{Digest, Kind, Recorded};
@@ -19,27 +18,10 @@ use super::nar;
 use super::origin::{Hashed, Origin, Top};
 use crate::integrity::{Algorithm, ContentId, Hasher};
 use crate::npm_deps::supply::{Supply, SupplyError};
+use crate::npm_deps::unpacking::{Room, TooLarge};
 use crate::redaction::redacted;
-use crate::registry::Problem;
 use crate::store::memo::Memo;
 use crate::tarball::Tarball;
-
-/// Sources in work at once.
-const AT_ONCE: usize = 6;
-
-/// What a source may take of memory beside others: far more than usual ones need.
-const BESIDE_OTHERS: Room = Room { download: 32 << 20, unpacked: 96 << 20 };
-
-/// What it may take when it comes to it alone: far above any real source, far below what would exhaust a machine. The
-/// client's own limit bounds the download.
-const ALONE: Room = Room { download: usize::MAX, unpacked: 1 << 30 };
-
-/// How many bytes a source may take.
-#[derive(Debug, Clone, Copy)]
-struct Room {
-    download: usize,
-    unpacked: u64,
-}
 
 /// Part of every key: to be raised when the same source would be hashed otherwise.
 const ALGORITHM: &str = "source 1";
@@ -92,17 +74,17 @@ pub enum SourceFailure {
     },
 }
 
-impl SourceFailure {
-    /// Whether it takes more than it was allowed.
+impl TooLarge for SourceFailure {
     fn is_too_large(&self) -> bool {
         match self {
-            Self::Supply(error) => matches!(&**error, SupplyError::Fetch { source, .. }
-                if matches!(source.problem, Problem::TooLarge { .. })),
+            Self::Supply(error) => error.is_too_large(),
             Self::Archive { error, .. } => error.is_too_large(),
             Self::Io { .. } => false,
         }
     }
+}
 
+impl SourceFailure {
     /// Whether the server has no such file, as far as it tells.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -142,20 +124,11 @@ pub fn fetch(
             return orders.iter().map(|order| Err(fail(order))).collect();
         }
     };
-    // All sources together take no more than a few small ones and one large one.
-    let alone = Arc::new(Mutex::new(()));
-    let job = |order: Order| {
-        let (supply, memo, alone) = (Arc::clone(supply), memo.cloned(), Arc::clone(&alone));
-        async move {
-            let first = obtain(&order, &supply, memo.as_ref(), BESIDE_OTHERS).await;
-            if !first.as_ref().is_err_and(SourceFailure::is_too_large) {
-                return first;
-            }
-            let _turn = alone.lock().await;
-            obtain(&order, &supply, memo.as_ref(), ALONE).await
-        }
+    let job = async |order: &Order| {
+        let work = async |room| obtain(order, supply, memo, room).await;
+        supply.unpacking().within(work).await
     };
-    let results = runtime.block_on(stream::iter(orders.to_vec()).map(job).buffered(AT_ONCE).collect());
+    let results = runtime.block_on(join_all(orders.iter().map(job)));
     runtime.shutdown_background();
     results
 }

@@ -129,9 +129,9 @@ fn a_program_is_never_found_through_a_relative_entry_of_path() {
 }
 
 /// Starts `add` with an npm that goes on for a minute, and returns once that is under way.
-fn with_slow_npm(project: &Project) -> std::process::Child {
+fn with_slow_npm(project: &Project, arguments: &[&str], trap: &str) -> std::process::Child {
     use std::os::unix::fs::PermissionsExt as _;
-    let script = "#!/bin/sh\npwd >\"$OUT/pwd\"\nsh -c 'sleep 3; touch late' &\nsleep 60\n";
+    let script = "#!/bin/sh\necho $$ >\"$OUT/pid\"\npwd >\"$OUT/pwd\"\nsh -c 'sleep 3; touch late' &\nsleep 60\n";
     let out = project.path("../out");
     std::fs::create_dir_all(&out).unwrap();
     project.write(
@@ -142,9 +142,14 @@ fn with_slow_npm(project: &Project) -> std::process::Child {
     );
     std::fs::set_permissions(project.path("../bin/npm"), std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::create_dir_all(project.path("../tmp")).unwrap();
-    let mut command = project.command(&["add", "left@1.0.0"]);
+    let own = project.command(&[&["add", "left@1.0.0"], arguments].concat());
+    // As `nohup` does it.
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!("{trap}exec \"$0\" \"$@\"")]).arg(own.get_program()).args(own.get_args());
+    command.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(project.root()).stdin(Stdio::null());
     command.env("PATH", format!("{}:/usr/bin:/bin", project.path("../bin").display()));
-    command.env("TMPDIR", project.path("../tmp")).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("TMPDIR", project.path("../tmp")).stdout(Stdio::null()).stderr(Stdio::piped());
     // A script that was just written may be "busy" while another test forks: then npm-nixhash ends, and is run again.
     let mut child = command.spawn().unwrap();
     for _ in 0..1000 {
@@ -165,7 +170,7 @@ fn a_signal_ends_npm_and_removes_what_it_was_given() {
     for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM, rustix::process::Signal::HUP]
     {
         let project = project();
-        let mut child = with_slow_npm(&project);
+        let mut child = with_slow_npm(&project, &[], "");
         assert!(std::fs::read_dir(project.path("../tmp")).unwrap().count() > 0, "npm has its folder");
         rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
         let status = child.wait().unwrap();
@@ -174,4 +179,33 @@ fn a_signal_ends_npm_and_removes_what_it_was_given() {
         std::thread::sleep(std::time::Duration::from_secs(4));
         assert!(!project.path("../out/late").exists(), "{signal:?}: a child of npm went on");
     }
+}
+
+#[test]
+fn npm_ends_when_the_time_of_the_run_is_over() {
+    let project = project();
+    let begun = std::time::Instant::now();
+    let child = with_slow_npm(&project, &["--timeout", "8s"], "");
+    let npm = std::fs::read_to_string(project.path("../out/pid")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(40), "npm would take a minute");
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("npm did not resolve the dependencies within "), "{stderr}");
+    assert!(stderr.contains("or give the run longer with --timeout"), "{stderr}");
+    assert_eq!(std::fs::read_dir(project.path("../tmp")).unwrap().count(), 0, "what it was given is gone");
+    assert!(!std::path::Path::new("/proc").join(npm.trim()).exists(), "npm went on");
+}
+
+#[test]
+fn a_signal_that_is_to_be_ignored_ends_nothing() {
+    let project = project();
+    let mut child = with_slow_npm(&project, &[], "trap '' HUP; ");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "nohup is undone");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(std::fs::read_dir(project.path("../tmp")).unwrap().count(), 0);
 }

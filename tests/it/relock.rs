@@ -36,6 +36,7 @@ impl StandIn {
             access: access(),
             running: Running::default(),
             timeout: Duration::from_secs(20),
+            deadline: None,
         }
     }
 
@@ -193,6 +194,10 @@ fn npm_and_its_children_end_with_their_time() {
     assert!(begun.elapsed() < Duration::from_secs(10));
     std::thread::sleep(Duration::from_millis(2500));
     assert!(!stand_in.0.path().join("out/late").exists(), "its child went on");
+    let npm = Npm { deadline: Some(Instant::now() + Duration::from_millis(300)), ..stand_in.npm() };
+    let begun = Instant::now();
+    assert!(matches!(run(&npm, None), Err(RelockError::TooSlow(_))), "the run is over");
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

@@ -209,6 +209,7 @@ fn npm_moves_only_what_must_move() {
         npmrc: Passed::default(),
         access: Access::default(),
         timeout: TIMEOUT,
+        deadline: None,
         running: Running::default(),
     };
     let manifest = |version: &str, debug: &str, ini: &str| {
