@@ -83,5 +83,5 @@ fn prune(
 fn versioned(mut value: Value) -> String {
     value["schema_version"] = SCHEMA_VERSION.into();
     value["command"] = "cache".into();
-    format!("{value:#}\n")
+    npm_nixhash::report::json(&value)
 }

@@ -198,5 +198,5 @@ fn json_form(computed: &Computed, store_path: Option<&str>) -> String {
         "store_path": store_path,
         "warnings": computed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
-    format!("{value:#}\n")
+    npm_nixhash::report::json(&value)
 }

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use npm_nixhash::report::{Message, github, messages};
+use npm_nixhash::report::{Message, diff, github, messages};
 
 use super::env::Environment;
 
@@ -108,6 +108,11 @@ impl Terminal {
     /// Text for people on standard output.
     pub(super) fn text(&self, text: &str) {
         if self.readers == Readers::Github { self.data(&github::inert(text)) } else { self.data(text) }
+    }
+
+    /// A patch: exact for files and for `git apply`, harmless for a terminal.
+    pub(super) fn patch(&self, patch: &str) {
+        if io::stdout().is_terminal() { self.data(&diff::visible(patch)) } else { self.data(patch) }
     }
 
     /// Annotations on standard error, besides everything else.

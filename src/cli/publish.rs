@@ -31,6 +31,7 @@ pub(super) fn publish(
 ) -> Result<(), Fatal> {
     match args.format().unwrap_or(default) {
         Format::Human => terminal.text(human),
+        Format::Patch => terminal.patch(&report.patch),
         format => terminal.data(&render(format, report, human)),
     }
     for (format, file) in &args.output {

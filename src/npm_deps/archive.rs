@@ -76,7 +76,11 @@ impl<'a> Archives<'a> {
             .map_err(|error| SupplyError::archive(package, url, error))?;
         let tarball = Tarball::of(repacked.bytes.into());
         // It waits for its turn in the tree, and with many others that are large.
-        let tarball = if tarball.len() < PARKED { tarball } else { self.supply.park(tarball.clone()).unwrap_or(tarball) };
+        let tarball = if tarball.len() < PARKED {
+            tarball
+        } else {
+            self.supply.park(tarball.clone()).unwrap_or(tarball)
+        };
         let (lockfile, manifest) = (repacked.package_lock, repacked.package_json);
         Ok(Arc::new(Archive { tarball, lockfile, manifest }))
     }

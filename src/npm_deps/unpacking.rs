@@ -46,10 +46,7 @@ impl Unpacking {
     ///
     /// # Errors
     /// What the work fails with; where that is [`TooLarge`], in the large room.
-    pub async fn within<T, E: TooLarge>(
-        &self,
-        work: impl AsyncFn(Room) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub async fn within<T, E: TooLarge>(&self, work: impl AsyncFn(Room) -> Result<T, E>) -> Result<T, E> {
         let first = {
             // Never closed, so there is always leave in the end.
             let _leave = self.beside.acquire().await;

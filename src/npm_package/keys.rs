@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use reqwest::StatusCode;
 use serde::Deserialize;
+use url::Url;
 
 use super::{PackageError, PackageName};
 use crate::registry::{Client, Get, Problem, Purpose};
@@ -68,11 +69,16 @@ impl Key {
     }
 }
 
+/// Where the registry that publishes `name` tells its keys.
+pub fn keys_url(client: &Client, name: &PackageName) -> Url {
+    client.options().access.registry_url(name.scope(), "-/npm/v1/keys")
+}
+
 /// The keys of the registry that publishes `name`; none if it signs nothing.
 ///
 /// Errors: it cannot be asked, or answers something else.
 pub async fn keys(client: &Client, name: &PackageName) -> Result<Vec<Key>, PackageError> {
-    let url = client.options().access.registry_url(name.scope(), "-/npm/v1/keys");
+    let url = keys_url(client, name);
     let get = Get {
         url: &url,
         scope: name.scope(),

@@ -69,9 +69,9 @@ impl RelockError {
             Self::NoNpm(_) => Some(
                 "install Node.js with npm 8 or later, or run this where it is on PATH (`nix shell nixpkgs#nodejs`)",
             ),
-            Self::TooSlow(_) => {
-                Some("check the network and the registry in your .npmrc, or give the run longer with --timeout")
-            }
+            Self::TooSlow(_) => Some(
+                "check the network and the registry in your .npmrc, or give the run longer with --timeout",
+            ),
             Self::Npm { .. } => {
                 Some("try `npm install --package-lock-only --ignore-scripts` on the unpacked tarball")
             }

@@ -216,9 +216,7 @@ impl Report {
     /// The JSON form, indented, with a final newline.
     #[must_use]
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("bug: a report always serialises");
-        text.push('\n');
-        text
+        super::json::json(self)
     }
 }
 

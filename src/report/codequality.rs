@@ -12,7 +12,7 @@ use super::{
 #[must_use]
 pub fn report(report: &Report) -> String {
     let issues: Value = findings(report).iter().filter_map(issue).collect();
-    format!("{issues:#}\n")
+    super::json::json(&issues)
 }
 
 fn issue(finding: &Finding) -> Option<Value> {

@@ -1,12 +1,14 @@
 //! Unified diffs that `git apply` takes, whatever the files are called and however they end.
 //!
 //! Each file has a `diff --git` header, so that git reads its name as seen from the top of the work tree. Names with
-//! quotes, backslashes or control characters are quoted the way git quotes them; after a name with a space stands a tab.
+//! quotes, backslashes or characters that do not show are quoted the way git quotes them; after a name with a space stands a tab.
 //! Only line feeds end a line: a carriage return is a byte like others.
 
 use std::{fmt::Write as _, path::Path};
 
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
+
+use super::human::{is_invisible, shown};
 
 /// Unchanged lines around a change.
 const CONTEXT: usize = 3;
@@ -26,6 +28,13 @@ pub fn unified(path: &Path, old: &[u8], new: &[u8]) -> String {
         write_hunk(&mut text, &hunk, &old, &new);
     }
     text
+}
+
+/// A diff for the eyes alone: what would move a terminal's cursor or turn the direction of writing shows as what it is, so
+/// that `git apply` would not take it where a file has such characters.
+#[must_use]
+pub fn visible(diff: &str) -> String {
+    shown(diff, "\n\t")
 }
 
 fn lines(text: &[u8]) -> Vec<&[u8]> {
@@ -61,9 +70,9 @@ fn write_lines(text: &mut String, sign: char, lines: &[&[u8]]) {
 
 fn quoted(side: &str, path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
-    let plain = |byte: &u8| !byte.is_ascii_control() && !b"\"\\".contains(byte);
+    let odd = |c: char| is_invisible(c) || matches!(c, '"' | '\\');
     match std::str::from_utf8(bytes) {
-        Ok(name) if bytes.iter().all(plain) => format!("{side}{name}"),
+        Ok(name) if !name.contains(odd) => format!("{side}{name}"),
         _ => format!("\"{side}{}\"", bytes.iter().map(|byte| octal(*byte)).collect::<String>()),
     }
 }
@@ -90,8 +99,15 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_is_not_moved() {
+        let diff = "+\tä \u{1b}[2J\u{9b}\u{202e}\r\n";
+        assert_eq!(visible(diff), "+\tä \\u{1b}[2J\\u{9b}\\u{202e}\\r\n");
+    }
+
+    #[test]
     fn odd_names_are_quoted_as_git_quotes_them() {
         assert_eq!(quoted("a/", Path::new("ä/x.nix")), "a/ä/x.nix");
         assert_eq!(quoted("a/", Path::new("a\"b\n\\ä")), r#""a/a\"b\012\\\303\244""#);
+        assert_eq!(quoted("a/", Path::new("\u{202e}x\u{9b}")), r#""a/\342\200\256x\302\233""#);
     }
 }

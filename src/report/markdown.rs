@@ -100,6 +100,13 @@ fn patch(text: &mut String, patch: &str) {
         );
         return;
     }
+    // Exact bytes are needed to apply it, and what a page would hide of them is no matter for a comment.
+    if patch.contains(|c| !matches!(c, '\n' | '\r' | '\t') && human::is_invisible(c)) {
+        text.push_str(
+            "\nThe patch holds characters that do not show: `npm-nixhash check --format patch` prints it.\n",
+        );
+        return;
+    }
     text.push_str("\nRun `npm-nixhash update`, or save this as `hashes.patch` and run `git apply hashes.patch` at the top of the repository:\n\n");
     let fence = "`".repeat(longest_run(patch).max(2) + 1);
     let end = if patch.ends_with('\n') { "" } else { "\n" };
@@ -167,6 +174,13 @@ mod tests {
     #[test]
     fn foreign_text_makes_no_structure() {
         assert_eq!(code("a|b`c\n@d_<e>\u{202e}"), "<code>a&#124;b&#96;c &#64;d&#95;&#60;e&#62; </code>");
+    }
+
+    #[test]
+    fn a_patch_that_would_show_as_something_else_is_not_shown() {
+        let mut text = String::new();
+        patch(&mut text, "+ \u{202e}x\n");
+        assert!(text.contains("characters that do not show") && !text.contains('\u{202e}'), "{text}");
     }
 
     #[test]

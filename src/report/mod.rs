@@ -11,6 +11,7 @@ pub mod explained;
 mod finding;
 pub mod github;
 pub mod human;
+mod json;
 pub mod markdown;
 pub mod messages;
 mod repair;
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub use because::BecauseReport;
 pub use build::{Paths, repair_messages, service};
+pub use json::json;
 pub use repair::{FilledReport, LockfileReport, RepairReport, RepairStatus, RepairSummary};
 pub use rule::Rule;
 pub use source::{OutdatedReport, SourceReport};

@@ -118,7 +118,9 @@ pub fn unpacked_bytes(bytes: &[u8], limit: u64) -> Option<u64> {
     let (mut total, mut folders) = (0, vec![Vec::new()]);
     while let Some(folder) = folders.pop() {
         match unpacked.look(&folder)? {
-            Entry::Directory(names) => folders.extend(names.iter().map(|name| [&folder[..], &[name]].concat())),
+            Entry::Directory(names) => {
+                folders.extend(names.iter().map(|name| [&folder[..], &[name]].concat()))
+            }
             Entry::File { content, .. } => total += content.len() as u64,
             Entry::Symlink(target) => total += target.len() as u64,
         }

@@ -21,7 +21,7 @@ mod zip;
 
 pub use fetch::{Fetched, Order, SourceFailure, fetch};
 pub use look::{Excerpt, Look, LookError};
-pub use npm::{Npm, NpmFailure, Relock, Word};
+pub use npm::{Npm, NpmFailure, Question, Relock, Word};
 pub use zip::ZipError;
 
 use digest::{Digest, Recorded};

@@ -21,6 +21,15 @@ pub enum Word {
     Other(String),
 }
 
+/// What a registry is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Where the bytes came from.
+    pub url: &'a Url,
+    /// Their digests, by the algorithms of npm.
+    pub content: &'a [ContentId],
+}
+
 /// A lockfile to be made anew.
 #[derive(Debug, Clone, Copy)]
 pub struct Relock<'a> {
@@ -58,11 +67,9 @@ pub trait Npm: Sync {
     /// Whether this is the URL of a registry's tarball.
     fn publishes(&self, url: &Url) -> bool;
 
-    /// What the registry says of the bytes at a URL, all of whose digests `content` are.
-    ///
-    /// # Errors
-    /// When it cannot be asked.
-    fn word(&self, url: &Url, content: &[ContentId]) -> Result<Word, NpmFailure>;
+    /// What registries say of the bytes at URLs, in the order of the questions. All are asked side by side: one after the
+    /// other took 11 s for 16 sources where an answer takes 0.3 s.
+    fn words(&self, questions: &[Question<'_>]) -> Vec<Result<Word, NpmFailure>>;
 
     /// The SHA-512 of the tarball at a URL, as its registry states it. `None` if the URL is not that of a tarball of a
     /// registry that is asked, or if the registry states another algorithm's hash.

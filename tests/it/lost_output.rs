@@ -131,7 +131,8 @@ fn a_program_is_never_found_through_a_relative_entry_of_path() {
 /// Starts `add` with an npm that goes on for a minute, and returns once that is under way.
 fn with_slow_npm(project: &Project, arguments: &[&str], trap: &str) -> std::process::Child {
     use std::os::unix::fs::PermissionsExt as _;
-    let script = "#!/bin/sh\necho $$ >\"$OUT/pid\"\npwd >\"$OUT/pwd\"\nsh -c 'sleep 3; touch late' &\nsleep 60\n";
+    let script =
+        "#!/bin/sh\necho $$ >\"$OUT/pid\"\npwd >\"$OUT/pwd\"\nsh -c 'sleep 3; touch late' &\nsleep 60\n";
     let out = project.path("../out");
     std::fs::create_dir_all(&out).unwrap();
     project.write(

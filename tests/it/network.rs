@@ -4,6 +4,7 @@ mod credentials;
 mod faults;
 mod hosts;
 mod matrix;
+mod names;
 mod planted;
 mod stores;
 
@@ -124,5 +125,5 @@ fn document(url: &Url, limit: usize) -> Get<'_> {
 /// At the rates of 1, 5 and 20 % in the real-parts run, which has the time.
 #[test]
 fn every_fault_ends_as_the_table_says() {
-    matrix::run_all(&[100]);
+    matrix::run_all(&[100], matrix::Pace::Quick);
 }

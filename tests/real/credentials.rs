@@ -21,7 +21,7 @@ fn npm_sends_what_the_table_says() {
         npm.current_dir(scene.path("web")).env_clear().env("HOME", scene.path("home"));
         npm.env("PATH", crate::inherited("PATH").unwrap()).env("npm_config_cache", scene.path("cache"));
         for (name, value) in situation.variables {
-            npm.env(scene.fill(name), value);
+            npm.env(scene.fill(name), scene.fill(value));
         }
         let output = npm.output().expect("npm");
         let sent = scene.requests();

@@ -100,5 +100,5 @@ pub(super) fn json_form(package: &Package, work: &Work, paths: &Paths, dry_run: 
         "changed_files": changed.map(|path| paths.show(path)).collect::<Vec<_>>(),
         "warnings": warnings(package),
     });
-    format!("{value:#}\n")
+    npm_nixhash::report::json(&value)
 }

@@ -128,7 +128,19 @@ fn planted_tokens_turn_up_nowhere() {
         &["hash", "good", "--registry-override", "m=u:PLANTED-flag@m"],
         &["update", "--dry-run"],
         &["update", "--add-to-store"],
+        &["update"],
         &["add", "left@1.0.0", "--no-cache"],
+        &["add", "left@1.0.0", "--json"],
+        &["repair", "bad"],
+        &["repair", "--check", "--strengthen"],
+        &["repair", "--offline"],
+        &["cache", "dir"],
+        &["cache", "stats", "--json"],
+        &["cache", "prune", "--max-size", "0"],
+        &["init", "github", "--print"],
+        &["init", "renovate", "--dry-run"],
+        &["init", "config"],
+        &["man"],
     ];
     for fault in [None, Some(Fault::Status(401)), Some(Fault::Status(404)), Some(Fault::Status(500))] {
         if let Some(fault) = fault {

@@ -252,3 +252,32 @@ fn the_registrys_own_word_settles_what_was_replaced() {
     assert!(said.starts_with("exit 0\n"), "{said}");
     assert!(project.read("tool.nix").contains(&again.integrity));
 }
+
+/// One after the other this took 11 s, and asked for the keys each time.
+#[test]
+fn registries_are_asked_side_by_side_and_for_their_keys_once() {
+    let project = Project::new();
+    let dep = project.registry.publish("dep", "1.0.0", &[]);
+    project.write("lock/package-lock.json", lockfile("tool", &[&dep]));
+    let mut text = String::from("{ pkgs }: {\n");
+    for n in 0..16 {
+        project.registry.publish(&format!("tool{n}"), "1.0.0", &[]);
+        text.push_str(&format!(
+            "  tool{n} = pkgs.buildNpmPackage {{\n    pname = \"tool{n}\"; version = \"1.0.0\"; npmDepsHash = \"\";\n    \
+             src = pkgs.fetchurl {{ url = \"https://registry.npmjs.org/tool{n}/-/tool{n}-1.0.0.tgz\"; hash = \"\"; }};\n    \
+             postPatch = \"cp ${{./lock/package-lock.json}} package-lock.json\";\n  }};\n"
+        ));
+    }
+    project.write("tools.nix", text + "}\n");
+    project.registry.delay(std::time::Duration::from_millis(300));
+    let begun = std::time::Instant::now();
+    let said = transcript(&project, &["check"]);
+    let took = begun.elapsed();
+    assert!(said.contains("\n16 stale\n"), "{said}");
+    let asked = project.registry.requests();
+    let count = |path: &str| asked.iter().filter(|request| request.path == path).count();
+    assert_eq!(count("/-/npm/v1/keys"), 1);
+    assert!((0..16).all(|n| count(&format!("/tool{n}")) == 1), "{asked:?}");
+    // The tarballs, the packuments, the keys, the dependency: four answers after each other, and a busy machine.
+    assert!(took < std::time::Duration::from_secs(6), "{took:?}");
+}

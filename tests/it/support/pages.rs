@@ -323,17 +323,33 @@ pub fn bin() -> tempfile::TempDir {
     folder
 }
 
-/// Holds the table of a page, between its two marks, to what it should be; writes it if pages are written.
+/// Where the table of a page stands in its text.
+fn table_in(text: &str) -> std::ops::Range<usize> {
+    const MARKS: [&str; 2] = ["<!-- table -->\n", "<!-- end of table -->"];
+    let [start, end] = MARKS.map(|mark| text.find(mark).unwrap());
+    start + MARKS[0].len()..end
+}
+
+/// The table of a page, between its two marks.
+pub fn table_of(page: &str) -> String {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    text[table_in(&text)].to_owned()
+}
+
+/// Puts another table in its place.
+pub fn write_table(page: &str, table: &str) {
+    let path = root().join(page);
+    let mut text = fs::read_to_string(&path).unwrap();
+    text.replace_range(table_in(&text), table);
+    fs::write(path, text).unwrap();
+}
+
+/// Holds the table of a page to what it should be; writes it if pages are written.
 #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
 pub fn holds_table(page: &str, table: &str) {
-    const MARKS: [&str; 2] = ["<!-- table -->\n", "<!-- end of table -->"];
-    let path = root().join(page);
-    let text = fs::read_to_string(&path).unwrap();
-    let [start, end] = MARKS.map(|mark| text.find(mark).unwrap());
-    let start = start + MARKS[0].len();
     if std::env::var_os("NPM_NIXHASH_WRITE_PAGES").is_some() {
-        fs::write(path, format!("{}{table}{}", &text[..start], &text[end..])).unwrap();
+        write_table(page, table);
     } else {
-        assert_eq!(&text[start..end], table, "{page}");
+        assert_eq!(table_of(page), table, "{page}");
     }
 }

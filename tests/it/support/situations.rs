@@ -1,5 +1,8 @@
 //! Which credentials go where: situations of a user's `.npmrc` and a lockfile, what this program sends in each, and what
 //! npm sends. `docs/credentials.md` shows the table; the real npm is asked in the real-parts run.
+//!
+//! Servers have the shapes of real ones: a GitLab that serves a group's packages under its projects, a JFrog whose virtual
+//! registry serves those of a local one, a forward proxy with TLS and without, a server that asks for a client certificate.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,9 +10,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::registry::{Fault, Registry};
+use super::registry::{Fault, Received, Registry};
 
-/// One situation. In its texts `A` and `B` in braces stand for `127.0.0.1:PORT` of two servers.
+/// One situation. In its texts `A` and `B` in braces stand for `127.0.0.1:PORT` of two servers, `TLS_A` and `TLS_B` for
+/// `localhost:PORT` over TLS, `OTHER` for B under another name, `CA`, `CERT` and `KEY` for PEM files.
 pub struct Situation {
     pub name: &'static str,
     /// `~/.npmrc`.
@@ -23,7 +27,13 @@ pub struct Situation {
     pub project: &'static str,
     /// Where the server redirects to.
     pub redirect: Option<&'static str>,
-    /// The requests for tarballs, each with its `authorization`: of this program, and of npm.
+    /// The only `authorization` that the server takes; none if it takes all.
+    pub requires: &'static str,
+    /// Whether the server asks for a client certificate.
+    pub asks_for_certificate: bool,
+    /// What this program says where it fails.
+    pub says: &'static str,
+    /// The requests for tarballs, each with its `authorization`, and those to a proxy: of this program, and of npm.
     pub ours: &'static str,
     pub npm: &'static str,
 }
@@ -36,12 +46,53 @@ const PLAIN: Situation = Situation {
     variables: &[],
     project: "",
     redirect: None,
+    requires: "",
+    asks_for_certificate: false,
+    says: "",
     ours: "A Bearer t",
     npm: "A Bearer t",
 };
 
 const SCOPED: Situation =
     Situation { package: "@acme/ms", resolved: "http://{A}/files/ms-1.0.0.tgz", ..PLAIN };
+
+/// GitLab: packages are asked for at the group, and served by the project that they are of.
+const GITLAB: Situation = Situation {
+    package: "@acme/ms",
+    npmrc: "@acme:registry=http://{A}/api/v4/groups/7/-/packages/npm/\n//{A}/api/v4/groups/7/-/packages/npm/:_authToken=t",
+    resolved: "http://{A}/api/v4/projects/42/packages/npm/@acme/ms/-/@acme/ms-1.0.0.tgz",
+    requires: "Bearer t",
+    ..PLAIN
+};
+
+/// JFrog: packages are asked for at a virtual registry, and may be served by a local one.
+const JFROG: Situation = Situation {
+    npmrc: "registry=http://{A}/artifactory/api/npm/npm-virtual/\n//{A}/artifactory/api/npm/npm-virtual/:_auth=dTpw",
+    resolved: "http://{A}/artifactory/api/npm/npm-local/ms/-/ms-1.0.0.tgz",
+    requires: "Basic dTpw",
+    ours: "A Basic dTpw",
+    npm: "A Basic dTpw",
+    ..PLAIN
+};
+
+/// A registry over TLS, through a proxy that wants user and password.
+const PROXIED: Situation = Situation {
+    resolved: "https://{TLS_A}/npm/ms/-/ms-1.0.0.tgz",
+    variables: &[("NODE_EXTRA_CA_CERTS", "{CA}")],
+    requires: "Bearer t",
+    ours: "A Bearer t; B CONNECT Basic dTpw",
+    npm: "A Bearer t; B CONNECT Basic dTpw",
+    ..PLAIN
+};
+
+/// A server that asks for a certificate.
+const CERTIFIED: Situation = Situation {
+    resolved: "https://{TLS_A}/npm/ms/-/ms-1.0.0.tgz",
+    asks_for_certificate: true,
+    ours: "A certificate -",
+    npm: "A certificate -",
+    ..PLAIN
+};
 
 /// The scope has its registry.
 const ACME: &str = "@acme:registry=http://{A}/npm/\n//{A}/npm/:_authToken=t\n";
@@ -168,6 +219,7 @@ pub const SITUATIONS: &[Situation] = &[
     Situation {
         name: "a variable that is not set",
         npmrc: "registry=http://{A}/\n//{A}/:_authToken=${TOKEN}",
+        says: "needs the variable TOKEN, which is not set; nothing was sent",
         ours: "",
         npm: "A Bearer ${TOKEN}",
         ..PLAIN
@@ -264,6 +316,114 @@ pub const SITUATIONS: &[Situation] = &[
         npm: "A Basic dTpw",
         ..PLAIN
     },
+    Situation { name: "GitLab: a group's registry, a project's tarball", ..GITLAB },
+    Situation {
+        name: "GitLab: the project's own token wins",
+        npmrc: "@acme:registry=http://{A}/api/v4/groups/7/-/packages/npm/\n//{A}/api/v4/groups/7/-/packages/npm/:_authToken=no\n\
+                //{A}/api/v4/projects/42/packages/npm/:_authToken=t",
+        ..GITLAB
+    },
+    Situation {
+        name: "GitLab: a token of the whole server",
+        npmrc: "@acme:registry=http://{A}/api/v4/packages/npm/\n//{A}/api/v4/packages/npm/:_authToken=t",
+        ..GITLAB
+    },
+    Situation {
+        name: "GitLab: a redirect to its object storage",
+        redirect: Some("http://{OTHER}/files/ms-1.0.0.tgz"),
+        ours: "A Bearer t; B -",
+        npm: "A Bearer t; B -",
+        ..GITLAB
+    },
+    Situation {
+        name: "GitLab: no credential",
+        npmrc: "@acme:registry=http://{A}/api/v4/groups/7/-/packages/npm/",
+        says: "no credential for ",
+        ours: "A -",
+        npm: "A -",
+        ..GITLAB
+    },
+    Situation { name: "JFrog: a virtual registry, a local one's tarball", ..JFROG },
+    Situation {
+        name: "JFrog: username and _password of a virtual registry",
+        npmrc: "registry=http://{A}/artifactory/api/npm/npm-virtual/\n//{A}/artifactory/api/npm/npm-virtual/:username=u\n\
+                //{A}/artifactory/api/npm/npm-virtual/:_password=cA==",
+        ..JFROG
+    },
+    Situation {
+        name: "JFrog: a token of all registries, and none of another path",
+        npmrc: "registry=http://{A}/artifactory/api/npm/npm-virtual/\n//{A}/artifactory/api/npm/:_authToken=t\n\
+                //{A}/other/:_authToken=no",
+        requires: "Bearer t",
+        ours: "A Bearer t",
+        npm: "A Bearer t",
+        ..JFROG
+    },
+    Situation {
+        name: "JFrog: a scope's virtual registry",
+        npmrc: "@acme:registry=http://{A}/artifactory/api/npm/acme-virtual/\n//{A}/artifactory/api/npm/acme-virtual/:_auth=dTpw",
+        package: "@acme/ms",
+        ..JFROG
+    },
+    Situation {
+        name: "JFrog: the public registry's address in the lockfile",
+        npmrc: "registry=http://{A}/artifactory/api/npm/npm-virtual/\n//{A}/artifactory/api/npm/npm-virtual/:_auth=dTpw",
+        resolved: "https://registry.npmjs.org/ms/-/ms-1.0.0.tgz",
+        ..JFROG
+    },
+    Situation {
+        name: "a proxy for a registry without TLS",
+        npmrc: "proxy=http://u:p@{B}\nregistry=http://upstream.invalid/npm/\n//upstream.invalid/npm/:_authToken=t",
+        resolved: "http://upstream.invalid/npm/ms/-/ms-1.0.0.tgz",
+        ours: "B Bearer t, to the proxy Basic dTpw",
+        npm: "B Bearer t, to the proxy Basic dTpw",
+        ..PLAIN
+    },
+    Situation {
+        name: "a proxy without TLS",
+        npmrc: "https-proxy=http://u:p@{B}\nregistry=https://{TLS_A}/npm/\n//{TLS_A}/npm/:_authToken=t",
+        ..PROXIED
+    },
+    Situation {
+        name: "a proxy with TLS",
+        npmrc: "https-proxy=https://u:p@{TLS_B}\nregistry=https://{TLS_A}/npm/\n//{TLS_A}/npm/:_authToken=t",
+        ..PROXIED
+    },
+    Situation {
+        name: "a proxy of the environment",
+        npmrc: "registry=https://{TLS_A}/npm/\n//{TLS_A}/npm/:_authToken=t",
+        variables: &[("NODE_EXTRA_CA_CERTS", "{CA}"), ("https_proxy", "http://u:p@{B}")],
+        ..PROXIED
+    },
+    Situation {
+        name: "a host that needs no proxy",
+        npmrc: "https-proxy=http://u:p@{B}\nnoproxy=localhost\nregistry=https://{TLS_A}/npm/\n//{TLS_A}/npm/:_authToken=t",
+        ours: "A Bearer t",
+        npm: "A Bearer t",
+        ..PROXIED
+    },
+    Situation {
+        name: "a client certificate",
+        npmrc: "cafile={CA}\nregistry=https://{TLS_A}/npm/\n//{TLS_A}/npm/:certfile={CERT}\n//{TLS_A}/npm/:keyfile={KEY}",
+        ..CERTIFIED
+    },
+    Situation {
+        name: "a client certificate beside a token",
+        npmrc: "cafile={CA}\nregistry=https://{TLS_A}/npm/\n//{TLS_A}/npm/:certfile={CERT}\n//{TLS_A}/npm/:keyfile={KEY}\n\
+                //{TLS_A}/npm/:_authToken=t",
+        requires: "Bearer t",
+        ours: "A certificate Bearer t",
+        npm: "A certificate Bearer t",
+        ..CERTIFIED
+    },
+    Situation {
+        name: "a client certificate for another host",
+        npmrc: "cafile={CA}\nregistry=https://{TLS_A}/npm/\n//{TLS_B}/:certfile={CERT}\n//{TLS_B}/:keyfile={KEY}",
+        says: "certificate",
+        ours: "",
+        npm: "",
+        ..CERTIFIED
+    },
 ];
 
 /// Two servers with the package at every address, and a project in a home.
@@ -275,15 +435,24 @@ pub struct Scene {
 
 impl Scene {
     pub fn of(situation: &Situation) -> Self {
-        let scene = Self { a: Registry::start(), b: Registry::start(), folder: tempfile::tempdir().unwrap() };
+        let a = match situation.asks_for_certificate {
+            true => Registry::start_with_client_certificates(),
+            false => Registry::start(),
+        };
+        let scene = Self { a, b: Registry::start(), folder: tempfile::tempdir().unwrap() };
         let published = scene.a.publish("ms", "1.0.0", &[]);
         for server in [&scene.a, &scene.b] {
-            for path in ["/npm/ms/-/ms-1.0.0.tgz", "/ms/-/ms-1.0.0.tgz", "/files/ms-1.0.0.tgz"] {
+            for path in PATHS {
                 server.serve(path, published.bytes.clone());
             }
         }
+        if !situation.requires.is_empty() {
+            scene.a.require("/", situation.requires);
+        }
         if let Some(target) = situation.redirect {
-            scene.a.fault("/npm/ms/-/ms-1.0.0.tgz", 99, Fault::Redirect(scene.fill(target)));
+            let address = scene.fill(situation.resolved);
+            let path = address.splitn(4, '/').nth(3).unwrap();
+            scene.a.fault(&format!("/{path}"), 99, Fault::Redirect(scene.fill(target)));
         }
         let (installed, real) = situation.package.split_once('=').unwrap_or((situation.package, ""));
         let mut entry = json!({ "version": "1.0.0", "resolved": scene.fill(situation.resolved), "integrity": published.integrity });
@@ -298,6 +467,8 @@ impl Scene {
         for folder in ["home", "web"] {
             fs::create_dir(scene.folder.path().join(folder)).unwrap();
         }
+        let authorities = [&scene.a, &scene.b].map(|server| fs::read_to_string(server.ca_file()).unwrap());
+        scene.write("ca.pem", &authorities.concat());
         scene.write("home/.npmrc", &scene.fill(situation.npmrc));
         scene.write("web/package.json", &root.to_string());
         scene.write("web/package-lock.json", &lockfile.to_string());
@@ -317,31 +488,63 @@ impl Scene {
 
     pub fn fill(&self, text: &str) -> String {
         let host = |server: &Registry| server.url().replace("http://", "");
-        text.replace("{A}", &host(&self.a)).replace("{B}", &host(&self.b))
+        let tls = |server: &Registry| server.tls_url().replace("https://", "");
+        let (certificate, key) = self.a.client_identity();
+        [
+            ("{A}", host(&self.a)),
+            ("{B}", host(&self.b)),
+            ("{TLS_A}", tls(&self.a)),
+            ("{TLS_B}", tls(&self.b)),
+            ("{OTHER}", host(&self.b).replace("127.0.0.1", "localhost")),
+            ("{CA}", self.path("ca.pem").display().to_string()),
+            ("{CERT}", certificate.display().to_string()),
+            ("{KEY}", key.display().to_string()),
+        ]
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }
 
-    /// The requests for tarballs, each with its server and its `authorization`.
+    /// The requests for tarballs, each with its server and its `authorization`, and those to a proxy.
     pub fn requests(&self) -> String {
         let of = |name: &str, server: &Registry| {
-            let requests = server
-                .requests()
-                .into_iter()
-                .filter(|request| Path::new(&request.path).extension().is_some_and(|end| end == "tgz"));
+            let requests = server.requests();
             requests
-                .map(|request| {
-                    format!("{name} {}", request.headers.get("authorization").map_or("-", String::as_str))
-                })
+                .iter()
+                .filter_map(|request| Some(format!("{name} {}", shown(request)?)))
                 .collect::<Vec<_>>()
         };
         [of("A", &self.a), of("B", &self.b)].concat().join("; ")
     }
 }
 
+/// Where the servers have the package.
+const PATHS: [&str; 6] = [
+    "/npm/ms/-/ms-1.0.0.tgz",
+    "/ms/-/ms-1.0.0.tgz",
+    "/files/ms-1.0.0.tgz",
+    "/api/v4/projects/42/packages/npm/@acme/ms/-/@acme/ms-1.0.0.tgz",
+    "/artifactory/api/npm/npm-local/ms/-/ms-1.0.0.tgz",
+    "/artifactory/api/npm/npm-virtual/ms/-/ms-1.0.0.tgz",
+];
+
+/// What a request brought along, if it is for a tarball, or to a proxy.
+fn shown(request: &Received) -> Option<String> {
+    let header = |name: &str| request.headers.get(name).map(String::as_str);
+    let to_proxy = header("proxy-authorization");
+    if !request.path.starts_with('/') {
+        return Some(format!("CONNECT {}", to_proxy.unwrap_or("-")));
+    }
+    Path::new(&request.path).extension().filter(|end| *end == "tgz")?;
+    let certificate = if request.certificate { "certificate " } else { "" };
+    let to_proxy = to_proxy.map(|sent| format!(", to the proxy {sent}")).unwrap_or_default();
+    Some(format!("{certificate}{}{to_proxy}", header("authorization").unwrap_or("-")))
+}
+
 /// The table of the page.
 pub fn table() -> String {
     let mut text = String::from("| situation | this program sends | npm sends |\n|---|---|---|\n");
     let shown = |sent: &str| match sent {
-        "" => "nothing, and says why".to_owned(),
+        "" => "no request".to_owned(),
         sent => format!("`{}`", sent.replace(" -", " nothing")),
     };
     for Situation { name, ours, npm, .. } in SITUATIONS {

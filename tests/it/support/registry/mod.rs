@@ -67,6 +67,8 @@ pub struct Received {
     pub headers: HashMap<String, String>,
     /// Which connection it came over.
     pub peer: SocketAddr,
+    /// Whether a client certificate was shown on it.
+    pub certificate: bool,
 }
 
 /// A published package version, as a lockfile would name it.

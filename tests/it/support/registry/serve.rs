@@ -113,10 +113,11 @@ async fn accept(listener: tokio::net::TcpListener, acceptor: Option<TlsAcceptor>
         let (shared, acceptor) = (shared.clone(), acceptor.clone());
         tokio::spawn(async move {
             match acceptor {
-                None => connection(stream, peer, shared).await,
+                None => connection(stream, Peer { address: peer, certificate: false }, shared).await,
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        connection(stream, peer, shared).await;
+                        let certificate = stream.get_ref().1.peer_certificates().is_some();
+                        connection(stream, Peer { address: peer, certificate }, shared).await;
                     }
                 }
             }
@@ -124,9 +125,16 @@ async fn accept(listener: tokio::net::TcpListener, acceptor: Option<TlsAcceptor>
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy)]
+struct Peer {
+    address: SocketAddr,
+    certificate: bool,
+}
+
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
+    peer: Peer,
     shared: Shared,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
@@ -144,7 +152,7 @@ async fn connection(
 }
 
 /// What a forward proxy does: a way to another server, for bytes that it does not understand.
-fn tunnel(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Response<Body> {
+fn tunnel(request: Request<Incoming>, peer: Peer, shared: &Shared) -> Response<Body> {
     let mut state = shared.lock();
     state.log.push(Received { path: request.uri().to_string(), ..received(&request, peer) });
     if let Some((_, fault)) = &state.rate {
@@ -160,11 +168,7 @@ fn tunnel(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Resp
     Response::new(StreamBody::new(stream::empty().boxed()))
 }
 
-async fn answer(
-    request: &Request<Incoming>,
-    peer: SocketAddr,
-    shared: &Shared,
-) -> io::Result<Response<Body>> {
+async fn answer(request: &Request<Incoming>, peer: Peer, shared: &Shared) -> io::Result<Response<Body>> {
     let path = request.uri().path().to_owned();
     let (fault, delay, refused, body) = {
         let mut state = shared.lock();
@@ -212,7 +216,7 @@ fn by_rate(state: &super::State, path: &str) -> Option<Fault> {
     (number < *rate).then(|| fault.clone())
 }
 
-fn received(request: &Request<Incoming>, peer: SocketAddr) -> Received {
+fn received(request: &Request<Incoming>, peer: Peer) -> Received {
     let headers = request.headers().iter();
     let headers = headers
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
@@ -220,7 +224,8 @@ fn received(request: &Request<Incoming>, peer: SocketAddr) -> Received {
         path: request.uri().path().to_owned(),
         version: format!("{:?}", request.version()),
         headers: headers.collect(),
-        peer,
+        peer: peer.address,
+        certificate: peer.certificate,
     }
 }
 
