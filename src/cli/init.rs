@@ -260,7 +260,7 @@ fn put(
         terminal.message("note", &Message::plain(format!("{} is there already", place.path)));
         return Ok(Exit::Fine);
     }
-    terminal.data(&diff::unified(Path::new(place.path), old.as_deref().unwrap_or_default(), new.as_bytes()));
+    terminal.patch(&diff::unified(Path::new(place.path), old.as_deref().unwrap_or_default(), new.as_bytes()));
     if !args.dry_run {
         write(place.root.join(place.path), old, new).map_err(|error| Fatal::new(&error))?;
     }

@@ -6,7 +6,7 @@ mod matrix;
 use std::fmt::Write as _;
 use std::process::Stdio;
 
-use crate::support::project::Project;
+use crate::{archives, support::project::Project};
 
 /// `NPM_NIXHASH_MEASURE=1` waits as long as the program does, and writes the page.
 #[test]
@@ -36,20 +36,13 @@ fn bomb(bytes: usize) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-#[test]
-fn sources_together_stay_within_a_budget() {
-    let project = Project::new();
-    let mut text = String::from("{ pkgs }: {\n");
-    let archive = bomb(300 << 20);
-    for n in 0..6 {
-        project.registry.serve(&format!("/b{n}.tar.gz"), archive.clone());
-        let url = format!("https://registry.npmjs.org/b{n}.tar.gz");
-        let source = format!("pkgs.fetchzip {{ url = \"{url}\"; hash = \"\"; }}");
-        let _ = writeln!(text, "s{n} = pkgs.buildNpmPackage {{ src = {source}; npmDepsHash = \"\"; }};");
+/// Runs the program to its end; gives its report, and its peak of memory in MiB.
+fn watched(project: &Project, arguments: &[&str]) -> (String, u64) {
+    let mut command = project.command(arguments);
+    for host in ["github.com", "codeload.github.com"] {
+        command.arg(format!("--registry-override={host}={}", project.registry.url()));
     }
-    project.write("default.nix", text + "}\n");
-    let mut command = project.command(&["check", "--no-cache", "--json"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -59,7 +52,42 @@ fn sources_together_stay_within_a_budget() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let output = child.wait_with_output().unwrap();
-    let report = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(report.matches("the source has no lockfile").count(), 6, "{report}");
-    assert!((300..900).contains(&peak), "six at once would take 1800 MiB: {peak}");
+    (String::from_utf8([output.stdout, output.stderr].concat()).unwrap(), peak)
+}
+
+#[test]
+fn sources_together_stay_within_a_budget() {
+    let zeros = [archives::Item::file("zeros", &"\0".repeat(300 << 20))];
+    for archive in [bomb(300 << 20), archives::zip("r/", &zeros)] {
+        let project = Project::new();
+        let mut text = String::from("{ pkgs }: {\n");
+        for n in 0..6 {
+            project.registry.serve(&format!("/b{n}.tar.gz"), archive.clone());
+            let url = format!("https://registry.npmjs.org/b{n}.tar.gz");
+            let source = format!("pkgs.fetchzip {{ url = \"{url}\"; hash = \"\"; }}");
+            let _ = writeln!(text, "s{n} = pkgs.buildNpmPackage {{ src = {source}; npmDepsHash = \"\"; }};");
+        }
+        project.write("default.nix", text + "}\n");
+        let (report, peak) = watched(&project, &["check", "--no-cache", "--json"]);
+        assert_eq!(report.matches("the source has no lockfile").count(), 6, "{report}");
+        assert!((300..900).contains(&peak), "six at once would take 1800 MiB: {peak}");
+    }
+}
+
+#[test]
+fn git_dependencies_together_stay_within_the_same_budget() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let project = Project::new();
+    let archive = bomb(300 << 20);
+    let entry = |n: usize| {
+        project.registry.serve(&format!("/acme/b{n}/tar.gz/{commit}"), archive.clone());
+        let resolved = format!("git+ssh://git@github.com/acme/b{n}.git#{commit}");
+        (format!("node_modules/b{n}"), serde_json::json!({ "version": "1.0.0", "resolved": resolved }))
+    };
+    let packages: serde_json::Map<_, _> = (0..6).map(entry).collect();
+    let lockfile = serde_json::json!({ "lockfileVersion": 3, "packages": packages });
+    project.write("web/package-lock.json", lockfile.to_string());
+    let (said, peak) = watched(&project, &["hash", "web", "--no-cache"]);
+    assert!(said.contains("is missing or not text"), "{said}");
+    assert!((300..1000).contains(&peak), "six at once would take 1800 MiB: {peak}");
 }

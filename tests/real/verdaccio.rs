@@ -107,15 +107,31 @@ impl Verdaccio {
     }
 }
 
-/// `hash` of a lockfile with this package, with this `~/.npmrc`.
-fn hash_with(name: &str, (url, integrity): &(String, String), npmrc: &str, tokens: &str) -> Ran {
+/// A project that has this package in its lockfile, and this `~/.npmrc`.
+fn project(name: &str, (url, integrity): &(String, String), npmrc: &str) -> Scratch {
     let place = Scratch::new();
     let entry = json!({ "version": "1.0.0", "resolved": url, "integrity": integrity });
-    let lockfile = json!({ "lockfileVersion": 3, "packages": { format!("node_modules/{name}"): entry } });
+    let root = json!({ "name": "web", "version": "1.0.0", "dependencies": { name: "1.0.0" } });
+    let packages = json!({ "": root, format!("node_modules/{name}"): entry });
+    let lockfile = json!({ "name": "web", "version": "1.0.0", "lockfileVersion": 3, "packages": packages });
+    place.write("web/package.json", root.to_string());
     place.write("web/package-lock.json", lockfile.to_string());
     place.write("home/.npmrc", npmrc);
+    place
+}
+
+fn hash(place: &Scratch, tokens: &str) -> Ran {
     let mut command = place.npm_nixhash(["hash", "web", "--no-cache"]);
     run(command.env("NIX_NPM_TOKENS", tokens))
+}
+
+/// Whether the real npm installs it.
+fn npm_installs(place: &Scratch) -> bool {
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"]);
+    npm.current_dir(place.path("web")).env_clear().env("PATH", crate::inherited("PATH").unwrap());
+    npm.env("HOME", place.path("home")).env("npm_config_cache", place.path("npm-cache"));
+    npm.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
 }
 
 impl Drop for Verdaccio {
@@ -146,18 +162,23 @@ fn verdaccio_is_asked_with_what_npmrc_has() {
             (String::new(), json!({ host.as_str(): token }).to_string()),
             (String::new(), json!({ host.as_str(): "me:s3cret-pw" }).to_string()),
         ] {
-            let ran = hash_with(name, published, &npmrc, &tokens);
+            let place = project(name, published, &npmrc);
+            let ran = hash(&place, &tokens);
             assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
+            // npm knows nothing of NIX_NPM_TOKENS.
+            assert!(npmrc.is_empty() || npm_installs(&place), "{name}: {npmrc}");
         }
-        let none = hash_with(name, published, &default, "{}");
+        let place = project(name, published, &default);
+        let none = hash(&place, "{}");
         assert!(none.code == 2 && none.stderr.contains("no credential for"), "{}", none.stderr);
-        let wrong = hash_with(name, published, &format!("{default}{nerf}:_authToken=wrong\n"), "{}");
-        assert!(
-            wrong.code == 2 && wrong.stderr.contains("_authToken` in .npmrc was sent"),
-            "{}",
-            wrong.stderr
-        );
+        assert!(!npm_installs(&place));
+        let place = project(name, published, &format!("{default}{nerf}:_authToken=wrong\n"));
+        let wrong = hash(&place, "{}");
+        let said = wrong.stderr.contains("_authToken` in .npmrc was sent");
+        assert!(wrong.code == 2 && said, "{}", wrong.stderr);
+        assert!(!npm_installs(&place));
     }
     let scope = format!("@acme:registry={url}\n{nerf}:_authToken={token}\n");
-    assert_eq!(hash_with(scoped.0, &scoped.1, &scope, "{}").code, 0);
+    let place = project(scoped.0, &scoped.1, &scope);
+    assert!(hash(&place, "{}").code == 0 && npm_installs(&place));
 }
