@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that cannot go on should stop")]
 
-use std::{fmt::Write as _, fs, path::Path, sync::Arc};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use divan::{Bencher, black_box, counter::BytesCount};
 use npm_nixhash::{
@@ -16,6 +21,7 @@ use npm_nixhash::{
     store::Store,
     tarball::Tarball,
 };
+use tokio::runtime::{Builder, Runtime};
 
 fn main() {
     divan::main();
@@ -54,6 +60,10 @@ fn parse_a_lockfile(bencher: Bencher) {
     bencher.counter(BytesCount::of_str(&text)).bench(|| Lockfile::parse(black_box(text.as_bytes())).unwrap());
 }
 
+/// Where asynchronous work is done.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().enable_all().build().expect("threads"));
+
 /// A supply that has these tarballs on disk, and nothing else.
 fn stocked(folder: &Path, tarballs: &[Tarball]) -> Arc<Supply> {
     let store = Store::at(folder.join("store"));
@@ -61,7 +71,7 @@ fn stocked(folder: &Path, tarballs: &[Tarball]) -> Arc<Supply> {
         assert!(store.put(tarball));
         store.learn(&url(n), &tarball.id());
     }
-    Arc::new(Supply::new(Some(store), None, None))
+    Arc::new(Supply::new(Some(store), None, None, RUNTIME.handle().clone()))
 }
 
 /// One service of 300 tarballs, from the store to the hash.

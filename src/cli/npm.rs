@@ -43,7 +43,8 @@ pub(super) fn vendoring<'a>(
     require_signatures: bool,
 ) -> Vendoring<'a> {
     let client = sources.supply.registry();
-    Vendoring { client, npm: npm(environment, client), require_signatures }
+    let runtime = sources.supply.runtime();
+    Vendoring { client, runtime, npm: npm(environment, client), require_signatures }
 }
 
 /// The npm client; `client` knows where registries are, and how long the run may take.

@@ -36,7 +36,7 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
     };
     let old: Vec<_> = lockfiles.into_iter().map(read).collect::<Result<_, _>>()?;
     let bytes: Vec<&[u8]> = old.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-    let results = repair(&bytes, sources.supply.registry(), Thoroughness { strengthen: args.strengthen });
+    let results = repair(&bytes, sources.registry(), Thoroughness { strengthen: args.strengthen });
     sources.finish(terminal);
     let mut report = RepairReport::default();
     for ((path, old), result) in old.into_iter().zip(results) {
@@ -124,7 +124,7 @@ pub(super) fn in_memory(survey: &Survey, sources: &Sources) -> Repairs {
         .filter_map(|path| Some((path.clone(), fs::read(path).ok()?.into())))
         .collect();
     let bytes: Vec<&[u8]> = old.iter().map(|(_, bytes)| &**bytes).collect();
-    let results = repair(&bytes, sources.supply.registry(), Thoroughness::default());
+    let results = repair(&bytes, sources.registry(), Thoroughness::default());
     let mut repairs = Repairs { done: BTreeMap::new(), failed: BTreeMap::new() };
     for ((path, old), result) in old.into_iter().zip(results) {
         match result {

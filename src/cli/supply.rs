@@ -1,6 +1,6 @@
 //! Where tarballs come from, as flags, environment and npm's configuration say.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, sync::Arc};
 
 use npm_nixhash::{
     npm_deps::{Settings, supply::Supply},
@@ -12,6 +12,7 @@ use npm_nixhash::{
     store::{Store, memo::Memo, npm_cache::NpmCache},
 };
 use serde_json::{Map, Value};
+use tokio::runtime::{Handle, Runtime};
 
 use super::{
     args::SourceArgs,
@@ -30,6 +31,17 @@ pub(super) struct Sources {
     pub(super) supply: Arc<Supply>,
     pub(super) settings: Settings,
     bar: Arc<Bar>,
+    /// The only one of the program; it is taken when it ends.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        // A name lookup that hangs cannot be cancelled, and must not hold up the end.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Sources {
@@ -68,7 +80,9 @@ impl Sources {
             assumed_absent: private_scopes(args, config, environment),
             ..Settings::default()
         };
-        Ok(Self::of(Supply::new(store, npm_cache, client).located_by(access), settings, terminal))
+        let runtime = runtime()?;
+        let supply = Supply::new(store, npm_cache, client, runtime.handle().clone()).located_by(access);
+        Ok(Self::of(supply, runtime, settings, terminal))
     }
 
     /// What nixpkgs' own tool would draw on: npm's configuration is not read, and inside a Nix build, where nothing
@@ -84,13 +98,20 @@ impl Sources {
                 if cores == 0 { options.jobs } else { options.jobs.min(cores.saturating_mul(JOBS_PER_CORE)) };
         }
         let store = if environment.in_nix_build() { None } else { store_folder(environment).map(Store::at) };
-        Ok(Self::of(Supply::new(store, None, Some(Client::new(options))), Settings::default(), terminal))
+        let runtime = runtime()?;
+        let supply = Supply::new(store, None, Some(Client::new(options)), runtime.handle().clone());
+        Ok(Self::of(supply, runtime, Settings::default(), terminal))
     }
 
-    fn of(supply: Supply, settings: Settings, terminal: &Terminal) -> Self {
+    fn of(supply: Supply, runtime: Runtime, settings: Settings, terminal: &Terminal) -> Self {
         let bar = Arc::new(Bar::new(terminal.watched, terminal.tells()));
         let supply = supply.watched_by(Arc::clone(&bar) as _);
-        Self { supply: Arc::new(supply), settings, bar }
+        Self { supply: Arc::new(supply), settings, bar, runtime: Some(runtime) }
+    }
+
+    /// Whom to ask about packages, and where; `None` offline.
+    pub(super) fn registry(&self) -> Option<(&Client, &Handle)> {
+        self.supply.registry().map(|client| (client, self.supply.runtime()))
     }
 
     /// Takes the progress bar away, and tells what became of the store.
@@ -100,6 +121,17 @@ impl Sources {
             terminal.message("warning", &Message::from_error(trouble).hinting(Some(trouble.hint())));
         }
     }
+}
+
+/// Where all asynchronous work of the program is done.
+fn runtime() -> Result<Runtime, Fatal> {
+    let cannot = |error: io::Error| {
+        Fatal(Message {
+            causes: vec![error.to_string()],
+            ..Message::plain("cannot start the threads of the network")
+        })
+    };
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot)
 }
 
 /// The folder of the tarball store.

@@ -201,14 +201,6 @@ fn hash_all(
     settings: &Settings,
     careful: bool,
 ) -> Results {
-    let trees: Vec<TreeId> = jobs.iter().map(|job| job.tree).collect();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let failure = Failure::from(Obstacle::Assembly(Arc::new(error)));
-            return trees.into_iter().map(|tree| (tree, Err(failure.clone()))).collect();
-        }
-    };
     let (downloads, start_download) = Downloads::new(Arc::clone(supply));
     let scheduler = Scheduler::new(supply, start_download, careful);
     let shared = Shared {
@@ -221,7 +213,7 @@ fn hash_all(
     let begun = thread::scope(|scope| {
         let workers: Vec<_> = (0..workers()).map(|_| scope.spawn(|| scheduler.work())).collect();
         let stop = downloads.stopper();
-        let network = scope.spawn(|| runtime.block_on(run_network(downloads, jobs, &shared)));
+        let network = scope.spawn(|| supply.runtime().block_on(run_network(downloads, jobs, &shared)));
         for worker in workers {
             if let Err(panic) = worker.join() {
                 std::panic::resume_unwind(panic);
@@ -232,8 +224,6 @@ fn hash_all(
     });
     drop(shared);
     supply.settle();
-    // A name lookup that hangs cannot be cancelled, and must not hold up the end.
-    runtime.shutdown_background();
     let mut ended = scheduler.finish();
     let mut results = Results::new();
     for begun in begun {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
+use tokio::runtime::Handle;
 use url::Url;
 
 use super::unpacking::{TooLarge, Unpacking};
@@ -32,6 +33,7 @@ pub struct Supply {
     progress: Arc<dyn Progress>,
     shelf: Arc<Shelves>,
     unpacking: Arc<Unpacking>,
+    runtime: Handle,
 }
 
 /// Watches a run: its downloads, and how many contents are still to come. Every method does nothing by default.
@@ -160,13 +162,18 @@ impl TooLarge for SupplyError {
 }
 
 impl Supply {
-    /// A supply from these sources.
+    /// A supply from these sources, which works in this runtime of several threads.
     #[must_use]
-    pub fn new(store: Option<Store>, npm_cache: Option<NpmCache>, client: Option<Client>) -> Self {
+    pub fn new(
+        store: Option<Store>,
+        npm_cache: Option<NpmCache>,
+        client: Option<Client>,
+        runtime: Handle,
+    ) -> Self {
         let shelf = Arc::new(Shelves { store: store.clone(), spool: Spool::default() });
         let access = client.as_ref().map(|client| client.options().access.clone()).unwrap_or_default();
         let (progress, unpacking) = (Arc::new(Unwatched), Arc::default());
-        Self { store, npm_cache, client, access, progress, shelf, unpacking }
+        Self { store, npm_cache, client, access, progress, shelf, unpacking, runtime }
     }
 
     /// The same supply, told where tarballs would be fetched from although it fetches none: npm's cache has them under the
@@ -188,6 +195,13 @@ impl Supply {
     pub fn watched_by(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
+    }
+
+    /// Where asynchronous work is done. Whoever made the runtime also ends it: a name lookup that hangs cannot be cancelled, and
+    /// must not hold up the end.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// What archives may take of memory, all together.

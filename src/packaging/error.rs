@@ -15,9 +15,6 @@ pub enum PackagingError {
     /// The network may not be used.
     #[error("a package that is new has to be fetched")]
     Offline,
-    /// No threads, no timers.
-    #[error("cannot start")]
-    Runtime(#[source] io::Error),
     /// The registry's word cannot be had.
     #[error(transparent)]
     Package(#[from] PackageError),

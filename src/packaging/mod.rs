@@ -96,13 +96,7 @@ impl Package {
 /// Errors: the first thing that stands in the way. Nothing was written.
 pub fn package(order: &Order<'_>) -> Result<Package, PackagingError> {
     let client = order.supply.registry().ok_or(PackagingError::Offline)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(PackagingError::Runtime)?;
-    let (release, signature, tarball) = runtime.block_on(fetch(order, client))?;
-    runtime.shutdown_background();
+    let (release, signature, tarball) = order.supply.runtime().block_on(fetch(order, client))?;
     let source_hash = sha512(&tarball).map_err(PackagingError::Tarball)?;
     let contents = tarball.reader().and_then(package::look).map_err(PackagingError::Tarball)?;
     let manifest = Manifest::of(&release, &contents)?;

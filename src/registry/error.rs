@@ -78,6 +78,12 @@ impl FetchError {
                 "a sign-in page, a captive portal or a filtering proxy answers in the registry's place: sign in, or name \
                  the right registry, mirror or proxy"
             }
+            Problem::Identity { .. } => {
+                let host = self.host();
+                return Some(format!(
+                    "set `//{host}/:certfile` and `//{host}/:keyfile` in ~/.npmrc to the PEM files of one that it takes"
+                ));
+            }
             Problem::Certificate { .. } => {
                 "if a company's proxy re-signs the traffic, name its certificate with NODE_EXTRA_CA_CERTS or `cafile` in .npmrc"
             }
@@ -252,6 +258,12 @@ pub enum Problem {
         /// What TLS said.
         reason: String,
     },
+    /// The server asks for a client certificate, and got none that it takes.
+    #[error("the server wants a client certificate: {reason}")]
+    Identity {
+        /// What TLS said.
+        reason: String,
+    },
     /// Nothing arrived for too long.
     #[error("nothing arrived for {} seconds", after.as_secs_f32())]
     Stalled {
@@ -337,8 +349,10 @@ pub(super) fn of_exchange(error: &reqwest::Error, received: u64, way: &Way) -> P
     };
     let host = way.host.clone();
     let unreached = error.is_dns() || error.is_connect();
+    let tls = tls(error);
     match &way.proxy {
-        _ if is_certificate(error) => Problem::Certificate { reason },
+        _ if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) => Problem::Certificate { reason },
+        _ if tls.is_some_and(wants_identity) => Problem::Identity { reason },
         Some(proxy) if unreached => Problem::Proxy { proxy: proxy.clone(), reason },
         _ if error.is_dns() => Problem::Lookup { host, reason },
         _ if error.is_connect() => Problem::Connect { host, reason },
@@ -356,11 +370,30 @@ fn innermost(error: &dyn Error) -> String {
     last.to_string()
 }
 
-fn is_certificate(error: &(dyn Error + 'static)) -> bool {
-    if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
-        return true;
+/// What TLS said, if it said something.
+fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
     }
     // An `io::Error` hides what it wraps from the chain of sources.
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    wrapped.is_some_and(|inner| is_certificate(inner)) || error.source().is_some_and(is_certificate)
+    wrapped.and_then(|inner| tls(inner)).or_else(|| tls(error.source()?))
+}
+
+/// Whether the server refuses the client for its certificate. Only TLS 1.3 has a word of its own for one that is missing;
+/// before that it is any failure of the handshake.
+fn wants_identity(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        error,
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+        )
+    )
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use tokio::runtime::Handle;
 
 use super::Reason;
 use crate::{
@@ -30,12 +31,11 @@ pub(super) struct Answers(BTreeMap<Wanted, Result<Release, Arc<PackageError>>>);
 
 impl Answers {
     /// Asks about each name once.
-    pub(super) fn fetch(client: &Client, wanted: &BTreeSet<Wanted>) -> io::Result<Self> {
+    pub(super) fn fetch(client: &Client, wanted: &BTreeSet<Wanted>, runtime: &Handle) -> io::Result<Self> {
         let mut versions: BTreeMap<&PackageName, Vec<&str>> = BTreeMap::new();
         for Wanted { name, version } in wanted {
             versions.entry(name).or_default().push(version);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let asked = versions.into_iter().map(|(name, versions)| {
             let (client, name) = (client.clone(), name.clone());
             let versions: Vec<String> = versions.into_iter().map(str::to_owned).collect();
@@ -47,8 +47,6 @@ impl Answers {
         let answers = runtime.block_on(async {
             futures::stream::iter(asked).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await
         });
-        // A name lookup that hangs cannot be cancelled, and must not hold up the end.
-        runtime.shutdown_background();
         let answers: Vec<Vec<_>> = answers.into_iter().collect::<io::Result<_>>()?;
         Ok(Self(answers.into_iter().flatten().collect()))
     }

@@ -13,6 +13,7 @@ mod entries;
 
 use std::{collections::BTreeSet, io};
 
+use tokio::runtime::Handle;
 use url::Url;
 
 pub use edit::EditError;
@@ -143,23 +144,24 @@ pub struct Thoroughness {
     pub strengthen: bool,
 }
 
-/// Completes lockfiles, in their order. Each name is asked about once for all of them; without a client nothing is asked.
+/// Completes lockfiles, in their order. Each name is asked about once for all of them, by a client that works in a runtime
+/// of several threads; without one nothing is asked.
 ///
 /// Errors are per lockfile: one that cannot be completed does not keep the others from it.
 pub fn repair(
     lockfiles: &[&[u8]],
-    client: Option<&Client>,
+    registry: Option<(&Client, &Handle)>,
     thoroughness: Thoroughness,
 ) -> Vec<Result<Repaired, RepairError>> {
     let due: Vec<_> = lockfiles.iter().map(|bytes| Due::of(bytes, thoroughness)).collect();
     let wanted: BTreeSet<Wanted> = due.iter().flatten().flat_map(Due::wanted).collect();
-    let answers =
-        client.filter(|_| !wanted.is_empty()).map(|client| (client, Answers::fetch(client, &wanted)));
+    let ask = |(client, runtime)| (client, Answers::fetch(client, &wanted, runtime));
+    let answers = registry.filter(|_| !wanted.is_empty()).map(ask);
     let complete = |due: Result<Due<'_>, RepairError>| {
         let due = due?;
         match &answers {
             _ if due.entries.is_empty() => Ok(Repaired { bytes: due.text.into(), filled: Vec::new() }),
-            None if client.is_none() => Err(RepairError::Offline),
+            None if registry.is_none() => Err(RepairError::Offline),
             None => due.complete(&Answers::default(), &Access::default()),
             Some((client, Ok(answers))) => due.complete(answers, &client.options().access),
             Some((_, Err(error))) => Err(RepairError::Io(io::Error::new(error.kind(), error.to_string()))),

@@ -113,24 +113,11 @@ pub fn fetch(
     supply: &Arc<Supply>,
     memo: Option<&Memo>,
 ) -> Vec<Result<Fetched, SourceFailure>> {
-    if orders.is_empty() {
-        return Vec::new();
-    }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let error = Arc::new(error);
-            let fail = |order: &Order| SourceFailure::Io { url: shown(order), error: Arc::clone(&error) };
-            return orders.iter().map(|order| Err(fail(order))).collect();
-        }
-    };
     let job = async |order: &Order| {
         let work = async |room| obtain(order, supply, memo, room).await;
         supply.unpacking().within(work).await
     };
-    let results = runtime.block_on(join_all(orders.iter().map(job)));
-    runtime.shutdown_background();
-    results
+    supply.runtime().block_on(join_all(orders.iter().map(job)))
 }
 
 fn shown(order: &Order) -> String {

@@ -17,6 +17,7 @@ use npm_nixhash::tarball::verified::Tarball;
 use url::Url;
 
 use crate::support::registry::{PUBLIC, Published, Registry};
+use crate::support::runtime;
 
 /// Options with short pauses that lead to `registry`.
 fn options(registry: &Registry) -> Options {
@@ -78,18 +79,18 @@ impl Watch for Tally {
 impl Progress for Tally {}
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(future)
+    runtime().block_on(future)
 }
 
 fn download(options: Options, want: &Want) -> Result<Tarball, SupplyError> {
-    run(Supply::new(None, None, Some(Client::new(options))).download(want))
+    run(Supply::new(None, None, Some(Client::new(options)), runtime()).download(want))
 }
 
 /// Downloads, and checks that what was watched adds up; gives the pauses.
 fn watched(options: Options, published: &Published) -> Vec<Duration> {
     let tally = Arc::new(Tally::default());
-    let supply = Supply::new(None, None, Some(Client::new(options))).watched_by(Arc::clone(&tally) as _);
+    let supply =
+        Supply::new(None, None, Some(Client::new(options)), runtime()).watched_by(Arc::clone(&tally) as _);
     let tarball = run(supply.download(&want(published))).unwrap();
     assert_eq!(tarball.bytes().unwrap(), &published.bytes);
     assert_eq!(*tally.net.lock().unwrap(), i64::try_from(published.bytes.len()).unwrap());

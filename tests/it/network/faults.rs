@@ -38,8 +38,12 @@ fn tls_speaks_http2_over_few_connections() {
     let registry = Registry::start();
     let wants: Vec<_> = (0..60).map(|n| want(&registry.publish("many", &format!("1.0.{n}"), &[]))).collect();
     let connections = 2;
-    let supply =
-        Supply::new(None, None, Some(Client::new(Options { connections, ..tls_options(&registry) })));
+    let supply = Supply::new(
+        None,
+        None,
+        Some(Client::new(Options { connections, ..tls_options(&registry) })),
+        runtime(),
+    );
     let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
     assert!(done.iter().all(Result::is_ok));
     let requests = registry.requests();
@@ -116,7 +120,7 @@ fn a_pause_beyond_all_patience_fails_at_once_and_for_all() {
         registry.fault(&published.path, 9, Fault::RetryAfter(429, "86400".into()));
     }
     let options = Options { jobs: 4, ..options(&registry) };
-    let supply = Supply::new(None, None, Some(Client::new(options)));
+    let supply = Supply::new(None, None, Some(Client::new(options)), runtime());
     let started = Instant::now();
     let wants: Vec<_> = all.iter().map(want).collect();
     let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
@@ -139,7 +143,7 @@ fn a_pause_that_many_are_asked_for_is_one_pause() {
     for published in all.iter().step_by(5) {
         registry.fault(&published.path, 1, Fault::RetryAfter(429, "1".into()));
     }
-    let supply = Supply::new(None, None, Some(Client::new(options(&registry))));
+    let supply = Supply::new(None, None, Some(Client::new(options(&registry))), runtime());
     let wants: Vec<_> = all.iter().map(want).collect();
     let started = Instant::now();
     let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
@@ -167,7 +171,8 @@ fn a_trickle_ends_and_so_does_the_whole_run() {
     let client = Client::new(options);
     std::thread::sleep(Duration::from_millis(1300));
     let started = Instant::now();
-    let error = run(Supply::new(None, None, Some(client)).download(&want(&published))).unwrap_err();
+    let error =
+        run(Supply::new(None, None, Some(client), runtime()).download(&want(&published))).unwrap_err();
     assert!(chain(&error).ends_with("it took longer than 1s 200ms"), "{}", chain(&error));
     assert!(started.elapsed() < Duration::from_millis(500));
 }
@@ -248,7 +253,7 @@ fn retry_after_silences_all_requests_to_the_host() {
     let registry = Registry::start();
     let (first, second) = (published(&registry), registry.publish("other", "1.0.0", &[]));
     registry.fault(&first.path, 1, Fault::RetryAfter(429, "1".into()));
-    let supply = Supply::new(None, None, Some(Client::new(options(&registry))));
+    let supply = Supply::new(None, None, Some(Client::new(options(&registry))), runtime());
     run(async {
         let slow = async { supply.download(&want(&first)).await.map(drop) };
         let later = async {

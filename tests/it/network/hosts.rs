@@ -21,7 +21,7 @@ fn unreachable(mirror: &str, count: usize) -> (Vec<FetchError>, Duration) {
             early: false,
         })
         .collect();
-    let supply = Supply::new(None, None, Some(Client::new(options)));
+    let supply = Supply::new(None, None, Some(Client::new(options)), runtime());
     let started = Instant::now();
     let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
     (done.into_iter().map(|done| fetch_error(done.unwrap_err())).collect(), started.elapsed())
@@ -187,7 +187,7 @@ fn http1_opens_a_bounded_number_of_sockets_and_uses_them_again() {
     let registry = Registry::start();
     registry.delay(Duration::from_millis(20));
     let wants: Vec<_> = (0..200).map(|n| want(&registry.publish("many", &format!("1.0.{n}"), &[]))).collect();
-    let supply = Supply::new(None, None, Some(Client::new(options(&registry))));
+    let supply = Supply::new(None, None, Some(Client::new(options(&registry))), runtime());
     let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
     assert!(done.iter().all(Result::is_ok));
     let peers: std::collections::HashSet<_> =

@@ -22,6 +22,7 @@ use npm_nixhash::registry::{Client, Options, Roots, Secret, Timeouts};
 use crate::support::pages::{holds_table, table_of, write_table};
 use crate::support::project::lockfile;
 use crate::support::registry::{Fault, PUBLIC, Published, Registry, closed_port};
+use crate::support::runtime;
 
 /// Packages of a run.
 const PACKAGES: usize = 40;
@@ -511,7 +512,7 @@ fn child() {
     if url.starts_with("https://localhost") && proxy.is_empty() {
         options.trust.roots = Roots::File(other.ca_file());
     }
-    let supply = Arc::new(Supply::new(None, None, Some(Client::new(options))));
+    let supply = Arc::new(Supply::new(None, None, Some(Client::new(options)), runtime()));
     let request = Request {
         lockfile: std::fs::read(format!("{folder}/lock")).unwrap().into(),
         options: HashOptions::default(),

@@ -20,7 +20,7 @@ fn what_is_on_disk_is_not_downloaded_and_damage_is_fetched_again() {
     let all = [registry.publish("small", "1.0.0", &[]), registry.publish_bytes("large", "1.0.0", large)];
     let dir = tempfile::tempdir().unwrap();
     let store = Store::at(dir.path().to_owned());
-    let supply = Supply::new(Some(store.clone()), None, Some(Client::new(options(&registry))));
+    let supply = Supply::new(Some(store.clone()), None, Some(Client::new(options(&registry))), runtime());
     for published in &all {
         let want = want(published);
         for _ in 0..2 {
@@ -46,7 +46,7 @@ fn offline_uses_the_store_and_npms_cache_and_says_what_is_missing() {
     let (a, b) = (registry.publish("a", "1.0.0", &[]), registry.publish("b", "1.0.0", &[]));
     let dir = tempfile::tempdir().unwrap();
     npm_cache(dir.path(), &a);
-    let supply = Supply::new(None, Some(NpmCache::at(dir.path())), None);
+    let supply = Supply::new(None, Some(NpmCache::at(dir.path())), None, runtime());
     assert_eq!(run(supply.obtain(&want(&a))).unwrap().bytes().unwrap(), &a.bytes);
     let error = run(supply.obtain(&want(&b))).unwrap_err();
     assert_eq!(error.to_string(), format!("b@1.0.0 is not on disk ({})", b.url));
@@ -61,7 +61,7 @@ fn an_unwritable_store_is_done_without() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
-    let supply = Supply::new(Some(Store::at(file)), None, Some(Client::new(options(&registry))));
+    let supply = Supply::new(Some(Store::at(file)), None, Some(Client::new(options(&registry))), runtime());
     for published in [large, registry.publish("a", "1.0.0", &[])] {
         let tarball = run(supply.obtain(&want(&published))).unwrap();
         assert_eq!(tarball.len(), published.bytes.len() as u64);

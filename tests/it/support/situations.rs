@@ -419,7 +419,7 @@ pub const SITUATIONS: &[Situation] = &[
     Situation {
         name: "a client certificate for another host",
         npmrc: "cafile={CA}\nregistry=https://{TLS_A}/npm/\n//{TLS_B}/:certfile={CERT}\n//{TLS_B}/:keyfile={KEY}",
-        says: "certificate",
+        says: "the server wants a client certificate",
         ours: "",
         npm: "",
         ..CERTIFIED
