@@ -26,8 +26,8 @@
 //! dependencies, [`packaging`] puts both hashes and an expression together, [`nix::insert`] finds the place for it, and
 //! [`create::create_all`] writes everything or nothing. [`vendoring`] lends the first two to step 2 and 4.
 //!
-//! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, and knows exit
-//! codes.
+//! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, makes the one
+//! asynchronous runtime that all others are given, and knows exit codes.
 //!
 //! # Who may use whom
 //!

@@ -465,7 +465,7 @@ impl clap::builder::TypedValueParser for RegistryOverride {
         let named =
             |(host, url): &(&str, &str)| !host.is_empty() && !host.contains(['/', '@']) && !url.is_empty();
         let (host, url) = pair.filter(named).ok_or_else(|| {
-            let message = "invalid value for '--registry-override <HOST=URL>': expected HOST=URL";
+            let message = "invalid value for '--registry-override <HOST=URL>': expected HOST=URL\n";
             clap::Error::raw(clap::error::ErrorKind::ValueValidation, message).with_cmd(command)
         })?;
         Ok((host.to_owned(), url.to_owned()))

@@ -341,6 +341,8 @@ fn given_up(url: &Url, why: GivenUp) -> Problem {
         GivenUp::Unknown(reason) => Problem::Lookup { host: host(url), reason },
         GivenUp::Proxy { proxy, reason } => Problem::Proxy { proxy, reason },
         GivenUp::Refuses(status) => Problem::Status { status, asks_for: None },
+        GivenUp::Silent(after) => Problem::Stalled { after },
+        GivenUp::Slow { received, after } => Problem::TooSlow { received, after },
         GivenUp::Wait { status, wait } => Problem::AskedToWait { status, wait },
     }
 }

@@ -205,6 +205,7 @@ impl Inner {
             // A pause that the server asks for is no failure of the request, for a while.
             let excused = matches!(failure.cure, Cure::Relieve(Some(_))) && waits < WAITS;
             let spent = turn.last || failure.cure == Cure::None || (failure.cure == Cure::Once && fresh);
+            self.despair(&ask.url, first, spent, &failure.problem);
             if spent && !excused {
                 let used = failure.used.unwrap_or_else(|| chosen.used.clone());
                 return Err(failed(url, ask, *attempts, failure.problem, used));
@@ -218,6 +219,20 @@ impl Inner {
             );
             kept = Some(pass).filter(|_| unreached);
             self.pause(url, ask, *attempts, turn, &failure).await;
+        }
+    }
+
+    /// Gives up a host that has let a request that began at `first` wait for as long as all its attempts may.
+    fn despair(&self, url: &Url, first: Instant, spent: bool, problem: &Problem) {
+        let why = match *problem {
+            Problem::Stalled { after } => GivenUp::Silent(after),
+            Problem::TooSlow { received, after } => GivenUp::Slow { received, after },
+            _ => return,
+        };
+        // Where the gate lets few through, the time is over before the attempts are.
+        let all = self.options.timeouts.stall.saturating_mul(self.options.retries.saturating_add(1));
+        if spent || first.elapsed() >= all {
+            self.health.starved(url, first, why);
         }
     }
 

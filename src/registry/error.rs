@@ -352,7 +352,7 @@ pub(super) fn of_exchange(error: &reqwest::Error, received: u64, way: &Way) -> P
     let tls = tls(error);
     match &way.proxy {
         _ if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) => Problem::Certificate { reason },
-        _ if tls.is_some_and(wants_identity) => Problem::Identity { reason },
+        _ if wants_identity(&reason) => Problem::Identity { reason },
         Some(proxy) if unreached => Problem::Proxy { proxy: proxy.clone(), reason },
         _ if error.is_dns() => Problem::Lookup { host, reason },
         _ if error.is_connect() => Problem::Connect { host, reason },
@@ -381,19 +381,19 @@ fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
 }
 
 /// Whether the server refuses the client for its certificate. Only TLS 1.3 has a word of its own for one that is missing;
-/// before that it is any failure of the handshake.
-fn wants_identity(error: &rustls::Error) -> bool {
+/// before that it is any failure of the handshake. The answer may come after the handshake, to HTTP/2, which keeps no more of
+/// an error than its text: `reason` is compared with what TLS itself would say.
+fn wants_identity(reason: &str) -> bool {
     use rustls::AlertDescription as Alert;
-    matches!(
-        error,
-        rustls::Error::AlertReceived(
-            Alert::CertificateRequired
-                | Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::UnknownCA
-        )
-    )
+    [
+        Alert::CertificateRequired,
+        Alert::BadCertificate,
+        Alert::UnsupportedCertificate,
+        Alert::CertificateRevoked,
+        Alert::CertificateExpired,
+        Alert::CertificateUnknown,
+        Alert::UnknownCA,
+    ]
+    .into_iter()
+    .any(|alert| rustls::Error::AlertReceived(alert).to_string() == reason)
 }

@@ -3,6 +3,10 @@
 //! A host is given up when one request has failed to connect as often as it may, or when nobody could connect for
 //! [`Timeouts::unreachable`](super::Timeouts) since the first failure. From then on every request to it fails at once
 //! with the same reason. An answer, whatever its status, ends a streak of failures.
+//!
+//! So is one that takes requests and brings nothing, or next to nothing, for as long as all attempts of a request may wait,
+//! while nobody else is served. It would be 20 minutes otherwise before 40 tarballs of a silent server are given up: the gate
+//! lets four through at a time where a server stalls.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +25,8 @@ struct Host {
     /// Since when connecting is being tried in vain.
     trying_since: Option<Instant>,
     answered_at: Option<Instant>,
+    /// When somebody last got the whole of what was asked for.
+    served_at: Option<Instant>,
     /// Nobody asks before this: the server said so.
     quiet_until: Option<Instant>,
     /// Since when the present pause was asked for.
@@ -41,6 +47,10 @@ pub(super) enum GivenUp {
     Proxy { proxy: String, reason: String },
     /// It asked for one pause after the other, and served nothing between: what it answered.
     Refuses(StatusCode),
+    /// Nothing arrived, for so long at each attempt.
+    Silent(Duration),
+    /// Next to nothing did.
+    Slow { received: u64, after: Duration },
     /// It wants to be left alone for longer than a run waits.
     Wait { status: StatusCode, wait: Duration },
 }
@@ -123,7 +133,19 @@ impl Health {
 
     /// The server gave what it was asked for.
     pub(super) fn served(&self, url: &Url) {
-        self.with(url, |host| host.pauses = 0);
+        self.with(url, |host| {
+            host.pauses = 0;
+            host.served_at = Some(Instant::now());
+        });
+    }
+
+    /// A request that began at `first` has waited for as long as one may: if nobody was served meanwhile, nobody will be.
+    pub(super) fn starved(&self, url: &Url, first: Instant, why: GivenUp) {
+        self.with(url, |host| {
+            if host.served_at.is_none_or(|at| at < first) {
+                host.given_up.get_or_insert(why);
+            }
+        });
     }
 
     /// The server asked for more patience than anybody has.
@@ -159,6 +181,19 @@ mod tests {
         assert_eq!(health.given_up(&b), None);
         health.failed(&b, failed(false, now), Duration::ZERO);
         assert_eq!(health.given_up(&b), Some(refused()));
+    }
+
+    #[test]
+    fn a_silent_host_is_given_up_unless_somebody_is_served() {
+        let health = Health::default();
+        let url = Url::parse("http://a:1/x").unwrap();
+        let silent = || GivenUp::Silent(Duration::from_secs(30));
+        let first = Instant::now();
+        health.served(&url);
+        health.starved(&url, first, silent());
+        assert_eq!(health.given_up(&url), None);
+        health.starved(&url, Instant::now() + Duration::from_secs(1), silent());
+        assert_eq!(health.given_up(&url), Some(silent()));
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn attempt(tried: &Tried, explanation: &Explanation) -> String {
 #[must_use]
 pub fn json(all: &[Explained], paths: &Paths) -> String {
     let hashes: Vec<Value> = all.iter().map(|one| one_json(one, paths)).collect();
-    format!("{:#}\n", json!({ "schema_version": 1, "command": "explain", "hashes": hashes }))
+    super::json(&json!({ "schema_version": 1, "command": "explain", "hashes": hashes }))
 }
 
 fn one_json(one: &Explained, paths: &Paths) -> Value {

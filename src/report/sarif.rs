@@ -50,7 +50,7 @@ pub fn report(report: &Report) -> String {
             "results": results,
         }],
     });
-    format!("{log:#}\n")
+    super::json(&log)
 }
 
 fn rule(rule: Rule) -> Value {

@@ -60,16 +60,16 @@ enum Trouble {
     Untrusted,
 }
 
-/// How long a request may take with given timeouts.
+/// How long a run may take with given timeouts, if the machine has time for it.
 #[derive(Clone, Copy)]
 enum Longest {
     /// No waiting.
     AtOnce,
     /// Pauses between attempts.
     Pauses,
-    /// Every attempt waits in vain.
+    /// Every attempt waits in vain, and so do those of others that are under way when the host is given up.
     Stalls,
-    /// Two attempts do.
+    /// Two attempts do, and those of others.
     TwoStalls,
     /// Nobody can be reached.
     Connect,
@@ -83,8 +83,8 @@ impl Longest {
         match self {
             Self::AtOnce => Duration::from_secs(1),
             Self::Pauses => pauses,
-            Self::Stalls => timeouts.stall * 5 + pauses,
-            Self::TwoStalls => timeouts.stall * 2 + pauses,
+            Self::Stalls => timeouts.stall * 6 + pauses,
+            Self::TwoStalls => timeouts.stall * 3 + pauses,
             Self::Connect => timeouts.unreachable + timeouts.connect,
             Self::Seconds => Duration::from_secs(15) + pauses,
         }
