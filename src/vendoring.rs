@@ -66,7 +66,8 @@ impl Vendoring<'_> {
     /// keeps. One that cannot be completed may lose such entries when npm goes on with it; what it keeps is held to what an
     /// install needs then.
     fn completed<'a>(&self, lockfile: &'a [u8]) -> Cow<'a, [u8]> {
-        let completed = repair::repair(&[lockfile], self.client, Thoroughness::default()).pop();
+        let registry = self.client.map(|client| (client, self.runtime));
+        let completed = repair::repair(&[lockfile], registry, Thoroughness::default()).pop();
         completed.and_then(Result::ok).map_or(Cow::Borrowed(lockfile), |repaired| Cow::Owned(repaired.bytes))
     }
 

@@ -70,6 +70,7 @@ impl Key {
 }
 
 /// Where the registry that publishes `name` tells its keys.
+#[must_use]
 pub fn keys_url(client: &Client, name: &PackageName) -> Url {
     client.options().access.registry_url(name.scope(), "-/npm/v1/keys")
 }

@@ -130,8 +130,7 @@ impl RepairReport {
     /// The JSON form, indented, with a final newline.
     #[must_use]
     pub fn json(&self) -> String {
-        let text = serde_json::to_string_pretty(self).expect("bug: a report always serialises");
-        text + "\n"
+        super::json::json(self)
     }
 }
 

@@ -603,8 +603,7 @@ fn the_page_shows_the_faults() {
         let seconds: f64 = took.trim_end_matches(" s").parse().expect("a number of seconds");
         let mebibytes: u64 = memory.trim_end_matches(" MiB").parse().expect("a number of MiB");
         let most = kind.longest.of(&Timeouts::default()).as_secs_f64().max(1.0);
-        // Half a second for everything but waiting.
-        assert!(seconds <= most + 0.5, "{}: {took}", kind.name);
+        assert!(seconds <= most + SLACK.as_secs_f64(), "{}: {took}", kind.name);
         assert!(mebibytes <= MEBIBYTES, "{}: {memory}", kind.name);
     }
 }
