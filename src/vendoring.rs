@@ -1,25 +1,36 @@
 //! What registries and the npm client do for sources: vouch for a tarball, and make a vendored lockfile anew.
 
-use std::{borrow::Cow, io, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use futures::stream::{self, StreamExt as _};
+use tokio::{runtime::Handle, sync::OnceCell};
 use url::Url;
 
 use crate::{
     integrity::{Algorithm, ContentId},
-    npm_package::{self, PackageError, PackageName, Published, Release, Vouch, published_at, signature},
+    npm_package::{self, Key, PackageError, PackageName, Published, Release, Vouch, published_at, signature},
     registry::Client,
     relock::{self, RelockRequest},
     repair::{self, Thoroughness},
-    source::{Npm, NpmFailure, Relock, Word},
+    source::{Npm, NpmFailure, Question, Relock, Word},
 };
 
 /// The host of the registry that is asked unless a user's configuration says otherwise.
 const PUBLIC_HOST: &str = "registry.npmjs.org";
 
+/// Packuments that are read at one time: they may be megabytes each.
+const AT_ONCE: usize = 32;
+
 /// Registries, and the npm client.
 pub struct Vendoring<'a> {
     /// Asks registries; without it nothing is asked.
     pub client: Option<&'a Client>,
+    /// Where questions are asked.
+    pub runtime: &'a Handle,
     /// The client that resolves.
     pub npm: relock::Npm,
     /// Whether a release without a good signature is refused.
@@ -31,18 +42,16 @@ impl Npm for Vendoring<'_> {
         published_at(url).is_some()
     }
 
-    fn word(&self, url: &Url, content: &[ContentId]) -> Result<Word, NpmFailure> {
-        match self.registry_of(url) {
-            Some((client, published)) => wait(self.ask(client, url, &published, content)),
-            None => Ok(Word::None),
-        }
+    fn words(&self, questions: &[Question<'_>]) -> Vec<Result<Word, NpmFailure>> {
+        let keys = Keys::default();
+        let words = stream::iter(questions).map(|question| self.word(question, &keys));
+        self.runtime.block_on(words.buffered(AT_ONCE).collect())
     }
 
-    fn stated(&self, url: &Url) -> Result<Option<ContentId>, NpmFailure> {
-        match self.registry_of(url) {
-            Some((client, published)) => wait(self.state(client, url, &published)),
-            None => Ok(None),
-        }
+    fn stated(&self, urls: &[&Url]) -> Vec<Result<Option<ContentId>, NpmFailure>> {
+        let keys = Keys::default();
+        let stated = stream::iter(urls).map(|url| self.state(url, &keys));
+        self.runtime.block_on(stated.buffered(AT_ONCE).collect())
     }
 
     fn relock(&self, relock: &Relock<'_>) -> Result<Vec<u8>, NpmFailure> {
@@ -54,11 +63,25 @@ impl Npm for Vendoring<'_> {
     }
 }
 
-/// Runs a question to its end.
-fn wait<T>(question: impl Future<Output = Result<T, PackageError>>) -> Result<T, NpmFailure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error: io::Error| NpmFailure { error: Arc::new(error), hint: None })?;
-    runtime.block_on(question).map_err(|error| NpmFailure { hint: error.hint(), error: Arc::new(error) })
+type Told = Result<Vec<Key>, NpmFailure>;
+
+/// What each registry tells of its keys, by the URL at which it does so: each is asked once, whoever wants to know.
+#[derive(Default)]
+struct Keys(Mutex<HashMap<Url, Arc<OnceCell<Told>>>>);
+
+impl Keys {
+    async fn of(&self, client: &Client, name: &PackageName) -> Told {
+        let cell = {
+            let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(asked.entry(npm_package::keys_url(client, name)).or_default())
+        };
+        let ask = async || npm_package::keys(client, name).await.map_err(failure);
+        cell.get_or_init(ask).await.clone()
+    }
+}
+
+fn failure(error: PackageError) -> NpmFailure {
+    NpmFailure { hint: error.hint(), error: Arc::new(error) }
 }
 
 impl Vendoring<'_> {
@@ -78,57 +101,48 @@ impl Vendoring<'_> {
     }
 
     /// What the registry states of a tarball, where it vouches for it as it has to.
-    async fn state(
-        &self,
-        client: &Client,
-        url: &Url,
-        published: &Published,
-    ) -> Result<Option<ContentId>, PackageError> {
-        let packument = npm_package::fetch(client, &published.name).await?;
-        let release = packument.release(&published.version)?;
+    async fn state(&self, url: &Url, keys: &Keys) -> Result<Option<ContentId>, NpmFailure> {
+        let Some((client, published)) = self.registry_of(url) else { return Ok(None) };
+        let packument = npm_package::fetch(client, &published.name).await.map_err(failure)?;
+        let release = packument.release(&published.version).map_err(failure)?;
         let stated = release.dist.integrity.id();
         if stated.algorithm() != Algorithm::Sha512 || !matches!(release.vouches_for(url, &stated), Vouch::Yes)
         {
             return Ok(None);
         }
         // A release that is not signed as it has to be is refused where its bytes are judged.
-        Ok(matches!(self.signed(client, &release).await?, Word::Vouched(_)).then_some(stated))
+        let keys = keys.of(client, &release.name).await?;
+        Ok(matches!(self.signed(&release, &keys), Word::Vouched(_)).then_some(stated))
     }
 
-    async fn ask(
-        &self,
-        client: &Client,
-        url: &Url,
-        published: &Published,
-        content: &[ContentId],
-    ) -> Result<Word, PackageError> {
+    async fn word(&self, &Question { url, content }: &Question<'_>, keys: &Keys) -> Result<Word, NpmFailure> {
+        let Some((client, published)) = self.registry_of(url) else { return Ok(Word::None) };
         let packument = match npm_package::fetch(client, &published.name).await {
             Err(PackageError::Unknown { .. }) => return Ok(Word::None),
-            packument => packument?,
+            packument => packument.map_err(failure)?,
         };
         let release = match packument.release(&published.version) {
             Err(PackageError::NoRelease { .. }) => return Ok(Word::None),
-            release => release?,
+            release => release.map_err(failure)?,
         };
         let stated = release.dist.integrity.id();
         let Some(got) = content.iter().find(|id| id.algorithm() == stated.algorithm()) else {
             return Ok(Word::None);
         };
         match release.vouches_for(url, got) {
-            Vouch::Yes => self.signed(client, &release).await,
+            Vouch::Yes => Ok(self.signed(&release, &keys.of(client, &release.name).await?)),
             Vouch::OtherRelease => Ok(Word::None),
             Vouch::OtherBytes { expected } => Ok(Word::Other(expected.sri())),
         }
     }
 
-    async fn signed(&self, client: &Client, release: &Release) -> Result<Word, PackageError> {
-        let keys = npm_package::keys(client, &release.name).await?;
-        let verdict = signature::verify(release, &keys);
-        Ok(if verdict.forbids(self.require_signatures) {
+    fn signed(&self, release: &Release, keys: &[Key]) -> Word {
+        let verdict = signature::verify(release, keys);
+        if verdict.forbids(self.require_signatures) {
             Word::Unsigned(format!("{}@{}: {verdict}", release.name, release.version))
         } else {
             Word::Vouched(verdict.code())
-        })
+        }
     }
 }
 

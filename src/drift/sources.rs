@@ -10,7 +10,8 @@ use crate::{
     npm_deps::{Settings, supply::Supply},
     redaction::redacted,
     source::{
-        self, Excerpt, Fetched, Look, LookError, NpmFailure, Order, Resolved, SourceFailure, Word,
+        self, Excerpt, Fetched, Look, LookError, Npm, NpmFailure, Order, Question, Resolved, SourceFailure,
+        Word,
         digest::{Digest, Kind, Recorded},
         origin::Hashed,
     },
@@ -134,51 +135,90 @@ pub(super) fn examine(
     let orders = orders(sites, states);
     let fetched = source::fetch(&orders, supply, settings.memo.as_ref());
     let results: HashMap<_, _> = orders.iter().map(|order| order.origin.identity()).zip(fetched).collect();
+    let words = words(states, &results, work.rules.npm);
     for (site, states) in sites.iter().zip(states) {
         for state in states.iter_mut().filter(|state| !state.stated) {
             let Ok(resolved) = &state.resolved else { continue };
-            match &results[&resolved.origin.identity()] {
+            let identity = resolved.origin.identity();
+            match &results[&identity] {
                 Err(failure) => state.standing = unfetched(site, resolved, failure, work),
                 Ok(fetched) => {
                     state.excerpt = fetched.excerpts.get(&look_at(site, &state.source)).cloned();
-                    state.standing = judge(site, state, resolved, fetched, work);
+                    let found = &fetched.digests[&resolved.recorded.kind()];
+                    state.standing = judge(site, state, found, words.get(&identity), work);
                 }
             }
         }
     }
+}
+
+/// What registries say of the sources whose recorded hash is not that of what was fetched, each asked about once.
+fn words(
+    states: &[Vec<SourceState>],
+    results: &HashMap<String, Result<Fetched, SourceFailure>>,
+    npm: Option<&dyn Npm>,
+) -> HashMap<String, Result<Word, NpmFailure>> {
+    let Some(npm) = npm else { return HashMap::new() };
+    let mut questions = BTreeMap::new();
+    let unstated = states.iter().flatten().filter(|state| !state.stated);
+    for resolved in unstated.filter_map(|state| state.resolved.as_ref().ok()) {
+        let identity = resolved.origin.identity();
+        if let Ok(fetched) = &results[&identity]
+            && !is_recorded(resolved, &fetched.digests[&resolved.recorded.kind()])
+        {
+            let question = Question { url: resolved.origin.url(), content: &fetched.contents };
+            questions.insert(identity, question);
+        }
+    }
+    let said = npm.words(&questions.values().copied().collect::<Vec<_>>());
+    questions.into_keys().zip(said).collect()
+}
+
+fn is_recorded(resolved: &Resolved, found: &Digest) -> bool {
+    matches!(&resolved.recorded, Recorded::Known(recorded) if recorded == found)
 }
 
 /// What registries state themselves: the SHA-512 of a tarball is the integrity of its release, so it is known without a
 /// download.
 fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &Work<'_>) {
     let Some(npm) = work.rules.npm else { return };
-    for (site, states) in sites.iter().zip(states) {
-        for state in states.iter_mut().filter(|_| matches!(site.outcome, Outcome::Tarball(_))) {
-            let Ok(resolved) = &state.resolved else { continue };
-            if resolved.origin.hashed != Hashed::File || resolved.recorded.kind() != Kind::Sha512 {
-                continue;
+    let mut pinned: Vec<(&Site, &mut SourceState)> = sites
+        .iter()
+        .zip(states)
+        .filter(|(site, _)| matches!(site.outcome, Outcome::Tarball(_)))
+        .flat_map(|(site, states)| states.iter_mut().map(move |state| (site, state)))
+        .filter(|(_, state)| state.resolved.as_ref().is_ok_and(is_integrity))
+        .collect();
+    let urls = pinned.iter().filter_map(|(_, state)| Some(state.resolved.as_ref().ok()?.origin.url()));
+    let stated = npm.stated(&urls.collect::<Vec<_>>());
+    for ((site, state), stated) in pinned.iter_mut().zip(stated) {
+        let Ok(resolved) = &state.resolved else { continue };
+        match stated {
+            Ok(Some(found)) => {
+                let vouched = Some(());
+                state.standing = compare(site, state, resolved, (Digest::from(&found), vouched), work);
+                state.stated = true;
             }
-            match npm.stated(resolved.origin.url()) {
-                Ok(Some(found)) => {
-                    let vouched = Some(());
-                    state.standing = compare(site, state, resolved, (Digest::from(&found), vouched), work);
-                    state.stated = true;
-                }
-                // The tarball itself tells what the registry does not.
-                Ok(None) => {}
-                Err(failure) => {
-                    state.standing = Standing::Unvouched(failure);
-                    state.stated = true;
-                }
+            // The tarball itself tells what the registry does not.
+            Ok(None) => {}
+            Err(failure) => {
+                state.standing = Standing::Unvouched(failure);
+                state.stated = true;
             }
         }
     }
 }
 
+/// Whether the hash of a source is what a registry states of a tarball.
+fn is_integrity(resolved: &Resolved) -> bool {
+    resolved.origin.hashed == Hashed::File && resolved.recorded.kind() == Kind::Sha512
+}
+
 /// Why a source could not be fetched: a registry that has no such release says more than a URL that is not there.
 fn unfetched(site: &Site, resolved: &Resolved, failure: &SourceFailure, work: &Work<'_>) -> Standing {
     let pinned = matches!(site.outcome, Outcome::Tarball(_)) && failure.is_not_found();
-    match work.rules.npm.filter(|_| pinned).map(|npm| npm.stated(resolved.origin.url())) {
+    let stated = work.rules.npm.filter(|_| pinned).and_then(|npm| npm.stated(&[resolved.origin.url()]).pop());
+    match stated {
         Some(Err(failure)) => Standing::Unvouched(failure),
         _ => Standing::Failed(failure.clone()),
     }
@@ -205,28 +245,28 @@ fn orders(sites: &[Site], states: &[Vec<SourceState>]) -> Vec<Order> {
     orders.into_values().collect()
 }
 
+/// `said` is what the registry says of it, if somebody was asked.
 fn judge(
     site: &Site,
     state: &SourceState,
-    resolved: &Resolved,
-    fetched: &Fetched,
+    found: &Digest,
+    said: Option<&Result<Word, NpmFailure>>,
     work: &Work<'_>,
 ) -> Standing {
-    let found = fetched.digests[&resolved.recorded.kind()].clone();
-    if matches!(&resolved.recorded, Recorded::Known(recorded) if *recorded == found) {
+    let (Ok(resolved), found) = (&state.resolved, found.clone()) else { return Standing::NotFetched };
+    if is_recorded(resolved, &found) {
         return Standing::InSync;
     }
-    let said = work.rules.npm.map(|npm| npm.word(resolved.origin.url(), &fetched.contents));
-    let vouched = match said.transpose() {
-        Ok(Some(Word::Vouched(signature))) => Some(signature),
-        Ok(Some(Word::Other(published))) => return Standing::Forged { found, published },
-        Ok(Some(Word::Unsigned(message))) => {
+    let vouched = match said {
+        Some(Ok(Word::Vouched(signature))) => Some(signature),
+        Some(Ok(Word::Other(published))) => return Standing::Forged { found, published: published.clone() },
+        Some(Ok(Word::Unsigned(message))) => {
             let hint = Some("do not accept it unexamined".to_owned());
-            let error: Box<dyn Error + Send + Sync> = message.into();
+            let error: Box<dyn Error + Send + Sync> = message.clone().into();
             return Standing::Unvouched(NpmFailure { error: error.into(), hint });
         }
-        Ok(None | Some(Word::None)) => None,
-        Err(failure) => return Standing::Unvouched(failure),
+        None | Some(Ok(Word::None)) => None,
+        Some(Err(failure)) => return Standing::Unvouched(failure.clone()),
     };
     compare(site, state, resolved, (found, vouched.map(|_| ())), work)
 }
