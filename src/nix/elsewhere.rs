@@ -186,16 +186,16 @@ fn is_meant(word: &Word, tokens: &[Token<'_>], at: usize) -> bool {
                 && tokens.get(at + 2).is_some_and(|next| next.1 != "null")
         }
     };
-    let owner = || {
+    let left = || {
         let dot = at.checked_sub(1)?;
-        (kind(dot) == Some(SyntaxKind::TOKEN_DOT)).then(|| dot.checked_sub(1).map(|owner| tokens[owner].1))?
+        (kind(dot) == Some(SyntaxKind::TOKEN_DOT)).then(|| dot.checked_sub(1).map(|at| tokens[at].1))?
     };
-    let owned = match word.text {
-        "fetchDeps" => owner().is_some_and(|owner| owner == "pnpm" || owner.starts_with("pnpm_")),
-        "mkDerivation" => owner() == Some("bun2nix"),
+    let is_theirs = match word.text {
+        "fetchDeps" => left().is_some_and(|word| word == "pnpm" || word.starts_with("pnpm_")),
+        "mkDerivation" => left() == Some("bun2nix"),
         _ => true,
     };
-    follows && owned
+    follows && is_theirs
 }
 
 fn place(file: &Path, text: &str, offset: usize) -> Place {
