@@ -23,7 +23,7 @@ pub(super) const TABLE: &[Native] = &[
     lib("getOutput", 2, |ev, a, _| ev.force(a[1])),
 ];
 
-/// Packages of nixpkgs whose program has another name.
+/// Packages of nixpkgs whose program has another name (fixture `phase-get-exe`).
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("gnused", "sed"),
     ("gnugrep", "grep"),

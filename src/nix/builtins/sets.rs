@@ -241,7 +241,8 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     Value::attrs(set)
 }
 
-/// A list of names that is not known is, nearly always, a list of systems.
+/// A list of names that is not known is, nearly always, a list of systems, as `import systems` (fixture
+/// `flake-packages-per-system-function`).
 fn gen_for_unknown(ev: &mut Eval, function: ThunkId, names: &Value, at: Location) -> Value {
     let name = ev.done(Value::any_system());
     let thunk = later(ev, function, name, at);

@@ -14,6 +14,8 @@ use crate::nix::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
 /// A function of a flake: it answers `None` where the argument is not of its kind.
 type Function = fn(&mut Eval, ThunkId, Location) -> Option<Value>;
 
+/// Each with the fixture that needs it: `src-nix-filter`, `module-file-not-imported`, `flake-snowfall-get-file`,
+/// `flake-blueprint`, `flake-haumea-load`, `src-std-incl`.
 const TABLE: &[(&str, Function)] = &[
     ("nix-filter.lib", NIX_FILTER),
     ("nix-filter.lib.filter", NIX_FILTER),

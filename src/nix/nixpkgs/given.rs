@@ -13,7 +13,7 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::source::Base;
 use crate::nix::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
-/// Package managers whose fetchers take hashes of their own.
+/// Package managers whose fetchers take hashes of their own (fixtures `npm-deps-of-pnpm`, `pnpm-named-npm`).
 const OTHER_MANAGERS: [&str; 4] = ["pnpm", "yarn", "bun", "deno"];
 
 /// Calls of unknown functions, by their results: what was called, and with which argument.

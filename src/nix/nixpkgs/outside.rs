@@ -102,7 +102,7 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
 }
 
 /// A slot for the final attributes, where an argument is `finalAttrs: { npmDepsHash = ...; }`. The text says so: another
-/// function may be meant for anything.
+/// function may be meant for anything (fixture `assumed-builder-of-other-flake`).
 fn fixed_point(ev: &mut Eval, argument: &Value) -> Option<ThunkId> {
     let Kind::Lambda(closure) = &argument.kind else { return None };
     let ast = &closure.code.ast;

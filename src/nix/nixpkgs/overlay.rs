@@ -110,7 +110,7 @@ pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
 /// `lib.makeScope newScope (self: { ... })`.
 pub(crate) fn make_scope(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
     let wider = ev.force(args[0]);
-    // A `newScope` that is not known is taken for that of nixpkgs.
+    // A `newScope` that is not known is taken for that of nixpkgs: nobody else has one (fixture `new-scope`).
     let wider = if wider.as_unknown().is_some() { call_package::new_scope(nixpkgs()) } else { wider };
     scope_of(ev, wider, args[1], here)
 }

@@ -8,7 +8,8 @@ use crate::nix::eval::{Eval, lambda};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Doubt, Kind, ThunkId, Unknown, Value};
 
-/// `buildNpmPackage.override { nodejs = ...; }` is the same builder, unless it gets another fetcher.
+/// `buildNpmPackage.override { nodejs = ...; }` is the same builder, unless it gets another fetcher (fixtures
+/// `build-npm-package-override`, `override-applied-directly`).
 pub(crate) fn overridable_function(function: Value) -> Value {
     lambda(move |ev, changes, here| {
         let changes = ev.force(changes);

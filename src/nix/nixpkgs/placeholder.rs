@@ -37,7 +37,8 @@ pub(crate) fn is_fake(text: &Text) -> bool {
     }
 }
 
-/// A test for a placeholder (`hash == ""`, `hash != lib.fakeHash`) is answered as it will be after the hash was written.
+/// A test for a placeholder (`hash == ""`, `hash != lib.fakeHash`) is answered as it will be after the hash was
+/// written (fixture `hash-empty-means-fake`).
 pub(crate) fn is_tested(code: &Code, left: (ExprId, &Value), right: (ExprId, &Value)) -> bool {
     let waits = |value: &Value| match &value.kind {
         Kind::Str(text) => {

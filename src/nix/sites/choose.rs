@@ -129,3 +129,31 @@ fn pick(candidates: &[Rc<Source>], folder: &Folder, at: Location) -> Result<Rc<S
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::nix::files::Files;
+    use crate::nix::syntax::ast::{FileId, Span};
+    use crate::nix::value::source::{Remote, RemoteKind};
+    use crate::nix::world::Nixpkgs;
+
+    /// The source that was fetched is looked at with these: a folder of any name is not one called `*`.
+    #[test]
+    fn a_folder_below_the_only_one_names_no_folder_of_a_fetched_file() {
+        let at = Location { file: FileId(0), span: Span { start: 0, end: 0 } };
+        let mut ev = Eval::new(Files::new(PathBuf::from("/nowhere")), &Nixpkgs, Rc::new(()));
+        let (kind, fetcher) = (RemoteKind::FetchUrl, Rc::from("fetchurl"));
+        let args = Value::new(Kind::Null);
+        let remote = Remote { kind, fetcher, call: at, args, input: None, nixpkgs: false };
+        let source = Source::new(Base::Remote(Rc::new(remote))).value();
+        for (text, below_only, root) in [("ui", true, None), ("package/ui", false, Some("package/ui"))] {
+            let named = Root { value: Value::text(text), below_only };
+            let Ok(chosen) = choose(&mut ev, &source, &named, at) else { panic!("{text}") };
+            assert_eq!((chosen.root.as_deref(), chosen.tree.sub.as_str()), (root, "ui"));
+            assert_eq!(chosen.below, "ui");
+        }
+    }
+}
