@@ -28,7 +28,7 @@ impl World for Nixpkgs {
         let bare = name.strip_prefix("__");
         let native = self.function(name).filter(|native| native.reach == Reach::Everywhere);
         let constant = matches!(name, "true" | "false" | "null" | "builtins");
-        // These exist, and nobody models them.
+        // Fetchers are in the table of nixpkgs' names; of the last two nothing is known but that they exist.
         let other = matches!(name, "fetchTarball" | "fetchGit" | "fetchTree" | "derivation" | "placeholder");
         (bare.is_some() || native.is_some() || constant || other).then(|| self.builtin(bare.unwrap_or(name)))
     }
@@ -159,10 +159,13 @@ impl World for Nixpkgs {
 }
 
 /// All functions that are modelled, by their names.
-static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Native>> = LazyLock::new(|| {
+static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Native>> =
+    LazyLock::new(|| rows().map(|native| (native.name, native)).collect());
+
+fn rows() -> impl Iterator<Item = &'static Native> {
     let tables = [builtins::TABLE, library::TABLE, &[nixpkgs::TABLE, modules::TABLE, flake::TABLE]];
-    tables.into_iter().flatten().copied().flatten().map(|native| (native.name, native)).collect()
-});
+    tables.into_iter().flatten().copied().flatten()
+}
 
 impl Nixpkgs {
     /// An attribute of `builtins`.
@@ -215,4 +218,36 @@ fn entry_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Opt
         None => nixpkgs::is_modelled(name).then(|| nixpkgs::member(ev, &nixpkgs::nixpkgs(), name, here)),
     };
     value.filter(|value| !matches!(value.kind, Kind::Unknown(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_has_one_row() {
+        let mut names: Vec<&str> = rows().map(|native| native.name).collect();
+        names.sort_unstable();
+        let doubled: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert_eq!(doubled, Vec::<&[&str]>::new());
+    }
+
+    #[test]
+    fn functions_are_known_where_nix_knows_them() {
+        let is_function = |value: Option<Value>| value.is_some_and(|value| value.is_function());
+        for (name, everywhere, in_builtins) in [
+            ("map", true, true),
+            ("toString", true, true),
+            ("filter", false, true),
+            ("fetchTarball", true, true),
+            ("fetchurl", false, true),
+            ("optional", false, false),
+            ("makeScope", false, false),
+        ] {
+            assert_eq!(is_function(Nixpkgs.global(name)), everywhere, "{name}");
+            assert_eq!(is_function(Some(Nixpkgs.builtin(name))), in_builtins, "builtins.{name}");
+        }
+        assert!(is_function(Nixpkgs.global("__filter")));
+        assert!(Nixpkgs.global("__optional").is_some_and(|value| value.as_unknown().is_some()));
+    }
 }
