@@ -133,15 +133,12 @@ impl World for Nixpkgs {
             .unwrap_or_else(|| nixpkgs::unknown_call(ev, callee, argument, here))
     }
 
-    fn import(&self, ev: &mut Eval, value: &Value, here: Location) -> Option<Value> {
-        match &value.kind {
-            Kind::Unknown(unknown) => Some(nixpkgs::import_outside(unknown, here)),
-            Kind::Attrs(attrs) if attrs.special.is::<Packages>() => Some(overlay::import_function()),
-            _ => {
-                let source = ev.source_of(value, here);
-                let Base::Remote(remote) = &source.base else { return None };
-                Some(nixpkgs::import_remote(ev, remote, &source.sub, here))
-            }
+    fn import(&self, ev: &mut Eval, value: &Value, source: &Source, here: Location) -> Option<Value> {
+        match (&value.kind, &source.base) {
+            (Kind::Unknown(unknown), _) => Some(nixpkgs::import_outside(unknown, here)),
+            (Kind::Attrs(attrs), _) if attrs.special.is::<Packages>() => Some(overlay::import_function()),
+            (_, Base::Remote(remote)) => Some(nixpkgs::import_remote(ev, remote, &source.sub, here)),
+            _ => None,
         }
     }
 

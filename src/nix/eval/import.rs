@@ -5,8 +5,7 @@ use std::rc::Rc;
 
 use super::{Eval, scope};
 use crate::nix::files::ReadError;
-use crate::nix::syntax::ast::FileId;
-use crate::nix::syntax::ast::Location;
+use crate::nix::syntax::ast::{FileId, Location};
 use crate::nix::value::source::{self, Base};
 use crate::nix::value::{Code, Doubt, Kind, Move, ThunkId, Value};
 
@@ -24,18 +23,14 @@ impl Eval {
         {
             return self.import_path(Path::new(known.as_ref()), here);
         }
-        if let Some(value) = self.world.import(self, value, here) {
-            return value;
-        }
         let source = self.source_of(value, here);
-        match &source.base {
-            Base::Local(root) => self.import_path(&source::join(root, &source.sub), here),
-            _ => Value::unknown(
-                Doubt::Unmodelled,
-                "an import of something that is no file of the repository",
-                Some(here),
-            ),
+        if let Base::Local(root) = &source.base {
+            return self.import_path(&source::join(root, &source.sub), here);
         }
+        self.world.import(self, value, &source, here).unwrap_or_else(|| {
+            let message = "an import of something that is no file of the repository";
+            Value::unknown(Doubt::Unmodelled, message, Some(here))
+        })
     }
 
     /// The value of a file of the repository.

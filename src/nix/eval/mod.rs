@@ -39,8 +39,7 @@ use observer::Notes;
 use super::budget::{Budget, Cost, OverBudget};
 use super::files::Files;
 use super::place::FileProblem;
-use super::syntax::ast::FileId;
-use super::syntax::ast::{Ast, Expr, Location, Name};
+use super::syntax::ast::{Ast, Expr, FileId, Location, Name};
 use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.

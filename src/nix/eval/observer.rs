@@ -4,8 +4,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
 use super::Eval;
-use crate::nix::syntax::ast::FileId;
-use crate::nix::syntax::ast::{Ast, Location};
+use crate::nix::syntax::ast::{Ast, FileId, Location};
 use crate::nix::syntax::json::Spanned;
 use crate::nix::value::ThunkId;
 

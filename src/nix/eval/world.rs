@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{Eval, Native};
 use crate::nix::syntax::ast::{ExprId, Location};
+use crate::nix::value::source::Source;
 use crate::nix::value::{Attrs, Code, Text, ThunkId, Unknown, Value};
 
 /// Whatever the files of a repository name and do not define.
@@ -42,8 +43,8 @@ pub(crate) trait World {
     /// The result of calling something that is not known.
     fn call_unknown(&self, ev: &mut Eval, callee: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value;
 
-    /// What an import of something else than a file of the repository gives.
-    fn import(&self, ev: &mut Eval, value: &Value, here: Location) -> Option<Value>;
+    /// What an import of something else than a file of the repository gives; `source` is what the value means as files.
+    fn import(&self, ev: &mut Eval, value: &Value, source: &Source, here: Location) -> Option<Value>;
 
     /// The answer of `left == right` where the values themselves do not count, such as a test for a text that is about to
     /// be replaced.

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use crate::nix::eval::Eval;
-use crate::nix::syntax::ast::FileId;
-use crate::nix::syntax::ast::{Ast, Bindings, Bound, Expr, Location, Param, Span};
+use crate::nix::syntax::ast::{Ast, Bindings, Bound, Expr, FileId, Location, Param, Span};
 
 /// What a token is to the hashes that depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

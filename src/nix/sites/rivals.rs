@@ -13,8 +13,7 @@ use super::sweep::Sweep;
 use crate::nix::eval::{Choice, Eval};
 use crate::nix::occurrences::inside;
 use crate::nix::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
-use crate::nix::syntax::ast::FileId;
-use crate::nix::syntax::ast::{Ast, AttrName, Bound, Expr, Location, Name};
+use crate::nix::syntax::ast::{Ast, AttrName, Bound, Expr, FileId, Location, Name};
 use crate::nix::value::Flip;
 
 /// A flag, and the hashes of today that it may move.

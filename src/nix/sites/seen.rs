@@ -6,8 +6,7 @@ use std::collections::HashSet;
 use crate::nix::eval::Observer;
 use crate::nix::hash_text::looks_like_hash;
 use crate::nix::occurrences::{is_other, other_hashes};
-use crate::nix::syntax::ast::FileId;
-use crate::nix::syntax::ast::{Ast, Expr, Location, Part};
+use crate::nix::syntax::ast::{Ast, Expr, FileId, Location, Part};
 use crate::nix::syntax::json::{Json, Spanned};
 use crate::nix::value::ThunkId;
 

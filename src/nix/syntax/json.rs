@@ -9,8 +9,7 @@ use std::rc::Rc;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::ast::Span;
-use super::ast::to_u32;
+use super::ast::{Span, to_u32};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]

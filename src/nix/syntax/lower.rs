@@ -5,10 +5,9 @@ use std::rc::Rc;
 use rnix::ast::{self, AstToken, HasEntry, InterpolPart};
 use rowan::ast::AstNode;
 
-use super::ast::FileId;
 use super::ast::{
-    Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, Formal, Functions, Lambda, Name, Op, Param, Part,
-    Span,
+    Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, FileId, Formal, Functions, Lambda, Name, Op,
+    Param, Part, Span,
 };
 use super::bindings::{Builder, Node};
 

@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use toml_edit::{Document, Item, Value};
 
-use super::ast::Span;
-use super::ast::to_u32;
+use super::ast::{Span, to_u32};
 use super::json::{Json, Spanned};
 
 /// Parses a TOML document; `None` when it is none.
