@@ -4,6 +4,7 @@
 //! cannot be known is *unknown*, with the reason, and stays local. Nothing is guessed, nothing is run, nothing is fetched,
 //! and no file outside of the repository is read.
 
+mod areas;
 mod budget;
 mod builtins;
 mod directive;
@@ -116,7 +117,7 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     let seen = Rc::new(Seen::default());
     let mut ev = Eval::new(files, &Nixpkgs, Rc::<Seen>::clone(&seen));
     let index = index(&mut ev, found);
-    let entries = Entries { flakes: &found.flakes, roots: &found.roots, index: &index };
+    let entries = Entries { flakes: &found.flakes, roots: &found.roots, index: &index, areas: &found.areas };
     let reached = sites::survey(&mut ev, seen, &entries);
     collect(&mut ev, &mut survey, reached);
     stated::apply(&mut survey.sites, &scope.stated);

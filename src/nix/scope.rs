@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
+use super::areas::Areas;
 use super::files::{MAX_BYTES, is_in, normalize};
 use super::shell::LOCKFILES;
 use crate::repository::{
@@ -61,6 +62,8 @@ pub(super) struct Found {
     pub unreadable: Vec<(PathBuf, String)>,
     /// Folders that belong to somebody else.
     pub borders: Vec<Border>,
+    /// Parts of the tree that have nothing to do with each other.
+    pub areas: Areas,
     /// What git tracks, where it has the repository and tells.
     pub tracked: Result<Arc<Tracked>, GitError>,
 }
@@ -94,9 +97,10 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
         .collect();
     flakes.sort_by_key(|folder| (folder.components().count(), folder.clone()));
     let roots = reading.roots();
+    let areas = reading.areas(&root);
     let lockfiles = lockfiles.into_iter().collect();
     let candidates = reading.candidates;
-    Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, tracked })
+    Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, areas, tracked })
 }
 
 /// As much of a file as is ever parsed, and a byte more.
@@ -178,6 +182,17 @@ impl<'a> Reading<'a> {
         if file != from && self.nix.contains(file) {
             self.importers.entry(file.to_path_buf()).or_default().insert(from.to_path_buf());
         }
+    }
+
+    /// Parts of the tree of which no file names one of another part.
+    fn areas(&self, root: &Path) -> Areas {
+        let mut areas = Areas::of_files(root, self.nix);
+        for (named, from) in self.importers.iter().chain(&self.readers) {
+            for from in from {
+                areas.join(named, from);
+            }
+        }
+        areas
     }
 
     /// Files that lead to candidates by relative paths, first those that no other one names. The others come after them:

@@ -7,7 +7,8 @@
 //! lockfile it belongs to, unless a further flag, which has no part in reaching it, moves its lockfile: then the hash is
 //! undecided, as it is where two equally near configurations disagree. Today's own sites stay as today's build sees them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::dead::{Unused, inert};
@@ -15,7 +16,8 @@ use super::decide::{self, Draft};
 use super::explain::{excerpt, place_of};
 use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
-use super::sweep::{Entries, Sweep};
+use super::sweep::{Entries, Index, Sweep};
+use crate::nix::areas::{Area, Areas};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Choice, Eval};
 use crate::nix::nixpkgs::record::{Declared, Record};
@@ -50,6 +52,7 @@ pub(crate) struct Found {
 /// All sites, and what is left over.
 pub(crate) fn survey(ev: &mut Eval, seen: Rc<Seen>, entries: &Entries<'_>) -> Found {
     let mut today = Sweep::new(ev, seen, entries);
+    today.watch();
     let mut others = Others::default();
     today.reach();
     others.explore(&mut today, Stage::Reached);
@@ -104,9 +107,12 @@ struct Others {
     bindings: HashSet<Location>,
     /// How many of today's choices were followed.
     followed: usize,
-    looked_at: usize,
-    /// How many configurations were looked at for what they need of today's hashes.
-    weighed: usize,
+    /// How many configurations were looked at, and how many for what they need of today's hashes, in each part of the tree.
+    looked_at: HashMap<Option<Area>, usize>,
+    weighed: HashMap<Option<Area>, usize>,
+    parts: HashMap<Option<Area>, Rc<Part>>,
+    /// The part that is looked at.
+    area: Option<Area>,
     /// Configurations of this level that reached a hash which was not known.
     reached: Vec<Reached>,
 }
@@ -129,13 +135,64 @@ impl Reached {
     }
 }
 
+/// What an evaluation of one part of the tree begins with.
+#[derive(Default)]
+struct Part {
+    flakes: Vec<PathBuf>,
+    roots: Vec<PathBuf>,
+    index: Index,
+}
+
+impl Part {
+    fn entries<'a>(&'a self, areas: &'a Areas) -> Entries<'a> {
+        Entries { flakes: &self.flakes, roots: &self.roots, index: &self.index, areas }
+    }
+}
+
+/// The parts of a tree.
+fn parts(entries: &Entries<'_>) -> HashMap<Option<Area>, Rc<Part>> {
+    let mut all: HashMap<Option<Area>, Part> = HashMap::new();
+    for folder in entries.flakes {
+        all.entry(entries.areas.of(folder)).or_default().flakes.push(folder.clone());
+    }
+    for path in entries.roots {
+        all.entry(entries.areas.of(path)).or_default().roots.push(path.clone());
+    }
+    for (path, occurrences) in entries.index {
+        let part = all.entry(entries.areas.of(path)).or_default();
+        part.index.insert(path.clone(), occurrences.clone());
+    }
+    all.into_iter().map(|(area, part)| (area, Rc::new(part))).collect()
+}
+
 impl Others {
     fn explore(&mut self, today: &mut Sweep<'_>, stage: Stage) {
         let choices = today.ev.choices[self.followed..].to_vec();
         self.followed = today.ev.choices.len();
+        let mut of_areas: BTreeMap<Option<Area>, Vec<Choice>> = BTreeMap::new();
+        for choice in choices {
+            of_areas.entry(area_of(today, choice.at)).or_default().push(choice);
+        }
         let own = today.ev.budget.set_aside();
         let todays = std::mem::replace(&mut today.ev.budget, own);
-        let known = Rc::new(today.ev.choices.iter().cloned().collect());
+        for (area, choices) in of_areas {
+            self.area = area;
+            self.explore_area(today, stage, choices);
+        }
+        let own = std::mem::replace(&mut today.ev.budget, todays);
+        today.ev.budget.give_back(own);
+    }
+
+    /// What the entries of the part are that is looked at.
+    fn part(&mut self, today: &Sweep<'_>) -> Rc<Part> {
+        if self.parts.is_empty() {
+            self.parts = parts(today.entries);
+        }
+        self.parts.get(&self.area).cloned().unwrap_or_default()
+    }
+
+    fn explore_area(&mut self, today: &mut Sweep<'_>, stage: Stage, choices: Vec<Choice>) {
+        let known = Rc::new(choices.iter().cloned().collect());
         let mut level = vec![World { flips: Vec::new(), choices, known }];
         for _ in 0..DEEPEST {
             let mut next = Vec::new();
@@ -151,8 +208,6 @@ impl Others {
             self.drafts.extend(found);
             level = next;
         }
-        let own = std::mem::replace(&mut today.ev.budget, todays);
-        today.ev.budget.give_back(own);
     }
 
     /// Looks at the hashes that were found once more with the other flags turned as well. Where one flag chooses the hash and
@@ -167,10 +222,9 @@ impl Others {
                 tries.extend(others.into_iter().map(|flip| vec![flip]));
             }
             for others in tries {
-                if others.is_empty() || self.looked_at == MOST {
+                if others.is_empty() || !is_left(&mut self.looked_at, self.area) {
                     break;
                 }
-                self.looked_at += 1;
                 let (_, mut drafts) = self.evaluate(today, &[flips.as_slice(), &others].concat(), stage);
                 drafts.retain(|draft| draft.literals.iter().any(|literal| literals.contains(literal)));
                 let is_reached = !drafts.is_empty();
@@ -190,12 +244,13 @@ impl Others {
         let mut found = Vec::new();
         'all: for Question { flip, literals } in &questions {
             for flip in alternatives(today.ev, flip) {
-                if self.weighed == MOST {
+                self.area = area_of(today, flip.leaf);
+                if !is_left(&mut self.weighed, self.area) {
                     today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
-                    break 'all;
+                    continue 'all;
                 }
-                self.weighed += 1;
-                found.push(Rivals { leaf: flip.leaf, drafts: rivals_in(today, flip, literals) });
+                let part = self.part(today);
+                found.push(Rivals { leaf: flip.leaf, drafts: rivals_in(today, &part, flip, literals) });
             }
         }
         let own = std::mem::replace(&mut today.ev.budget, todays);
@@ -222,11 +277,10 @@ impl Others {
             if !self.is_anything_hidden(today) {
                 return false;
             }
-            if self.looked_at == MOST {
+            if !is_left(&mut self.looked_at, self.area) {
                 today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
                 return false;
             }
-            self.looked_at += 1;
             let flips = [world.flips.as_slice(), &[flip]].concat();
             let (choices, drafts) = self.evaluate(today, &flips, stage);
             if !drafts.is_empty() {
@@ -244,12 +298,12 @@ impl Others {
     }
 
     /// Whether a hash was never evaluated, so that a condition may hide it.
-    fn is_anything_hidden(&self, today: &mut Sweep<'_>) -> bool {
+    fn is_anything_hidden(&mut self, today: &mut Sweep<'_>) -> bool {
         today.look_at_records();
+        let part = self.part(today);
         let ev = &today.ev;
         let made = ev.noted::<Declared>().map(|declared| &declared.made);
-        let settled: HashSet<Location> = today
-            .entries
+        let settled: HashSet<Location> = part
             .index
             .values()
             .flatten()
@@ -259,15 +313,20 @@ impl Others {
             })
             .filter_map(|occurrence| ev.literal_of(occurrence))
             .collect();
-        let is_settled =
-            |at: &Location| today.tokens.contains(at) || self.accounted.contains(at) || settled.contains(at);
+        let is_settled = |at: &Location| {
+            today.tokens.contains(at)
+                || self.accounted.contains(at)
+                || settled.contains(at)
+                || area_of(today, *at) != self.area
+        };
         today.seen.is_any_hidden(is_settled)
     }
 
     /// The choices of a configuration, and those of its sites that were not known before.
     fn evaluate(&mut self, today: &mut Sweep<'_>, flips: &[Flip], stage: Stage) -> (Vec<Choice>, Vec<Draft>) {
         let known: HashSet<Location> = today.tokens.union(&self.accounted).copied().collect();
-        let Elsewhere { mut ev, seen } = enter(today, flips, stage, &known);
+        let part = self.part(today);
+        let mut ev = enter(today, &part, flips, (stage, &known));
         let mut records = std::mem::take(&mut ev.declared().records);
         ev.budget.begin();
         records.retain(|record| is_new(&mut ev, record, &known));
@@ -277,46 +336,56 @@ impl Others {
         drafts.retain(|draft| !draft.literals.is_empty());
         only_when(&ev, &mut drafts, flips);
         let choices = std::mem::take(&mut ev.choices);
-        come_back(today, Elsewhere { ev, seen });
+        come_back(today, ev);
         (choices, drafts)
     }
 }
 
-/// The evaluation of another configuration.
-struct Elsewhere {
-    ev: Eval,
-    seen: Rc<Seen>,
+/// The part of the tree that a place is in.
+fn area_of(today: &Sweep<'_>, at: Location) -> Option<Area> {
+    today.entries.areas.of(&today.ev.files.get(at.file).path)
+}
+
+/// Counts one configuration more, if there may be one.
+fn is_left(counts: &mut HashMap<Option<Area>, usize>, area: Option<Area>) -> bool {
+    let count = counts.entry(area).or_default();
+    *count += 1;
+    *count <= MOST
 }
 
 /// Evaluates everything in another configuration; what is known is not looked for.
-fn enter(today: &mut Sweep<'_>, flips: &[Flip], stage: Stage, known: &HashSet<Location>) -> Elsewhere {
+fn enter(
+    today: &mut Sweep<'_>,
+    part: &Part,
+    flips: &[Flip],
+    (stage, known): (Stage, &HashSet<Location>),
+) -> Eval {
     let seen = Rc::new(today.seen.for_another_configuration());
     let declared = today.ev.declared().for_another_configuration();
     let mut ev = today.ev.in_configuration(flips.to_vec(), Rc::<Seen>::clone(&seen));
     *ev.declared() = declared;
-    let mut sweep = Sweep::new(&mut ev, Rc::clone(&seen), today.entries);
+    let entries = part.entries(today.entries.areas);
+    let mut sweep = Sweep::new(&mut ev, seen, &entries);
     sweep.tokens.clone_from(known);
     sweep.reach();
     if stage == Stage::Entered {
         sweep.enter();
     }
-    Elsewhere { ev, seen }
+    ev
 }
 
 /// Takes the files back, and what was noted of them.
-fn come_back(today: &mut Sweep<'_>, elsewhere: Elsewhere) {
-    let Elsewhere { mut ev, seen } = elsewhere;
+fn come_back(today: &mut Sweep<'_>, mut ev: Eval) {
     let declared = std::mem::take(ev.declared());
-    today.seen.watch_all_of(&seen);
     today.ev.take_back(ev);
     today.ev.declared().take_back(declared);
 }
 
 /// The sites of another configuration that use one of these literals.
-fn rivals_in(today: &mut Sweep<'_>, flip: Flip, literals: &HashSet<Location>) -> Vec<Draft> {
+fn rivals_in(today: &mut Sweep<'_>, part: &Part, flip: Flip, literals: &HashSet<Location>) -> Vec<Draft> {
     let before = today.ev.budget.overruns().len();
     let flips = [flip];
-    let Elsewhere { mut ev, seen } = enter(today, &flips, Stage::Entered, &HashSet::new());
+    let mut ev = enter(today, part, &flips, (Stage::Entered, &HashSet::new()));
     let mut records = std::mem::take(&mut ev.declared().records);
     ev.budget.begin();
     records.retain(|record| uses(&mut ev, record, &|literal| literals.contains(&literal)));
@@ -327,7 +396,7 @@ fn rivals_in(today: &mut Sweep<'_>, flip: Flip, literals: &HashSet<Location>) ->
     if ev.budget.overruns().len() > before {
         drafts.retain(|draft| !matches!(draft.site.outcome, Outcome::Undecided(_)));
     }
-    come_back(today, Elsewhere { ev, seen });
+    come_back(today, ev);
     drafts
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use crate::nix::eval::Observer;
 use crate::nix::hash_text::looks_like_hash;
@@ -14,7 +15,7 @@ use crate::nix::value::ThunkId;
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Literals of hashes, and those of them that were evaluated.
-    watched: RefCell<HashSet<Location>>,
+    watched: Rc<RefCell<HashSet<Location>>>,
     evaluated: RefCell<HashSet<Location>>,
     /// Bindings of hash attributes whose scope or set was made.
     bound: RefCell<HashSet<Location>>,
@@ -29,17 +30,12 @@ pub(crate) struct Seen {
 impl Seen {
     /// To observe another configuration of the same files, whose trees are there already.
     pub fn for_another_configuration(&self) -> Self {
-        Self { watched: self.watched.clone(), ..Self::default() }
+        Self { watched: Rc::clone(&self.watched), ..Self::default() }
     }
 
     /// Literals to be watched besides those that look like hashes.
     pub fn watch(&self, literals: impl IntoIterator<Item = Location>) {
         self.watched.borrow_mut().extend(literals);
-    }
-
-    /// Watches what another configuration found, too.
-    pub fn watch_all_of(&self, other: &Self) {
-        self.watched.borrow_mut().extend(other.watched.borrow().iter());
     }
 
     /// Whether some literal that is watched was not evaluated, and is not settled otherwise.

@@ -8,6 +8,7 @@ use super::dead::Unused;
 use super::seen::Seen;
 use super::tarballs;
 use super::walk::{Walker, blind_argument, call_blindly};
+use crate::nix::areas::Areas;
 use crate::nix::eval::{Env, Eval};
 use crate::nix::flake;
 use crate::nix::occurrences::{Occurrence, children, inside};
@@ -24,6 +25,8 @@ pub(crate) struct Entries<'a> {
     /// Files that lead to hashes, first those that nothing imports.
     pub roots: &'a [PathBuf],
     pub index: &'a Index,
+    /// Parts of the tree that have nothing to do with each other.
+    pub areas: &'a Areas,
 }
 
 /// The evaluation of one repository in one configuration.
@@ -48,9 +51,6 @@ pub(crate) struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     /// Nothing evaluated yet.
     pub fn new(ev: &'a mut Eval, seen: Rc<Seen>, entries: &'a Entries<'a>) -> Self {
-        let literals: Vec<Location> =
-            entries.index.values().flatten().filter_map(|occurrence| ev.literal_of(occurrence)).collect();
-        seen.watch(literals);
         Self {
             ev,
             seen,
@@ -63,6 +63,13 @@ impl<'a> Sweep<'a> {
             downloads: 0,
             bindings: HashSet::new(),
         }
+    }
+
+    /// Watches the literals of all hash attributes.
+    pub fn watch(&self) {
+        let all = self.entries.index.values().flatten();
+        let literals: Vec<Location> = all.filter_map(|occurrence| self.ev.literal_of(occurrence)).collect();
+        self.seen.watch(literals);
     }
 
     /// Evaluates flakes, then files that nothing imported, then files whose hashes nothing accounts for.
