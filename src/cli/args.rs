@@ -101,6 +101,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What is meant")]
 pub(super) struct ScopeArgs {
     /// What is meant: paths (all that has its Nix file, hash file, source or lockfile at or below one) and names (attribute
     /// paths, their ends, packages, globs, .#name); the repository around is always evaluated as a whole [default: .]
@@ -116,11 +117,9 @@ pub(super) struct ScopeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES, next_help_heading = "What is done")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct UpdateArgs {
-    #[command(flatten)]
-    pub(super) scope: ScopeArgs,
     /// Change nothing; print what would change as a unified diff
     #[arg(long, visible_alias = "diff")]
     pub(super) dry_run: bool,
@@ -136,8 +135,6 @@ pub(super) struct UpdateArgs {
     /// Also solve merge conflicts in which only hashes differ, by the merged lockfiles
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) resolve: bool,
-    #[command(flatten)]
-    pub(super) trust: TrustArgs,
     /// Also put the trees into the local Nix store, so that the next build does not fetch them
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) add_to_store: bool,
@@ -148,6 +145,10 @@ pub(super) struct UpdateArgs {
     #[arg(long, value_name = "WHAT")]
     pub(super) allow: Vec<Allowed>,
     #[command(flatten)]
+    pub(super) scope: ScopeArgs,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
+    #[command(flatten)]
     pub(super) report: ReportArgs,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
@@ -155,6 +156,7 @@ pub(super) struct UpdateArgs {
 
 /// What is taken from outside.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Trust")]
 pub(super) struct TrustArgs {
     /// Take sources whose files were replaced under their names; without this they are a failure
     #[arg(long)]
@@ -165,16 +167,16 @@ pub(super) struct TrustArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES, next_help_heading = "What counts")]
 pub(super) struct CheckArgs {
-    #[command(flatten)]
-    pub(super) scope: ScopeArgs,
     /// Treat this as drift
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,
     /// Go on despite this
     #[arg(long, value_name = "WHAT")]
     pub(super) allow: Vec<Allowed>,
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
     #[command(flatten)]
     pub(super) report: ReportArgs,
     #[command(flatten)]
@@ -184,11 +186,11 @@ pub(super) struct CheckArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct ListArgs {
-    #[command(flatten)]
-    pub(super) scope: ScopeArgs,
     /// Show the chain of places that led to each answer
     #[arg(long)]
     pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
     #[command(flatten)]
     pub(super) report: ReportArgs,
 }
@@ -196,8 +198,6 @@ pub(super) struct ListArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXPLAIN_NOTES)]
 pub(super) struct ExplainArgs {
-    #[command(flatten)]
-    pub(super) scope: ScopeArgs,
     /// Earlier states of a lockfile to try
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub(super) commits: usize,
@@ -207,6 +207,8 @@ pub(super) struct ExplainArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
 }
@@ -273,8 +275,6 @@ pub(super) struct HashArgs {
 #[derive(Debug, Args)]
 #[command(after_help = REPAIR_NOTES)]
 pub(super) struct RepairArgs {
-    #[command(flatten)]
-    pub(super) scope: ScopeArgs,
     /// Write nothing; only tell what would be filled in
     #[arg(long)]
     pub(super) check: bool,
@@ -284,6 +284,8 @@ pub(super) struct RepairArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) scope: ScopeArgs,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
 }

@@ -1,21 +1,40 @@
-//! Signals that end the program while npm runs: npm ends with it, and the folder with its configuration goes.
+//! Signals that end the program: what runs for it ends first, and the terminal is left as it was.
 
 use std::io;
 
 use npm_nixhash::relock::Running;
 
-/// Ends what runs when a signal ends the program. For the other parts the system's default is right, so this is called
-/// only where npm may be run.
+/// What is to be done before a signal ends the program.
 #[cfg(unix)]
+type Hook = Box<dyn Fn() + Send>;
+
+/// Ends npm, and with it the folder that holds its configuration, when a signal ends the program.
 pub(super) fn end_with_signals(running: &Running) -> io::Result<()> {
+    let running = running.clone();
+    before_the_end(move || running.end())
+}
+
+/// Does this when a signal ends the program, after what was asked for earlier. For all else the system's default is right, so
+/// nothing is caught before this is called.
+#[cfg(unix)]
+pub(super) fn before_the_end(hook: impl Fn() + Send + 'static) -> io::Result<()> {
+    use std::sync::{Mutex, PoisonError};
+
     use signal_hook::{consts, iterator::Signals, low_level::emulate_default_handler};
+    static HOOKS: Mutex<Vec<Hook>> = Mutex::new(Vec::new());
+    let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+    hooks.push(Box::new(hook));
+    if hooks.len() > 1 {
+        return Ok(());
+    }
     let ignored = ignored();
     let ours = [consts::SIGINT, consts::SIGTERM, consts::SIGHUP];
     let mut signals = Signals::new(ours.into_iter().filter(|signal| !is_in(ignored, *signal)))?;
-    let running = running.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
-            running.end();
+            for hook in HOOKS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                hook();
+            }
             let _ = emulate_default_handler(signal);
         }
     })?;
@@ -38,6 +57,6 @@ fn is_in(mask: u64, signal: i32) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(super) fn end_with_signals(_: &Running) -> io::Result<()> {
+pub(super) fn before_the_end(_: impl Fn() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
