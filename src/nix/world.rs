@@ -109,7 +109,7 @@ impl World for Nixpkgs {
             at: Some(here),
             name: Some(name.into()),
         };
-        let callee = if let Some(input) = attrs.special.read::<Input>() {
+        let unknown = if let Some(input) = attrs.special.read::<Input>() {
             called(format!("inputs.{}", input.name), "a flake's input")
         } else {
             let scope = attrs.special.read::<Scope>()?;
@@ -122,7 +122,7 @@ impl World for Nixpkgs {
             }
             called(format!("pkgs.{}", scope.name()), "a function of nixpkgs")
         };
-        Some(self.call_unknown(ev, &Rc::new(callee), argument, here))
+        Some(self.call_unknown(ev, &Rc::new(unknown), argument, here))
     }
 
     fn call_unknown(&self, ev: &mut Eval, callee: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value {

@@ -196,7 +196,9 @@ fn from_pairs(ev: &mut Eval, items: &[ThunkId], open: Option<Rc<Unknown>>, at: L
                 set.map.entry(name).or_insert_with(|| Attr::new(thunk));
             }
             (_, thunk) => {
-                thunk.into_iter().for_each(|thunk| ev.leave(thunk));
+                if let Some(thunk) = thunk {
+                    ev.leave(thunk);
+                }
                 set.open.get_or_insert(reason_of(
                     name.as_ref().unwrap_or(&pair),
                     "an attribute name is not known",

@@ -44,8 +44,11 @@ impl Native {
     }
 }
 
-/// A function of one argument that carries data.
-struct Carrying(Box<dyn Fn(&mut Eval, ThunkId, Location) -> Value>);
+/// What a function of one argument does, with the data that it carries.
+type Run = dyn Fn(&mut Eval, ThunkId, Location) -> Value;
+
+/// Such a function.
+struct Carrying(Box<Run>);
 
 impl Callable for Carrying {}
 

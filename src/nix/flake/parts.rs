@@ -97,7 +97,7 @@ fn assemble(ev: &mut Eval, merged: &Value, modules: &Modules, flake: Option<Thun
         }
     }
     match flake {
-        Some(flake) => deep_merge(ev, Value::attrs(set), flake, at),
+        Some(flake) => deep_merge(ev, &Value::attrs(set), flake, at),
         None => Value::attrs(set),
     }
 }
@@ -110,9 +110,9 @@ fn visit_others(ev: &mut Eval, merged: &Value) {
     others.for_each(|(_, attr)| ev.leave(attr.thunk));
 }
 
-fn deep_merge(ev: &mut Eval, left: Value, right: ThunkId, at: Location) -> Value {
+fn deep_merge(ev: &mut Eval, left: &Value, right: ThunkId, at: Location) -> Value {
     let right = ev.force(right);
-    builtins::recursive_update(ev, &left, &right, at)
+    builtins::recursive_update(ev, left, &right, at)
 }
 
 fn collect(ev: &mut Eval, context: &Rc<Context>, module: ThunkId, modules: &mut Modules, depth: u32) {

@@ -215,7 +215,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn is_standalone(&self, occurrence: &Occurrence) -> bool {
-        let standalone = self.known_dead(occurrence.at).is_some_and(|why| why.may_stand_alone());
+        let standalone = self.known_dead(occurrence.at).is_some_and(Unused::may_stand_alone);
         standalone && !self.is_accounted_for(occurrence)
     }
 
