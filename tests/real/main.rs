@@ -33,6 +33,7 @@ mod shell_phases;
 mod sources;
 #[path = "../it/support/mod.rs"]
 mod support;
+mod tarballs;
 mod ten_services;
 mod truth;
 mod verdaccio;
