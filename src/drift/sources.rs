@@ -190,10 +190,10 @@ fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &Work<'_>) {
         .filter(|(_, state)| state.resolved.as_ref().is_ok_and(is_integrity))
         .collect();
     let urls = pinned.iter().filter_map(|(_, state)| Some(state.resolved.as_ref().ok()?.origin.url()));
-    let stated = npm.stated(&urls.collect::<Vec<_>>());
-    for ((site, state), stated) in pinned.iter_mut().zip(stated) {
+    let answers = npm.stated(&urls.collect::<Vec<_>>());
+    for ((site, state), answer) in pinned.iter_mut().zip(answers) {
         let Ok(resolved) = &state.resolved else { continue };
-        match stated {
+        match answer {
             Ok(Some(found)) => {
                 let vouched = Some(());
                 state.standing = compare(site, state, resolved, (Digest::from(&found), vouched), work);

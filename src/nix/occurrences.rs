@@ -37,7 +37,9 @@ pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
             Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
                 named(ast, bindings, "npmDepsHash", &mut all);
                 if names_tarball(ast, bindings) {
-                    HASHES.iter().for_each(|name| named(ast, bindings, name, &mut all));
+                    for name in HASHES {
+                        named(ast, bindings, name, &mut all);
+                    }
                 }
             }
             Expr::Lambda(lambda) => {

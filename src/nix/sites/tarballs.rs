@@ -201,15 +201,12 @@ fn proof(
         vec![Step { place: place_of(ev, record.call), text: format!("`{}` is called", remote.fetcher) }];
     steps(ev, "the hash", &hash.trail, &mut proof);
     steps(ev, "the URL", &url.trail, &mut proof);
-    let (place, text) = match outcome {
-        Outcome::Undecided(undecided) => {
-            (undecided.stopped_at.clone(), format!("nothing can be said: {}", undecided.message))
-        }
-        _ => {
-            let named = url.known_text().as_deref().and_then(tarball_url::named_by);
-            let named = named.map_or_else(String::new, |(name, version)| format!(" of {name}@{version}"));
-            (place_of(ev, record.call), format!("so what is pinned is the tarball{named} of a registry"))
-        }
+    let (place, text) = if let Outcome::Undecided(undecided) = outcome {
+        (undecided.stopped_at.clone(), format!("nothing can be said: {}", undecided.message))
+    } else {
+        let named = url.known_text().as_deref().and_then(tarball_url::named_by);
+        let named = named.map_or_else(String::new, |(name, version)| format!(" of {name}@{version}"));
+        (place_of(ev, record.call), format!("so what is pinned is the tarball{named} of a registry"))
     };
     proof.push(Step { place, text });
     proof

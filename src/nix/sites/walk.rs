@@ -100,7 +100,9 @@ impl Walker {
             match (&source.base, path) {
                 (Base::Script { text, env }, _) => {
                     self.note_script(ev, (text, env), path);
-                    path.into_iter().for_each(|path| name_pieces(ev, text, path));
+                    if let Some(path) = path {
+                        name_pieces(ev, text, path);
+                    }
                 }
                 (_, Some(path)) => name_source(ev, source, path),
                 _ => {}
@@ -124,15 +126,14 @@ impl Walker {
     /// Notes a script of fixed output that runs a package manager, once, and under each of its paths.
     fn note_script(&mut self, ev: &mut Eval, (text, env): (&Rc<Text>, &Rc<Value>), path: Option<&str>) {
         let address = Rc::as_ptr(env).cast::<()>();
-        let index = match self.scripts.get(&address) {
-            Some((index, _)) => *index,
-            None => {
-                let call = env.as_attrs().and_then(|attrs| attrs.map.get("outputHash")?.pos);
-                let record = call.and_then(|call| nixpkgs::installed::of_script(text, env, call));
-                let index = record.map(|record| ev.record(record));
-                self.scripts.insert(address, (index, Rc::clone(env)));
-                index
-            }
+        let index = if let Some((index, _)) = self.scripts.get(&address) {
+            *index
+        } else {
+            let call = env.as_attrs().and_then(|attrs| attrs.map.get("outputHash")?.pos);
+            let record = call.and_then(|call| nixpkgs::installed::of_script(text, env, call));
+            let index = record.map(|record| ev.record(record));
+            self.scripts.insert(address, (index, Rc::clone(env)));
+            index
         };
         if let (Some(index), Some(path)) = (index, path.filter(|path| !path.is_empty())) {
             ev.declared().name_record(index, path);
