@@ -180,6 +180,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("builtins", &["budget", "eval", "files", "syntax", "value"]),
     ("hash_text", &[]),
     ("reason", &[]),
+    ("areas", &[]),
     ("literal", &["hash_text", "value"]),
     ("remote", &["hash_text", "literal", "place", "value"]),
     ("shell", &["budget", "files", "reason", "syntax", "value"]),
@@ -196,6 +197,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "sites",
         &[
+            "areas",
             "budget",
             "eval",
             "files",
@@ -218,7 +220,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("edit", &["literal", "syntax", "value"]),
     ("elsewhere", &["files", "place", "syntax"]),
     ("insert", &["syntax"]),
-    ("scope", &["files", "shell"]),
+    ("scope", &["areas", "files", "shell"]),
     ("stated", &["site"]),
     ("tracking", &["place", "scope", "site"]),
 ];
