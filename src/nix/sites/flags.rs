@@ -38,14 +38,13 @@ impl Tokens {
         // What is no Nix file is a file of data.
         let Some(bearers) = bearers else { return Token::Flag };
         let is_near = |hash: &Location| hash.file == leaf.file;
-        match bearers.get(&leaf.span) {
-            Some(Bearer::Default) => Token::Flag,
-            Some(Bearer::Set(set)) if hashes.iter().any(|hash| is_near(hash) && set.contains(hash.span)) => {
+        let Some(bearer) = bearers.get(&leaf.span) else { return Token::Given };
+        match bearer {
+            Bearer::Set(set) if hashes.iter().any(|hash| is_near(hash) && set.contains(hash.span)) => {
                 Token::Given
             }
-            Some(Bearer::Variable) if hashes.iter().any(is_near) => Token::Constant,
-            Some(Bearer::Set(_) | Bearer::Variable) => Token::Flag,
-            None => Token::Given,
+            Bearer::Variable if hashes.iter().any(is_near) => Token::Constant,
+            Bearer::Default | Bearer::Set(_) | Bearer::Variable => Token::Flag,
         }
     }
 }
