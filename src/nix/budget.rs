@@ -19,6 +19,8 @@ const BASE: u64 = 1_200_000;
 const PER_BYTE: u64 = 8;
 /// An entry point may spend one part in so many of what is left, so that no bomb takes everything from the others.
 const SHARE: u64 = 4;
+/// An entry that begins with less than this is one of many that find nothing left: the first of them is told.
+const LEAST: u64 = 1_000;
 /// Bytes in memory that one unit pays for.
 const UNIT_BYTES: u64 = 64;
 
@@ -129,7 +131,7 @@ impl Budget {
         let all = self.rest();
         self.share.set(all / SHARE);
         self.left.set(all - all / SHARE);
-        self.noted.set(false);
+        self.noted.set(all / SHARE < LEAST && self.was_exceeded());
     }
 
     /// Pays for what is about to be done at some place.
@@ -218,6 +220,17 @@ mod tests {
         assert_eq!(budget.charge(Cost::Items(224_999), None), Ok(()));
         assert_eq!(budget.charge(Cost::Items(0), None), Err(OverBudget { cost: Cost::Items(0), at: None }));
         assert_eq!(budget.overruns().len(), 3);
+    }
+
+    #[test]
+    fn entries_that_find_nothing_left_are_told_once() {
+        let budget = Budget::default();
+        for _ in 0..200 {
+            budget.begin();
+            while budget.charge(Cost::Items(999), None).is_ok() {}
+            let _ = budget.charge(Cost::Items(usize::MAX), None);
+        }
+        assert!((10..40).contains(&budget.overruns().len()), "{}", budget.overruns().len());
     }
 
     #[test]

@@ -180,5 +180,5 @@ fn the_demo_is_decided_where_it_lies() {
     let transcript = project.transcript(&["list", demo, "--json"]);
     assert!(transcript.starts_with("exit 0"), "{transcript}");
     assert_eq!(transcript.matches("\"status\": \"resolved\"").count(), 3, "{transcript}");
-    assert!(!transcript.contains("replaces"), "{transcript}");
+    assert!(!transcript.contains("overlay replaces"), "{transcript}");
 }
