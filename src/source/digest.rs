@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_hash_is_spelt_as_the_one_before() {
         let other = Digest::of(Kind::Sha256, b"x");
-        let sri = "sha256-LXEWQrcmsEQBYnyp++6wy9wChQDPGS0K2zlqZ+tAEEw=";
+        let sri = "sha256-LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=";
         for (before, after) in [
             ("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", sri),
             ("", sri),
