@@ -40,7 +40,9 @@ fn parted(with_driver: bool) -> Project {
     project.write("hashes.json", "{\n  \"data\": \"\"\n}\n");
     project.write("src/index.js", "");
     let state = |versions, message| {
-        FOLDERS.iter().for_each(|folder| lock(&project, folder, versions));
+        for folder in FOLDERS {
+            lock(&project, folder, versions);
+        }
         assert_eq!(project.run(&["update"]).status.code(), Some(0), "{}", project.transcript(&["update"]));
         commit(&project, message)
     };

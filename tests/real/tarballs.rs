@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -148,7 +149,7 @@ fn flake(rows: &[(String, String)]) -> String {
             format!("npmCli {{ pkgName = \"{name}\"; version = \"{version}\"; {argument} = \"{hash}\"; }}");
         // Every third one is behind a feature that is off.
         let call = if i % 3 == 2 { format!("if cfg.extras or false then {call} else null") } else { call };
-        text += &format!("        tool-{i} = {call};\n");
+        writeln!(text, "        tool-{i} = {call};").unwrap();
     }
     text += "      };
       tools = lib.genAttrs [ \"x86_64-linux\" \"aarch64-darwin\" ] (system: lib.mapAttrs (name: pin: pkgs.fetchurl {

@@ -415,7 +415,7 @@ fn spoil(mut stream: TcpStream, bytes: &[u8], open: bool) {
     let _ = stream.read(&mut request);
     let _ = stream.write_all(bytes);
     if open {
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+        let _ = stream.set_read_timeout(Some(Duration::from_mins(1)));
         let _ = stream.read(&mut request);
     }
 }

@@ -1,5 +1,6 @@
 //! A hash that is not that of what was fetched: the source moved on, or was replaced under its name.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -262,11 +263,13 @@ fn registries_are_asked_side_by_side_and_for_their_keys_once() {
     let mut text = String::from("{ pkgs }: {\n");
     for n in 0..16 {
         project.registry.publish(&format!("tool{n}"), "1.0.0", &[]);
-        text.push_str(&format!(
+        write!(
+            text,
             "  tool{n} = pkgs.buildNpmPackage {{\n    pname = \"tool{n}\"; version = \"1.0.0\"; npmDepsHash = \"\";\n    \
              src = pkgs.fetchurl {{ url = \"https://registry.npmjs.org/tool{n}/-/tool{n}-1.0.0.tgz\"; hash = \"\"; }};\n    \
              postPatch = \"cp ${{./lock/package-lock.json}} package-lock.json\";\n  }};\n"
-        ));
+        )
+        .unwrap();
     }
     project.write("tools.nix", text + "}\n");
     project.registry.delay(std::time::Duration::from_millis(300));

@@ -1,5 +1,6 @@
 //! Programs that are pinned without a lockfile: one tarball of the registry, and its hash in whatever form it is written.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
@@ -15,7 +16,7 @@ fn pins(rows: &[(&str, &str, &str, &str)]) -> String {
     let mut text = "{ pkgs, lib ? pkgs.lib }:\n{\n".to_owned();
     for (attribute, fetcher, release, hash) in rows {
         let url = format!("https://registry.npmjs.org/tool/-/tool-{release}.tgz");
-        text += &format!("  {attribute} = {fetcher} {{\n    url = \"{url}\";\n    {hash};\n  }};\n");
+        writeln!(text, "  {attribute} = {fetcher} {{\n    url = \"{url}\";\n    {hash};\n  }};").unwrap();
     }
     text + "}\n"
 }

@@ -1,7 +1,7 @@
 //! Which credentials go where: situations of a user's `.npmrc` and a lockfile, what this program sends in each, and what
 //! npm sends. `docs/credentials.md` shows the table; the real npm is asked in the real-parts run.
 //!
-//! Servers have the shapes of real ones: a GitLab that serves a group's packages under its projects, a JFrog whose virtual
+//! Servers have the shapes of real ones: a GitLab that serves a group's packages under its projects, a `JFrog` whose virtual
 //! registry serves those of a local one, a forward proxy with TLS and without, a server that asks for a client certificate.
 
 use std::fmt::Write as _;
@@ -65,7 +65,7 @@ const GITLAB: Situation = Situation {
     ..PLAIN
 };
 
-/// JFrog: packages are asked for at a virtual registry, and may be served by a local one.
+/// `JFrog`: packages are asked for at a virtual registry, and may be served by a local one.
 const JFROG: Situation = Situation {
     npmrc: "registry=http://{A}/artifactory/api/npm/npm-virtual/\n//{A}/artifactory/api/npm/npm-virtual/:_auth=dTpw",
     resolved: "http://{A}/artifactory/api/npm/npm-local/ms/-/ms-1.0.0.tgz",
@@ -436,9 +436,10 @@ pub struct Scene {
 
 impl Scene {
     pub fn of(situation: &Situation) -> Self {
-        let a = match situation.asks_for_certificate {
-            true => Registry::start_with_client_certificates(),
-            false => Registry::start(),
+        let a = if situation.asks_for_certificate {
+            Registry::start_with_client_certificates()
+        } else {
+            Registry::start()
         };
         let scene = Self { a, b: Registry::start(), folder: tempfile::tempdir().unwrap() };
         let published = scene.a.publish("ms", "1.0.0", &[]);
