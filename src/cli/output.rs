@@ -88,7 +88,8 @@ impl Terminal {
         };
         Self {
             quiet,
-            watched: stderr && !quiet && !plain,
+            // Nix gives builders a terminal, of which it keeps every line that was ever drawn.
+            watched: stderr && !quiet && !plain && !environment.in_nix_build(),
             readers,
             lines: Cell::new(0),
             lost: RefCell::default(),

@@ -19,6 +19,8 @@ fn npm_sends_what_the_table_says() {
             "--no-update-notifier",
         ]);
         npm.current_dir(scene.path("web")).env_clear().env("HOME", scene.path("home"));
+        // What this machine configures for everybody is not part of the situation.
+        npm.env("npm_config_globalconfig", scene.path("no-global-npmrc"));
         npm.env("PATH", crate::inherited("PATH").unwrap()).env("npm_config_cache", scene.path("cache"));
         for (name, value) in situation.variables {
             npm.env(scene.fill(name), scene.fill(value));

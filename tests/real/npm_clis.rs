@@ -226,11 +226,6 @@ fn npm_moves_only_what_must_move() {
     };
     let old = manifest("1.0.0", "4.3.4", "4.1.1");
     let first = resolve(&old, None);
-    // As a npm that leaves addresses out would have written it.
-    let text = String::from_utf8(first.clone()).unwrap();
-    let bare: Vec<_> = text.lines().filter(|line| !line.contains("\"resolved\"")).collect();
-    let bare = bare.join("\n");
-    assert_eq!(resolve(&old, Some(bare.as_bytes())), first);
     let new = manifest("2.0.0", "^4.3.5", "^4");
     let moved = resolve(&new, Some(&first));
     assert_ne!(version(&moved, "debug"), "4.3.4", "it no longer fits");

@@ -76,8 +76,10 @@ fn tls_config(folder: &Path, asks_for_certificate: bool) -> ServerConfig {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // A name of its own: OpenSSL takes a certificate whose issuer has its name for one that signed itself.
-    params.distinguished_name.push(DnType::CommonName, "test authority");
+    // And it takes two authorities of one name for one, whose signatures then fail.
     let key = KeyPair::generate().unwrap();
+    let number = npm_nixhash::integrity::ContentId::sha512_of(&key.serialize_der()).hex();
+    params.distinguished_name.push(DnType::CommonName, format!("test authority {}", &number[..16]));
     let own = params.self_signed(&key).unwrap();
     std::fs::write(folder.join("ca.pem"), own.pem()).unwrap();
     let authority = Issuer::new(params, key);
