@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(urls.len(), lockfile.dependencies.len());
     }
     let _ = Completeness::of(bytes, Some(bytes));
-    let _ = in_step::workspaces(bytes);
+    let _ = in_step::workspace_globs(bytes);
     // What a build would do to it is done after once.
     if let Ok(Some(fixed)) = fixup(bytes, None) {
         assert_eq!(fixup(&fixed, None).expect("the same document"), None);
