@@ -12,6 +12,7 @@ before() { rm -rf "$HOME/.cache/npm-nixhash" "$HOME/.npm"; }
 red_branches() {
   local branch head
   while read -r branch head; do
+    # shellcheck disable=SC2016 # JavaScript
     node -e '
       const statuses = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
       const last = {};
