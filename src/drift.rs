@@ -172,7 +172,7 @@ impl Plan {
     }
 
     fn with(mut survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Verdict>) -> Self {
-        survey.sites.sort_by(|a, b| hash_place(a).cmp(&hash_place(b)));
+        survey.sites.sort_by_cached_key(Site::hash_place);
         let verdicts = judge(&survey.sites);
         let planned = |(site, verdict)| {
             let Verdict { status, sources, outdated, repaired, warnings, because } = verdict;
@@ -306,13 +306,6 @@ impl Verdict {
     fn bare(status: Status, sources: Vec<SourceState>) -> Self {
         Self { status, sources, outdated: None, repaired: None, warnings: Vec::new(), because: None }
     }
-}
-
-/// Where people look for a site: at its hash, which of a wrapper is at the call; else at the derivation.
-fn hash_place(site: &Site) -> (&Path, usize, usize) {
-    let derivation = (site.place.file.as_path(), site.place.line, site.place.column);
-    let literal = site.hashes.first().or_else(|| site.tarball_literal());
-    literal.map_or(derivation, |literal| (literal.file.as_path(), literal.line, literal.column))
 }
 
 /// Whether a site's lockfile is known, without a look at it. A source that could not be followed is said to be one here

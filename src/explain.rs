@@ -256,9 +256,7 @@ impl Search<'_> {
     /// hash, it only lets one be that is refused otherwise; so those with it are of use only where the others failed.
     fn options(&self) -> Vec<HashOptions> {
         let own = self.subject.options;
-        let other = if own.fetcher_version == 1 { 2 } else { 1 };
-        let versions =
-            [own.fetcher_version, other].map(|fetcher_version| HashOptions { fetcher_version, ..own });
+        let versions = [own, own.with_other_version()];
         let forced =
             versions.map(|options| HashOptions { force_git_deps: true, force_empty_cache: true, ..options });
         let mut all: Vec<_> = versions.into_iter().chain(forced).collect();

@@ -18,3 +18,11 @@ impl Default for HashOptions {
         Self { fetcher_version: 1, force_git_deps: false, force_empty_cache: false }
     }
 }
+
+impl HashOptions {
+    /// The same with the other fetcher version.
+    #[must_use]
+    pub fn with_other_version(self) -> Self {
+        Self { fetcher_version: if self.fetcher_version == 1 { 2 } else { 1 }, ..self }
+    }
+}

@@ -27,6 +27,12 @@ pub fn named_by(url: &str) -> Option<(String, String)> {
     matches!(scheme, "http" | "https").then(|| named(path))?
 }
 
+/// Whether the known parts of a URL leave it open that it names a tarball so.
+#[must_use]
+pub fn may_be_named<'a>(mut parts: impl Iterator<Item = &'a str> + Clone) -> bool {
+    parts.clone().any(|part| part.contains("/-/")) && parts.any(|part| part.contains(".tgz"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use npm_nixhash::{
         self,
         git::{Git, Marks, Versions, merge},
     },
+    source::head::is_read,
 };
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
     config::Config,
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
-    resolve::{is_evaluated, is_lockfile},
+    resolve::is_lockfile,
     supply::Sources,
 };
 
@@ -79,7 +80,7 @@ fn solve(
     let root = repository::around(&path);
     // `1a2b3c4 (subject)` of a rebase or a cherry-pick, a branch or a commit of a merge.
     let theirs = args.their_label.split(' ').next().unwrap_or_default();
-    let others = Git::of(&root).merging(theirs, (&path, ancestor), is_evaluated);
+    let others = Git::of(&root).merging(theirs, (&path, ancestor), is_read);
     let mut others = others.map_err(|error| {
         let message = Message::from_error(&error);
         let hint = "solve other conflicts, then `npm-nixhash update --resolve` solves those of hashes";

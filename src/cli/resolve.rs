@@ -13,6 +13,7 @@ use npm_nixhash::{
     replace::{Replacement, replace_all},
     report::Message,
     repository::{self, git::Git},
+    source::head::is_read,
 };
 
 use super::{
@@ -24,16 +25,8 @@ use super::{
     survey::paths,
 };
 
-/// Extensions of files that Nix expressions are made of, or read.
-const EVALUATED: [&str; 5] = ["nix", "json", "toml", "lock", "txt"];
-
 /// A larger file holds no hash that somebody wrote.
 const LARGEST: u64 = 8 << 20;
-
-/// Whether what is in a file can matter to a hash.
-pub(super) fn is_evaluated(path: &Path) -> bool {
-    path.extension().is_some_and(|own| EVALUATED.iter().any(|known| own == *known))
-}
 
 /// Whether a file is a lockfile by its name.
 pub(super) fn is_lockfile(path: &Path) -> bool {
@@ -99,7 +92,7 @@ fn conflicted(root: &Path) -> BTreeMap<PathBuf, String> {
     };
     paths
         .into_iter()
-        .filter(|path| is_evaluated(path) && !is_lockfile(path) && !is_foreign(path))
+        .filter(|path| is_read(path) && !is_lockfile(path) && !is_foreign(path))
         .filter_map(read)
         .collect()
 }

@@ -151,8 +151,7 @@ fn judge(site: &Site, question: Question, (now, answer): (&Arc<[u8]>, Answer), m
 
 /// The other fetcher version, if the hash is that of the lockfile under it. Only what is on disk is used.
 fn other_options(site: &Site, recorded: &str, now: &Arc<[u8]>, means: &Means<'_>) -> Option<HashOptions> {
-    let fetcher_version = if site.options.fetcher_version == 1 { 2 } else { 1 };
-    let options = HashOptions { fetcher_version, ..site.options };
+    let options = site.options.with_other_version();
     let request = Request { lockfile: Arc::clone(now), options, outputs: Outputs::default() };
     let supply = Arc::new(means.supply.without_network());
     let computed = npm_deps::compute(&[request], &supply, means.settings).pop()?.ok()?;

@@ -4,7 +4,7 @@ use std::{error::Error, path::Path};
 
 use super::{Planned, SiteFailure, Status};
 use crate::{
-    nix::{Condition, Place, Site, Warning, WarningKind},
+    nix::{Condition, Warning, WarningKind},
     npm_deps::Obstacle,
 };
 
@@ -34,14 +34,7 @@ fn warning(planned: &Planned, root: &Path) -> Option<Warning> {
         shown(&place.file),
         place.line
     );
-    Some(Warning { kind: WarningKind::OtherConfiguration, place: hash_place(&planned.site), message })
-}
-
-fn hash_place(site: &Site) -> Place {
-    site.hashes.first().map_or_else(
-        || site.place.clone(),
-        |literal| Place { file: literal.file.clone(), line: literal.line, column: literal.column },
-    )
+    Some(Warning { kind: WarningKind::OtherConfiguration, place: planned.site.hash_place(), message })
 }
 
 /// What is wrong with the lockfile itself; `None` where something else stands in the way, such as the network.

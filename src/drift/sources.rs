@@ -192,11 +192,9 @@ fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &Work<'_>) {
     let urls = pinned.iter().filter_map(|(_, state)| Some(state.resolved.as_ref().ok()?.origin.url()));
     let answers = npm.stated(&urls.collect::<Vec<_>>());
     for ((site, state), answer) in pinned.iter_mut().zip(answers) {
-        let Ok(resolved) = &state.resolved else { continue };
         match answer {
             Ok(Some(found)) => {
-                let vouched = Some(());
-                state.standing = compare(site, state, resolved, (Digest::from(&found), vouched), work);
+                state.standing = compare(site, state, Digest::from(&found), true, work);
                 state.stated = true;
             }
             // The tarball itself tells what the registry does not.
@@ -258,27 +256,22 @@ fn judge(
         return Standing::InSync;
     }
     let vouched = match said {
-        Some(Ok(Word::Vouched(signature))) => Some(signature),
+        Some(Ok(Word::Vouched(_))) => true,
         Some(Ok(Word::Other(published))) => return Standing::Forged { found, published: published.clone() },
         Some(Ok(Word::Unsigned(message))) => {
             let hint = Some("do not accept it unexamined".to_owned());
             let error: Box<dyn Error + Send + Sync> = message.clone().into();
             return Standing::Unvouched(NpmFailure { error: error.into(), hint });
         }
-        None | Some(Ok(Word::None)) => None,
+        None | Some(Ok(Word::None)) => false,
         Some(Err(failure)) => return Standing::Unvouched(failure.clone()),
     };
-    compare(site, state, resolved, (found, vouched.map(|_| ())), work)
+    compare(site, state, found, vouched, work)
 }
 
 /// What it means that a hash is recorded and another one was found, for which a registry vouches or does not.
-fn compare(
-    site: &Site,
-    state: &SourceState,
-    resolved: &Resolved,
-    (found, vouched): (Digest, Option<()>),
-    work: &Work<'_>,
-) -> Standing {
+fn compare(site: &Site, state: &SourceState, found: Digest, vouched: bool, work: &Work<'_>) -> Standing {
+    let Ok(resolved) = &state.resolved else { return Standing::NotFetched };
     let Recorded::Known(recorded) = &resolved.recorded else { return Standing::Blank(found) };
     if *recorded == found {
         return Standing::InSync;
@@ -295,7 +288,7 @@ fn compare(
         Ok(true) => None,
         Err(why) => Some(why),
     };
-    if vouched.is_some() {
+    if vouched {
         return Standing::Vouched(found);
     }
     Standing::Replaced { found, accepted: work.rules.accept_changed_sources, unknown }

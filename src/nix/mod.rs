@@ -230,11 +230,7 @@ fn not_there_yet(ev: &Eval, site: &Site) -> Option<Warning> {
         condition.text,
         condition.place.line
     );
-    let place = site.hashes.first().map_or_else(
-        || site.place.clone(),
-        |literal| Place { file: literal.file.clone(), line: literal.line, column: literal.column },
-    );
-    Some(Warning { kind: WarningKind::OtherConfiguration, place, message })
+    Some(Warning { kind: WarningKind::OtherConfiguration, place: site.hash_place(), message })
 }
 
 /// Whether the literal of a dead binding is nobody's. A binding without a literal, or one that takes its hash from
@@ -303,26 +299,8 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
     };
     let message = "no derivation that uses this hash was found".to_owned();
     let step = Step { place: place.clone(), text: message.clone() };
-    Some(Site {
-        attr_path: None,
-        other_attr_paths: Vec::new(),
-        name: None,
-        version: None,
-        output_name: None,
-        place: place.clone(),
-        asked_at: None,
-        assumed: None,
-        candidates: Vec::new(),
-        npm_root: None,
-        hashes: vec![literal],
-        options: crate::options::HashOptions::default(),
-        outcome: Outcome::Undecided(Undecided::new(Reason::Unreached, message, place)),
-        source: None,
-        folders: BTreeSet::new(),
-        untracked: Vec::new(),
-        only_when: Vec::new(),
-        explain: vec![step],
-    })
+    let outcome = Outcome::Undecided(Undecided::new(Reason::Unreached, message, place.clone()));
+    Some(Site { hashes: vec![literal], explain: vec![step], ..Site::new(place, outcome) })
 }
 
 /// Whether an expression is `lib.fakeHash` or a relative, by its name.

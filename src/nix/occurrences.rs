@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::hash_text::HASHES;
 use super::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Part, Span};
+use crate::tarball_url;
 
 /// A hash attribute as the text spells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,9 +143,10 @@ fn names_tarball(ast: &Ast, bindings: &Bindings) -> bool {
     bindings.entries.iter().filter(|binding| binding.name.as_ref() == "url").any(|binding| {
         let Bound::Expr(id) = binding.bound else { return false };
         let Expr::Str(parts) = ast.expr(id) else { return false };
-        let says =
-            |what: &str| parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(what)));
-        says("/-/") && says(".tgz")
+        tarball_url::may_be_named(parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_ref()),
+            Part::Expr(_) => None,
+        }))
     })
 }
 

@@ -165,6 +165,41 @@ impl Literal {
 }
 
 impl Site {
+    /// A derivation of which only the call and the answer are known.
+    #[must_use]
+    pub fn new(place: Place, outcome: Outcome) -> Self {
+        Self {
+            attr_path: None,
+            other_attr_paths: Vec::new(),
+            name: None,
+            version: None,
+            output_name: None,
+            place,
+            asked_at: None,
+            assumed: None,
+            candidates: Vec::new(),
+            npm_root: None,
+            hashes: Vec::new(),
+            options: HashOptions::default(),
+            outcome,
+            source: None,
+            folders: BTreeSet::new(),
+            untracked: Vec::new(),
+            only_when: Vec::new(),
+            explain: Vec::new(),
+        }
+    }
+
+    /// Where people look for it: at its hash, which of a wrapper is at the call; else at the derivation.
+    #[must_use]
+    pub fn hash_place(&self) -> Place {
+        let literal = self.hashes.first().or_else(|| self.tarball_literal());
+        literal.map_or_else(
+            || self.place.clone(),
+            |literal| Place { file: literal.file.clone(), line: literal.line, column: literal.column },
+        )
+    }
+
     /// The same without the places within files, and without the way that led to it: two that are equal then are one
     /// derivation, with the same hashes, sources and lockfile, in texts of which other parts may differ.
     #[must_use]

@@ -184,12 +184,9 @@ fn draft(
     let npm_root = if missing { text_of(ev, &record.args, "npmRoot", at) } else { None };
     let candidates = candidates(ev, located, npm_root.as_deref());
     let site = Site {
-        attr_path: record.attr_paths.first().cloned(),
-        other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
         name: name_of(ev, &record.args, at),
         version: text_of(ev, &record.args, "version", at),
         output_name: output_name(ev, record),
-        place: place_of(ev, at),
         asked_at: asked_at(ev, at, hash, located),
         assumed: record
             .assumed
@@ -200,20 +197,27 @@ fn draft(
         npm_root,
         hashes: hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
         options: options.copied().unwrap_or_default(),
-        outcome,
         source,
         folders: located.iter().filter_map(|located| located.local.clone()).collect(),
-        untracked: Vec::new(),
-        only_when: Vec::new(),
         explain,
+        ..Site::new(place_of(ev, at), outcome)
     };
-    Draft {
-        site,
-        literals: hash.literals.iter().map(|(_, at)| *at).collect(),
-        from_caller: hash.from_caller,
-        call: at,
-        decided: Vec::new(),
-        warnings: Vec::new(),
+    Draft::new(record, site, hash)
+}
+
+impl Draft {
+    /// The site of a record, under the record's names.
+    pub(super) fn new(record: &Record, site: Site, hash: &Hash) -> Self {
+        let mut names = record.attr_paths.iter().cloned();
+        let site = Site { attr_path: names.next(), other_attr_paths: names.collect(), ..site };
+        Self {
+            site,
+            literals: hash.literals.iter().map(|(_, at)| *at).collect(),
+            from_caller: hash.from_caller,
+            call: record.call,
+            decided: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -453,6 +457,6 @@ fn overridden_outside(record: &Record) -> Option<&str> {
     base.name.as_deref().filter(|name| name.ends_with(".npmDeps"))
 }
 
-fn undecided(ev: &Eval, reason: Reason, message: String, at: Location) -> Outcome {
+pub(super) fn undecided(ev: &Eval, reason: Reason, message: String, at: Location) -> Outcome {
     Outcome::Undecided(Undecided::new(reason, message, place_of(ev, at)))
 }

@@ -8,19 +8,18 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::answer::Fetched;
-use super::decide::{Draft, asked_at};
+use super::decide::{Draft, asked_at, undecided};
 use super::describe::remote_source;
 use super::explain::{place_of, steps};
 use super::literals;
 use crate::nix::eval::Eval;
 use crate::nix::nixpkgs::record::{Record, RecordKind};
 use crate::nix::reason::Reason;
-use crate::nix::site::{Outcome, Site, Step, Undecided};
+use crate::nix::site::{Outcome, Site, Step};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::formula::{Under, can_meet};
 use crate::nix::value::source::Remote;
 use crate::nix::value::{Attrs, Kind, Piece, Value};
-use crate::options::HashOptions;
 use crate::tarball_url;
 
 /// How a call names what it downloads.
@@ -73,10 +72,11 @@ fn may_be_tarball(url: &Value) -> bool {
     match (url.known_text(), &url.kind) {
         (Some(text), _) => tarball_url::named_by(&text).is_some(),
         (None, Kind::Str(text)) => {
-            let says = |what: &str| {
-                text.pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(what)))
-            };
-            says("/-/") && says(".tgz")
+            let known = text.pieces.iter().filter_map(|piece| match piece {
+                Piece::Text(text) => Some(text.as_ref()),
+                Piece::Source(_) | Piece::Unknown(_) => None,
+            });
+            tarball_url::may_be_named(known)
         }
         _ => false,
     }
@@ -138,44 +138,14 @@ fn draft(ev: &mut Eval, record: &Record, remote: &Rc<Remote>, of: (&Value, &Valu
         (None, Some(_)) => Outcome::Tarball(Box::new(source)),
     };
     let explain = proof(ev, record, remote, (&hash, url), &outcome);
-    let (name, version) = named.unzip();
-    let site = Site {
-        attr_path: record.attr_paths.first().cloned(),
-        other_attr_paths: record.attr_paths.iter().skip(1).cloned().collect(),
-        name,
-        version,
-        output_name: None,
-        place: place_of(ev, at),
-        asked_at: asked_at(ev, at, &hash, &[]),
-        assumed: None,
-        candidates: Vec::new(),
-        npm_root: None,
-        hashes: match &outcome {
-            // The literal of a tarball is that of its source; where nothing is known of it, it is all that there is to show.
-            Outcome::Tarball(_) => Vec::new(),
-            _ => hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
-        },
-        options: HashOptions::default(),
-        outcome,
-        source: None,
-        folders: BTreeSet::new(),
-        untracked: Vec::new(),
-        only_when: Vec::new(),
-        explain,
-    };
-    let literals = hash.literals.iter().map(|(_, at)| *at).collect();
-    Some(Draft {
-        site,
-        literals,
-        from_caller: hash.from_caller,
-        call: at,
-        decided: Vec::new(),
-        warnings: Vec::new(),
-    })
-}
-
-fn undecided(ev: &Eval, reason: Reason, message: String, at: Location) -> Outcome {
-    Outcome::Undecided(Undecided::new(reason, message, place_of(ev, at)))
+    let mut site =
+        Site { asked_at: asked_at(ev, at, &hash, &[]), explain, ..Site::new(place_of(ev, at), outcome) };
+    (site.name, site.version) = named.unzip();
+    // The literal of a tarball is that of its source; where nothing is known of it, it is all that there is to show.
+    if !matches!(site.outcome, Outcome::Tarball(_)) {
+        site.hashes = hash.literals.iter().map(|(literal, _)| literal.clone()).collect();
+    }
+    Some(Draft::new(record, site, &hash))
 }
 
 /// What stops a URL from being known, and where.
