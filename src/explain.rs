@@ -9,7 +9,11 @@ use std::{
 };
 
 use crate::{
-    lockfile::{Lockfile, Source, changes::Changes},
+    lockfile::{
+        Lockfile, Source,
+        changes::Changes,
+        line_ends::{has_crlf, with_crlf, with_line_feeds},
+    },
     nix::{Edit, HashText, apply_edits},
     npm_deps::{self, Computed, Failure, Manner, Modes, Outputs, Request, Settings, supply::Supply},
     options::HashOptions,
@@ -228,9 +232,8 @@ impl Search<'_> {
             texts.push((Text::Unedited, Arc::clone(&own.bytes)));
         }
         if own.bytes.contains(&b'\n') {
-            let has_crlf = own.bytes.windows(2).any(|pair| pair == b"\r\n");
-            let (text, bytes) = if has_crlf {
-                (Text::LineFeeds, without(&own.bytes, b'\r'))
+            let (text, bytes) = if has_crlf(&own.bytes) {
+                (Text::LineFeeds, with_line_feeds(&own.bytes))
             } else {
                 (Text::Crlf, with_crlf(&own.bytes))
             };
@@ -371,15 +374,6 @@ fn has_git(bytes: &[u8]) -> bool {
         lockfile.dependencies.iter().any(|one| matches!(one.source, Source::GitArchive { .. }))
     };
     Lockfile::parse(bytes).is_ok_and(is_git)
-}
-
-fn without(bytes: &[u8], gone: u8) -> Vec<u8> {
-    bytes.iter().copied().filter(|byte| *byte != gone).collect()
-}
-
-fn with_crlf(bytes: &[u8]) -> Vec<u8> {
-    let crlf = |byte: &u8| if *byte == b'\n' { vec![b'\r', b'\n'] } else { vec![*byte] };
-    bytes.iter().flat_map(crlf).collect()
 }
 
 /// The lockfile that a derivation should hash, read.

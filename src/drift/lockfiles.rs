@@ -9,6 +9,7 @@ use std::{
 
 use super::{RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, Work, undecided};
 use crate::{
+    lockfile::line_ends::{has_crlf, with_line_feeds},
     nix::{Edit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits},
     source::{Excerpt, LookError, Npm, Relock, head::Head, patch},
 };
@@ -48,7 +49,7 @@ impl Lockfiles {
     /// What git has for a file that differs from it by nothing but its line ends, as where `core.autocrlf` checked it
     /// out. Nix builds from git's bytes.
     fn by_git(&mut self, path: &Path, bytes: &[u8], head: &Head) -> Option<Vec<u8>> {
-        if !bytes.windows(2).any(|pair| pair == b"\r\n") {
+        if !has_crlf(bytes) {
             return None;
         }
         let staged = head.staged(path).filter(|staged| *staged == with_line_feeds(bytes))?;
@@ -80,17 +81,6 @@ impl Lockfiles {
         self.read.insert(path.to_owned(), Arc::clone(&bytes));
         Ok(bytes)
     }
-}
-
-/// The text with line feeds alone.
-fn with_line_feeds(text: &[u8]) -> Vec<u8> {
-    let mut unix = Vec::with_capacity(text.len());
-    for (at, byte) in text.iter().enumerate() {
-        if *byte != b'\r' || text.get(at + 1) != Some(&b'\n') {
-            unix.push(*byte);
-        }
-    }
-    unix
 }
 
 /// A vendored lockfile that is not that of the version that was fetched.

@@ -136,12 +136,17 @@ pub(super) fn examine(
     let fetched = source::fetch(&orders, supply, settings.memo.as_ref());
     let results: HashMap<_, _> = orders.iter().map(|order| order.origin.identity()).zip(fetched).collect();
     let words = words(states, &results, work.rules.npm);
+    let missing = missing(sites, states, &results, work.rules.npm);
     for (site, states) in sites.iter().zip(states) {
         for state in states.iter_mut().filter(|state| !state.stated) {
             let Ok(resolved) = &state.resolved else { continue };
             let identity = resolved.origin.identity();
             match &results[&identity] {
-                Err(failure) => state.standing = unfetched(site, resolved, failure, work),
+                Err(failure) => {
+                    let pinned = matches!(site.outcome, Outcome::Tarball(_));
+                    let said = missing.get(&identity).filter(|_| pinned).cloned().map(Standing::Unvouched);
+                    state.standing = said.unwrap_or_else(|| Standing::Failed(failure.clone()));
+                }
                 Ok(fetched) => {
                     state.excerpt = fetched.excerpts.get(&look_at(site, &state.source)).cloned();
                     let found = &fetched.digests[&resolved.recorded.kind()];
@@ -212,14 +217,26 @@ fn is_integrity(resolved: &Resolved) -> bool {
     resolved.origin.hashed == Hashed::File && resolved.recorded.kind() == Kind::Sha512
 }
 
-/// Why a source could not be fetched: a registry that has no such release says more than a URL that is not there.
-fn unfetched(site: &Site, resolved: &Resolved, failure: &SourceFailure, work: &Work<'_>) -> Standing {
-    let pinned = matches!(site.outcome, Outcome::Tarball(_)) && failure.is_not_found();
-    let stated = work.rules.npm.filter(|_| pinned).and_then(|npm| npm.stated(&[resolved.origin.url()]).pop());
-    match stated {
-        Some(Err(failure)) => Standing::Unvouched(failure),
-        _ => Standing::Failed(failure.clone()),
+/// What registries say of pinned tarballs that are not there: one that has no such release says more than a URL that is not
+/// found. They are asked side by side.
+fn missing(
+    sites: &[Site],
+    states: &[Vec<SourceState>],
+    results: &HashMap<String, Result<Fetched, SourceFailure>>,
+    npm: Option<&dyn Npm>,
+) -> HashMap<String, NpmFailure> {
+    let Some(npm) = npm else { return HashMap::new() };
+    let pinned = sites.iter().zip(states).filter(|(site, _)| matches!(site.outcome, Outcome::Tarball(_)));
+    let mut urls = BTreeMap::new();
+    for state in pinned.flat_map(|(_, states)| states).filter(|state| !state.stated) {
+        let Ok(resolved) = &state.resolved else { continue };
+        let identity = resolved.origin.identity();
+        if results[&identity].as_ref().is_err_and(SourceFailure::is_not_found) {
+            urls.insert(identity, resolved.origin.url());
+        }
     }
+    let said = npm.stated(&urls.values().copied().collect::<Vec<_>>());
+    urls.into_keys().zip(said).filter_map(|(identity, said)| Some((identity, said.err()?))).collect()
 }
 
 /// Each origin once, with everything that is wanted of it.

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{
+    entries::{Flat, Nested},
     packages::{is_installed, package_name},
-    text::{Entries, Flag, Names, Object, Text},
+    text::{Entries, Object, Text},
 };
 use crate::redaction::redacted;
 
@@ -48,42 +49,7 @@ struct Packages {
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow, default)]
-    packages: Option<Entries<'a, Entry<'a>>>,
-    #[serde(borrow, default)]
-    dependencies: Option<Entries<'a, Nested<'a>>>,
-}
-
-/// An entry of versions 2 and 3.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry<'a> {
-    #[serde(borrow, default)]
-    name: Text<'a>,
-    #[serde(borrow, default)]
-    version: Text<'a>,
-    #[serde(borrow, default)]
-    resolved: Text<'a>,
-    #[serde(borrow, default)]
-    integrity: Text<'a>,
-    #[serde(default)]
-    link: Flag,
-    #[serde(borrow, default)]
-    dependencies: Names<'a>,
-    #[serde(borrow, default)]
-    dev_dependencies: Names<'a>,
-    #[serde(borrow, default)]
-    optional_dependencies: Names<'a>,
-}
-
-/// An entry of version 1.
-#[derive(Deserialize)]
-struct Nested<'a> {
-    #[serde(borrow, default)]
-    version: Text<'a>,
-    #[serde(borrow, default)]
-    resolved: Text<'a>,
-    #[serde(borrow, default)]
-    integrity: Text<'a>,
+    packages: Option<Entries<'a, Flat<'a>>>,
     #[serde(borrow, default)]
     dependencies: Option<Entries<'a, Nested<'a>>>,
 }
@@ -102,7 +68,7 @@ impl Packages {
         Some(all)
     }
 
-    fn add(&mut self, path: &str, entry: &Entry<'_>) {
+    fn add(&mut self, path: &str, entry: &Flat<'_>) {
         // Workspaces have paths without `node_modules`; what they ask for is the project's own wish.
         if !is_installed(path) {
             let names = [&entry.dependencies, &entry.dev_dependencies, &entry.optional_dependencies];

@@ -4,8 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::read::Flat;
-use crate::lockfile::{is_installed, search};
+use crate::lockfile::{entries::Flat, is_installed, search};
 
 /// The places that the project and its workspaces lead to.
 pub(super) fn reached<'a>(known: &HashMap<&'a str, &Flat<'_>>, wanted: &[String]) -> BTreeSet<&'a str> {

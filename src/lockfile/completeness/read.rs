@@ -1,9 +1,6 @@
 //! What of a lockfile has to be downloaded, and what of that lacks something.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Deserialize;
 
@@ -14,9 +11,10 @@ use super::{
 use crate::lockfile::{
     CanonicalUrl,
     canonical_url::UrlReader,
+    entries::{Flat, Nested},
     is_git,
     packages::{is_installed, package_name},
-    text::{Entries, Flag, Names, Text, Words},
+    text::Entries,
 };
 
 /// The parts of a lockfile that say what is downloaded.
@@ -28,55 +26,6 @@ pub(super) struct Document<'a> {
     pub(super) dependencies: Option<Entries<'a, Nested<'a>>>,
     #[serde(borrow, default)]
     pub(super) packages: Option<Entries<'a, Flat<'a>>>,
-}
-
-/// An entry of version 1.
-#[derive(Deserialize)]
-pub(super) struct Nested<'a> {
-    #[serde(borrow, default)]
-    version: Text<'a>,
-    #[serde(borrow, default)]
-    resolved: Text<'a>,
-    #[serde(borrow, default)]
-    integrity: Text<'a>,
-    #[serde(default)]
-    bundled: Flag,
-    #[serde(borrow, default)]
-    dependencies: Option<Entries<'a, Nested<'a>>>,
-}
-
-/// An entry of versions 2 and 3.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Flat<'a> {
-    #[serde(borrow, default)]
-    name: Text<'a>,
-    #[serde(borrow, default)]
-    version: Text<'a>,
-    #[serde(borrow, default)]
-    resolved: Text<'a>,
-    #[serde(borrow, default)]
-    integrity: Text<'a>,
-    #[serde(default)]
-    link: Flag,
-    #[serde(default)]
-    in_bundle: Flag,
-    #[serde(default)]
-    optional: Flag,
-    #[serde(borrow, default)]
-    os: Words<'a>,
-    #[serde(borrow, default)]
-    cpu: Words<'a>,
-    #[serde(borrow, default)]
-    libc: Words<'a>,
-    #[serde(borrow, default)]
-    dependencies: Names<'a>,
-    #[serde(borrow, default)]
-    dev_dependencies: Names<'a>,
-    #[serde(borrow, default)]
-    optional_dependencies: Names<'a>,
-    #[serde(borrow, default)]
-    peer_dependencies: Names<'a>,
 }
 
 /// What has been gathered of a lockfile so far.
@@ -232,12 +181,4 @@ impl Found {
 /// `github:user/project`, which version 1 writes in the place of a git URL.
 fn is_shorthand(scheme: &str) -> bool {
     matches!(scheme, "github" | "gitlab" | "bitbucket" | "gist")
-}
-
-impl<'a> Flat<'a> {
-    /// The names it depends on.
-    pub(super) fn edges(&self, dev: bool) -> impl Iterator<Item = &Cow<'a, str>> {
-        let own = [&self.dependencies, &self.optional_dependencies, &self.peer_dependencies];
-        own.into_iter().chain(dev.then_some(&self.dev_dependencies)).flat_map(|names| &names.0)
-    }
 }
