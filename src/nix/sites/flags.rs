@@ -1,6 +1,6 @@
 //! What a token that decides is: a flag, which is turned without a look at what it decides, or a part of the code itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::{Ast, Bindings, Bound, Expr, FileId, Location, Param, Span};
@@ -12,15 +12,22 @@ pub(super) enum Token {
     Flag,
     /// A variable that the code gives itself (fixture `phase-optional-string`).
     Constant,
-    /// An argument beside the hash that it belongs to (fixture `patches-optional`).
+    /// An argument beside the hash that it belongs to (fixture `patches-optional`), or one that a call gives or leaves to a
+    /// wrapper's default while the hash comes from outside of the wrapper (fixture `wrapper-default-beside-hash`): another call
+    /// has other arguments and a hash of its own.
     Given,
 }
 
 /// What binds an expression.
 #[derive(Clone, Copy)]
 enum Bearer {
+    /// What is not said elsewhere is this: an `or`, an option's default.
     Default,
+    /// The default of an argument of this function.
+    Formal(Span),
     Set(Span),
+    /// The set is what a function is called with.
+    Argument,
     Variable,
 }
 
@@ -38,13 +45,14 @@ impl Tokens {
         // What is no Nix file is a file of data.
         let Some(bearers) = bearers else { return Token::Flag };
         let is_near = |hash: &Location| hash.file == leaf.file;
+        let holds = |span: &Span| hashes.iter().any(|hash| is_near(hash) && span.contains(hash.span));
         let Some(bearer) = bearers.get(&leaf.span) else { return Token::Given };
         match bearer {
-            Bearer::Set(set) if hashes.iter().any(|hash| is_near(hash) && set.contains(hash.span)) => {
-                Token::Given
-            }
+            Bearer::Argument => Token::Given,
+            Bearer::Set(set) if holds(set) => Token::Given,
+            Bearer::Formal(function) if !holds(function) => Token::Given,
             Bearer::Variable if hashes.iter().any(is_near) => Token::Constant,
-            Bearer::Default | Bearer::Set(_) | Bearer::Variable => Token::Flag,
+            Bearer::Default | Bearer::Formal(_) | Bearer::Set(_) | Bearer::Variable => Token::Flag,
         }
     }
 }
@@ -53,12 +61,17 @@ impl Tokens {
 fn bearers(ast: &Ast) -> HashMap<Span, Bearer> {
     let mut all = HashMap::new();
     let span_of = |id: crate::nix::syntax::ast::ExprId| ast.spans[id.0 as usize];
+    let arguments: HashSet<Span> = ast
+        .exprs
+        .iter()
+        .filter_map(|expr| if let Expr::Apply(_, argument) = expr { Some(span_of(*argument)) } else { None })
+        .collect();
     for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
         match expr {
             Expr::Lambda(lambda) => {
                 if let Param::Pattern { formals, .. } = &lambda.param {
                     let defaults = formals.iter().filter_map(|formal| formal.default);
-                    all.extend(defaults.map(|default| (span_of(default), Bearer::Default)));
+                    all.extend(defaults.map(|default| (span_of(default), Bearer::Formal(*span))));
                 }
             }
             Expr::Select { default: Some(default), .. } => {
@@ -68,7 +81,11 @@ fn bearers(ast: &Ast) -> HashMap<Span, Bearer> {
             Expr::Apply(..) => {
                 all.entry(*span).or_insert(Bearer::Default);
             }
-            Expr::Set { bindings, .. } => add(ast, bindings, Bearer::Set(*span), &mut all),
+            Expr::Set { bindings, .. } => {
+                let is_argument = arguments.contains(span);
+                let bearer = if is_argument { Bearer::Argument } else { Bearer::Set(*span) };
+                add(ast, bindings, bearer, &mut all);
+            }
             Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
                 add(ast, bindings, Bearer::Variable, &mut all);
             }
