@@ -23,7 +23,7 @@
 //! [`conflicts`] solves what a merge left where only hashes differ: `merge-driver`, `update --resolve`.
 //!
 //! `add` goes another way: [`npm_package`] asks the registry about a package, [`relock`] has the real npm resolve its
-//! dependencies, [`packaging`] puts both hashes and an expression together, [`nix::insert`] finds the place for it, and
+//! dependencies where there are any, [`packaging`] puts hashes and an expression together in the shape that was asked for, [`nix::insert`] finds the place for it, and
 //! [`create::create_all`] writes everything or nothing. [`vendoring`] lends the first two to step 2 and 4.
 //!
 //! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, makes the one

@@ -23,7 +23,7 @@ use npm_nixhash::{
     nix::insert::{AttrPath, InsertError, Slot},
     npm_package::{PackageName, Selector},
     packaging::{
-        self, Order, Package, PackagingError,
+        self, Order, Package, PackagingError, Shape,
         expression::{self, ByPkgs, Names},
     },
     replace::Replacement,
@@ -38,6 +38,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
     let order = Order {
         name,
         selector,
+        shape: shape(args),
         require_signature: args.require_signatures,
         supply: &sources.supply,
         settings: &sources.settings,
@@ -72,8 +73,18 @@ fn wanted(text: &str) -> Result<(PackageName, Selector), Fatal> {
     Ok((name, Selector::parse(version)))
 }
 
+/// How the package is to be written down.
+fn shape(args: &AddArgs) -> Shape {
+    match (args.bundled, args.platforms) {
+        (true, _) => Shape::Bundled,
+        (false, true) => Shape::Platforms,
+        (false, false) => Shape::Lockfile,
+    }
+}
+
 /// Where everything goes; made before anything is fetched.
 struct Plan {
+    /// Where a lockfile goes, if there will be one.
     lockfile: PathBuf,
     /// The lockfile as the expression names it.
     reference: String,
@@ -97,25 +108,30 @@ struct Work {
 impl Plan {
     fn of(args: &AddArgs, name: &PackageName, environment: &Environment) -> Result<Self, Fatal> {
         let target = match (&args.into, &args.attr) {
-            (Some(file), Some(attr)) => Some(Target::find(&environment.absolute(file), attr)?),
+            (Some(file), Some(attr)) => {
+                Some(Target::find(&environment.absolute(file), attr, builders(shape(args)))?)
+            }
             _ => None,
         };
         let beside = target.as_ref().and_then(|target| target.path.parent()).unwrap_or(&environment.here);
         let folder =
             args.dir.as_ref().map_or_else(|| beside.join("npm"), |folder| environment.absolute(folder));
         let lockfile = folder.join(name.word()).join("package-lock.json");
-        if lockfile.symlink_metadata().is_ok() {
+        let keeps_lockfile = shape(args) == Shape::Lockfile;
+        if keeps_lockfile && lockfile.symlink_metadata().is_ok() {
             let message = Message::plain(format!("{} exists already", lockfile.display()));
             let hint = "`update` keeps it right; remove it, and what uses it, to begin anew";
             return Err(Fatal(message.hinting(Some(hint))));
         }
         let reference = relative(beside, &lockfile);
-        expression::check_path(&reference).map_err(|error| Fatal::new(&error))?;
+        if keeps_lockfile {
+            expression::check_path(&reference).map_err(|error| Fatal::new(&error))?;
+        }
         Ok(Self { lockfile, reference, target })
     }
 
     fn carry_out(self, package: &Package) -> Result<Work, Fatal> {
-        let bytes = package.lockfile.clone();
+        let bytes = package.locked().and_then(|locked| locked.lockfile.clone());
         let creations =
             bytes.into_iter().map(|bytes| Creation { path: self.lockfile.clone(), bytes }).collect();
         let Some(target) = self.target else {
@@ -134,7 +150,8 @@ impl Plan {
 }
 
 impl Target {
-    fn find(path: &Path, attr: &str) -> Result<Self, Fatal> {
+    /// Finds the place; one of the builders has to be in scope there, or `pkgs`.
+    fn find(path: &Path, attr: &str, builders: &[&str]) -> Result<Self, Fatal> {
         let attr = AttrPath::parse(attr).map_err(|error| Fatal::new(&error))?;
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         let refuse = |error: InsertError| {
@@ -143,8 +160,8 @@ impl Target {
         };
         let slot = Slot::find(&text, &attr).map_err(refuse)?;
         let target = Self { path: path.to_owned(), text, slot };
-        let any = ["pkgs", "buildNpmPackage"].iter().any(|name| target.slot.binds(name));
-        if any { Ok(target) } else { Err(target.out_of_scope("buildNpmPackage")) }
+        let any = builders.iter().chain(&["pkgs"]).any(|name| target.slot.binds(name));
+        if any { Ok(target) } else { Err(target.out_of_scope(builders[0])) }
     }
 
     fn fatal(&self, error: &InsertError) -> Fatal {
@@ -156,6 +173,15 @@ impl Target {
         let message =
             Message::plain(format!("{path}: neither `pkgs` nor `{name}` can be used at that place"));
         Fatal(message.hinting(Some("run it without --into, and put the expression where it belongs")))
+    }
+}
+
+/// What makes the derivation of a shape.
+fn builders(shape: Shape) -> &'static [&'static str] {
+    match shape {
+        Shape::Lockfile => &["buildNpmPackage"],
+        Shape::Bundled => &["stdenvNoCC", "stdenv"],
+        Shape::Platforms => &["stdenv"],
     }
 }
 

@@ -49,6 +49,7 @@ Exit codes: 0 if it is known what each hash is, 1 if it is not of one, 2 if some
 /// What `add --help` ends with.
 const ADD_NOTES: &str = "\
 The npm client resolves the dependencies, in a temporary folder, with a clean environment, and without running scripts.
+With --bundled and --platforms nothing is resolved, and no lockfile is written. A note says which of the three fits, and why.
 All files are written or none. Exit codes: 0 if the package was added, else 2.";
 
 /// Keeps npmDepsHash right: finds every npm derivation of a Nix repository, computes the hash of its lockfile as
@@ -296,8 +297,14 @@ pub(super) struct AddArgs {
     /// The package, with a version, a range or a tag [default: the tag `latest`]
     #[arg(value_name = "NAME[@VERSION]")]
     pub(super) package: String,
+    /// Write its tarball and a wrapper, without a lockfile: for a program that has nothing to install
+    #[arg(long, conflicts_with = "platforms")]
+    pub(super) bundled: bool,
+    /// The same with a tarball for each system besides, as its optional dependencies name them
+    #[arg(long)]
+    pub(super) platforms: bool,
     /// The folder for lockfiles; each package has one of its own in it [default: `npm` beside the file of --into]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["bundled", "platforms"])]
     pub(super) dir: Option<PathBuf>,
     /// Insert the expression into this file, instead of printing it
     #[arg(long, value_name = "FILE", requires = "attr")]

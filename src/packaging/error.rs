@@ -6,6 +6,7 @@ use crate::{
     lockfile::LockfileError,
     npm_deps::{Failure, supply::SupplyError},
     npm_package::{PackageError, signature::Verdict},
+    packaging::{Fit, Shape},
     relock::RelockError,
 };
 
@@ -55,9 +56,36 @@ pub enum PackagingError {
     /// The lockfile cannot be read.
     #[error("the package's lockfile cannot be read")]
     Lockfile(#[source] LockfileError),
+    /// Another shape was ordered than the one that fits.
+    #[error("{package} cannot be written down as {}: {fit}", what(*.shape))]
+    Shape {
+        /// Name and version.
+        package: String,
+        /// What was ordered.
+        shape: Shape,
+        /// What fits, and why.
+        fit: Fit,
+    },
+    /// More optional dependencies than any program has.
+    #[error("{package} has {number} optional dependencies, which is more than are looked for")]
+    TooManyOptional {
+        /// Name and version.
+        package: String,
+        /// Their number.
+        number: usize,
+    },
     /// Their hash cannot be computed.
     #[error("cannot compute the hash of the dependencies")]
     Dependencies(Failure),
+}
+
+/// A shape, as it is spoken of.
+fn what(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Lockfile => "a package with a lockfile",
+        Shape::Bundled => "its tarball alone",
+        Shape::Platforms => "a tarball for each system",
+    }
 }
 
 impl PackagingError {
@@ -69,6 +97,14 @@ impl PackagingError {
             Self::Package(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Relock(error) => error.hint().map(str::to_owned),
+            Self::Shape { fit, .. } => Some(
+                match fit.shape() {
+                    Shape::Lockfile => "run it without --bundled and --platforms: a lockfile fits",
+                    Shape::Bundled => "run it with --bundled",
+                    Shape::Platforms => "run it with --platforms",
+                }
+                .to_owned(),
+            ),
             Self::Bundled { .. } => Some(
                 "what is bundled is installed if this package is a dependency: package one that depends on it"
                     .to_owned(),

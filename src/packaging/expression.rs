@@ -1,8 +1,13 @@
-//! The expression: a call of `buildNpmPackage`, formatted as nixpkgs formats its own.
+//! The expression: a call of `buildNpmPackage`, or of `mkDerivation` where nothing is installed; formatted as nixpkgs formats
+//! its own.
+
+mod program;
 
 use std::fmt::Write as _;
 
-use super::Package;
+use url::Url;
+
+use super::{Form, Locked, Package};
 use crate::nix::insert::{attribute, string};
 
 /// How a name of nixpkgs is written where the expression stands.
@@ -44,7 +49,11 @@ pub fn check_path(path: &str) -> Result<(), UnwritablePath> {
 /// Writes the expression down. `lockfile` is a path that [`check_path`] accepted; it is used if there is one to keep.
 #[must_use]
 pub fn render(package: &Package, lockfile: &str, names: &dyn Names) -> String {
-    let mut text = format!("{} (finalAttrs: {{\n", names.package("buildNpmPackage"));
+    let builder = match &package.form {
+        Form::Lockfile(_) => names.package("buildNpmPackage"),
+        Form::Bundled | Form::Platforms(_) => program::builder(package, names),
+    };
+    let mut text = format!("{builder} (finalAttrs: {{\n");
     for (number, block) in blocks(package, lockfile, names).iter().enumerate() {
         if number > 0 {
             text.push('\n');
@@ -61,9 +70,15 @@ type Block = Vec<String>;
 
 fn blocks(package: &Package, lockfile: &str, names: &dyn Names) -> Vec<Block> {
     let mut blocks = vec![identity(package), source(package, names)];
-    blocks.extend(post_patch(package, lockfile, names));
-    blocks.push(dependencies(package));
-    blocks.extend(Some(build(package, names)).filter(|block| !block.is_empty()));
+    match &package.form {
+        Form::Lockfile(locked) => {
+            blocks.extend(post_patch(package, locked, (lockfile, names)));
+            blocks.push(dependencies(locked));
+            blocks.extend(Some(build(package, locked, names)).filter(|block| !block.is_empty()));
+        }
+        Form::Bundled => blocks.extend(program::blocks(package, &[], names)),
+        Form::Platforms(platforms) => blocks.extend(program::blocks(package, platforms, names)),
+    }
     blocks.push(meta(package, names));
     blocks
 }
@@ -80,7 +95,7 @@ fn identity(package: &Package) -> Block {
 fn source(package: &Package, names: &dyn Names) -> Block {
     let mut block = vec![
         format!("src = {} {{", names.package("fetchurl")),
-        format!("  url = {};", url(package)),
+        format!("  url = {};", url(&package.url, &package.release.version)),
         format!("  hash = {};", string(&package.source_hash)),
         "};".to_owned(),
     ];
@@ -90,23 +105,20 @@ fn source(package: &Package, names: &dyn Names) -> Block {
     block
 }
 
-/// The tarball's URL, with the version as a reference where it stands in the file's name.
-fn url(package: &Package) -> String {
-    let release = &package.release;
-    let url = &package.url;
-    let ending = format!("-{}.tgz", release.version);
-    match url.as_str().strip_suffix(&ending) {
-        Some(start) => {
-            let start = string(start);
-            format!("{}-${{finalAttrs.version}}.tgz\"", &start[..start.len() - 1])
-        }
-        None => string(url.as_str()),
-    }
+/// A tarball's URL, with the version of the program as a reference where it stands in the file's name.
+fn url(url: &Url, version: &str) -> String {
+    let text = url.as_str();
+    let file = text.rfind('/').map_or(0, |slash| slash + 1);
+    let version_at = text[file..].rfind(&format!("-{version}")).map(|at| file + at + 1);
+    let ends = |at: usize| text[at + version.len()..].starts_with(['.', '-', '+']);
+    let Some(at) = version_at.filter(|at| ends(*at)) else { return string(text) };
+    let (start, end) = (string(&text[..at]), string(&text[at + version.len()..]));
+    format!("{}${{finalAttrs.version}}{}", &start[..start.len() - 1], &end[1..])
 }
 
-fn post_patch(package: &Package, lockfile: &str, names: &dyn Names) -> Option<Block> {
-    package.lockfile.as_ref()?;
-    let name = if package.has_shrinkwrap { "npm-shrinkwrap.json" } else { "package-lock.json" };
+fn post_patch(package: &Package, locked: &Locked, (lockfile, names): (&str, &dyn Names)) -> Option<Block> {
+    locked.lockfile.as_ref()?;
+    let name = if locked.has_shrinkwrap { "npm-shrinkwrap.json" } else { "package-lock.json" };
     let mut block = vec!["postPatch = ''".to_owned(), format!("  cp ${{{lockfile}}} {name}")];
     if package.manifest.drops_dev() {
         // npm ci wants both to agree, and the lockfile has no development dependencies.
@@ -118,21 +130,21 @@ fn post_patch(package: &Package, lockfile: &str, names: &dyn Names) -> Option<Bl
     Some(block)
 }
 
-fn dependencies(package: &Package) -> Block {
-    let mut block = vec![format!("npmDepsHash = {};", string(&package.npm_deps_hash))];
-    if package.options.force_empty_cache {
+fn dependencies(locked: &Locked) -> Block {
+    let mut block = vec![format!("npmDepsHash = {};", string(&locked.npm_deps_hash))];
+    if locked.options.force_empty_cache {
         block.push("forceEmptyCache = true;".to_owned());
     }
     block
 }
 
-fn build(package: &Package, names: &dyn Names) -> Block {
+fn build(package: &Package, locked: &Locked, names: &dyn Names) -> Block {
     let manifest = &package.manifest;
     let mut block = Block::new();
     if !manifest.needs_build {
         block.push("dontNpmBuild = true;".to_owned());
     }
-    if package.runs_scripts() {
+    if locked.runs_scripts(manifest) {
         block.push("npmFlags = [ \"--ignore-scripts\" ];".to_owned());
     }
     block.extend(manifest.nodejs.as_deref().map(|nodejs| format!("nodejs = {};", names.package(nodejs))));
@@ -158,6 +170,29 @@ fn meta(package: &Package, names: &dyn Names) -> Block {
         },
     );
     line("mainProgram", manifest.main_program.as_deref().map(string));
+    let platforms = "builtins.attrNames finalAttrs.passthru.platforms".to_owned();
+    line("platforms", matches!(package.form, Form::Platforms(_)).then_some(platforms));
     block.push("};".to_owned());
     block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_in_a_url_is_that_of_the_expression() {
+        for (text, version, written) in [
+            ("https://r/@s/a/-/a-1.0.0.tgz", "1.0.0", "\"https://r/@s/a/-/a-${finalAttrs.version}.tgz\""),
+            (
+                "https://r/@s/a/-/a-1.0.0-linux-x64.tgz",
+                "1.0.0",
+                "\"https://r/@s/a/-/a-${finalAttrs.version}-linux-x64.tgz\"",
+            ),
+            ("https://r/a/-/a-1.0.01.tgz", "1.0.0", "\"https://r/a/-/a-1.0.01.tgz\""),
+            ("https://r/a-1.0.0/other.tgz", "1.0.0", "\"https://r/a-1.0.0/other.tgz\""),
+        ] {
+            assert_eq!(url(&Url::parse(text).unwrap(), version), written, "{text}");
+        }
+    }
 }

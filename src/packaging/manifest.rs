@@ -1,9 +1,14 @@
 //! What a package says of itself, as far as an expression needs it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{PackagingError, engines, license};
-use crate::{npm_package::Release, tarball::package::Contents};
+use crate::{
+    npm_package::Release,
+    tarball::package::{Contents, FileKind},
+};
 
 /// Scripts that npm runs when the package is installed.
 const INSTALL: [&str; 3] = ["preinstall", "install", "postinstall"];
@@ -28,7 +33,7 @@ pub struct Manifest {
     /// The program that the package is run by.
     pub main_program: Option<String>,
     /// All its programs.
-    pub programs: Vec<String>,
+    pub programs: Vec<Program>,
     /// The attribute of nixpkgs, such as `nodejs_22`.
     pub nodejs: Option<String>,
     /// The range that it was chosen for.
@@ -43,8 +48,23 @@ pub struct Manifest {
     pub gyp: bool,
     /// Dependencies that its tarball brings along.
     pub bundled: Vec<String>,
+    /// What has to be installed besides it: dependencies that its tarball does not hold, peers that are not optional.
+    pub dependencies: Vec<String>,
+    /// Its optional dependencies that its tarball does not hold, and what it wants of them.
+    pub optional: BTreeMap<String, String>,
     /// The folder that holds it, where the tarball has several.
     pub source_root: Option<String>,
+}
+
+/// A program of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// What it is called by.
+    pub name: String,
+    /// The file in the package, below its folder.
+    pub file: String,
+    /// What runs that file; none if the tarball does not hold it.
+    pub kind: Option<FileKind>,
 }
 
 impl Manifest {
@@ -61,7 +81,8 @@ impl Manifest {
         if text("name") != Some(release.name.as_str()) || text("version") != Some(&release.version) {
             return Err(wrong("is that of another package"));
         }
-        let programs = programs(&fields, release.name.base());
+        let programs = programs(&fields, release.name.base(), contents);
+        let (dependencies, optional) = dependencies(&fields, contents);
         let scripts = fields.get("scripts").and_then(Value::as_object);
         let has = |name: &&str| scripts.is_some_and(|scripts| scripts.contains_key(*name));
         let named =
@@ -77,13 +98,16 @@ impl Manifest {
             main_program: main_program(&programs, release.name.base()),
             nodejs: engines.and_then(engines::nodejs),
             engines: engines.map(|range| range.chars().take(80).collect()),
-            needs_build: has(&"build") && !programs.iter().all(|(_, file)| is_there(file, contents)),
+            needs_build: has(&"build") && !programs.iter().all(|program| program.kind.is_some()),
             install_scripts: named(&INSTALL),
             pack_scripts: named(&PACK),
-            gyp: contents.files.contains("binding.gyp") || fields.get("gypfile") == Some(&Value::Bool(true)),
+            gyp: contents.files.contains_key("binding.gyp")
+                || fields.get("gypfile") == Some(&Value::Bool(true)),
             bundled: bundled(&fields),
+            dependencies,
+            optional,
             source_root: several.then(|| "package".to_owned()),
-            programs: programs.into_iter().map(|(name, _)| name).collect(),
+            programs,
         })
     }
 
@@ -109,19 +133,51 @@ pub(super) fn install_scripts(lockfile: &[u8]) -> Vec<String> {
     names
 }
 
-/// Names and files of `bin`; npm takes a single file as one under the package's name.
-fn programs(fields: &Map<String, Value>, base: &str) -> Vec<(String, String)> {
+/// The programs of `bin`; npm takes a single file as one under the package's name.
+fn programs(fields: &Map<String, Value>, base: &str, contents: &Contents) -> Vec<Program> {
+    let program = |name: &str, file: &str| {
+        let file = file.trim_start_matches("./").trim_start_matches('/');
+        let found = ["", ".js", "/index.js"].iter().find_map(|ending| {
+            let file = format!("{file}{ending}");
+            contents.files.get(&file).map(|kind| (file, *kind))
+        });
+        let (file, kind) = found.map_or((file.to_owned(), None), |(file, kind)| (file, Some(kind)));
+        Program { name: name.to_owned(), file, kind }
+    };
     match fields.get("bin") {
-        Some(Value::String(file)) => vec![(base.to_owned(), file.clone())],
+        Some(Value::String(file)) => vec![program(base, file)],
         Some(Value::Object(files)) => {
             let one = |(name, file): (&String, &Value)| {
                 let name = name.rsplit('/').next().unwrap_or(name);
-                Some((name.to_owned(), file.as_str()?.to_owned()))
+                Some(program(name, file.as_str()?))
             };
             files.iter().filter_map(one).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// What an install of a package brings besides it, and what it brings where that can be had. As npm reads it: what is named
+/// as both is optional; peers are installed unless they are optional.
+fn dependencies(fields: &Map<String, Value>, contents: &Contents) -> (Vec<String>, BTreeMap<String, String>) {
+    let named = |field: &str| fields.get(field).and_then(Value::as_object).into_iter().flatten();
+    let is_held = |name: &String| contents.files.contains_key(&format!("node_modules/{name}/package.json"));
+    let optional: BTreeMap<String, String> = named("optionalDependencies")
+        .filter(|(name, _)| !is_held(name))
+        .map(|(name, range)| (name.clone(), range.as_str().unwrap_or_default().to_owned()))
+        .collect();
+    let is_optional_peer =
+        |name: &String| fields.get("peerDependenciesMeta").is_some_and(|all| all[name]["optional"] == true);
+    let peers = named("peerDependencies").map(|(name, _)| name).filter(|name| !is_optional_peer(name));
+    let mut needed: Vec<String> = named("dependencies")
+        .map(|(name, _)| name)
+        .chain(peers)
+        .filter(|name| !is_held(name) && !optional.contains_key(*name))
+        .map(|name| name.escape_debug().to_string())
+        .collect();
+    needed.sort();
+    needed.dedup();
+    (needed, optional)
 }
 
 fn bundled(fields: &Map<String, Value>) -> Vec<String> {
@@ -131,16 +187,9 @@ fn bundled(fields: &Map<String, Value>) -> Vec<String> {
 }
 
 /// As `npx` chooses: the only one, or that of the package's name; else the first.
-fn main_program(programs: &[(String, String)], base: &str) -> Option<String> {
-    let own = programs.iter().find(|(name, _)| name == base);
-    own.or(programs.first()).map(|(name, _)| name.clone())
-}
-
-fn is_there(file: &str, contents: &Contents) -> bool {
-    let file = file.trim_start_matches("./").trim_start_matches('/');
-    [String::new(), ".js".to_owned(), "/index.js".to_owned()]
-        .iter()
-        .any(|ending| contents.files.contains(&format!("{file}{ending}")))
+fn main_program(programs: &[Program], base: &str) -> Option<String> {
+    let own = programs.iter().find(|program| program.name == base);
+    own.or(programs.first()).map(|program| program.name.clone())
 }
 
 /// The licence, in the forms that npm had over the years.
@@ -187,7 +236,7 @@ mod tests {
         own.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let contents = Contents {
             tops: ["package".to_owned()].into(),
-            files: files.iter().map(|&file| file.to_owned()).collect(),
+            files: files.iter().map(|&file| (file.to_owned(), FileKind::Other)).collect(),
             manifest: Some(own.to_string().into_bytes()),
             shrinkwrap: None,
         };

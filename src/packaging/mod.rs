@@ -1,7 +1,9 @@
 //! A published command line program as a Nix expression: what `add` makes.
 //!
 //! [`package`] asks the registry which release is meant, fetches its tarball and checks it, has npm resolve its
-//! dependencies where the tarball brings no lockfile, and computes both hashes. [`expression::render`] writes it down.
+//! dependencies where the tarball brings no lockfile, and computes both hashes. Where there is nothing to install, the
+//! tarball is all ([`Shape::Bundled`]), or a tarball for each system besides ([`Shape::Platforms`]).
+//! [`expression::render`] writes it down.
 //!
 //! Everything that a package says of itself is untrusted: names are held to npm's grammar, texts become Nix strings by
 //! [`crate::nix::insert::string`] alone, and nothing of the package is run.
@@ -11,13 +13,17 @@ mod error;
 pub mod expression;
 mod license;
 mod manifest;
+mod platforms;
+mod shape;
 
 use std::sync::Arc;
 
 use url::Url;
 
 pub use error::PackagingError;
-pub use manifest::Manifest;
+pub use manifest::{Manifest, Program};
+pub use platforms::Platform;
+pub use shape::{Fit, Shape};
 
 use crate::{
     integrity::ContentId,
@@ -26,7 +32,7 @@ use crate::{
         self, Outputs, Request, Settings,
         supply::{Supply, Want},
     },
-    npm_package::{self, PackageName, Release, Selector, signature::Verdict},
+    npm_package::{self, PackageName, Packument, Release, Selector, signature::Verdict},
     options::HashOptions,
     registry::Client,
     relock::{self, Npm, RelockRequest},
@@ -42,6 +48,8 @@ pub struct Order<'a> {
     pub name: PackageName,
     /// The release.
     pub selector: Selector,
+    /// How it is to be written down.
+    pub shape: Shape,
     /// Whether a release without a good signature is refused.
     pub require_signature: bool,
     /// Where tarballs come from.
@@ -65,6 +73,28 @@ pub struct Package {
     pub source_hash: String,
     /// What its own manifest says.
     pub manifest: Manifest,
+    /// What else is written down.
+    pub form: Form,
+    /// Which shape fits it, and why; that of `form` is the one that was ordered.
+    pub fit: Fit,
+    /// Optional dependencies that are left out.
+    pub left_out: Vec<String>,
+}
+
+/// What is written down besides the tarball.
+#[derive(Debug)]
+pub enum Form {
+    /// A lockfile and a hash.
+    Lockfile(Box<Locked>),
+    /// Nothing.
+    Bundled,
+    /// The packages of all systems.
+    Platforms(Vec<Platform>),
+}
+
+/// Dependencies that are installed by a lockfile.
+#[derive(Debug)]
+pub struct Locked {
     /// Whether the tarball has a shrinkwrap, which npm prefers to any lockfile.
     pub has_shrinkwrap: bool,
     /// The lockfile to keep beside the expression; none where the tarball's own shrinkwrap will do.
@@ -82,10 +112,21 @@ pub struct Package {
 }
 
 impl Package {
+    /// What there is of a lockfile.
+    #[must_use]
+    pub fn locked(&self) -> Option<&Locked> {
+        match &self.form {
+            Form::Lockfile(locked) => Some(locked),
+            Form::Bundled | Form::Platforms(_) => None,
+        }
+    }
+}
+
+impl Locked {
     /// Whether an install would run scripts that want a network, or tools that are not there.
     #[must_use]
-    pub fn runs_scripts(&self) -> bool {
-        let Manifest { gyp, install_scripts, pack_scripts, needs_build, .. } = &self.manifest;
+    pub fn runs_scripts(&self, manifest: &Manifest) -> bool {
+        let Manifest { gyp, install_scripts, pack_scripts, needs_build, .. } = manifest;
         let own = *gyp || !install_scripts.is_empty() || (!needs_build && !pack_scripts.is_empty());
         own || !self.install_scripts.is_empty()
     }
@@ -96,25 +137,56 @@ impl Package {
 /// Errors: the first thing that stands in the way. Nothing was written.
 pub fn package(order: &Order<'_>) -> Result<Package, PackagingError> {
     let client = order.supply.registry().ok_or(PackagingError::Offline)?;
-    let (release, signature, tarball) = order.supply.runtime().block_on(fetch(order, client))?;
+    let runtime = order.supply.runtime();
+    let Fetched { release, packument, signature, tarball } = runtime.block_on(fetch(order, client))?;
     let source_hash = sha512(&tarball).map_err(PackagingError::Tarball)?;
     let contents = tarball.reader().and_then(package::look).map_err(PackagingError::Tarball)?;
     let manifest = Manifest::of(&release, &contents)?;
-    let lock = lock(order, &manifest, &contents)?;
+    let (form, fit, left_out) = match order.shape {
+        Shape::Lockfile => {
+            let (locked, fit) = locked(order, &release, &manifest, &contents)?;
+            (Form::Lockfile(Box::new(locked)), fit, Vec::new())
+        }
+        Shape::Bundled => {
+            let left_out = manifest.optional.keys().map(|name| name.escape_debug().to_string()).collect();
+            let fit = Fit::flaw(&manifest).unwrap_or(Fit::Bundled);
+            (Form::Bundled, fits(order, &release, fit)?, left_out)
+        }
+        Shape::Platforms => {
+            let found = platforms::find(order, client, (&release, packument), &manifest);
+            let found = runtime.block_on(found)?;
+            (Form::Platforms(found.platforms), fits(order, &release, found.fit)?, found.missing)
+        }
+    };
+    let url = release.public_url(&client.options().access);
+    Ok(Package { url, release, signature, source_hash, manifest, form, fit, left_out })
+}
+
+/// That the shape that was ordered fits.
+fn fits(order: &Order<'_>, release: &Release, fit: Fit) -> Result<Fit, PackagingError> {
+    if fit.shape() == order.shape {
+        return Ok(fit);
+    }
+    Err(PackagingError::Shape { package: label(release), shape: order.shape, fit })
+}
+
+fn locked(
+    order: &Order<'_>,
+    release: &Release,
+    manifest: &Manifest,
+    contents: &Contents,
+) -> Result<(Locked, Fit), PackagingError> {
+    let lock = lock(order, manifest, contents)?;
     let parsed = Lockfile::parse(&lock.bytes).map_err(PackagingError::Lockfile)?;
     let options = HashOptions { force_empty_cache: parsed.dependencies.is_empty(), ..HashOptions::default() };
     let install_scripts = manifest::install_scripts(&lock.bytes);
+    let fit = Fit::of(manifest, &release.version, &shape::of_lockfile(manifest, &lock.bytes));
     let request = Request { lockfile: lock.bytes.as_slice().into(), options, outputs: Outputs::default() };
     let computed = npm_deps::compute(&[request], order.supply, order.settings)
         .pop()
         .expect("bug: one request has one result")
         .map_err(PackagingError::Dependencies)?;
-    Ok(Package {
-        url: release.public_url(&client.options().access),
-        release,
-        signature,
-        source_hash,
-        manifest,
+    let locked = Locked {
         has_shrinkwrap: contents.shrinkwrap.is_some(),
         lockfile: lock.vendored.then_some(lock.bytes),
         npm_deps_hash: computed.hash.sri(),
@@ -122,27 +194,45 @@ pub fn package(order: &Order<'_>) -> Result<Package, PackagingError> {
         options,
         install_scripts,
         warnings: computed.warnings,
-    })
+    };
+    Ok((locked, fit))
 }
 
-async fn fetch(order: &Order<'_>, client: &Client) -> Result<(Release, Verdict, Tarball), PackagingError> {
+/// What comes from the registry.
+struct Fetched {
+    release: Release,
+    packument: Packument,
+    signature: Verdict,
+    tarball: Tarball,
+}
+
+async fn fetch(order: &Order<'_>, client: &Client) -> Result<Fetched, PackagingError> {
     let packument = npm_package::fetch(client, &order.name).await?;
     let release = packument.select(&order.selector)?;
     let keys = npm_package::keys(client, &order.name).await?;
     let signature = npm_package::signature::verify(&release, &keys);
-    let label = format!("{}@{}", release.name, release.version);
     if signature.forbids(order.require_signature) {
-        return Err(PackagingError::Signature { package: label, verdict: signature });
+        return Err(PackagingError::Signature { package: label(&release), verdict: signature });
     }
+    let tarball = obtain(order, &release).await?;
+    Ok(Fetched { release, packument, signature, tarball })
+}
+
+/// A release's tarball, verified.
+async fn obtain(order: &Order<'_>, release: &Release) -> Result<Tarball, PackagingError> {
     let want = Want {
-        package: label,
+        package: label(release),
         scope: release.name.scope().map(str::to_owned),
         url: CanonicalUrl::from(&release.dist.tarball),
         id: release.dist.integrity.id(),
         early: true,
     };
-    let tarball = order.supply.obtain(&want).await.map_err(PackagingError::Fetch)?;
-    Ok((release, signature, tarball))
+    order.supply.obtain(&want).await.map_err(PackagingError::Fetch)
+}
+
+/// Name and version.
+fn label(release: &Release) -> String {
+    format!("{}@{}", release.name, release.version)
 }
 
 /// The sha512 of a tarball; that it is the one that the registry tells was checked when it was fetched.

@@ -70,6 +70,13 @@ impl<'a, R: Read> Member<'a, R> {
         Ok(Self { name, target, kind, mode, entry })
     }
 
+    /// The beginning of its data, so many bytes at most.
+    pub(super) fn head(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        (&mut self.entry).take(most as u64).read_to_end(&mut head)?;
+        Ok(head)
+    }
+
     /// All of its data.
     pub(super) fn content(mut self) -> io::Result<Vec<u8>> {
         content(&mut self.entry)

@@ -160,6 +160,7 @@ pkgs.buildNpmPackage (finalAttrs: {{
 --- stderr
 warning: it has install scripts (postinstall), which npmFlags keeps from running
 note: the registry publishes no signing keys
+note: a lockfile fits: it has dependencies to install (dep)
 note: wrote npm/acme-tool/package-lock.json: let git track it, a flake sees nothing else
 "
     );
@@ -365,4 +366,202 @@ fn signatures_are_reported_and_bad_ones_refused() {
     let required = world.transcript(&["add", "bare", "--require-signatures"]);
     assert!(required.contains("error: bare@1.0.0: the registry did not sign this release"), "{required}");
     assert!(world.files().is_empty());
+}
+
+const AT: [&str; 4] = ["--into", "flake.nix", "--attr", "packages.x86_64-linux.tool"];
+
+#[test]
+fn a_bundled_program_is_its_tarball_and_a_wrapper() {
+    let world = World::new();
+    let more = json!({ "description": "A tool.", "license": "MIT", "bin": { "tool": "./cli.js" },
+                       "engines": { "node": ">=22.1" } });
+    world.publish("@acme/tool", &["1.0.0", "1.1.0"], &more, &|_| json!([]));
+    world.project.write("flake.nix", FLAKE);
+    // Neither npm nor a lockfile has a part in it.
+    fs::remove_file(world.project.path("../bin/npm")).unwrap();
+    let added = world.transcript(&[&["add", "@acme/tool@1.0.0", "--bundled"], &AT[..]].concat());
+    assert_eq!(
+        added,
+        "exit 0\n--- stdout\nadded @acme/tool 1.0.0 to flake.nix, its tarball\n--- stderr\n\
+         note: the registry publishes no signing keys\n\
+         note: no lockfile is needed: it has a program, and no dependencies to install\n"
+    );
+    assert_eq!(world.files(), ["flake.nix"]);
+    let text = world.project.read("flake.nix");
+    let hash = value(&text, "hash");
+    let (before, after) = FLAKE.split_once(" # the other one\n").unwrap();
+    let expected = format!(
+        "{before} # the other one
+        tool = pkgs.stdenvNoCC.mkDerivation (finalAttrs: {{
+          pname = \"acme-tool\";
+          # renovate: datasource=npm depName=@acme/tool
+          version = \"1.0.0\";
+
+          src = pkgs.fetchurl {{
+            url = \"https://registry.npmjs.org/@acme/tool/-/tool-${{finalAttrs.version}}.tgz\";
+            hash = \"{hash}\";
+          }};
+
+          nativeBuildInputs = [ pkgs.makeWrapper ];
+          dontConfigure = true;
+          dontBuild = true;
+
+          installPhase = ''
+            runHook preInstall
+            package=$out/lib/node_modules/@acme/tool
+            mkdir -p $package
+            cp -R . $package
+            makeWrapper ${{pkgs.nodejs_22}}/bin/node $out/bin/tool --add-flags $package/cli.js
+            runHook postInstall
+          '';
+
+          meta = {{
+            description = \"A tool\";
+            license = pkgs.lib.licenses.mit;
+            mainProgram = \"tool\";
+          }};
+        }});
+{after}"
+    );
+    assert_eq!(text, expected);
+    let list = world.transcript(&["list"]);
+    assert!(
+        list.contains("packages.x86_64-linux.tool  flake.nix:16:20  tool-1.0.0.tgz  resolved\n"),
+        "{list}"
+    );
+    let check = world.transcript(&["check"]);
+    assert!(check.starts_with("exit 0\n") && check.contains("1 in sync"), "{check}");
+    world.project.write("flake.nix", text.replace("\"1.0.0\"", "\"1.1.0\""));
+    assert!(world.transcript(&["check"]).starts_with("exit 1\n"));
+    let update = world.transcript(&["update"]);
+    assert!(update.starts_with("exit 0\n"), "{update}");
+    let other = world.run(&["add", "@acme/tool@1.1.0", "--bundled", "--json"]);
+    let other: Value = serde_json::from_slice(&other.stdout).unwrap();
+    let new = other["source_hash"].as_str().unwrap();
+    assert_eq!(world.project.read("flake.nix"), text.replace("\"1.0.0\"", "\"1.1.0\"").replace(hash, new));
+    assert_eq!(
+        (&other["shape"], &other["npm_deps_hash"], &other["packages"], &other["fits"]["shape"]),
+        (&json!("bundled"), &Value::Null, &json!(0), &json!("bundled"))
+    );
+}
+
+/// A program with a package for each of four machines, and one for musl; one name is taken from another package.
+fn fast(world: &World, versions: &[&str]) {
+    let machines = [
+        ("@acme/fast-linux-x64", "linux", "x64", None),
+        ("@acme/fast-linux-x64-musl", "linux", "x64", Some("musl")),
+        ("@acme/fast-darwin-arm64", "darwin", "arm64", None),
+        ("@acme/fast-win32-x64", "win32", "x64", None),
+    ];
+    for (name, os, cpu, libc) in machines {
+        let more = json!({ "os": [os], "cpu": [cpu], "libc": libc, "license": "MIT" });
+        world.publish(name, versions, &more, &|_| json!([]));
+    }
+    let mut entries = serde_json::Map::new();
+    for version in versions {
+        let optional: serde_json::Map<String, Value> =
+            machines.iter().map(|(name, ..)| ((*name).to_owned(), json!(version))).collect();
+        let mut optional = Value::Object(optional);
+        optional["@acme/fast-sunos-x64"] = json!(version);
+        let other = format!("{version}-linux-arm64");
+        optional["@acme/fast-linux-arm64"] = json!(format!("npm:fast@{other}"));
+        let manifests = [
+            json!({ "name": "fast", "version": version, "license": "MIT", "bin": "cli.js", "optionalDependencies": optional }),
+            json!({ "name": "fast", "version": other, "license": "MIT", "os": ["linux"], "cpu": ["arm64"] }),
+        ];
+        for mut manifest in manifests {
+            let own =
+                world.project.registry.publish_manifest(&manifest, &[("cli.js", b"#!/usr/bin/env node\n")]);
+            manifest["dist"] = json!({ "tarball": own.url, "integrity": own.integrity });
+            entries.insert(manifest["version"].as_str().unwrap().to_owned(), manifest);
+        }
+    }
+    let document = json!({ "name": "fast", "dist-tags": { "latest": versions.last() }, "versions": entries })
+        .to_string();
+    world.project.registry.serve("/fast", document);
+}
+
+#[test]
+fn a_program_with_a_package_for_each_system_has_a_hash_for_each() {
+    let world = World::new();
+    fast(&world, &["1.0.0", "1.1.0"]);
+    world.project.write("flake.nix", FLAKE);
+    let added = world.transcript(&[&["add", "fast@1.0.0", "--platforms"], &AT[..]].concat());
+    assert_eq!(
+        added,
+        "exit 0\n--- stdout\nadded fast 1.0.0 to flake.nix, its tarball and those of 3 systems\n--- stderr\n\
+         warning: the registry has no release of optional dependencies: @acme/fast-sunos-x64\n\
+         note: the registry publishes no signing keys\n\
+         note: no lockfile is needed: its optional dependencies are packages for one kind of machine each, 3 of them for \
+         systems of nixpkgs\n"
+    );
+    let text = world.project.read("flake.nix");
+    let expected = "          passthru.platforms = {
+            x86_64-linux = {
+              name = \"@acme/fast-linux-x64\";
+              src = pkgs.fetchurl {
+                url = \"https://registry.npmjs.org/@acme/fast-linux-x64/-/fast-linux-x64-${finalAttrs.version}.tgz\";
+                hash = \"sha512-";
+    assert!(text.contains(expected), "{text}");
+    let arm = "              name = \"@acme/fast-linux-arm64\";
+              src = pkgs.fetchurl {
+                url = \"https://registry.npmjs.org/fast/-/fast-${finalAttrs.version}-linux-arm64.tgz\";
+";
+    assert!(text.contains(arm) && !text.contains("musl") && !text.contains("win32"), "{text}");
+    let check = world.transcript(&["check"]);
+    assert!(check.starts_with("exit 0\n") && check.contains("4 in sync"), "{check}");
+    world.project.write("flake.nix", text.replace("\"1.0.0\"", "\"1.1.0\""));
+    let update = world.transcript(&["update"]);
+    assert!(update.starts_with("exit 0\n") && update.contains("4 updated"), "{update}");
+    let bumped = world.project.read("flake.nix");
+    world.project.write("flake.nix", FLAKE);
+    assert!(world.run(&[&["add", "fast", "--platforms"], &AT[..]].concat()).status.success());
+    assert_eq!(world.project.read("flake.nix"), bumped, "update leaves what add would write");
+}
+
+#[test]
+fn the_shape_that_does_not_fit_is_refused_and_the_one_that_does_is_named() {
+    let world = World::tool();
+    fast(&world, &["1.0.0"]);
+    world.publish("lib", &["1.0.0"], &json!({ "license": "MIT" }), &|_| json!([]));
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["add", "@acme/tool", "--bundled"],
+            "error: @acme/tool@1.1.0 cannot be written down as its tarball alone: it has dependencies to install (dep)\n  \
+             hint: run it without --bundled and --platforms: a lockfile fits\n",
+        ),
+        (
+            &["add", "@acme/tool", "--platforms"],
+            "cannot be written down as a tarball for each system: it has dependencies to install (dep)",
+        ),
+        (&["add", "lib", "--bundled"], "it has no programs (`bin`) that could be wrapped"),
+        (&["add", "lib", "--platforms"], "it has no programs (`bin`) that could be wrapped"),
+        (&["add", "@acme/tool", "--bundled", "--dir", "x"], "cannot be used with"),
+    ];
+    for (arguments, part) in cases {
+        let transcript = world.transcript(arguments);
+        assert!(transcript.starts_with("exit 2\n"), "{arguments:?}: {transcript}");
+        assert!(transcript.contains(part), "{arguments:?}: {transcript}");
+    }
+    let parts = world.transcript(&["add", "fast", "--bundled", "--dry-run"]);
+    assert!(
+        parts.contains("warning: optional dependencies are left out: @acme/fast-darwin-arm64, "),
+        "{parts}"
+    );
+    assert!(world.files().is_empty());
+    // With a lockfile, it is npm that tells what the optional dependencies are for.
+    let lockfile = json!({ "name": "fast", "version": "1.0.0", "lockfileVersion": 3, "packages": {
+        "": { "name": "fast", "version": "1.0.0" },
+        "node_modules/@acme/fast-linux-x64": {
+            "version": "1.0.0", "resolved": world.dependency.url, "integrity": world.dependency.integrity,
+            "os": ["linux"], "cpu": ["x64"], "optional": true } } });
+    fs::write(world.project.path("../bin/lock-1.0.0.json"), lockfile.to_string()).unwrap();
+    let plain = world.transcript(&["add", "fast", "--dry-run"]);
+    assert!(
+        plain.contains(
+            "note: --platforms fits, without a lockfile: its optional dependencies are packages for one kind of machine \
+             each, 1 of them for systems of nixpkgs\n"
+        ),
+        "{plain}"
+    );
 }

@@ -8,6 +8,7 @@
 
 mod action;
 mod action_forge;
+mod add_shapes;
 #[path = "../it/source/archives.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod archives;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use npm_nixhash::{
-    packaging::Package,
+    packaging::{Form, Package, Platform, Shape},
     report::{Message, Paths, SCHEMA_VERSION},
 };
 use serde_json::json;
@@ -16,6 +16,7 @@ pub(super) fn warn(package: &Package, work: &Work, paths: &Paths, dry_run: bool,
         terminal.message("warning", &Message::plain(text));
     }
     terminal.message("note", &Message::plain(package.signature.to_string()));
+    terminal.message("note", &Message::plain(advice(package)));
     for creation in work.creations.iter().filter(|_| !dry_run) {
         let path = paths.show(&creation.path);
         let message = Message::plain(format!("wrote {path}: let git track it, a flake sees nothing else"));
@@ -23,9 +24,25 @@ pub(super) fn warn(package: &Package, work: &Work, paths: &Paths, dry_run: bool,
     }
 }
 
+/// Which shape fits, and why.
+fn advice(package: &Package) -> String {
+    let fit = &package.fit;
+    match (fit.shape(), package.locked().is_some()) {
+        (Shape::Lockfile, _) => format!("a lockfile fits: {fit}"),
+        (Shape::Bundled, true) => format!("--bundled fits, without a lockfile: {fit}"),
+        (Shape::Platforms, true) => format!("--platforms fits, without a lockfile: {fit}"),
+        (_, false) => format!("no lockfile is needed: {fit}"),
+    }
+}
+
 fn warnings(package: &Package) -> Vec<String> {
     let manifest = &package.manifest;
-    let mut warnings: Vec<String> = package.warnings.iter().map(ToString::to_string).collect();
+    let scripts_of_others = package.locked().map_or(&[][..], |locked| &locked.install_scripts);
+    let kept =
+        if package.locked().is_some() { "which npmFlags keeps from running" } else { "which do not run" };
+    let mut warnings: Vec<String> =
+        package.locked().into_iter().flat_map(|locked| &locked.warnings).map(ToString::to_string).collect();
+    warnings.extend(parts(package));
     if manifest.gyp {
         warnings.push(
             "it has native code that node-gyp compiles: without its install script it is not built"
@@ -34,12 +51,11 @@ fn warnings(package: &Package) -> Vec<String> {
     }
     if !manifest.install_scripts.is_empty() {
         let scripts = manifest.install_scripts.join(", ");
-        warnings.push(format!("it has install scripts ({scripts}), which npmFlags keeps from running"));
+        warnings.push(format!("it has install scripts ({scripts}), {kept}"));
     }
-    if !package.install_scripts.is_empty() {
-        let names = package.install_scripts.join(", ");
-        warnings
-            .push(format!("dependencies have install scripts, which npmFlags keeps from running: {names}"));
+    if !scripts_of_others.is_empty() {
+        let names = scripts_of_others.join(", ");
+        warnings.push(format!("dependencies have install scripts, {kept}: {names}"));
     }
     if manifest.needs_build {
         warnings.push(
@@ -64,6 +80,28 @@ fn warnings(package: &Package) -> Vec<String> {
     warnings
 }
 
+/// What is to be known of optional dependencies.
+fn parts(package: &Package) -> Vec<String> {
+    let mut parts = Vec::new();
+    if !package.left_out.is_empty() {
+        let names = package.left_out.join(", ");
+        parts.push(match package.form {
+            Form::Platforms(_) => format!("the registry has no release of optional dependencies: {names}"),
+            _ => format!("optional dependencies are left out: {names}"),
+        });
+    }
+    parts
+}
+
+/// What was written, in a few words.
+fn extent(package: &Package) -> String {
+    match &package.form {
+        Form::Lockfile(locked) => format!("{} packages", locked.dependencies),
+        Form::Bundled => "its tarball".to_owned(),
+        Form::Platforms(platforms) => format!("its tarball and those of {} systems", platforms.len()),
+    }
+}
+
 pub(super) fn plain(package: &Package, work: &Work, root: &Path, paths: &Paths, dry_run: bool) -> String {
     let release = &package.release;
     let Some(replacement) = work.replacements.first() else { return format!("{}\n", work.expression) };
@@ -71,13 +109,16 @@ pub(super) fn plain(package: &Package, work: &Work, root: &Path, paths: &Paths, 
         return patch(root, &work.replacements);
     }
     let file = paths.show(&replacement.path);
-    format!("added {} {} to {file}, {} packages\n", release.name, release.version, package.dependencies)
+    format!("added {} {} to {file}, {}\n", release.name, release.version, extent(package))
 }
 
 pub(super) fn json_form(package: &Package, work: &Work, paths: &Paths, dry_run: bool) -> String {
     let created = work.creations.iter().map(|creation| &creation.path);
     let changed = work.replacements.iter().map(|replacement| &replacement.path);
     let manifest = &package.manifest;
+    let locked = package.locked();
+    let programs: Vec<_> = manifest.programs.iter().map(|program| &program.name).collect();
+    let fit = json!({ "shape": package.fit.shape().code(), "why": package.fit.to_string() });
     let value = json!({
         "schema_version": SCHEMA_VERSION,
         "command": "add",
@@ -86,13 +127,19 @@ pub(super) fn json_form(package: &Package, work: &Work, paths: &Paths, dry_run: 
         "version": package.release.version,
         "url": package.url.as_str(),
         "source_hash": package.source_hash,
-        "npm_deps_hash": package.npm_deps_hash,
-        "packages": package.dependencies,
+        "shape": shape(package).code(),
+        "fits": fit,
+        "npm_deps_hash": locked.map(|locked| &locked.npm_deps_hash),
+        "packages": locked.map_or(0, |locked| locked.dependencies),
+        "platforms": platforms(package),
         "signature": package.signature.code(),
         "main_program": manifest.main_program,
-        "programs": manifest.programs,
+        "programs": programs,
         "nodejs": manifest.nodejs,
-        "install_scripts": { "own": manifest.install_scripts, "dependencies": package.install_scripts },
+        "install_scripts": {
+            "own": manifest.install_scripts,
+            "dependencies": locked.map_or(&[][..], |locked| &locked.install_scripts),
+        },
         "node_gyp": manifest.gyp,
         "needs_build": manifest.needs_build,
         "expression": work.expression,
@@ -101,4 +148,27 @@ pub(super) fn json_form(package: &Package, work: &Work, paths: &Paths, dry_run: 
         "warnings": warnings(package),
     });
     npm_nixhash::report::json(&value)
+}
+
+fn shape(package: &Package) -> Shape {
+    match package.form {
+        Form::Lockfile(_) => Shape::Lockfile,
+        Form::Bundled => Shape::Bundled,
+        Form::Platforms(_) => Shape::Platforms,
+    }
+}
+
+fn platforms(package: &Package) -> Vec<serde_json::Value> {
+    let Form::Platforms(platforms) = &package.form else { return Vec::new() };
+    let one = |platform: &Platform| {
+        json!({
+            "system": platform.system,
+            "name": platform.name.as_str(),
+            "version": platform.version,
+            "url": platform.url.as_str(),
+            "source_hash": platform.hash,
+            "signature": platform.signature.code(),
+        })
+    };
+    platforms.iter().map(one).collect()
 }
