@@ -11,8 +11,8 @@ const { extractPackageFile } = await import(`${home}/node_modules/renovate/dist/
 const readme = fs.readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const managers = read('../default.json').customManagers.filter(({ customType }) => customType === 'regex');
 
-// Renovate matches managerFilePatterns by minimatch: here they are all of the shape **/*.EXTENSION.
-const sees = ({ managerFilePatterns }, file) => managerFilePatterns.some((pattern) => file.endsWith(pattern.replace('**/*', '')));
+const { matchRegexOrGlob } = await import(`${home}/node_modules/renovate/dist/util/string-match.js`);
+const sees = ({ managerFilePatterns }, file) => managerFilePatterns.some((pattern) => matchRegexOrGlob(file, pattern));
 
 async function found({ file, lines }) {
   const content = `${lines.join('\n')}\n`;
@@ -32,7 +32,8 @@ function complaint(form, deps) {
     }
     const { replaceString, currentValue } = deps[index];
     // Renovate replaces every occurrence in what matched.
-    if (replaceString.split(currentValue).length !== 2) return `${currentValue} does not stand once in what matched`;
+    const times = replaceString.split(currentValue).length - 1;
+    if (times !== (form.times ?? 1)) return `${currentValue} stands ${times} times in what matched`;
   }
   return null;
 }
