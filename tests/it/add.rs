@@ -565,3 +565,46 @@ fn the_shape_that_does_not_fit_is_refused_and_the_one_that_does_is_named() {
         "{plain}"
     );
 }
+
+#[test]
+fn a_tarball_inside_of_a_script_moves_with_its_lockfile() {
+    let world = World::tool();
+    let of = |version: &str| {
+        let output = world.run(&["add", &format!("@acme/tool@{version}"), "--json"]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let lockfile = world.project.read("npm/acme-tool/package-lock.json");
+        fs::remove_dir_all(world.project.path("npm")).unwrap();
+        let text = format!(
+            "{{ pkgs }}:
+pkgs.buildNpmPackage rec {{
+  pname = \"tool\";
+  version = \"{version}\";
+  src = pkgs.runCommand \"source\" {{ nativeBuildInputs = [ pkgs.jq ]; }} ''
+    mkdir $out
+    tar -xzf ${{pkgs.fetchurl {{
+      url = \"https://registry.npmjs.org/@acme/tool/-/tool-${{version}}.tgz\";
+      hash = \"{}\";
+    }}}} --strip-components=1 -C $out
+    cp ${{./lock.json}} $out/package-lock.json
+    jq 'del(.devDependencies)' $out/package.json > $out/new.json
+    mv $out/new.json $out/package.json
+  '';
+  npmDepsHash = \"{}\";
+}}
+",
+            said["source_hash"].as_str().unwrap(),
+            said["npm_deps_hash"].as_str().unwrap()
+        );
+        (text, lockfile)
+    };
+    let (old, new) = (of("1.0.0"), of("1.1.0"));
+    world.project.write("default.nix", &old.0);
+    world.project.write("lock.json", &old.1);
+    let check = world.transcript(&["check"]);
+    assert!(check.starts_with("exit 0\n") && check.contains("1 in sync"), "{check}");
+    world.project.write("default.nix", old.0.replace("\"1.0.0\"", "\"1.1.0\""));
+    let update = world.transcript(&["update"]);
+    assert!(update.starts_with("exit 0\n") && update.contains("1 updated"), "{update}");
+    assert_eq!(world.project.read("default.nix"), new.0);
+    assert_eq!(world.project.read("lock.json"), new.1);
+}

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::nix::fixtures::{
     Case, Edit, ExpectedSite, Options, Outcome, files_below, load_all, token_at, without_system,
 };
-use crate::support::nix::oracle::{Dependencies, Instantiated, Oracle, Reader, Truth};
+use crate::support::nix::oracle::{Dependencies, Download, Instantiated, Oracle, Reader, Truth};
 
 fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -67,7 +67,104 @@ fn real_nix_agrees_with_every_expectation() {
         }
     }
     println!("real Nix: {} cases, {sites} sites", cases.len());
+    failures.push_str(&tarballs_agree(&oracle, &cases));
     assert!(failures.is_empty(), "real Nix disagrees:{failures}");
+}
+
+/// Real Nix would download every tarball of a registry from the URL, and under the hash, that is expected, and no other ones.
+fn tarballs_agree(oracle: &Oracle, cases: &[Case]) -> String {
+    let (mut agreed, mut failures) = (0, String::new());
+    let tells = |case: &&Case| {
+        case.sites.iter().any(|site| site.outcome == Outcome::Tarball || site.sources.is_some())
+    };
+    for case in cases.iter().filter(tells) {
+        let entry = case.entry.as_deref().expect("only such cases");
+        let rows = match oracle.instantiate(case, entry) {
+            Ok(rows) => rows,
+            Err(message) => {
+                let _ = write!(failures, "\n{}: real Nix fails: {message}", case.name);
+                continue;
+            }
+        };
+        let mut reader = Reader::default();
+        let mut downloads: BTreeMap<Download, BTreeSet<String>> = BTreeMap::new();
+        for (attr, top) in &rows {
+            for download in reader.downloads(top) {
+                downloads.entry(download).or_default().insert(without_system(attr));
+            }
+        }
+        let (right, problems) = compare_tarballs(case, &downloads);
+        agreed += right;
+        for problem in problems {
+            let _ = write!(failures, "\n{}: {problem}", case.name);
+        }
+        for wrong in other_tarballs(case) {
+            if compare_tarballs(&wrong, &downloads).1.is_empty() {
+                let _ = write!(failures, "\n{}: real Nix would agree with {:?} too", case.name, wrong.sites);
+            }
+        }
+    }
+    println!("real Nix would download {agreed} tarballs as expected");
+    failures
+}
+
+/// How many tarballs are as expected, and what is not.
+fn compare_tarballs(case: &Case, downloads: &BTreeMap<Download, BTreeSet<String>>) -> (usize, Vec<String>) {
+    let root = case.input();
+    let is_tarball = |download: &&Download| download.url.contains("/-/") && download.url.ends_with(".tgz");
+    let mut open: BTreeSet<&Download> = downloads.keys().filter(is_tarball).collect();
+    let (mut right, mut problems) = (0, Vec::new());
+    for site in &case.sites {
+        let pinned = site.hashes.iter().filter(|_| site.outcome == Outcome::Tarball);
+        for position in pinned.chain(site.sources.iter().flatten()) {
+            let hash = token_at(&root, position).value;
+            let fits = |download: &&Download| {
+                download.hash == hash && site.tarball.as_ref().is_none_or(|url| *url == download.url)
+            };
+            // A source's URL is not told: all that has its hash is meant.
+            let fitting: Vec<&Download> = downloads.keys().filter(fits).collect();
+            if fitting.is_empty() {
+                problems
+                    .push(format!("{position}: Nix downloads nothing of {:?} with this hash", site.tarball));
+                continue;
+            }
+            let under: BTreeSet<&String> =
+                fitting.iter().flat_map(|download| &downloads[*download]).collect();
+            let expected = site.attr.as_deref().map(without_system);
+            if expected.is_some_and(|attr| !under.iter().any(|known| same_attr(known, &attr))) {
+                problems.push(format!("{position}: Nix has it under {under:?}"));
+            }
+            open.retain(|download| !fitting.contains(download));
+            right += 1;
+        }
+        // One literal of several tarballs.
+        let undecided = site.hashes.iter().filter(|_| site.outcome == Outcome::Undecided);
+        for hash in undecided.map(|position| token_at(&root, position).value) {
+            open.retain(|download| download.hash != hash);
+        }
+    }
+    problems.extend(open.into_iter().map(|download| format!("Nix also downloads {download:?}")));
+    (right, problems)
+}
+
+/// Wrong versions of a case: a tarball less, another URL, the hash of another one. Real Nix must deny each.
+fn other_tarballs(case: &Case) -> Vec<Case> {
+    let mut wrong = Vec::new();
+    for (at, site) in case.sites.iter().enumerate().filter(|(_, site)| site.outcome == Outcome::Tarball) {
+        let mut less = case.clone();
+        less.sites.remove(at);
+        let mut elsewhere = case.clone();
+        elsewhere.sites[at].tarball = site.tarball.as_ref().map(|url| url.replace("/-/", "/-/x-"));
+        wrong.extend([less, elsewhere]);
+        if let Some(other) =
+            case.sites.iter().find(|other| other.tarball != site.tarball && other.tarball.is_some())
+        {
+            let mut swapped = case.clone();
+            swapped.sites[at].hashes.clone_from(&other.hashes);
+            wrong.push(swapped);
+        }
+    }
+    wrong
 }
 
 fn name_of(case: &Case, configuration: usize) -> String {
@@ -172,6 +269,7 @@ fn survey_agrees(cases: &[Case], truths: &BTreeMap<String, Vec<Dependencies>>) -
                 hashes: site.positions(),
                 lockfile: site.lockfile.clone(),
                 tarball: site.tarball.clone(),
+                sources: None,
                 options: site.options,
                 reason: None,
                 npm_deps: true,

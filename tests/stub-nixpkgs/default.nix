@@ -88,6 +88,8 @@ let
     linkFarm = name: entries: mkDerivation { inherit name entries; script = "mkdir $out"; };
     mkShell = args: mkDerivation ({ name = "shell"; } // args);
     mkShellNoCC = mkShell;
+    # The source of a derivation, unpacked and patched.
+    srcOnly = args: applyPatches ({ name = "source"; } // { inherit (args) src; } // lib.filterAttrs (name: _: builtins.elem name [ "patches" "prePatch" "postPatch" ]) args);
     applyPatches = { src, name ? "${src.name or (baseNameOf src)}-patched", patches ? [ ], prePatch ? "", postPatch ? "", ... }@args: mkDerivation {
       inherit name;
       stubEnv = {

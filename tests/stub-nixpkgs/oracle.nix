@@ -10,7 +10,7 @@ let
   fetched = args:
     let url = if builtins.isAttrs args then args.url or "" else args; in
     if builtins.isPath url then "${builtins.path { path = url; name = "source"; }}"
-    else if lib.hasInfix "nixpkgs" (toString url) then toString ./. else "${remote { }}";
+    else if lib.hasInfix "nixpkgs" (toString url) then toString ./. else "${remote (if builtins.isAttrs args then removeAttrs args [ "name" "type" ] else { inherit url; })}";
   fetchedSet = args: { outPath = fetched args; rev = "0000000"; shortRev = "0000000"; lastModifiedDate = "20260101000000"; };
   fetchers = {
     fetchTarball = fetched;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 pub(super) use super::answer::{Answer, Fetched, Located};
 use super::choose::{Chosen, choose};
 use super::conclude::{Patched, conclude};
+use super::ingredients;
 use super::patches::{self, Patches};
 use super::root::{self, Root};
 use crate::nix::budget::Cost;
@@ -238,6 +239,12 @@ fn one(
         (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
     };
     let candidates = candidates(ev, &tree, folder, &answer);
+    if let (None, Answer::Local(lockfile, _)) = (&remote, &answer) {
+        let made_of = ingredients::tarball(ev, &tree, lockfile, at);
+        // The manifest is at the top of the tarball, wherever the script puts it.
+        remote =
+            made_of.map(|tarball| Fetched { vendored_in: Some(String::new()), ..Fetched::plain(&tarball) });
+    }
     Located {
         trail,
         notes: tree.notes.clone(),

@@ -11,6 +11,7 @@ mod describe;
 mod explain;
 mod filters;
 mod flags;
+mod ingredients;
 mod installed;
 mod literals;
 mod locate;

@@ -3,7 +3,7 @@
 //! A download is a site of its own where its URL is one by which a registry names a tarball, and where no npm derivation has
 //! it for its source: there the literals of both move together. Fetches of anything else are nobody's business here.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -12,9 +12,12 @@ use super::decide::{Draft, asked_at, undecided};
 use super::describe::remote_source;
 use super::explain::{place_of, steps};
 use super::literals;
+use super::merge::mark_shared;
 use crate::nix::eval::Eval;
 use crate::nix::nixpkgs::record::{Record, RecordKind};
+use crate::nix::place::Place;
 use crate::nix::reason::Reason;
+use crate::nix::remote::{AttributeValue, RemoteSource};
 use crate::nix::site::{Outcome, Site, Step};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::formula::{Under, can_meet};
@@ -30,7 +33,7 @@ pub(super) fn declare(ev: &mut Eval, from: usize) -> usize {
     let mut next = from;
     while let Some(remote) = ev.declared().downloads.get(next).cloned() {
         ev.budget.begin();
-        if has_hash(&remote) && urls(ev, &remote).iter().any(|(url, _)| may_be_tarball(url)) {
+        if has_hash(&remote) && may_be_one(ev, &remote) {
             let record =
                 Record::new(RecordKind::Tarball(Rc::clone(&remote)), remote.args.clone(), remote.call);
             ev.declare_download(next, record);
@@ -38,6 +41,11 @@ pub(super) fn declare(ev: &mut Eval, from: usize) -> usize {
         next += 1;
     }
     next
+}
+
+/// Whether what is downloaded may be a tarball of a registry.
+pub(super) fn may_be_one(ev: &mut Eval, remote: &Remote) -> bool {
+    urls(ev, remote).iter().any(|(url, _)| may_be_tarball(url))
 }
 
 /// Without a hash nothing is pinned.
@@ -182,17 +190,36 @@ fn proof(
     proof
 }
 
-/// Leaves out the downloads that npm derivations have for their sources.
+/// Leaves out the downloads that npm derivations have for their sources. One that shares its literal with the source of another
+/// URL needs a hash of its own.
 pub(super) fn drop_carried(drafts: &mut Vec<Draft>) {
     let is_tarball = |draft: &Draft| matches!(draft.site.outcome, Outcome::Tarball(_));
-    let carried: BTreeSet<(PathBuf, usize)> = drafts
-        .iter()
-        .filter(|draft| !is_tarball(draft))
-        .flat_map(|draft| draft.site.source_literals())
-        .map(|literal| (literal.file.clone(), literal.range.start))
-        .collect();
-    drafts.retain(|draft| {
-        let mut own = draft.site.source_literals();
-        !is_tarball(draft) || !own.any(|own| carried.contains(&(own.file.clone(), own.range.start)))
+    let mut carried: BTreeMap<(PathBuf, usize), Vec<(Option<AttributeValue>, Place)>> = BTreeMap::new();
+    for draft in drafts.iter().filter(|draft| !is_tarball(draft)) {
+        for source in draft.site.sources() {
+            let Some(literal) = source.hash().and_then(|hash| hash.literal.as_ref()) else { continue };
+            let users = carried.entry((literal.file.clone(), literal.range.start)).or_default();
+            users.push((address(source), draft.site.place.clone()));
+        }
+    }
+    drafts.retain_mut(|draft| {
+        let Outcome::Tarball(source) = &draft.site.outcome else { return true };
+        let literal = draft.site.tarball_literal();
+        let users = literal.and_then(|own| carried.get(&(own.file.clone(), own.range.start)));
+        let Some(users) = users else { return true };
+        let own = address(source);
+        if users.iter().any(|(address, _)| *address == own) {
+            return false;
+        }
+        let place = users[0].1.clone();
+        let message =
+            format!("its hash is shared with the source of line {}, which is another one", place.line);
+        mark_shared(&mut draft.site, message, place);
+        true
     });
+}
+
+/// What is fetched, as the call says it.
+fn address(source: &RemoteSource) -> Option<AttributeValue> {
+    URLS.iter().find_map(|name| source.attribute(name)).map(|attribute| attribute.value.clone())
 }

@@ -23,6 +23,8 @@ pub struct Surveyed {
     pub lockfile: Option<String>,
     /// The URL of the tarball that is pinned.
     pub tarball: Option<String>,
+    /// The hashes of its sources.
+    pub sources: Vec<Position>,
     pub options: Options,
     /// What the phases replace in the lockfile: old and new text.
     pub edits: Vec<(String, String)>,
@@ -77,6 +79,7 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
         literals,
         lockfile,
         tarball: tarball_of(&site.outcome),
+        sources: site.source_literals().map(|literal| found(root, literal).position).collect(),
         edits: edits_of(&site.outcome),
         options: Options {
             fetcher_version: site.options.fetcher_version.into(),
@@ -176,6 +179,12 @@ fn one(site: &ExpectedSite, same: &[&Surveyed]) -> Vec<String> {
     }
     if best.tarball != site.tarball {
         problems.push(format!("{place}: expected {:?}, got {:?}", site.tarball, best.tarball));
+    }
+    if site.sources.as_ref().is_some_and(|sources| *sources != best.sources) {
+        problems.push(format!(
+            "{place}: expected the sources' hashes {:?}, got {:?}",
+            site.sources, best.sources
+        ));
     }
     if best.edits != site.edits {
         problems.push(format!("{place}: expected the edits {:?}, got {:?}", site.edits, best.edits));

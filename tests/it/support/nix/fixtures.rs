@@ -56,6 +56,8 @@ pub struct ExpectedSite {
     pub lockfile: Option<String>,
     /// The URL of the tarball.
     pub tarball: Option<String>,
+    /// The hashes of its sources, where the case tells them.
+    pub sources: Option<Vec<Position>>,
     pub options: Options,
     pub reason: Option<String>,
     /// Whether its hash is that of npm dependencies, which an oracle of those can confirm.
@@ -141,27 +143,23 @@ fn site(value: &Value) -> ExpectedSite {
             Some("undecided") => Outcome::Undecided,
             other => panic!("no outcome: {other:?}"),
         },
-        hashes: value["hashes"]
-            .as_array()
-            .expect("hashes: a list")
-            .iter()
-            .map(|p| position(&string(p)))
-            .collect(),
+        hashes: positions(&value["hashes"]).expect("hashes: a list"),
         lockfile: value["lockfile"].as_str().map(str::to_owned),
         tarball: value["tarball"].as_str().map(str::to_owned),
+        sources: positions(&value["sources"]),
         options: options(&value["options"]),
         reason: value["reason"].as_str().map(str::to_owned),
         npm_deps: value["npm_deps"].as_bool().unwrap_or(value["outcome"] != "tarball"),
         edits: value["edits"].as_array().map_or_else(Vec::new, |edits| {
             edits.iter().map(|edit| (string(&edit[0]), string(&edit[1]))).collect()
         }),
-        only_when: value["only_when"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|p| position(&string(p)))
-            .collect(),
+        only_when: positions(&value["only_when"]).unwrap_or_default(),
     }
+}
+
+/// A list of positions, if there is one.
+fn positions(value: &Value) -> Option<Vec<Position>> {
+    Some(value.as_array()?.iter().map(|p| position(&string(p))).collect())
 }
 
 fn position(text: &str) -> Position {

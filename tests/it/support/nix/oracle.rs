@@ -36,6 +36,15 @@ pub struct Dependencies {
     pub attrs: BTreeSet<String>,
 }
 
+/// A download, as real Nix would be asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Download {
+    /// The first of its URLs.
+    pub url: String,
+    /// Its hash, as it is written.
+    pub hash: String,
+}
+
 /// A private store, so that neither the machine's store nor its configuration matters.
 pub struct Oracle {
     home: PathBuf,
@@ -161,6 +170,22 @@ impl Reader {
             if derivation.environment.contains_key("npmDepsOf") {
                 found.insert(path);
             }
+            queue.extend(derivation.inputs.iter().cloned());
+        }
+        found
+    }
+
+    /// The downloads that a derivation needs.
+    pub fn downloads(&mut self, top: &Path) -> BTreeSet<Download> {
+        let (mut seen, mut found, mut queue) = (BTreeSet::new(), BTreeSet::new(), vec![top.to_owned()]);
+        while let Some(path) = queue.pop() {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            let derivation = self.get(&path);
+            let value = |key: &str| derivation.environment.get(key).filter(|text| !text.is_empty()).cloned();
+            let download = value("fetchedUrl").zip(value("fetchedHash"));
+            found.extend(download.map(|(url, hash)| Download { url, hash }));
             queue.extend(derivation.inputs.iter().cloned());
         }
         found
