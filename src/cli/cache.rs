@@ -1,5 +1,6 @@
 //! `cache`: the tarball store, for people.
 
+use bytesize::ByteSize;
 use npm_nixhash::{
     report::{Message, SCHEMA_VERSION},
     store::{Drafts, Store, memo::Memo},
@@ -32,12 +33,8 @@ pub(super) fn run(args: &CacheArgs, environment: &Environment, terminal: &Termin
 
 fn stats(store: &Store) -> Result<(String, Value), Fatal> {
     let stats = store.stats().map_err(|error| Fatal::new(&error))?;
-    let size = bytesize::ByteSize;
-    let drafts = match stats.drafts {
-        Drafts { files: 0, .. } => String::new(),
-        Drafts { files, bytes } => format!(", {files} drafts ({})", size(bytes)),
-    };
-    let text = format!("{} tarballs, {}{drafts}\n", stats.entries, size(stats.bytes));
+    let drafts = drafts(stats.drafts, ", ", "draft");
+    let text = format!("{}, {}{drafts}\n", many(stats.entries, "tarball"), ByteSize(stats.bytes));
     let value = json!({
         "tarballs": stats.entries,
         "bytes": stats.bytes,
@@ -57,17 +54,15 @@ fn prune(
         Memo::at(store.dir()).prune(age).map_err(|error| Fatal::new(&error))?;
     }
     let (removed, left) = (pruned.removed, pruned.left);
-    let size = bytesize::ByteSize;
-    let drafts = match removed.drafts {
-        Drafts { files: 0, .. } => String::new(),
-        Drafts { files, bytes } => format!(" and {files} abandoned drafts ({})", size(bytes)),
-    };
     let text = format!(
-        "removed {} tarballs ({}){drafts}, {} left ({})\n",
-        removed.entries,
-        size(removed.bytes),
+        "removed {} ({}){}, {} left ({}){}\n",
+        many(removed.entries, "tarball"),
+        ByteSize(removed.bytes),
+        drafts(removed.drafts, " and ", "abandoned draft"),
         left.entries,
-        size(left.bytes)
+        ByteSize(left.bytes),
+        // They belong to processes that are running.
+        drafts(left.drafts, " and ", "draft"),
     );
     let value = json!({
         "removed_tarballs": removed.entries,
@@ -76,6 +71,8 @@ fn prune(
         "removed_draft_bytes": removed.drafts.bytes,
         "tarballs": left.entries,
         "bytes": left.bytes,
+        "drafts": left.drafts.files,
+        "draft_bytes": left.drafts.bytes,
     });
     Ok((text, value))
 }
@@ -84,4 +81,15 @@ fn versioned(mut value: Value) -> String {
     value["schema_version"] = SCHEMA_VERSION.into();
     value["command"] = "cache".into();
     npm_nixhash::report::json(&value)
+}
+
+fn drafts(drafts: Drafts, before: &str, noun: &str) -> String {
+    match drafts {
+        Drafts { files: 0, .. } => String::new(),
+        Drafts { files, bytes } => format!("{before}{} ({})", many(files, noun), ByteSize(bytes)),
+    }
+}
+
+fn many(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -56,7 +56,8 @@ pub(super) fn npm(environment: &Environment, client: Option<&Client>) -> Npm {
         super::env::NPM_SETTINGS.iter().filter(|name| !DECIDED.contains(name)).filter_map(|name| {
             Some((format!("npm_config_{name}"), OsString::from(environment.npm_config(name)?)))
         });
-    let text = user_npmrc(environment).unwrap_or_default();
+    // What is wrong with it was said when the client was set up.
+    let text = user_npmrc(environment).ok().flatten().unwrap_or_default();
     let mut npmrc = Passed::of(&text, environment.home().as_deref(), &|name| environment.expand(name));
     for (name, value) in environment.npm_credentials() {
         npmrc.set(name, value);

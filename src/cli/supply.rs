@@ -52,7 +52,7 @@ impl Sources {
         environment: &Environment,
         terminal: &Terminal,
     ) -> Result<Self, Fatal> {
-        let npmrc = npmrc(environment);
+        let npmrc = npmrc(environment, terminal);
         let (options, ignored) = options(args, environment, &npmrc)?;
         for Ignored { setting, reason } in ignored {
             terminal.message(
@@ -151,16 +151,32 @@ fn npm_cache(environment: &Environment, npmrc: &Npmrc) -> Option<NpmCache> {
 
 /// The text of the user's own configuration. A repository's `.npmrc` is not read: it could send the user's tokens
 /// anywhere.
-pub(super) fn user_npmrc(environment: &Environment) -> Option<String> {
+///
+/// # Errors
+/// There is one, and it cannot be read. With bytes that are no text it can, as npm reads it.
+pub(super) fn user_npmrc(environment: &Environment) -> Result<Option<String>, Message> {
+    use io::ErrorKind::{NotADirectory, NotFound};
     let file = environment.npm_config("userconfig").map(PathBuf::from);
-    let file = file.or_else(|| Some(environment.home()?.join(".npmrc")));
-    fs::read_to_string(file?).ok()
+    let Some(file) = file.or_else(|| Some(environment.home()?.join(".npmrc"))) else { return Ok(None) };
+    match fs::read(&file) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
+        Err(error) => Err(Message {
+            causes: vec![error.to_string()],
+            ..Message::plain(format!(
+                "cannot read {}; no setting and no credential of it is used",
+                file.display()
+            ))
+        }),
+    }
 }
 
-fn npmrc(environment: &Environment) -> Npmrc {
+fn npmrc(environment: &Environment, terminal: &Terminal) -> Npmrc {
     let mut npmrc = Npmrc::default();
-    if let Some(text) = user_npmrc(environment) {
-        npmrc.layer(&text, &|name| environment.expand(name));
+    match user_npmrc(environment) {
+        Ok(text) => npmrc.layer(&text.unwrap_or_default(), &|name| environment.expand(name)),
+        // npm goes on, too: a home that somebody else has is no reason to stop where nothing of it is needed.
+        Err(message) => terminal.message("warning", &message),
     }
     for name in super::env::NPM_SETTINGS {
         if let Some(value) = environment.npm_config(name) {

@@ -13,7 +13,7 @@ use url::Url;
 use super::Watch;
 use super::client::Inner;
 use super::credentials::{Chosen, CredentialUse, Purpose, authority};
-use super::error::{self, Problem, Way};
+use super::error::{self, Problem, Wanted, Way};
 use super::health::{Failed, GivenUp};
 use super::retry;
 use super::transport::{Lane, Transport};
@@ -101,7 +101,11 @@ pub(super) enum Cure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let cure = match &problem {
-            Problem::Connect { .. } | Problem::Broken { .. } | Problem::Proxy { .. } => Cure::Repeat,
+            Problem::Connect { .. }
+            | Problem::Broken { .. }
+            | Problem::Proxy { .. }
+            // Nobody said that it was about the certificate.
+            | Problem::Identity { refusal: None, .. } => Cure::Repeat,
             Problem::Stalled { .. } => Cure::Relieve(None),
             // Another shelf may take it: a store whose disk is full is not asked a second time.
             // A name that is not found twice does not exist.
@@ -132,6 +136,8 @@ struct Answer {
     socket: Option<OwnedSemaphorePermit>,
     /// Whether no redirect has led to another origin.
     at_home: bool,
+    /// Whether the server asked for a client certificate, and got none.
+    lacks_certificate: bool,
 }
 
 impl Inner {
@@ -144,11 +150,12 @@ impl Inner {
         turn: Turn,
         sink: &mut S,
     ) -> Result<Head, Failure> {
-        let Answer { response, socket, at_home } = self.follow(transport, ask, chosen, turn).await?;
+        let Answer { response, socket, at_home, lacks_certificate } =
+            self.follow(transport, ask, chosen, turn).await?;
         let status = response.status();
         if !status.is_success() && !ask.answers.contains(&status) {
             let used = if at_home { None } else { chosen.used.elsewhere() };
-            return Err(Failure { used, ..self.refusal(&response) });
+            return Err(Failure { used, ..self.refusal(&response, lacks_certificate) });
         }
         let head = self.receive(response, ask, sink).await;
         drop(socket);
@@ -207,8 +214,13 @@ impl Inner {
         if let Some(why) = self.health.given_up(url) {
             return Err(Failure { problem: given_up(url, why), cure: Cure::None, used: None });
         }
-        let way = Way { host: host(url), proxy: transport.proxy_of(url) };
-        let result = self.exchange((&lane, &way), url, ask, carried, turn).await;
+        let way = Way {
+            host: host(url),
+            proxy: transport.proxy_of(url),
+            certificate: identity.map(|identity| identity.certfile.clone()),
+            asked: false,
+        };
+        let result = self.exchange((&lane, way), url, ask, carried, turn).await;
         match &result {
             Ok(response) => {
                 self.health.answered(url);
@@ -217,7 +229,8 @@ impl Inner {
             Err(problem) => self.note(url, turn, problem),
         }
         drop(greeting);
-        Ok(Answer { response: result?, socket, at_home: carried.is_some() })
+        let lacks_certificate = identity.is_none() && lane.asks_for_certificate();
+        Ok(Answer { response: result?, socket, at_home: carried.is_some(), lacks_certificate })
     }
 
     /// Tells the others of a host that could not be reached.
@@ -236,7 +249,7 @@ impl Inner {
 
     async fn exchange(
         &self,
-        (lane, way): (&Lane, &Way),
+        (lane, way): (&Lane, Way),
         url: &Url,
         ask: &Ask<'_>,
         carried: Option<&Chosen>,
@@ -257,8 +270,10 @@ impl Inner {
             request = request.header(name, value);
         }
         let stall = self.options.timeouts.stall;
-        let sent = timeout(stall, request.send()).await.map_err(|_| Problem::Stalled { after: stall })?;
-        sent.map_err(|error| error::of_exchange(&error.without_url(), 0, way))
+        let sent = lane.witness(timeout(stall, request.send())).await;
+        let sent = sent.map_err(|_| Problem::Stalled { after: stall })?;
+        let asked = lane.asks_for_certificate() && !lane.has_answered();
+        sent.map_err(|error| error::of_exchange(&error.without_url(), 0, Way { asked, ..way }))
     }
 
     async fn receive<S: Sink>(
@@ -274,12 +289,12 @@ impl Inner {
         }
         let stall = self.options.timeouts.stall;
         let (mut since, mut before) = (Instant::now(), 0);
-        let way = Way { host: host(response.url()), proxy: None };
+        let way = Way { host: host(response.url()), proxy: None, certificate: None, asked: false };
         loop {
             let next =
                 timeout(stall, response.chunk()).await.map_err(|_| Problem::Stalled { after: stall })?;
             let Some(chunk) =
-                next.map_err(|error| error::of_exchange(&error.without_url(), sink.received(), &way))?
+                next.map_err(|error| error::of_exchange(&error.without_url(), sink.received(), way.clone()))?
             else {
                 break;
             };
@@ -298,7 +313,7 @@ impl Inner {
         Ok(head)
     }
 
-    fn refusal(&self, response: &Response) -> Failure {
+    fn refusal(&self, response: &Response, lacks_certificate: bool) -> Failure {
         let status = response.status();
         let asked = retry::retry_after(response.headers(), SystemTime::now());
         if let Some(wait) = asked.filter(|wait| *wait > self.options.timeouts.retry_after)
@@ -314,13 +329,14 @@ impl Inner {
         } else {
             Cure::None
         };
-        let asks_for = schemes(response.headers());
+        let certificate = lacks_certificate && is_about_access(status);
+        let asks_for = Wanted { schemes: schemes(response.headers()), certificate };
         Failure { problem: Problem::Status { status, asks_for }, cure, used: None }
     }
 }
 
 /// The schemes that a server wants, as `www-authenticate` names them: `Basic realm="a, b", Bearer`.
-fn schemes(headers: &HeaderMap) -> Option<String> {
+fn schemes(headers: &HeaderMap) -> Vec<String> {
     let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let words = texts.flat_map(|text| text.split(',')).filter_map(|part| part.split_whitespace().next());
     let is_scheme = |word: &&str| {
@@ -332,7 +348,13 @@ fn schemes(headers: &HeaderMap) -> Option<String> {
             names.push(word);
         }
     }
-    (!names.is_empty()).then(|| names.join(" or "))
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether an answer may be about a client certificate that is missing: a server that asks and does not insist says so in
+/// HTTP. nginx answers 400 (495 and 496 are its names for it), others 401 or 403.
+fn is_about_access(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 401 | 403 | 495 | 496)
 }
 
 fn given_up(url: &Url, why: GivenUp) -> Problem {
@@ -340,7 +362,7 @@ fn given_up(url: &Url, why: GivenUp) -> Problem {
         GivenUp::Unreachable(reason) => Problem::Connect { host: host(url), reason },
         GivenUp::Unknown(reason) => Problem::Lookup { host: host(url), reason },
         GivenUp::Proxy { proxy, reason } => Problem::Proxy { proxy, reason },
-        GivenUp::Refuses(status) => Problem::Status { status, asks_for: None },
+        GivenUp::Refuses(status) => Problem::Status { status, asks_for: Wanted::default() },
         GivenUp::Silent(after) => Problem::Stalled { after },
         GivenUp::Slow { received, after } => Problem::TooSlow { received, after },
         GivenUp::Wait { status, wait } => Problem::AskedToWait { status, wait },

@@ -273,7 +273,7 @@ impl Inner {
 
 fn failed(url: &Url, ask: &Ask<'_>, attempts: u32, problem: Problem, used: CredentialUse) -> FetchError {
     let asked = (*url != ask.url).then(|| redacted(&ask.url));
-    FetchError { url: redacted(url), asked, attempts, credential: used, problem }
+    FetchError { url: redacted(url), asked, attempts, purpose: ask.purpose, credential: used, problem }
 }
 
 struct TarballSink {

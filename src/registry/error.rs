@@ -1,6 +1,8 @@
 //! Why something could not be fetched, and what to do about it.
 
 use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::access::Access;
-use super::credentials::{CredentialUse, Withheld, authority};
+use super::credentials::{CredentialUse, Purpose, Withheld, authority};
 use super::transport::SetupError;
 use crate::tarball::verified::{Mismatch, ReceiveError};
 
@@ -22,6 +24,8 @@ pub struct FetchError {
     pub asked: Option<String>,
     /// How many attempts were made.
     pub attempts: u32,
+    /// What it was for: credentials for sources stand elsewhere than those for packages.
+    pub purpose: Purpose,
     /// Which credential went along.
     pub credential: CredentialUse,
     /// Why the last one failed.
@@ -78,11 +82,9 @@ impl FetchError {
                 "a sign-in page, a captive portal or a filtering proxy answers in the registry's place: sign in, or name \
                  the right registry, mirror or proxy"
             }
-            Problem::Identity { .. } => {
-                let host = self.host();
-                return Some(format!(
-                    "set `//{host}/:certfile` and `//{host}/:keyfile` in ~/.npmrc to the PEM files of one that it takes"
-                ));
+            Problem::Identity { certificate, .. } => return Some(self.identity_hint(certificate.is_some())),
+            Problem::Status { asks_for, .. } if asks_for.certificate => {
+                return Some(self.identity_hint(false));
             }
             Problem::Certificate { .. } => {
                 "if a company's proxy re-signs the traffic, name its certificate with NODE_EXTRA_CA_CERTS or `cafile` in .npmrc"
@@ -105,8 +107,10 @@ impl FetchError {
                 "the registry redirects to an unencrypted address: name another registry or mirror"
             }
             Problem::TooLarge { .. } => "if it really is that large, raise the limit with --max-download",
-            Problem::TooSlow { .. } | Problem::Deadline { .. } => {
-                "name a nearer mirror with --registry-override, or give the run more time with --timeout"
+            Problem::TooSlow { .. } => "name a nearer mirror with --registry-override",
+            Problem::Deadline { .. } => {
+                "name a nearer mirror with --registry-override, or give the run more time with --timeout: one request \
+                 may take a quarter of it"
             }
             Problem::AskedToWait { .. } => "try again later, or ask for less at once with --jobs",
             Problem::Unset { variable, .. } => {
@@ -121,15 +125,65 @@ impl FetchError {
 
     fn refusal_hint(&self) -> String {
         let wanted = match (&self.problem, &self.credential) {
-            (
-                Problem::Status { asks_for: Some(asked), .. },
-                CredentialUse::Sent { scheme: Some(sent), .. },
-            ) if !asked.to_ascii_lowercase().contains(&sent.to_ascii_lowercase()) => {
-                format!("; the server wants {asked}, and what was sent is {sent}")
+            (Problem::Status { asks_for, .. }, CredentialUse::Sent { scheme: Some(sent), .. })
+                if !asks_for.is_nothing() && !asks_for.scheme(sent) =>
+            {
+                format!("; the server wants {asks_for}, and what was sent is {sent}")
             }
             _ => String::new(),
         };
         self.access_hint() + &wanted
+    }
+
+    /// What to do if the server did not take the client certificate, or got none.
+    fn identity_hint(&self, was_shown: bool) -> String {
+        let host = self.host();
+        let (certfile, keyfile) = (format!("`//{host}/:certfile`"), format!("`//{host}/:keyfile`"));
+        match &self.credential {
+            CredentialUse::Sent { place, .. } | CredentialUse::Withheld { place, .. } if was_shown => {
+                format!(
+                    "{place} is what applies: see that its certificate has not expired, and that the server knows its \
+                 authority; or set {certfile} and {keyfile} in ~/.npmrc to the PEM files of another"
+                )
+            }
+            _ => format!(
+                "set {certfile} and {keyfile} in ~/.npmrc to the PEM files of a certificate that it takes{}",
+                self.unread()
+            ),
+        }
+    }
+
+    /// Where to write a credential for this server, of the kind that it asked for.
+    fn where_to_write_one(&self) -> String {
+        let host = self.host();
+        let nothing = Wanted::default();
+        let asked = if let Problem::Status { asks_for, .. } = &self.problem { asks_for } else { &nothing };
+        let basic = asked.scheme("basic") && !asked.scheme("bearer");
+        if asked.certificate && asked.schemes.is_empty() {
+            return format!("`//{host}/:certfile` and `//{host}/:keyfile` in ~/.npmrc");
+        }
+        match self.purpose {
+            Purpose::Package if basic => {
+                format!("`//{host}/:_auth` in ~/.npmrc to the base64 of user:password, or NIX_NPM_TOKENS")
+            }
+            Purpose::Package => format!("`//{host}/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS"),
+            Purpose::Source if basic => format!("`machine {host}` in ~/.netrc with its login and password"),
+            Purpose::Source => {
+                // GitHub serves archives through its API; Nix users have the token for the host itself.
+                let host = if host == "api.github.com" { "github.com" } else { &host };
+                format!("`access-tokens = {host}=TOKEN` in nix.conf, or `machine {host}` in ~/.netrc")
+            }
+        }
+    }
+
+    /// Why the token that lies beside the lockfile is of no use. It is about packages alone.
+    fn unread(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Package => {
+                "; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere"
+            }
+            Purpose::Source => "",
+        }
     }
 
     /// Which credential went along, and what to do if it was the wrong one or none.
@@ -138,7 +192,10 @@ impl FetchError {
         let host = self.host();
         match &self.credential {
             CredentialUse::Sent { place, .. } => {
-                format!("{place} was sent: it may have expired, or may not be allowed to read this")
+                format!(
+                    "{place} was sent: it may have expired, or may not be allowed to read this{}",
+                    self.unread()
+                )
             }
             CredentialUse::Withheld { place, why } => {
                 let why = match why {
@@ -154,12 +211,12 @@ impl FetchError {
                     }
                     Withheld::Redirected => "because a redirect led to another host".to_owned(),
                 };
-                format!("{place} was not sent, {why}; {UNREAD}")
+                format!("{place} was not sent, {why}{}", self.unread())
             }
-            CredentialUse::None => format!(
-                "no credential for {host} is configured: set `//{host}/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; \
-                 {UNREAD}"
-            ),
+            CredentialUse::None => {
+                let place = self.where_to_write_one();
+                format!("no credential for {host} is configured: set {place}{}", self.unread())
+            }
         }
     }
 
@@ -168,21 +225,17 @@ impl FetchError {
     }
 }
 
-/// Why the token that lies beside the lockfile is of no use.
-const UNREAD: &str =
-    "a repository's own .npmrc is not read, because who can change it could send your tokens anywhere";
-
 /// What went wrong with a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The server answered with a status that is no success.
-    #[error("the server answered {status}{}", asks(asks_for.as_deref()))]
+    #[error("the server answered {status}{}", asks(asks_for))]
     Status {
         /// The answer.
         status: StatusCode,
-        /// The schemes that it wants, as `www-authenticate` names them.
-        asks_for: Option<String>,
+        /// What it wants to let somebody in.
+        asks_for: Wanted,
     },
     /// The proxy, not the server, could not be reached, or refused.
     #[error("the proxy {proxy} cannot be used: {reason}")]
@@ -258,11 +311,13 @@ pub enum Problem {
         /// What TLS said.
         reason: String,
     },
-    /// The server asks for a client certificate, and got none that it takes.
-    #[error("the server wants a client certificate: {reason}")]
+    /// The server asked for a client certificate, got none that it takes, and said no more.
+    #[error("the server asked for a client certificate, {}", shown(certificate.as_ref(), refusal.as_deref()))]
     Identity {
-        /// What TLS said.
-        reason: String,
+        /// The one that it got.
+        certificate: Option<PathBuf>,
+        /// What TLS said of it. The server closes the connection right behind this word, which may take it along.
+        refusal: Option<String>,
     },
     /// Nothing arrived for too long.
     #[error("nothing arrived for {} seconds", after.as_secs_f32())]
@@ -319,8 +374,44 @@ pub enum Problem {
     Setup(Arc<SetupError>),
 }
 
-fn asks(schemes: Option<&str>) -> String {
-    schemes.map(|schemes| format!(" and asks for {schemes}")).unwrap_or_default()
+/// What a server wants to let somebody in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The schemes, as `www-authenticate` names them.
+    pub schemes: Vec<String>,
+    /// A client certificate, in the handshake, and it got none. Only for answers that may be about that.
+    pub certificate: bool,
+}
+
+impl Wanted {
+    fn scheme(&self, name: &str) -> bool {
+        self.schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case(name))
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.schemes.is_empty() && !self.certificate
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let certificate = self.certificate.then_some("a client certificate");
+        let all: Vec<_> = self.schemes.iter().map(String::as_str).chain(certificate).collect();
+        f.write_str(&all.join(" or "))
+    }
+}
+
+fn asks(wanted: &Wanted) -> String {
+    if wanted.is_nothing() { String::new() } else { format!(" and asks for {wanted}") }
+}
+
+fn shown(certificate: Option<&PathBuf>, refusal: Option<&str>) -> String {
+    match (certificate, refusal) {
+        // Whatever TLS says of one that is missing, it is missing.
+        (None, _) => "got none, and ended the connection".to_owned(),
+        (Some(path), None) => format!("got the one in {}, and ended the connection", path.display()),
+        (Some(path), Some(refusal)) => format!("and refused the one in {}: {refusal}", path.display()),
+    }
 }
 
 impl From<ReceiveError> for Problem {
@@ -339,26 +430,55 @@ pub(super) struct Way {
     pub host: String,
     /// The proxy's `host:port`.
     pub proxy: Option<String>,
+    /// The client certificate that there is for it.
+    pub certificate: Option<PathBuf>,
+    /// Whether the host asked for one, and has answered nobody who came with this one, or with none.
+    pub asked: bool,
 }
 
 /// What a failed exchange means, after so many bytes of a body.
-pub(super) fn of_exchange(error: &reqwest::Error, received: u64, way: &Way) -> Problem {
+pub(super) fn of_exchange(error: &reqwest::Error, received: u64, way: Way) -> Problem {
     let reason = match innermost(error) {
         _ if error.is_connect() && error.is_timeout() => "it took too long".to_owned(),
         reason => reason,
     };
-    let host = way.host.clone();
     let unreached = error.is_dns() || error.is_connect();
-    let tls = tls(error);
-    match &way.proxy {
-        _ if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) => Problem::Certificate { reason },
-        _ if wants_identity(&reason) => Problem::Identity { reason },
-        Some(proxy) if unreached => Problem::Proxy { proxy: proxy.clone(), reason },
+    if matches!(tls(error), Some(rustls::Error::InvalidCertificate(_))) {
+        return Problem::Certificate { reason };
+    }
+    if let Some(problem) = of_handshake(error, &reason, received, &way) {
+        return problem;
+    }
+    let Way { host, proxy, .. } = way;
+    match proxy {
+        Some(proxy) if unreached => Problem::Proxy { proxy, reason },
         _ if error.is_dns() => Problem::Lookup { host, reason },
         _ if error.is_connect() => Problem::Connect { host, reason },
         _ if error.is_builder() => Problem::Url { reason },
         _ => Problem::Broken { received, reason },
     }
+}
+
+/// What it means if it is about the client certificate: the server says so, or it asked for one and hung up.
+fn of_handshake(error: &reqwest::Error, reason: &str, received: u64, way: &Way) -> Option<Problem> {
+    let certificate = way.certificate.clone();
+    if refuses_identity(reason) {
+        return Some(Problem::Identity { certificate, refusal: Some(reason.to_owned()) });
+    }
+    let hung_up = if error.is_connect() {
+        tls(error).is_some() || was_closed(error)
+    } else {
+        received == 0 && !error.is_timeout() && !error.is_builder()
+    };
+    (way.asked && hung_up).then_some(Problem::Identity { certificate, refusal: None })
+}
+
+/// Whether a connection had come about, and then ended.
+fn was_closed(error: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+        || error.source().is_some_and(was_closed)
 }
 
 /// The cause at the end of the chain: the others only say that something failed.
@@ -381,9 +501,9 @@ fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
 }
 
 /// Whether the server refuses the client for its certificate. Only TLS 1.3 has a word of its own for one that is missing;
-/// before that it is any failure of the handshake. The answer may come after the handshake, to HTTP/2, which keeps no more of
+/// before that it is any failure of the handshake, which counts if the server had asked for one. The answer may come after the handshake, to HTTP/2, which keeps no more of
 /// an error than its text: `reason` is compared with what TLS itself would say.
-fn wants_identity(reason: &str) -> bool {
+fn refuses_identity(reason: &str) -> bool {
     use rustls::AlertDescription as Alert;
     [
         Alert::CertificateRequired,

@@ -24,7 +24,7 @@ mod trust;
 pub use access::{Access, InvalidOverride};
 pub use client::{Client, Get, Reply, Request};
 pub use credentials::{Credential, CredentialUse, Grant, Identity, Purpose, Withheld};
-pub use error::{FetchError, Problem};
+pub use error::{FetchError, Problem, Wanted};
 pub use options::{Options, Proxies, Roots, Timeouts, Trust};
 pub use retry::Retry;
 pub use secret::Secret;

@@ -30,12 +30,22 @@ const FIELDS: [&str; 6] = ["_authToken", "_auth", "username", "_password", "cert
 /// Settings of all layers. Values are not shown by `Debug`: any of them may be a secret.
 #[derive(Clone, Default)]
 pub struct Npmrc {
-    settings: BTreeMap<String, Vec<Setting>>,
+    settings: BTreeMap<String, Setting>,
+}
+
+/// What is set under one name.
+#[derive(Clone, Default)]
+struct Setting {
+    /// The name as it is written, for messages. npm replaces variables in names too, and a line that lost its `=` is a name:
+    /// `//host/:_authToken ${TOKEN}` must not show what the variable holds.
+    written: String,
+    /// One, or those of a list.
+    values: Vec<Value>,
 }
 
 /// A value, and the first variable that it refers to and that is not set.
 #[derive(Clone)]
-struct Setting {
+struct Value {
     text: String,
     unset: Option<String>,
 }
@@ -60,7 +70,7 @@ impl UnsetVariable {
 
 impl std::fmt::Debug for Npmrc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.settings.keys()).finish()
+        f.debug_set().entries(self.settings.values().map(|setting| &setting.written)).finish()
     }
 }
 
@@ -76,18 +86,23 @@ pub struct Ignored {
 impl Npmrc {
     /// Adds a file's text, which wins over what was added before. `lookup` answers for the environment.
     pub fn layer(&mut self, text: &str, lookup: &dyn Fn(&str) -> Option<String>) {
-        let mut layer: BTreeMap<String, Vec<Setting>> = BTreeMap::new();
+        let mut layer: BTreeMap<String, Setting> = BTreeMap::new();
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         for line in
             lines.take_while(|line| !line.starts_with('[')).filter(|line| !line.starts_with([';', '#']))
         {
             let (key, value) = line.split_once('=').unwrap_or((line, "true"));
-            let key = expand(&unquote(key), lookup).text;
+            let written = unquote(key);
+            let key = expand(&written, lookup).text;
             let value = expand(&unquote(value), lookup);
             match key.strip_suffix("[]") {
                 _ if key.is_empty() => {}
-                Some(list) => layer.entry(list.to_owned()).or_default().push(value),
-                None => drop(layer.insert(key, vec![value])),
+                Some(list) => {
+                    let setting = layer.entry(list.to_owned()).or_default();
+                    written.trim_end_matches("[]").clone_into(&mut setting.written);
+                    setting.values.push(value);
+                }
+                None => drop(layer.insert(key, Setting { written, values: vec![value] })),
             }
         }
         self.settings.extend(layer);
@@ -99,19 +114,25 @@ impl Npmrc {
     pub fn set(&mut self, name: &str, value: String) {
         let is_exact = name.starts_with("//") || name.starts_with('@') || name.starts_with('_');
         let name = if is_exact { name.to_owned() } else { name.to_ascii_lowercase().replace('_', "-") };
-        self.settings.insert(name, vec![Setting { text: value, unset: None }]);
+        let values = vec![Value { text: value, unset: None }];
+        self.settings.insert(name.clone(), Setting { written: name, values });
     }
 
     /// A setting's (last) value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let last = self.settings.get(name)?.last();
-        last.map(|setting| setting.text.as_str()).filter(|value| !matches!(*value, "" | "null"))
+        let last = self.settings.get(name)?.values.last();
+        last.map(|value| value.text.as_str()).filter(|value| !matches!(*value, "" | "null"))
     }
 
     /// The variable that a setting needs and that is not set.
     fn unset(&self, name: &str) -> Option<&str> {
-        self.settings.get(name)?.iter().find_map(|setting| setting.unset.as_deref())
+        self.settings.get(name)?.values.iter().find_map(|value| value.unset.as_deref())
+    }
+
+    /// A setting's name as messages may show it.
+    fn shown<'a>(&'a self, name: &'a str) -> &'a str {
+        self.settings.get(name).map_or(name, |setting| &setting.written)
     }
 
     /// Refuses settings of this name that cannot be known.
@@ -153,7 +174,7 @@ impl Npmrc {
         options.trust.extra_files.extend(self.path("cafile", home, here));
         if self.get("ca").is_some() {
             // A PEM text on one line has its line ends written as `\n`.
-            let texts = self.settings["ca"].iter().map(|pem| pem.text.replace("\\n", "\n"));
+            let texts = self.settings["ca"].values.iter().map(|pem| pem.text.replace("\\n", "\n"));
             options.trust.extra_pem.extend(texts);
         }
         self.apply_proxies(options);
@@ -173,7 +194,7 @@ impl Npmrc {
     }
 
     fn apply_registry(&self, options: &mut Options, ignored: &mut Vec<Ignored>) {
-        for name in self.settings.keys() {
+        for (name, setting) in &self.settings {
             let Some(scope) = name.strip_suffix(":registry").filter(|_| name.starts_with('@')) else {
                 continue;
             };
@@ -181,7 +202,8 @@ impl Npmrc {
                 Some(Ok(url)) if matches!(url.scheme(), "http" | "https") => {
                     options.access.set_scope_registry(scope, url);
                 }
-                _ => ignored.push(Ignored { setting: name.clone(), reason: "not an http or https URL" }),
+                _ => ignored
+                    .push(Ignored { setting: setting.written.clone(), reason: "not an http or https URL" }),
             }
         }
         let Some(text) = self.get("registry") else { return };
@@ -248,7 +270,7 @@ impl Npmrc {
             used.extend(["certfile", "keyfile"]);
         }
         let unset = used.iter().find_map(|field| self.unset(&name(field))).map(str::to_owned);
-        let place = format!("`{}` in .npmrc", name(used.first()?));
+        let place = format!("`{}` in .npmrc", self.shown(&name(used.first()?)));
         Some(Grant { credential, identity, unset, place })
     }
 
@@ -302,9 +324,14 @@ fn unquote(text: &str) -> String {
     plain.trim().to_owned()
 }
 
+/// A text with `${NAME}` replaced as npm does it in names and values.
+pub(crate) fn expanded(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+    expand(text, lookup).text
+}
+
 /// Replaces `${NAME}`; an unset name stays as written and is noted, and an odd number of backslashes before it protects it.
-fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Setting {
-    let mut expanded = Setting { text: String::with_capacity(text.len()), unset: None };
+fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Value {
+    let mut expanded = Value { text: String::with_capacity(text.len()), unset: None };
     let mut rest = text;
     while let Some((before, inside, after)) = next_reference(rest) {
         let slashes = before.len() - before.trim_end_matches('\\').len();
@@ -335,7 +362,7 @@ fn next_reference(text: &str) -> Option<(&str, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Purpose;
+    use crate::registry::{CredentialUse, Purpose};
 
     fn lookup(name: &str) -> Option<String> {
         (name == "TOKEN").then(|| "s3cret".to_owned())
@@ -378,7 +405,7 @@ mod tests {
         ] {
             assert_eq!(npmrc.get(name), Some(value), "{name}");
         }
-        let list: Vec<_> = npmrc.settings["list"].iter().map(|setting| setting.text.as_str()).collect();
+        let list: Vec<_> = npmrc.settings["list"].values.iter().map(|value| value.text.as_str()).collect();
         assert_eq!(list, ["one", "two"]);
         assert!(!format!("{npmrc:?}").contains("s3cret"));
     }
@@ -440,6 +467,21 @@ mod tests {
             assert_eq!(error.to_string(), expected);
             assert_eq!(error.hint(), "set WHERE, or write ${WHERE?} if the setting may be empty without it");
         }
+    }
+
+    #[test]
+    fn what_a_variable_holds_is_shown_of_no_name_either() {
+        let text =
+            "//a/${TOKEN}/:_authToken=t\n@${TOKEN}:registry=none\n//host/:_authToken ${TOKEN}\n${TOKEN}[]=x";
+        let (options, ignored) = applied(&[text]);
+        assert_eq!(ignored[0].setting, "@${TOKEN}:registry");
+        let chosen = options
+            .access
+            .choose(&Url::parse("https://a/s3cret/t.tgz").unwrap(), None, Purpose::Package)
+            .unwrap();
+        let CredentialUse::Sent { place, .. } = chosen.used else { panic!("nothing was sent") };
+        assert_eq!(place, "`//a/${TOKEN}/:_authToken` in .npmrc");
+        assert!(!format!("{:?}{ignored:?}", parsed(&[text])).contains("s3cret"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use url::Url;
 use super::credentials::Identity;
 use super::options::{Options, Proxies};
 use super::secret::Secret;
-use super::trust::{self, TrustError};
+use super::trust::{self, ASKED, TrustError};
 
 /// A whole tarball of usual size fits, so that no stream waits for permission to go on.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -66,6 +66,8 @@ type HostKey = (String, Option<Arc<Identity>>);
 /// What is known of a host, and how requests are spread over the clients.
 struct Host {
     next: AtomicUsize,
+    /// Whether a handshake asked for a client certificate.
+    asked: Arc<AtomicBool>,
     greetings: Vec<Greeting>,
     http1: AtomicBool,
     sockets: Arc<Semaphore>,
@@ -147,6 +149,7 @@ impl Host {
     fn new(clients: usize) -> Self {
         Self {
             next: AtomicUsize::new(0),
+            asked: Arc::default(),
             greetings: (0..clients).map(|_| Greeting::default()).collect(),
             http1: AtomicBool::new(false),
             sockets: Arc::new(Semaphore::new(HTTP1_SOCKETS)),
@@ -178,6 +181,21 @@ impl Lane {
     pub(super) fn greeted(&self, version: Version) {
         self.host.http1.store(version < Version::HTTP_2, Ordering::Release);
         self.host.greetings[self.index].done.store(true, Ordering::Release);
+    }
+
+    /// What `exchange` comes to, and whether a handshake meanwhile asks for a client certificate is noted.
+    pub(super) async fn witness<T>(&self, exchange: impl Future<Output = T>) -> T {
+        ASKED.scope(Arc::clone(&self.host.asked), exchange).await
+    }
+
+    /// Whether the host asks for a client certificate.
+    pub(super) fn asks_for_certificate(&self) -> bool {
+        self.host.asked.load(Ordering::Acquire)
+    }
+
+    /// Whether the host has answered anybody who came with the same certificate, or without one.
+    pub(super) fn has_answered(&self) -> bool {
+        self.host.greetings.iter().any(|greeting| greeting.done.load(Ordering::Acquire))
     }
 
     /// Leave for one more socket, where each request needs its own.

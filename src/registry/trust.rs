@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WantsClientCert};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
@@ -59,8 +61,34 @@ pub(super) fn tls_config(trust: &Trust, identity: Option<&Identity>) -> Result<C
             verifying.with_client_auth_cert(chain, key).map_err(refused)?
         }
     };
+    config.client_auth_cert_resolver = Arc::new(Witness(config.client_auth_cert_resolver));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+tokio::task_local! {
+    /// Where it is noted that a server asked for a client certificate: in the task that makes the connection, for TLS does
+    /// not tell the resolver which host it is.
+    pub(super) static ASKED: Arc<AtomicBool>;
+}
+
+/// Notes that a server asked for a client certificate. One that then hangs up takes its reason along more often than not.
+#[derive(Debug)]
+struct Witness(Arc<dyn ResolvesClientCert>);
+
+impl ResolvesClientCert for Witness {
+    fn resolve(&self, roots: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let _ = ASKED.try_with(|asked| asked.store(true, Ordering::Release));
+        self.0.resolve(roots, schemes)
+    }
+
+    fn only_raw_public_keys(&self) -> bool {
+        self.0.only_raw_public_keys()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.0.has_certs()
+    }
 }
 
 fn verifying(trust: &Trust) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TrustError> {

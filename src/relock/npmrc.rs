@@ -10,7 +10,7 @@ use std::{
 use regex_lite::Regex;
 
 use super::start::Start;
-use crate::registry::Access;
+use crate::registry::{Access, npmrc::expanded};
 
 /// Settings that say where registries are and how they are reached.
 const SETTINGS: &[&str] = &[
@@ -68,24 +68,24 @@ impl Passed {
     /// such lines refer to, and never for git's variables, where bots keep their platform's token.
     #[must_use]
     pub fn of(text: &str, home: Option<&Path>, lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+        let of_user = |name: &str| lookup(name).filter(|_| !name.to_ascii_uppercase().starts_with("GIT_"));
         let mut passed = Self::default();
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         for line in lines.take_while(|line| !line.starts_with('[')) {
             let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with([';', '#'])) else {
                 continue;
             };
-            let key = key.trim().trim_matches(['"', '\'']);
+            // npm replaces variables in names, too; which host a line is for has to be known here.
+            let key = expanded(key.trim().trim_matches(['"', '\'']), &of_user);
             if is_passed(key.trim_end_matches("[]")) {
-                let value = at_home(key, value.trim(), home);
-                passed.lines.push(Line { key: key.to_owned(), value });
+                let value = at_home(&key, value.trim(), home);
+                passed.lines.push(Line { key, value });
             }
         }
         let names: BTreeSet<_> = passed.lines.iter().flat_map(|line| references(&line.value)).collect();
-        for name in names.into_iter().filter(|name| !name.to_ascii_uppercase().starts_with("GIT_")) {
-            if let Some(value) = lookup(&name) {
-                passed.variables.insert(name, value);
-            }
-        }
+        passed
+            .variables
+            .extend(names.into_iter().filter_map(|name| of_user(&name).map(|value| (name, value))));
         passed
     }
 
@@ -168,7 +168,11 @@ mod tests {
     use crate::registry::{Options, npmrc::Npmrc};
 
     fn selected(text: &str, manifest: &str, lockfile: Option<&str>) -> Selected {
-        let lookup = |name: &str| (name != "UNSET").then(|| format!("value of {name}"));
+        let lookup = |name: &str| match name {
+            "UNSET" => None,
+            "HOST" => Some("files:81".to_owned()),
+            other => Some(format!("value of {other}")),
+        };
         let (mut npmrc, mut options) = (Npmrc::default(), Options::default());
         npmrc.layer(text, &lookup);
         npmrc.apply(&mut options, None, Path::new("/")).unwrap();
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn other_hosts_credentials_stay_here() {
         let text = "@acme:registry=https://acme/\n//acme/:_authToken=${ACME}\n//registry.npmjs.org/:_authToken=${NPM}\n\
-                    //elsewhere/:_authToken=${OTHER}\n//files:81/a/:_authToken=files\n";
+                    //elsewhere/:_authToken=${OTHER}\n//files:81/a/:_authToken=files\n//${HOST}/:_authToken=${OF_HOST}\n";
         let names =
             |selected: &Selected| selected.variables.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let none = selected(text, "{}", None);
@@ -217,7 +221,8 @@ mod tests {
         );
         let lockfile = r#"{"packages":{"node_modules/@acme/x":{"resolved":"https://files:81/x.tgz"}}}"#;
         let both = selected(text, "{}", Some(lockfile));
-        assert_eq!(names(&both), ["ACME", "NPM"]);
+        assert_eq!(names(&both), ["ACME", "NPM", "OF_HOST"]);
+        assert!(both.text.contains("//files:81/:_authToken=${OF_HOST}\n"), "{}", both.text);
         assert!(both.text.contains("//files:81/a/") && !both.text.contains("elsewhere"), "{}", both.text);
     }
 }

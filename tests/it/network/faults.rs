@@ -159,7 +159,7 @@ fn a_trickle_ends_and_so_does_the_whole_run() {
     let error = fetch_error(download(options(&registry), &want(&published)).unwrap_err());
     assert!(matches!(error.problem, Problem::TooSlow { .. }), "{error:?}");
     assert_eq!(registry.count(&published.path), 2);
-    assert!(error.hint().unwrap().contains("--timeout"));
+    assert!(error.hint().unwrap().contains("--registry-override"));
 
     let mut options = options(&registry);
     options.timeouts.run = Duration::from_millis(1200);
@@ -228,12 +228,18 @@ fn a_refusal_names_the_scheme_and_the_credential_by_its_place() {
         "no credential for {host} is configured: set `//{host}/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; {unread}"
     );
     assert_eq!(hint, expected);
+    let (_, hint) = refused(&options, "Basic realm=x");
+    let basic = "in ~/.npmrc to the base64 of user:password, or NIX_NPM_TOKENS";
+    assert_eq!(
+        hint,
+        format!("no credential for {host} is configured: set `//{host}/:_auth` {basic}; {unread}")
+    );
     options.access.token(&host, Credential::of_token("s3cret"));
     let (_, hint) = refused(&options, "Basic realm=x");
     assert_eq!(
         hint,
         format!(
-            "`{host}` in NIX_NPM_TOKENS was sent: it may have expired, or may not be allowed to read this; \
+            "`{host}` in NIX_NPM_TOKENS was sent: it may have expired, or may not be allowed to read this; {unread}; \
              the server wants Basic, and what was sent is Bearer"
         )
     );

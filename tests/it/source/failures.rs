@@ -34,7 +34,7 @@ fn a_source_that_is_not_there_does_not_hide_the_others() {
     let wanted = "error: a.nix:2:1: gone.tar.gz/package-lock.json: the source cannot be had
   caused by: cannot fetch https://example.org/gone.tar.gz from [REGISTRY]/gone.tar.gz
   caused by: the server answered 404 Not Found
-  hint: check version, rev and tag: the server has no such file, or hides it from those without access; no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere
+  hint: check version, rev and tag: the server has no such file, or hides it from those without access; no credential for [HOST] is configured: set `access-tokens = [HOST]=TOKEN` in nix.conf, or `machine [HOST]` in ~/.netrc
 ";
     assert!(said.starts_with("exit 2\n") && said.ends_with(wanted), "{said}");
     project.write("b.nix", text("there"));

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::registry::{Fault, Received, Registry};
 
 /// One situation. In its texts `A` and `B` in braces stand for `127.0.0.1:PORT` of two servers, `TLS_A` and `TLS_B` for
-/// `localhost:PORT` over TLS, `OTHER` for B under another name, `CA`, `CERT` and `KEY` for PEM files.
+/// `localhost:PORT` over TLS, `OTHER` for B under another name, `CA`, `CERT` and `KEY` for PEM files, `OTHER_CERT` and `OTHER_KEY` for B's.
 pub struct Situation {
     pub name: &'static str,
     /// `~/.npmrc`.
@@ -419,8 +419,16 @@ pub const SITUATIONS: &[Situation] = &[
     Situation {
         name: "a client certificate for another host",
         npmrc: "cafile={CA}\nregistry=https://{TLS_A}/npm/\n//{TLS_B}/:certfile={CERT}\n//{TLS_B}/:keyfile={KEY}",
-        // Which reason TLS gives is a race: the server closes the connection right behind its alert.
-        says: "cannot fetch",
+        says: "the server asked for a client certificate, got none, and ended the connection",
+        ours: "",
+        npm: "",
+        ..CERTIFIED
+    },
+    Situation {
+        name: "a client certificate of another authority",
+        npmrc: "cafile={CA}\nregistry=https://{TLS_A}/npm/\n//{TLS_A}/:certfile={OTHER_CERT}\n//{TLS_A}/:keyfile={OTHER_KEY}",
+        // Why is a race: the server closes the connection right behind its word.
+        says: "the server asked for a client certificate, ",
         ours: "",
         npm: "",
         ..CERTIFIED
@@ -492,6 +500,7 @@ impl Scene {
         let host = |server: &Registry| server.url().replace("http://", "");
         let tls = |server: &Registry| server.tls_url().replace("https://", "");
         let (certificate, key) = self.a.client_identity();
+        let (other_certificate, other_key) = self.b.client_identity();
         [
             ("{A}", host(&self.a)),
             ("{B}", host(&self.b)),
@@ -501,6 +510,8 @@ impl Scene {
             ("{CA}", self.path("ca.pem").display().to_string()),
             ("{CERT}", certificate.display().to_string()),
             ("{KEY}", key.display().to_string()),
+            ("{OTHER_CERT}", other_certificate.display().to_string()),
+            ("{OTHER_KEY}", other_key.display().to_string()),
         ]
         .iter()
         .fold(text.to_owned(), |text, (name, value)| text.replace(name, value))

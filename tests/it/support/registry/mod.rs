@@ -102,6 +102,19 @@ struct State {
     log: Vec<Received>,
 }
 
+/// What a server wants to see of its clients in the handshake of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing.
+    Nothing,
+    /// A certificate, but it lets everybody in.
+    Asks,
+    /// A certificate.
+    Insists,
+    /// The same, and it speaks no newer TLS than 1.2.
+    InsistsInTls12,
+}
+
 /// What the connections share with the test.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<State>>);
@@ -125,19 +138,20 @@ pub struct Registry {
 impl Registry {
     /// Starts an empty registry on two free ports.
     pub fn start() -> Self {
-        Self::start_as(false)
+        Self::start_asking(Asks::Nothing)
     }
 
     /// The same, and over TLS only for who shows the certificate of [`Registry::client_identity`].
     pub fn start_with_client_certificates() -> Self {
-        Self::start_as(true)
+        Self::start_asking(Asks::Insists)
     }
 
-    fn start_as(asks_for_certificate: bool) -> Self {
+    /// The same, with what it wants in the handshake of TLS.
+    pub fn start_asking(asks: Asks) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shared = Shared::default();
         let (stop, stopped) = oneshot::channel();
-        let listening = serve::Listening::new(folder.path(), asks_for_certificate);
+        let listening = serve::Listening::new(folder.path(), asks);
         let (plain, tls) = (listening.plain_address(), listening.tls_address());
         let state = shared.clone();
         let thread = std::thread::spawn(move || listening.run(&state, stopped));

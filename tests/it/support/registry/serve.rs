@@ -24,9 +24,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::version::TLS12;
+use tokio_rustls::rustls::{DEFAULT_VERSIONS, RootCertStore, ServerConfig};
 
-use super::{Fault, Received, Shared};
+use super::{Asks, Fault, Received, Shared};
 
 type Body = StreamBody<BoxStream<'static, io::Result<Frame<Bytes>>>>;
 
@@ -38,13 +39,13 @@ pub struct Listening {
 }
 
 impl Listening {
-    pub fn new(folder: &Path, asks_for_certificate: bool) -> Self {
+    pub fn new(folder: &Path, asks: Asks) -> Self {
         let bind = || {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.set_nonblocking(true).unwrap();
             listener
         };
-        Self { plain: bind(), tls: bind(), config: tls_config(folder, asks_for_certificate) }
+        Self { plain: bind(), tls: bind(), config: tls_config(folder, asks) }
     }
 
     pub fn plain_address(&self) -> SocketAddr {
@@ -72,7 +73,7 @@ impl Listening {
 }
 
 /// A certificate for localhost, signed by a new authority whose certificate goes to `ca.pem`, beside a client's.
-fn tls_config(folder: &Path, asks_for_certificate: bool) -> ServerConfig {
+fn tls_config(folder: &Path, asks: Asks) -> ServerConfig {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // A name of its own: OpenSSL takes a certificate whose issuer has its name for one that signed itself.
@@ -94,14 +95,18 @@ fn tls_config(folder: &Path, asks_for_certificate: bool) -> ServerConfig {
     std::fs::write(folder.join("key.pem"), client_key.serialize_pem()).unwrap();
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
-    let builder = if asks_for_certificate {
+    let versions = if asks == Asks::InsistsInTls12 { &[&TLS12] } else { DEFAULT_VERSIONS };
+    let builder = builder.with_protocol_versions(versions).unwrap();
+    let builder = if asks == Asks::Nothing {
+        builder.with_no_client_auth()
+    } else {
         let mut roots = RootCertStore::empty();
         roots.add(own.der().clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        if asks == Asks::Asks {
+            verifier = verifier.allow_unauthenticated();
+        }
         builder.with_client_cert_verifier(verifier.build().unwrap())
-    } else {
-        builder.with_no_client_auth()
     };
     let mut config = builder.with_single_cert(vec![certificate.der().clone()], key.into()).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
