@@ -4,14 +4,19 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Over what every command takes.
+const GLOBAL: &str = "Global options";
+
 /// What every `--help` ends with.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in sync, or was updated
-  1  check: a hash is stale, a lockfile is incomplete or not what npm ci accepts, something is there that --deny names, or
-     there are lockfiles and no derivation at all
-  2  failed: a hash that should be computable could not be computed, a file could not be read, parsed or written, PATH or
-     NAME chose nothing, or (update) a source was replaced under its name or a lockfile is incomplete
+  1  check: a hash is stale, a lockfile is incomplete or not what npm ci
+     accepts, something is there that --deny names, or there are lockfiles
+     and no derivation at all
+  2  failed: a hash could not be computed, a file not be read, parsed or
+     written, PATH or NAME chose nothing, or (update) a source was replaced
+     under its name or a lockfile is incomplete
 
 update writes what is proven whatever else failed, and exits 2 then, and where check exits 1 for another reason than a \
 stale hash. A derivation whose lockfile or hash literal cannot be known from the source is undecided: a warning, counted \
@@ -21,7 +26,7 @@ in the summary.";
 const HASH_NOTES: &str = "\
 Outputs appear whole or not at all. Exit codes: 0 if the hash was computed, else 2.
 
-Under the name prefetch-npm-deps (a symbolic link will do) this program takes the command line and the environment of
+Under the name prefetch-npm-deps (a symbolic link will do) this program takes the command line and the environment of \
 nixpkgs' tool of that name, --fixup-lockfile and --map-cache included.";
 
 /// What `repair --help` ends with.
@@ -48,7 +53,7 @@ Exit codes: 0 if it is known what each hash is, 1 if it is not of one, 2 if some
 
 /// What `add --help` ends with.
 const ADD_NOTES: &str = "\
-The npm client resolves the dependencies, in a temporary folder, with a clean environment, and without running scripts.
+The npm client resolves the dependencies, in a temporary folder, with a clean environment, and without running scripts. \
 With --bundled and --platforms nothing is resolved, and no lockfile is written. A note says which of the three fits, and why.
 All files are written or none. Exit codes: 0 if the package was added, else 2.";
 
@@ -58,10 +63,15 @@ All files are written or none. Exit codes: 0 if the package was added, else 2.";
 #[command(name = "npm-nixhash", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(super) struct Cli {
     /// Print no progress and no warnings, only errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(super) quiet: bool,
+    /// Tell more: also what is as it should be, and all that is known of each derivation
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
+    pub(super) verbose: u8,
+    #[command(flatten, next_help_heading = GLOBAL)]
+    pub(super) color: colorchoice_clap::Color,
     /// Run as if started in this folder
-    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub(super) directory: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) command: Command,
@@ -69,21 +79,25 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Rewrite every stale hash in place; one failure never blocks the rest
+    /// Rewrite every stale hash in place
+    ///
+    /// What is proven is written; one failure never blocks the rest.
     Update(UpdateArgs),
     /// Tell which hashes are stale; writes nothing
     Check(CheckArgs),
-    /// Show every npm derivation, its lockfile and where its hash stands
+    /// Show every npm derivation, its lockfile and its hash
     List(ListArgs),
-    /// Say what a recorded hash is, if not that of its lockfile; writes nothing
+    /// Say what a recorded hash is, if not that of its lockfile
     Explain(ExplainArgs),
     /// Print the npmDepsHash of one lockfile; write its tree or NAR
     Hash(HashArgs),
-    /// Fill in what lockfiles lack for an offline install, without moving a version
+    /// Fill in what lockfiles lack for an offline install
+    ///
+    /// No version is moved.
     Repair(RepairArgs),
-    /// Package a command line program that is published on the npm registry
+    /// Package a program that is published on the npm registry
     Add(AddArgs),
-    /// Solve conflicts in which only hashes differ, as a merge driver of git's
+    /// Solve merge conflicts in which only hashes differ, for git
     MergeDriver(MergeDriverArgs),
     /// Show or prune the tarballs kept on disk
     Cache(CacheArgs),
@@ -94,7 +108,7 @@ pub(super) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or write the pages of all commands to a folder
+    /// Print the manual page, or write all of them to a folder
     Man {
         /// The folder
         dir: Option<PathBuf>,
@@ -127,9 +141,6 @@ pub(super) struct UpdateArgs {
     /// Change nothing unless every hash is known and nothing is there that --deny names
     #[arg(long)]
     pub(super) all_or_nothing: bool,
-    /// Also show what did not change
-    #[arg(short, long)]
-    pub(super) verbose: bool,
     /// Also complete lockfiles that lack `resolved` or `integrity`; lockfiles and hashes change together
     #[arg(long)]
     pub(super) repair: bool,
@@ -170,6 +181,12 @@ pub(super) struct TrustArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, next_help_heading = "What counts")]
 pub(super) struct CheckArgs {
+    /// Go on, with a line for each change, until Ctrl-C ends it
+    #[arg(long, conflicts_with_all = ["format", "json", "output"])]
+    pub(super) watch: bool,
+    /// Look every TIME, such as 2s, instead of waiting for the system to tell of changes
+    #[arg(long, value_name = "TIME", requires = "watch")]
+    pub(super) poll: Option<humantime::Duration>,
     /// Treat this as drift
     #[arg(long, value_name = "WHAT")]
     pub(super) deny: Vec<Denied>,

@@ -1,23 +1,63 @@
 //! `check`: is every hash that of its lockfile? Decided from the lockfile's bytes alone; nothing is written.
 
+use std::path::PathBuf;
+
 use npm_nixhash::{
     drift::{Plan, Rules},
-    report::{Message, human, messages},
+    report::{Message, Report, human, messages},
     rewrite::rewrite,
     source::head::Head,
 };
 
 use super::{
-    args::{Allowed, CheckArgs, Format},
+    args::{Allowed, CheckArgs, Denied, Format},
     env::Environment,
     npm::vendoring,
-    output::{Exit, Outcome, Terminal},
+    output::{Exit, Fatal, Outcome, Terminal},
     publish::{patch, publish},
     supply::Sources,
     survey::{State, report, survey},
+    watch,
 };
 
+/// What was found.
+pub(super) struct Checked {
+    pub(super) report: Report,
+    /// What of it counts as drift besides.
+    deny: Vec<Denied>,
+    pub(super) root: PathBuf,
+}
+
 pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
+    if args.watch {
+        return watch::run(args, environment, terminal);
+    }
+    let Checked { report, deny, .. } = check(args, environment, terminal)?;
+    let human = |look| human::check(&report, look);
+    publish(&args.report, &report, (Format::Human, &human), environment, terminal)?;
+    terminal.messages(&messages::messages(&report, terminal.room()));
+    let state = State::of(&report, &deny);
+    Ok(if state.failed {
+        Exit::Failed
+    } else if state.stale || state.incomplete || state.finding || state.nothing || !state.denied.is_empty() {
+        Exit::Drift
+    } else {
+        Exit::Fine
+    })
+}
+
+/// Says what was found to people.
+pub(super) fn tell(report: &Report, terminal: &Terminal) {
+    terminal.text(&human::check(report, terminal.look()));
+    terminal.messages(&messages::messages(report, terminal.room()));
+}
+
+/// Checks once.
+pub(super) fn check(
+    args: &CheckArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+) -> Result<Checked, Fatal> {
     let surveyed = survey(&args.scope, environment)?;
     let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
     let deny = surveyed.deny(&args.deny);
@@ -34,14 +74,5 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
         Ok(replacements) => report.patch = patch(&plan.root, &replacements),
         Err(error) => report.problems.push(Message::from_error(&error)),
     }
-    publish(&args.report, &report, Format::Human, &human::check(&report), environment, terminal)?;
-    terminal.messages(&messages::messages(&report, terminal.room()));
-    let state = State::of(&report, &deny);
-    Ok(if state.failed {
-        Exit::Failed
-    } else if state.stale || state.incomplete || state.finding || state.nothing || !state.denied.is_empty() {
-        Exit::Drift
-    } else {
-        Exit::Fine
-    })
+    Ok(Checked { report, deny, root: plan.root })
 }

@@ -52,7 +52,7 @@ pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Term
     if args.json {
         terminal.data(&explained::json(&all, &paths));
     } else {
-        terminal.text(&explained::human(&all, &paths));
+        terminal.text(&explained::human(&all, &paths, terminal.look()));
     }
     let unknown = all.iter().any(|one| matches!(one.explanation.verdict, Verdict::Unknown));
     Ok(if unknown { Exit::Drift } else { Exit::Fine })

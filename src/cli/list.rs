@@ -27,14 +27,8 @@ pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Termina
     if let Some(places) = places(&args.scope, environment) {
         report.set_elsewhere(&elsewhere(&plan.root, &places));
     }
-    publish(
-        &args.report,
-        &report,
-        Format::Human,
-        &human::list(&report, args.explain),
-        environment,
-        terminal,
-    )?;
+    let human = |look| human::list(&report, args.explain, look);
+    publish(&args.report, &report, (Format::Human, &human), environment, terminal)?;
     terminal.messages(&messages::messages(&report, terminal.room()));
     Ok(if State::of(&report, &[]).failed { Exit::Failed } else { Exit::Fine })
 }

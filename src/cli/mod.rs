@@ -25,6 +25,7 @@ mod source_tokens;
 mod supply;
 mod survey;
 mod update;
+mod watch;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -48,7 +49,8 @@ pub fn main() -> ExitCode {
     if let Some(directory) = &cli.directory {
         environment.here = environment.absolute(directory);
     }
-    let terminal = Terminal::new(cli.quiet, &environment);
+    cli.color.write_global();
+    let terminal = Terminal::new(cli.quiet, cli.verbose, &environment);
     let outcome = match &cli.command {
         Command::Update(args) => update::run(args, &environment, &terminal),
         Command::Check(args) => check::run(args, &environment, &terminal),

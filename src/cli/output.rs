@@ -6,7 +6,14 @@ use std::{
     process::ExitCode,
 };
 
-use npm_nixhash::report::{Message, diff, github, messages};
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use npm_nixhash::report::{
+    Message, diff, github,
+    layout::{self, Look},
+    messages,
+};
+use terminal_size::{Height, Width, terminal_size_of};
 
 use super::env::Environment;
 
@@ -55,45 +62,46 @@ pub(super) fn help_or_usage(said: &clap::Error) -> ExitCode {
     if wrong { Exit::Failed } else { Exit::Fine }.into()
 }
 
-/// Who reads what is for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Readers {
-    /// People who see colours.
-    Colourful,
-    /// People, or a bot that shows it to them.
-    Plain,
-    /// Also GitHub's runner, which searches it for commands.
-    Github,
-}
-
-/// Where the program speaks.
+/// Where the program speaks. Whether a stream shows colours is anstream's decision, by the stream, `--color`, `NO_COLOR`,
+/// `CLICOLOR`, `CLICOLOR_FORCE` and `TERM`.
 pub(super) struct Terminal {
     quiet: bool,
+    verbose: u8,
     /// Whether somebody is watching who wants to see progress.
     pub(super) watched: bool,
-    readers: Readers,
+    /// Whether GitHub's runner reads along, which searches both streams for commands.
+    in_github_actions: bool,
+    /// Columns, where somebody says how many there are.
+    columns: Option<usize>,
     lines: Cell<usize>,
     /// The first failure to write to standard output.
     lost: RefCell<Option<io::Error>>,
 }
 
+/// On fewer columns nothing can be laid out.
+const FEWEST_COLUMNS: usize = 20;
+
 impl Terminal {
-    pub(super) fn new(quiet: bool, environment: &Environment) -> Self {
-        let stderr = io::stderr().is_terminal();
-        let plain = environment.text("NO_COLOR").is_some();
-        let readers = match environment.in_github_actions() {
-            true => Readers::Github,
-            false if stderr && !plain => Readers::Colourful,
-            false => Readers::Plain,
-        };
+    pub(super) fn new(quiet: bool, verbose: u8, environment: &Environment) -> Self {
+        let is_dumb = environment.text("TERM") == Some("dumb");
+        let columns = environment.text("COLUMNS").and_then(|columns| columns.parse().ok());
         Self {
             quiet,
+            verbose,
             // Nix gives builders a terminal, of which it keeps every line that was ever drawn.
-            watched: stderr && !quiet && !plain && !environment.in_nix_build(),
-            readers,
+            watched: io::stderr().is_terminal() && !quiet && !is_dumb && !environment.in_nix_build(),
+            in_github_actions: environment.in_github_actions(),
+            columns,
             lines: Cell::new(0),
             lost: RefCell::default(),
         }
+    }
+
+    /// How texts for people on standard output are laid out. What is no terminal has all the room there is, unless
+    /// `COLUMNS` says otherwise.
+    pub(super) fn look(&self) -> Look {
+        let width = self.columns.or_else(|| width(terminal_size_of(io::stdout())));
+        Look { width: width.map(|width| width.max(FEWEST_COLUMNS)), details: self.verbose > 0 }
     }
 
     /// Lines that standard error has room for.
@@ -108,12 +116,18 @@ impl Terminal {
 
     /// Text for people on standard output.
     pub(super) fn text(&self, text: &str) {
-        if self.readers == Readers::Github { self.data(&github::inert(text)) } else { self.data(text) }
+        let text = if self.in_github_actions { &github::inert(text) } else { text };
+        self.write(AutoStream::auto(io::stdout().lock()), text);
     }
 
-    /// A patch: exact for files and for `git apply`, harmless for a terminal.
+    /// A patch: exact for files and for `git apply`, harmless and in colours for a terminal.
     pub(super) fn patch(&self, patch: &str) {
-        if io::stdout().is_terminal() { self.data(&diff::visible(patch)) } else { self.data(patch) }
+        let stdout = io::stdout();
+        let visible = if stdout.is_terminal() { &diff::visible(patch) } else { patch };
+        match AutoStream::choice(&stdout) {
+            ColorChoice::Never => self.data(visible),
+            _ => self.write(AutoStream::auto(stdout.lock()), &diff::coloured(visible)),
+        }
     }
 
     /// Annotations on standard error, besides everything else.
@@ -124,11 +138,19 @@ impl Terminal {
 
     /// Data. What cannot be written is remembered for [`Terminal::end`].
     pub(super) fn data(&self, text: &str) {
-        let mut stdout = io::stdout().lock();
+        self.write(io::stdout().lock(), text);
+    }
+
+    fn write(&self, mut stdout: impl io::Write, text: &str) {
         // Flushed here, because what is left for the end of the process is lost without a word.
         if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             self.lost.borrow_mut().get_or_insert(error);
         }
+    }
+
+    /// Whether nobody reads standard output any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lost.borrow().is_some()
     }
 
     /// How the program ends, which is not well if data was lost. A reader that went away (`| head`) has what it wanted.
@@ -163,12 +185,34 @@ impl Terminal {
 
     fn line(&self, line: &str) {
         self.lines.set(self.lines.get() + 1);
-        let text = match (self.readers, line.split_once(':')) {
-            (Readers::Github, _) => github::inert(line),
-            (Readers::Colourful, Some(("error", rest))) => format!("\x1b[1;31merror\x1b[0m:{rest}"),
-            (Readers::Colourful, Some(("warning", rest))) => format!("\x1b[1;33mwarning\x1b[0m:{rest}"),
-            _ => line.to_owned(),
-        };
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        // Nothing is broken for what is no terminal: a line of a log is searched for as a whole.
+        let width = width(terminal_size_of(io::stderr()));
+        let text = layout::wrapped(line, width.map(|width| width.max(FEWEST_COLUMNS)));
+        let text = if self.in_github_actions { github::inert(&text) } else { text };
+        let _ = AutoStream::auto(io::stderr().lock()).write_all(emphasised(&text).as_bytes());
+    }
+}
+
+fn width(size: Option<(Width, Height)>) -> Option<usize> {
+    // Some terminals that are none, such as those of `script` without a window, say zero.
+    size.map(|(Width(width), _)| usize::from(width)).filter(|width| *width > 0)
+}
+
+/// A message with the word that it begins with in its colour.
+fn emphasised(text: &str) -> String {
+    let words = [
+        ("error:", AnsiColor::Red.on_default().bold()),
+        ("warning:", AnsiColor::Yellow.on_default().bold()),
+        ("note:", AnsiColor::Cyan.on_default().bold()),
+        ("  caused by:", Style::new().bold()),
+        ("  hint:", AnsiColor::Cyan.on_default()),
+    ];
+    let found = words.into_iter().find_map(|(word, style)| Some((word, style, text.strip_prefix(word)?)));
+    match found {
+        Some((word, style, rest)) => {
+            let start = word.trim_start();
+            format!("{}{style}{start}{style:#}{rest}", &word[..word.len() - start.len()])
+        }
+        None => text.to_owned(),
     }
 }

@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anstream::adapter::strip_str;
 use npm_nixhash::{
     replace::Replacement,
-    report::{Message, Report, codequality, diff, github, markdown, sarif},
+    report::{Message, Report, codequality, diff, github, layout::Look, markdown, sarif},
 };
 
 use super::{
@@ -17,26 +18,28 @@ use super::{
     output::{Fatal, Terminal},
 };
 
-/// Writes a report to all places that were asked for; to standard output as `default` unless told. `human` is the
-/// command's text for people.
+/// The command's text for people.
+type Human<'a> = &'a dyn Fn(Look) -> String;
+
+/// Writes a report to all places that were asked for; to standard output as `default` unless told.
 ///
 /// Errors: a file that cannot be written.
 pub(super) fn publish(
     args: &ReportArgs,
     report: &Report,
-    default: Format,
-    human: &str,
+    (default, human): (Format, Human<'_>),
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<(), Fatal> {
     match args.format().unwrap_or(default) {
-        Format::Human => terminal.text(human),
+        Format::Human => terminal.text(&human(terminal.look())),
         Format::Patch => terminal.patch(&report.patch),
-        format => terminal.data(&render(format, report, human)),
+        format => terminal.data(&render(format, report, human, terminal)),
     }
     for (format, file) in &args.output {
         let path = environment.absolute(file);
-        fs::write(&path, render(*format, report, human)).map_err(|error| unwritable(&path, &error))?;
+        fs::write(&path, render(*format, report, human, terminal))
+            .map_err(|error| unwritable(&path, &error))?;
     }
     if args.format().is_none() && report.command == "check" && environment.in_github_actions() {
         tell_github(report, environment, terminal)?;
@@ -60,9 +63,10 @@ pub(super) fn patch(root: &Path, replacements: &[Replacement]) -> String {
     diffs.concat()
 }
 
-fn render(format: Format, report: &Report, human: &str) -> String {
+fn render(format: Format, report: &Report, human: Human<'_>, terminal: &Terminal) -> String {
     match format {
-        Format::Human => human.to_owned(),
+        // A file has no width, and shows no colours.
+        Format::Human => strip_str(&human(Look { width: None, ..terminal.look() })).to_string(),
         Format::Json => report.json(),
         Format::Github => github::annotations(report),
         Format::Markdown => markdown::report(report),

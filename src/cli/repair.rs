@@ -51,7 +51,7 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
     if args.json {
         terminal.data(&report.json());
     } else {
-        terminal.text(&report.human());
+        terminal.text(&report.human(terminal.look()));
     }
     Ok(match report.summary {
         RepairSummary { failed: 1.., .. } => Exit::Failed,

@@ -50,9 +50,10 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     report.set_changed_files(written.iter().map(|replacement| replacement.path.as_path()));
     // The files are right whatever becomes of the store.
     let added = (args.add_to_store && !held_back).then(|| add_all(&plan, &mut report, &sources, environment));
-    let human = human::update(&report, started.elapsed().as_secs_f64(), args.verbose);
+    let seconds = started.elapsed().as_secs_f64();
+    let human = |look| human::update(&report, seconds, look);
     let default = if args.dry_run { Format::Patch } else { Format::Human };
-    publish(&args.report, &report, default, &human, environment, terminal)?;
+    publish(&args.report, &report, (default, &human), environment, terminal)?;
     // The last line is kept for what became of the files.
     terminal.messages(&messages::messages(&report, terminal.room().saturating_sub(1)));
     for unnamed in added.transpose()?.into_iter().flatten() {

@@ -6,7 +6,8 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
+use anstyle::{AnsiColor, Style};
+use similar::TextDiff;
 
 use super::human::{is_invisible, shown};
 
@@ -16,16 +17,33 @@ const CONTEXT: usize = 3;
 /// The difference between two texts of one file; `path` is its path from the top of the work tree.
 #[must_use]
 pub fn unified(path: &Path, old: &[u8], new: &[u8]) -> String {
+    // The crate's own way to part lines ends one at a carriage return, too.
     let (old, new) = (lines(old), lines(new));
-    let hunks = group_diff_ops(capture_diff_slices(Algorithm::Myers, &old, &new), CONTEXT);
-    if hunks.is_empty() {
-        return String::new();
-    }
+    let diff = TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
     let [a, b] = ["a/", "b/"].map(|side| quoted(side, path));
     let tab = if a.contains(' ') { "\t" } else { "" };
-    let mut text = format!("diff --git {a} {b}\n--- {a}{tab}\n+++ {b}{tab}\n");
-    for hunk in hunks {
-        write_hunk(&mut text, &hunk, &old, &new);
+    let mut hunks = diff.unified_diff();
+    let hunks = hunks.context_radius(CONTEXT).header(&format!("{a}{tab}"), &format!("{b}{tab}")).to_string();
+    if hunks.is_empty() { hunks } else { format!("diff --git {a} {b}\n{hunks}") }
+}
+
+/// A diff in the colours that git uses.
+#[must_use]
+pub fn coloured(diff: &str) -> String {
+    let mut text = String::new();
+    let mut is_header = true;
+    for line in diff.split_inclusive('\n') {
+        // Only before the first hunk of a file do three signs begin a header.
+        is_header = line.starts_with("diff --git ") || (is_header && !line.starts_with("@@"));
+        let style = match line.chars().next() {
+            _ if is_header => Style::new().bold(),
+            Some('@') => AnsiColor::Cyan.on_default(),
+            Some('-') => AnsiColor::Red.on_default(),
+            Some('+') => AnsiColor::Green.on_default(),
+            _ => Style::new(),
+        };
+        let body = line.trim_end_matches('\n');
+        let _ = write!(text, "{style}{body}{style:#}{}", &line[body.len()..]);
     }
     text
 }
@@ -39,33 +57,6 @@ pub fn visible(diff: &str) -> String {
 
 fn lines(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').collect()
-}
-
-fn write_hunk(text: &mut String, hunk: &[DiffOp], old: &[&[u8]], new: &[&[u8]]) {
-    let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { return };
-    let was = first.old_range().start..last.old_range().end;
-    let is = first.new_range().start..last.new_range().end;
-    // The number of an empty range is that of the line before it.
-    let start = |range: &std::ops::Range<usize>| range.start + usize::from(!range.is_empty());
-    let _ = writeln!(text, "@@ -{},{} +{},{} @@", start(&was), was.len(), start(&is), is.len());
-    for op in hunk {
-        if let DiffOp::Equal { .. } = op {
-            write_lines(text, ' ', &old[op.old_range()]);
-        } else {
-            write_lines(text, '-', &old[op.old_range()]);
-            write_lines(text, '+', &new[op.new_range()]);
-        }
-    }
-}
-
-fn write_lines(text: &mut String, sign: char, lines: &[&[u8]]) {
-    for line in lines {
-        text.push(sign);
-        text.push_str(&String::from_utf8_lossy(line));
-        if !line.ends_with(b"\n") {
-            text.push_str("\n\\ No newline at end of file\n");
-        }
-    }
 }
 
 fn quoted(side: &str, path: &Path) -> String {

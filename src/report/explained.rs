@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::{
     Paths, PlaceReport,
     because::{PackagesReport, short, summary},
-    human::{at, plain},
+    human::at,
+    layout::{self, BAD, Cell, DOUBTFUL, Entry, GOOD, Look, NAME, Note},
 };
 use crate::{
     explain::{Explanation, Group, Identity, Subject, Text, Tried, Verdict},
@@ -28,28 +30,34 @@ pub struct Explained {
     pub explanation: Explanation,
 }
 
-/// The text for people.
+/// The text for people: a line for each hash, and what it is.
 #[must_use]
-pub fn human(all: &[Explained], paths: &Paths) -> String {
-    let mut text = String::new();
-    for one in all {
-        let place = place(one, paths);
-        let _ = writeln!(text, "{}", plain(&format!("{}: {}", at(&place), one.service)));
-        let recorded = one.subject.recorded.text.trim();
-        let recorded = if recorded.is_empty() { "(empty)" } else { recorded };
-        for (label, line) in [("recorded", recorded), ("it is", &sentence(one, paths))] {
-            let _ = writeln!(text, "  {label:<8}  {}", plain(line));
-        }
-        if let Verdict::Is(Identity { changes: Some(changes), .. }) = &one.explanation.verdict {
-            let _ = writeln!(text, "  since     {}", plain(&summary(changes)));
-        }
-        if let Verdict::Unknown = one.explanation.verdict {
-            for tried in &one.explanation.tried {
-                let _ = writeln!(text, "  tried     {}", plain(&attempt(tried, &one.explanation)));
-            }
-        }
+pub fn human(all: &[Explained], paths: &Paths, look: Look) -> String {
+    let entries: Vec<Entry> = all.iter().map(|one| entry(one, paths)).collect();
+    layout::table(&entries, look.width)
+}
+
+fn entry(one: &Explained, paths: &Paths) -> Entry {
+    let recorded = one.subject.recorded.text.trim();
+    let recorded = if recorded.is_empty() { "(empty)" } else { recorded };
+    let mut notes = vec![Note::new("recorded", recorded), Note::new("it is", sentence(one, paths))];
+    if let Verdict::Is(Identity { changes: Some(changes), .. }) = &one.explanation.verdict {
+        notes.push(Note::new("since", summary(changes)));
     }
-    text
+    if let Verdict::Unknown = one.explanation.verdict {
+        let tried = one.explanation.tried.iter();
+        notes.extend(tried.map(|tried| Note::new("tried", attempt(tried, &one.explanation))));
+    }
+    let (style, word) = match one.explanation.verdict {
+        Verdict::Right => (GOOD, "right"),
+        Verdict::Placeholder => (BAD, "placeholder"),
+        Verdict::NoHash => (BAD, "no hash"),
+        Verdict::Is(_) => (BAD, "other"),
+        Verdict::Unknown => (DOUBTFUL, "unknown"),
+    };
+    let place = at(&place(one, paths));
+    let cells = vec![Cell::new(style, word), Cell::new(NAME, &one.service), Cell::new(Style::new(), &place)];
+    Entry { cells, notes }
 }
 
 fn place(one: &Explained, paths: &Paths) -> PlaceReport {

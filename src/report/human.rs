@@ -1,65 +1,124 @@
 //! The report for people: the data that goes to standard output.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
+
+use anstyle::Style;
 
 use super::{
     LiteralReport, OutdatedReport, PlaceReport, RepairedReport, Report, SiteKind, SiteReport, SiteStatus,
-    SourceReport,
+    UseReport,
+    layout::{self, BAD, Cell, DIM, DOUBTFUL, Entry, GOOD, Look, NAME, Note},
 };
 
-/// What `list` prints: a line for each site; with `explain` also how each answer was found.
+/// What `list` prints: a line for each site, and of undecided ones why; with `explain` also how each answer was found.
 #[must_use]
-pub fn list(report: &Report, explain: bool) -> String {
-    let rows = report.sites.iter().map(list_row).collect();
-    if !explain {
-        return table(["service", "hash at", "lockfile", "outcome"], rows);
-    }
-    let mut text = String::new();
-    for site in &report.sites {
-        let [service, place, lockfile, outcome] = list_row(site);
-        let _ = writeln!(text, "{}", plain(&format!("{service}  {place}  {lockfile}  {outcome}")));
-        for condition in &site.only_when {
-            let _ =
-                writeln!(text, "  only when {} ({})", plain(&condition.text), plain(&at(&condition.place)));
+pub fn list(report: &Report, explain: bool, look: Look) -> String {
+    let rows = report.sites.iter().zip(names(&report.sites));
+    let entry = |(site, name): (&SiteReport, String)| {
+        let lockfile = site.lockfile.as_deref().unwrap_or("-");
+        let options = options(site);
+        let options = if options.is_empty() { String::new() } else { format!("({options})") };
+        let mut cells = row(site, &(name + &more_systems(site)));
+        cells.extend([
+            Cell::new(Style::new(), &places(site)),
+            Cell::new(Style::new(), lockfile),
+            Cell::new(DIM, &options),
+        ]);
+        let mut notes = list_notes(site, look);
+        if explain {
+            notes.extend(proof(site));
         }
-        for (number, step) in (1..).zip(&site.explain) {
-            let _ = writeln!(text, "  {number}. {}", plain(&format!("{}: {}", at(&step.place), step.text)));
-        }
-        if let Some(undecided) = &site.undecided {
-            let stopped = format!("{}: {}", at(&undecided.place), undecided.reason);
-            let _ = writeln!(text, "  stopped at {}", plain(&stopped));
-            let _ = writeln!(text, "  to settle it: {}", plain(&undecided.settle));
-        }
-        text.push('\n');
-    }
-    text
+        Entry { cells, notes }
+    };
+    layout::table(&rows.map(entry).collect::<Vec<_>>(), look.width)
 }
 
-fn list_row(site: &SiteReport) -> [String; 4] {
+fn list_notes(site: &SiteReport, look: Look) -> Vec<Note> {
+    let mut notes: Vec<Note> = whole_path(site).filter(|_| look.details).into_iter().collect();
+    notes.extend(other_paths(site).into_iter().map(|path| Note::new("also", path)));
+    notes.extend(why(site).map(|why| Note::new("because", why)));
+    notes
+}
+
+/// The chain of places that led to an answer.
+fn proof(site: &SiteReport) -> impl Iterator<Item = Note> {
+    let conditions =
+        site.only_when.iter().map(|one| Note::new("only if", format!("{} ({})", one.text, at(&one.place))));
+    let steps = (1..).zip(&site.explain);
+    let steps = steps.map(|(number, step)| {
+        let label = if number == 1 { "steps" } else { "" };
+        Note::new(label, format!("{number}. {}: {}", at(&step.place), step.text))
+    });
+    let undecided = site.undecided.iter().flat_map(|undecided| {
+        let stopped = format!("{}: {}", at(&undecided.place), undecided.reason);
+        [Note::new("stops at", stopped), Note::new("settle", undecided.settle.clone())]
+    });
+    conditions.chain(steps).chain(undecided)
+}
+
+/// Where the hash of a site stands.
+fn places(site: &SiteReport) -> String {
     let places: Vec<_> = site.literals.iter().map(|literal| at(&literal.place)).collect();
-    let places = if places.is_empty() { at(&site.place) } else { places.join(", ") };
-    let lockfile = site.lockfile.clone().unwrap_or_else(|| "-".to_owned());
-    [services(site), places, lockfile, outcome(site)]
+    if places.is_empty() { at(&site.place) } else { places.join(", ") }
 }
 
-/// All that share the hash; the same attribute for further systems is counted.
-fn services(site: &SiteReport) -> String {
-    let system = |part: &&str| part.contains("-linux") || part.contains("-darwin");
-    let plain = |path: &str| path.split('.').filter(|part| !system(part)).collect::<Vec<_>>().join(".");
-    let (mut names, mut seen, mut systems) = (vec![site.service.as_str()], vec![plain(&site.service)], 0);
+/// Parts of attribute paths that an end is looked for among: more are no name that anybody would write.
+const MOST_PARTS: usize = 8;
+
+/// The ends of an attribute path that `NAME` takes for it, the shortest first, and all of it.
+fn ends(path: &str) -> impl Iterator<Item = &str> {
+    let starts = path.rmatch_indices('.').take(MOST_PARTS).map(|(at, _)| at + 1);
+    // A dot inside of quotes parts nothing.
+    let is_whole = |end: &&str| end.matches('"').count() % 2 == 0;
+    starts.map(|at| &path[at..]).filter(is_whole).chain([path])
+}
+
+/// What people call each site: the shortest end of its attribute path that is the end of no other.
+fn names(sites: &[SiteReport]) -> Vec<String> {
+    let path = |site: &SiteReport| site.attr_path.as_deref() == Some(site.service.as_str());
+    let all_ends =
+        |site| -> Vec<&str> { if path(site) { ends(&site.service).collect() } else { vec![&*site.service] } };
+    let mut number: HashMap<&str, usize> = HashMap::new();
+    for end in sites.iter().flat_map(all_ends) {
+        *number.entry(end).or_default() += 1;
+    }
+    let shortest = |site| {
+        let ends: Vec<&str> = all_ends(site);
+        ends.into_iter().find(|end| number[end] == 1).unwrap_or(&site.service).to_owned()
+    };
+    sites.iter().map(shortest).collect()
+}
+
+/// The attribute paths of a site besides the first; the same attribute for further systems is counted by [`more_systems`].
+fn other_paths(site: &SiteReport) -> Vec<&str> {
+    let (mut seen, mut others) = (vec![without_system(&site.service)], Vec::new());
     for path in &site.other_attr_paths {
-        if seen.contains(&plain(path)) {
-            systems += 1;
-        } else {
-            seen.push(plain(path));
-            names.push(path);
+        if !seen.contains(&without_system(path)) {
+            seen.push(without_system(path));
+            others.push(path.as_str());
         }
     }
-    let more = if systems == 0 { String::new() } else { format!(" (+{systems})") };
-    names.join(", ") + &more
+    others
 }
 
-fn outcome(site: &SiteReport) -> String {
+fn more_systems(site: &SiteReport) -> String {
+    match site.other_attr_paths.len() - other_paths(site).len() {
+        0 => String::new(),
+        systems => format!(" (+{systems})"),
+    }
+}
+
+fn without_system(path: &str) -> String {
+    let is_system = |part: &&str| part.contains("-linux") || part.contains("-darwin");
+    path.split('.').filter(|part| !is_system(part)).collect::<Vec<_>>().join(".")
+}
+
+/// The attribute path, where the line has only the end of it.
+fn whole_path(site: &SiteReport) -> Option<Note> {
+    site.attr_path.as_ref().map(|path| Note::new("path", path))
+}
+
+fn options(site: &SiteReport) -> String {
     let mut options = Vec::new();
     if site.options.fetcher_version != 1 {
         options.push(format!("fetcherVersion {}", site.options.fetcher_version));
@@ -76,154 +135,239 @@ fn outcome(site: &SiteReport) -> String {
     if let Some(function) = &site.assumed {
         options.push(format!("assumed: {function}"));
     }
-    let word = match (&site.undecided, site.status) {
-        (Some(undecided), SiteStatus::Undecided) => format!("undecided: {}", undecided.reason),
-        (_, SiteStatus::Failed | SiteStatus::Incomplete) if !site.errors.is_empty() => {
-            format!("{}: {}", word(site.status), site.errors[0].message)
-        }
-        (_, status) => word(status).to_owned(),
-    };
-    if options.is_empty() { word } else { format!("{word} ({})", options.join(", ")) }
+    options.join(", ")
 }
 
-fn word(status: SiteStatus) -> &'static str {
+/// Why nothing is known of a site.
+fn why(site: &SiteReport) -> Option<&str> {
+    match (&site.undecided, site.status) {
+        (Some(undecided), SiteStatus::Undecided) => Some(&undecided.reason),
+        (_, SiteStatus::Failed | SiteStatus::Incomplete) => {
+            site.errors.first().map(|error| error.message.as_str())
+        }
+        _ => None,
+    }
+}
+
+/// The columns that every line about a site begins with.
+fn row(site: &SiteReport, name: &str) -> Vec<Cell> {
+    let (style, word) = state(site.status);
+    vec![Cell::new(style, word), Cell::new(NAME, name)]
+}
+
+fn state(status: SiteStatus) -> (Style, &'static str) {
     match status {
-        SiteStatus::InSync => "in sync",
-        SiteStatus::Stale => "stale",
-        SiteStatus::Updated => "updated",
-        SiteStatus::Resolved => "resolved",
-        SiteStatus::Remote => "remote source",
-        SiteStatus::Undecided => "undecided",
-        SiteStatus::Incomplete => "incomplete",
-        SiteStatus::Failed => "failed",
+        SiteStatus::InSync => (GOOD, "in sync"),
+        SiteStatus::Stale => (BAD, "stale"),
+        SiteStatus::Updated => (GOOD, "updated"),
+        SiteStatus::Resolved => (Style::new(), "resolved"),
+        SiteStatus::Remote => (Style::new(), "remote"),
+        SiteStatus::Undecided => (DOUBTFUL, "undecided"),
+        SiteStatus::Incomplete => (BAD, "incomplete"),
+        SiteStatus::Failed => (BAD.bold(), "failed"),
     }
 }
 
-/// What `check` prints: everything stale with what it should say, and the count.
+/// How much of a hash is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// All of it.
+    Whole,
+    /// Its algorithm, and enough to recognise it.
+    Start,
+    /// No more than that.
+    Few,
+}
+
+impl Shown {
+    fn of(self, hash: &str) -> String {
+        let cut = |text: &str, kept: usize, mark: &str| match text.char_indices().nth(kept) {
+            Some((end, _)) => format!("{}{mark}", &text[..end]),
+            None => text.to_owned(),
+        };
+        match self {
+            _ if hash.is_empty() => "(empty)".to_owned(),
+            Self::Whole => hash.to_owned(),
+            Self::Start => cut(hash, 15, "..."),
+            Self::Few => cut(hash.trim_start_matches("sha256").trim_start_matches(['-', ':']), 8, ""),
+        }
+    }
+}
+
+/// Lines that show as much of hashes as has room beside the names.
+fn lines(look: Look, entries: impl Fn(Shown) -> Vec<Entry>) -> String {
+    // State, name, change and place; the place is the first to go below.
+    const COLUMNS: [usize; 2] = [4, 3];
+    let all = [Shown::Whole, Shown::Start, Shown::Few].map(entries);
+    let fitting = |columns| all.iter().skip(4 - columns).find(|all| layout::fits(all, columns, look.width));
+    let [_, _, few] = &all;
+    layout::table(COLUMNS.into_iter().find_map(fitting).unwrap_or(few), look.width)
+}
+
+/// What `check` prints: a line for everything that is not as it should be, why, and the count; with details also what is
+/// right, and all that is known.
 #[must_use]
-pub fn check(report: &Report) -> String {
-    let mut lines = Vec::new();
-    for site in &report.sites {
-        check_lockfile(&mut lines, site);
-        site.literals.iter().for_each(|literal| check_literal(&mut lines, site, literal));
-        if site.kind == SiteKind::NpmDeps {
-            site.sources.iter().for_each(|source| check_source(&mut lines, site, source));
-        }
-        if let Some(OutdatedReport { lockfile, locked, source, .. }) = &site.outdated_lockfile {
-            lines.push(format!("{lockfile}: the lockfile of {} is stale", site.service));
-            lines.extend(have_and_want(locked, source));
-        }
+pub fn check(report: &Report, look: Look) -> String {
+    let wanted = |site: &SiteReport| look.details || is_wrong(site);
+    let mut text = lines(look, |shown| {
+        let sites = report.sites.iter().zip(names(&report.sites)).filter(|(site, _)| wanted(site));
+        let sites = sites.map(|(site, name)| check_entry(site, &name, shown, look));
+        sites.chain(report.uses.iter().filter_map(|used| incomplete_use(used))).collect()
+    });
+    for one in &report.findings {
+        text += &layout::wrapped(&plain(&format!("{}: {}", at(&one.place), one.message)), look.width);
     }
-    for used in report.uses.iter().filter(|used| !used.errors.is_empty()) {
-        lines.push(format!("{}: a lockfile for importNpmLock is incomplete", at(&used.place)));
-        lines.push(format!("  lockfile  {}", used.lockfile));
-        lines.extend(used.errors.iter().map(|error| format!("  lacks     {}", error.message)));
+    text + &layout::wrapped(&(summary(report) + &unproven(report)), look.width)
+}
+
+fn is_wrong(site: &SiteReport) -> bool {
+    matches!(
+        site.status,
+        SiteStatus::Stale | SiteStatus::Updated | SiteStatus::Incomplete | SiteStatus::Failed
+    )
+}
+
+/// One line about a service, as `check` and `update` have it.
+fn check_entry(site: &SiteReport, name: &str, shown: Shown, look: Look) -> Entry {
+    let mut cells = row(site, name);
+    cells.push(change(site, shown).unwrap_or_default());
+    cells.push(Cell::new(DIM, &changed_places(site)));
+    let mut notes = source_notes(site, shown);
+    if site.status == SiteStatus::Incomplete {
+        notes.push(Note::new("lockfile", site.lockfile.as_deref().unwrap_or("-")));
+        notes.extend(site.errors.iter().map(|error| Note::new("lacks", &error.message)));
     }
-    lines.extend(report.findings.iter().map(|one| format!("{}: {}", at(&one.place), one.message)));
-    lines.push(summary(report) + &unproven(report));
-    lines.iter().map(|line| plain(line) + "\n").collect()
-}
-
-/// What an incomplete lockfile lacks, at its hash.
-fn check_lockfile(lines: &mut Vec<String>, site: &SiteReport) {
-    if site.status != SiteStatus::Incomplete {
-        return;
+    notes.extend(site.because.iter().map(|because| Note::new("because", &because.text)));
+    if look.details {
+        notes.extend(details(site));
     }
-    let place = site.literals.first().map_or(&site.place, |literal| &literal.place);
-    lines.push(format!("{}: the lockfile of {} is incomplete", at(place), site.service));
-    lines.push(format!("  lockfile  {}", site.lockfile.as_deref().unwrap_or("-")));
-    lines.extend(site.errors.iter().map(|error| format!("  lacks     {}", error.message)));
+    Entry { cells, notes }
 }
 
-fn check_literal(lines: &mut Vec<String>, site: &SiteReport, literal: &LiteralReport) {
-    let LiteralReport { place, old, new: Some(new), placeholder, .. } = literal else { return };
-    let what = if *placeholder { "has a placeholder for its hash" } else { "is stale" };
-    lines.push(format!("{}: {} {what}", at(place), site.service));
-    let what = if site.kind == SiteKind::Tarball { "tarball " } else { "lockfile" };
-    let stated = site.sources.iter().any(|source| source.stated);
-    let how = if stated { ", as the registry states its hash" } else { "" };
-    lines.push(format!("  {what}  {}{how}", site.lockfile.as_deref().unwrap_or("-")));
-    lines.extend(have_and_want(old, new));
-    lines.extend(site.because.iter().map(|because| format!("  because   {}", because.text)));
+/// `old -> new` of the first literal that changes; of a site that is right its hash.
+fn change(site: &SiteReport, shown: Shown) -> Option<Cell> {
+    let changes = site.literals.iter().find_map(|literal| Some((literal, literal.new.as_ref()?)));
+    if let Some((LiteralReport { old, placeholder, .. }, new)) = changes {
+        let old = if *placeholder { "placeholder".to_owned() } else { shown.of(old) };
+        return Some(arrow(&old, &shown.of(new)));
+    }
+    let hash = site.hash.as_deref().filter(|_| site.status == SiteStatus::InSync)?;
+    Some(Cell::new(Style::new(), &shown.of(hash)))
 }
 
-fn check_source(lines: &mut Vec<String>, site: &SiteReport, source: &SourceReport) {
-    let (Some(place), Some(old), Some(new)) = (&source.hash_place, &source.recorded, &source.new) else {
-        return;
-    };
-    lines.push(format!("{}: the source of {} is stale: {}", at(place), site.service, source.because()));
-    lines.push(format!("  source    {}", source.url.as_deref().unwrap_or("-")));
-    lines.extend(have_and_want(old, new));
+fn arrow(old: &str, new: &str) -> Cell {
+    Cell::new(BAD, old).and(Style::new(), " -> ").and(GOOD, new)
 }
 
-fn have_and_want(old: &str, new: &str) -> [String; 2] {
-    let old = if old.is_empty() { "(empty)" } else { old };
-    [format!("  have      {old}"), format!("  want      {new}")]
+/// Where the literals stand that change; if none does, where the site's hash stands.
+fn changed_places(site: &SiteReport) -> String {
+    let changed = site.literals.iter().filter(|literal| literal.new.is_some());
+    let changed: Vec<_> = changed.map(|literal| at(&literal.place)).collect();
+    if changed.is_empty() { places(site) } else { changed.join(", ") }
 }
 
-/// What `update` prints: a row for each site that changes, with `all` also for the others, and the count. `seconds` is how
-/// long the run took.
+/// What else of a site is not as it should be: its sources, its lockfile.
+fn source_notes(site: &SiteReport, shown: Shown) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let change = |old: &str, new: &str| format!("{} -> {}", shown.of(old), shown.of(new));
+    // The source of a tarball is the site itself.
+    for source in site.sources.iter().filter(|_| site.kind == SiteKind::NpmDeps) {
+        let (Some(place), Some(old), Some(new)) = (&source.hash_place, &source.recorded, &source.new) else {
+            continue;
+        };
+        let text = format!("{} ({}): {}", change(old, new), at(place), source.because());
+        notes.push(Note::new("source", text));
+        notes.extend(source.url.iter().map(|url| Note::new("", url)));
+    }
+    if let Some(RepairedReport { packages, .. }) = &site.repaired_lockfile {
+        let noun = if *packages == 1 { "entry" } else { "entries" };
+        notes.push(Note::new("lockfile", format!("{packages} {noun} completed")));
+    }
+    if let Some(OutdatedReport { lockfile, locked, source, renewed }) = &site.outdated_lockfile {
+        let made = match site.status {
+            SiteStatus::Updated if *renewed => "",
+            SiteStatus::Updated => " (not made again)",
+            _ => " is wanted",
+        };
+        notes.push(Note::new("lockfile", format!("{lockfile}: {locked} -> {source}{made}")));
+    }
+    notes
+}
+
+/// All that is known of a site.
+fn details(site: &SiteReport) -> Vec<Note> {
+    let mut notes: Vec<Note> = whole_path(site).into_iter().collect();
+    notes.extend(other_paths(site).into_iter().map(|path| Note::new("also", path)));
+    if let Some(lockfile) = &site.lockfile {
+        let stated = site.sources.iter().any(|source| source.stated);
+        let how = if stated { ", as the registry states its hash" } else { "" };
+        let label = if site.kind == SiteKind::Tarball { "tarball" } else { "lockfile" };
+        notes.push(Note::new(label, format!("{lockfile}{how}")));
+    }
+    let options = options(site);
+    if !options.is_empty() {
+        notes.push(Note::new("options", options));
+    }
+    for LiteralReport { place, old, new, .. } in &site.literals {
+        // Where it stands is told in the line above, if there is no other.
+        let place = if site.literals.len() == 1 { String::new() } else { format!(" ({})", at(place)) };
+        let old = Shown::Whole.of(old) + &place;
+        notes.push(Note::new(if new.is_some() { "have" } else { "hash" }, old));
+        notes.extend(new.iter().map(|new| Note::new("want", new)));
+    }
+    notes.extend(site.packages.map(|packages| Note::new("packages", packages.to_string())));
+    notes.extend(why(site).map(|why| Note::new("because", why)));
+    notes
+}
+
+/// A lockfile that is used without a hash, and cannot be.
+fn incomplete_use(used: &UseReport) -> Option<Entry> {
+    if used.errors.is_empty() {
+        return None;
+    }
+    let (style, word) = state(SiteStatus::Incomplete);
+    let cells = vec![
+        Cell::new(style, word),
+        Cell::new(NAME, &used.lockfile),
+        Cell::default(),
+        Cell::new(DIM, &at(&used.place)),
+    ];
+    let mut notes = vec![Note::new("used by", "importNpmLock")];
+    notes.extend(used.errors.iter().map(|error| Note::new("lacks", &error.message)));
+    Some(Entry { cells, notes })
+}
+
+/// What `check --watch` prints: a line for each of these sites, and for each service that is there no more.
+pub(super) fn changed(report: &Report, sites: &[usize], gone: &[&str], look: Look) -> String {
+    let names = names(&report.sites);
+    lines(look, |shown| {
+        let one = |index: &usize| {
+            let entry = check_entry(&report.sites[*index], &names[*index], shown, look);
+            if look.details { entry } else { Entry { notes: Vec::new(), ..entry } }
+        };
+        let gone = gone.iter().map(|name| Entry {
+            cells: vec![Cell::new(DIM, "gone"), Cell::new(NAME, name)],
+            notes: Vec::new(),
+        });
+        sites.iter().map(one).chain(gone).collect()
+    })
+}
+
+/// What `update` prints: a line for each site that changes or could not be made right, why, and the count; with details
+/// also the others. `seconds` is how long the run took.
 #[must_use]
-pub fn update(report: &Report, seconds: f64, all: bool) -> String {
-    let changes = |site: &&SiteReport| all || matches!(site.status, SiteStatus::Stale | SiteStatus::Updated);
-    let rows = report.sites.iter().filter(changes).flat_map(update_rows).collect();
-    let mut text = table(["service", "lockfile", "hash", "packages"], rows);
-    for site in report.sites.iter().filter(changes) {
-        if let Some(because) = &site.because {
-            let _ = writeln!(text, "{}", plain(&format!("{}: because {}", site.service, because.text)));
-        }
-    }
+pub fn update(report: &Report, seconds: f64, look: Look) -> String {
+    let wanted = |site: &SiteReport| look.details || is_wrong(site);
+    let text = lines(look, |shown| {
+        let sites = report.sites.iter().zip(names(&report.sites)).filter(|(site, _)| wanted(site));
+        sites.map(|(site, name)| check_entry(site, &name, shown, look)).collect()
+    });
     let files = match report.changed_files.len() {
         0 => String::new(),
         1 => " in 1 file".to_owned(),
         n => format!(" in {n} files"),
     };
-    let _ = writeln!(text, "{}{files}, {seconds:.1} s", summary(report));
-    text
-}
-
-fn update_row(site: &SiteReport) -> [String; 4] {
-    let change = site.literals.iter().find_map(|literal| Some((&literal.old, literal.new.as_ref()?)));
-    let hash = match (change, site.status) {
-        (Some((old, new)), _) => format!("{} -> {}", short(old), short(new)),
-        (None, SiteStatus::InSync | SiteStatus::Stale | SiteStatus::Updated) => {
-            format!("{} (unchanged)", short(site.hash.as_deref().unwrap_or_default()))
-        }
-        (None, _) => outcome(site),
-    };
-    let packages = site.packages.map_or_else(|| "-".to_owned(), |packages| packages.to_string());
-    [site.service.clone(), site.lockfile.clone().unwrap_or_else(|| "-".to_owned()), hash, packages]
-}
-
-/// The row of a site, and one for each other thing that was made right with it.
-fn update_rows(site: &SiteReport) -> Vec<[String; 4]> {
-    let mut rows = vec![update_row(site)];
-    let row = |what: String, change: String| [format!("  {what}"), String::new(), change, String::new()];
-    let beside = site.sources.iter().filter(|_| site.kind == SiteKind::NpmDeps);
-    for source in beside {
-        if let (Some(old), Some(new)) = (&source.recorded, &source.new) {
-            rows.push(row("source".to_owned(), format!("{} -> {}", short(old), short(new))));
-        }
-    }
-    if let Some(RepairedReport { packages, .. }) = &site.repaired_lockfile {
-        let noun = if *packages == 1 { "entry" } else { "entries" };
-        rows.push(row("lockfile".to_owned(), format!("{packages} {noun} completed")));
-    }
-    if let Some(OutdatedReport { locked, source, renewed, .. }) = &site.outdated_lockfile {
-        let made = if *renewed { "" } else { " (not made anew)" };
-        rows.push(row("lockfile".to_owned(), format!("{locked} -> {source}{made}")));
-    }
-    rows
-}
-
-/// Enough of a hash to recognise it.
-fn short(hash: &str) -> String {
-    const KEPT: usize = 15;
-    match hash.char_indices().nth(KEPT) {
-        Some((end, _)) => format!("{}...", &hash[..end]),
-        None if hash.is_empty() => "(empty)".to_owned(),
-        None => hash.to_owned(),
-    }
+    text + &layout::wrapped(&format!("{}{files}, {seconds:.1} s", summary(report)), look.width)
 }
 
 /// How many sites have which status.
@@ -272,33 +416,6 @@ fn unproven(report: &Report) -> String {
         (_, 0) => format!(", {all} {noun} without a derivation"),
         _ => format!(", {all} {noun} without a derivation (of them {imported} importNpmLock)"),
     }
-}
-
-/// Characters of a column of a table.
-const WIDEST: usize = 120;
-
-/// Left-aligned columns under a heading; an empty table is empty text.
-fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let mut all = vec![heading.map(str::to_owned)];
-    all.extend(rows.into_iter().map(|row| row.map(|cell| plain(&cell))));
-    // A longer cell sticks out: a column as wide as the longest path of a hostile repository would fill the memory.
-    let width = |column: usize| {
-        all.iter().map(|row| row[column].chars().count()).filter(|width| *width <= WIDEST).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
-        }
-        line.truncate(line.trim_end().len());
-        line + "\n"
-    };
-    all.iter().map(line).collect()
 }
 
 /// A place as compilers write it.

@@ -5,6 +5,7 @@
 
 pub mod because;
 mod build;
+pub mod changes;
 pub mod codequality;
 pub mod diff;
 pub mod explained;
@@ -12,6 +13,7 @@ mod finding;
 pub mod github;
 pub mod human;
 mod json;
+pub mod layout;
 pub mod markdown;
 pub mod messages;
 mod repair;

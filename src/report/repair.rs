@@ -1,10 +1,14 @@
 //! What `repair` has to say: every lockfile that it looked at, and what became of it.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Message, SCHEMA_VERSION};
+use super::{
+    Message, SCHEMA_VERSION,
+    human::plain,
+    layout::{self, Look},
+};
 use crate::repair::Filled;
 
 /// Packages that are named before the rest is only counted.
@@ -105,12 +109,12 @@ impl RepairReport {
 
     /// The report for people: a line for each lockfile that got something, and the count.
     #[must_use]
-    pub fn human(&self) -> String {
+    pub fn human(&self, look: Look) -> String {
         let mut text = String::new();
         for LockfileReport { lockfile, status, entries, .. } in &self.lockfiles {
             match status {
-                RepairStatus::Completed => row(&mut text, lockfile, entries, "completed"),
-                RepairStatus::Incomplete => row(&mut text, lockfile, entries, "to complete"),
+                RepairStatus::Completed => text += &row(lockfile, entries, "completed", look),
+                RepairStatus::Incomplete => text += &row(lockfile, entries, "to complete", look),
                 RepairStatus::Complete | RepairStatus::Failed => {}
             }
         }
@@ -123,8 +127,7 @@ impl RepairReport {
         ];
         let counts =
             counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
-        let _ = writeln!(text, "{}", counts.collect::<Vec<_>>().join(", "));
-        text
+        text + &layout::wrapped(&counts.collect::<Vec<_>>().join(", "), look.width)
     }
 
     /// The JSON form, indented, with a final newline.
@@ -135,11 +138,12 @@ impl RepairReport {
 }
 
 /// `web/package-lock.json: 72 packages completed: a@1.0.0, ...`
-fn row(text: &mut String, path: &str, entries: &[FilledReport], what: &str) {
+fn row(path: &str, entries: &[FilledReport], what: &str, look: Look) -> String {
     let names: BTreeSet<&str> = entries.iter().map(|entry| entry.package.as_str()).collect();
     let more = names.len().saturating_sub(NAMED);
     let list = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let noun = if names.len() == 1 { "package" } else { "packages" };
-    let _ = writeln!(text, "{path}: {} {noun} {what}: {list}{more}", names.len());
+    let line = format!("{path}: {} {noun} {what}: {list}{more}", names.len());
+    layout::wrapped(&plain(&line), look.width)
 }

@@ -96,6 +96,20 @@ pub fn list(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> 
     listing
 }
 
+/// The folders in which something can change that matters: those that git tracks or would track files in, and the one in which
+/// git notes what it tracks.
+#[must_use]
+pub fn folders(root: &Path, tracked: Option<&Arc<Tracked>>) -> BTreeSet<PathBuf> {
+    let is_folder = |entry: &DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
+    let entries = walk(root, tracked, Arc::default()).flatten();
+    let mut folders: BTreeSet<PathBuf> = entries.filter(is_folder).map(DirEntry::into_path).collect();
+    let files = tracked.into_iter().flat_map(|tracked| tracked.files());
+    folders
+        .extend(files.filter_map(|file| file.parent()).filter(|folder| folder.is_dir()).map(Path::to_owned));
+    folders.extend([root.join(".git")].into_iter().filter(|folder| folder.is_dir()));
+    folders
+}
+
 /// Everything that git tracks or would track, up to the borders, which are collected.
 pub(super) fn walk(root: &Path, tracked: Option<&Arc<Tracked>>, borders: Arc<Mutex<Vec<Border>>>) -> Walk {
     let tracked = tracked.cloned();

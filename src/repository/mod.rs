@@ -9,7 +9,7 @@ mod list;
 
 use std::path::{Path, PathBuf};
 
-pub use list::{Border, BorderKind, Listing, list};
+pub use list::{Border, BorderKind, Listing, folders, list};
 
 /// The file in which a repository says what its team decided.
 pub const CONFIG: &str = "npm-nixhash.toml";

@@ -77,7 +77,7 @@ fn a_changed_lockfile_is_told_in_every_form() {
     assert!(markdown.contains("| should say | because |\n"), "{markdown}");
     assert!(markdown.contains("<code>debug 4.3.5 -&#62; 4.3.6, +2, -1 packages&#59; "), "{markdown}");
     let update = project.transcript(&["update"]);
-    assert!(update.contains(&format!("because {text}\n")), "{update}");
+    assert!(update.contains(&format!("\n  because   {text}\n")), "{update}");
     assert!(!project.transcript(&["check"]).contains("because"), "in sync");
 }
 

@@ -40,7 +40,8 @@ fn check_tells_what_each_literal_should_say_and_writes_nothing() {
     let hash = String::from_utf8(project.run(&["hash", "web"]).stdout).unwrap();
     let before = project.read("default.nix");
     let expected = format!(
-        "exit 1\n--- stdout\ndefault.nix:3:74: web has a placeholder for its hash\n  lockfile  web/package-lock.json\n  have      (empty)\n  want      {hash}1 stale\n"
+        "exit 1\n--- stdout\nstale  web  placeholder -> {}  default.nix:3:74\n1 stale\n",
+        hash.trim()
     );
     assert_eq!(project.transcript(&["check"]), expected);
     assert_eq!(project.read("default.nix"), before);
@@ -79,7 +80,7 @@ fn json_is_versioned_and_names_every_site() {
 fn list_explains_each_answer() {
     let project = project();
     let list = project.transcript(&["list"]);
-    let row = list.lines().find(|line| line.starts_with("web")).unwrap();
+    let row = list.lines().find(|line| line.starts_with("resolved  web")).unwrap();
     assert!(row.contains("default.nix:3:74") && row.contains("web/package-lock.json"), "{list}");
     let explained = project.transcript(&["list", "--explain"]);
     assert!(explained.contains("default.nix:3:53: the source is written here: `./web`"), "{explained}");

@@ -315,7 +315,7 @@ fn what_is_no_hash_and_what_is_not_known_are_told_with_what_was_tried() {
     assert_eq!(
         transcript,
         format!(
-            "exit 1\n--- stdout\ndefault.nix:1:84: web\n  recorded  {odd}\n  it is     not known: nothing that was tried has \
+            "exit 1\n--- stdout\nunknown  web  default.nix:1:84\n  recorded  {odd}\n  it is     not known: nothing that was tried has \
              this hash\n  tried     its lockfile with either fetcher version, as it is, with other line ends, with or without \
              its last line feed: 6 computed\n  tried     fetcherVersion 2 as nixpkgs made it before 2026-02-15: 1 computed\n"
         )

@@ -123,8 +123,8 @@ fn a_lockfile_that_import_npm_lock_uses_is_covered_and_has_to_be_complete() {
     let lacks = "1 of 1 packages has no `resolved` and no `integrity`: left@1.0.0";
     assert!(
         transcript.starts_with(&format!(
-            "exit 1\n--- stdout\ndefault.nix:8:40: a lockfile for importNpmLock is incomplete\n  lockfile  \
-             other/package-lock.json\n  lacks     {lacks}\n1 incomplete, 2 lockfiles without a derivation (of them 2 \
+            "exit 1\n--- stdout\nincomplete  other/package-lock.json  default.nix:8:40\n  \
+             used by   importNpmLock\n  lacks     {lacks}\n1 incomplete, 2 lockfiles without a derivation (of them 2 \
              importNpmLock)\n--- stderr\nerror: default.nix:8:40: \
              other/package-lock.json: {lacks}\n"
         )),

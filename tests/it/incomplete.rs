@@ -45,7 +45,7 @@ fn check_says_what_is_missing_where_and_how_to_mend_it() {
         SITES.lines().filter(|line| !line.contains("whole")).collect::<Vec<_>>().join("\n"),
     );
     let expected = format!(
-        "exit 1\n--- stdout\ndefault.nix:3:74: the lockfile of web is incomplete\n  lockfile  web/package-lock.json\n  \
+        "exit 1\n--- stdout\nincomplete  web  default.nix:3:74\n  lockfile  web/package-lock.json\n  \
          lacks     {LACKS}\n1 incomplete, 1 lockfile without a \
          derivation\n--- stderr\nwarning: no npmDepsHash covers the lockfile \
          whole/package-lock.json\nerror: default.nix:3:9: web/package-lock.json: {LACKS}\n  hint: `npm-nixhash repair` \

@@ -43,5 +43,7 @@ mod source;
 mod store;
 mod support;
 mod tarball;
+mod terminal;
 mod truth;
 mod update;
+mod watch;

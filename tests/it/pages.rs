@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use crate::support::pages::{Demo, bin, pages, root, transcripts};
+use crate::support::pages::{Demo, Page, bin, pages, root, transcripts};
 
 /// What a person or CI runs itself: building the program and its tests.
 const SETUP: &[&str] = &[
@@ -100,14 +100,63 @@ fn setup_is_what_ci_runs_itself() {
     }
 }
 
+/// The pictures, and what is typed in each of them.
+const PICTURES: [(&str, &[&str]); 5] = [
+    ("docs/demo.svg", &["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"]),
+    ("docs/pictures/details.svg", &["npm-nixhash check -v api"]),
+    ("docs/pictures/diff.svg", &["npm-nixhash update --diff api"]),
+    (
+        "docs/pictures/explain.svg",
+        &[
+            "npm-nixhash update -q worker && sed -i /npmDepsFetcherVersion/d flake.nix",
+            "npm-nixhash explain worker api",
+        ],
+    ),
+    ("docs/pictures/help.svg", &["npm-nixhash --help"]),
+];
+
 #[test]
-fn the_picture_is_what_the_program_prints() {
-    let picture = Demo::own().picture(bin().path());
-    let file = root().join("docs/demo.svg");
-    if writes() {
-        fs::write(&file, &picture).unwrap();
+fn every_picture_is_what_the_program_prints() {
+    for (name, lines) in PICTURES {
+        let picture = Demo::own().picture(bin().path(), lines);
+        let file = root().join(name);
+        if writes() {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, &picture).unwrap();
+        }
+        assert!(fs::read_to_string(&file).unwrap() == picture, "{name} is of another time");
+        let page = |page: &&Page| page.lines.join("\n").contains(name.trim_start_matches("docs/"));
+        assert!(pages().iter().any(|own| page(&own)), "no page shows {name}");
     }
-    assert!(fs::read_to_string(&file).unwrap() == picture, "docs/demo.svg is of another time");
+}
+
+/// The columns of the longest line that a picture has.
+fn columns(picture: &str) -> usize {
+    // What is printed stands deeper in the picture's own text.
+    let line = |line: &str| {
+        let line = line.strip_prefix("    ").unwrap();
+        let mut text = String::new();
+        let mut is_tag = false;
+        for c in line.chars() {
+            match c {
+                '<' => is_tag = true,
+                '>' => is_tag = false,
+                c if !is_tag => text.push(c),
+                _ => {}
+            }
+        }
+        text.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&").chars().count()
+    };
+    picture.lines().filter(|line| line.contains("<tspan x=")).map(line).max().unwrap()
+}
+
+#[test]
+fn no_line_of_a_picture_is_broken_by_a_terminal_of_80_columns() {
+    for (name, _) in PICTURES.iter().filter(|(name, _)| !name.ends_with("diff.svg")) {
+        let picture = fs::read_to_string(root().join(name)).unwrap();
+        let columns = columns(&picture);
+        assert!((40..=80).contains(&columns), "{name}: {columns}");
+    }
 }
 
 fn help(arguments: &[&str]) -> String {

@@ -80,7 +80,12 @@ fn in_github_actions_annotations_and_a_summary_come_by_themselves() {
     };
     project.write("summary.md", "before\n");
     let output = check(&["check"]);
-    assert!(stdout(&output).starts_with("default.nix:3:74: web is stale\n"), "{}", stdout(&output));
+    assert!(
+        stdout(&output)
+            .starts_with("stale  web  sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= -> sha256-"),
+        "{}",
+        stdout(&output)
+    );
     assert!(masked(&project, &stderr(&output)).contains(GITHUB), "{}", stderr(&output));
     let summary = project.read("summary.md");
     assert!(summary.starts_with("before\n### npm-nixhash: 2 stale, 1 undecided\n"), "{summary}");
@@ -272,11 +277,11 @@ fn uncovered_lockfiles_are_named_and_can_be_denied() {
 fn placeholders_left_behind_are_named() {
     let project = project();
     let transcript = project.transcript(&["check"]);
-    assert!(transcript.contains("default.nix:4:74: api has a placeholder for its hash\n"), "{transcript}");
+    assert!(transcript.contains("\nstale  api  placeholder -> sha256-"), "{transcript}");
     assert!(
         transcript.contains("far is undecided: ") && transcript.contains("; its hash is a placeholder\n")
     );
-    assert!(project.transcript(&["list"]).contains("resolved (placeholder)"));
+    assert!(project.transcript(&["list"]).contains("api/package-lock.json  (placeholder)\n"));
     project.run(&["update"]);
     assert!(project.transcript(&["check"]).starts_with("exit 0"));
     let transcript = project.transcript(&["check", "--deny", "fake"]);
@@ -299,7 +304,9 @@ fn a_missing_lockfile_is_named_by_list_too() {
         assert!(transcript.contains("there is no lockfile at web/package-lock.json"), "{transcript}");
     }
     assert!(
-        project.transcript(&["list"]).contains("failed: there is no lockfile at web/package-lock.json\n")
+        project
+            .transcript(&["list"])
+            .contains("\n  because   there is no lockfile at web/package-lock.json\n")
     );
     assert!(
         project

@@ -40,7 +40,7 @@ pub(super) fn is_called(program: Option<&OsString>) -> bool {
 /// Runs as that tool.
 pub(super) fn main(arguments: &[OsString]) -> ExitCode {
     let environment = Environment::read();
-    let terminal = Terminal::new(false, &environment);
+    let terminal = Terminal::new(false, 0, &environment);
     let outcome = run(arguments, &environment, &terminal).unwrap_or_else(|Fatal(message)| {
         terminal.message("error", &message);
         Exit::Failed

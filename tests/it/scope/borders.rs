@@ -82,7 +82,7 @@ fn what_lies_beyond_a_border_is_read_and_never_written() {
     commit(&project);
     let before = project.read("module/default.nix");
     let said = project.transcript(&["check"]);
-    assert!(said.starts_with("exit 1\n") && said.contains("module/default.nix:1:76: packages"), "{said}");
+    assert!(said.starts_with("exit 1\n") && said.contains("  module/default.nix:1:76\n"), "{said}");
     assert!(!project.transcript(&["check", "--format", "patch"]).contains("module/default.nix"));
     let said = project.transcript(&["update"]);
     assert!(

@@ -63,8 +63,8 @@ fn a_source_that_moved_on_since_the_last_commit_is_made_right() {
     project.write("tool.nix", project.read("tool.nix").replace("1.0.0", "2.0.0"));
     let said = transcript(&project, &["check"]);
     let wanted = format!(
-        "exit 1\n--- stdout\ntool.nix:5:85: the source of tool is stale: the source changed its version or URL\n  \
-         source    https://github.com/o/r/archive/v2.0.0.tar.gz\n  have      {old}\n  want      {}\n1 stale\n",
+        "exit 1\n--- stdout\nstale  tool  tool.nix:6:17\n  source    {old} -> {} (tool.nix:5:85): the source changed its \
+         version or URL\n            https://github.com/o/r/archive/v2.0.0.tar.gz\n1 stale\n",
         hash_of(&new)
     );
     assert_eq!(said, wanted);
@@ -84,10 +84,13 @@ fn a_source_that_was_replaced_under_its_name_is_an_alarm() {
     fs::remove_dir_all(project.cache()).unwrap();
     let said = transcript(&project, &["check"]);
     assert!(said.starts_with("exit 1\n"), "{said}");
-    assert!(said.contains("the source of tool is stale: the file was replaced under its name\n"), "{said}");
+    assert!(
+        said.contains("stale  tool") && said.contains(": the file was replaced under its name\n"),
+        "{said}"
+    );
     let said = transcript(&project, &["update"]);
     let wanted = format!(
-        "exit 2\n--- stdout\n1 failed, [TIME]\n--- stderr\nerror: tool.nix:2:1: o/r@v1.0.0/package-lock.json: what is at \
+        "exit 2\n--- stdout\nfailed  tool  tool.nix:6:17\n1 failed, [TIME]\n--- stderr\nerror: tool.nix:2:1: o/r@v1.0.0/package-lock.json: what is at \
          https://github.com/o/r/archive/v1.0.0.tar.gz is not what its hash says: recorded {}, found {}\n  hint: the \
          file was replaced under its name: see what changed, then use --accept-changed-sources\n",
         hash_of(&items),
@@ -187,8 +190,8 @@ fn one_update_makes_hash_lockfile_and_npm_hash_of_a_bumped_program_right() {
     let said = transcript(project, &["check"]);
     for part in [
         "exit 1\n",
-        "tool.nix:7:12: the source of tool is stale: the source changed its version or URL\n",
-        "tool/package-lock.json: the lockfile of tool is stale\n  have      1.0.0\n  want      2.0.0\n",
+        "(tool.nix:7:12): the source changed its version or URL\n",
+        "  lockfile  tool/package-lock.json: 1.0.0 -> 2.0.0 is wanted\n",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }

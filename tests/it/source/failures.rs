@@ -39,7 +39,7 @@ fn a_source_that_is_not_there_does_not_hide_the_others() {
     assert!(said.starts_with("exit 2\n") && said.ends_with(wanted), "{said}");
     project.write("b.nix", text("there"));
     let said = transcript(&project, &["check"]);
-    assert!(said.contains(&format!("  want      {}\n", npm_hash(&project, &lock))), "{said}");
+    assert!(said.contains(&format!(" -> {}  b.nix:", npm_hash(&project, &lock))), "{said}");
     assert!(said.contains("1 stale, 1 failed\n"), "{said}");
 }
 

@@ -104,9 +104,12 @@ impl Demo {
             let (hash, bytes) = demo.hash(known);
             let short = |hash: &str| format!("{}...", &hash[..15]);
             let bytes_field = |bytes: u64| format!("\"bytes\": {bytes},");
+            let few = |hash: &str| hash[7..15].to_owned();
             demo.instead.push((short(&hash), short(known.hash)));
             demo.instead.push((bytes_field(bytes), bytes_field(known.bytes)));
-            demo.instead.push((hash, known.hash.to_owned()));
+            demo.instead.push((hash.clone(), known.hash.to_owned()));
+            // It is part of the others.
+            demo.instead.push((few(&hash), few(known.hash)));
         }
         demo
     }
@@ -146,12 +149,17 @@ impl Demo {
         }
     }
 
-    /// What a command prints, without what differs from run to run.
+    /// What a command prints for a terminal of 80 columns, without what differs from run to run.
     pub fn printed(&self, bin: &Path, line: &str) -> String {
+        self.print(bin, line, &[])
+    }
+
+    fn print(&self, bin: &Path, line: &str, more: &[(&str, &str)]) -> String {
         let project = &self.project;
         let mut command = shell(line, bin);
         let environment = project.command(&[]);
         command.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("COLUMNS", "80").envs(more.iter().copied());
         if self.real {
             command.env_remove("NIX_NPM_REGISTRY_OVERRIDES");
         }
@@ -176,11 +184,12 @@ impl Demo {
         text.lines().map(time).collect()
     }
 
-    /// The picture of the README, made from what the program prints.
-    pub fn picture(&self, bin: &Path) -> String {
+    /// A picture of what the program prints, in its colours.
+    pub fn picture(&self, bin: &Path, lines: &[&str]) -> String {
         let mut text = String::new();
-        for line in ["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"] {
-            text.extend(["\x1b[1;32m$\x1b[0m \x1b[1m", line, "\x1b[0m\n", &self.printed(bin, line)]);
+        for line in lines {
+            let printed = self.print(bin, line, &[("CLICOLOR_FORCE", "1")]);
+            text.extend(["\x1b[1;32m$\x1b[0m \x1b[1m", line, "\x1b[0m\n", &printed]);
         }
         anstyle_svg::Term::new().render_svg(&text)
     }
