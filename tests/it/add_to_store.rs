@@ -93,7 +93,7 @@ fn a_store_that_refuses_is_an_error_after_the_files_are_right() {
         project("[ \"$1\" = --check-validity ] && exit 1\necho one >&2\necho 'error: no space' >&2\nexit 1");
     let output = with_nix(&project, &["update", "--add-to-store"]).output().unwrap();
     let transcript = project.render(&output);
-    assert!(transcript.starts_with("exit 2\n--- stdout\nservice "), "{transcript}");
+    assert!(transcript.starts_with("exit 2\n--- stdout\nupdated  web "), "{transcript}");
     let error = "error: nix-store did not add web-1.2.3-npm-deps\n  caused by: error: no space\n";
     assert!(transcript.ends_with(error), "{transcript}");
     assert!(project.transcript(&["check"]).starts_with("exit 0"));

@@ -30,7 +30,7 @@ fn an_assumed_builder_is_said_to_be_one_and_can_be_refused() {
          packages.x86_64-linux.b = pkgs.buildNpmPackage { pname = \"b\"; src = ./web; npmDepsHash = \"\"; };",
     );
     let list = project.transcript(&["list"]);
-    assert!(list.contains("resolved (placeholder, assumed: inputs.other.lib.buildNpmPackage)\n"), "{list}");
+    assert!(list.contains("  (placeholder, assumed: inputs.other.lib.buildNpmPackage)\n"), "{list}");
     assert!(list.contains("hint: --deny assumed refuses such builders\n"), "{list}");
     let update = project.transcript(&["update", "--deny", "assumed"]);
     assert!(update.starts_with("exit 2\n--- stdout\n"), "{update}");

@@ -73,6 +73,7 @@ fn offline_says_what_is_missing() {
         "\
 exit 2
 --- stdout
+failed  a  flake.nix:6:21
 1 failed, [TIME]
 --- stderr
 error: flake.nix:3:31: a/package-lock.json: @x/right is not on disk (https://registry.npmjs.org/@x/right/-/right-2.0.0.tgz)

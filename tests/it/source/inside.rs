@@ -38,7 +38,8 @@ fn source_root_names_the_folder() {
         project.write("tool.nix", with(&source, more));
         let said = transcript(&project, &["update"]);
         assert!(project.read("tool.nix").contains(&npm_hash(&project, &lock)), "{more}\n{said}");
-        assert!(said.contains("o/r@v1/web/ui/package-lock.json"), "{said}");
+        let said = transcript(&project, &["check", "-v"]);
+        assert!(said.contains("\n  lockfile  o/r@v1/web/ui/package-lock.json\n"), "{said}");
     }
     project.write("tool.nix", with(&source, r#"sourceRoot = "source/api";"#));
     let said = transcript(&project, &["update"]);
