@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use crate::support::pages::{Demo, Page, bin, pages, root, transcripts};
+use crate::support::pages::{Demo, PICTURES, Page, bin, pages, root, transcripts};
 
 /// What a person or CI runs itself: building the program and its tests.
 const SETUP: &[&str] = &[
@@ -99,21 +99,6 @@ fn setup_is_what_ci_runs_itself() {
         }
     }
 }
-
-/// The pictures, and what is typed in each of them.
-const PICTURES: [(&str, &[&str]); 5] = [
-    ("docs/demo.svg", &["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"]),
-    ("docs/pictures/details.svg", &["npm-nixhash check -v api"]),
-    ("docs/pictures/diff.svg", &["npm-nixhash update --diff api"]),
-    (
-        "docs/pictures/explain.svg",
-        &[
-            "npm-nixhash update -q worker && sed -i /npmDepsFetcherVersion/d flake.nix",
-            "npm-nixhash explain worker api",
-        ],
-    ),
-    ("docs/pictures/help.svg", &["npm-nixhash --help"]),
-];
 
 #[test]
 fn every_picture_is_what_the_program_prints() {

@@ -1,6 +1,6 @@
 //! The commands of README.md and docs/ that need the network.
 
-use crate::support::pages::{Demo, bin, pages, root, shell, transcripts};
+use crate::support::pages::{Demo, PICTURES, bin, pages, root, shell, transcripts};
 
 #[test]
 fn the_pages_show_what_a_reader_gets_with_the_public_registry() {
@@ -8,8 +8,9 @@ fn the_pages_show_what_a_reader_gets_with_the_public_registry() {
     let (wrong, commands) = transcripts(Demo::real, false);
     assert!(commands > 15, "{commands}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let picture = std::fs::read_to_string(root().join("docs/demo.svg")).unwrap();
-    assert!(Demo::real().picture(bin().path()) == picture, "docs/demo.svg is of another time");
+    let (name, lines) = PICTURES[0];
+    let picture = std::fs::read_to_string(root().join(name)).unwrap();
+    assert!(Demo::real().picture(bin().path(), lines) == picture, "{name} is of another time");
 }
 
 #[test]

@@ -57,6 +57,21 @@ const KNOWN: [Known; 4] = [
     },
 ];
 
+/// The pictures, and what is typed in each of them.
+pub const PICTURES: [(&str, &[&str]); 5] = [
+    ("docs/demo.svg", &["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"]),
+    ("docs/pictures/details.svg", &["npm-nixhash check -v api"]),
+    ("docs/pictures/diff.svg", &["npm-nixhash update --diff api"]),
+    (
+        "docs/pictures/explain.svg",
+        &[
+            "npm-nixhash update -q worker && sed -i /npmDepsFetcherVersion/d flake.nix",
+            "npm-nixhash explain worker api",
+        ],
+    ),
+    ("docs/pictures/help.svg", &["npm-nixhash --help"]),
+];
+
 /// The demo in a folder of its own, for the commands of a page.
 pub struct Demo {
     project: Project,
