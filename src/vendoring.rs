@@ -3,7 +3,11 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    hash::Hash,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use futures::stream::{self, StreamExt as _};
@@ -12,7 +16,9 @@ use url::Url;
 
 use crate::{
     integrity::{Algorithm, ContentId},
-    npm_package::{self, Key, PackageError, PackageName, Published, Release, Vouch, published_at, signature},
+    npm_package::{
+        self, Key, PackageError, PackageName, Packument, Published, Release, Vouch, published_at, signature,
+    },
     registry::Client,
     relock::{self, RelockRequest},
     repair::{self, Thoroughness},
@@ -25,6 +31,9 @@ const PUBLIC_HOST: &str = "registry.npmjs.org";
 /// Packuments that are read at one time: they may be megabytes each.
 const AT_ONCE: usize = 32;
 
+/// Bytes of packuments that are kept for later questions of the run; what exceeds them is asked for again.
+const KEPT: usize = 256 << 20;
+
 /// Registries, and the npm client.
 pub struct Vendoring<'a> {
     /// Asks registries; without it nothing is asked.
@@ -35,6 +44,8 @@ pub struct Vendoring<'a> {
     pub npm: relock::Npm,
     /// Whether a release without a good signature is refused.
     pub require_signatures: bool,
+    /// What registries said already.
+    pub said: Said,
 }
 
 impl Npm for Vendoring<'_> {
@@ -43,14 +54,12 @@ impl Npm for Vendoring<'_> {
     }
 
     fn words(&self, questions: &[Question<'_>]) -> Vec<Result<Word, NpmFailure>> {
-        let keys = Keys::default();
-        let words = stream::iter(questions).map(|question| self.word(question, &keys));
+        let words = stream::iter(questions).map(|question| self.word(question));
         self.runtime.block_on(words.buffered(AT_ONCE).collect())
     }
 
     fn stated(&self, urls: &[&Url]) -> Vec<Result<Option<ContentId>, NpmFailure>> {
-        let keys = Keys::default();
-        let stated = stream::iter(urls).map(|url| self.state(url, &keys));
+        let stated = stream::iter(urls).map(|url| self.state(url));
         self.runtime.block_on(stated.buffered(AT_ONCE).collect())
     }
 
@@ -63,21 +72,67 @@ impl Npm for Vendoring<'_> {
     }
 }
 
-type Told = Result<Vec<Key>, NpmFailure>;
+/// An answer that all who ask share.
+type Answers<K, V> = Mutex<HashMap<K, Arc<OnceCell<Result<V, Refusal>>>>>;
 
-/// What each registry tells of its keys, by the URL at which it does so: each is asked once, whoever wants to know.
+/// What registries said in a run: each is asked once about its keys, and once about a package, whoever wants to know.
 #[derive(Default)]
-struct Keys(Mutex<HashMap<Url, Arc<OnceCell<Told>>>>);
+pub struct Said {
+    /// Keys, by the URL at which a registry tells them.
+    keys: Answers<Url, Arc<[Key]>>,
+    packuments: Answers<PackageName, Arc<Packument>>,
+    /// Bytes of the packuments that are kept.
+    kept: AtomicUsize,
+}
 
-impl Keys {
-    async fn of(&self, client: &Client, name: &PackageName) -> Told {
-        let cell = {
-            let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(asked.entry(npm_package::keys_url(client, name)).or_default())
+/// Why there is no answer.
+#[derive(Clone)]
+enum Refusal {
+    /// The registry has no such package.
+    Unknown(NpmFailure),
+    Other(NpmFailure),
+}
+
+impl From<Refusal> for NpmFailure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown(failure) | Refusal::Other(failure) => failure,
+        }
+    }
+}
+
+impl From<PackageError> for Refusal {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Unknown { .. } => Self::Unknown(failure(error)),
+            other => Self::Other(failure(other)),
+        }
+    }
+}
+
+impl Said {
+    async fn keys(&self, client: &Client, name: &PackageName) -> Result<Arc<[Key]>, NpmFailure> {
+        let cell = cell(&self.keys, npm_package::keys_url(client, name));
+        let ask = async || Ok(npm_package::keys(client, name).await?.into());
+        Ok(cell.get_or_init(ask).await.clone()?)
+    }
+
+    async fn packument(&self, client: &Client, name: &PackageName) -> Result<Arc<Packument>, Refusal> {
+        let cell = cell(&self.packuments, name.clone());
+        let ask = async || {
+            let packument = npm_package::fetch(client, name).await?;
+            if self.kept.fetch_add(packument.size(), Ordering::Relaxed) > KEPT {
+                self.packuments.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+            }
+            Ok(Arc::new(packument))
         };
-        let ask = async || npm_package::keys(client, name).await.map_err(failure);
         cell.get_or_init(ask).await.clone()
     }
+}
+
+/// The place of an answer.
+fn cell<K: Eq + Hash, V>(answers: &Answers<K, V>, key: K) -> Arc<OnceCell<Result<V, Refusal>>> {
+    Arc::clone(answers.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
 }
 
 fn failure(error: PackageError) -> NpmFailure {
@@ -101,9 +156,9 @@ impl Vendoring<'_> {
     }
 
     /// What the registry states of a tarball, where it vouches for it as it has to.
-    async fn state(&self, url: &Url, keys: &Keys) -> Result<Option<ContentId>, NpmFailure> {
+    async fn state(&self, url: &Url) -> Result<Option<ContentId>, NpmFailure> {
         let Some((client, published)) = self.registry_of(url) else { return Ok(None) };
-        let packument = npm_package::fetch(client, &published.name).await.map_err(failure)?;
+        let packument = self.said.packument(client, &published.name).await?;
         let release = packument.release(&published.version).map_err(failure)?;
         let stated = release.dist.integrity.id();
         if stated.algorithm() != Algorithm::Sha512 || !matches!(release.vouches_for(url, &stated), Vouch::Yes)
@@ -111,15 +166,15 @@ impl Vendoring<'_> {
             return Ok(None);
         }
         // A release that is not signed as it has to be is refused where its bytes are judged.
-        let keys = keys.of(client, &release.name).await?;
+        let keys = self.said.keys(client, &release.name).await?;
         Ok(matches!(self.signed(&release, &keys), Word::Vouched(_)).then_some(stated))
     }
 
-    async fn word(&self, &Question { url, content }: &Question<'_>, keys: &Keys) -> Result<Word, NpmFailure> {
+    async fn word(&self, &Question { url, content }: &Question<'_>) -> Result<Word, NpmFailure> {
         let Some((client, published)) = self.registry_of(url) else { return Ok(Word::None) };
-        let packument = match npm_package::fetch(client, &published.name).await {
-            Err(PackageError::Unknown { .. }) => return Ok(Word::None),
-            packument => packument.map_err(failure)?,
+        let packument = match self.said.packument(client, &published.name).await {
+            Err(Refusal::Unknown(_)) => return Ok(Word::None),
+            packument => packument?,
         };
         let release = match packument.release(&published.version) {
             Err(PackageError::NoRelease { .. }) => return Ok(Word::None),
@@ -130,7 +185,7 @@ impl Vendoring<'_> {
             return Ok(Word::None);
         };
         match release.vouches_for(url, got) {
-            Vouch::Yes => Ok(self.signed(&release, &keys.of(client, &release.name).await?)),
+            Vouch::Yes => Ok(self.signed(&release, &self.said.keys(client, &release.name).await?)),
             Vouch::OtherRelease => Ok(Word::None),
             Vouch::OtherBytes { expected } => Ok(Word::Other(expected.sri())),
         }

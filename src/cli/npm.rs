@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use npm_nixhash::{
     registry::Client,
     relock::{self, Npm, Running, npmrc::Passed},
-    vendoring::Vendoring,
+    vendoring::{Said, Vendoring},
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub(super) fn vendoring<'a>(
 ) -> Vendoring<'a> {
     let client = sources.supply.registry();
     let runtime = sources.supply.runtime();
-    Vendoring { client, runtime, npm: npm(environment, client), require_signatures }
+    Vendoring { client, runtime, npm: npm(environment, client), require_signatures, said: Said::default() }
 }
 
 /// The npm client; `client` knows where registries are, and how long the run may take.

@@ -106,6 +106,15 @@ impl RemoteSource {
         }
     }
 
+    /// The URL, or the first of several mirrors.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.text("url").or_else(|| match &self.attribute("urls")?.value {
+            AttributeValue::Texts(texts) => Some(texts.first()?.0.as_str()),
+            _ => None,
+        })
+    }
+
     /// The attribute that holds the source's own hash.
     #[must_use]
     pub fn hash(&self) -> Option<&SourceAttribute> {

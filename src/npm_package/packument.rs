@@ -86,6 +86,12 @@ impl Packument {
         Ok(Self { name: name.clone(), tags: document.tags, versions: document.versions, times })
     }
 
+    /// The bytes that it takes up in memory, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.versions.values().map(|entry| entry.get().len()).sum()
+    }
+
     /// The release with exactly this version.
     ///
     /// Errors: there is none, or the registry's entry cannot be used.

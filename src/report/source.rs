@@ -136,7 +136,7 @@ fn label(source: &RemoteSource) -> String {
         return format!("inputs.{name}");
     }
     let revision = source.text("tag").or_else(|| source.text("rev")).unwrap_or("?");
-    match (source.text("owner"), source.text("repo"), source.text("url")) {
+    match (source.text("owner"), source.text("repo"), source.url()) {
         (Some(owner), Some(repo), _) => format!("{owner}/{repo}@{revision}"),
         (_, _, Some(url)) => {
             // Queries and user names may be secrets, and this name stands in every report.

@@ -212,14 +212,17 @@ fn work(order: &Order, known: Known, limit: u64) -> Result<Fetched, ArchiveError
             Ok(Unpacked::new(&bytes, top, limit)?)
         }
         // A file that is no archive still has its hash.
-        Hashed::File if !order.looks.is_empty() => match Unpacked::new(&bytes, Top::Kept, limit) {
-            Err(error) if error.is_too_large() => return Err(error),
-            unpacked => unpacked.map_err(Arc::new),
-        },
+        Hashed::File | Hashed::StoreFile if !order.looks.is_empty() => {
+            match Unpacked::new(&bytes, Top::Kept, limit) {
+                Err(error) if error.is_too_large() => return Err(error),
+                unpacked => unpacked.map_err(Arc::new),
+            }
+        }
         _ => Err(Arc::new(ArchiveError::NotOne("nothing is wanted from it"))),
     };
     let hash = |kind: Kind| match (hashed, &unpacked) {
         (Hashed::Tree(_), Ok(tree)) => nar::hash(tree, kind).map_err(ArchiveError::Nar),
+        (Hashed::StoreFile, _) => nar::hash_file(&bytes, kind).map_err(ArchiveError::Nar),
         _ => Ok(Digest::of(kind, &bytes)),
     };
     let digests = match digests {

@@ -57,7 +57,7 @@ impl Look {
 
     fn place(&self, source: &Unpacked, hashed: Hashed) -> Result<Vec<String>, LookError> {
         let mut place = match hashed {
-            Hashed::File => vec![self.top_folder(source)?],
+            Hashed::File | Hashed::StoreFile => vec![self.top_folder(source)?],
             Hashed::Tree(_) => Vec::new(),
         };
         place.extend(parts(&self.folder).map(str::to_owned));

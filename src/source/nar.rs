@@ -1,6 +1,6 @@
 //! The hash of an unpacked tree: that of its Nix archive, which never exists as a whole.
 
-use std::io::{self, Cursor, Read as _};
+use std::io::{self, Cursor};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
@@ -17,7 +17,18 @@ const CHUNK: usize = 64 * 1024;
 /// # Errors
 /// When a name or the target of a link is not UTF-8.
 pub(super) fn hash(tree: &Unpacked, kind: Kind) -> io::Result<Digest> {
-    let mut encoder = Encoder::new_with_filesystem("", View(tree)).map_err(io::Error::other)?;
+    hashed(Encoder::new_with_filesystem("", View(tree)).map_err(io::Error::other)?, kind)
+}
+
+/// Hashes a file of the store that is not executable.
+///
+/// # Errors
+/// Never, but the encoder could have some.
+pub(super) fn hash_file(content: &[u8], kind: Kind) -> io::Result<Digest> {
+    hashed(Encoder::new_with_filesystem("", File(content)).map_err(io::Error::other)?, kind)
+}
+
+fn hashed(mut encoder: impl io::Read, kind: Kind) -> io::Result<Digest> {
     let mut hasher = Hasher::new(kind);
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -26,6 +37,25 @@ pub(super) fn hash(tree: &Unpacked, kind: Kind) -> io::Result<Digest> {
             return Ok(hasher.finish());
         }
         hasher.update(&buffer[..length]);
+    }
+}
+
+/// A file as the encoder sees it.
+struct File<'a>(&'a [u8]);
+
+impl<'a> FileSystem for File<'a> {
+    type File = Cursor<&'a [u8]>;
+
+    fn metadata(&self, _: &Utf8Path) -> io::Result<FileSystemMetadata> {
+        Ok(FileSystemMetadata::File { executable: false, length: self.0.len() as u64 })
+    }
+
+    fn read_dir(&self, _: &Utf8Path) -> io::Result<Vec<String>> {
+        Err(io::Error::other("not a directory"))
+    }
+
+    fn open(&self, _: &Utf8Path) -> io::Result<Self::File> {
+        Ok(Cursor::new(self.0))
     }
 }
 
@@ -73,4 +103,20 @@ impl<'a> FileSystem for View<'a> {
 fn text(name: &[u8]) -> io::Result<String> {
     String::from_utf8(name.to_vec())
         .map_err(|_| io::Error::other(format!("the name `{}` is not UTF-8", name.escape_ascii())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `nix-hash --type sha256 FILE`, as SRI.
+    #[test]
+    fn a_file_is_hashed_as_nix_does_it() {
+        let hash = hash_file(b"hello\n", Kind::Sha256).unwrap();
+        assert_eq!(hash.sri(), "sha256-HDfQGvQL4ugGkd48w99EN3ppmvuxfGjwgJZLL9Bx/BM=");
+        assert_eq!(
+            hash_file(b"", Kind::Sha256).unwrap().sri(),
+            "sha256-d6xi4mKdjkX2JFicDIv5niSzpyI0m/Hnm8GGAIU04kY="
+        );
+    }
 }

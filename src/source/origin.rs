@@ -25,6 +25,8 @@ pub struct Origin {
 pub enum Hashed {
     /// Its bytes.
     File,
+    /// Its bytes as a file of the store that is not executable: as a Nix archive.
+    StoreFile,
     /// What is unpacked from it.
     Tree(Top),
 }
@@ -67,9 +69,8 @@ impl Origin {
             RemoteKind::FetchGit | RemoteKind::BuiltinFetchGit => {
                 Err(refused(source, "checks a git repository out; only archives can be followed"))
             }
-            RemoteKind::FetchTree | RemoteKind::Other => {
-                Err(refused(source, "is a fetcher that cannot be followed"))
-            }
+            RemoteKind::FetchTree => fetch_tree(&arguments),
+            RemoteKind::Other => Err(refused(source, "is a fetcher that cannot be followed")),
         }?;
         arguments.nothing_else()?;
         Ok(origin)
@@ -147,4 +148,17 @@ fn fetch_tarball(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
 fn builtin_fetchurl(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     arguments.common();
     Ok(Origin { urls: urls(arguments)?, hashed: Hashed::File })
+}
+
+/// `builtins.fetchTree` of an archive or a file, as `flake.lock` has them. What it says of revisions and times is no part of the
+/// hash.
+fn fetch_tree(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
+    let hashed = match arguments.needed("type")? {
+        "tarball" => Hashed::Tree(Top::OnlyFolder),
+        "file" => Hashed::StoreFile,
+        _ => return Err(arguments.refuse("fetches neither a `tarball` nor a `file`")),
+    };
+    arguments.common();
+    arguments.ignore(&["lastModified", "rev", "revCount", "shortRev"]);
+    Ok(Origin { urls: vec![url(arguments.needed("url")?)?], hashed })
 }

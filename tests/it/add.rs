@@ -514,6 +514,8 @@ fn a_program_with_a_package_for_each_system_has_a_hash_for_each() {
     world.project.write("flake.nix", FLAKE);
     assert!(world.run(&[&["add", "fast", "--platforms"], &AT[..]].concat()).status.success());
     assert_eq!(world.project.read("flake.nix"), bumped, "update leaves what add would write");
+    // Two `add`, `check` and `update`: each asks once, although two of the tarballs are releases of one package.
+    assert_eq!(world.project.registry.count("/fast"), 4);
 }
 
 #[test]

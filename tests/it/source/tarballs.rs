@@ -74,20 +74,26 @@ fn placeholders_are_filled_in_and_what_is_unpacked_is_hashed_as_a_tree() {
         ("empty", "pkgs.fetchurl", "1.0.0", "hash = \"\""),
         ("fake", "pkgs.fetchurl", "1.0.0", "sha512 = lib.fakeSha512"),
         ("tree", "pkgs.fetchzip", "1.0.0", "hash = lib.fakeHash"),
+        ("archive", "builtins.fetchTree", "1.0.0", "type = \"tarball\"; narHash = \"\""),
+        ("file", "builtins.fetchTree", "1.0.0", "type = \"file\"; narHash = \"\""),
     ];
     project.write("pins.nix", pins(&rows));
     let said = transcript(&project, &["update"]);
-    assert!(said.starts_with("exit 0\n") && said.contains("3 updated in 1 file"), "{said}");
+    assert!(said.starts_with("exit 0\n") && said.contains("5 updated in 1 file"), "{said}");
     let flat = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sha256(&release.bytes));
     let folder = project.path("../unpacked");
     fs::create_dir_all(&folder).unwrap();
     let tar = flate2::read::GzDecoder::new(release.bytes.as_ref());
     tar::Archive::new(tar).unpack(&folder).unwrap();
     let tree = hash_of_tree(&folder.join("package"));
+    fs::write(folder.join("file"), &release.bytes).unwrap();
+    let file = hash_of_tree(&folder.join("file"));
     let right = pins(&[
         ("empty", "pkgs.fetchurl", "1.0.0", &format!("hash = \"sha256-{flat}\"")),
         ("fake", "pkgs.fetchurl", "1.0.0", &format!("sha512 = \"{}\"", release.integrity)),
         ("tree", "pkgs.fetchzip", "1.0.0", &format!("hash = \"{tree}\"")),
+        ("archive", "builtins.fetchTree", "1.0.0", &format!("type = \"tarball\"; narHash = \"{tree}\"")),
+        ("file", "builtins.fetchTree", "1.0.0", &format!("type = \"file\"; narHash = \"{file}\"")),
     ]);
     assert_eq!(project.read("pins.nix"), right);
 }
@@ -122,6 +128,8 @@ fn a_release_that_does_not_exist_is_named_with_its_neighbours_and_others_are_mad
     assert!(said.contains("the registry has no tool@1.1.0; the nearest are 1.0.0 and 1.2.0"), "{said}");
     assert!(said.contains("the registry has no tool@1.3.0; the nearest is 1.2.0"), "{said}");
     assert!(project.read("pins.nix").contains(&release.integrity));
+    // What it has to say of both versions, and of the one that cannot be fetched, is asked for once.
+    assert_eq!(project.registry.count("/tool"), 1);
 }
 
 #[test]

@@ -101,13 +101,7 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
 
 fn tarball_of(outcome: &nix::Outcome) -> Option<String> {
     match outcome {
-        nix::Outcome::Tarball(source) => {
-            let url = source.text("url").map(str::to_owned);
-            url.or_else(|| match &source.attribute("urls")?.value {
-                nix::AttributeValue::Texts(texts) => Some(texts.first()?.0.clone()),
-                _ => None,
-            })
-        }
+        nix::Outcome::Tarball(source) => source.url().map(str::to_owned),
         _ => None,
     }
 }
