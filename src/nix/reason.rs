@@ -21,6 +21,8 @@ pub enum Reason {
     FilteredOut,
     /// One literal is shared by derivations that need different hashes.
     SharedLiteral,
+    /// What is not known chooses between lockfiles that are, and the hash is one.
+    SeveralLockfiles,
     /// The options cannot be known statically.
     UnknownOptions,
     /// The arguments are only partly known.
@@ -59,6 +61,7 @@ impl Reason {
             Self::Patched => "patched",
             Self::FilteredOut => "filtered-out",
             Self::SharedLiteral => "shared-literal",
+            Self::SeveralLockfiles => "several-lockfiles",
             Self::UnknownOptions => "unknown-options",
             Self::UnknownArguments => "unknown-arguments",
             Self::UnknownFetcher => "unknown-fetcher",
@@ -97,6 +100,7 @@ impl Reason {
             }
             Self::FilteredOut => "let the filter keep the lockfile: Nix does not see what it leaves out",
             Self::SharedLiteral => "give each derivation a hash of its own",
+            Self::SeveralLockfiles => "give each of them a hash of its own, chosen by the same condition",
             Self::UnknownOptions => "write the option as a plain value: a number, `true` or `false`",
             Self::UnknownFetcher => {
                 "let nixpkgs make it: `npmDeps = fetchNpmDeps { src = ...; hash = \"\"; };`, or `npmDepsHash` alone"
