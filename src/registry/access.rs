@@ -60,7 +60,7 @@ impl Access {
     }
 
     /// Sends requests for tarballs of `host` (or `host:port`) to `mirror` where nothing else is configured for them. A
-    /// repository may say so: what comes is verified, and no credentials go below that URL.
+    /// repository may say so: what comes is verified, and such a request carries no credentials.
     pub fn mirror_tarballs(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
         let mirror =
             Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: redacted(host) })?;
@@ -68,18 +68,13 @@ impl Access {
         Ok(())
     }
 
-    /// Where a request for a tarball goes, whose bytes are verified.
-    pub(super) fn locate_tarball(&self, url: &Url) -> Url {
+    /// Where a request for a tarball goes, whose bytes are verified; and whether it is a repository that leads it there. The
+    /// user's own configuration comes first, also where both name the same mirror: then it is one with credentials.
+    pub(super) fn locate_tarball(&self, url: &Url) -> (Url, bool) {
         let located = self.locate(url, true);
         let open =
             entry_of(&self.open_mirrors, url).filter(|_| located == *url && self.override_of(url).is_none());
-        open.map_or(located, |base| rebase(url, base))
-    }
-
-    /// Whether a URL lies below a mirror that a repository names: no credentials are sent there.
-    fn is_open(&self, url: &Url) -> bool {
-        let below = |base: &Url| url.path().starts_with(base.path().trim_end_matches('/'));
-        self.open_mirrors.values().any(|base| url.origin() == base.origin() && below(base))
+        open.map_or((located, false), |base| (rebase(url, base), true))
     }
 
     /// Uses this credential for `host` (or `host:port`), whatever the path (`NIX_NPM_TOKENS`). A scheme before the host
@@ -180,9 +175,6 @@ impl Access {
     /// # Errors
     /// The credential cannot be sent.
     pub(super) fn choose(&self, url: &Url, scope: Option<&str>, purpose: Purpose) -> Result<Chosen, Problem> {
-        if self.is_open(url) {
-            return Ok(Chosen::default());
-        }
         let registry = scope.and_then(|scope| self.scopes.get(scope)).or(self.registry.as_ref());
         self.credentials.choose(url, registry, purpose)
     }
@@ -227,6 +219,7 @@ fn rebase(url: &Url, base: &Url) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::{CredentialUse, Withheld};
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
@@ -248,6 +241,26 @@ mod tests {
         assert!(access.override_host("h", "file:///mirror").is_err());
         let error = access.override_host("http://u:hunter2@m/?x", "y").unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_repository_leads_requests_to_a_mirror_and_no_credential_with_them() {
+        let mut access = Access::default();
+        access.token("corp", Credential::of_token("mine"));
+        access.mirror_tarballs(PUBLIC_HOST, "https://corp/npm").unwrap();
+        let public = url(&format!("https://{PUBLIC_HOST}/a/-/a-1.tgz"));
+        let there = url("https://corp/npm/a/-/a-1.tgz");
+        assert_eq!(access.locate_tarball(&public), (there.clone(), true));
+        let place = "`corp` in NIX_NPM_TOKENS".to_owned();
+        let chosen = access.choose(&there, None, Purpose::Package).unwrap();
+        assert!(chosen.header.is_some());
+        let kept = chosen.kept_back(Withheld::Mirror);
+        assert!(kept.header.is_none() && kept.identity.is_none());
+        assert_eq!(kept.used, CredentialUse::Withheld { place, why: Withheld::Mirror });
+        // What the lockfile itself names, or the user, is not led there by the repository's settings.
+        assert_eq!(access.locate_tarball(&there), (there.clone(), false));
+        access.set_registry(url("https://corp/npm/"), ReplaceHost::Public);
+        assert_eq!(access.locate_tarball(&public), (there, false));
     }
 
     #[test]

@@ -29,6 +29,8 @@ const SLOWEST: u128 = 100;
 pub(super) struct Ask<'a> {
     /// Where, after rewriting.
     pub url: Url,
+    /// Whether a repository's settings led it there: then it carries no credentials.
+    pub led: bool,
     /// The scope of the package that it is about.
     pub scope: Option<&'a str>,
     pub purpose: Purpose,

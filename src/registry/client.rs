@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout_at};
 use url::Url;
 
 use super::attempt::{Ask, Cure, Failure, Head, Sink, Turn};
-use super::credentials::{Chosen, CredentialUse, Purpose};
+use super::credentials::{Chosen, CredentialUse, Purpose, Withheld};
 use super::error::{FetchError, Problem};
 use super::gate::{Gate, Pass};
 use super::health::{GivenUp, Health, Hush};
@@ -118,10 +118,10 @@ impl Client {
     ///
     /// Errors: every failure for good, after the repetitions that make sense.
     pub async fn download(&self, request: &Request<'_>, receiver: Receiver) -> Result<Tarball, FetchError> {
-        let url = self.inner.options.access.locate_tarball(request.url);
+        let (url, led) = self.inner.options.access.locate_tarball(request.url);
         let (scope, watch) = (request.scope, request.watch);
         let purpose = Purpose::Package;
-        let ask = Ask { url, scope, purpose, accept: "*/*", gzip: false, answers: &[], watch };
+        let ask = Ask { url, led, scope, purpose, accept: "*/*", gzip: false, answers: &[], watch };
         let limit = self.inner.options.max_download;
         let mut sink = TarballSink { receiver, tarball: None, limit, start: Vec::new() };
         self.inner.run(request.url, &ask, &mut sink).await?;
@@ -133,7 +133,7 @@ impl Client {
         let url = self.inner.options.access.locate(get.url, get.registry);
         let answers: &[_] = if get.may_be_missing { &[StatusCode::NOT_FOUND] } else { &[] };
         let Get { scope, purpose, accept, gzip, .. } = *get;
-        let ask = Ask { url, scope, purpose, accept, gzip, answers, watch: &Unwatched };
+        let ask = Ask { url, led: false, scope, purpose, accept, gzip, answers, watch: &Unwatched };
         let json = get.accept.contains("json");
         let mut sink = DocumentSink { limit: get.limit, bytes: Vec::new(), decode: get.gzip, json };
         let head = self.inner.run(get.url, &ask, &mut sink).await?;
@@ -149,11 +149,17 @@ impl Inner {
         made.as_ref().map_err(|error| Problem::Setup(Arc::clone(error)))
     }
 
+    /// What a request carries.
+    fn choose(&self, ask: &Ask<'_>) -> Result<Chosen, Problem> {
+        let chosen = self.options.access.choose(&ask.url, ask.scope, ask.purpose);
+        // What is kept back need not be complete.
+        if ask.led { Ok(chosen.unwrap_or_default().kept_back(Withheld::Mirror)) } else { chosen }
+    }
+
     /// Makes attempts until one succeeds, another would not help, or the time is over.
     async fn run<S: Sink>(&self, url: &Url, ask: &Ask<'_>, sink: &mut S) -> Result<Head, FetchError> {
         let fail = |attempts, problem, used| failed(url, ask, attempts, problem, used);
-        let chosen = self.options.access.choose(&ask.url, ask.scope, ask.purpose);
-        let chosen = chosen.map_err(|problem| fail(0, problem, CredentialUse::None))?;
+        let chosen = self.choose(ask).map_err(|problem| fail(0, problem, CredentialUse::None))?;
         let transport = self.transport().await.map_err(|problem| fail(0, problem, chosen.used.clone()))?;
         let run = self.options.timeouts.run;
         let over = |limit| Problem::Deadline { limit };

@@ -163,6 +163,17 @@ impl CredentialUse {
     }
 }
 
+impl Chosen {
+    /// The same without anything that a request would carry.
+    pub(super) fn kept_back(self, why: Withheld) -> Self {
+        let used = match self.used {
+            CredentialUse::Sent { place, .. } => CredentialUse::Withheld { place, why },
+            used => used,
+        };
+        Self { used, ..Self::default() }
+    }
+}
+
 /// Why a credential was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Withheld {
@@ -174,6 +185,8 @@ pub enum Withheld {
     OtherPath,
     /// A redirect led to another host.
     Redirected,
+    /// The repository's own settings led the request to a mirror.
+    Mirror,
 }
 
 /// What one request carries.

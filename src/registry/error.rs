@@ -210,6 +210,11 @@ impl FetchError {
                             .to_owned()
                     }
                     Withheld::Redirected => "because a redirect led to another host".to_owned(),
+                    Withheld::Mirror => {
+                        "because the repository's npm-nixhash.toml leads the request to this mirror, not your own \
+                         configuration"
+                            .to_owned()
+                    }
                 };
                 format!("{place} was not sent, {why}{}", self.unread())
             }

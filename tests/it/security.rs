@@ -17,6 +17,27 @@ fn sources(folder: &Path, text: &mut String) {
 }
 
 #[test]
+fn two_places_start_a_program_and_no_other() {
+    fn files(folder: &Path, found: &mut Vec<String>) {
+        for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                files(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+            if text.contains("Command::new(") && !path.ends_with("tests.rs") {
+                found.push(path.strip_prefix(root()).unwrap().display().to_string());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    files(&root().join("src"), &mut found);
+    found.sort();
+    assert_eq!(found, ["src/cli/nix_store.rs", "src/relock/child.rs"]);
+}
+
+#[test]
 fn each_promise_names_tests_that_exist() {
     let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
     let mut code = String::new();

@@ -83,6 +83,19 @@ fn a_mirror_gets_requests_for_tarballs_and_no_credentials() {
     let requests = format!("{:?}", project.registry.requests());
     assert!(requests.contains("left-1.0.0.tgz"), "{requests}");
     assert!(!requests.contains("token") && !requests.contains("another"), "{requests}");
+
+    // A registry that wants one says why it did not get it.
+    project.registry.require("/", "Bearer a-token");
+    let mut command = project.command(&["hash", "web", "--no-cache"]);
+    command.env_remove("NIX_NPM_REGISTRY_OVERRIDES");
+    command.env("NIX_NPM_TOKENS", format!("{{\"http://{host}\": \"a-token\"}}"));
+    let said = project.render(&command.output().unwrap());
+    let why = "in NIX_NPM_TOKENS was not sent, because the repository's npm-nixhash.toml leads the request to this mirror";
+    assert!(said.starts_with("exit 2\n") && said.contains(why), "{said}");
+    // A user who configured the same registry is not kept out by the repository.
+    command.env("npm_config_registry", &url);
+    let said = project.render(&command.output().unwrap());
+    assert!(said.starts_with("exit 0\n"), "{said}");
 }
 
 #[test]

@@ -22,7 +22,8 @@ fn asked(variables: &[(&str, &str)], files: &[(&str, &str)], arguments: &[&str])
     let (items, _) = package(&project);
     let domain = project.registry.tls_url().replace("https://", "");
     let mut headers = Vec::new();
-    let fill = |text: &str| text.replace("{HOST}", &domain);
+    let home = project.path("../home").display().to_string();
+    let fill = |text: &str| text.replace("{HOST}", &domain).replace("{HOME}", &home);
     for (name, text) in files {
         project.write(name, fill(text));
     }
@@ -46,6 +47,9 @@ fn asked(variables: &[(&str, &str)], files: &[(&str, &str)], arguments: &[&str])
 fn all(authorization: Option<&str>, private_token: Option<&str>) -> Vec<[Option<String>; 2]> {
     vec![[authorization.map(str::to_owned), private_token.map(str::to_owned)]; 3]
 }
+
+const NETRC: &str = "machine other.invalid login u password no\nmachine {HOST} login u password p\n";
+const OTHER_NETRC: &str = "default login u password no\nmachine {HOST} login u password no\n";
 
 #[test]
 fn tokens_of_nix_open_private_sources() {
@@ -82,6 +86,34 @@ fn tokens_of_nix_open_private_sources() {
             all(None, None),
         ),
         (vec![("GITHUB_TOKEN", "no"), ("GITHUB_SERVER_URL", "https://{HOST}")], vec![], all(None, None)),
+        (vec![], vec![("../home/.netrc", NETRC)], all(Some("Basic dTpw"), None)),
+        (
+            vec![("NETRC", "{HOME}/mine")],
+            vec![("../home/mine", NETRC), ("../home/.netrc", OTHER_NETRC)],
+            all(Some("Basic dTpw"), None),
+        ),
+        (vec![("NIX_CONF_DIR", "{HOME}")], vec![("../home/netrc", NETRC)], all(Some("Basic dTpw"), None)),
+        (
+            vec![("NIX_CONFIG", "netrc-file = {HOME}/of-nix")],
+            vec![("../home/of-nix", NETRC)],
+            all(Some("Basic dTpw"), None),
+        ),
+        // Of several the first of the table that fits.
+        (
+            vec![("NIX_CONFIG", "access-tokens = {HOST}=t"), ("NIX_NPM_TOKENS", "{\"{HOST}\": \"no\"}")],
+            vec![("../home/.netrc", OTHER_NETRC)],
+            all(Some("Bearer t"), None),
+        ),
+        (
+            vec![("NIX_NPM_TOKENS", "{\"{HOST}\": \"t\"}")],
+            vec![("../home/.netrc", OTHER_NETRC)],
+            all(Some("Bearer t"), None),
+        ),
+        (
+            vec![],
+            vec![("../home/.npmrc", "//{HOST}/:_authToken=t\n"), ("../home/.netrc", OTHER_NETRC)],
+            all(Some("Bearer t"), None),
+        ),
     ] {
         assert_eq!(asked(&variables, &files, &[]), expected, "{variables:?}");
     }
@@ -93,4 +125,10 @@ fn the_token_of_a_workflow_goes_to_its_server_if_asked_for() {
     assert_eq!(asked(&variables, &[], &["--github-token"]), all(Some("Bearer t"), None));
     let variables = [("GITHUB_TOKEN", "no")];
     assert_eq!(asked(&variables, &[], &["--github-token"]), all(None, None));
+    // It is more than what a file says of the same host, and less than what one says of the owner.
+    let more = |text| [("GITHUB_TOKEN", "t"), ("GITHUB_SERVER_URL", "https://{HOST}"), ("NIX_CONFIG", text)];
+    let of_host = more("access-tokens = {HOST}=no");
+    assert_eq!(asked(&of_host, &[], &["--github-token"]), all(Some("Bearer t"), None));
+    let of_owner = more("access-tokens = {HOST}/acme=PAT:owner");
+    assert_eq!(asked(&of_owner, &[], &["--github-token"]), all(None, Some("owner")));
 }
