@@ -23,13 +23,17 @@ seed() { # seed TARGET: prints files
 }
 
 fuzz() { # fuzz TARGET
-  local corpus=corpus/$1 log=artifacts/$1.log n=0 file
+  local corpus=corpus/$1 log=artifacts/$1.log most=300 n=0 file
+  # To read what long runs found takes longer than a short one has.
+  [ "$profile" = release ] || { corpus=corpus/$profile-$1 most=100; rm -rf "$corpus"; }
   mkdir -p "$corpus" artifacts
   # Every time the same choice, spread over all of them.
   while IFS= read -r file; do
     n=$((n + 1))
     cp "$file" "$corpus/seed-$n"
-  done < <(seed "$1" | sort -u | awk '{ line[NR] = $0 } END { step = NR > 300 ? NR / 300 : 1; for (i = 1; i <= NR; i += step) print line[int(i)] }')
+  done < <(seed "$1" | sort -u | awk -v most="$most" '
+    { line[NR] = $0 }
+    END { step = NR > most ? NR / most : 1; for (i = 1; i <= NR; i += step) print line[int(i)] }')
   [ "$n" -gt 0 ] || { echo "no seeds for $1" >&2; return 1; }
   "target/$profile/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 \
     -print_final_stats=1 -artifact_prefix="artifacts/$1-" "$corpus" >"$log" 2>&1
