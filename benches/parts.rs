@@ -91,6 +91,7 @@ fn hash_a_nar_of_100_mib(bencher: Bencher) {
         lockfile: lockfile(tarballs).into_bytes().into(),
         options: HashOptions::default(),
         outputs: Outputs::default(),
+        label: None,
     };
     let requests = [request];
     bencher.counter(BytesCount::from(bytes)).bench(|| {

@@ -14,26 +14,14 @@ use std::{
 
 use crate::{
     lockfile::completeness::Completeness,
+    markers::{Part, parts},
     nix::{
         self, Edit, Literal, Outcome, Scope, Site, Survey, apply_edits,
         edit::{self, FileKind, Replacement},
     },
-    npm_deps::{self, Outputs, Request, Settings, supply::Supply},
+    npm_deps::{self, Request, Settings, supply::Supply},
     options::HashOptions,
 };
-
-/// A text in parts.
-enum Part<'a> {
-    /// What is no conflict.
-    Text(&'a str),
-    /// A conflict.
-    Conflict {
-        /// All of it, with its markers.
-        whole: &'a str,
-        ours: &'a str,
-        theirs: &'a str,
-    },
-}
 
 /// What became of the conflicts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +32,16 @@ pub struct Solved {
     pub solved: usize,
     /// How many stay.
     pub left: usize,
+}
+
+impl Solved {
+    /// What became of the conflicts of the file that is called so.
+    #[must_use]
+    pub fn message(&self, file: &str) -> String {
+        let noun = if self.solved == 1 { "conflict" } else { "conflicts" };
+        let left = if self.left == 0 { String::new() } else { format!(", {} left", self.left) };
+        format!("{file}: {} {noun} of hashes solved by the merged lockfile{left}", self.solved)
+    }
 }
 
 /// Where hashes come from.
@@ -58,56 +56,6 @@ pub struct Means<'a> {
 #[must_use]
 pub fn has_conflict(text: &str) -> bool {
     parts(text).is_some()
-}
-
-/// The parts of a text with conflicts; `None` for one without, or with markers that do not go together.
-fn parts(text: &str) -> Option<Vec<Part<'_>>> {
-    let (mut parts, mut plain, mut offset) = (Vec::new(), 0, 0);
-    // Where the conflict begins, its own lines, the ancestor's, and the lines of the other side.
-    let (mut begun, mut ours, mut theirs): (Option<usize>, Option<Range<usize>>, Option<usize>) =
-        (None, None, None);
-    let mut own_start = 0;
-    for line in text.split_inclusive('\n') {
-        let (start, end) = (offset, offset + line.len());
-        offset = end;
-        match (begun, marker(line)) {
-            (None, Some('<')) => {
-                parts.push(Part::Text(&text[plain..start]));
-                (begun, own_start, ours, theirs) = (Some(start), end, None, None);
-            }
-            (Some(_), Some('|')) if ours.is_none() => ours = Some(own_start..start),
-            (Some(_), Some('=')) if theirs.is_none() => {
-                ours.get_or_insert(own_start..start);
-                theirs = Some(end);
-            }
-            (Some(at), Some('>')) => {
-                let (own, other) = (ours.take()?, theirs.take()?);
-                parts.push(Part::Conflict {
-                    whole: &text[at..end],
-                    ours: &text[own],
-                    theirs: &text[other..start],
-                });
-                (begun, plain) = (None, end);
-            }
-            (_, Some('<')) => return None,
-            _ => {}
-        }
-    }
-    if begun.is_some() || parts.is_empty() {
-        return None;
-    }
-    parts.push(Part::Text(&text[plain..]));
-    Some(parts)
-}
-
-/// The character of a marker of seven.
-fn marker(line: &str) -> Option<char> {
-    let line = line.trim_end_matches(['\n', '\r']);
-    ['<', '|', '=', '>'].into_iter().find(|c| {
-        let rest = line.strip_prefix(c.to_string().repeat(7).as_str());
-        // The line between the sides has no label; a longer row of characters is somebody's ornament.
-        rest.is_some_and(|rest| rest.is_empty() || (*c != '=' && rest.starts_with(' ')))
-    })
 }
 
 /// One side of a text with conflicts, and where in it each conflict's lines are.
@@ -258,7 +206,7 @@ fn written(
         let bytes = merged.get(&decided.lockfile).cloned().or_else(|| fs::read(&decided.lockfile).ok())?;
         let lockfile = apply_edits(&bytes.into(), &decided.edits).ok()?;
         let lacks = Completeness::of(&lockfile, None).ok()?.incomplete(&[]);
-        lacks.is_none().then(|| Request { lockfile, options: decided.options, outputs: Outputs::default() })
+        lacks.is_none().then(|| Request::new(lockfile, decided.options))
     };
     let requests: Vec<Request> = tokens.iter().map(request).collect::<Option<_>>()?;
     let results = npm_deps::compute(&requests, means.supply, means.settings);
@@ -304,21 +252,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conflicts_are_read_as_git_writes_them() {
+    fn each_side_is_the_text_that_it_was() {
         let text = "a\n<<<<<<< HEAD\nours\n||||||| 1a2b\nold\n=======\ntheirs\n>>>>>>> x\nb\n<<<<<<< HEAD\n=======\nc\n>>>>>>> x\n";
         let parts = parts(text).unwrap();
         assert_eq!(Side::of(&parts, true).text, "a\nours\nb\n");
         let theirs = Side::of(&parts, false);
         assert_eq!((theirs.text.as_str(), theirs.ranges), ("a\ntheirs\nb\nc\n", vec![2..9, 11..13]));
-        for no in [
-            "",
-            "a\n",
-            "<<<<<<< HEAD\na\n",
-            "a\n=======\nb\n",
-            "<<<<<<< a\n<<<<<<< b\n=======\n>>>>>>> c\n",
-            "<<<<<<<< a\n",
-        ] {
-            assert!(!has_conflict(no), "{no}");
-        }
+        assert!(has_conflict(text) && !has_conflict("a\n"));
     }
 }

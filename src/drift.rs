@@ -4,8 +4,8 @@
 
 mod because;
 mod completeness;
+mod configurations;
 mod conflict;
-mod elsewhere;
 mod failure;
 mod findings;
 mod lockfiles;
@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     nix::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning},
-    npm_deps::{self, Computed, Failure, Outputs, Request, Settings, supply::Supply},
+    npm_deps::{self, Computed, Failure, Request, Settings, supply::Supply},
     repository::Border,
     source::{Npm, head::Head},
 };
@@ -179,7 +179,7 @@ impl Plan {
             Planned { site, status, sources, outdated, repaired, warnings, because }
         };
         let mut sites: Vec<Planned> = survey.sites.into_iter().zip(verdicts).map(planned).collect();
-        let aside = elsewhere::set_aside(&mut sites, &survey.root);
+        let aside = configurations::set_aside(&mut sites, &survey.root);
         survey.warnings.extend(aside);
         conflict::hold_back(&mut sites);
         let Survey { root, uses, problems, warnings, uncovered, borders, files, .. } = survey;
@@ -368,7 +368,7 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     let respelled = completeness::judge(sites, &mut chosen, rules);
     let request = |(site, chosen): (&Site, &Result<Chosen, Status>)| {
         let lockfile = Arc::clone(&chosen.as_ref().ok()?.bytes);
-        Some(Request { lockfile, options: site.options, outputs: Outputs::default() })
+        Some(Request { label: label(site), ..Request::new(lockfile, site.options) })
     };
     let requests: Vec<_> = sites.iter().zip(&chosen).filter_map(request).collect();
     let mut results = npm_deps::compute(&requests, supply, settings).into_iter();
@@ -390,6 +390,12 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     }
     because::explain(sites, &mut verdicts, &Means { work: &work, supply, settings });
     verdicts
+}
+
+/// What people call a site while its hash is computed: the last part of its attribute path, which is short.
+fn label(site: &Site) -> Option<Arc<str>> {
+    let path = site.attr_path.as_deref().map(|path| path.rsplit('.').next().unwrap_or(path));
+    path.or(site.name.as_deref()).map(Arc::from)
 }
 
 fn judge(

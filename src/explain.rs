@@ -15,7 +15,7 @@ use crate::{
         line_ends::{has_crlf, with_crlf, with_line_feeds},
     },
     nix::{Edit, HashText, apply_edits},
-    npm_deps::{self, Computed, Failure, Manner, Modes, Outputs, Request, Settings, supply::Supply},
+    npm_deps::{self, Computed, Failure, Manner, Modes, Request, Settings, supply::Supply},
     options::HashOptions,
     repository::git::{Earlier, Git},
 };
@@ -318,11 +318,7 @@ impl Search<'_> {
         if candidates.is_empty() {
             return None;
         }
-        let request = |candidate: &Candidate| Request {
-            lockfile: Arc::clone(&candidate.bytes),
-            options: candidate.options,
-            outputs: Outputs::default(),
-        };
+        let request = |candidate: &Candidate| Request::new(Arc::clone(&candidate.bytes), candidate.options);
         let requests: Vec<_> = candidates.iter().map(request).collect();
         let own = self.means.settings.in_manner(manner);
         let settings = if manner == Manner::default() { self.means.settings } else { &own };

@@ -74,6 +74,7 @@ pub mod drift;
 pub mod explain;
 pub mod integrity;
 pub mod lockfile;
+mod markers;
 pub mod nix;
 pub mod npm_deps;
 pub mod npm_package;

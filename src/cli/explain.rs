@@ -8,7 +8,10 @@ use npm_nixhash::{
         explained::{self, Explained},
         service,
     },
-    repository::{self, git::Git},
+    repository::{
+        self,
+        git::{Git, merged_by},
+    },
 };
 
 use super::{
@@ -45,7 +48,8 @@ pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Term
             };
             let explanation = explain(&subject, &means);
             let service = service(site, &paths);
-            all.push(Explained { service, literal: literal.clone(), subject, explanation });
+            let merged_by = subject.lockfile.as_ref().and_then(|own| merged_by(&survey.root, &own.path));
+            all.push(Explained { service, literal: literal.clone(), subject, explanation, merged_by });
         }
     }
     sources.finish(terminal);

@@ -72,7 +72,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
 /// What is to be computed of the lockfile at `path`.
 pub(super) fn request(path: &Path, options: HashOptions, outputs: Outputs) -> Result<Request, Fatal> {
     let lockfile = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    Ok(Request { lockfile: lockfile.into(), options, outputs })
+    Ok(Request { outputs, ..Request::new(lockfile.into(), options) })
 }
 
 /// Stops at a lockfile that cannot be installed from offline, unless that is allowed, and warns of what breaks nixpkgs'

@@ -9,8 +9,13 @@ use std::{
 use clap::{Args, ValueEnum};
 use npm_nixhash::{
     create::{CreateError, Creation, create_all},
+    lockfile,
     replace::Replacement,
     report::{Message, diff},
+    repository::{
+        self,
+        git::{Git, MergedBy, merged_by},
+    },
 };
 
 use super::{
@@ -178,7 +183,7 @@ const PRE_COMMIT: Template = Template {
 };
 
 const CONFIG: Template = Template {
-    path: npm_nixhash::repository::CONFIG,
+    path: repository::CONFIG,
     text: include_str!("../../templates/npm-nixhash.toml"),
     rivals: &[],
     by_hand: "`npm-nixhash init config --dry-run` in an empty folder shows all that can be written in it",
@@ -226,7 +231,7 @@ pub(super) fn run(args: &InitArgs, environment: &Environment, terminal: &Termina
     }
     let old = existing(&root.join(template.path))?;
     let is_there = old.as_ref().is_some_and(|old| *old == new.as_bytes());
-    match (&old, template.beside) {
+    let exit = match (&old, template.beside) {
         (Some(_), Some((path, how))) if !is_there && !args.force => {
             let old = existing(&root.join(path))?;
             put(&Place { root: &root, path }, old, new, args, terminal)?;
@@ -239,7 +244,32 @@ pub(super) fn run(args: &InitArgs, environment: &Environment, terminal: &Termina
             Err(Fatal(Message { hint: Some(hint), ..message }))
         }
         _ => put(&Place { root: &root, path: template.path }, old, new, args, terminal),
+    };
+    if args.wanted == InitFor::MergeDriver {
+        tell_of_other_drivers(&root, terminal);
     }
+    exit
+}
+
+/// Lockfiles that are merged by somebody else: what that makes of them is known only afterwards.
+fn tell_of_other_drivers(root: &Path, terminal: &Terminal) {
+    let git = Git::of(root);
+    let lockfiles = repository::list(root, git.tracked().ok(), &lockfile::FILE_NAMES).lockfiles;
+    let merged = |path: &PathBuf| Some((path.clone(), merged_by(root, path)?));
+    let merged: Vec<_> = lockfiles.iter().filter_map(merged).collect();
+    let Some((path, MergedBy { driver, file, line })) = merged.first() else { return };
+    let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let others = match merged.len() - 1 {
+        0 => String::new(),
+        others => format!(" (and {others} more)"),
+    };
+    let text = format!(
+        "{}{others} is merged by `{driver}` ({}:{line}), so that conflicts of its hash stay",
+        shown(path),
+        shown(file)
+    );
+    let hint = "`npm-nixhash update --resolve` solves them after the merge";
+    terminal.message("note", &Message::plain(text).hinting(Some(hint)));
 }
 
 /// A file to write.

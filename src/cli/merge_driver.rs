@@ -47,13 +47,11 @@ pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &
         return Ok(Exit::Fine);
     }
     match solve(args, (&merged, &ancestor), environment, terminal) {
-        Ok(Some(Solved { text, solved, left })) => {
-            write(&environment.absolute(&args.ours), text.as_bytes())?;
-            let noun = if solved == 1 { "conflict" } else { "conflicts" };
-            let path = args.path.display();
-            let text = format!("{path}: {solved} {noun} of hashes solved: the merged lockfile decides");
+        Ok(Some(solved)) => {
+            write(&environment.absolute(&args.ours), solved.text.as_bytes())?;
+            let text = solved.message(&args.path.display().to_string());
             terminal.message("note", &Message::plain(text));
-            Ok(if left == 0 { Exit::Fine } else { Exit::Drift })
+            Ok(if solved.left == 0 { Exit::Fine } else { Exit::Drift })
         }
         Ok(None) => Ok(Exit::Drift),
         Err(Fatal(message)) => {

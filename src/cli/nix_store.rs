@@ -157,7 +157,7 @@ fn add_one(
     let folder = tempfile::tempdir().map_err(NixStoreError::Folder)?;
     let tree = folder.path().join(name.as_str());
     let outputs = Outputs { tree: Some(tree.clone()), ..Outputs::default() };
-    let request = Request { lockfile, options: planned.site.options, outputs };
+    let request = Request { outputs, ..Request::new(lockfile, planned.site.options) };
     let result = npm_deps::compute(&[request], &sources.supply, &sources.settings).pop();
     match result.expect("bug: one request has one result") {
         Err(failure) => Err(NixStoreError::Tree(shown(), first(&failure))),

@@ -186,11 +186,15 @@ impl Terminal {
     fn line(&self, line: &str) {
         self.lines.set(self.lines.get() + 1);
         // Nothing is broken for what is no terminal: a line of a log is searched for as a whole.
-        let width = width(terminal_size_of(io::stderr()));
-        let text = layout::wrapped(line, width.map(|width| width.max(FEWEST_COLUMNS)));
+        let text = layout::wrapped(line, stderr_width().map(|width| width.max(FEWEST_COLUMNS)));
         let text = if self.in_github_actions { github::inert(&text) } else { text };
         let _ = AutoStream::auto(io::stderr().lock()).write_all(emphasised(&text).as_bytes());
     }
+}
+
+/// Columns of the terminal that standard error is.
+pub(super) fn stderr_width() -> Option<usize> {
+    width(terminal_size_of(io::stderr()))
 }
 
 fn width(size: Option<(Width, Height)>) -> Option<usize> {

@@ -1,24 +1,30 @@
-//! The progress bar: tarballs and bytes of how many, the rate and the time left, on a terminal only; and a word about pauses
-//! that somebody would wonder about.
+//! The progress bar: tarballs and bytes of how many, the rate, the time left, and whose they are, on a terminal only; and a
+//! word about pauses that somebody would wonder about.
 
 use std::{
     io::{self, Write as _},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, Once, PoisonError},
     time::{Duration, Instant},
 };
 
+use anstream::{AutoStream, ColorChoice};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use npm_nixhash::{
     npm_deps::supply::Progress,
     registry::{Retry, Watch},
+    report::human,
 };
 
-use super::signals::before_the_end;
+use unicode_truncate::UnicodeTruncateStr as _;
+
+use super::{output::stderr_width, signals::before_the_end};
 
 /// A bar that appears with the first order.
 pub(super) struct Bar {
     shown: ProgressBar,
     figures: Mutex<Figures>,
+    /// What hashes are being computed of.
+    busy_with: Mutex<Vec<String>>,
     /// Whether a long pause is told.
     tells: bool,
 }
@@ -36,8 +42,8 @@ struct Figures {
 }
 
 impl Figures {
-    /// `1.2 MiB of about 3.0 MiB, 600 KiB/s, 3 s left`, after so many seconds: as much of it as is known.
-    fn line(&self, seconds: f64) -> String {
+    /// `1.2 MiB of about 3.0 MiB, 600 KiB/s, 3 s left`, after so many seconds: as much of it as is known, and has room.
+    fn line(&self, seconds: f64, room: usize) -> String {
         let received = HumanBytes(self.received).to_string();
         // Small answers come before large ones, so that the first few say nothing of the rest.
         if self.announced == 0 || seconds < 0.5 || self.announced * 10 < self.ordered {
@@ -54,10 +60,11 @@ impl Figures {
             reason = "a rate for people"
         )]
         let rate = (self.received as f64 / seconds) as u64;
-        match (total - self.received).checked_div(rate) {
-            None => whole,
-            Some(left) => format!("{whole}, {}/s, {} left", HumanBytes(rate), clock(left)),
-        }
+        let Some(left) = (total - self.received).checked_div(rate) else { return whole };
+        let left = clock(left);
+        let all =
+            [format!("{whole}, {}/s, {left} left", HumanBytes(rate)), format!("{whole}, {left} left"), whole];
+        all.into_iter().find(|text| text.len() <= room).unwrap_or(received)
     }
 }
 
@@ -69,20 +76,63 @@ fn clock(seconds: u64) -> String {
 /// A shorter pause goes unnoticed.
 const NOTICEABLE: Duration = Duration::from_secs(3);
 
-/// The bar takes what room there is and none where there is none; the figures are what people read.
-const STYLE: &str = "{spinner} {pos}/{len} tarballs  {msg} {wide_bar:.cyan/dim}";
+/// Whose tarballs they are; the figures, which are what people read; and a bar in the room that is left.
+const STYLE: &str = "{spinner} {msg}\n  {pos}/{len} tarballs  {prefix} {wide_bar:.cyan/dim}";
+const PLAIN_STYLE: &str = "{spinner} {msg}\n  {pos}/{len} tarballs  {prefix} {wide_bar}";
+
+/// Columns where nobody says how many there are.
+const COLUMNS: usize = 80;
+
+/// Services that are named before the rest is counted.
+const NAMED: usize = 4;
+
+/// `web, api, worker, docs and 3 more`, in so many columns.
+fn several(names: &[String], room: usize) -> String {
+    let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let text = match names.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    };
+    // A line that is broken would be drawn again and again.
+    text.unicode_truncate(room).0.to_owned()
+}
+
+/// The names beside the spinner.
+fn named(names: &[String]) -> String {
+    several(names, stderr_width().unwrap_or(COLUMNS).saturating_sub(3))
+}
+
+/// The bar that is on the screen. There may be one after the other in a run that goes on.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Has a signal that ends the program take the bar away first.
+fn take_away_at_the_end(bar: &ProgressBar) {
+    static ASKED: Once = Once::new();
+    *locked(&SHOWN) = Some(bar.clone());
+    ASKED.call_once(|| {
+        // Where signals cannot be caught, the bar stays on the screen, as without this.
+        let _ = before_the_end(|| {
+            if let Some(bar) = &*locked(&SHOWN) {
+                bar.finish_and_clear();
+            }
+        });
+    });
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Bar {
     pub(super) fn new(visible: bool, tells: bool) -> Self {
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        bar.set_style(ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = if AutoStream::choice(&io::stderr()) == ColorChoice::Never { PLAIN_STYLE } else { STYLE };
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
         if visible {
-            // Where signals cannot be caught, the bar stays on the screen, as without this.
-            let shown = bar.clone();
-            let _ = before_the_end(move || shown.finish_and_clear());
+            take_away_at_the_end(&bar);
         }
-        Self { shown: bar, figures: Mutex::default(), tells }
+        Self { shown: bar, figures: Mutex::default(), busy_with: Mutex::default(), tells }
     }
 
     pub(super) fn finish(&self) {
@@ -91,11 +141,23 @@ impl Bar {
 
     /// Changes the figures, and shows them.
     fn note(&self, change: impl FnOnce(&mut Figures)) {
-        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut figures = locked(&self.figures);
         change(&mut figures);
         if !self.shown.is_hidden() {
             let seconds = figures.since.map_or(0.0, |since| since.elapsed().as_secs_f64());
-            self.shown.set_message(figures.line(seconds));
+            let counts = format!("  {0}/{0} tarballs   ", figures.ordered);
+            let room = stderr_width().unwrap_or(COLUMNS).saturating_sub(counts.len());
+            self.shown.set_prefix(figures.line(seconds, room));
+        }
+    }
+
+    /// Changes what the bar is busy with, and shows it.
+    fn turn_to(&self, change: impl FnOnce(&mut Vec<String>)) {
+        let mut names = locked(&self.busy_with);
+        change(&mut names);
+        // A run that downloads nothing has no bar.
+        if !self.shown.is_hidden() && locked(&self.figures).ordered > 0 {
+            self.shown.set_message(named(&names));
         }
     }
 }
@@ -136,12 +198,26 @@ impl Progress for Bar {
             figures.ordered += 1;
         });
         if !self.shown.is_hidden() {
+            self.shown.set_message(named(&locked(&self.busy_with)));
             self.shown.enable_steady_tick(Duration::from_millis(100));
         }
     }
 
     fn delivered(&self) {
         self.shown.inc(1);
+    }
+
+    fn begun_hash(&self, label: &str) {
+        self.turn_to(|names| names.push(human::plain(label)));
+    }
+
+    fn ended_hash(&self, label: &str) {
+        let label = human::plain(label);
+        self.turn_to(|names| {
+            if let Some(index) = names.iter().position(|name| *name == label) {
+                names.remove(index);
+            }
+        });
     }
 }
 
@@ -150,17 +226,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn some_services_are_named_and_the_rest_is_counted() {
+        let names: Vec<String> = ["a", "b", "c", "d", "e", "f"].map(str::to_owned).to_vec();
+        assert_eq!(several(&names, 80), "a, b, c, d and 2 more");
+        assert_eq!(several(&names[..2], 80), "a, b");
+        assert_eq!(several(&names, 6), "a, b, ");
+        assert_eq!(several(&[], 80), "");
+    }
+
+    #[test]
     fn the_figures_tell_what_is_known_and_no_more() {
         let figures = Figures { ordered: 40, received: 1 << 20, ..Figures::default() };
-        assert_eq!(figures.line(2.0), "1.00 MiB");
+        assert_eq!(figures.line(2.0, 80), "1.00 MiB");
         let announced = Figures { announced: 20, length: 2 << 20, ..figures };
-        assert_eq!(announced.line(0.1), "1.00 MiB", "a rate of so short a time is none");
-        assert_eq!(announced.line(2.0), "1.00 MiB of about 4.00 MiB, 512.00 KiB/s, 6 s left");
+        assert_eq!(announced.line(0.1, 80), "1.00 MiB", "a rate of so short a time is none");
+        assert_eq!(announced.line(2.0, 80), "1.00 MiB of about 4.00 MiB, 512.00 KiB/s, 6 s left");
+        assert_eq!(announced.line(2.0, 40), "1.00 MiB of about 4.00 MiB, 6 s left");
+        assert_eq!(announced.line(2.0, 30), "1.00 MiB of about 4.00 MiB");
+        assert_eq!(announced.line(2.0, 10), "1.00 MiB");
         let all = Figures { announced: 40, length: 100 << 20, ..figures };
-        assert_eq!(all.line(1.0), "1.00 MiB of 100.00 MiB, 1.00 MiB/s, 1:39 left");
+        assert_eq!(all.line(1.0, 80), "1.00 MiB of 100.00 MiB, 1.00 MiB/s, 1:39 left");
         let few = Figures { announced: 3, length: 3, ..figures };
-        assert_eq!(few.line(2.0), "1.00 MiB", "three of forty say nothing of the rest");
+        assert_eq!(few.line(2.0, 80), "1.00 MiB", "three of forty say nothing of the rest");
         let none = Figures { received: 0, ..announced };
-        assert_eq!(none.line(2.0), "0 B of about 4.00 MiB");
+        assert_eq!(none.line(2.0, 80), "0 B of about 4.00 MiB");
     }
 }

@@ -57,11 +57,8 @@ pub(super) fn resolve(
     let replacements: Vec<_> = solved.iter().map(replacement).collect();
     replace_all(&replacements).map_err(|error| Fatal::new(&error))?;
     let paths = paths(environment, root);
-    for (path, Solved { solved, left, .. }) in &solved {
-        let noun = if *solved == 1 { "conflict" } else { "conflicts" };
-        let rest = if *left == 0 { String::new() } else { format!(", {left} left") };
-        let text = format!("{}: {solved} {noun} of hashes solved{rest}", paths.show(path));
-        terminal.message("note", &Message::plain(text));
+    for (path, solved) in &solved {
+        terminal.message("note", &Message::plain(solved.message(&paths.show(path))));
     }
     for path in files.keys().filter(|path| !solved.contains_key(*path)) {
         let text = format!(

@@ -9,7 +9,7 @@ use super::{Verdict, Work, says};
 use crate::{
     lockfile::changes::Changes,
     nix::{Literal, Outcome, Site},
-    npm_deps::{self, Outputs, Request, Settings, supply::Supply},
+    npm_deps::{self, Request, Settings, supply::Supply},
     options::HashOptions,
     repository::git::{Answer, Git, Last, Question, Since},
 };
@@ -68,7 +68,7 @@ pub(super) fn explain(sites: &[Site], verdicts: &mut [Verdict], means: &Means<'_
     let mut open: Vec<Open> = Vec::new();
     for (index, site) in sites.iter().enumerate() {
         let Some(literal) = stale_literal(site, &verdicts[index]) else { continue };
-        if let Some(because) = elsewhere(literal, site, sites, verdicts) {
+        if let Some(because) = of_another_lockfile(literal, site, sites, verdicts) {
             verdicts[index].because = Some(because);
         } else if let Some((question, now)) = question(literal, site, &verdicts[index], means) {
             open.push(Open { index, question, now });
@@ -97,7 +97,12 @@ fn stale_literal<'a>(site: &'a Site, verdict: &Verdict) -> Option<&'a Literal> {
 }
 
 /// Whether the hash is that of something else that was computed in this run.
-fn elsewhere(literal: &Literal, own: &Site, sites: &[Site], verdicts: &[Verdict]) -> Option<Because> {
+fn of_another_lockfile(
+    literal: &Literal,
+    own: &Site,
+    sites: &[Site],
+    verdicts: &[Verdict],
+) -> Option<Because> {
     let same = sites.iter().zip(verdicts).find(|(_, verdict)| match &verdict.status {
         super::Status::InSync(Some(computed)) | super::Status::Stale(Some(computed)) => {
             says(literal, computed)
@@ -152,7 +157,7 @@ fn judge(site: &Site, question: Question, (now, answer): (&Arc<[u8]>, Answer), m
 /// The other fetcher version, if the hash is that of the lockfile under it. Only what is on disk is used.
 fn other_options(site: &Site, recorded: &str, now: &Arc<[u8]>, means: &Means<'_>) -> Option<HashOptions> {
     let options = site.options.with_other_version();
-    let request = Request { lockfile: Arc::clone(now), options, outputs: Outputs::default() };
+    let request = Request::new(Arc::clone(now), options);
     let supply = Arc::new(means.supply.without_network());
     let computed = npm_deps::compute(&[request], &supply, means.settings).pop()?.ok()?;
     let says =

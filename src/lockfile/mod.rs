@@ -29,6 +29,8 @@ pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
 
 use text::{Entries, Object};
 
+use crate::markers::first_conflict;
+
 pub(crate) use packages::{is_installed, package_name};
 pub(crate) use places::search;
 
@@ -69,7 +71,7 @@ pub enum LockfileError {
         line: usize,
     },
     /// Git left conflict markers in the file.
-    #[error("line {line}: unresolved merge conflict")]
+    #[error("line {line}: unsolved merge conflict")]
     Conflict {
         /// Line of the first marker, from 1.
         line: usize,
@@ -159,8 +161,8 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, LockfileError> {
 }
 
 fn explain(text: &str, error: serde_json::Error) -> LockfileError {
-    match text.lines().position(|line| line.starts_with("<<<<<<< ")) {
-        Some(index) => LockfileError::Conflict { line: index + 1 },
+    match first_conflict(text) {
+        Some(conflict) => LockfileError::Conflict { line: conflict.first },
         None => LockfileError::Json(error),
     }
 }

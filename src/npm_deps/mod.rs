@@ -56,6 +56,16 @@ pub struct Request {
     pub options: HashOptions,
     /// Where else the tree should go.
     pub outputs: Outputs,
+    /// What people call what it is for, if they are to see that work on it is under way.
+    pub label: Option<Arc<str>>,
+}
+
+impl Request {
+    /// The hash of a lockfile, and nothing else.
+    #[must_use]
+    pub fn new(lockfile: Arc<[u8]>, options: HashOptions) -> Self {
+        Self { lockfile, options, outputs: Outputs::default(), label: None }
+    }
 }
 
 /// What a run has to know besides its lockfiles.
@@ -202,7 +212,11 @@ fn hash_all(
     careful: bool,
 ) -> Results {
     let (downloads, start_download) = Downloads::new(Arc::clone(supply));
-    let scheduler = Scheduler::new(supply, start_download, careful);
+    let label = |job: &Job<'_>| Some((job.tree, Arc::clone(job.request.label.as_ref()?)));
+    let labels: Vec<_> = jobs.iter().filter_map(label).collect();
+    labels.iter().for_each(|(_, label)| supply.progress().begun_hash(label));
+    let labels = labels.into_iter().collect();
+    let scheduler = Scheduler::new(supply, start_download, careful, labels);
     let shared = Shared {
         scheduler: &scheduler,
         archives: Archives::new(supply, settings.manner.modes),

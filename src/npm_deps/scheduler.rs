@@ -59,6 +59,8 @@ struct State {
     busy: usize,
     /// Bytes of contents in memory.
     held: u64,
+    /// What people call the trees that are not done with.
+    labels: HashMap<TreeId, Arc<str>>,
 }
 
 struct Slot {
@@ -116,8 +118,14 @@ pub(super) struct Ended {
 }
 
 impl<'a> Scheduler<'a> {
-    pub(super) fn new(supply: &'a Supply, start_download: StartDownload, careful: bool) -> Self {
-        Self { supply, state: Mutex::default(), changed: Condvar::new(), start_download, careful }
+    pub(super) fn new(
+        supply: &'a Supply,
+        start_download: StartDownload,
+        careful: bool,
+        labels: HashMap<TreeId, Arc<str>>,
+    ) -> Self {
+        let state = Mutex::new(State { labels, ..State::default() });
+        Self { supply, state, changed: Condvar::new(), start_download, careful }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -217,7 +225,16 @@ impl<'a> Scheduler<'a> {
 
     /// Gives up a tree that will not be started.
     pub(super) fn give_up(&self, tree: TreeId) {
-        abandon(&mut self.lock(), tree);
+        let mut state = self.lock();
+        abandon(&mut state, tree);
+        self.done_with(&mut state, tree);
+    }
+
+    /// Tells who watches that a tree is done with, whatever became of it.
+    fn done_with(&self, state: &mut State, tree: TreeId) {
+        if let Some(label) = state.labels.remove(&tree) {
+            self.supply.progress().ended_hash(&label);
+        }
     }
 
     /// Takes in what was downloaded.
@@ -252,6 +269,7 @@ impl<'a> Scheduler<'a> {
         for tree in watching {
             if !confirmed {
                 abandon(state, tree);
+                self.done_with(state, tree);
             } else if let Some(entry) = state.trees.get_mut(&tree) {
                 entry.unconfirmed.remove(&id);
                 state.wake(tree);
@@ -319,6 +337,10 @@ impl<'a> Scheduler<'a> {
                 entry.outcome = Some(Err(error));
                 abandon(state, tree);
             }
+        }
+        // One that can go on has its assembly back.
+        if state.trees.get(&tree).is_some_and(|entry| entry.assembly.is_none()) {
+            self.done_with(state, tree);
         }
         self.changed.notify_all();
     }

@@ -42,6 +42,10 @@ pub trait Progress: Watch {
     fn ordered(&self) {}
     /// A content that was ordered came, or failed.
     fn delivered(&self) {}
+    /// The computation of a hash begins, of something that is called so.
+    fn begun_hash(&self, _label: &str) {}
+    /// It ended.
+    fn ended_hash(&self, _label: &str) {}
 }
 
 /// Watches nothing.

@@ -29,7 +29,7 @@ use crate::{
     integrity::ContentId,
     lockfile::{CanonicalUrl, Lockfile},
     npm_deps::{
-        self, Outputs, Request, Settings,
+        self, Request, Settings,
         supply::{Supply, Want},
     },
     npm_package::{self, PackageName, Packument, Release, Selector, signature::Verdict},
@@ -181,7 +181,7 @@ fn locked(
     let options = HashOptions { force_empty_cache: parsed.dependencies.is_empty(), ..HashOptions::default() };
     let install_scripts = manifest::install_scripts(&lock.bytes);
     let fit = Fit::of(manifest, &release.version, &shape::of_lockfile(manifest, &lock.bytes));
-    let request = Request { lockfile: lock.bytes.as_slice().into(), options, outputs: Outputs::default() };
+    let request = Request::new(lock.bytes.as_slice().into(), options);
     let computed = npm_deps::compute(&[request], order.supply, order.settings)
         .pop()
         .expect("bug: one request has one result")

@@ -123,7 +123,7 @@ fn what_is_no_tarball_is_no_entry() {
 #[test]
 fn a_conflict_in_a_lockfile_is_called_that() {
     let error = repair(&[b"{\n<<<<<<< HEAD\n"], None, Thoroughness::default()).pop().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "line 2: unresolved merge conflict");
+    assert_eq!(error.to_string(), "line 2: unsolved merge conflict");
 }
 
 #[test]

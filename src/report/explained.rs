@@ -16,6 +16,7 @@ use crate::{
     nix::Literal,
     npm_deps::{Manner, Modes},
     options::HashOptions,
+    repository::git::MergedBy,
 };
 
 /// A recorded hash, and what was found out about it.
@@ -28,6 +29,8 @@ pub struct Explained {
     pub subject: Subject,
     /// What it is.
     pub explanation: Explanation,
+    /// What merges its lockfile, if not git line by line.
+    pub merged_by: Option<MergedBy>,
 }
 
 /// The text for people: a line for each hash, and what it is.
@@ -43,6 +46,11 @@ fn entry(one: &Explained, paths: &Paths) -> Entry {
     let mut notes = vec![Note::new("recorded", recorded), Note::new("it is", sentence(one, paths))];
     if let Verdict::Is(Identity { changes: Some(changes), .. }) = &one.explanation.verdict {
         notes.push(Note::new("since", summary(changes)));
+    }
+    if let Some(MergedBy { driver, file, line }) = &one.merged_by {
+        let text =
+            format!("the lockfile by `{driver}` ({}:{line}), not by git line by line", paths.show(file));
+        notes.push(Note::new("merged", text));
     }
     if let Verdict::Unknown = one.explanation.verdict {
         let tried = one.explanation.tried.iter();
@@ -179,6 +187,7 @@ fn one_json(one: &Explained, paths: &Paths) -> Value {
         "verdict": word,
         "text": sentence(one, paths),
         "is": identity.map(|identity| identity_json(identity, one, paths)),
+        "merged_by": one.merged_by.as_ref().map(|merged| &merged.driver),
         "tried": tried,
         "whole_past": whole_past,
     })

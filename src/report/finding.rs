@@ -25,7 +25,7 @@ pub(super) struct Finding {
     /// Where the token at the place ends, and what to write instead of it.
     pub(super) token: Option<Token>,
     /// Another place that it is about, likewise.
-    pub(super) elsewhere: Option<PlaceReport>,
+    pub(super) related: Option<PlaceReport>,
     pub(super) title: String,
     pub(super) message: String,
     /// Why it is so, where that is known. It is no part of what makes two findings the same.
@@ -68,7 +68,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     findings.extend(report.uncovered.iter().map(|lockfile| uncovered(lockfile)));
     findings.sort_by_key(|finding| finding.level == Level::Warning);
     for finding in &mut findings {
-        for place in finding.place.iter_mut().chain(&mut finding.elsewhere) {
+        for place in finding.place.iter_mut().chain(&mut finding.related) {
             place.file = report.seen_from_top(&place.file);
         }
     }
@@ -101,14 +101,14 @@ fn undecided(site: &SiteReport) -> Option<Finding> {
     let is_shared = site.asked_at.is_some() || undecided.place.file != own.file;
     let beside = (undecided.place.file == own.file && undecided.place.line == own.line) || !is_shared;
     let place = if beside { undecided.place.clone() } else { own };
-    let elsewhere = (!beside).then(|| undecided.place.clone());
-    let at = elsewhere.as_ref().map(|place| format!(" ({})", at(place))).unwrap_or_default();
+    let related = (!beside).then(|| undecided.place.clone());
+    let at = related.as_ref().map(|place| format!(" ({})", at(place))).unwrap_or_default();
     Some(Finding {
         level: Level::Warning,
         rule: Rule::Undecided,
         place: Some(place),
         token: None,
-        elsewhere,
+        related,
         title: format!("the {} of {} cannot be checked", site.kind.hash(), site.service),
         message: format!("{}{at}; to settle it: {}", undecided.reason, undecided.settle),
         because: None,
@@ -143,7 +143,7 @@ fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
         rule,
         place: Some(literal.place.clone()),
         token: Some(Token { end: literal.end, replacement: literal.replacement.clone() }),
-        elsewhere: None,
+        related: None,
         title: format!("the {} of {} {title}", site.kind.hash(), site.service),
         message: format!("the hash of {} {what}; {lockfile} needs {new}", site.service),
         because: site.because.as_ref().map(|because| because.text.clone()),
@@ -158,7 +158,7 @@ fn stale_source(site: &SiteReport, source: &SourceReport) -> Option<Finding> {
         rule: Rule::StaleSource,
         place: Some(place.clone()),
         token: Some(Token { end, replacement: source.replacement.clone() }),
-        elsewhere: None,
+        related: None,
         title: format!("the hash of the source of {} is stale", site.service),
         message: format!(
             "the hash of the source of {} is stale: {}; {url} needs {new}",
@@ -176,7 +176,7 @@ fn outdated_lockfile(site: &SiteReport, outdated: &OutdatedReport) -> Finding {
         rule: Rule::OutdatedLockfile,
         place: Some(PlaceReport { file: lockfile.clone(), line: 1, column: 1 }),
         token: None,
-        elsewhere: Some(own_place(site)),
+        related: Some(own_place(site)),
         title: format!("the lockfile of {} is stale", site.service),
         message: format!(
             "this lockfile was made for {locked}, and the source of {} is {source}",
@@ -206,7 +206,7 @@ fn of_message(level: Level, rule: Rule, message: &Message, site: Option<&SiteRep
         text.push_str(hint);
     }
     let place = message.place.clone().or_else(|| site.map(own_place));
-    Finding { level, rule, place, token: None, elsewhere: None, title, message: text, because: None }
+    Finding { level, rule, place, token: None, related: None, title, message: text, because: None }
 }
 
 fn untracked(site: &SiteReport, file: &str) -> Finding {
@@ -215,7 +215,7 @@ fn untracked(site: &SiteReport, file: &str) -> Finding {
         rule: Rule::Untracked,
         place: Some(PlaceReport { file: file.to_owned(), line: 1, column: 1 }),
         token: None,
-        elsewhere: None,
+        related: None,
         title: format!("git does not track a file of {}", site.service),
         message: "git does not track this file, so Nix does not see it in a flake".to_owned(),
         because: None,
@@ -228,7 +228,7 @@ fn uncovered(lockfile: &str) -> Finding {
         rule: Rule::Uncovered,
         place: Some(PlaceReport { file: lockfile.to_owned(), line: 1, column: 1 }),
         token: None,
-        elsewhere: None,
+        related: None,
         title: "a lockfile without an npmDepsHash".to_owned(),
         message: "no npmDepsHash covers this lockfile".to_owned(),
         because: None,

@@ -81,7 +81,7 @@ mod tests {
             rule: Rule::Stale,
             place: None,
             token: None,
-            elsewhere: None,
+            related: None,
             title: "t".to_owned(),
             message: "m".to_owned(),
             because: None,

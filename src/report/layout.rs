@@ -111,7 +111,17 @@ impl Note {
 
     fn write(&self, text: &mut String, width: Option<usize>) {
         let start = format!("{INDENT}{:<LABEL$}{INDENT}", self.label);
-        paragraph(text, (&start, &" ".repeat(start.len())), &plain(&self.text), width);
+        let words = plain(&self.text);
+        let longest = words.split(' ').map(str::width).max().unwrap_or(0);
+        let has_room = |indent: usize| width.is_none_or(|width| indent + longest <= width);
+        if has_room(start.len()) || !has_room(2 * INDENT.len()) {
+            paragraph(text, (&start, &" ".repeat(start.len())), &words, width);
+        } else {
+            // A whole hash has room on a line of 60 columns, but not behind a label.
+            text.extend([start.trim_end(), "\n"]);
+            let indent = INDENT.repeat(2);
+            paragraph(text, (&indent, &indent), &words, width);
+        }
     }
 }
 
@@ -279,6 +289,10 @@ mod tests {
             "stale\n  because   debug 4.3.5 -> 4.3.6;\n            web/package-lock.json last changed in\n            1a2b3c4\n"
         );
         assert_eq!(shown(&entries, None).lines().count(), 2);
+        assert_eq!(
+            shown(&entries, Some(30)),
+            "stale\n  because\n    debug 4.3.5 -> 4.3.6;\n    web/package-lock.json last\n    changed in 1a2b3c4\n"
+        );
         assert_eq!(wrapped("  hint: one two three", Some(14)), "  hint: one\n      two\n      three\n");
     }
 }

@@ -107,10 +107,10 @@ fn result(finding: &Finding) -> Option<Value> {
             }],
         }]);
     }
-    if let Some(elsewhere) = &finding.elsewhere {
-        let region = json!({ "startLine": elsewhere.line, "startColumn": elsewhere.column });
+    if let Some(related) = &finding.related {
+        let region = json!({ "startLine": related.line, "startColumn": related.column });
         let location =
-            json!({ "physicalLocation": { "artifactLocation": artifact(elsewhere), "region": region } });
+            json!({ "physicalLocation": { "artifactLocation": artifact(related), "region": region } });
         result["relatedLocations"] = json!([location]);
     }
     Some(result)

@@ -4,6 +4,7 @@
 //! files, with nothing of the user's or the system's configuration, no includes, and no network. What is read is bounded,
 //! and so is the time: a FIFO in the place of an object would let a reader wait for ever.
 
+mod attributes;
 mod history;
 mod merging;
 mod now;
@@ -25,6 +26,7 @@ use gix::{
 };
 
 pub use self::{
+    attributes::{MergedBy, merged_by},
     history::{Answer, Earlier, Last, Past, Question, Since},
     merging::{Marks, Versions, merge},
 };

@@ -139,7 +139,8 @@ fn a_lockfile_that_conflicts_leaves_its_hash_to_a_person_and_resolve_solves_it_l
     lock(&project, "web", [2, 1, 1, 1, 1, 3]);
     let said = project.transcript(&["update", "--resolve"]);
     assert!(
-        said.starts_with("exit 0\n") && said.contains("note: default.nix: 1 conflict of hashes solved\n"),
+        said.starts_with("exit 0\n")
+            && said.contains("note: default.nix: 1 conflict of hashes solved by the merged lockfile\n"),
         "{said}"
     );
     assert_eq!(project.transcript(&["check"]), "exit 0\n--- stdout\n3 in sync\n");
@@ -177,7 +178,10 @@ fn a_conflict_in_more_than_a_hash_is_nobodys_but_yours() {
     let other = nix.replacen("=======\n", "=======\n    npmDepsFetcherVersion = 2;\n", 1);
     project.write("default.nix", &other);
     let said = project.transcript(&["update", "--resolve"]);
-    assert!(said.contains("note: default.nix: 1 conflict of hashes solved, 1 left\n"), "{said}");
+    assert!(
+        said.contains("note: default.nix: 1 conflict of hashes solved by the merged lockfile, 1 left\n"),
+        "{said}"
+    );
     assert!(project.read("default.nix").contains("npmDepsFetcherVersion = 2;\n"));
     // A hash of a source is not computed from a lockfile.
     let project = parted(false);
@@ -191,4 +195,78 @@ fn a_conflict_in_more_than_a_hash_is_nobodys_but_yours() {
     let before = project.read("other.nix");
     project.transcript(&["update", "--resolve"]);
     assert_eq!(project.read("other.nix"), before);
+}
+
+#[test]
+fn a_lockfile_that_another_driver_merges_leaves_its_hash_to_the_time_after() {
+    for (attribute, driver) in [("merge=ours", "ours"), ("merge=union", "union"), ("-merge", "binary")] {
+        let project = parted(true);
+        git(&project.root(), &["config", "merge.ours.driver", "true"]);
+        let attributes = format!("package-lock.json {attribute}\n") + &project.read(".gitattributes");
+        project.write(".gitattributes", attributes);
+        commit(&project, "another driver");
+        let said = project.transcript(&["init", "merge-driver", "--dry-run"]);
+        let note = format!(
+            "note: data/package-lock.json (and 2 more) is merged by `{driver}` (.gitattributes:1), so that conflicts of its hash \
+             stay\n"
+        );
+        assert!(said.contains(&note), "{said}");
+        let said = project.transcript(&["explain", "web"]);
+        let note =
+            format!("  merged    the lockfile by `{driver}` (.gitattributes:1), not by git line by line\n");
+        assert!(said.contains(&note), "{said}");
+        let done = run(&project, &["merge", "topic"]);
+        assert_eq!(done.status.code(), Some(1), "{}", text(&done));
+        // No hash is one of a lockfile that is not there.
+        assert_eq!(
+            project.read("default.nix").matches("<<<<<<< ").count(),
+            2,
+            "{}",
+            project.read("default.nix")
+        );
+        assert_eq!(project.read("hashes.json").matches("<<<<<<< ").count(), 1);
+        for folder in FOLDERS {
+            lock(&project, folder, [2, 1, 1, 1, 1, 2]);
+        }
+        let said = project.transcript(&["update", "--resolve"]);
+        assert!(said.starts_with("exit 0\n"), "{said}");
+        merged(&project);
+    }
+}
+
+#[test]
+fn an_older_git_leaves_what_it_does_not_know_and_the_conflict_stays() {
+    let project = parted(true);
+    // A percent sign doubled is one sign: what git before 2.44 hands over for `%X` and `%Y`.
+    let driver = format!(
+        "{} merge-driver %O %A %B %P --marker-size %L --our-label %%X --their-label %%Y",
+        env!("CARGO_BIN_EXE_npm-nixhash")
+    );
+    git(&project.root(), &["config", "merge.npm-nixhash.driver", &driver]);
+    let done = run(&project, &["merge", "topic"]);
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done));
+    assert!(text(&done).contains("git knows no commit"), "{}", text(&done));
+    let nix = project.read("default.nix");
+    assert!(nix.contains("<<<<<<< ours\n") && nix.contains(">>>>>>> theirs\n"), "{nix}");
+    let said = project.transcript(&["update", "--resolve"]);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    merged(&project);
+}
+
+#[test]
+fn services_that_one_branch_adds_and_hashes_that_both_move_meet() {
+    for branch in ["topic", "main"] {
+        let project = parted(true);
+        git(&project.root(), &["checkout", "-q", branch]);
+        lock(&project, "early", [1, 1, 1, 1, 1, 1]);
+        let call =
+            "in {\n  early = pkgs.buildNpmPackage {\n    src = ./early;\n    npmDepsHash = \"\";\n  };\n";
+        project.write("default.nix", project.read("default.nix").replacen("in {\n", call, 1));
+        assert_eq!(project.run(&["update"]).status.code(), Some(0), "{}", project.transcript(&["update"]));
+        commit(&project, "early");
+        git(&project.root(), &["checkout", "-q", "main"]);
+        let done = run(&project, &["merge", "-q", "topic"]);
+        assert!(done.status.success(), "{}", text(&done));
+        assert_eq!(project.transcript(&["check"]), "exit 0\n--- stdout\n4 in sync\n");
+    }
 }

@@ -1,8 +1,21 @@
 //! What people see in their terminals: lines that fit, colours where they are wanted.
 
+use std::{
+    fs::File,
+    io::Read as _,
+    num::NonZero,
+    os::unix::process::ExitStatusExt as _,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::support::project::Project;
+use crate::support::{project::Project, registry::Fault};
 
 /// A stale hash, a placeholder and a derivation that is undecided, with names and paths of many kinds.
 fn project() -> Project {
@@ -45,7 +58,7 @@ fn no_line_is_longer_than_the_terminal_unless_it_is_one_word() {
             assert!(text.lines().count() > 4, "{args:?}: {text}");
             for line in text.lines().filter(|line| line.width() > columns) {
                 // The label of a note may stand before it.
-                let words = line.split_whitespace().filter(|word| word.width() + 12 > columns).count();
+                let words = line.split_whitespace().filter(|word| word.width() + 4 > columns).count();
                 assert!(words == 1 && line.split_whitespace().count() <= 3, "{columns} {args:?}: {line}");
             }
         }
@@ -134,5 +147,135 @@ fn a_name_that_plays_with_the_terminal_is_shown_as_what_it_is() {
     for args in [&["check"][..], &["list", "--explain"], &["check", "-v"]] {
         let text = shown(&project, args, 80);
         assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.contains("\\u{1b}[2J\\u{202e}x"), "{text}");
+    }
+}
+
+/// A program in a terminal of its own.
+struct InTerminal {
+    child: Child,
+    master: File,
+    screen: vt100::Parser,
+}
+
+impl InTerminal {
+    fn start(project: &Project, args: &[&str], (rows, columns): (u16, u16)) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&slave, size).unwrap();
+        let stream = || Stdio::from(slave.try_clone().unwrap());
+        let mut command = project.command(args);
+        command.env("TERM", "xterm-256color").stdin(stream()).stdout(stream()).stderr(stream());
+        let child = command.spawn().unwrap();
+        let [rows, columns] = [rows, columns].map(|number| NonZero::new(number).unwrap());
+        Self { child, master: master.into(), screen: vt100::Parser::new(rows, columns, 0) }
+    }
+
+    /// Takes in what is written next; `false` at the end.
+    fn read(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        // Where nobody has the other side open any more, Linux has an error for the end.
+        let read = self.master.read(&mut buffer).unwrap_or_default();
+        self.screen.process(&buffer[..read]);
+        read > 0
+    }
+
+    /// What is on the screen, row by row.
+    fn shown(&self) -> String {
+        rows(self.screen.screen())
+    }
+
+    /// Waits until something is shown.
+    fn wait_for(&mut self, text: &str) {
+        while !self.shown().contains(text) {
+            assert!(self.read(), "{text} is never shown:\n{}", self.shown());
+        }
+    }
+
+    fn end(mut self) -> (ExitStatus, vt100::Parser) {
+        while self.read() {}
+        (self.child.wait().unwrap(), self.screen)
+    }
+}
+
+/// The rows of a screen down to the last one that has something. indicatif fills its rows to the end, so that they look as if
+/// they went on below.
+fn rows(screen: &vt100::Screen) -> String {
+    let (_, columns) = screen.size();
+    let rows: Vec<String> = screen.rows(0, columns.get()).map(|row| row.trim_end().to_owned()).collect();
+    rows.join("\n").trim_end().to_owned()
+}
+
+/// Two services whose tarballs come slowly.
+fn slow() -> Project {
+    let project = Project::new();
+    let mut text = "{ pkgs }:\n{\n".to_owned();
+    for name in ["web", "api"] {
+        let package = project.registry.publish(name, "1.0.0", &[("index.js", name.as_bytes())]);
+        project.registry.fault(&package.path, 9, Fault::Trickle(Duration::from_millis(20)));
+        project.lock(name, &[&package]);
+        text += &format!(
+            "  {name} = pkgs.buildNpmPackage {{ pname = \"x\"; src = ./{name}; npmDepsHash = \"\"; }};\n"
+        );
+    }
+    project.write("default.nix", text + "}\n");
+    project
+}
+
+#[test]
+fn the_bar_names_the_services_and_leaves_nothing_behind_on_ctrl_c() {
+    let project = slow();
+    for columns in [60, 80, 200] {
+        let mut run = InTerminal::start(&project, &["check", "--no-cache"], (24, columns));
+        run.wait_for("0/2 tarballs");
+        run.wait_for(" B of ");
+        if columns > 60 {
+            run.wait_for(" left");
+        }
+        let shown = run.shown();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines.len() == 2 && lines[0].ends_with(" web, api"), "{columns}: {shown}");
+        let kill = Command::new("kill").args(["-INT", &run.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let (status, screen) = run.end();
+        assert_eq!(status.signal(), Some(2));
+        let screen = screen.screen();
+        assert_eq!((rows(screen).as_str(), screen.cursor_position()), ("", (0, 0)), "{columns}");
+        assert!(!screen.hide_cursor());
+    }
+}
+
+#[test]
+fn the_bar_is_gone_when_the_report_is_there() {
+    let project = slow();
+    let (status, screen) = InTerminal::start(&project, &["check"], (24, 80)).end();
+    assert_eq!(status.code(), Some(1));
+    let screen = screen.screen();
+    let shown = rows(screen);
+    let lines: Vec<&str> = shown.lines().map(|line| line.split(" -> ").next().unwrap()).collect();
+    assert_eq!(lines, ["stale  web  placeholder", "stale  api  placeholder", "2 stale"], "{shown}");
+    assert_eq!(screen.cell(0, 0).unwrap().fgcolor(), vt100::Color::Idx(1), "stale is red");
+    assert!(screen.cell(0, 7).unwrap().bold(), "what a person looks for");
+}
+
+#[test]
+fn a_terminal_breaks_no_line() {
+    let project = project();
+    for columns in [40, 60, 80, 200] {
+        for args in [&["check"][..], &["check", "-v"], &["list", "--explain"], &["explain"]] {
+            let (_, screen) = InTerminal::start(&project, args, (500, columns)).end();
+            // In the same words as without a terminal: no bar is left, and the terminal itself breaks only words that are longer
+            // than a line.
+            let (seen, long) = (rows(screen.screen()), |word: &&str| word.width() + 4 > usize::from(columns));
+            let words = seen.split_whitespace().filter(|word| word.chars().all(|c| ('⠀'..='⣿').contains(&c)));
+            assert_eq!(words.count(), 0, "{columns} {args:?}: {seen}");
+            let expected = shown(&project, args, usize::from(columns));
+            if !expected.split_whitespace().any(|word| long(&word)) {
+                assert!(seen.contains(expected.trim_end()), "{columns} {args:?}:\n{seen}\n---\n{expected}");
+            }
+        }
     }
 }

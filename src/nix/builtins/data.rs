@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use super::strings::remove_suffix;
 use super::{Native, builtin, global, lib};
+use crate::markers::first_conflict;
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, flag, reason_of, string};
 use crate::nix::syntax::ast::{FileId, Location, Span, to_u32};
 use crate::nix::syntax::json::{self, Json, Spanned};
-use crate::nix::syntax::{toml, unsolved_conflict};
+use crate::nix::syntax::toml;
 use crate::nix::value::LiteralKind;
 use crate::nix::value::source::Base;
 use crate::nix::value::{Attr, Attrs, Doubt, Kind, Move, Piece, Text, ThunkId, Token, Value};
@@ -112,8 +113,8 @@ fn from_text(ev: &mut Eval, id: ThunkId, format: Format, at: Location) -> Value 
             let what = text
                 .file
                 .map_or_else(|| "a document".to_owned(), |file| ev.files.display(&ev.files.get(file).path));
-            let why = match unsolved_conflict(&known) {
-                Some(conflict) => format!("{what} has an {}", conflict.message),
+            let why = match first_conflict(&known) {
+                Some(conflict) => format!("{what} has an {}", conflict.message()),
                 None => format!("{what} cannot be read as data"),
             };
             Value::unknown(Doubt::Error, why, Some(at))

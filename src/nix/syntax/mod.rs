@@ -13,6 +13,8 @@ use rnix::ParseError;
 
 use ast::Ast;
 use ast::FileId;
+
+use crate::markers::first_conflict;
 pub(in crate::nix) use nesting::check_runs;
 
 /// Why a file is no Nix expression: the byte offset and a message.
@@ -41,26 +43,12 @@ pub(crate) fn checked_root(body: &str) -> Result<rnix::Root, SyntaxError> {
     nesting::check(body)?;
     let parsed = rnix::Root::parse(body);
     if let Some(error) = parsed.errors().first() {
-        return Err(unsolved_conflict(body).unwrap_or_else(|| describe(error, body)));
+        // What the parser stumbles on in a conflict says less.
+        let conflict = first_conflict(body)
+            .map(|conflict| SyntaxError { offset: conflict.offset, message: conflict.message() });
+        return Err(conflict.unwrap_or_else(|| describe(error, body)));
     }
     Ok(parsed.tree())
-}
-
-/// The first conflict that a merge left in a text that cannot be parsed: what the parser stumbles on there says less.
-pub(crate) fn unsolved_conflict(body: &str) -> Option<SyntaxError> {
-    let (mut offset, mut begun) = (0, None);
-    for (line, text) in (1..).zip(body.split_inclusive('\n')) {
-        if text.starts_with("<<<<<<< ") {
-            begun = Some((line, offset));
-        } else if let (Some((first, offset)), true) = (begun, text.starts_with(">>>>>>> ")) {
-            return Some(SyntaxError {
-                offset,
-                message: format!("unsolved merge conflict, lines {first} to {line}"),
-            });
-        }
-        offset += text.len();
-    }
-    None
 }
 
 fn describe(error: &ParseError, body: &str) -> SyntaxError {

@@ -11,7 +11,7 @@ use gix_merge::blob::{
     builtin_driver::text::{Conflict, ConflictStyle, Labels, Merge, Options},
 };
 
-use super::{Git, GitError, in_time, reader::Reader};
+use super::{Git, GitError, attributes::merged_by, in_time, reader::Reader};
 
 /// Three versions of a file.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +80,11 @@ impl Git {
     }
 }
 
+/// Two texts as one conflict.
+fn conflict_of(ours: &[u8], theirs: &[u8]) -> Vec<u8> {
+    [&b"<<<<<<< ours\n"[..], ours, b"\n=======\n", theirs, b"\n>>>>>>> theirs\n"].concat()
+}
+
 fn merged_files(
     reader: &Reader,
     root: &Path,
@@ -102,6 +107,11 @@ fn merged_files(
             bytes(of_theirs)?
         } else {
             let [ancestor, ours, theirs] = [bytes(of_base)?, bytes(of_ours)?, bytes(of_theirs)?];
+            if merged_by(root, path).is_some() {
+                // What another driver makes of them, nobody knows before it ran.
+                merged.insert(path.clone(), conflict_of(&ours, &theirs));
+                continue;
+            }
             let versions = Versions { ancestor: &ancestor, ours: &ours, theirs: &theirs };
             let marks = Marks { size: 7, labels: ["ours".to_owned(), "theirs".to_owned()] };
             merge(versions, &marks).0

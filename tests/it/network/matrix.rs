@@ -524,6 +524,7 @@ fn child() {
         lockfile: std::fs::read(format!("{folder}/lock")).unwrap().into(),
         options: HashOptions::default(),
         outputs: Outputs::default(),
+        label: None,
     };
     let mut text = String::from("\n");
     let begun = Instant::now();
