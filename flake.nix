@@ -60,7 +60,7 @@
             nativeBuildInputs = (old.nativeBuildInputs or [ ]) ++ [ pkgs.git ];
           });
           fmt = instead "fmt" [ pkgs.rustfmt ] "cargo fmt --check";
-          clippy = instead "clippy" [ pkgs.clippy ] "cargo clippy --offline --all-targets --all-features -- -D warnings";
+          clippy = instead "clippy" [ pkgs.clippy ] "cargo clippy --offline --workspace --all-targets --all-features -- -D warnings";
         });
     };
 }

@@ -22,7 +22,7 @@ install_tools() {
 # The files as a user gets them.
 write_files() {
   git init -q "$work/user"
-  for wanted in renovate github github-update github-pull-request forgejo pre-commit; do
+  for wanted in renovate github github-update github-pull-request github-publish forgejo pre-commit; do
     "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$commit" >/dev/null
   done
   # It downloads a release, which only a tag names.

@@ -26,6 +26,7 @@ rustPlatform.buildRustPackage {
       ../action.yml
       ../benches
       ../clippy.toml
+      ../crates
       ../deny.toml
       ../docs
       ../examples

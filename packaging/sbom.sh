@@ -8,9 +8,9 @@ command -v cargo-cyclonedx >/dev/null || {
   echo "sbom.sh: no cargo-cyclonedx: cargo install --locked cargo-cyclonedx@0.5.9, or SBOM=0 for a build without an SBOM" >&2
   exit 1
 }
-# It writes beside Cargo.toml and nowhere else.
+# It writes beside the Cargo.toml of each crate and nowhere else.
 name=.sbom-$$
-trap 'rm -f "$name.json"' EXIT
+trap 'rm -f "$name.json" crates/*/"$name.json"' EXIT
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0) \
   cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$1" --override-filename "$name"
 node - "$name.json" "$2" <<'J'

@@ -128,6 +128,8 @@ pub struct Planned {
     pub warnings: Vec<SiteWarning>,
     /// Why it is stale, where that is known.
     pub because: Option<Because>,
+    /// The lockfile as it was hashed, wherever it came from.
+    pub hashed: Option<Arc<[u8]>>,
 }
 
 /// How a site's literals compare to its lockfile.
@@ -175,8 +177,8 @@ impl Plan {
         survey.sites.sort_by_cached_key(Site::hash_place);
         let verdicts = judge(&survey.sites);
         let planned = |(site, verdict)| {
-            let Verdict { status, sources, outdated, repaired, warnings, because } = verdict;
-            Planned { site, status, sources, outdated, repaired, warnings, because }
+            let Verdict { status, sources, outdated, repaired, warnings, because, hashed } = verdict;
+            Planned { site, status, sources, outdated, repaired, warnings, because, hashed }
         };
         let mut sites: Vec<Planned> = survey.sites.into_iter().zip(verdicts).map(planned).collect();
         let aside = configurations::set_aside(&mut sites, &survey.root);
@@ -300,11 +302,13 @@ struct Verdict {
     repaired: Option<RepairedLockfile>,
     warnings: Vec<SiteWarning>,
     because: Option<Because>,
+    hashed: Option<Arc<[u8]>>,
 }
 
 impl Verdict {
     fn bare(status: Status, sources: Vec<SourceState>) -> Self {
-        Self { status, sources, outdated: None, repaired: None, warnings: Vec::new(), because: None }
+        let (outdated, repaired, because, hashed) = (None, None, None, None);
+        Self { status, sources, outdated, repaired, warnings: Vec::new(), because, hashed }
     }
 }
 
@@ -376,7 +380,7 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     for (((site, sources), chosen), respelled) in sites.iter().zip(sources).zip(chosen).zip(respelled) {
         verdicts.push(match chosen {
             Err(status) => Verdict::bare(status, sources),
-            Ok(Chosen { outdated, .. }) => {
+            Ok(Chosen { outdated, bytes, .. }) => {
                 let result = results.next().expect("bug: there is a result for each request");
                 let repaired = completeness::repaired(site, outdated.as_ref(), rules);
                 let changes = outdated.is_some() || repaired.is_some();
@@ -384,7 +388,8 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
                 let line_ends = work.lockfiles.borrow().line_ends(site);
                 let all = [respelled, line_ends, warnings::old_nixpkgs(site)];
                 let warnings = all.into_iter().flatten().collect();
-                Verdict { status, sources, outdated, repaired, warnings, because: None }
+                let hashed = Some(bytes);
+                Verdict { status, sources, outdated, repaired, warnings, because: None, hashed }
             }
         });
     }

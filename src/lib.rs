@@ -26,6 +26,10 @@
 //! dependencies where there are any, [`packaging`] puts hashes and an expression together in the shape that was asked for, [`nix::insert`] finds the place for it, and
 //! [`create::create_all`] writes everything or nothing. [`vendoring`] lends the first two to step 2 and 4.
 //!
+//! What many machines share (`--publish`, `--remote`) is the shell's business, too: it hands [`npm_deps::compute`] a
+//! [`npm_deps::Recipient`] for NARs and a [`store::memo::SharedMemo`] for hashes. Both rest on the crate `nix-binary-cache` in `crates/`,
+//! which knows store paths, narinfos and object stores, and nothing of npm.
+//!
 //! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, makes the one
 //! asynchronous runtime that all others are given, and knows exit codes.
 //!
@@ -91,7 +95,6 @@ pub mod repository;
 pub mod rewrite;
 pub mod source;
 pub mod store;
-pub mod store_path;
 pub mod tarball;
 mod tarball_url;
 pub mod vendoring;

@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::fleet::{PublishArgs, PublishedArgs, RemoteArgs};
+
 /// Over what every command takes.
 const GLOBAL: &str = "Global options";
 
@@ -12,8 +14,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is in sync, or was updated
   1  check: a hash is stale, a lockfile is incomplete or not what npm ci
-     accepts, something is there that --deny names, or there are lockfiles
-     and no derivation at all
+     accepts, a cache of --published lacks an output, something is there
+     that --deny names, or there are lockfiles and no derivation at all
   2  failed: a hash could not be computed, a file not be read, parsed or
      written, PATH or NAME chose nothing, or (update) a source was replaced
      under its name or a lockfile is incomplete
@@ -161,6 +163,12 @@ pub(super) struct UpdateArgs {
     #[command(flatten)]
     pub(super) trust: TrustArgs,
     #[command(flatten)]
+    pub(super) publish: PublishArgs,
+    /// Publish nothing, whatever npm-nixhash.toml says
+    #[cfg(feature = "fleet")]
+    #[arg(long, conflicts_with = "publish", help_heading = "Binary caches")]
+    pub(super) no_publish: bool,
+    #[command(flatten)]
     pub(super) report: ReportArgs,
     #[command(flatten)]
     pub(super) sources: SourceArgs,
@@ -193,6 +201,13 @@ pub(super) struct CheckArgs {
     /// Go on despite this
     #[arg(long, value_name = "WHAT")]
     pub(super) allow: Vec<Allowed>,
+    /// Believe no hash that was computed before, here or elsewhere: compute every one
+    #[arg(long)]
+    pub(super) paranoid: bool,
+    #[command(flatten)]
+    pub(super) publish: PublishArgs,
+    #[command(flatten)]
+    pub(super) published: PublishedArgs,
     #[command(flatten)]
     pub(super) scope: ScopeArgs,
     #[command(flatten)]
@@ -283,6 +298,8 @@ pub(super) struct HashArgs {
     /// Also put the tree into the local Nix store under this name, and print its store path
     #[arg(long, value_name = "NAME", conflicts_with_all = ["out", "store_path"])]
     pub(super) add_to_store: Option<String>,
+    #[command(flatten)]
+    pub(super) publish: PublishArgs,
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -472,6 +489,21 @@ pub(super) struct SourceArgs {
     /// Take packuments of this scope as absent from the public registry, without asking it
     #[arg(long, value_name = "@SCOPE", value_parser = scope)]
     pub(super) private_scope: Vec<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// What is done with a memory that many machines share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RemoteMode {
+    /// Hashes that others computed are taken from it
+    Read,
+    /// Hashes that were computed here are put into it
+    Write,
+    /// Both
+    Both,
 }
 
 /// Reads `HOST=URL`. An error does not repeat what was given, as clap's own would: it may hold a password.

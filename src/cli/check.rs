@@ -12,6 +12,7 @@ use npm_nixhash::{
 use super::{
     args::{Allowed, CheckArgs, Denied, Format},
     env::Environment,
+    fleet::Caches,
     npm::vendoring,
     output::{Exit, Fatal, Outcome, Terminal},
     publish::{patch, publish},
@@ -39,7 +40,13 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let state = State::of(&report, &deny);
     Ok(if state.failed {
         Exit::Failed
-    } else if state.stale || state.incomplete || state.finding || state.nothing || !state.denied.is_empty() {
+    } else if state.stale
+        || state.unpublished
+        || state.incomplete
+        || state.finding
+        || state.nothing
+        || !state.denied.is_empty()
+    {
         Exit::Drift
     } else {
         Exit::Fine
@@ -59,7 +66,14 @@ pub(super) fn check(
     terminal: &Terminal,
 ) -> Result<Checked, Fatal> {
     let surveyed = survey(&args.scope, environment)?;
-    let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
+    let mut sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
+    if args.paranoid {
+        sources.forget();
+    }
+    // What cannot be opened is said before anything is downloaded.
+    let to =
+        Caches::to_publish((&args.publish, &args.sources.remote), None, &sources, (environment, terminal))?;
+    let published = Caches::to_look_into(&args.published, &sources, environment)?;
     let deny = surveyed.deny(&args.deny);
     let left_out = surveyed.left_out;
     let head = Head::of(surveyed.survey.root.clone());
@@ -74,5 +88,7 @@ pub(super) fn check(
         Ok(replacements) => report.patch = patch(&plan.root, &replacements),
         Err(error) => report.problems.push(Message::from_error(&error)),
     }
+    to.publish_all(&plan, &mut report, &sources, terminal);
+    published.look_for_all(&plan, &mut report, terminal);
     Ok(Checked { report, deny, root: plan.root })
 }

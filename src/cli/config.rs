@@ -13,6 +13,10 @@ use std::{
 
 use clap::ValueEnum as _;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use nix_binary_cache::{
+    location::{Location, LocationError},
+    signing::PublicKey,
+};
 use npm_nixhash::{
     choice::{Pattern, closest},
     nix::Survey,
@@ -22,7 +26,10 @@ use npm_nixhash::{
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
-use super::{args::Denied, output::Fatal};
+use super::{
+    args::{Denied, RemoteMode},
+    output::Fatal,
+};
 
 /// A longer file is no settings.
 const LARGEST: u64 = 1 << 20;
@@ -45,11 +52,83 @@ pub(super) struct Config {
     pub(super) private_scopes: Vec<String>,
     /// Where tarballs of a host come from instead, without credentials: host and URL, whose path goes before theirs.
     pub(super) registry_mirrors: BTreeMap<String, String>,
+    /// Nix binary caches that `update` publishes npm-deps outputs to, without credentials and `endpoint`.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub(super) publish: Places,
+    /// The object store in which machines share remembered hashes, likewise.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) remote: Place,
+    /// What is done with it: `read`, `write` or `both`.
+    pub(super) remote_mode: Option<RemoteMode>,
+    /// Public keys of Nix's, one of which has to have signed what is read from it; without any nothing has to be signed.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub(super) remote_keys: Keys,
+}
+
+/// Locations of caches.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(super) struct Places(pub(super) Vec<Location>);
+
+impl TryFrom<Vec<String>> for Places {
+    type Error = String;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        texts.iter().map(|text| place(text)).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// The location of a store.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Place(pub(super) Option<Location>);
+
+impl TryFrom<String> for Place {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        place(&text).map(Some).map(Self)
+    }
+}
+
+/// A location that says nothing of where credentials go: with a stranger's endpoint in this file, all who run this program on
+/// the stranger's change would send their session tokens there.
+fn place(text: &str) -> Result<Location, String> {
+    let location: Location = text.parse().map_err(|error: LocationError| error.to_string())?;
+    if location.directs_credentials() {
+        return Err("`endpoint` cannot be set in this file, because credentials are sent there: set AWS_ENDPOINT_URL, or use a flag".to_owned());
+    }
+    Ok(location)
+}
+
+/// Keys that are trusted.
+#[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "read, but not obeyed"))]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(super) struct Keys(pub(super) Vec<PublicKey>);
+
+impl TryFrom<Vec<String>> for Keys {
+    type Error = String;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        let read = |text: &String| PublicKey::parse(text).map_err(|error| error.to_string());
+        texts.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// The keys of [`Config`].
-const KEYS: [&str; 6] =
-    ["deny", "exclude", "ignore-lockfiles", "lockfiles", "private-scopes", "registry-mirrors"];
+const KEYS: [&str; 10] = [
+    "deny",
+    "exclude",
+    "ignore-lockfiles",
+    "lockfiles",
+    "private-scopes",
+    "publish",
+    "registry-mirrors",
+    "remote",
+    "remote-keys",
+    "remote-mode",
+];
 
 impl Config {
     /// Reads the file of the repository at this folder; without one nothing is decided.
@@ -286,7 +365,11 @@ mod tests {
             && !config.ignore_lockfiles.is_empty()
             && !config.lockfiles.is_empty()
             && !config.private_scopes.is_empty()
-            && !config.registry_mirrors.is_empty();
+            && !config.registry_mirrors.is_empty()
+            && !config.publish.0.is_empty()
+            && config.remote.0.is_some()
+            && config.remote_mode.is_some()
+            && !config.remote_keys.0.is_empty();
         assert!(full, "the template shows every key: {config:?}");
         let value: Value =
             serde_json::to_value(toml::from_str::<toml::Table>(&uncommented).unwrap()).unwrap();
@@ -318,6 +401,15 @@ mod tests {
                 .starts_with("2:6: the lockfile of `a` is outside")
         );
         assert!(said("private-scopes = [\"acme\"]\n").contains("expected a scope such as @acme"));
+        for (text, why) in [
+            ("publish = [\"s3://u:hunter2@b\"]\n", "1:11: the URL has a user name or a password in it"),
+            ("publish = [\"az://c?sig=hunter2\"]\n", "1:11: the URL has the parameter `sig`"),
+            ("remote = \"s3://b?endpoint=https://h\"\n", "1:10: `endpoint` cannot be set in this file"),
+            ("remote-keys = [\"hunter2\"]\n", "1:15: not a key of Nix's"),
+        ] {
+            let said = said(text);
+            assert!(said.starts_with(why) && !said.contains("hunter2"), "{said}");
+        }
         for mirror in ["ftp://h/", "https://u:p@h/", "https://h/?token=x", "h"] {
             let said = said(&format!("[registry-mirrors]\n\"r.example\" = \"{mirror}\"\n"));
             assert!(said.starts_with("2:2: the mirror of `r.example` "), "{said}");

@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix_binary_cache::store_path::Name;
 use npm_nixhash::{
     drift::SiteWarning,
     lockfile::{self, completeness::Completeness},
     npm_deps::{self, Computed, NarHash, Obstacle, Outputs, Request, Warning},
     options::HashOptions,
-    report::{Message, messages},
-    store_path,
+    report::{Message, PublishedReport, messages},
 };
 use serde_json::json;
 
@@ -19,6 +19,7 @@ use super::{
     args::{Allowed, HashArgs},
     config::Config,
     env::Environment,
+    fleet::{Caches, Wanted},
     nix_store::NixStore,
     output::{Exit, Fatal, Outcome, Terminal},
     supply::Sources,
@@ -27,7 +28,7 @@ use super::{
 pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let path = find_lockfile(&environment.absolute(&args.lockfile))?;
     let name = args.store_path.as_deref().or(args.add_to_store.as_deref());
-    let name = name.map(|name| store_path::Name::parse(name).map_err(|e| Fatal::new(&e))).transpose()?;
+    let name = name.map(|name| Name::parse(name).map_err(|e| Fatal::new(&e))).transpose()?;
     // `nix-store` takes the name of a tree from its folder.
     let to_add =
         args.add_to_store.is_some().then(tempfile::tempdir).transpose().map_err(|e| Fatal::new(&e))?;
@@ -36,6 +37,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         tree: args.out.as_deref().map(|out| environment.absolute(out)).or_else(|| named.clone()),
         nar: args.nar.as_deref().map(|nar| environment.absolute(nar)),
         in_place: false,
+        recipient: None,
     };
     // Said before anything is downloaded.
     outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
@@ -46,6 +48,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         environment,
         terminal,
     )?;
+    let caches = caches(args, name.as_ref(), &sources, (environment, terminal))?;
     let request = request(&path, options, outputs)?;
     let manifest = fs::read(path.with_file_name("package.json")).ok();
     let shown = environment.shown(&path);
@@ -59,14 +62,40 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     };
     let store_path = match (&named, &name) {
         (Some(tree), Some(name)) => Some(NixStore::new(environment).add(tree, name, &computed.hash)?),
-        (_, name) => name.as_ref().map(|name| name.fixed_output_path(&computed.hash)),
+        (_, name) => name.as_ref().map(|name| name.fixed_output_path(&computed.hash.0)),
     };
+    let (mut published, mut failed) = (Vec::new(), false);
+    if let (Some(caches), Some(name)) = (caches, name) {
+        let Request { lockfile, options, .. } = request;
+        let wanted = Wanted { name, nar_hash: computed.hash.0, lockfile, options };
+        let (standings, trouble) = caches.publish(&[wanted], &sources);
+        published = standings.into_iter().flatten().collect();
+        failed = !trouble.is_empty();
+        trouble.iter().for_each(|message| terminal.message("error", message));
+    }
     terminal.data(&if args.json {
-        json_form(&computed, store_path.as_deref())
+        json_form(&computed, store_path.as_deref(), &published)
     } else {
         plain(&computed.hash, store_path)
     });
-    Ok(Exit::Fine)
+    Ok(if failed { Exit::Failed } else { Exit::Fine })
+}
+
+/// Where the output is published, if anywhere.
+fn caches(
+    args: &HashArgs,
+    name: Option<&Name>,
+    sources: &Sources,
+    around: (&Environment, &Terminal),
+) -> Result<Option<Caches>, Fatal> {
+    if args.publish.wanted() && name.is_none() {
+        let message = Message::plain("under which name the output is to be published is not known");
+        return Err(Fatal(
+            message.hinting(Some("say it with --store-path NAME, such as web-1.0.0-npm-deps")),
+        ));
+    }
+    let caches = || Caches::to_publish((&args.publish, &args.sources.remote), None, sources, around);
+    args.publish.wanted().then(caches).transpose()
 }
 
 /// What is to be computed of the lockfile at `path`.
@@ -188,7 +217,7 @@ fn plain(hash: &NarHash, store_path: Option<String>) -> String {
     format!("{}\n{path}", hash.sri())
 }
 
-fn json_form(computed: &Computed, store_path: Option<&str>) -> String {
+fn json_form(computed: &Computed, store_path: Option<&str>, published: &[PublishedReport]) -> String {
     let value = json!({
         "schema_version": npm_nixhash::report::SCHEMA_VERSION,
         "command": "hash",
@@ -196,6 +225,7 @@ fn json_form(computed: &Computed, store_path: Option<&str>) -> String {
         "packages": computed.packages,
         "bytes": computed.bytes,
         "store_path": store_path,
+        "published": published,
         "warnings": computed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     npm_nixhash::report::json(&value)

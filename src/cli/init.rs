@@ -61,6 +61,8 @@ enum InitFor {
     GithubUpdate,
     /// A GitHub workflow that opens a pull request with right hashes, for protected branches
     GithubPullRequest,
+    /// A GitHub workflow that publishes npm-deps outputs into a Nix binary cache
+    GithubPublish,
     /// A workflow that checks, for Forgejo and Gitea
     Forgejo,
     /// A GitLab job that checks
@@ -154,6 +156,12 @@ const GITHUB_PULL_REQUEST: Template = Template {
     ..GITHUB
 };
 
+const GITHUB_PUBLISH: Template = Template {
+    path: ".github/workflows/npm-nixhash-publish.yml",
+    text: include_str!("../../templates/github-publish.yml"),
+    ..GITHUB
+};
+
 const FORGEJO: Template = Template {
     path: ".forgejo/workflows/npm-nixhash.yml",
     text: include_str!("../../templates/forgejo.yml"),
@@ -204,6 +212,7 @@ fn template(wanted: InitFor) -> &'static Template {
         InitFor::Github => &GITHUB,
         InitFor::GithubUpdate => &GITHUB_UPDATE,
         InitFor::GithubPullRequest => &GITHUB_PULL_REQUEST,
+        InitFor::GithubPublish => &GITHUB_PUBLISH,
         InitFor::Forgejo => &FORGEJO,
         InitFor::Gitlab => &GITLAB,
         InitFor::PreCommit => &PRE_COMMIT,

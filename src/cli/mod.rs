@@ -8,6 +8,11 @@ mod config;
 mod drop_in;
 mod env;
 mod explain;
+#[cfg(feature = "fleet")]
+mod fleet;
+#[cfg(not(feature = "fleet"))]
+#[path = "fleet_absent.rs"]
+mod fleet;
 mod hash;
 mod init;
 mod list;

@@ -3,13 +3,13 @@
 //! `nix-store --add-fixed` makes the path of a recursively hashed fixed output from a folder's name and content, which is
 //! all that Nix asks of such an output, whoever made it.
 
-use std::{fs, io, path::Path, process::Command};
+use std::{io, path::Path, process::Command};
 
+use nix_binary_cache::store_path::{Name, NameError};
 use npm_nixhash::{
     drift::{Plan, Planned},
     npm_deps::{self, Failure, NarHash, Outputs, Request},
     report::{Message, Report},
-    store_path::{Name, NameError},
 };
 
 use super::{env::Environment, output::Fatal, supply::Sources};
@@ -31,12 +31,6 @@ pub(super) enum NixStoreError {
     Name(#[from] NameError),
     #[error("cannot make a temporary folder")]
     Folder(#[source] io::Error),
-    #[error("cannot read {path} again")]
-    Lockfile {
-        path: String,
-        #[source]
-        source: io::Error,
-    },
     #[error("cannot make the tree of {0} again")]
     Tree(String, #[source] Said),
 }
@@ -76,8 +70,8 @@ impl<'a> NixStore<'a> {
     /// Where the output will be.
     pub(super) fn path(&self, name: &Name, hash: &NarHash) -> String {
         match self.environment.text("NIX_STORE_DIR") {
-            Some(store) => name.fixed_output_path_in(store.trim_end_matches('/'), hash),
-            None => name.fixed_output_path(hash),
+            Some(store) => name.fixed_output_path_in(store.trim_end_matches('/'), &hash.0),
+            None => name.fixed_output_path(&hash.0),
         }
     }
 
@@ -150,13 +144,11 @@ fn add_one(
     store: &NixStore<'_>,
     sources: &Sources,
 ) -> Result<(), NixStoreError> {
-    let path = planned.lockfile().unwrap_or(Path::new(""));
-    let shown = || path.display().to_string();
-    let unreadable = |source| NixStoreError::Lockfile { path: shown(), source };
-    let lockfile = fs::read(path).map_err(unreadable)?.into();
+    let shown = || name.as_str().to_owned();
     let folder = tempfile::tempdir().map_err(NixStoreError::Folder)?;
     let tree = folder.path().join(name.as_str());
     let outputs = Outputs { tree: Some(tree.clone()), ..Outputs::default() };
+    let lockfile = planned.hashed.clone().expect("bug: what was computed was hashed");
     let request = Request { outputs, ..Request::new(lockfile, planned.site.options) };
     let result = npm_deps::compute(&[request], &sources.supply, &sources.settings).pop();
     match result.expect("bug: one request has one result") {

@@ -18,6 +18,7 @@ use super::{
     args::SourceArgs,
     config::Config,
     env::Environment,
+    fleet::Memory,
     output::{Fatal, Terminal},
     progress::Bar,
     source_tokens,
@@ -31,6 +32,11 @@ pub(super) struct Sources {
     pub(super) supply: Arc<Supply>,
     pub(super) settings: Settings,
     bar: Arc<Bar>,
+    /// What is shared with other machines.
+    memory: Option<Arc<Memory>>,
+    /// How requests go out.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "for caches alone"))]
+    pub(super) options: Options,
     /// The only one of the program; it is taken when it ends.
     runtime: Option<Runtime>,
 }
@@ -73,16 +79,25 @@ impl Sources {
         if let Some(store) = &store {
             store.sweep();
         }
-        let client = (!args.offline).then(|| Client::new(options));
+        let client = (!args.offline).then(|| Client::new(options.clone()));
         let memo = store.as_ref().filter(|_| !args.no_memo).map(|store| Memo::at(store.dir()));
+        let runtime = runtime()?;
+        // What is not to be remembered is not to be believed of others either, and offline nobody is asked.
+        let memory = if args.no_memo || args.offline {
+            None
+        } else {
+            Memory::configured(&args.remote, config, environment, &options, (runtime.handle(), terminal))?
+        };
         let settings = Settings {
             memo,
+            shared: memory.clone().map(|memory| memory as _),
             assumed_absent: private_scopes(args, config, environment),
             ..Settings::default()
         };
-        let runtime = runtime()?;
         let supply = Supply::new(store, npm_cache, client, runtime.handle().clone()).located_by(access);
-        Ok(Self::of(supply, runtime, settings, terminal))
+        let mut sources = Self::of(supply, runtime, (settings, options), terminal);
+        sources.memory = memory;
+        Ok(sources)
     }
 
     /// What nixpkgs' own tool would draw on: npm's configuration is not read, and inside a Nix build, where nothing
@@ -99,14 +114,32 @@ impl Sources {
         }
         let store = if environment.in_nix_build() { None } else { store_folder(environment).map(Store::at) };
         let runtime = runtime()?;
-        let supply = Supply::new(store, None, Some(Client::new(options)), runtime.handle().clone());
-        Ok(Self::of(supply, runtime, Settings::default(), terminal))
+        let supply = Supply::new(store, None, Some(Client::new(options.clone())), runtime.handle().clone());
+        Ok(Self::of(supply, runtime, (Settings::default(), options), terminal))
     }
 
-    fn of(supply: Supply, runtime: Runtime, settings: Settings, terminal: &Terminal) -> Self {
+    fn of(
+        supply: Supply,
+        runtime: Runtime,
+        (settings, options): (Settings, Options),
+        terminal: &Terminal,
+    ) -> Self {
         let bar = Arc::new(Bar::new(terminal.watched, terminal.tells()));
         let supply = supply.watched_by(Arc::clone(&bar) as _);
-        Self { supply: Arc::new(supply), settings, bar, runtime: Some(runtime) }
+        Self { supply: Arc::new(supply), settings, bar, memory: None, options, runtime: Some(runtime) }
+    }
+
+    /// Believes nothing that was computed before, here or elsewhere.
+    pub(super) fn forget(&mut self) {
+        self.settings.memo = None;
+        self.settings.shared = None;
+        self.memory = None;
+    }
+
+    /// Where asynchronous work is done.
+    #[cfg(feature = "fleet")]
+    pub(super) fn runtime(&self) -> Handle {
+        self.supply.runtime().clone()
     }
 
     /// Whom to ask about packages, and where; `None` offline.
@@ -119,6 +152,9 @@ impl Sources {
         self.bar.finish();
         if let Some(trouble) = self.supply.store().and_then(Store::trouble) {
             terminal.message("warning", &Message::from_error(trouble).hinting(Some(trouble.hint())));
+        }
+        if let Some(trouble) = self.memory.as_ref().and_then(|memory| memory.settle()) {
+            terminal.message("warning", &trouble);
         }
     }
 }

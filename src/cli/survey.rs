@@ -215,6 +215,8 @@ pub(super) struct State {
     pub(super) finding: bool,
     /// A lockfile lacks what an offline install needs.
     pub(super) incomplete: bool,
+    /// A binary cache lacks an output.
+    pub(super) unpublished: bool,
 }
 
 impl State {
@@ -237,12 +239,13 @@ impl State {
             there.then_some(name)
         };
         Self {
-            failed: report.summary.failed > 0 || !report.problems.is_empty(),
+            failed: report.summary.failed > 0 || !report.problems.is_empty() || report.failed_to_publish(),
             denied: deny.iter().filter_map(found).collect(),
             stale: report.summary.stale > 0,
             nothing: report.finds_nothing(),
             finding: !report.findings.is_empty(),
             incomplete: report.summary.incomplete > 0,
+            unpublished: report.lacks_published(),
         }
     }
 }

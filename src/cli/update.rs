@@ -13,10 +13,12 @@ use npm_nixhash::{
 
 use super::{
     args::{Allowed, Denied, Format, UpdateArgs},
+    config::Config,
     env::Environment,
+    fleet::Caches,
     nix_store::add_all,
     npm::vendoring,
-    output::{Exit, Outcome, Terminal},
+    output::{Exit, Fatal, Outcome, Terminal},
     publish::{patch, publish},
     repair,
     resolve::resolve,
@@ -35,6 +37,7 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     }
     let mut surveyed = survey(&args.scope, environment)?;
     let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
+    let caches = caches(args, &surveyed.config, &sources, (environment, terminal))?;
     let deny = surveyed.deny(&args.deny);
     let mut work = Work::carry_out(surveyed, args, (&sources, environment), &deny);
     for _ in 0..AGAIN {
@@ -50,6 +53,9 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     report.set_changed_files(written.iter().map(|replacement| replacement.path.as_path()));
     // The files are right whatever becomes of the store.
     let added = (args.add_to_store && !held_back).then(|| add_all(&plan, &mut report, &sources, environment));
+    if let Some(caches) = caches.filter(|_| !held_back) {
+        caches.publish_all(&plan, &mut report, &sources, terminal);
+    }
     let seconds = started.elapsed().as_secs_f64();
     let human = |look| human::update(&report, seconds, look);
     let default = if args.dry_run { Format::Patch } else { Format::Human };
@@ -60,6 +66,27 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
         terminal.message("warning", &unnamed);
     }
     Ok(conclude(&State::of(&report, &deny), held_back, terminal))
+}
+
+/// Where outputs are published, if anywhere.
+///
+/// # Errors
+/// A cache of the command line cannot be opened, or nothing would be published although it was asked for.
+fn caches(
+    args: &UpdateArgs,
+    config: &Config,
+    sources: &Sources,
+    around: (&Environment, &Terminal),
+) -> Result<Option<Caches>, Fatal> {
+    if args.dry_run && args.publish.wanted() {
+        return Err(Fatal(Message::plain("--dry-run changes nothing, and so it does not --publish")));
+    }
+    #[cfg(feature = "fleet")]
+    let config = Some(config).filter(|_| !args.no_publish);
+    #[cfg(not(feature = "fleet"))]
+    let config = Some(config);
+    let caches = || Caches::to_publish((&args.publish, &args.sources.remote), config, sources, around);
+    (!args.dry_run).then(caches).transpose()
 }
 
 /// What was done.

@@ -29,7 +29,8 @@ use std::{
 
 pub use assembly::NarHash;
 pub use failure::{Failure, Obstacle};
-pub use outputs::{OutputError, Outputs};
+pub use outputs::{OutputError, Outputs, Reception, Recipient};
+pub use recall::ALGORITHM;
 pub use verdict::{Refusal, Warning};
 
 use self::{
@@ -39,11 +40,16 @@ use self::{
     outputs::Staged,
     packuments::Packuments,
     prepare::{Preparation, Shared, names_of},
-    recall::{recall, remember},
+    recall::{recall, recall_shared, remember},
     scheduler::{Ended, Scheduler, TreeId},
     supply::Supply,
 };
-use crate::{cacache::Tree, lockfile::Lockfile, options::HashOptions, store::memo::Memo};
+use crate::{
+    cacache::Tree,
+    lockfile::Lockfile,
+    options::HashOptions,
+    store::memo::{Memo, SharedMemo},
+};
 
 pub use crate::tarball::repack::Modes;
 
@@ -73,6 +79,8 @@ impl Request {
 pub struct Settings {
     /// Results of earlier runs, and the place for those of this one.
     pub memo: Option<Memo>,
+    /// Results of other machines, and those of this one for them.
+    pub shared: Option<Arc<dyn SharedMemo>>,
     /// Scopes (`@acme`) whose packuments are taken as absent from the public registry without asking.
     pub assumed_absent: BTreeSet<String>,
     /// How the fetcher runs.
@@ -92,7 +100,7 @@ impl Settings {
     /// The same for a fetcher that runs otherwise. What is remembered is of the default, so nothing is.
     #[must_use]
     pub fn in_manner(&self, manner: Manner) -> Self {
-        Self { memo: None, assumed_absent: self.assumed_absent.clone(), manner }
+        Self { memo: None, shared: None, assumed_absent: self.assumed_absent.clone(), manner }
     }
 }
 
@@ -146,12 +154,23 @@ fn attempt(
     results: &mut Results,
 ) {
     let mut jobs = Vec::new();
+    let memo = settings.memo.as_ref();
+    let mut unknown = Vec::new();
     for tree in due.iter().copied() {
-        let request = &requests[tree];
-        if let Some(computed) = settings.memo.as_ref().and_then(|memo| recall(memo, request)) {
-            results.insert(tree, Ok(computed));
-            continue;
+        match memo.and_then(|memo| recall(memo, &requests[tree])) {
+            Some(computed) => drop(results.insert(tree, Ok(computed))),
+            None => unknown.push(tree),
         }
+    }
+    // Once: the later attempts are about what was asked for already.
+    if let (Some(shared), false) = (&settings.shared, careful) {
+        for (tree, computed) in recall_shared(&**shared, memo, requests, &unknown) {
+            results.insert(tree, Ok(computed));
+            unknown.retain(|other| *other != tree);
+        }
+    }
+    for tree in unknown {
+        let request = &requests[tree];
         match parse(request) {
             Ok((lockfile, warnings)) => jobs.push(Job { tree, request, lockfile, warnings }),
             Err(failure) => drop(results.insert(tree, Err(failure))),
@@ -243,8 +262,8 @@ fn hash_all(
     for begun in begun {
         let (tree, pinned) = (begun.tree, begun.pinned);
         let result = conclude(begun, ended.remove(&tree).unwrap_or_default());
-        if let (Some(memo), true, Ok(computed)) = (&settings.memo, pinned, &result) {
-            remember(memo, &requests[tree], computed);
+        if let (true, Ok(computed)) = (pinned, &result) {
+            remember(settings, &requests[tree], computed);
         }
         results.insert(tree, result);
     }

@@ -5,9 +5,11 @@
 //! for it may be a mount point, and `$out` inside a Nix build, beside which nothing may be made.
 
 use std::{
+    fmt,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::{NamedTempFile, TempDir};
@@ -21,6 +23,27 @@ pub struct Outputs {
     pub nar: Option<PathBuf>,
     /// Fill the folder where it stands even if it does not exist yet.
     pub in_place: bool,
+    /// Who takes the NAR while it is hashed.
+    pub recipient: Option<Arc<dyn Recipient>>,
+}
+
+/// Takes a NAR in while it is hashed: a binary cache's client. A tree that has to be made again, because something on disk
+/// was lost on the way, begins again.
+pub trait Recipient: fmt::Debug + Send + Sync {
+    /// Begins to take in a NAR.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn begin(&self) -> io::Result<Box<dyn Reception>>;
+}
+
+/// A NAR that is being taken in. What is dropped before its end must leave nothing.
+pub trait Reception: Write + Send {
+    /// The NAR is whole.
+    ///
+    /// # Errors
+    /// It was not taken in.
+    fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
 /// Why an output cannot be had.
@@ -29,6 +52,9 @@ pub enum OutputError {
     /// Something is there that must not be overwritten.
     #[error("{} exists and is not an empty folder", .0.display())]
     Occupied(PathBuf),
+    /// Who was to take the NAR in did not.
+    #[error("the NAR was not taken in")]
+    Reception(#[source] io::Error),
     /// The system would not have it.
     #[error("cannot write {}", path.display())]
     Io {
@@ -51,7 +77,7 @@ impl OutputError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Occupied(_) => Some("name a folder that does not exist yet, or remove what is there"),
-            Self::Io { .. } => None,
+            Self::Io { .. } | Self::Reception(_) => None,
         }
     }
 }
@@ -60,7 +86,7 @@ impl Outputs {
     /// Whether the tree goes anywhere at all.
     #[must_use]
     pub fn wanted(&self) -> bool {
-        self.tree.is_some() || self.nar.is_some()
+        self.tree.is_some() || self.nar.is_some() || self.recipient.is_some()
     }
 
     /// Whether the outputs can be made, as far as that is known without making them.
@@ -92,6 +118,7 @@ fn vacant(path: &Path) -> Result<bool, OutputError> {
 pub(super) struct Staged {
     tree: Option<StagedTree>,
     nar: Option<StagedNar>,
+    reception: Option<Box<dyn Reception>>,
 }
 
 impl Staged {
@@ -99,7 +126,9 @@ impl Staged {
         let tree =
             outputs.tree.as_deref().map(|path| StagedTree::begin(path, outputs.in_place)).transpose()?;
         let nar = outputs.nar.as_deref().map(StagedNar::begin).transpose()?;
-        Ok(Self { tree, nar })
+        let begin = |recipient: &Arc<dyn Recipient>| recipient.begin().map_err(OutputError::Reception);
+        let reception = outputs.recipient.as_ref().map(begin).transpose()?;
+        Ok(Self { tree, nar, reception })
     }
 
     /// The folder to fill.
@@ -109,6 +138,9 @@ impl Staged {
 
     /// Appends to the NAR.
     pub(super) fn write_nar(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        if let Some(reception) = &mut self.reception {
+            reception.write_all(bytes).map_err(OutputError::Reception)?;
+        }
         self.nar.as_mut().map_or(Ok(()), |nar| nar.write(bytes))
     }
 
@@ -116,6 +148,9 @@ impl Staged {
     pub(super) fn finish(self) -> Result<(), OutputError> {
         if let Some(nar) = self.nar {
             nar.finish()?;
+        }
+        if let Some(reception) = self.reception {
+            reception.finish().map_err(OutputError::Reception)?;
         }
         self.tree.map_or(Ok(()), StagedTree::finish)
     }
@@ -238,7 +273,7 @@ mod tests {
     use super::*;
 
     fn outputs(folder: &Path, in_place: bool) -> Outputs {
-        Outputs { tree: Some(folder.join("out")), nar: Some(folder.join("nar")), in_place }
+        Outputs { tree: Some(folder.join("out")), nar: Some(folder.join("nar")), in_place, recipient: None }
     }
 
     fn names(folder: &Path) -> Vec<String> {

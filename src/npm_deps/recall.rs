@@ -9,12 +9,12 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Computed, Request, Warning, assembly::NarHash};
-use crate::store::memo::Memo;
+use super::{Computed, Request, Settings, Warning, assembly::NarHash};
+use crate::store::memo::{Memo, SharedMemo};
 
 /// To be raised whenever the same lockfile and options lead to another hash or to other warnings, or when a hash is believed
 /// for better reasons than before. 1 took tarballs from disk whatever URL they had come from.
-const ALGORITHM: u32 = 2;
+pub const ALGORITHM: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -42,20 +42,51 @@ pub(super) fn recall(memo: &Memo, request: &Request) -> Option<Computed> {
     if !applies(request) {
         return None;
     }
-    let record: Record = serde_json::from_slice(&memo.get(&key(request))?).ok()?;
-    let Record { hash, packages, bytes, warnings } = record;
+    read(&memo.get(&key(request))?)
+}
+
+fn read(value: &[u8]) -> Option<Computed> {
+    let Record { hash, packages, bytes, warnings } = serde_json::from_slice(value).ok()?;
     Some(Computed { hash: NarHash(hash), packages, bytes, warnings })
 }
 
+/// What other machines computed of these requests, by their index; asked all at once, and kept here, too.
+pub(super) fn recall_shared(
+    shared: &dyn SharedMemo,
+    memo: Option<&Memo>,
+    requests: &[Request],
+    due: &[usize],
+) -> Vec<(usize, Computed)> {
+    let asked: Vec<usize> = due.iter().copied().filter(|index| applies(&requests[*index])).collect();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let keys: Vec<_> = asked.iter().map(|index| key(&requests[*index])).collect();
+    let known = asked.into_iter().zip(&keys).zip(shared.get(&keys));
+    let known = known.filter_map(|((index, key), value)| {
+        let value = value?;
+        let computed = read(&value)?;
+        // What cannot be kept is asked for again.
+        let _ = memo.map(|memo| memo.put(key, &value));
+        Some((index, computed))
+    });
+    known.collect()
+}
+
 /// Keeps a result that cannot change.
-pub(super) fn remember(memo: &Memo, request: &Request, computed: &Computed) {
-    if !applies(request) {
+pub(super) fn remember(settings: &Settings, request: &Request, computed: &Computed) {
+    // A tree that was wanted for itself has the same hash as one that was not.
+    if request.options.fetcher_version != 1 {
         return;
     }
     let Computed { hash, packages, bytes, warnings } = computed;
     let record = Record { hash: hash.0, packages: *packages, bytes: *bytes, warnings: warnings.clone() };
     if let Ok(record) = serde_json::to_vec(&record) {
+        let key = key(request);
         // What cannot be kept is computed again; the store has said so if its folder is not writable.
-        let _ = memo.put(&key(request), &record);
+        let _ = settings.memo.as_ref().map(|memo| memo.put(&key, &record));
+        if let Some(shared) = &settings.shared {
+            shared.put(&key, &record);
+        }
     }
 }

@@ -179,8 +179,8 @@ impl Access {
         self.credentials.choose(url, registry, purpose)
     }
 
-    /// The value of the header that a request for `url` carries: where the fuzzer comes in.
-    #[cfg(fuzzing)]
+    /// The value of the header that a request for `url` carries: for clients other than this module's, and where the fuzzer
+    /// comes in.
     #[must_use]
     pub fn sent_to(&self, url: &Url, scope: Option<&str>) -> Option<String> {
         let (_, value) = self.choose(url, scope, Purpose::Source).ok()?.header?;

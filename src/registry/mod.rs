@@ -28,6 +28,7 @@ pub use error::{FetchError, Problem, Wanted};
 pub use options::{Options, Proxies, Roots, Timeouts, Trust};
 pub use retry::Retry;
 pub use secret::Secret;
+pub use transport::{SetupError, plain_client};
 
 /// Watches downloads; every method does nothing unless it is overridden. Called often and from many tasks: be quick.
 pub trait Watch: Send + Sync {

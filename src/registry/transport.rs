@@ -207,6 +207,14 @@ impl Lane {
     }
 }
 
+/// A client for others than registries, with the same proxies and certificates. It follows no redirects.
+///
+/// # Errors
+/// The certificates or a proxy cannot be used.
+pub fn plain_client(options: &Options) -> Result<reqwest::Client, SetupError> {
+    client(options, trust::tls_config(&options.trust, None)?)
+}
+
 fn client(options: &Options, tls: ClientConfig) -> Result<reqwest::Client, SetupError> {
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)

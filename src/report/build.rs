@@ -262,6 +262,7 @@ impl SiteReport {
             hash: None,
             output_name: planned.site.output_name.clone(),
             store_path: None,
+            published: Vec::new(),
             packages: None,
             bytes: None,
             because: None,

@@ -8,6 +8,7 @@ use super::{
     LiteralReport, OutdatedReport, PlaceReport, RepairedReport, Report, SiteKind, SiteReport, SiteStatus,
     UseReport,
     layout::{self, BAD, Cell, DIM, DOUBTFUL, Entry, GOOD, Look, NAME, Note},
+    published::{PublishedReport, published_lines, published_notes},
 };
 
 /// What `list` prints: a line for each site, and of undecided ones why; with `explain` also how each answer was found.
@@ -218,13 +219,14 @@ pub fn check(report: &Report, look: Look) -> String {
         text += &layout::wrapped(&plain(&format!("{}: {}", at(&one.place), one.message)), look.width);
     }
     text + &layout::wrapped(&(summary(report) + &unproven(report)), look.width)
+        + &published_lines(report, look.width)
 }
 
 fn is_wrong(site: &SiteReport) -> bool {
     matches!(
         site.status,
         SiteStatus::Stale | SiteStatus::Updated | SiteStatus::Incomplete | SiteStatus::Failed
-    )
+    ) || site.published.iter().any(PublishedReport::lacks)
 }
 
 /// One line about a service, as `check` and `update` have it.
@@ -238,6 +240,7 @@ fn check_entry(site: &SiteReport, name: &str, shown: Shown, look: Look) -> Entry
         notes.extend(site.errors.iter().map(|error| Note::new("lacks", &error.message)));
     }
     notes.extend(site.because.iter().map(|because| Note::new("because", &because.text)));
+    notes.extend(published_notes(site));
     if look.details {
         notes.extend(details(site));
     }
@@ -368,6 +371,7 @@ pub fn update(report: &Report, seconds: f64, look: Look) -> String {
         n => format!(" in {n} files"),
     };
     text + &layout::wrapped(&format!("{}{files}, {seconds:.1} s", summary(report)), look.width)
+        + &published_lines(report, look.width)
 }
 
 /// How many sites have which status.

@@ -16,6 +16,7 @@ mod json;
 pub mod layout;
 pub mod markdown;
 pub mod messages;
+mod published;
 mod repair;
 mod rule;
 pub mod sarif;
@@ -26,6 +27,7 @@ use serde::Serialize;
 pub use because::BecauseReport;
 pub use build::{Paths, repair_messages, service};
 pub use json::json;
+pub use published::{PublishedReport, PublishedState};
 pub use repair::{FilledReport, LockfileReport, RepairReport, RepairStatus, RepairSummary};
 pub use rule::Rule;
 pub use source::{OutdatedReport, SourceReport};
@@ -121,6 +123,8 @@ pub struct SiteReport {
     pub output_name: Option<String>,
     /// Where its output is in the Nix store, with `--add-to-store`.
     pub store_path: Option<String>,
+    /// How its output stands in binary caches, with `--publish` or `--published`.
+    pub published: Vec<PublishedReport>,
     /// Number of contents in the tree.
     pub packages: Option<usize>,
     /// Their size in bytes.

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::integrity::{Algorithm, ContentId};
 use crate::nix::{HashForm, HashText, decode_digest};
-use crate::store_path::nix_base32;
+use nix_binary_cache::store_path::nix_base32;
 
 /// An algorithm that Nix takes for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

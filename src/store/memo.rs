@@ -7,7 +7,7 @@
 //! Written by a temporary file and a rename, never synced: a torn file fails its checksum and counts as missing.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     io::Write as _,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -20,6 +20,15 @@ use crate::integrity::hex;
 
 /// The version of the layout.
 const FOLDER: &str = "memo-v1";
+
+/// Results that other machines computed. Who implements it bounds how long it may take, and fails silently: what is not
+/// known is computed.
+pub trait SharedMemo: fmt::Debug + Send + Sync {
+    /// What is known under each of these keys.
+    fn get(&self, keys: &[[u8; 32]]) -> Vec<Option<Vec<u8>>>;
+    /// Tells the others; may return before they know.
+    fn put(&self, key: &[u8; 32], value: &[u8]);
+}
 
 /// A folder of small results.
 #[derive(Debug, Clone)]

@@ -42,22 +42,8 @@ const MAP: &[(&str, &[&str])] = &[
             "tarball",
         ],
     ),
-    ("store_path", &["integrity", "npm_deps"]),
     ("replace", &[]),
-    (
-        "source",
-        &[
-            "integrity",
-            "nix",
-            "npm_deps",
-            "redaction",
-            "registry",
-            "repository",
-            "store",
-            "store_path",
-            "tarball",
-        ],
-    ),
+    ("source", &["integrity", "nix", "npm_deps", "redaction", "registry", "repository", "store", "tarball"]),
     ("vendoring", &["integrity", "npm_package", "registry", "relock", "repair", "source"]),
     ("choice", &["nix", "repository"]),
     (

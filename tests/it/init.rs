@@ -2,11 +2,12 @@
 
 use crate::support::project::Project;
 
-const TARGETS: [(&str, &str); 8] = [
+const TARGETS: [(&str, &str); 9] = [
     ("renovate", "renovate.json"),
     ("github", ".github/workflows/npm-nixhash.yml"),
     ("github-update", ".github/workflows/npm-nixhash-update.yml"),
     ("github-pull-request", ".github/workflows/npm-nixhash-pull-request.yml"),
+    ("github-publish", ".github/workflows/npm-nixhash-publish.yml"),
     ("forgejo", ".forgejo/workflows/npm-nixhash.yml"),
     ("gitlab", ".gitlab-ci.yml"),
     ("pre-commit", ".pre-commit-config.yaml"),

@@ -14,6 +14,9 @@ mod elsewhere;
 mod exit_codes;
 mod explain;
 mod findings;
+#[cfg(feature = "fleet")]
+mod fleet;
+mod fleet_simulation;
 mod git;
 mod gzip;
 mod hostile;

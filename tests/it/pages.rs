@@ -9,9 +9,10 @@ use crate::support::pages::{Demo, PICTURES, Page, bin, pages, root, transcripts}
 const SETUP: &[&str] = &[
     "cargo install --path .",
     "cargo test",
+    "cargo test --workspace",
     "cargo test --features real-parts --test real",
     "cargo fmt --check",
-    "cargo clippy --all-targets --all-features -- -D warnings",
+    "cargo clippy --workspace --all-targets --all-features -- -D warnings",
     "cargo deny check bans licenses sources",
     "cargo package",
     "bash .ci/run",

@@ -41,7 +41,7 @@ fn two_places_start_a_program_and_no_other() {
 fn each_promise_names_tests_that_exist() {
     let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
     let mut code = String::new();
-    for folder in ["src", "tests/it", "tests/real"] {
+    for folder in ["src", "crates", "tests/it", "tests/real"] {
         sources(&root().join(folder), &mut code);
     }
     let promises: Vec<&str> = page.split("\n* ").skip(1).collect();

@@ -12,6 +12,7 @@ mod add_shapes;
 #[path = "../it/source/archives.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod archives;
+mod binary_cache;
 mod conformance;
 mod credentials;
 mod faults;
@@ -30,6 +31,7 @@ mod own_flake;
 mod pages;
 mod repack;
 mod repair;
+mod s3;
 mod shell_phases;
 mod sources;
 #[path = "../it/support/mod.rs"]

@@ -77,7 +77,8 @@ fn usage(program: &OsStr, terminal: &Terminal) -> Exit {
 
 /// Prints the hash, or writes the tree to `out` and prints nothing.
 fn prefetch(lockfile: &Path, out: Option<&Path>, environment: &Environment, terminal: &Terminal) -> Outcome {
-    let outputs = Outputs { tree: out.map(Path::to_owned), nar: None, in_place: environment.in_nix_build() };
+    let outputs =
+        Outputs { tree: out.map(Path::to_owned), in_place: environment.in_nix_build(), ..Outputs::default() };
     outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
     let options: HashOptions = hash::options(Flags::default(), environment)?;
     let sources = Sources::for_drop_in(environment, terminal)?;

@@ -1,0 +1,196 @@
+//! A cache behind HTTP: GET, HEAD and PUT below one URL, which is all that Nix's own client asks of one.
+
+use std::{io, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
+};
+use tokio::{fs::File, io::AsyncWriteExt as _, sync::mpsc::Receiver, time::timeout};
+use url::Url;
+
+use crate::storage::{Failure, Part, Patience};
+
+/// Redirects that are followed; Nix follows as many of any kind as curl does, but caches answer with one.
+const REDIRECTS: usize = 5;
+
+/// A whole upload must not take longer.
+const UPLOAD: Duration = Duration::from_mins(30);
+
+/// A cache at a URL.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpCache {
+    base: Url,
+    client: reqwest::Client,
+    authorization: Option<HeaderValue>,
+    patience: Patience,
+}
+
+impl HttpCache {
+    pub(crate) fn new(
+        base: &Url,
+        client: reqwest::Client,
+        authorization: Option<String>,
+        patience: Patience,
+    ) -> Self {
+        let mut base = base.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let secret = |text: String| {
+            let mut value = HeaderValue::try_from(text).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        Self { base, client, authorization: authorization.and_then(secret), patience }
+    }
+
+    fn url(&self, key: &str) -> Result<Url, Failure> {
+        self.base.join(key).map_err(|_| Failure::Key)
+    }
+
+    pub(crate) async fn exists(&self, key: &str) -> Result<bool, Failure> {
+        Ok(self.read(Method::HEAD, key).await?.is_some())
+    }
+
+    pub(crate) async fn get(&self, key: &str, limit: usize) -> Result<Option<Bytes>, Failure> {
+        let Some(mut response) = self.read(Method::GET, key).await? else { return Ok(None) };
+        let mut bytes = BytesMut::new();
+        loop {
+            let chunk =
+                timeout(self.patience.request, response.chunk()).await.map_err(|_| Failure::Timeout)?;
+            match chunk.map_err(|error| Failure::of_reqwest(&error))? {
+                Some(chunk) if bytes.len() + chunk.len() > limit => return Err(Failure::TooLarge(limit)),
+                Some(chunk) => bytes.extend_from_slice(&chunk),
+                None => return Ok(Some(bytes.freeze())),
+            }
+        }
+    }
+
+    /// The answer, or nothing where there is no such object. Credentials go to the cache's own origin alone.
+    async fn read(&self, method: Method, key: &str) -> Result<Option<Response>, Failure> {
+        let mut url = self.url(key)?;
+        for _ in 0..=REDIRECTS {
+            let response = self.repeated(|| self.request(method.clone(), &url)).await?;
+            let target = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
+            let Some(target) = target else { return present(response) };
+            url = target.to_str().ok().and_then(|text| url.join(text).ok()).ok_or(Failure::Redirect)?;
+            // What was encrypted stays so.
+            if self.base.scheme() == "https" && url.scheme() != "https" {
+                return Err(Failure::Redirect);
+            }
+        }
+        Err(Failure::Redirect)
+    }
+
+    fn request(&self, method: Method, url: &Url) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, url.clone());
+        match &self.authorization {
+            Some(value) if url.origin() == self.base.origin() => request.header(AUTHORIZATION, value.clone()),
+            _ => request,
+        }
+    }
+
+    /// Repeats what failed for a reason that may pass.
+    async fn repeated(&self, make: impl Fn() -> reqwest::RequestBuilder) -> Result<Response, Failure> {
+        let mut pause = Duration::from_millis(100);
+        let mut left = self.patience.retries;
+        loop {
+            let answer = match timeout(self.patience.request, make().send()).await {
+                Err(_) => Err(Failure::Timeout),
+                Ok(Err(error)) => Err(Failure::of_reqwest(&error)),
+                Ok(Ok(response)) if passes(response.status()) => {
+                    Err(Failure::Status(response.status().as_u16()))
+                }
+                Ok(Ok(response)) => Ok(response),
+            };
+            if answer.is_ok() || left == 0 {
+                return answer;
+            }
+            left -= 1;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<(), Failure> {
+        let url = self.url(key)?;
+        let make = || self.request(Method::PUT, &url).header(CONTENT_TYPE, content_type).body(bytes.clone());
+        accepted(&self.repeated(make).await?)
+    }
+
+    /// What comes in parts is put aside on disk first: a PUT says how long it is, and may have to be repeated.
+    pub(crate) async fn receive(&self, key: &str, mut parts: Receiver<Part>) -> Result<(), Failure> {
+        let spool = tempfile::tempfile().map_err(|error| Failure::Io(error.kind()))?;
+        let mut file = File::from_std(spool.try_clone().map_err(|error| Failure::Io(error.kind()))?);
+        let io = |error: io::Error| Failure::Io(error.kind());
+        let mut length = 0;
+        loop {
+            let (bytes, last) = match parts.recv().await {
+                None => return Err(Failure::GivenUp),
+                Some(Part::More(bytes)) => (bytes, false),
+                Some(Part::Last(bytes)) => (bytes, true),
+            };
+            length += bytes.len() as u64;
+            file.write_all(&bytes).await.map_err(io)?;
+            if last {
+                file.flush().await.map_err(io)?;
+                break;
+            }
+        }
+        self.put_file(&self.url(key)?, &spool, length).await
+    }
+
+    async fn put_file(&self, url: &Url, spool: &std::fs::File, length: u64) -> Result<(), Failure> {
+        use std::io::Seek as _;
+        let mut left = self.patience.retries;
+        loop {
+            let mut again = spool.try_clone().map_err(|error| Failure::Io(error.kind()))?;
+            again.rewind().map_err(|error| Failure::Io(error.kind()))?;
+            let request = self
+                .request(Method::PUT, url)
+                .header(CONTENT_LENGTH, length)
+                .header(CONTENT_TYPE, "application/x-nix-nar")
+                .body(File::from_std(again));
+            let answer = match timeout(UPLOAD, request.send()).await {
+                Err(_) => Err(Failure::Timeout),
+                Ok(Err(error)) => Err(Failure::of_reqwest(&error)),
+                Ok(Ok(response)) if passes(response.status()) => {
+                    Err(Failure::Status(response.status().as_u16()))
+                }
+                Ok(Ok(response)) => return accepted(&response),
+            };
+            if left == 0 {
+                return answer;
+            }
+            left -= 1;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// Whether asking again may help.
+fn passes(status: StatusCode) -> bool {
+    status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+}
+
+fn present(response: Response) -> Result<Option<Response>, Failure> {
+    match response.status() {
+        status if status.is_success() => Ok(Some(response)),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+        status => Err(Failure::Status(status.as_u16())),
+    }
+}
+
+fn accepted(response: &Response) -> Result<(), Failure> {
+    let status = response.status();
+    if status.is_success() { Ok(()) } else { Err(Failure::Status(status.as_u16())) }
+}

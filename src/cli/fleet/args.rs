@@ -1,0 +1,77 @@
+//! The flags.
+
+use std::{ffi::OsStr, path::PathBuf};
+
+use clap::{
+    Args,
+    builder::TypedValueParser,
+    error::{ContextKind, ErrorKind},
+};
+use nix_binary_cache::location::{Location, LocationError};
+
+use crate::cli::args::RemoteMode;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Binary caches")]
+pub(in crate::cli) struct PublishArgs {
+    /// Also write the npm-deps outputs into this Nix binary cache, under the names that their derivations have: file:///dir,
+    /// s3://bucket/prefix, gs://, az:// or https://; may be given several times
+    #[arg(long, value_name = "URL", value_parser = LocationParser("--publish"))]
+    pub(super) publish: Vec<Location>,
+}
+
+impl PublishArgs {
+    /// Whether anything is to be published, by the command line alone.
+    pub(in crate::cli) fn wanted(&self) -> bool {
+        !self.publish.is_empty()
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Binary caches")]
+pub(in crate::cli) struct PublishedArgs {
+    /// Also say which outputs this binary cache lacks, and count that as drift; may be given several times
+    #[arg(long, value_name = "URL", value_parser = LocationParser("--published"))]
+    pub(super) published: Vec<Location>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network and cache")]
+pub(in crate::cli) struct RemoteArgs {
+    /// Share remembered hashes with other machines in this object store [or set `NPM_NIXHASH_REMOTE`]
+    #[arg(long, value_name = "URL", value_parser = LocationParser("--remote"))]
+    pub(super) remote: Option<Location>,
+    /// Whether to read from it, write to it, or both [default: both; or set `NPM_NIXHASH_REMOTE_MODE`]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(super) remote_mode: Option<RemoteMode>,
+    /// Share nothing, whatever else is configured
+    #[arg(long, conflicts_with = "remote")]
+    pub(super) no_remote: bool,
+    /// Sign what is shared or published with this secret key in Nix's format, NAME:BASE64
+    #[arg(long, value_name = "FILE")]
+    pub(super) sign_key: Option<PathBuf>,
+}
+
+/// Reads a location. An error does not repeat what was given, as clap's own would: it may hold a password.
+#[derive(Debug, Clone)]
+struct LocationParser(&'static str);
+
+impl TypedValueParser for LocationParser {
+    type Value = Location;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Location, clap::Error> {
+        let text = value.to_str().ok_or(LocationError::NoUrl);
+        text.and_then(str::parse).map_err(|error: LocationError| {
+            let hint = error.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+            let message = format!("invalid value for '{} <URL>': {error}{hint}\n", self.0);
+            let mut said = clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command);
+            said.remove(ContextKind::InvalidValue);
+            said
+        })
+    }
+}

@@ -1,0 +1,423 @@
+//! `--publish` and `--published`: the outputs of sites in Nix binary caches.
+//!
+//! A tree is made again, from what the first computation left on disk, only where a cache lacks it: the store path is known
+//! from the hash, so that one HEAD tells. Its NAR goes into the caches while it is hashed, and no narinfo is written unless it
+//! was that hash.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{StreamExt as _, stream};
+use nix_binary_cache::{
+    cache::{Cache, CacheError, Presence, Published, Upload},
+    location::Location,
+    signing::SecretKey,
+    storage::Patience,
+    store_path::{FixedOutput, Name},
+};
+use npm_nixhash::{
+    drift::Plan,
+    npm_deps::{self, Outputs, Reception, Recipient, Request},
+    options::HashOptions,
+    report::{Message, PublishedReport, PublishedState, Report},
+};
+use tokio::runtime::Handle;
+
+use super::{
+    PublishArgs, PublishedArgs, RemoteArgs,
+    outside::{open, sign_key, unopened},
+};
+use crate::cli::{
+    config::Config,
+    env::Environment,
+    output::{Fatal, Terminal},
+    supply::Sources,
+};
+
+/// Trees that are uploaded side by side; each holds some parts of 6 MiB in memory.
+const UPLOADS: usize = 3;
+
+/// Outputs that are looked for side by side.
+const LOOKS: usize = 16;
+
+/// Why an output has no name.
+const UNNAMED: &str = "the name of its derivation is not known";
+
+/// An output that should be in the caches, and what its tree is made of.
+pub(in crate::cli) struct Wanted {
+    pub(in crate::cli) name: Name,
+    pub(in crate::cli) nar_hash: [u8; 32],
+    pub(in crate::cli) lockfile: Arc<[u8]>,
+    pub(in crate::cli) options: HashOptions,
+}
+
+/// Caches to write to, or to look into.
+pub(in crate::cli) struct Caches {
+    caches: Vec<Arc<Cache>>,
+    key: Option<Arc<SecretKey>>,
+    runtime: Handle,
+}
+
+/// How each wanted output stands in each cache.
+type Standings = Vec<Vec<PublishedReport>>;
+
+impl Caches {
+    /// The caches to publish to: those of the command line have to be usable; of those of the team the ones that this
+    /// machine has nothing to open with are left out with a warning, for not all who run `update` may write there.
+    pub(in crate::cli) fn to_publish(
+        (args, remote): (&PublishArgs, &RemoteArgs),
+        config: Option<&Config>,
+        sources: &Sources,
+        (environment, terminal): (&Environment, &Terminal),
+    ) -> Result<Self, Fatal> {
+        let key = sign_key(remote, environment)?;
+        let mut caches = Self { caches: Vec::new(), key, runtime: sources.runtime() };
+        for location in &args.publish {
+            let opened = open(location, environment, &sources.options, (Patience::default(), true))?;
+            let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
+            caches.caches.push(Arc::new(Cache::new(storage)));
+        }
+        for location in config.into_iter().flat_map(|config| &config.publish.0) {
+            if args.publish.contains(location) {
+                continue;
+            }
+            match open(location, environment, &sources.options, (Patience::default(), true))? {
+                Ok(storage) => caches.caches.push(Arc::new(Cache::new(storage))),
+                Err(error) if error.lacks_credentials() => {
+                    terminal.message("warning", &unopened(location, &error))
+                }
+                Err(error) => return Err(Fatal(unopened(location, &error))),
+            }
+        }
+        Ok(caches)
+    }
+
+    /// The caches to look into.
+    pub(in crate::cli) fn to_look_into(
+        args: &PublishedArgs,
+        sources: &Sources,
+        environment: &Environment,
+    ) -> Result<Self, Fatal> {
+        let mut caches = Self { caches: Vec::new(), key: None, runtime: sources.runtime() };
+        for location in &args.published {
+            let opened = open(location, environment, &sources.options, (Patience::default(), false))?;
+            let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
+            caches.caches.push(Arc::new(Cache::new(storage)));
+        }
+        Ok(caches)
+    }
+
+    /// Publishes the output of every site whose hash was computed, and notes in the report how each stands.
+    pub(in crate::cli) fn publish_all(
+        &self,
+        plan: &Plan,
+        report: &mut Report,
+        sources: &Sources,
+        terminal: &Terminal,
+    ) {
+        self.note(plan, report, terminal, |wanted| self.publish(wanted, sources));
+    }
+
+    /// Looks for the output of every site whose hash was computed, and notes in the report how each stands.
+    pub(in crate::cli) fn look_for_all(&self, plan: &Plan, report: &mut Report, terminal: &Terminal) {
+        self.note(plan, report, terminal, |wanted| self.look(wanted));
+    }
+
+    fn note(
+        &self,
+        plan: &Plan,
+        report: &mut Report,
+        terminal: &Terminal,
+        judge: impl FnOnce(&[Wanted]) -> (Standings, Vec<Message>),
+    ) {
+        if self.caches.is_empty() {
+            return;
+        }
+        // Several sites may have one output.
+        let (mut all, mut of_sites, mut known) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for (index, planned) in plan.sites.iter().enumerate() {
+            let (Some(computed), Some(lockfile)) = (planned.computed(), &planned.hashed) else { continue };
+            let Some(name) = planned.site.output_name.as_deref().and_then(|name| Name::parse(name).ok())
+            else {
+                if let Some(site) = report.sites.get_mut(index) {
+                    site.published.extend(self.caches.iter().map(unnamed));
+                }
+                continue;
+            };
+            let place = match known.entry((name.as_str().to_owned(), computed.hash.0)) {
+                Entry::Occupied(place) => *place.get(),
+                Entry::Vacant(vacant) => {
+                    let (lockfile, options) = (Arc::clone(lockfile), planned.site.options);
+                    all.push(Wanted { name, nar_hash: computed.hash.0, lockfile, options });
+                    *vacant.insert(all.len() - 1)
+                }
+            };
+            of_sites.push((index, place));
+        }
+        let (standings, trouble) = judge(&all);
+        for (index, place) in of_sites {
+            if let (Some(site), Some(standing)) = (report.sites.get_mut(index), standings.get(place)) {
+                site.published.extend(standing.iter().cloned());
+            }
+        }
+        for message in trouble {
+            terminal.message("error", &message);
+        }
+    }
+
+    /// Publishes what is not there yet.
+    pub(in crate::cli) fn publish(&self, wanted: &[Wanted], sources: &Sources) -> (Standings, Vec<Message>) {
+        let outputs: Vec<FixedOutput> = wanted.iter().map(Wanted::output).collect();
+        let mut troubles = Troubles::default();
+        let looks = self.ask(&outputs, async |cache, output| {
+            Ok(if cache.has(output).await? { Presence::There } else { Presence::Missing })
+        });
+        let mut standings: Standings = Vec::new();
+        let mut lacking = Vec::new();
+        for (index, (output, looks)) in outputs.iter().zip(looks).enumerate() {
+            let mut caches = Vec::new();
+            let standing = self.caches.iter().zip(looks).map(|(cache, look)| match look {
+                Ok(Presence::There) => state(cache, output, PublishedState::There, None),
+                Ok(_) => {
+                    caches.push(Arc::clone(cache));
+                    state(cache, output, PublishedState::Missing, None)
+                }
+                Err(error) => failed(cache, output, &error, &mut troubles),
+            });
+            standings.push(standing.collect());
+            if !caches.is_empty() {
+                lacking.push((index, caches));
+            }
+        }
+        for some in lacking.chunks(UPLOADS) {
+            for (index, done) in self.upload(wanted, some, sources) {
+                let (Some(output), Some(standing)) = (outputs.get(index), standings.get_mut(index)) else {
+                    continue;
+                };
+                settle(standing, output, done, &mut troubles);
+            }
+        }
+        (standings, troubles.messages())
+    }
+
+    /// Makes some trees again, side by side, into the caches that lack them.
+    fn upload(
+        &self,
+        wanted: &[Wanted],
+        lacking: &[(usize, Vec<Arc<Cache>>)],
+        sources: &Sources,
+    ) -> Vec<(usize, Result<Vec<Published>, String>)> {
+        let publishing = |(index, caches): &(usize, Vec<Arc<Cache>>)| Publishing {
+            output: wanted[*index].output(),
+            caches: caches.clone(),
+            key: self.key.clone(),
+            runtime: self.runtime.clone(),
+            done: Arc::default(),
+        };
+        let publishings: Vec<_> = lacking.iter().map(publishing).map(Arc::new).collect();
+        let request = |((index, _), publishing): (&(usize, _), &Arc<Publishing>)| {
+            let outputs = Outputs { recipient: Some(Arc::clone(publishing) as _), ..Outputs::default() };
+            let Wanted { lockfile, options, name, .. } = &wanted[*index];
+            Request {
+                outputs,
+                label: Some(name.as_str().into()),
+                ..Request::new(Arc::clone(lockfile), *options)
+            }
+        };
+        let requests: Vec<_> = lacking.iter().zip(&publishings).map(request).collect();
+        let results = npm_deps::compute(&requests, &sources.supply, &sources.settings);
+        let told = |(((index, _), publishing), result): ((&(usize, _), &Arc<Publishing>), _)| {
+            let done = std::mem::take(&mut *publishing.done.lock().unwrap_or_else(PoisonError::into_inner));
+            let told = match result {
+                Ok(_) => Ok(done),
+                Err(npm_deps::Failure { obstacles }) => {
+                    Err(obstacles.first().map(ToString::to_string).unwrap_or_default())
+                }
+            };
+            (*index, told)
+        };
+        lacking.iter().zip(&publishings).zip(results).map(told).collect()
+    }
+
+    /// Tells what is there, by what the narinfo says, and whether its NAR is there.
+    fn look(&self, wanted: &[Wanted]) -> (Standings, Vec<Message>) {
+        let outputs: Vec<FixedOutput> = wanted.iter().map(Wanted::output).collect();
+        let mut troubles = Troubles::default();
+        let looks = self.ask(&outputs, async |cache, output| cache.look(output).await);
+        let mut standings = Vec::new();
+        for (output, looks) in outputs.iter().zip(looks) {
+            let standing = self.caches.iter().zip(looks).map(|(cache, look)| match look {
+                Ok(presence) => match why_missing(&presence) {
+                    None => state(cache, output, PublishedState::There, None),
+                    Some(why) => state(cache, output, PublishedState::Missing, Some(why)),
+                },
+                Err(error) => failed(cache, output, &error, &mut troubles),
+            });
+            standings.push(standing.collect());
+        }
+        (standings, troubles.messages())
+    }
+
+    /// Asks every cache about every output.
+    fn ask(
+        &self,
+        outputs: &[FixedOutput],
+        question: impl AsyncFn(&Cache, &FixedOutput) -> Result<Presence, CacheError>,
+    ) -> Vec<Vec<Result<Presence, CacheError>>> {
+        let about = |output| {
+            let question = &question;
+            async move { futures::future::join_all(self.caches.iter().map(|cache| question(cache, output))).await }
+        };
+        self.runtime.block_on(stream::iter(outputs).map(about).buffered(LOOKS).collect())
+    }
+}
+
+impl Wanted {
+    fn output(&self) -> FixedOutput {
+        FixedOutput::new(self.name.clone(), self.nar_hash)
+    }
+}
+
+fn unnamed(cache: &Arc<Cache>) -> PublishedReport {
+    let (state, reason) = (PublishedState::Unnamed, Some(UNNAMED.to_owned()));
+    PublishedReport { cache: cache.storage().location().to_string(), store_path: None, state, reason }
+}
+
+fn state(
+    cache: &Cache,
+    output: &FixedOutput,
+    state: PublishedState,
+    reason: Option<String>,
+) -> PublishedReport {
+    let cache = cache.storage().location().to_string();
+    PublishedReport { cache, store_path: Some(output.path().to_owned()), state, reason }
+}
+
+fn why_missing(presence: &Presence) -> Option<String> {
+    match presence {
+        Presence::There => None,
+        Presence::Missing => Some("there is no narinfo".to_owned()),
+        Presence::NarMissing => Some("the NAR that its narinfo names is not there".to_owned()),
+        Presence::Unfit(unfit) => Some(unfit.to_string()),
+        Presence::NoNarInfo(error) => Some(error.to_string()),
+    }
+}
+
+fn failed(
+    cache: &Cache,
+    output: &FixedOutput,
+    error: &CacheError,
+    troubles: &mut Troubles,
+) -> PublishedReport {
+    troubles.add(cache.storage().location(), error, output);
+    state(cache, output, PublishedState::Failed, Some(error.to_string()))
+}
+
+/// Notes what became of an upload.
+fn settle(
+    standing: &mut [PublishedReport],
+    output: &FixedOutput,
+    done: Result<Vec<Published>, String>,
+    troubles: &mut Troubles,
+) {
+    match done {
+        Ok(done) => {
+            for Published { cache, result } in done {
+                let new = match result {
+                    Ok(_) => state(&cache, output, PublishedState::Published, None),
+                    Err(error) => failed(&cache, output, &error, troubles),
+                };
+                let place = standing.iter_mut().find(|one| one.cache == new.cache);
+                if let Some(place) = place {
+                    *place = new;
+                }
+            }
+        }
+        Err(reason) => {
+            for one in standing.iter_mut().filter(|one| one.state == PublishedState::Missing) {
+                one.state = PublishedState::Failed;
+                one.reason = Some(reason.clone());
+            }
+            troubles.lost.push((output.name().as_str().to_owned(), reason));
+        }
+    }
+}
+
+/// What failed, one message for each cache and reason.
+#[derive(Default)]
+struct Troubles {
+    caches: BTreeMap<(String, String), (Option<&'static str>, Vec<String>)>,
+    /// Trees that could not be made again.
+    lost: Vec<(String, String)>,
+}
+
+impl Troubles {
+    fn add(&mut self, location: &Location, error: &CacheError, output: &FixedOutput) {
+        let entry = self.caches.entry((location.to_string(), error.to_string())).or_default();
+        entry.0 = error.hint();
+        entry.1.push(output.name().as_str().to_owned());
+    }
+
+    fn messages(self) -> Vec<Message> {
+        let about = |((cache, reason), (hint, names)): ((String, String), (_, Vec<String>))| {
+            let others = match names.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            let first = names.into_iter().next().unwrap_or_default();
+            let message =
+                Message::plain(format!("{cache}: {first}{others} could not be looked for or published"));
+            Message { causes: vec![reason], ..message }.hinting(hint)
+        };
+        let lost = |(name, reason): (String, String)| Message {
+            causes: vec![reason],
+            ..Message::plain(format!("cannot make the tree of {name} again, to publish it"))
+        };
+        self.caches.into_iter().map(about).chain(self.lost.into_iter().map(lost)).collect()
+    }
+}
+
+/// Takes a NAR into caches.
+#[derive(Debug)]
+struct Publishing {
+    output: FixedOutput,
+    caches: Vec<Arc<Cache>>,
+    key: Option<Arc<SecretKey>>,
+    runtime: Handle,
+    done: Arc<Mutex<Vec<Published>>>,
+}
+
+impl Recipient for Publishing {
+    fn begin(&self) -> io::Result<Box<dyn Reception>> {
+        let upload =
+            Upload::begin(self.output.clone(), &self.caches, self.key.clone(), self.runtime.clone())?;
+        Ok(Box::new(Receiving { upload, done: Arc::clone(&self.done) }))
+    }
+}
+
+struct Receiving {
+    upload: Upload,
+    done: Arc<Mutex<Vec<Published>>>,
+}
+
+impl Write for Receiving {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.upload.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.upload.flush()
+    }
+}
+
+impl Reception for Receiving {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        let Self { upload, done } = *self;
+        // What failed is told of each cache, and is no failure of the hash.
+        *done.lock().unwrap_or_else(PoisonError::into_inner) = upload.finish();
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! How caches and stores are reached: credentials as the environment has them, requests as registries get theirs.
+
+use std::{fs, path::Path, sync::Arc};
+
+use nix_binary_cache::{
+    credentials::Surroundings,
+    location::Location,
+    signing::SecretKey,
+    storage::{OpenError, Patience, Storage},
+};
+use npm_nixhash::{
+    registry::{Options, plain_client},
+    report::Message,
+};
+
+use super::RemoteArgs;
+use crate::cli::{env::Environment, output::Fatal};
+
+/// Opens the place at a location.
+pub(super) fn open(
+    location: &Location,
+    environment: &Environment,
+    options: &Options,
+    (patience, write): (Patience, bool),
+) -> Result<Result<Storage, OpenError>, Fatal> {
+    let http = plain_client(options).map_err(|error| Fatal::new(&error))?;
+    let around = Surroundings {
+        variable: &|name| environment.text(name).map(str::to_owned),
+        home: environment.home(),
+        authorization: &|url| options.access.sent_to(url, None),
+        http,
+    };
+    Ok(Storage::open(location, &around, patience, write))
+}
+
+/// The key that is to sign.
+pub(super) fn sign_key(
+    args: &RemoteArgs,
+    environment: &Environment,
+) -> Result<Option<Arc<SecretKey>>, Fatal> {
+    args.sign_key.as_deref().map(|file| read_key(&environment.absolute(file))).transpose()
+}
+
+fn read_key(file: &Path) -> Result<Arc<SecretKey>, Fatal> {
+    let cannot = |cause: String| {
+        let message = Message::plain(format!("cannot sign with {}", file.display()));
+        Fatal(Message { causes: vec![cause], ..message })
+    };
+    let text = fs::read_to_string(file).map_err(|error| cannot(error.to_string()))?;
+    SecretKey::parse(&text).map(Arc::new).map_err(|error| cannot(error.to_string()))
+}
+
+/// Why a place cannot be opened, for people.
+pub(super) fn unopened(location: &Location, error: &OpenError) -> Message {
+    let message = Message::plain(format!("{location} cannot be used"));
+    Message { causes: vec![error.to_string()], ..message }.hinting(error.hint())
+}

@@ -1,0 +1,109 @@
+//! In the place of `fleet`, where that was left out of the build: no flags, and a warning where a team's file asks for them.
+
+use std::sync::Arc;
+
+use clap::Args;
+use nix_binary_cache::store_path::Name;
+use npm_nixhash::{
+    drift::Plan,
+    options::HashOptions,
+    registry::Options,
+    report::{Message, PublishedReport, Report},
+    store::memo::SharedMemo,
+};
+use tokio::runtime::Handle;
+
+use super::{
+    config::Config,
+    env::Environment,
+    output::{Fatal, Terminal},
+    supply::Sources,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct PublishArgs {}
+
+impl PublishArgs {
+    #[expect(clippy::unused_self, reason = "as in the other build")]
+    pub(super) fn wanted(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PublishedArgs {}
+
+#[derive(Debug, Args)]
+pub(super) struct RemoteArgs {}
+
+#[expect(dead_code, reason = "as in the other build")]
+pub(super) struct Wanted {
+    pub(super) name: Name,
+    pub(super) nar_hash: [u8; 32],
+    pub(super) lockfile: Arc<[u8]>,
+    pub(super) options: HashOptions,
+}
+
+pub(super) struct Caches;
+
+impl Caches {
+    pub(super) fn to_publish(
+        _: (&PublishArgs, &RemoteArgs),
+        config: Option<&Config>,
+        _: &Sources,
+        (_, terminal): (&Environment, &Terminal),
+    ) -> Result<Self, Fatal> {
+        if config.is_some_and(|config| !config.publish.0.is_empty()) {
+            terminal.message("warning", &left_out("publish"));
+        }
+        Ok(Self)
+    }
+
+    pub(super) fn to_look_into(_: &PublishedArgs, _: &Sources, _: &Environment) -> Result<Self, Fatal> {
+        Ok(Self)
+    }
+
+    pub(super) fn publish_all(&self, _: &Plan, _: &mut Report, _: &Sources, _: &Terminal) {}
+
+    pub(super) fn look_for_all(&self, _: &Plan, _: &mut Report, _: &Terminal) {}
+
+    pub(super) fn publish(&self, _: &[Wanted], _: &Sources) -> (Vec<Vec<PublishedReport>>, Vec<Message>) {
+        (Vec::new(), Vec::new())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Memory;
+
+impl Memory {
+    pub(super) fn configured(
+        _: &RemoteArgs,
+        config: &Config,
+        _: &Environment,
+        _: &Options,
+        (_, terminal): (&Handle, &Terminal),
+    ) -> Result<Option<Arc<Self>>, Fatal> {
+        if config.remote.0.is_some() {
+            terminal.message("warning", &left_out("remote"));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn settle(&self) -> Option<Message> {
+        None
+    }
+}
+
+impl SharedMemo for Memory {
+    fn get(&self, keys: &[[u8; 32]]) -> Vec<Option<Vec<u8>>> {
+        vec![None; keys.len()]
+    }
+
+    fn put(&self, _: &[u8; 32], _: &[u8]) {}
+}
+
+fn left_out(key: &str) -> Message {
+    Message::plain(format!(
+        "`{key}` of npm-nixhash.toml is not obeyed: this build is one without the feature `fleet`"
+    ))
+}

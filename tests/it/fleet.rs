@@ -1,0 +1,257 @@
+//! `--publish`, `check --published` and `--remote` with folders: what is written, what is said, and what is refused. Real Nix
+//! and a real S3 server are asked in `tests/real/binary_cache.rs` and `tests/real/s3.rs`.
+
+use std::{fs, process::Output};
+
+use serde_json::Value;
+
+use crate::support::project::Project;
+
+const SITES: &str = r#"{ pkgs }:
+{
+  web = pkgs.buildNpmPackage { pname = "web"; version = "1.2.3"; src = ./web; npmDepsHash = ""; };
+  twin = pkgs.buildNpmPackage { pname = "web"; version = "1.2.3"; src = ./web; npmDepsHash = ""; };
+  odd = pkgs.buildNpmPackage { pname = "odd"; version = pkgs.version; src = ./web; npmDepsHash = ""; };
+}
+"#;
+
+/// The same without the site whose name cannot be known.
+fn named() -> String {
+    SITES.lines().filter(|line| !line.contains("odd")).collect::<Vec<_>>().join("\n")
+}
+
+fn project(sites: &str) -> Project {
+    let project = Project::new();
+    let left = project.registry.publish("left", "1.0.0", &[("index.js", b"1")]);
+    project.lock("web", &[&left]);
+    project.write("default.nix", sites);
+    project
+}
+
+fn url(project: &Project, name: &str) -> String {
+    format!("file://{}", project.root().parent().unwrap().join(name).display())
+}
+
+fn files(project: &Project, folder: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(project.path(&format!("../{folder}")))
+        .map(|entries| entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
+        .unwrap_or_default();
+    names.sort();
+    names
+}
+
+fn states(output: &Output) -> Vec<Vec<String>> {
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |site: &Value| {
+        let all = site["published"].as_array().unwrap().iter();
+        all.map(|one| one["state"].as_str().unwrap().to_owned()).collect()
+    };
+    report["sites"].as_array().unwrap().iter().map(of).collect()
+}
+
+#[test]
+fn update_publishes_each_output_once_into_every_cache() {
+    let project = project(SITES);
+    let (one, two) = (url(&project, "one"), url(&project, "two"));
+    let first = project.run(&["update", "--publish", &one, "--publish", &two, "--json"]);
+    assert_eq!(first.status.code(), Some(0), "{}", project.render(&first));
+    assert_eq!(
+        states(&first),
+        [["published", "published"], ["published", "published"], ["unnamed", "unnamed"]]
+    );
+    for folder in ["one", "two"] {
+        let names = files(&project, folder);
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(names[0].ends_with(".narinfo") && names[1..] == ["nar", "nix-cache-info"], "{names:?}");
+        assert_eq!(files(&project, &format!("{folder}/nar")).len(), 1);
+    }
+    let hash = project.run(&["hash", "web", "--store-path", "web-1.2.3-npm-deps"]);
+    let path = String::from_utf8(hash.stdout).unwrap().lines().last().unwrap().to_owned();
+    let info = project.read(&format!("../one/{}", files(&project, "one")[0]));
+    assert!(info.starts_with(&format!("StorePath: {path}\nURL: nar/")), "{info}");
+    // Nothing is fetched or written again, whatever is left on disk.
+    fs::remove_dir_all(project.path("../one/nar")).unwrap();
+    let again = project.transcript(&["update", "--publish", &one, "--offline"]);
+    let said = format!("{one}: 2 there already, 1 without a known name\n");
+    assert!(again.contains(&said.replace(&project.root().display().to_string(), "[ROOT]")), "{again}");
+    assert!(files(&project, "one/nar").is_empty());
+}
+
+#[test]
+fn check_says_what_a_cache_lacks_and_counts_it_as_drift() {
+    let project = project(&named());
+    let cache = url(&project, "outputs");
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    assert_eq!(project.run(&["check"]).status.code(), Some(0));
+    fs::create_dir(project.path("../outputs")).unwrap();
+    let lacking = project.run(&["check", "--published", &cache]);
+    let said = project.render(&lacking);
+    assert!(said.starts_with("exit 1\n"), "{said}");
+    assert!(said.contains("-web-1.2.3-npm-deps: there is no narinfo\n"), "{said}");
+    assert!(said.contains("in file://") && said.contains("outputs: 2 missing\n"), "{said}");
+    assert_eq!(project.run(&["check", "--publish", &cache]).status.code(), Some(0));
+    let there = project.run(&["check", "--published", &cache, "--json"]);
+    assert_eq!((there.status.code(), states(&there)), (Some(0), vec![vec!["there".to_owned()]; 2]));
+    // What cannot be named cannot be known to be there.
+    project.write("default.nix", SITES);
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    let unnamed = project.transcript(&["check", "--published", &cache]);
+    assert!(
+        unnamed.starts_with("exit 1\n")
+            && unnamed.contains("its output: the name of its derivation is not known"),
+        "{unnamed}"
+    );
+    let gone = project.transcript(&["check", "--published", &url(&project, "gone")]);
+    assert!(gone.starts_with("exit 2\n") && gone.contains("there is no such bucket or folder"), "{gone}");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_a_failure_after_the_files_are_right() {
+    let project = project(&named());
+    project.write("../file", "no folder");
+    let refused = project.transcript(&["update", "--publish", &url(&project, "file")]);
+    assert!(refused.starts_with("exit 2\n"), "{refused}");
+    // Said before anything was done.
+    assert_eq!(project.run(&["check"]).status.code(), Some(1));
+    project.write("../outputs/nix-cache-info", "StoreDir: /gnu/store\n");
+    let other = project.transcript(&["update", "--publish", &url(&project, "outputs")]);
+    assert!(
+        other.starts_with("exit 2\n") && other.contains("it is a cache for the store /gnu/store"),
+        "{other}"
+    );
+    assert_eq!(project.run(&["check"]).status.code(), Some(0));
+    assert_eq!(files(&project, "outputs"), ["nix-cache-info"]);
+}
+
+#[test]
+fn hash_publishes_under_the_name_that_it_is_told() {
+    let project = project(&named());
+    let cache = url(&project, "outputs");
+    let unnamed = project.transcript(&["hash", "web", "--publish", &cache]);
+    assert!(
+        unnamed.starts_with("exit 2\n") && unnamed.contains("hint: say it with --store-path NAME"),
+        "{unnamed}"
+    );
+    let args = ["hash", "web", "--publish", &cache, "--store-path", "web-1.2.3-npm-deps", "--json"];
+    let said: Value = serde_json::from_slice(&project.run(&args).stdout).unwrap();
+    assert_eq!(said["published"][0]["state"], "published");
+    assert_eq!(said["published"][0]["store_path"], said["store_path"]);
+    project.run(&["update"]);
+    assert_eq!(project.run(&["check", "--published", &cache]).status.code(), Some(0));
+}
+
+#[test]
+fn a_url_with_a_secret_in_it_is_refused_and_not_repeated() {
+    let project = project(&named());
+    for text in ["s3://u:hunter2@b", "https://h/?token=hunter2", "hunter2", "az://c?sig=hunter2"] {
+        for flag in ["--publish", "--published", "--remote"] {
+            let said = project.transcript(&["check", flag, text]);
+            assert!(said.starts_with("exit 2\n") && !said.contains("hunter2"), "{flag} {text}: {said}");
+        }
+        let mut command = project.command(&["check"]);
+        let said = project.render(&command.env("NPM_NIXHASH_REMOTE", text).output().unwrap());
+        assert!(said.starts_with("exit 2\n") && !said.contains("hunter2"), "{said}");
+        project.write("npm-nixhash.toml", format!("publish = [\"{text}\"]\n"));
+        let said = project.transcript(&["check"]);
+        assert!(said.starts_with("exit 2\n") && !said.contains("hunter2"), "{said}");
+        fs::remove_file(project.path("npm-nixhash.toml")).unwrap();
+    }
+}
+
+#[test]
+fn a_teams_caches_are_written_by_update_alone_and_by_those_who_may() {
+    let project = project(&named());
+    let cache = url(&project, "outputs");
+    project.write("npm-nixhash.toml", format!("publish = [\"{cache}\", \"s3://acme-cache\"]\n"));
+    for args in [&["check"][..], &["update", "--dry-run"], &["update", "--no-publish"]] {
+        project.run(args);
+        assert!(files(&project, "outputs").is_empty(), "{args:?}");
+    }
+    // Nobody gave this machine what opens the bucket: a warning.
+    let update = project.transcript(&["update"]);
+    assert!(
+        update.starts_with("exit 0\n") && update.contains("warning: s3://acme-cache cannot be used\n"),
+        "{update}"
+    );
+    assert_eq!(files(&project, "outputs").len(), 3);
+    // On the command line it is meant.
+    let meant = project.transcript(&["update", "--publish", "s3://acme-cache"]);
+    assert!(meant.starts_with("exit 2\n") && meant.contains("no credentials for S3"), "{meant}");
+    project.write("npm-nixhash.toml", "remote = \"s3://b?endpoint=https://stranger.example\"\n");
+    let said = project.transcript(&["check"]);
+    assert!(
+        said.starts_with("exit 2\n") && said.contains("npm-nixhash.toml:1:10: `endpoint` cannot be set"),
+        "{said}"
+    );
+}
+
+/// A second machine: nothing on its disk, and a registry that was asked so often before.
+fn elsewhere(project: &Project) -> usize {
+    let _ = fs::remove_dir_all(project.cache());
+    project.registry.requests().len()
+}
+
+#[test]
+fn what_one_machine_computed_another_one_does_not_download() {
+    let project = project(&named());
+    let remote = url(&project, "memory");
+    assert_eq!(project.run(&["update", "--remote", &remote]).status.code(), Some(0));
+    let before = elsewhere(&project);
+    assert_eq!(project.transcript(&["check", "--remote", &remote]), "exit 0\n--- stdout\n2 in sync\n");
+    assert_eq!(project.registry.requests().len(), before);
+    // It is remembered here, too.
+    assert_eq!(project.transcript(&["check", "--no-remote"]), "exit 0\n--- stdout\n2 in sync\n");
+    assert_eq!(project.registry.requests().len(), before);
+    for args in [
+        &["check", "--remote", &remote, "--paranoid"][..],
+        &["check"],
+        &["check", "--remote", &remote, "--no-memo"],
+    ] {
+        let before = elsewhere(&project);
+        assert_eq!(project.run(args).status.code(), Some(0), "{args:?}");
+        assert!(project.registry.requests().len() > before, "{args:?}");
+    }
+    let before = elsewhere(&project);
+    let mut command = project.command(&["check"]);
+    command.env("NPM_NIXHASH_REMOTE", &remote).env("NPM_NIXHASH_REMOTE_MODE", "read");
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+    assert_eq!(project.registry.requests().len(), before);
+}
+
+#[test]
+fn a_poisoned_entry_is_not_believed_by_the_paranoid_or_where_signatures_are_asked_for() {
+    let project = project(&named());
+    let remote = url(&project, "memory");
+    assert_eq!(project.run(&["update", "--remote", &remote]).status.code(), Some(0));
+    let group = files(&project, "memory/hashes-v1").remove(0);
+    let file = files(&project, &format!("memory/hashes-v1/{group}")).remove(0);
+    let path = project.path(&format!("../memory/hashes-v1/{group}/{file}"));
+    let mut entry: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let zeroes = vec![0_u8; 32];
+    let mut value: Value = serde_json::from_str(entry["value"].as_str().unwrap()).unwrap();
+    value["hash"] = serde_json::json!(zeroes);
+    entry["value"] = value.to_string().into();
+    fs::write(&path, entry.to_string()).unwrap();
+    elsewhere(&project);
+    // The worst that it can do: a hash that the next build refuses.
+    let fooled = project.transcript(&["check", "--remote", &remote]);
+    assert!(fooled.starts_with("exit 1\n") && fooled.contains("-> sha256-AAAA"), "{fooled}");
+    elsewhere(&project);
+    assert_eq!(project.run(&["check", "--remote", &remote, "--paranoid"]).status.code(), Some(0));
+    elsewhere(&project);
+    let key = "acme-ci-1:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    project.write("npm-nixhash.toml", format!("remote-keys = [\"{key}\"]\n"));
+    assert_eq!(project.run(&["check", "--remote", &remote]).status.code(), Some(0));
+    // Signed by that key it is read again.
+    let secret =
+        "acme-ci-1:nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+    project.write("../secret", secret);
+    elsewhere(&project);
+    let key = project.path("../secret").display().to_string();
+    let write = ["check", "--remote", &remote, "--remote-mode", "write", "--sign-key", &key];
+    let written = project.transcript(&write);
+    assert!(written.starts_with("exit 0\n") && !written.contains(&secret[12..40]), "{written}");
+    let before = elsewhere(&project);
+    assert_eq!(project.run(&["check", "--remote", &remote]).status.code(), Some(0));
+    assert_eq!(project.registry.requests().len(), before);
+}
