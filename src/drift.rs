@@ -334,14 +334,22 @@ fn missing(site: &Site, expected: &Path) -> Status {
     Status::Failed(SiteFailure::NoLockfile { path: expected.to_owned(), npm_root: site.npm_root.clone() })
 }
 
-/// A hash that only a build can tell is surely stale once the version beside it moved.
+/// A hash that only a build can tell is surely stale once the version beside it moved, or what it is made of. Without git, that
+/// is not known.
 fn stale_unknown(site: &Site, why: &Undecided, head: &Head) -> Option<Undecided> {
-    let moved = head.has_for_other_version(site).unwrap_or(false);
-    moved.then(|| {
-        let version = site.version.as_deref().unwrap_or("another one");
-        let message = format!("stale since the version moved to {version}: {}", why.message);
-        Undecided { reason: Reason::StaleUnknown, message, ..why.clone() }
-    })
+    match head.has_for_other_version(site) {
+        Ok(false) => None,
+        Ok(true) => {
+            let version =
+                site.version.as_deref().map_or_else(String::new, |version| format!(" to {version}"));
+            let message = format!("stale since the version moved{version}: {}", why.message);
+            Some(Undecided { reason: Reason::StaleUnknown, message, ..why.clone() })
+        }
+        Err(unknown) => {
+            let message = format!("{}; whether it is stale is not known: {unknown}", why.message);
+            Some(Undecided { message, ..why.clone() })
+        }
+    }
 }
 
 /// A tarball whose fetch cannot be followed.

@@ -132,6 +132,7 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
 /// Parses every candidate and notes what it spells.
 fn index(ev: &mut Eval, found: &Found) -> Index {
     let mut index = Index::new();
+    let mut wrapped = false;
     for path in &found.candidates {
         let file = match ev.files.read(path) {
             Ok(file) => file,
@@ -146,7 +147,11 @@ fn index(ev: &mut Eval, found: &Found) -> Index {
         for (name, at) in occurrences::own_functions(&ast, &all) {
             ev.declared().own_functions.entry(name).or_insert(at);
         }
+        wrapped |= occurrences::wraps_tarball(&ast);
         index.insert(path.clone(), all);
+    }
+    if !wrapped {
+        index.values_mut().for_each(|all| all.retain(|occurrence| !occurrence.argument));
     }
     for (path, message) in &found.unreadable {
         let place = Place { file: path.clone(), line: 1, column: 1 };

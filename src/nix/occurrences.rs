@@ -16,6 +16,9 @@ pub(crate) struct Occurrence {
     pub value: Option<ExprId>,
     /// The function whose argument it is the default of.
     pub lambda: Option<Location>,
+    /// It is an argument of a call, which may be that of a wrapper around a tarball: worth looking for behind flags, but where
+    /// nothing leads to it there is nothing to say of it.
+    pub argument: bool,
     pub standing: Standing,
 }
 
@@ -52,6 +55,7 @@ pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
                         at: location(ast, f.span),
                         value: f.default,
                         lambda: own,
+                        argument: false,
                         standing: Standing::default(),
                     }));
                 }
@@ -59,6 +63,7 @@ pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
             Expr::Apply(function, argument) if callee(ast, *function) == Some("fetchNpmDeps") => {
                 fetcher_hash(ast, *argument, &mut all);
             }
+            Expr::Apply(function, argument) => arguments(ast, *function, *argument, &mut all),
             _ => {}
         }
     }
@@ -134,8 +139,22 @@ fn named(ast: &Ast, bindings: &Bindings, name: &str, all: &mut Vec<Occurrence>) 
             Bound::Outer | Bound::From(_) => None,
         };
         let standing = Standing::default();
-        all.push(Occurrence { at: location(ast, binding.span), value, lambda: None, standing });
+        let at = location(ast, binding.span);
+        all.push(Occurrence { at, value, lambda: None, argument: false, standing });
     }
+}
+
+/// Hashes that a call is given together with a version, unless a fetcher is called, or what tells that it is none of a tarball.
+fn arguments(ast: &Ast, function: ExprId, argument: ExprId, all: &mut Vec<Occurrence>) {
+    let Expr::Set { bindings, .. } = ast.expr(argument) else { return };
+    let has = |name: &str| bindings.entries.iter().any(|binding| binding.name.as_ref() == name);
+    let fetches = callee(ast, function).is_some_and(|name| name.starts_with("fetch"));
+    if fetches || !has("version") || has("npmDepsHash") {
+        return;
+    }
+    let first = all.len();
+    HASHES.iter().for_each(|name| named(ast, bindings, name, all));
+    all[first..].iter_mut().for_each(|occurrence| occurrence.argument = true);
 }
 
 /// Whether a set spells the URL of a registry's tarball, or the parts of it that such URLs have in common.
@@ -151,6 +170,18 @@ fn names_tarball(ast: &Ast, bindings: &Bindings) -> bool {
 }
 
 /// The `hash` of a call of `fetchNpmDeps`.
+/// Whether a file has a function that fetches a tarball of a registry, so that calls elsewhere may be given its hash.
+pub(crate) fn wraps_tarball(ast: &Ast) -> bool {
+    let mut sets = ast.exprs.iter().zip(&ast.spans).filter_map(|(expr, span)| match expr {
+        Expr::Set { bindings, .. } if names_tarball(ast, bindings) => Some(*span),
+        _ => None,
+    });
+    sets.any(|set| {
+        let is_around = |(expr, span): (&Expr, &Span)| matches!(expr, Expr::Lambda(_)) && span.contains(set);
+        ast.exprs.iter().zip(&ast.spans).any(is_around)
+    })
+}
+
 fn fetcher_hash(ast: &Ast, argument: ExprId, all: &mut Vec<Occurrence>) {
     match ast.expr(argument) {
         Expr::Set { bindings, .. } => named(ast, bindings, "hash", all),
@@ -178,7 +209,8 @@ fn callee(ast: &Ast, id: ExprId) -> Option<&str> {
 /// Names that the file binds to functions with occurrences in them.
 pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Location)> {
     let holds = |id: ExprId| {
-        matches!(ast.expr(id), Expr::Lambda(_)) && !inside(all, ast.spans[id.0 as usize]).is_empty()
+        let inner = inside(all, ast.spans[id.0 as usize]);
+        matches!(ast.expr(id), Expr::Lambda(_)) && inner.iter().any(|occurrence| !occurrence.argument)
     };
     let mut names = Vec::new();
     for expr in &ast.exprs {

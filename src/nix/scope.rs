@@ -99,7 +99,8 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     let roots = reading.roots();
     let areas = reading.areas(&root);
     let lockfiles = lockfiles.into_iter().collect();
-    let candidates = reading.candidates;
+    let callers = reading.callers();
+    let candidates = reading.candidates.into_iter().chain(callers).collect();
     Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, areas, tracked })
 }
 
@@ -122,6 +123,17 @@ fn mentions(bytes: &[u8]) -> bool {
         || installs(bytes)
 }
 
+/// Whether a text names a tarball of a registry: a wrapper around one is given its hash by the files that import it.
+fn names_tarball(bytes: &[u8]) -> bool {
+    memmem::find(bytes, b"/-/").is_some() && memmem::find(bytes, b".tgz").is_some()
+}
+
+/// Whether a text may give a version and a hash to such a wrapper.
+fn gives_hashes(bytes: &[u8]) -> bool {
+    let says = |what: &[u8]| memmem::find(bytes, what).is_some();
+    says(b"version") && (says(b"sha256") || says(b"sha512") || says(b"hash"))
+}
+
 /// Whether a text makes something of fixed output and names a package manager of npm's registry.
 fn installs(bytes: &[u8]) -> bool {
     let says = |what: &[u8]| memmem::find(bytes, what).is_some();
@@ -142,6 +154,9 @@ struct Reading<'a> {
     /// Folders that hold Nix files, at any depth.
     folders: HashSet<&'a Path>,
     candidates: Vec<PathBuf>,
+    /// Files that name tarballs of a registry, and those that may give hashes to a wrapper around one.
+    tarballs: Vec<PathBuf>,
+    givers: BTreeSet<PathBuf>,
     /// Which files name a file by a relative path.
     importers: HashMap<PathBuf, BTreeSet<PathBuf>>,
     /// Which files outside of a folder name it; it may be read as a whole.
@@ -156,13 +171,26 @@ impl<'a> Reading<'a> {
             let new = path.ancestors().skip(1).take_while(|folder| folders.insert(*folder));
             let _ = new.count();
         }
-        Self { nix, folders, candidates: Vec::new(), importers: HashMap::new(), readers: HashMap::new() }
+        Self {
+            nix,
+            folders,
+            candidates: Vec::new(),
+            tarballs: Vec::new(),
+            givers: BTreeSet::new(),
+            importers: HashMap::new(),
+            readers: HashMap::new(),
+        }
     }
 
     /// Notes what a file says; files come in their order.
     fn read(&mut self, path: &Path, bytes: &[u8]) {
         if mentions(bytes) {
             self.candidates.push(path.to_path_buf());
+        } else if gives_hashes(bytes) {
+            self.givers.insert(path.to_path_buf());
+        }
+        if names_tarball(bytes) {
+            self.tarballs.push(path.to_path_buf());
         }
         let folder = path.parent().unwrap_or(path);
         for target in relative_paths(bytes) {
@@ -182,6 +210,18 @@ impl<'a> Reading<'a> {
         if file != from && self.nix.contains(file) {
             self.importers.entry(file.to_path_buf()).or_default().insert(from.to_path_buf());
         }
+    }
+
+    /// Files that lead to tarballs by relative paths, and may give hashes to wrappers around them.
+    fn callers(&self) -> Vec<PathBuf> {
+        let mut seen: BTreeSet<&Path> = BTreeSet::new();
+        let mut queue: Vec<&Path> = self.tarballs.iter().map(PathBuf::as_path).collect();
+        while let Some(path) = queue.pop() {
+            if seen.insert(path) {
+                queue.extend(self.importers.get(path).into_iter().flatten().map(PathBuf::as_path));
+            }
+        }
+        self.givers.iter().filter(|path| seen.contains(path.as_path())).cloned().collect()
     }
 
     /// Parts of the tree of which no file names one of another part.

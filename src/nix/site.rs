@@ -142,6 +142,8 @@ pub struct Site {
     pub source: Option<RemoteSource>,
     /// The folders of its source that are in the repository.
     pub folders: BTreeSet<PathBuf>,
+    /// What a build whose hash only it can tell is made of: what is fetched for it, as far as that is known.
+    pub made_of: BTreeSet<String>,
     /// Its files that git does not track although they are in a flake: Nix does not see them.
     pub untracked: Vec<PathBuf>,
     /// What would have to stand in the repository for the derivation to be used; empty where it is used today.
@@ -184,6 +186,7 @@ impl Site {
             outcome,
             source: None,
             folders: BTreeSet::new(),
+            made_of: BTreeSet::new(),
             untracked: Vec::new(),
             only_when: Vec::new(),
             explain: Vec::new(),

@@ -3,7 +3,7 @@
 //! A hash that the commit has for the very same origin was true of that origin. A hash that it has for another one, or
 //! not at all, says nothing about this one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -32,8 +32,18 @@ pub struct Head {
 /// What the last commit records.
 struct Committed {
     sources: Vec<CommittedSource>,
-    /// The hashes that only builds can tell, as they are written, each with the version of its derivation.
-    builds: Vec<(String, Option<String>)>,
+    /// The hashes that only builds can tell.
+    builds: Vec<Build>,
+}
+
+/// A hash that only a build can tell.
+struct Build {
+    /// As it is written.
+    hash: String,
+    /// The version of the derivation.
+    version: Option<String>,
+    /// What is fetched for it.
+    made_of: BTreeSet<String>,
 }
 
 /// A source of the last commit.
@@ -74,15 +84,17 @@ impl Head {
         Ok(false)
     }
 
-    /// Whether the last commit has the hashes of a site for another version of it.
+    /// Whether the last commit has the hashes of a site, which only a build can tell, for another version of it, or made of
+    /// something else.
     ///
     /// # Errors
     /// When that is not known: why.
     pub fn has_for_other_version(&self, site: &nix::Site) -> Result<bool, String> {
         let builds = &self.committed_state()?.builds;
         let texts: Vec<&str> = site.hashes.iter().map(|literal| literal.written.text.trim()).collect();
-        let same: Vec<_> = builds.iter().filter(|(text, _)| texts.contains(&text.as_str())).collect();
-        Ok(!same.is_empty() && same.iter().all(|(_, version)| *version != site.version))
+        let same: Vec<_> = builds.iter().filter(|build| texts.contains(&build.hash.as_str())).collect();
+        let other = |build: &&Build| build.version != site.version || build.made_of != site.made_of;
+        Ok(!same.is_empty() && same.iter().all(other))
     }
 
     fn committed_state(&self) -> Result<&Committed, String> {
@@ -117,8 +129,11 @@ impl Head {
         let sources = committed.collect();
         let is_build = |site: &&nix::Site| matches!(&site.outcome, Outcome::Undecided(why) if why.reason == Reason::BuildOnly);
         let builds = survey.sites.iter().filter(is_build).flat_map(|site| {
-            let texts = site.hashes.iter().map(|literal| literal.written.text.trim().to_owned());
-            texts.map(|text| (text, site.version.clone()))
+            site.hashes.iter().map(|literal| Build {
+                hash: literal.written.text.trim().to_owned(),
+                version: site.version.clone(),
+                made_of: site.made_of.clone(),
+            })
         });
         Ok(Committed { sources, builds: builds.collect() })
     }

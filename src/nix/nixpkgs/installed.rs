@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::record::{Record, RecordKind};
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::Location;
-use crate::nix::value::{Kind, Piece, Text, Value};
+use crate::nix::value::{Attr, Kind, Piece, Text, Value};
 
 /// Programs that install packages of npm's registry.
 const MANAGERS: [&str; 6] = ["npm", "npx", "pnpm", "yarn", "bun", "bunx"];
@@ -25,10 +25,15 @@ pub(super) fn of_derivation(ev: &mut Eval, args: &Value, call: Location) -> Opti
     Some(Record::new(RecordKind::Installed(manager), args.clone(), call))
 }
 
-/// The same of a `runCommand`.
-pub(crate) fn of_script(text: &Text, env: &Rc<Value>, call: Location) -> Option<Record> {
-    env.as_attrs()?.map.get("outputHash")?;
-    Some(Record::new(RecordKind::Installed(runs(text)?), env.as_ref().clone(), call))
+/// The same of a `runCommand`, whose script is `buildCommand` among the arguments then.
+pub(crate) fn of_script(ev: &mut Eval, text: &Text, env: &Rc<Value>, call: Location) -> Option<Record> {
+    let mut attrs = env.as_attrs()?.as_ref().clone();
+    let hash = attrs.map.get("outputHash")?.clone();
+    let manager = runs(text)?;
+    let script = ev.done(Value::new(Kind::Str(Rc::new(text.clone()))));
+    attrs.map.insert(Rc::from("buildCommand"), Attr { thunk: script, ..hash });
+    let args = Value { kind: Kind::Attrs(Rc::new(attrs)), trail: env.trail.clone() };
+    Some(Record::new(RecordKind::Installed(manager), args, call))
 }
 
 /// Whether an attribute holds commands that the build runs.

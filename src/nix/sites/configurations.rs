@@ -61,7 +61,7 @@ pub(crate) fn survey(ev: &mut Eval, seen: Rc<Seen>, entries: &Entries<'_>) -> Fo
     today.enter();
     others.explore(&mut today, Stage::Entered);
     today.tokens.extend(others.accounted.union(&others.bindings));
-    let open = today.open();
+    let open = today.open().into_iter().filter(|occurrence| !occurrence.argument).collect();
     let mut drafts = decide::all(today.ev);
     others.weigh(&mut today, &mut drafts);
     let Sweep { ev, mut dead, .. } = today;

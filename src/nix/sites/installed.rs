@@ -2,6 +2,7 @@
 
 use super::decide::{Draft, asked_at, name_of, text_of, undecided};
 use super::explain::{place_of, steps};
+use super::ingredients;
 use super::literals;
 use crate::nix::eval::Eval;
 use crate::nix::nixpkgs::record::Record;
@@ -29,6 +30,7 @@ pub(super) fn draft(ev: &mut Eval, record: &Record, manager: &str) -> Option<Dra
         asked_at: asked_at(ev, at, &hash, &[]),
         hashes: hash.literals.iter().map(|(literal, _)| literal.clone()).collect(),
         explain,
+        made_of: ingredients::fetched(ev, &record.args, at),
         ..Site::new(place_of(ev, at), undecided(ev, Reason::BuildOnly, message, at))
     };
     Some(Draft::new(record, site, &hash))

@@ -191,6 +191,7 @@ impl<'a> Sweep<'a> {
         let why = self.is_dead(occurrence, all);
         if let Some(why) = why
             && occurrence.value.is_some()
+            && !occurrence.argument
         {
             self.dead.entry(occurrence.at).or_insert(why);
         }

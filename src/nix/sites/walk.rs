@@ -167,7 +167,7 @@ impl Walker {
             *index
         } else {
             let call = env.as_attrs().and_then(|attrs| attrs.map.get("outputHash")?.pos);
-            let record = call.and_then(|call| nixpkgs::installed::of_script(text, env, call));
+            let record = call.and_then(|call| nixpkgs::installed::of_script(ev, text, env, call));
             let index = record.map(|record| ev.record(record));
             self.scripts.insert(address, (index, Rc::clone(env)));
             index

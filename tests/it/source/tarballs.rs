@@ -175,3 +175,202 @@ pkgs.stdenv.mkDerivation {
     let said = transcript(&project, &["check"]);
     assert!(!said.contains("stale"), "{said}");
 }
+
+/// A wrapper in the shape that many flakes have: the tarball, and what npm makes of it.
+const NPM_CLI: &str = r#"{ pkgs, lib }:
+{ pkgName, version ? null, sha256 ? "", src ? null, nodeModulesHash }:
+let
+  tarball = pkgs.fetchurl {
+    url = "https://registry.npmjs.org/${pkgName}/-/${baseNameOf pkgName}-${version}.tgz";
+    inherit sha256;
+  };
+  modules = pkgs.stdenv.mkDerivation {
+    name = "${lib.replaceStrings [ "@" "/" ] [ "" "-" ] pkgName}-modules";
+    src = if src != null then src else tarball;
+    buildPhase = "npm install --ignore-scripts";
+    installPhase = "cp -r node_modules $out";
+    outputHashMode = "recursive";
+    outputHash = nodeModulesHash;
+  };
+in
+pkgs.runCommand pkgName { } "ln -s ${modules} $out"
+"#;
+
+/// Four programs whose modules only a build can tell: the version in the flake, in a JSON file, in a script, and that of an input.
+fn built_programs(project: &Project, [flake, json, script, input]: [&str; 4]) {
+    let sha = |n: u8| format!("sha256-{}=", char::from(b'a' + n).to_string().repeat(43));
+    let text = format!(
+        r#"{{
+  inputs.tool = {{ url = "github:acme/tool"; flake = false; }};
+  outputs = {{ nixpkgs, tool, ... }}:
+    let
+      pkgs = nixpkgs.legacyPackages.x86_64-linux;
+      npmCli = import ./lib/npm-cli.nix {{ inherit pkgs; inherit (pkgs) lib; }};
+      pin = (builtins.fromJSON (builtins.readFile ./pins.json)).held;
+    in {{
+      packages.x86_64-linux = {{
+        given = npmCli {{ pkgName = "given"; version = "{flake}"; sha256 = ""; nodeModulesHash = "{}"; }};
+        held = npmCli {{ pkgName = "@acme/held"; inherit (pin) version sha256 nodeModulesHash; }};
+        scripted = pkgs.runCommand "scripted" {{ outputHash = "{}"; outputHashMode = "recursive"; }} "npm install -g tool@{script} --prefix $out";
+        input = npmCli {{ pkgName = "tool"; src = tool; nodeModulesHash = "{}"; }};
+      }};
+    }};
+}}
+"#,
+        sha(0),
+        sha(2),
+        sha(3)
+    );
+    project.write("flake.nix", text);
+    let pin = serde_json::json!({ "version": json, "sha256": sha(4), "nodeModulesHash": sha(1) });
+    project.write("pins.json", serde_json::json!({ "held": pin }).to_string());
+    let locked = serde_json::json!({
+        "owner": "acme", "repo": "tool", "rev": input, "type": "github",
+        "narHash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" });
+    let nodes = serde_json::json!({ "root": { "inputs": { "tool": "tool" } }, "tool": { "locked": locked, "flake": false } });
+    let lock = serde_json::json!({ "version": 7, "root": "root", "nodes": nodes });
+    project.write("flake.lock", lock.to_string());
+    project.write("lib/npm-cli.nix", NPM_CLI);
+}
+
+/// The build-only sites of a report, and whether each is said to be stale.
+fn stale_builds(said: &str) -> Vec<(String, bool)> {
+    let report: Value =
+        serde_json::from_str(&said[said.find('{').unwrap()..said.rfind('}').unwrap() + 1]).unwrap();
+    let sites = report["sites"].as_array().unwrap().iter();
+    let builds = sites
+        .filter(|site| matches!(site["undecided"]["code"].as_str(), Some("build-only" | "stale-unknown")));
+    builds
+        .map(|site| {
+            let name = site["service"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
+            (name, site["undecided"]["code"] == "stale-unknown")
+        })
+        .collect()
+}
+
+#[test]
+fn a_build_whose_version_moved_is_never_said_to_be_right_wherever_the_version_stands() {
+    let project = Project::new();
+    let all = |stale: [bool; 4]| {
+        let mut rows: Vec<_> = ["given-modules", "scripted", "tool-modules", "acme-held-modules"]
+            .map(str::to_owned)
+            .into_iter()
+            .zip(stale)
+            .collect();
+        rows.sort();
+        rows
+    };
+    let check = || {
+        let mut builds = stale_builds(&transcript(&project, &["check", "--offline", "--json"]));
+        builds.sort();
+        builds
+    };
+    let old = ["1.0.0", "1.0.0", "1.0.0", "1111111111111111111111111111111111111111"];
+    built_programs(&project, old);
+    // Without git nobody knows what stood there before.
+    let said = transcript(&project, &["check", "--offline", "--json"]);
+    let unknown = "whether it is stale is not known: git knows nothing of this folder";
+    let reasons = said.lines().filter(|line| line.contains("\"reason\": ") && line.contains(unknown));
+    assert_eq!(reasons.count(), 4, "{said}");
+    git(&project, &["init", "-q"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "-qm", "x"]);
+    assert_eq!(check(), all([false; 4]));
+    for (i, stale) in [
+        [true, false, false, false],
+        [false, false, false, true],
+        [false, true, false, false],
+        [false, false, true, false],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut moved = old;
+        moved[i] = if i == 3 { "2222222222222222222222222222222222222222" } else { "1.0.1" };
+        built_programs(&project, moved);
+        assert_eq!(check(), all(stale), "{moved:?}");
+        let denied = transcript(&project, &["update", "--offline", "--deny", "undecided"]);
+        assert!(!denied.starts_with("exit 0\n"), "{denied}");
+    }
+}
+
+/// A flake of some thousand lines, in which nine programs are asked for: some always, some by features that are on or off.
+fn large_flake(rows: &[(String, &str, String)]) -> String {
+    let mut text = "{
+  outputs = { self, nixpkgs, ... }:
+    let
+      system = \"x86_64-linux\";
+      pkgs = nixpkgs.legacyPackages.${system};
+      inherit (pkgs) lib;
+      cfg = { features = { agents.enable = true; extras.enable = false; }; };
+      npmCli = import ./lib/npm-cli.nix { inherit pkgs lib; };
+"
+    .to_owned();
+    for (i, (name, version, hash)) in rows.iter().enumerate() {
+        writeln!(
+            text,
+            "      program-{i} = npmCli {{\n        pkgName = \"{name}\";\n        version = \"{version}\";"
+        )
+        .unwrap();
+        writeln!(text, "        sha256 = \"{hash}\";\n        nodeModulesHash = lib.fakeHash;\n      }};")
+            .unwrap();
+        for line in 0..330 {
+            writeln!(
+                text,
+                "      setting-{i}-{line} = {{ enable = {}; port = {}; }};",
+                line % 2 == 0,
+                1000 + line
+            )
+            .unwrap();
+        }
+    }
+    text += "    in
+    {
+      packages.${system} = { inherit program-0 program-1; }
+        // lib.optionalAttrs cfg.features.agents.enable { inherit program-2 program-3; }
+        // lib.optionalAttrs (cfg.features.extras.enable or false) { inherit program-4 program-5; };
+      nixosConfigurations.host = nixpkgs.lib.nixosSystem {
+        inherit system;
+        modules = [
+          ({ config, ... }: {
+            environment.systemPackages = [ program-6 ]
+              ++ lib.optionals cfg.features.agents.enable [ program-7 ]
+              ++ lib.optionals cfg.features.extras.enable [ program-8 ];
+          })
+        ];
+      };
+    };
+}
+";
+    text
+}
+
+#[test]
+fn a_large_flake_with_a_wrapper_and_features_is_made_right_by_one_update() {
+    let project = Project::new();
+    let names: Vec<String> =
+        (0..9).map(|i| if i % 3 == 0 { format!("@acme/tool-{i}") } else { format!("tool-{i}") }).collect();
+    let mut rows = |version: &'static str| -> Vec<(String, &'static str, String)> {
+        let publish = |name: &String| {
+            let release = project.registry.publish(name, version, &[("index.js", version.as_bytes())]);
+            (name.clone(), version, hex(&sha256(&release.bytes)))
+        };
+        names.iter().map(publish).collect()
+    };
+    let (old, new) = (rows("1.0.0"), rows("1.1.0"));
+    project.write("lib/npm-cli.nix", NPM_CLI);
+    project.write("flake.nix", large_flake(&old));
+    assert!(large_flake(&old).lines().count() > 3000);
+    git(&project, &["init", "-q"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "-qm", "x"]);
+    let said = transcript(&project, &["check"]);
+    assert!(said.starts_with("exit 0\n") && said.contains("9 in sync, 9 undecided"), "{said}");
+    let bumped: Vec<_> = old.iter().map(|(name, _, hash)| (name.clone(), "1.1.0", hash.clone())).collect();
+    project.write("flake.nix", large_flake(&bumped));
+    let said = transcript(&project, &["update"]);
+    assert!(said.starts_with("exit 0\n") && said.contains("9 updated, 9 undecided"), "{said}");
+    assert_eq!(project.read("flake.nix"), large_flake(&new));
+    // The hashes of the builds are placeholders, which are no ones that could be stale.
+    assert!(transcript(&project, &["check", "--deny", "fake"]).starts_with("exit 1\n"));
+}
