@@ -362,7 +362,7 @@ fn kinds() -> Vec<Kind> {
 fn table(measured: impl Fn(&str) -> (String, String)) -> String {
     let timeouts = Timeouts::default();
     let mut text = String::from(
-        "| fault | at 100 % | at 1, 5 and 20 % | at most | longest | memory |\n|---|---|---|---:|---:|---:|\n",
+        "| fault | at 100 % | at 1, 5 and 20 % | waits at most | took at most | memory |\n|---|---|---|---:|---:|---:|\n",
     );
     let end = |words: &str| {
         if words.is_empty() { "the right hash".to_owned() } else { format!("fails: \"... {words} ...\"") }
