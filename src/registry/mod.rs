@@ -6,6 +6,7 @@
 //! npm chooses them and go nowhere else (see [`credentials`]).
 
 mod access;
+mod advice;
 mod attempt;
 mod client;
 mod credentials;
