@@ -6,7 +6,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use npm_nixhash::{
-    registry::{Options, netrc, npmrc::Npmrc},
+    registry::{Options, Purpose, netrc, npmrc::Npmrc},
     relock::npmrc::Passed,
     source::tokens::NixConf,
 };
@@ -34,7 +34,7 @@ fuzz_target!(|text: &str| {
             for scope in [None, Some("@acme")] {
                 let sent = |scheme: &str| {
                     let url = format!("{scheme}://{host}{path}").parse().expect("a URL");
-                    options.access.sent_to(&url, scope)
+                    options.access.sent_to(&url, scope, Purpose::Source)
                 };
                 assert!(names_http || sent("http").is_none(), "{host}{path} in clear");
                 let unset = sent("https").is_some_and(|header| header.contains("${UNSET}"));

@@ -182,8 +182,8 @@ impl Access {
     /// The value of the header that a request for `url` carries: for clients other than this module's, and where the fuzzer
     /// comes in.
     #[must_use]
-    pub fn sent_to(&self, url: &Url, scope: Option<&str>) -> Option<String> {
-        let (_, value) = self.choose(url, scope, Purpose::Source).ok()?.header?;
+    pub fn sent_to(&self, url: &Url, scope: Option<&str>, purpose: Purpose) -> Option<String> {
+        let (_, value) = self.choose(url, scope, purpose).ok()?.header?;
         value.to_str().ok().map(str::to_owned)
     }
 

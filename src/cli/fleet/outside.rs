@@ -9,7 +9,7 @@ use nix_binary_cache::{
     storage::{OpenError, Patience, Storage},
 };
 use npm_nixhash::{
-    registry::{Options, plain_client},
+    registry::{Options, Purpose, plain_client},
     report::Message,
 };
 
@@ -27,7 +27,8 @@ pub(super) fn open(
     let around = Surroundings {
         variable: &|name| environment.text(name).map(str::to_owned),
         home: environment.home(),
-        authorization: &|url| options.access.sent_to(url, None),
+        // Not as for a source: a repository may name the place, and a code host's token is for sources alone.
+        authorization: &|url| options.access.sent_to(url, None, Purpose::Package),
         http,
     };
     Ok(Storage::open(location, &around, patience, write))
