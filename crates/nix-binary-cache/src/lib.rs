@@ -23,7 +23,8 @@ mod http;
 #[cfg(feature = "client")]
 pub mod storage;
 
-#[cfg(all(test, feature = "client"))]
+#[cfg(feature = "client")]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
