@@ -1,11 +1,13 @@
 //! Comments that settle what the evaluator cannot know: `# npm-nixhash: lockfile=PATH`.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::eval::Eval;
 use super::files::normalize;
 use super::literal::Literal;
 use super::place::{FileProblem, Place};
+use super::reason::Reason;
 use super::site::{Outcome, Site, Step, Undecided};
 
 const MARK: &str = "npm-nixhash:";
@@ -22,7 +24,9 @@ struct Stated {
 /// bytes that are not those that are hashed.
 pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) -> Vec<FileProblem> {
     let mut problems = Vec::new();
-    for site in sites {
+    let known = known(sites);
+    let mut contradicted: BTreeSet<At> = BTreeSet::new();
+    for site in sites.iter_mut() {
         let Outcome::Undecided(undecided) = &site.outcome else { continue };
         let stated: Vec<Stated> = site.hashes.iter().filter_map(|literal| stated(ev, literal)).collect();
         let Some(first) = stated.first() else { continue };
@@ -31,6 +35,17 @@ pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) -> Vec<FileProblem> {
             continue;
         }
         let Some(path) = first.path.clone() else { continue };
+        let other = site.hashes.iter().find_map(|literal| known.get(&place_of(literal)));
+        if let Some(other) = other.filter(|other| **other != path) {
+            let message = format!(
+                "the comment names `{}`, but another derivation has the same hash for {}; give each of them a hash of its own",
+                first.text,
+                ev.files.display(other)
+            );
+            problems.push(FileProblem { place: first.place.clone(), message });
+            contradicted.extend(site.hashes.iter().map(place_of));
+            continue;
+        }
         if stated.len() != site.hashes.len() || stated.iter().any(|other| other.path != first.path) {
             continue;
         }
@@ -42,7 +57,32 @@ pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) -> Vec<FileProblem> {
             Outcome::MissingLockfile { expected: path }
         };
     }
+    for site in sites {
+        if site.hashes.iter().any(|literal| contradicted.contains(&place_of(literal))) {
+            let message = "a comment says that its hash is that of another lockfile".to_owned();
+            let place = site.hash_place();
+            site.outcome = Outcome::Undecided(Undecided::new(Reason::SharedLiteral, message, place));
+        }
+    }
     problems
+}
+
+/// A literal, by its file and where it begins.
+type At = (PathBuf, usize);
+
+fn place_of(literal: &Literal) -> At {
+    (literal.file.clone(), literal.range.start)
+}
+
+/// The lockfiles of the hashes that no comment has to settle.
+fn known(sites: &[Site]) -> HashMap<At, PathBuf> {
+    let mut all = HashMap::new();
+    for site in sites {
+        if let Outcome::Local { lockfile, .. } = &site.outcome {
+            all.extend(site.hashes.iter().map(|literal| (place_of(literal), lockfile.clone())));
+        }
+    }
+    all
 }
 
 /// Why comments cannot settle a site, if they cannot.

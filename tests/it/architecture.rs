@@ -203,7 +203,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "value",
         ],
     ),
-    ("directive", &["eval", "files", "literal", "place", "site"]),
+    ("directive", &["eval", "files", "literal", "place", "reason", "site"]),
     ("edit", &["literal", "syntax", "value"]),
     ("elsewhere", &["files", "place", "syntax"]),
     ("insert", &["syntax"]),

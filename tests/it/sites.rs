@@ -163,3 +163,24 @@ fn no_report_has_a_path_of_the_machine() {
         assert!(!text.contains(&planted), "{args:?}: {text}");
     }
 }
+
+/// One hash cannot be that of the lockfile that a comment names, and of another one that is known.
+#[test]
+fn a_comment_does_not_contradict_another_derivation_with_the_same_hash() {
+    let project = flake(
+        "packages.x86_64-linux = let\n\
+         # npm-nixhash: lockfile=./other/package-lock.json\n\
+         npmDepsHash = \"\"; in {\n\
+         a = pkgs.buildNpmPackage { pname = \"a\"; src = ./web; inherit npmDepsHash; };\n\
+         b = pkgs.buildNpmPackage { pname = \"b\"; src = pkgs.mystery ./other; inherit npmDepsHash; };\n};",
+    );
+    let right = project.registry.publish("right", "1.0.0", &[("index.js", b"1")]);
+    project.lock("other", &[&right]);
+    let before = project.read("flake.nix");
+    let update = project.transcript(&["update"]);
+    assert!(update.starts_with("exit 2"), "{update}");
+    let error = "error: flake.nix:6:1: the comment names `./other/package-lock.json`, but another derivation has the same \
+                 hash for web/package-lock.json; give each of them a hash of its own";
+    assert!(update.contains(error), "{update}");
+    assert_eq!(project.read("flake.nix"), before);
+}

@@ -25,7 +25,7 @@ pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::{counting_with, join};
 pub(crate) use choices::{Choice, contained, flag, leaf_outside, present};
-pub(crate) use decisions::Decided;
+pub(crate) use decisions::{Decided, Decision};
 pub(crate) use function::{Native, Reach, lambda, native};
 pub(crate) use observer::Observer;
 pub(crate) use operators::less;
@@ -40,7 +40,7 @@ use super::budget::{Budget, Cost, OverBudget};
 use super::files::Files;
 use super::place::FileProblem;
 use super::syntax::ast::{Ast, Expr, FileId, Location, Name};
-use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, ThunkId, Unknown, Value};
+use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, Piece, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.
 const MAX_DEPTH: u32 = 1_200;
@@ -331,11 +331,27 @@ pub(crate) fn error(message: impl Into<Rc<str>>, at: Location) -> Value {
 pub(crate) fn reason_of(value: &Value, otherwise: &str, at: Location) -> Rc<Unknown> {
     match &value.kind {
         Kind::Unknown(unknown) => Rc::clone(unknown),
-        _ => Rc::new(Unknown {
-            doubt: Doubt::Unmodelled,
-            message: Rc::from(otherwise),
-            at: Some(at),
-            name: None,
-        }),
+        // The part of a text that is not known says why, as where a caller's typo leaves an argument away. It is not the text
+        // itself, so that nothing of what it is or is called holds.
+        Kind::Str(text) => match text.pieces.iter().find_map(unknown_piece) {
+            Some(part) => {
+                let doubt = match part.doubt {
+                    Doubt::Limit | Doubt::Error => part.doubt,
+                    _ => Doubt::Unmodelled,
+                };
+                Rc::new(Unknown { doubt, name: None, ..part.as_ref().clone() })
+            }
+            None => unmodelled(otherwise, at),
+        },
+        _ => unmodelled(otherwise, at),
     }
+}
+
+fn unmodelled(message: &str, at: Location) -> Rc<Unknown> {
+    let message = Rc::from(message);
+    Rc::new(Unknown { doubt: Doubt::Unmodelled, message, at: Some(at), name: None })
+}
+
+fn unknown_piece(piece: &Piece) -> Option<&Rc<Unknown>> {
+    if let Piece::Unknown(unknown) = piece { Some(unknown) } else { None }
 }

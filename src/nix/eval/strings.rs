@@ -109,9 +109,7 @@ impl Eval {
             (Kind::Float(x), Kind::Float(y)) => Value::new(Kind::Float(x + y)),
             (Kind::Path(path), Kind::Str(_)) => match b.known_text() {
                 Some(text) => Value::path(join_text(path, &text)),
-                None => {
-                    Value::doubtful(limit_of(b).unwrap_or_else(|| reason_of(b, "a path is not known", here)))
-                }
+                None => Value::doubtful(reason_of(b, "a path is not known", here)),
             },
             (Kind::Path(x), Kind::Path(y)) => Value::path(join_text(x, &y.to_string_lossy())),
             (Kind::Unknown(_), Kind::Int(_) | Kind::Path(_)) => a.clone(),
@@ -198,15 +196,6 @@ fn literal_path(folder: &Path, text: &str, here: Location) -> Value {
 /// `path + text` glues text to the path's own text.
 fn join_text(path: &Path, text: &str) -> PathBuf {
     normalize(Path::new(&format!("{}{}", path.display(), text)))
-}
-
-/// The limit that keeps a string from being known.
-fn limit_of(value: &Value) -> Option<Rc<Unknown>> {
-    let Kind::Str(text) = &value.kind else { return None };
-    text.pieces.iter().find_map(|piece| match piece {
-        Piece::Unknown(unknown) if unknown.doubt == Doubt::Limit => Some(Rc::clone(unknown)),
-        _ => None,
-    })
 }
 
 /// A string value.

@@ -119,7 +119,10 @@ impl Answer {
             _ => reason,
         };
         let what = if reason == Reason::UnknownSource { "`src` is not known: " } else { "" };
-        Self::doubt(reason, format!("{what}{}", unknown.message), unknown.at)
+        // Nix fails there as well, as at the call of a wrapper without one of its arguments (fixture `wrapper-call-with-typo`).
+        let cure = (unknown.doubt == Doubt::Error)
+            .then(|| "mend what is named here: Nix itself stops there with an error".to_owned());
+        Self::Doubt { reason, message: format!("{what}{}", unknown.message), at: unknown.at, cure }
     }
 
     /// Whether two answers mean the same lockfile.

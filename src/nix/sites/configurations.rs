@@ -236,26 +236,49 @@ impl Others {
         }
     }
 
-    /// Looks for configurations in which a hash of today is needed for another lockfile.
+    /// Looks for configurations in which a hash of today is needed for another lockfile: first those that one flag makes,
+    /// then those of two flags of which the second matters beside the first.
     fn weigh(&mut self, today: &mut Sweep<'_>, drafts: &mut [Draft]) {
         let questions = rivals::questions(today, drafts);
         let own = today.ev.budget.set_aside();
         let todays = std::mem::replace(&mut today.ev.budget, own);
         let mut found = Vec::new();
-        'all: for Question { flip, literals } in &questions {
+        let mut pairs = Vec::new();
+        for Question { flip, literals } in &questions {
             for flip in alternatives(today.ev, flip) {
-                self.area = area_of(today, flip.leaf);
-                if !is_left(&mut self.weighed, self.area) {
-                    today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
-                    continue 'all;
-                }
-                let part = self.part(today);
-                found.push(Rivals { leaf: flip.leaf, drafts: rivals_in(today, &part, flip, literals) });
+                let asked = Asked { flips: vec![flip.clone()], literals, drafts, questions: &questions };
+                let Some((rivals, further)) = self.ask(today, &asked) else { break };
+                found.push(rivals);
+                pairs.extend(further.into_iter().map(|second| (flip.clone(), second, literals)));
             }
+        }
+        let mut seen = HashSet::new();
+        for (first, second, literals) in pairs {
+            let of_both = [first.leaf.min(second.leaf), first.leaf.max(second.leaf)];
+            if !seen.insert((of_both, first.to.clone(), second.to.clone())) {
+                continue;
+            }
+            let asked = Asked { flips: vec![first, second], literals, drafts, questions: &questions };
+            let Some((rivals, _)) = self.ask(today, &asked) else { break };
+            found.push(rivals);
         }
         let own = std::mem::replace(&mut today.ev.budget, todays);
         today.ev.budget.give_back(own);
         rivals::settle(today.ev, drafts, &found);
+    }
+
+    /// The sites of a configuration that use some hashes of today, and the flags that matter to them besides; `None` where
+    /// enough was looked at.
+    fn ask(&mut self, today: &mut Sweep<'_>, asked: &Asked<'_>) -> Option<(Rivals, Vec<Flip>)> {
+        let leaf = asked.flips.first()?.leaf;
+        self.area = area_of(today, leaf);
+        if !is_left(&mut self.weighed, self.area) {
+            today.ev.budget.refuse(Cost::Configurations(MOST), Some(leaf));
+            return None;
+        }
+        let part = self.part(today);
+        let (drafts, further) = rivals_in(today, &part, asked);
+        Some((Rivals { leaves: asked.flips.iter().map(|flip| flip.leaf).collect(), drafts }, further))
     }
 
     /// Evaluates what one choice more makes of a configuration; `false` when enough was done.
@@ -381,23 +404,37 @@ fn come_back(today: &mut Sweep<'_>, mut ev: Eval) {
     today.ev.declared().take_back(declared);
 }
 
-/// The sites of another configuration that use one of these literals.
-fn rivals_in(today: &mut Sweep<'_>, part: &Part, flip: Flip, literals: &HashSet<Location>) -> Vec<Draft> {
+/// What is asked of another configuration.
+struct Asked<'a> {
+    flips: Vec<Flip>,
+    /// Hashes of today that it may need for other lockfiles.
+    literals: &'a HashSet<Location>,
+    /// The sites of today.
+    drafts: &'a [Draft],
+    /// Everything that is asked with one flag alone.
+    questions: &'a [Question],
+}
+
+/// The sites of another configuration that use one of these literals, and the flags that matter to them besides.
+fn rivals_in(today: &mut Sweep<'_>, part: &Part, asked: &Asked<'_>) -> (Vec<Draft>, Vec<Flip>) {
     let before = today.ev.budget.overruns().len();
-    let flips = [flip];
-    let mut ev = enter(today, part, &flips, (Stage::Entered, &HashSet::new()));
+    let mut ev = enter(today, part, &asked.flips, (Stage::Entered, &HashSet::new()));
     let mut records = std::mem::take(&mut ev.declared().records);
     ev.budget.begin();
-    records.retain(|record| uses(&mut ev, record, &|literal| literals.contains(&literal)));
+    records.retain(|record| uses(&mut ev, record, &|literal| asked.literals.contains(&literal)));
     ev.declared().records = records;
     let mut drafts = decide::each(&mut ev);
-    only_when(&ev, &mut drafts, &flips);
+    only_when(&ev, &mut drafts, &asked.flips);
     // What the budget did not allow to know says nothing against today.
     if ev.budget.overruns().len() > before {
         drafts.retain(|draft| !matches!(draft.site.outcome, Outcome::Undecided(_)));
     }
+    let further = match asked.flips.as_slice() {
+        [flip] => rivals::further(&ev, asked.drafts, &drafts, (flip, asked.questions)),
+        _ => Vec::new(),
+    };
     come_back(today, ev);
-    drafts
+    (drafts, further)
 }
 
 /// Notes what would have to stand in the repository for these sites to be used.

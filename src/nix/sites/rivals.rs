@@ -10,7 +10,7 @@ use super::decide::Draft;
 use super::flags::{Token, Tokens};
 use super::merge::{compatible, lock_of, says_nothing};
 use super::sweep::Sweep;
-use crate::nix::eval::{Choice, Eval};
+use crate::nix::eval::{Choice, Decision, Eval};
 use crate::nix::occurrences::inside;
 use crate::nix::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
 use crate::nix::syntax::ast::{Ast, AttrName, Bound, Expr, FileId, Location, Name};
@@ -27,15 +27,7 @@ pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question
     let (mut all, mut tokens) = (Questions::default(), Tokens::default());
     for draft in drafts.iter().filter(|draft| is_settled(&draft.site) && !draft.literals.is_empty()) {
         for decision in draft.decided.iter().flat_map(|decided| today.ev.decisions_of(*decided)) {
-            let holds = |literal: &Location| {
-                decision
-                    .chosen
-                    .is_some_and(|chosen| chosen.file == literal.file && chosen.span.contains(literal.span))
-            };
-            // A hash that stands in what is chosen goes with it.
-            let goes_along = draft.literals.iter().all(holds);
-            let token = tokens.of(today.ev, decision.flip.leaf, &draft.literals);
-            if !goes_along && token != Token::Given {
+            if may_move(today.ev, &mut tokens, &decision, draft) {
                 all.add(decision.flip, &draft.literals);
             }
         }
@@ -49,6 +41,52 @@ pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question
         }
     }
     all.list
+}
+
+/// Whether what a decision chooses may leave the hashes of a site where they are.
+fn may_move(ev: &Eval, tokens: &mut Tokens, decision: &Decision, draft: &Draft) -> bool {
+    let holds = |literal: &Location| {
+        decision
+            .chosen
+            .is_some_and(|chosen| chosen.file == literal.file && chosen.span.contains(literal.span))
+    };
+    // A hash that stands in what is chosen goes with it.
+    let goes_along = draft.literals.iter().all(holds);
+    !goes_along && tokens.of(ev, decision.flip.leaf, &draft.literals) != Token::Given
+}
+
+/// The flags that may move a lockfile beside one that does not move it alone (fixture `flags-move-lockfile-together`): those
+/// that only matter once the first one is turned, and where that one changes anything at all, all others.
+pub(super) fn further(
+    ev: &Eval,
+    today: &[Draft],
+    rivals: &[Draft],
+    (flip, questions): (&Flip, &[Question]),
+) -> Vec<Flip> {
+    let mut tokens = Tokens::default();
+    let mut all: Vec<Flip> = Vec::new();
+    for rival in rivals {
+        let shares = |own: &&Draft| own.literals.iter().any(|literal| rival.literals.contains(literal));
+        let Some(own) = today.iter().find(|own| is_settled(&own.site) && shares(own)) else { continue };
+        if contradicts(&own.site, &rival.site) {
+            continue;
+        }
+        let changes = !compatible(&own.site, &rival.site);
+        let was_asked = |leaf: Location| {
+            let own = |question: &&Question| question.flip.leaf == leaf;
+            let of_rival =
+                |question: &Question| rival.literals.iter().any(|one| question.literals.contains(one));
+            questions.iter().filter(own).any(of_rival)
+        };
+        for decision in rival.decided.iter().flat_map(|decided| ev.decisions_of(*decided)) {
+            let leaf = decision.flip.leaf;
+            let is_new = leaf != flip.leaf && !all.contains(&decision.flip);
+            if is_new && (changes || !was_asked(leaf)) && may_move(ev, &mut tokens, &decision, rival) {
+                all.push(decision.flip);
+            }
+        }
+    }
+    all
 }
 
 #[derive(Default)]
@@ -134,8 +172,8 @@ fn uses_of(ast: &Ast, names: &HashSet<Name>) -> Vec<u32> {
 
 /// The sites of another configuration.
 pub(super) struct Rivals {
-    /// The token that stands otherwise in it.
-    pub leaf: Location,
+    /// The tokens that stand otherwise in it.
+    pub leaves: Vec<Location>,
     pub drafts: Vec<Draft>,
 }
 
@@ -143,16 +181,17 @@ pub(super) struct Rivals {
 pub(super) fn settle(ev: &Eval, drafts: &mut [Draft], all: &[Rivals]) {
     let mut tokens = Tokens::default();
     for draft in drafts.iter_mut() {
-        for Rivals { leaf, drafts: rivals } in all {
+        for Rivals { leaves, drafts: rivals } in all {
             let rival = rivals.iter().find(|rival| {
                 rival.literals.iter().any(|literal| draft.literals.contains(literal))
                     && contradicts(&draft.site, &rival.site)
             });
             let Some(rival) = rival.filter(|_| is_settled(&draft.site)) else { continue };
-            match tokens.of(ev, *leaf, &draft.literals) {
-                Token::Flag => mark(ev, &mut draft.site, &rival.site),
-                Token::Constant => draft.warnings.extend(objection(ev, &draft.site, &rival.site)),
-                Token::Given => {}
+            let kinds: Vec<Token> = leaves.iter().map(|leaf| tokens.of(ev, *leaf, &draft.literals)).collect();
+            if kinds.iter().all(|kind| *kind == Token::Flag) {
+                mark(ev, &mut draft.site, &rival.site);
+            } else if !kinds.contains(&Token::Given) {
+                draft.warnings.extend(objection(ev, &draft.site, &rival.site));
             }
         }
     }
@@ -170,17 +209,19 @@ fn contradicts(site: &Site, rival: &Site) -> bool {
 
 /// What is to be said against one hash for both: where, and what.
 fn objection(ev: &Eval, site: &Site, rival: &Site) -> Option<(Place, String)> {
-    let Condition { place, text } = rival.only_when.first()?;
+    let Condition { place, .. } = rival.only_when.first()?;
+    let conditions: Vec<String> = rival
+        .only_when
+        .iter()
+        .map(|Condition { place, text }| format!("{text} ({}:{})", ev.files.display(&place.file), place.line))
+        .collect();
     let needs = match &rival.outcome {
         Outcome::Undecided(why) => format!("its lockfile is another one: {}", why.message),
         _ if site.options != rival.options => "it is made with other options".to_owned(),
         _ => format!("its lockfile is {}", lock_of(ev, rival)),
     };
-    let file = ev.files.display(&place.file);
-    let message = format!(
-        "one hash cannot be right in two configurations: when {text} ({file}:{}), {needs}",
-        place.line
-    );
+    let message =
+        format!("one hash cannot be right in two configurations: when {}, {needs}", conditions.join(" and "));
     Some((place.clone(), message))
 }
 
