@@ -62,8 +62,11 @@ All files are written or none. Exit codes: 0 if the package was added, else 2.";
 /// Keeps npmDepsHash right: finds every npm derivation of a Nix repository, computes the hash of its lockfile as
 /// nixpkgs' fetcher would, without Nix, and rewrites it in place.
 #[derive(Debug, Parser)]
-#[command(name = "npm-nixhash", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "npm-nixhash", version, after_help = EXIT_CODES, max_term_width = 100, disable_help_flag = true)]
 pub(super) struct Cli {
+    /// Print help, a short one with -h
+    #[arg(short, long, global = true, action = clap::ArgAction::Help, help_heading = GLOBAL)]
+    help: Option<bool>,
     /// Print no progress and no warnings, only errors
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(super) quiet: bool,

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
@@ -74,6 +75,8 @@ pub(super) struct Terminal {
     /// Columns, where somebody says how many there are.
     columns: Option<usize>,
     lines: Cell<usize>,
+    /// What was said and is not to be said again.
+    said: RefCell<BTreeSet<String>>,
     /// The first failure to write to standard output.
     lost: RefCell<Option<io::Error>>,
 }
@@ -93,6 +96,7 @@ impl Terminal {
             in_github_actions: environment.in_github_actions(),
             columns,
             lines: Cell::new(0),
+            said: RefCell::default(),
             lost: RefCell::default(),
         }
     }
@@ -181,6 +185,14 @@ impl Terminal {
     /// One message.
     pub(super) fn message(&self, kind: &str, message: &Message) {
         self.messages(&messages::render(kind, message));
+    }
+
+    /// A warning about the surroundings, which a run that goes on finds again and again.
+    pub(super) fn warn_once(&self, message: &Message) {
+        let text = messages::render("warning", message);
+        if self.said.borrow_mut().insert(text.clone()) {
+            self.messages(&text);
+        }
     }
 
     fn line(&self, line: &str) {

@@ -61,10 +61,7 @@ impl Sources {
         let npmrc = npmrc(environment, terminal);
         let (options, ignored) = options(args, environment, &npmrc)?;
         for Ignored { setting, reason } in ignored {
-            terminal.message(
-                "warning",
-                &Message::plain(format!("npm's setting `{setting}` is ignored: {reason}")),
-            );
+            terminal.warn_once(&Message::plain(format!("npm's setting `{setting}` is ignored: {reason}")));
         }
         let mut options = options;
         for (host, mirror) in &config.registry_mirrors {
@@ -151,7 +148,7 @@ impl Sources {
     pub(super) fn finish(&self, terminal: &Terminal) {
         self.bar.finish();
         if let Some(trouble) = self.supply.store().and_then(Store::trouble) {
-            terminal.message("warning", &Message::from_error(trouble).hinting(Some(trouble.hint())));
+            terminal.warn_once(&Message::from_error(trouble).hinting(Some(trouble.hint())));
         }
         if let Some(trouble) = self.memory.as_ref().and_then(|memory| memory.settle()) {
             terminal.message("warning", &trouble);

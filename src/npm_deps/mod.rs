@@ -233,7 +233,9 @@ fn hash_all(
     let (downloads, start_download) = Downloads::new(Arc::clone(supply));
     let label = |job: &Job<'_>| Some((job.tree, Arc::clone(job.request.label.as_ref()?)));
     let labels: Vec<_> = jobs.iter().filter_map(label).collect();
-    labels.iter().for_each(|(_, label)| supply.progress().begun_hash(label));
+    for (_, label) in &labels {
+        supply.progress().begun_hash(label);
+    }
     let labels = labels.into_iter().collect();
     let scheduler = Scheduler::new(supply, start_download, careful, labels);
     let shared = Shared {

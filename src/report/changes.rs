@@ -41,9 +41,11 @@ impl Seen {
     pub fn news(&mut self, report: &Report, look: Look) -> News {
         let mut now = BTreeMap::new();
         let mut changed = Vec::new();
+        let mut number: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, site) in report.sites.iter().enumerate() {
-            let number = (0..).find(|number| !now.contains_key(&(site.service.clone(), *number)));
-            let key = (site.service.clone(), number.unwrap_or_default());
+            let number = number.entry(&site.service).or_default();
+            *number += 1;
+            let key = (site.service.clone(), *number);
             let state = state(site);
             if self.sites.get(&key) != Some(&state) {
                 changed.push(index);

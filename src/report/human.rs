@@ -70,7 +70,7 @@ const MOST_PARTS: usize = 8;
 fn ends(path: &str) -> impl Iterator<Item = &str> {
     let starts = path.rmatch_indices('.').take(MOST_PARTS).map(|(at, _)| at + 1);
     // A dot inside of quotes parts nothing.
-    let is_whole = |end: &&str| end.matches('"').count() % 2 == 0;
+    let is_whole = |end: &&str| end.matches('"').count().is_multiple_of(2);
     starts.map(|at| &path[at..]).filter(is_whole).chain([path])
 }
 
@@ -213,7 +213,7 @@ pub fn check(report: &Report, look: Look) -> String {
     let mut text = lines(look, |shown| {
         let sites = report.sites.iter().zip(names(&report.sites)).filter(|(site, _)| wanted(site));
         let sites = sites.map(|(site, name)| check_entry(site, &name, shown, look));
-        sites.chain(report.uses.iter().filter_map(|used| incomplete_use(used))).collect()
+        sites.chain(report.uses.iter().filter_map(incomplete_use)).collect()
     });
     for one in &report.findings {
         text += &layout::wrapped(&plain(&format!("{}: {}", at(&one.place), one.message)), look.width);

@@ -147,7 +147,9 @@ pub(super) fn table(entries: &[Entry], width: Option<usize>) -> String {
     let mut text = String::new();
     for Entry { cells, notes } in entries {
         line(&mut text, cells, &widths, width);
-        notes.iter().for_each(|note| note.write(&mut text, width));
+        for note in notes {
+            note.write(&mut text, width);
+        }
     }
     text
 }
