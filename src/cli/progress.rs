@@ -88,10 +88,10 @@ const NAMED: usize = 4;
 
 /// `web, api, worker, docs and 3 more`, in so many columns.
 fn several(names: &[String], room: usize) -> String {
-    let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let first = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let text = match names.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
+        0 => first,
+        more => format!("{first} and {more} more"),
     };
     // A line that is broken would be drawn again and again.
     text.unicode_truncate(room).0.to_owned()

@@ -38,6 +38,10 @@ const QUIET: Duration = Duration::from_millis(20);
 /// Who never pauses is not waited for any longer.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
 
+/// A check that is overtaken by the next change says nothing, because it may have read a file that was half written; for so
+/// long, lest who never stops saving is never told.
+const LONGEST_HOLD: Duration = Duration::from_secs(1);
+
 /// Between two looks, where the system does not tell.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -50,9 +54,14 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let how = changes.how();
     terminal.message("note", &Message::plain(format!("watching {number} folders{how}; Ctrl-C ends it")));
     let mut last_error = None;
+    let mut since = Instant::now();
     loop {
         // What happened since the check, before the folders were watched, nobody tells.
-        match check::check(args, environment, terminal) {
+        let checked = check::check(args, environment, terminal);
+        if changes.goes_on(since) {
+            continue;
+        }
+        match checked {
             Ok(Checked { report, .. }) => {
                 let text = seen.news(&report, terminal.look());
                 terminal.text(&text.lines);
@@ -72,6 +81,7 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
         }
         if !changes.follow(&root, terminal).is_new {
             changes.wait();
+            since = Instant::now();
         }
     }
 }
@@ -176,9 +186,28 @@ impl Changes {
         Followed { number: now.len(), is_new }
     }
 
+    /// Whether something changed again since, in which case its end is waited for.
+    fn goes_on(&self, since: Instant) -> bool {
+        let goes_on = self.told.try_recv().is_ok();
+        if goes_on && since.elapsed() > LONGEST_HOLD {
+            // It is due nevertheless, and the next one right after.
+            is_closed(&self.tell);
+            return false;
+        }
+        if goes_on {
+            self.settle();
+        }
+        goes_on
+    }
+
     /// Waits until something changed, and for the end of the change.
     fn wait(&self) {
         let _ = self.told.recv();
+        self.settle();
+    }
+
+    /// Waits for the end of a change.
+    fn settle(&self) {
         let since = Instant::now();
         while since.elapsed() < LONGEST_WAIT && self.told.recv_timeout(QUIET).is_ok() {}
     }
