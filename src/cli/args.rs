@@ -330,6 +330,7 @@ pub(super) struct RepairArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = ADD_NOTES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct AddArgs {
     /// The package, with a version, a range or a tag [default: the tag `latest`]
     #[arg(value_name = "NAME[@VERSION]")]

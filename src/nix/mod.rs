@@ -151,7 +151,9 @@ fn index(ev: &mut Eval, found: &Found) -> Index {
         index.insert(path.clone(), all);
     }
     if !wrapped {
-        index.values_mut().for_each(|all| all.retain(|occurrence| !occurrence.argument));
+        for all in index.values_mut() {
+            all.retain(|occurrence| !occurrence.argument);
+        }
     }
     for (path, message) in &found.unreadable {
         let place = Place { file: path.clone(), line: 1, column: 1 };

@@ -153,8 +153,12 @@ fn arguments(ast: &Ast, function: ExprId, argument: ExprId, all: &mut Vec<Occurr
         return;
     }
     let first = all.len();
-    HASHES.iter().for_each(|name| named(ast, bindings, name, all));
-    all[first..].iter_mut().for_each(|occurrence| occurrence.argument = true);
+    for name in HASHES {
+        named(ast, bindings, name, all);
+    }
+    for occurrence in &mut all[first..] {
+        occurrence.argument = true;
+    }
 }
 
 /// Whether a set spells the URL of a registry's tarball, or the parts of it that such URLs have in common.

@@ -159,7 +159,7 @@ pub fn package(order: &Order<'_>) -> Result<Package, PackagingError> {
         }
     };
     let url = release.public_url(&client.options().access);
-    Ok(Package { url, release, signature, source_hash, manifest, form, fit, left_out })
+    Ok(Package { release, url, signature, source_hash, manifest, form, fit, left_out })
 }
 
 /// That the shape that was ordered fits.

@@ -194,7 +194,7 @@ fn proof(
 /// URL needs a hash of its own.
 pub(super) fn drop_carried(drafts: &mut Vec<Draft>) {
     let is_tarball = |draft: &Draft| matches!(draft.site.outcome, Outcome::Tarball(_));
-    let mut carried: BTreeMap<(PathBuf, usize), Vec<(Option<AttributeValue>, Place)>> = BTreeMap::new();
+    let mut carried: BTreeMap<(PathBuf, usize), Vec<Carried>> = BTreeMap::new();
     for draft in drafts.iter().filter(|draft| !is_tarball(draft)) {
         for source in draft.site.sources() {
             let Some(literal) = source.hash().and_then(|hash| hash.literal.as_ref()) else { continue };
@@ -218,6 +218,9 @@ pub(super) fn drop_carried(drafts: &mut Vec<Draft>) {
         true
     });
 }
+
+/// What a source is fetched from, and where its derivation is.
+type Carried = (Option<AttributeValue>, Place);
 
 /// What is fetched, as the call says it.
 fn address(source: &RemoteSource) -> Option<AttributeValue> {

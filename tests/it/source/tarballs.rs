@@ -236,7 +236,7 @@ fn built_programs(project: &Project, [flake, json, script, input]: [&str; 4]) {
 /// The build-only sites of a report, and whether each is said to be stale.
 fn stale_builds(said: &str) -> Vec<(String, bool)> {
     let report: Value =
-        serde_json::from_str(&said[said.find('{').unwrap()..said.rfind('}').unwrap() + 1]).unwrap();
+        serde_json::from_str(&said[said.find('{').unwrap()..=said.rfind('}').unwrap()]).unwrap();
     let sites = report["sites"].as_array().unwrap().iter();
     let builds = sites
         .filter(|site| matches!(site["undecided"]["code"].as_str(), Some("build-only" | "stale-unknown")));
@@ -350,7 +350,7 @@ fn a_large_flake_with_a_wrapper_and_features_is_made_right_by_one_update() {
     let project = Project::new();
     let names: Vec<String> =
         (0..9).map(|i| if i % 3 == 0 { format!("@acme/tool-{i}") } else { format!("tool-{i}") }).collect();
-    let mut rows = |version: &'static str| -> Vec<(String, &'static str, String)> {
+    let rows = |version: &'static str| -> Vec<(String, &'static str, String)> {
         let publish = |name: &String| {
             let release = project.registry.publish(name, version, &[("index.js", version.as_bytes())]);
             (name.clone(), version, hex(&sha256(&release.bytes)))
