@@ -22,6 +22,7 @@ mod in_step;
 mod inputs;
 mod nix_cached;
 mod nix_calls;
+mod nix_flags;
 mod nix_oracle;
 mod nix_random;
 mod nix_store;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::{Eval, World};
 use crate::nix::syntax::ast::{Ast, Expr, ExprId, Location, Part};
+use crate::nix::value::formula::Identity;
 use crate::nix::value::{Attr, Attrs, Doubt, Flip, Instead, Kind, List, Value, truth};
 
 /// More choices than these are not noted in one evaluation.
@@ -28,6 +29,15 @@ impl Eval {
     pub fn hide(&mut self, condition: &Value, at: Location) {
         if let Some(flip) = condition.flip() {
             let flip = flip.as_ref().clone();
+            self.choose(at, flip);
+        }
+    }
+
+    /// Notes what would turn a condition beside that which its answer remembers.
+    pub(super) fn turned_as_well(&mut self, side: &Value, at: Location) {
+        if let Some(flip) = side.flip() {
+            let flip = flip.as_ref().clone();
+            self.decided_by(flip.clone());
             self.choose(at, flip);
         }
     }
@@ -97,6 +107,11 @@ impl Eval {
             Instead::Null => Kind::Null,
             Instead::Other => {
                 return Value::unknown(Doubt::Other, "some other value than the one of today", Some(leaf));
+            }
+            // An unknown value that is one and the same wherever the token is read.
+            Instead::Open => {
+                let open = Value::unknown(Doubt::Open, "it may be any value", Some(leaf));
+                return open.known_as(Some(Identity::Token(leaf)), leaf);
             }
             Instead::With(name) => match value.kind {
                 Kind::List(list) => {

@@ -46,13 +46,19 @@ impl Eval {
             return Value { kind: Kind::Bool(op != Op::And), trail: a.trail };
         }
         let b = self.eval(&code.at(right), env);
-        match (first, crate::nix::value::truth(&b)) {
-            // `a || b` is turned by either, `a && b` only by the one that fails.
+        let second = crate::nix::value::truth(&b);
+        if second != short {
+            // Both have a part in the answer, which can remember one (fixture `flags-together-hide`).
+            let lost = if first.is_some() { &a } else { &b };
+            self.turned_as_well(lost, code.location());
+        }
+        match (first, second) {
             (Some(_), Some(_)) if op != Op::And && b.flip().is_none() => Value { trail: a.trail, ..b },
             (Some(_), _) => b,
             (None, Some(value)) if Some(value) == short => b,
             // The first side decides nothing more.
             (None, Some(_)) if op != Op::Implies => a,
+            (None, Some(_)) => negated(a, code.location()),
             _ => {
                 let here = code.location();
                 let value = Value::doubtful(reason_of(&a, "a condition is not known", here));

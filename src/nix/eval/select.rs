@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Eval, counting_with, reason_of};
 use crate::nix::syntax::ast::{AttrName, ExprId, Location, Name};
-use crate::nix::value::formula::{Atom, Formula, Identity};
+use crate::nix::value::formula::{Atom, Formula, Identity, Under};
 use crate::nix::value::{Attrs, Code, Doubt, EnvId, Instead, Kind, Meaning, Move, Unknown, Value};
 
 /// What a look-up can find: values, or nothing, or either.
@@ -121,7 +121,8 @@ impl Eval {
         }
         let value = self.mark_placeholder(value, here);
         match default {
-            Some(default) if may_miss || is_doubtful(&value) => {
+            // What a configuration leaves open is there all the same.
+            Some(default) if may_miss || is_doubtful(&value) && !is_open(&value) => {
                 let other = self.eval(&code.at(default), env);
                 crate::nix::eval::join(vec![value, other])
             }
@@ -192,7 +193,12 @@ impl Eval {
                 if attrs.special.is_none() && attrs.open.is_none() && attrs.map.len() <= 16 =>
             {
                 let names: Vec<_> = attrs.map.keys().cloned().collect();
-                let values = names.iter().flat_map(|name| self.find(set, name, here).values).collect();
+                let mut values = Vec::new();
+                for name in &names {
+                    let under = is_named(key, name);
+                    let found = self.find(set, name, here).values.into_iter();
+                    values.extend(found.filter_map(|value| value.only_under(&under, here)));
+                }
                 Found { values, missing: true }
             }
             Kind::Unknown(_) => Found { values: vec![set.clone()], missing: false },
@@ -251,8 +257,19 @@ pub(super) fn identified(member: Value, set: &Value, name: &Name, here: Location
     member.known_as(identity, here)
 }
 
+/// When a name that is not known is this one. Two sets with the same unknown name are read at the same place of both.
+fn is_named(key: &Value, name: &Name) -> Under {
+    let of = Rc::clone(key.stands_for()?.identity()?);
+    Some(Rc::new(Formula::Holds(Atom { of, constant: Some(Instead::Text(Rc::clone(name))) })))
+}
+
 fn is_doubtful(value: &Value) -> bool {
     value.as_unknown().is_some_and(|unknown| unknown.doubt != Doubt::Throw)
+}
+
+/// Whether a flag that is there stands for any value.
+fn is_open(value: &Value) -> bool {
+    value.as_unknown().is_some_and(|unknown| matches!(unknown.doubt, Doubt::Open | Doubt::Other))
 }
 
 /// Whether a text names a system, such as `aarch64-darwin`.

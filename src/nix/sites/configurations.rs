@@ -17,6 +17,7 @@ use super::explain::{excerpt, place_of};
 use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::{Entries, Index, Sweep};
+use super::together::{Offered, Open};
 use crate::nix::areas::{Area, Areas};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Choice, Eval};
@@ -33,7 +34,7 @@ const DEEPEST: usize = 4;
 
 /// Which hashes are looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Those to which an entry point leads.
     Reached,
     /// Those, too, that are bound and reached by nothing.
@@ -60,10 +61,12 @@ pub(crate) fn survey(ev: &mut Eval, seen: Rc<Seen>, entries: &Entries<'_>) -> Fo
     today.tokens.extend(others.accounted.union(&others.bindings));
     today.enter();
     others.explore(&mut today, Stage::Entered);
+    let mut drafts = decide::all(today.ev);
+    others.discover_all(&mut today, &drafts);
     today.tokens.extend(others.accounted.union(&others.bindings));
     let open = today.open().into_iter().filter(|occurrence| !occurrence.argument).collect();
-    let mut drafts = decide::all(today.ev);
     others.weigh(&mut today, &mut drafts);
+    others.weigh_together(&mut today, &mut drafts);
     let Sweep { ev, mut dead, .. } = today;
     for (at, why) in inert(ev) {
         dead.entry(at).or_insert(why);
@@ -99,10 +102,10 @@ struct World {
 
 /// Configurations that are not today's.
 #[derive(Default)]
-struct Others {
-    drafts: Vec<Draft>,
+pub(super) struct Others {
+    pub(super) drafts: Vec<Draft>,
     /// Literals that a site of another configuration has.
-    accounted: HashSet<Location>,
+    pub(super) accounted: HashSet<Location>,
     /// The bindings of their hashes, which may be those of a wrapper.
     bindings: HashSet<Location>,
     /// How many of today's choices were followed.
@@ -110,37 +113,23 @@ struct Others {
     /// How many configurations were looked at, and how many for what they need of today's hashes, in each part of the tree.
     looked_at: HashMap<Option<Area>, usize>,
     weighed: HashMap<Option<Area>, usize>,
+    /// The sites of each part with all of its flags open.
+    pub(super) open: BTreeMap<Option<Area>, Open>,
+    /// How many evaluations with open flags there were in each part of the tree.
+    pub(super) opened: HashMap<Option<Area>, usize>,
     parts: HashMap<Option<Area>, Rc<Part>>,
     /// The part that is looked at.
-    area: Option<Area>,
-    /// Configurations of this level that reached a hash which was not known.
-    reached: Vec<Reached>,
-}
-
-/// A configuration that reached a hash, and the flags that had no part in it.
-struct Reached {
-    flips: Vec<Flip>,
-    others: Vec<Flip>,
-}
-
-impl Reached {
-    fn new(flips: &[Flip], choices: &[Choice]) -> Self {
-        let mut others: Vec<Flip> = Vec::new();
-        for Choice { flip, .. } in choices {
-            if flips.iter().chain(&others).all(|known| known.leaf != flip.leaf) {
-                others.push(flip.clone());
-            }
-        }
-        Self { flips: flips.to_vec(), others }
-    }
+    pub(super) area: Option<Area>,
+    /// What turns the flags of each part that were met so far, each flag once.
+    pub(super) offered: HashMap<Option<Area>, Offered>,
 }
 
 /// What an evaluation of one part of the tree begins with.
 #[derive(Default)]
-struct Part {
+pub(super) struct Part {
     flakes: Vec<PathBuf>,
     roots: Vec<PathBuf>,
-    index: Index,
+    pub(super) index: Index,
 }
 
 impl Part {
@@ -177,6 +166,7 @@ impl Others {
         let todays = std::mem::replace(&mut today.ev.budget, own);
         for (area, choices) in of_areas {
             self.area = area;
+            self.offer(choices.iter().map(|choice| &choice.flip));
             self.explore_area(today, stage, choices);
         }
         let own = std::mem::replace(&mut today.ev.budget, todays);
@@ -184,7 +174,7 @@ impl Others {
     }
 
     /// What the entries of the part are that is looked at.
-    fn part(&mut self, today: &Sweep<'_>) -> Rc<Part> {
+    pub(super) fn part(&mut self, today: &Sweep<'_>) -> Rc<Part> {
         if self.parts.is_empty() {
             self.parts = parts(today.entries);
         }
@@ -202,7 +192,6 @@ impl Others {
                     break;
                 }
             }
-            self.contest(today, stage, &mut found);
             let found = decide::combine(today.ev, found);
             self.accounted.extend(found.iter().flat_map(|draft| &draft.literals));
             self.drafts.extend(found);
@@ -210,75 +199,28 @@ impl Others {
         }
     }
 
-    /// Looks at the hashes that were found once more with the other flags turned as well. Where one flag chooses the hash and
-    /// another one the source (`flags-independent`), the nearest configuration would tie the hash to the source that it is not
-    /// for; both answers together are a conflict, which [`decide::combine`] settles.
-    fn contest(&mut self, today: &mut Sweep<'_>, stage: Stage, found: &mut Vec<Draft>) {
-        let literals: HashSet<Location> = found.iter().flat_map(|draft| draft.literals.clone()).collect();
-        for Reached { flips, others } in std::mem::take(&mut self.reached) {
-            // All of them at once tells nearly always what one by one would, unless it turns off what leads to the site.
-            let mut tries = vec![others.clone()];
-            if others.len() > 1 {
-                tries.extend(others.into_iter().map(|flip| vec![flip]));
-            }
-            for others in tries {
-                if others.is_empty() || !is_left(&mut self.looked_at, self.area) {
-                    break;
-                }
-                let (_, mut drafts) = self.evaluate(today, &[flips.as_slice(), &others].concat(), stage);
-                drafts.retain(|draft| draft.literals.iter().any(|literal| literals.contains(literal)));
-                let is_reached = !drafts.is_empty();
-                found.append(&mut drafts);
-                if is_reached {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Looks for configurations in which a hash of today is needed for another lockfile: first those that one flag makes,
-    /// then those of two flags of which the second matters beside the first.
+    /// Looks for configurations in which a hash of today is needed for another lockfile.
     fn weigh(&mut self, today: &mut Sweep<'_>, drafts: &mut [Draft]) {
         let questions = rivals::questions(today, drafts);
         let own = today.ev.budget.set_aside();
         let todays = std::mem::replace(&mut today.ev.budget, own);
         let mut found = Vec::new();
-        let mut pairs = Vec::new();
-        for Question { flip, literals } in &questions {
+        'all: for Question { flip, literals } in &questions {
             for flip in alternatives(today.ev, flip) {
-                let asked = Asked { flips: vec![flip.clone()], literals, drafts, questions: &questions };
-                let Some((rivals, further)) = self.ask(today, &asked) else { break };
-                found.push(rivals);
-                pairs.extend(further.into_iter().map(|second| (flip.clone(), second, literals)));
+                self.area = area_of(today, flip.leaf);
+                if !is_left(&mut self.weighed, self.area) {
+                    today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
+                    continue 'all;
+                }
+                let part = self.part(today);
+                let leaf = flip.leaf;
+                let (drafts, _) = rivals_in(today, &part, &[flip], Some(literals));
+                found.push(Rivals { leaf, drafts });
             }
-        }
-        let mut seen = HashSet::new();
-        for (first, second, literals) in pairs {
-            let of_both = [first.leaf.min(second.leaf), first.leaf.max(second.leaf)];
-            if !seen.insert((of_both, first.to.clone(), second.to.clone())) {
-                continue;
-            }
-            let asked = Asked { flips: vec![first, second], literals, drafts, questions: &questions };
-            let Some((rivals, _)) = self.ask(today, &asked) else { break };
-            found.push(rivals);
         }
         let own = std::mem::replace(&mut today.ev.budget, todays);
         today.ev.budget.give_back(own);
         rivals::settle(today.ev, drafts, &found);
-    }
-
-    /// The sites of a configuration that use some hashes of today, and the flags that matter to them besides; `None` where
-    /// enough was looked at.
-    fn ask(&mut self, today: &mut Sweep<'_>, asked: &Asked<'_>) -> Option<(Rivals, Vec<Flip>)> {
-        let leaf = asked.flips.first()?.leaf;
-        self.area = area_of(today, leaf);
-        if !is_left(&mut self.weighed, self.area) {
-            today.ev.budget.refuse(Cost::Configurations(MOST), Some(leaf));
-            return None;
-        }
-        let part = self.part(today);
-        let (drafts, further) = rivals_in(today, &part, asked);
-        Some((Rivals { leaves: asked.flips.iter().map(|flip| flip.leaf).collect(), drafts }, further))
     }
 
     /// Evaluates what one choice more makes of a configuration; `false` when enough was done.
@@ -306,9 +248,6 @@ impl Others {
             }
             let flips = [world.flips.as_slice(), &[flip]].concat();
             let (choices, drafts) = self.evaluate(today, &flips, stage);
-            if !drafts.is_empty() {
-                self.reached.push(Reached::new(&flips, &world.choices));
-            }
             found.extend(drafts);
             let choices: Vec<Choice> =
                 choices.into_iter().filter(|choice| !world.known.contains(choice)).collect();
@@ -346,7 +285,12 @@ impl Others {
     }
 
     /// The choices of a configuration, and those of its sites that were not known before.
-    fn evaluate(&mut self, today: &mut Sweep<'_>, flips: &[Flip], stage: Stage) -> (Vec<Choice>, Vec<Draft>) {
+    pub(super) fn evaluate(
+        &mut self,
+        today: &mut Sweep<'_>,
+        flips: &[Flip],
+        stage: Stage,
+    ) -> (Vec<Choice>, Vec<Draft>) {
         let known: HashSet<Location> = today.tokens.union(&self.accounted).copied().collect();
         let part = self.part(today);
         let mut ev = enter(today, &part, flips, (stage, &known));
@@ -359,13 +303,14 @@ impl Others {
         drafts.retain(|draft| !draft.literals.is_empty());
         only_when(&ev, &mut drafts, flips);
         let choices = std::mem::take(&mut ev.choices);
+        self.offer(choices.iter().map(|choice| &choice.flip).chain(&decisions(&ev, &drafts)));
         come_back(today, ev);
         (choices, drafts)
     }
 }
 
 /// The part of the tree that a place is in.
-fn area_of(today: &Sweep<'_>, at: Location) -> Option<Area> {
+pub(super) fn area_of(today: &Sweep<'_>, at: Location) -> Option<Area> {
     today.entries.areas.of(&today.ev.files.get(at.file).path)
 }
 
@@ -404,41 +349,40 @@ fn come_back(today: &mut Sweep<'_>, mut ev: Eval) {
     today.ev.declared().take_back(declared);
 }
 
-/// What is asked of another configuration.
-struct Asked<'a> {
-    flips: Vec<Flip>,
-    /// Hashes of today that it may need for other lockfiles.
-    literals: &'a HashSet<Location>,
-    /// The sites of today.
-    drafts: &'a [Draft],
-    /// Everything that is asked with one flag alone.
-    questions: &'a [Question],
-}
-
-/// The sites of another configuration that use one of these literals, and the flags that matter to them besides.
-fn rivals_in(today: &mut Sweep<'_>, part: &Part, asked: &Asked<'_>) -> (Vec<Draft>, Vec<Flip>) {
+/// The sites of another configuration, or those that use one of these literals, and the flags that they rest on.
+pub(super) fn rivals_in(
+    today: &mut Sweep<'_>,
+    part: &Part,
+    flips: &[Flip],
+    literals: Option<&HashSet<Location>>,
+) -> (Vec<Draft>, Vec<Flip>) {
     let before = today.ev.budget.overruns().len();
-    let mut ev = enter(today, part, &asked.flips, (Stage::Entered, &HashSet::new()));
+    let mut ev = enter(today, part, flips, (Stage::Entered, &HashSet::new()));
     let mut records = std::mem::take(&mut ev.declared().records);
     ev.budget.begin();
-    records.retain(|record| uses(&mut ev, record, &|literal| asked.literals.contains(&literal)));
+    if let Some(literals) = literals {
+        records.retain(|record| uses(&mut ev, record, &|literal| literals.contains(&literal)));
+    }
     ev.declared().records = records;
     let mut drafts = decide::each(&mut ev);
-    only_when(&ev, &mut drafts, &asked.flips);
+    let met = decisions(&ev, &drafts);
+    only_when(&ev, &mut drafts, flips);
     // What the budget did not allow to know says nothing against today.
     if ev.budget.overruns().len() > before {
         drafts.retain(|draft| !matches!(draft.site.outcome, Outcome::Undecided(_)));
     }
-    let further = match asked.flips.as_slice() {
-        [flip] => rivals::further(&ev, asked.drafts, &drafts, (flip, asked.questions)),
-        _ => Vec::new(),
-    };
     come_back(today, ev);
-    (drafts, further)
+    (drafts, met)
+}
+
+/// What would turn the decisions that these sites rest on.
+pub(super) fn decisions(ev: &Eval, drafts: &[Draft]) -> Vec<Flip> {
+    let decided = drafts.iter().flat_map(|draft| &draft.decided);
+    decided.flat_map(|decided| ev.decisions_of(*decided)).map(|decision| decision.flip).collect()
 }
 
 /// Notes what would have to stand in the repository for these sites to be used.
-fn only_when(ev: &Eval, drafts: &mut [Draft], flips: &[Flip]) {
+pub(super) fn only_when(ev: &Eval, drafts: &mut [Draft], flips: &[Flip]) {
     let conditions: Vec<Condition> = flips.iter().map(|flip| condition(ev, flip)).collect();
     for draft in drafts {
         draft.site.only_when.clone_from(&conditions);
@@ -446,7 +390,7 @@ fn only_when(ev: &Eval, drafts: &mut [Draft], flips: &[Flip]) {
 }
 
 /// A flip, and the other words that the repository knows for its token; these are better than any other value.
-fn alternatives(ev: &Eval, flip: &Flip) -> Vec<Flip> {
+pub(super) fn alternatives(ev: &Eval, flip: &Flip) -> Vec<Flip> {
     let Some(words) = ev.words.get(&flip.leaf) else { return vec![flip.clone()] };
     let own = (flip.to != Instead::Other).then(|| flip.clone());
     let others = words.iter().map(|to| Flip { leaf: flip.leaf, to: to.clone() });
@@ -486,7 +430,7 @@ fn condition(ev: &Eval, flip: &Flip) -> Condition {
         Instead::Int(number) => format!("{written} is `{number}`"),
         Instead::Text(text) => format!("{written} is `\"{text}\"`"),
         Instead::Null => format!("{written} is `null`"),
-        Instead::Other => format!("{written} is something else"),
+        Instead::Other | Instead::Open => format!("{written} is something else"),
         Instead::With(name) => format!("`{name}` is added to {written}"),
         Instead::Without(name) => format!("`{name}` is not in {written}"),
     };

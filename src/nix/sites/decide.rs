@@ -1,5 +1,6 @@
 //! Declarations become sites; equal ones become one, contradicting ones become undecided.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::describe::{proof, remote_source};
@@ -18,7 +19,7 @@ use crate::nix::shell::LOCKFILES;
 use crate::nix::site::{Outcome, Site, Undecided};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::LiteralKind;
-use crate::nix::value::formula::{Under, can_meet};
+use crate::nix::value::formula::can_meet;
 use crate::nix::value::{Doubt, Kind, Move, Trail, Unknown, Value};
 use crate::options::HashOptions;
 
@@ -26,6 +27,8 @@ use crate::options::HashOptions;
 pub(crate) struct Draft {
     pub site: Site,
     pub literals: Vec<Location>,
+    /// The places that they travelled, from where they are written to where they are used.
+    pub ways: Vec<Vec<Location>>,
     /// The hash is an argument that nothing in the repository gives.
     pub from_caller: bool,
     pub call: Location,
@@ -112,7 +115,7 @@ fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
         .collect()
 }
 
-/// Hashes and sources that depend on one condition belong together, side by side.
+/// Hashes and sources that depend on one condition belong together, side by side (fixture `condition-narrower`).
 fn split(hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
     let unconditional = hash.conditions.iter().any(|(_, under)| under.is_none());
     if unconditional || hash.doubt.is_some() || hash.literals.is_empty() {
@@ -127,24 +130,23 @@ fn split(hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
     if groups.len() < 2 || hash.literals.len() < 2 {
         return vec![(hash.clone(), located)];
     }
-    let mut parts = Vec::new();
-    let mut seen = 0;
-    for group in groups {
-        let fits = |under: &Under| group.iter().any(|located| can_meet(under, &located.under));
-        let own: Vec<Location> = hash.conditions.iter().filter(|(_, c)| fits(c)).map(|(at, _)| *at).collect();
-        seen += own.len();
-        let part = Hash {
-            literals: hash.literals.iter().filter(|(_, at)| own.contains(at)).cloned().collect(),
-            ..hash.clone()
-        };
-        parts.push((part, group));
+    // Which of the answers each literal can be for; literals for the same ones stay together.
+    let mut parts: BTreeMap<Vec<usize>, Vec<Location>> = BTreeMap::new();
+    for (literal, under) in &hash.conditions {
+        let fits = |group: &[Located]| group.iter().any(|located| can_meet(under, &located.under));
+        let own = groups.iter().enumerate().filter(|(_, group)| fits(group)).map(|(i, _)| i).collect();
+        parts.entry(own).or_default().push(*literal);
     }
-    // Each literal must belong to exactly one source.
-    if seen == hash.literals.len() && parts.iter().all(|(part, _)| !part.literals.is_empty()) {
-        parts
-    } else {
-        vec![(hash.clone(), located)]
+    // A literal for none of them counts where the answers are not all there are.
+    if parts.contains_key(&Vec::new()) {
+        return vec![(hash.clone(), located)];
     }
+    let part = |(own, counting): (Vec<usize>, Vec<Location>)| {
+        let literals = hash.literals.iter().filter(|(_, at)| counting.contains(at)).cloned().collect();
+        let answers = own.iter().flat_map(|i| groups[*i].clone()).collect();
+        (Hash { literals, ..hash.clone() }, answers)
+    };
+    parts.into_iter().map(part).collect()
 }
 
 /// Answers that mean the same lockfile.
@@ -208,28 +210,18 @@ fn draft(
 impl Draft {
     /// The site of a record, under the record's names.
     pub(super) fn new(record: &Record, site: Site, hash: &Hash) -> Self {
-        let mut names = telling(&record.attr_paths).into_iter();
+        let mut names = record.attr_paths.iter().cloned();
         let site = Site { attr_path: names.next(), other_attr_paths: names.collect(), ..site };
         Self {
             site,
             literals: hash.literals.iter().map(|(_, at)| *at).collect(),
+            ways: hash.ways.clone(),
             from_caller: hash.from_caller,
             call: record.call,
             decided: Vec::new(),
             warnings: Vec::new(),
         }
     }
-}
-
-/// The paths that say something: a set that holds itself leads to everything once more under each of its own names, as
-/// `python3Packages.python3Packages`.
-fn telling(paths: &[String]) -> Vec<String> {
-    let repeats = |path: &String| {
-        let parts: Vec<&str> = path.split('.').collect();
-        parts.windows(2).any(|pair| pair[0] == pair[1])
-    };
-    let plain: Vec<String> = paths.iter().filter(|path| !repeats(path)).cloned().collect();
-    if plain.is_empty() { paths.to_vec() } else { plain }
 }
 
 /// Whether a function is taken for a builder: one of the repository that could not be followed is not.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::decide::Draft;
 use crate::nix::eval::Eval;
 use crate::nix::syntax::ast::{Ast, Bindings, Bound, Expr, FileId, Location, Param, Span};
 
@@ -38,23 +39,35 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// What a token is to some hashes.
-    pub fn of(&mut self, ev: &Eval, leaf: Location, hashes: &[Location]) -> Token {
+    /// What a token is to the hashes of a site.
+    pub fn of(&mut self, ev: &Eval, leaf: Location, draft: &Draft) -> Token {
         let bearers =
             self.files.entry(leaf.file).or_insert_with(|| ev.parsed(leaf.file).map(|ast| bearers(&ast)));
         // What is no Nix file is a file of data.
         let Some(bearers) = bearers else { return Token::Flag };
         let is_near = |hash: &Location| hash.file == leaf.file;
-        let holds = |span: &Span| hashes.iter().any(|hash| is_near(hash) && span.contains(hash.span));
+        let holds = |span: &Span| draft.literals.iter().any(|hash| is_near(hash) && span.contains(hash.span));
         let Some(bearer) = bearers.get(&leaf.span) else { return Token::Given };
         match bearer {
             Bearer::Argument => Token::Given,
             Bearer::Set(set) if holds(set) => Token::Given,
-            Bearer::Formal(function) if !holds(function) => Token::Given,
-            Bearer::Variable if hashes.iter().any(is_near) => Token::Constant,
+            Bearer::Formal(function)
+                if draft.ways.iter().any(|way| enters(ev, way, leaf.file, *function)) =>
+            {
+                Token::Given
+            }
+            Bearer::Variable if draft.literals.iter().any(is_near) => Token::Constant,
             Bearer::Default | Bearer::Formal(_) | Bearer::Set(_) | Bearer::Variable => Token::Flag,
         }
     }
+}
+
+/// Whether a hash comes into a function from code outside of it, as an argument does. From a file of data that the function
+/// reads it does not.
+fn enters(ev: &Eval, way: &[Location], file: FileId, function: Span) -> bool {
+    let is_inside = |place: &Location| place.file == file && function.contains(place.span);
+    let first = way.iter().find(|place| ev.parsed(place.file).is_some());
+    first.is_some_and(|first| !is_inside(first)) && way.iter().any(is_inside)
 }
 
 /// What binds each expression of a file that something binds.

@@ -17,6 +17,8 @@ pub(super) struct Hash {
     pub literals: Vec<(Literal, Location)>,
     pub trail: Trail,
     pub doubt: Option<(Reason, String, Option<Location>)>,
+    /// The places that each literal travelled, from where it is written to where it is used.
+    pub ways: Vec<Vec<Location>>,
     /// When each literal is the one that counts.
     pub conditions: Vec<(Location, Under)>,
     /// No hash is wanted, at least sometimes.
@@ -48,6 +50,9 @@ fn add(ev: &Eval, value: &Value, under: &Under, hash: &mut Hash) {
                 let literal = literal(ev, text, token);
                 hash.literals.push((literal, token.location));
                 hash.note(token.location, &value.under());
+                let mut way: Vec<Location> = value.hops().map(|hop| hop.place).collect();
+                way.reverse();
+                hash.ways.push(way);
             }
             None => {
                 hash.doubt = Some((

@@ -24,6 +24,7 @@ mod root;
 mod seen;
 mod sweep;
 mod tarballs;
+mod together;
 mod uses;
 mod versions;
 mod walk;

@@ -10,7 +10,7 @@ use super::decide::Draft;
 use super::flags::{Token, Tokens};
 use super::merge::{compatible, lock_of, says_nothing};
 use super::sweep::Sweep;
-use crate::nix::eval::{Choice, Decision, Eval};
+use crate::nix::eval::{Choice, Eval};
 use crate::nix::occurrences::inside;
 use crate::nix::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
 use crate::nix::syntax::ast::{Ast, AttrName, Bound, Expr, FileId, Location, Name};
@@ -27,7 +27,15 @@ pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question
     let (mut all, mut tokens) = (Questions::default(), Tokens::default());
     for draft in drafts.iter().filter(|draft| is_settled(&draft.site) && !draft.literals.is_empty()) {
         for decision in draft.decided.iter().flat_map(|decided| today.ev.decisions_of(*decided)) {
-            if may_move(today.ev, &mut tokens, &decision, draft) {
+            let holds = |literal: &Location| {
+                decision
+                    .chosen
+                    .is_some_and(|chosen| chosen.file == literal.file && chosen.span.contains(literal.span))
+            };
+            // A hash that stands in what is chosen goes with it.
+            let goes_along = draft.literals.iter().all(holds);
+            let token = tokens.of(today.ev, decision.flip.leaf, draft);
+            if !goes_along && token != Token::Given {
                 all.add(decision.flip, &draft.literals);
             }
         }
@@ -41,52 +49,6 @@ pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question
         }
     }
     all.list
-}
-
-/// Whether what a decision chooses may leave the hashes of a site where they are.
-fn may_move(ev: &Eval, tokens: &mut Tokens, decision: &Decision, draft: &Draft) -> bool {
-    let holds = |literal: &Location| {
-        decision
-            .chosen
-            .is_some_and(|chosen| chosen.file == literal.file && chosen.span.contains(literal.span))
-    };
-    // A hash that stands in what is chosen goes with it.
-    let goes_along = draft.literals.iter().all(holds);
-    !goes_along && tokens.of(ev, decision.flip.leaf, &draft.literals) != Token::Given
-}
-
-/// The flags that may move a lockfile beside one that does not move it alone (fixture `flags-move-lockfile-together`): those
-/// that only matter once the first one is turned, and where that one changes anything at all, all others.
-pub(super) fn further(
-    ev: &Eval,
-    today: &[Draft],
-    rivals: &[Draft],
-    (flip, questions): (&Flip, &[Question]),
-) -> Vec<Flip> {
-    let mut tokens = Tokens::default();
-    let mut all: Vec<Flip> = Vec::new();
-    for rival in rivals {
-        let shares = |own: &&Draft| own.literals.iter().any(|literal| rival.literals.contains(literal));
-        let Some(own) = today.iter().find(|own| is_settled(&own.site) && shares(own)) else { continue };
-        if contradicts(&own.site, &rival.site) {
-            continue;
-        }
-        let changes = !compatible(&own.site, &rival.site);
-        let was_asked = |leaf: Location| {
-            let own = |question: &&Question| question.flip.leaf == leaf;
-            let of_rival =
-                |question: &Question| rival.literals.iter().any(|one| question.literals.contains(one));
-            questions.iter().filter(own).any(of_rival)
-        };
-        for decision in rival.decided.iter().flat_map(|decided| ev.decisions_of(*decided)) {
-            let leaf = decision.flip.leaf;
-            let is_new = leaf != flip.leaf && !all.contains(&decision.flip);
-            if is_new && (changes || !was_asked(leaf)) && may_move(ev, &mut tokens, &decision, rival) {
-                all.push(decision.flip);
-            }
-        }
-    }
-    all
 }
 
 #[derive(Default)]
@@ -107,7 +69,7 @@ impl Questions {
 }
 
 /// Whether a hash is written for the site.
-fn is_settled(site: &Site) -> bool {
+pub(super) fn is_settled(site: &Site) -> bool {
     matches!(site.outcome, Outcome::Local { .. } | Outcome::Remote { .. })
 }
 
@@ -172,8 +134,8 @@ fn uses_of(ast: &Ast, names: &HashSet<Name>) -> Vec<u32> {
 
 /// The sites of another configuration.
 pub(super) struct Rivals {
-    /// The tokens that stand otherwise in it.
-    pub leaves: Vec<Location>,
+    /// The token that stands otherwise in it.
+    pub leaf: Location,
     pub drafts: Vec<Draft>,
 }
 
@@ -181,20 +143,24 @@ pub(super) struct Rivals {
 pub(super) fn settle(ev: &Eval, drafts: &mut [Draft], all: &[Rivals]) {
     let mut tokens = Tokens::default();
     for draft in drafts.iter_mut() {
-        for Rivals { leaves, drafts: rivals } in all {
-            let rival = rivals.iter().find(|rival| {
-                rival.literals.iter().any(|literal| draft.literals.contains(literal))
-                    && contradicts(&draft.site, &rival.site)
-            });
+        for Rivals { leaf, drafts: rivals } in all {
+            let rival = rival_of(draft, rivals);
             let Some(rival) = rival.filter(|_| is_settled(&draft.site)) else { continue };
-            let kinds: Vec<Token> = leaves.iter().map(|leaf| tokens.of(ev, *leaf, &draft.literals)).collect();
-            if kinds.iter().all(|kind| *kind == Token::Flag) {
-                mark(ev, &mut draft.site, &rival.site);
-            } else if !kinds.contains(&Token::Given) {
-                draft.warnings.extend(objection(ev, &draft.site, &rival.site));
+            match tokens.of(ev, *leaf, draft) {
+                Token::Flag => mark(ev, &mut draft.site, &rival.site),
+                Token::Constant => draft.warnings.extend(objection(ev, &draft.site, &rival.site)),
+                Token::Given => {}
             }
         }
     }
+}
+
+/// A site that needs another hash under the same literal.
+pub(super) fn rival_of<'a>(draft: &Draft, others: &'a [Draft]) -> Option<&'a Draft> {
+    others.iter().find(|other| {
+        other.literals.iter().any(|literal| draft.literals.contains(literal))
+            && contradicts(&draft.site, &other.site)
+    })
 }
 
 /// Whether a site of another configuration surely, or for all that is known, needs another hash. Where its lockfile is not
@@ -209,23 +175,38 @@ fn contradicts(site: &Site, rival: &Site) -> bool {
 
 /// What is to be said against one hash for both: where, and what.
 fn objection(ev: &Eval, site: &Site, rival: &Site) -> Option<(Place, String)> {
-    let Condition { place, .. } = rival.only_when.first()?;
-    let conditions: Vec<String> = rival
-        .only_when
-        .iter()
-        .map(|Condition { place, text }| format!("{text} ({}:{})", ev.files.display(&place.file), place.line))
-        .collect();
+    let (place, when) = conditions(ev, &rival.only_when)?;
+    if matches!(&rival.outcome, Outcome::Undecided(why) if why.reason == Reason::SeveralLockfiles) {
+        let files: Vec<String> = rival.candidates.iter().map(|path| ev.files.display(path)).collect();
+        let files = files.join(", or ");
+        let message = format!(
+            "one hash cannot be right in two configurations: whether {when} decides its lockfile: {files}"
+        );
+        return Some((place, message));
+    }
     let needs = match &rival.outcome {
         Outcome::Undecided(why) => format!("its lockfile is another one: {}", why.message),
         _ if site.options != rival.options => "it is made with other options".to_owned(),
         _ => format!("its lockfile is {}", lock_of(ev, rival)),
     };
-    let message =
-        format!("one hash cannot be right in two configurations: when {}, {needs}", conditions.join(" and "));
-    Some((place.clone(), message))
+    let message = format!("one hash cannot be right in two configurations: when {when}, {needs}");
+    Some((place, message))
 }
 
-fn mark(ev: &Eval, site: &mut Site, rival: &Site) {
+/// When a site counts, in words; the place is that of the first condition.
+fn conditions(ev: &Eval, all: &[Condition]) -> Option<(Place, String)> {
+    const MOST: usize = 4;
+    let told = |Condition { place, text }: &Condition| {
+        format!("{text} ({}:{})", ev.files.display(&place.file), place.line)
+    };
+    let mut words: Vec<String> = all.iter().take(MOST).map(told).collect();
+    if all.len() > MOST {
+        words.push(format!("{} more", all.len() - MOST));
+    }
+    Some((all.first()?.place.clone(), words.join(" and ")))
+}
+
+pub(super) fn mark(ev: &Eval, site: &mut Site, rival: &Site) {
     let Some((place, message)) = objection(ev, site, rival) else { return };
     site.explain.push(Step { place: place.clone(), text: message.clone() });
     let others = rival.candidates.iter().filter(|path| !site.candidates.contains(path));

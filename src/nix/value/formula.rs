@@ -26,6 +26,8 @@ pub(crate) enum Identity {
     /// What an expression is in one scope.
     Code(Location, EnvId),
     Member(Rc<Identity>, Name),
+    /// What stands at a token, in all configurations at once.
+    Token(Location),
     /// The system that is built for.
     System,
 }

@@ -250,6 +250,8 @@ pub(crate) enum Doubt {
     Unmodelled,
     /// In a configuration that is not today's: some value other than the one that is written.
     Other,
+    /// Where flags are open: any value, the written one as well.
+    Open,
 }
 
 /// Why a value is not known.
@@ -401,10 +403,11 @@ impl Value {
             return Some(self);
         }
         let own = self.under();
-        if !can_meet(&own, condition) {
+        let under = both(&own, condition);
+        // A condition may exclude itself, as `a && !a` does (fixture `flags-together-move`).
+        if !can_meet(&own, condition) || !can_meet(&under, &under) {
             return None;
         }
-        let under = both(&own, condition);
         Some(if under == own { self } else { self.counting(under, here) })
     }
 

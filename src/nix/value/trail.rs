@@ -61,6 +61,8 @@ pub(crate) enum Instead {
     Null,
     /// Any value that is not the one of today.
     Other,
+    /// Any value, also the one of today: every side of what depends on it counts, each under its own condition.
+    Open,
     /// The list has this item besides, or the set this attribute.
     With(Name),
     /// The list lacks this item, or the set this attribute.

@@ -6,6 +6,7 @@ pub mod evaluator;
 pub mod fixtures;
 pub mod oracle;
 pub mod random_call;
+pub mod random_flags;
 pub mod random_nix;
 pub mod random_phase;
 pub mod random_pure;
