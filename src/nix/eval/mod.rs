@@ -25,7 +25,7 @@ pub(crate) use apply::formals;
 pub(crate) use attrs::merge;
 pub(crate) use branch::{counting_with, join};
 pub(crate) use choices::{Choice, contained, flag, leaf_outside, present};
-pub(crate) use decisions::{Decided, Decision};
+pub(crate) use decisions::Decided;
 pub(crate) use function::{Native, Reach, lambda, native};
 pub(crate) use observer::Observer;
 pub(crate) use operators::less;
