@@ -71,7 +71,9 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         let (standings, trouble) = caches.publish(&[wanted], &sources);
         published = standings.into_iter().flatten().collect();
         failed = !trouble.is_empty();
-        trouble.iter().for_each(|message| terminal.message("error", message));
+        for message in &trouble {
+            terminal.message("error", message);
+        }
     }
     terminal.data(&if args.json {
         json_form(&computed, store_path.as_deref(), &published)

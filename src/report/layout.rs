@@ -175,8 +175,10 @@ fn columns(entries: &[Entry], width: Option<usize>) -> Vec<usize> {
 /// One line; what has no room on it goes on below.
 fn line(text: &mut String, cells: &[Cell], columns: &[usize], width: Option<usize>) {
     let (mut at, mut column, mut is_broken) = (0, 0, false);
+    // A cell that goes on below stands behind the indent.
+    let most = width.map(|width| width.saturating_sub(INDENT.len()));
     for (cell, wide) in cells.iter().zip(columns) {
-        let cell = cell.within(width);
+        let cell = cell.within(most);
         let own = cell.width();
         if own == 0 {
             continue;
@@ -204,7 +206,7 @@ fn paragraph(text: &mut String, (first, others): (&str, &str), words: &str, widt
         return;
     };
     // Where there is hardly room beside the label, the lines below begin further left.
-    let others = if width < others.len() * 3 { INDENT } else { others };
+    let others = if width < others.len() * 2 { INDENT } else { others };
     let options = Options::new(width)
         .initial_indent(first)
         .subsequent_indent(others)

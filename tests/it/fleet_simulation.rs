@@ -174,7 +174,9 @@ fn simulate(repositories: usize, sharing: Sharing, sizes: &[u64]) -> Month {
             if sharing == Sharing::OnePublisher {
                 let new: Vec<usize> =
                     lockfile.packages.iter().copied().filter(|release| !kept[*release]).collect();
-                new.iter().for_each(|release| kept[*release] = true);
+                for release in &new {
+                    kept[*release] = true;
+                }
                 month.download(new.len(), new.iter().map(|release| sizes[*release]).sum(), 1);
             }
             if sharing != Sharing::Nothing {

@@ -1,6 +1,7 @@
 //! What people see in their terminals: lines that fit, colours where they are wanted.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     io::Read as _,
     num::NonZero,
@@ -26,7 +27,8 @@ fn project() -> Project {
     let mut text = "{ pkgs }:\n{\n".to_owned();
     for name in names {
         project.lock(&format!("services/{name}"), &[&left]);
-        text += &format!(
+        let _ = write!(
+            text,
             "  \"{name}\" = pkgs.buildNpmPackage {{ pname = \"x\"; src = ./services + \"/{name}\"; npmDepsHash = \
              \"sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"; }};\n"
         );
@@ -217,7 +219,8 @@ fn slow() -> Project {
         let package = project.registry.publish(name, "1.0.0", &[("index.js", name.as_bytes())]);
         project.registry.fault(&package.path, 9, Fault::Trickle(Duration::from_millis(20)));
         project.lock(name, &[&package]);
-        text += &format!(
+        let _ = write!(
+            text,
             "  {name} = pkgs.buildNpmPackage {{ pname = \"x\"; src = ./{name}; npmDepsHash = \"\"; }};\n"
         );
     }

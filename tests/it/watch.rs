@@ -197,8 +197,7 @@ fn files_are_saved_deleted_and_moved_in_every_way() {
     assert!(!broken.iter().any(|line| line.starts_with("gone")), "{broken:?}");
     project.write("default.nix", &whole);
     assert_eq!(watching.rest(), [""; 0]);
-    let fewer: String =
-        whole.lines().filter(|line| !line.contains("new = ")).map(|line| format!("{line}\n")).collect();
+    let fewer: String = whole.split_inclusive('\n').filter(|line| !line.contains("new = ")).collect();
     assert_eq!(watching.after(|| project.write("default.nix", &fewer)), ["gone new"]);
     assert_eq!(watching.interrupt().0, Some(2));
 }
@@ -211,7 +210,7 @@ fn many_files_at_once_are_one_check_and_a_line_each() {
     let (watching, _) = Watching::start(&project, &[]);
     let all = watching.after(|| names.iter().for_each(|name| touch(&project, name)));
     let stale = |name: &&str| all.iter().any(|line| line.starts_with(&format!("stale {name} ")));
-    assert!(names.iter().all(|name| stale(name)), "{all:?}");
+    assert!(names.iter().all(stale), "{all:?}");
     // Somebody who never stops saving is told of the last state.
     for number in 0..200 {
         project.write("s0/README.md", number.to_string());

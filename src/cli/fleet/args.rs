@@ -11,12 +11,14 @@ use nix_binary_cache::location::{Location, LocationError};
 
 use crate::cli::args::RemoteMode;
 
+const PUBLISH: &str = "Also write the npm-deps outputs into this Nix binary cache, under the names that their derivations have: \
+file:///dir, s3://bucket/prefix, gs://, az:// or https://; may be given several times";
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Binary caches")]
 pub(in crate::cli) struct PublishArgs {
-    /// Also write the npm-deps outputs into this Nix binary cache, under the names that their derivations have: file:///dir,
-    /// s3://bucket/prefix, gs://, az:// or https://; may be given several times
-    #[arg(long, value_name = "URL", value_parser = LocationParser("--publish"))]
+    /// Where the outputs go besides.
+    #[arg(long, help = PUBLISH, value_name = "URL", value_parser = LocationParser("--publish"))]
     pub(super) publish: Vec<Location>,
 }
 

@@ -56,7 +56,7 @@ pub(in crate::cli) struct Wanted {
 
 /// Caches to write to, or to look into.
 pub(in crate::cli) struct Caches {
-    caches: Vec<Arc<Cache>>,
+    all: Vec<Arc<Cache>>,
     key: Option<Arc<SecretKey>>,
     runtime: Handle,
 }
@@ -74,20 +74,20 @@ impl Caches {
         (environment, terminal): (&Environment, &Terminal),
     ) -> Result<Self, Fatal> {
         let key = sign_key(remote, environment)?;
-        let mut caches = Self { caches: Vec::new(), key, runtime: sources.runtime() };
+        let mut caches = Self { all: Vec::new(), key, runtime: sources.runtime() };
         for location in &args.publish {
             let opened = open(location, environment, &sources.options, (Patience::default(), true))?;
             let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
-            caches.caches.push(Arc::new(Cache::new(storage)));
+            caches.all.push(Arc::new(Cache::new(storage)));
         }
         for location in config.into_iter().flat_map(|config| &config.publish.0) {
             if args.publish.contains(location) {
                 continue;
             }
             match open(location, environment, &sources.options, (Patience::default(), true))? {
-                Ok(storage) => caches.caches.push(Arc::new(Cache::new(storage))),
+                Ok(storage) => caches.all.push(Arc::new(Cache::new(storage))),
                 Err(error) if error.lacks_credentials() => {
-                    terminal.message("warning", &unopened(location, &error))
+                    terminal.message("warning", &unopened(location, &error));
                 }
                 Err(error) => return Err(Fatal(unopened(location, &error))),
             }
@@ -101,11 +101,11 @@ impl Caches {
         sources: &Sources,
         environment: &Environment,
     ) -> Result<Self, Fatal> {
-        let mut caches = Self { caches: Vec::new(), key: None, runtime: sources.runtime() };
+        let mut caches = Self { all: Vec::new(), key: None, runtime: sources.runtime() };
         for location in &args.published {
             let opened = open(location, environment, &sources.options, (Patience::default(), false))?;
             let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
-            caches.caches.push(Arc::new(Cache::new(storage)));
+            caches.all.push(Arc::new(Cache::new(storage)));
         }
         Ok(caches)
     }
@@ -133,7 +133,7 @@ impl Caches {
         terminal: &Terminal,
         judge: impl FnOnce(&[Wanted]) -> (Standings, Vec<Message>),
     ) {
-        if self.caches.is_empty() {
+        if self.all.is_empty() {
             return;
         }
         // Several sites may have one output.
@@ -143,7 +143,7 @@ impl Caches {
             let Some(name) = planned.site.output_name.as_deref().and_then(|name| Name::parse(name).ok())
             else {
                 if let Some(site) = report.sites.get_mut(index) {
-                    site.published.extend(self.caches.iter().map(unnamed));
+                    site.published.extend(self.all.iter().map(unnamed));
                 }
                 continue;
             };
@@ -172,14 +172,14 @@ impl Caches {
     pub(in crate::cli) fn publish(&self, wanted: &[Wanted], sources: &Sources) -> (Standings, Vec<Message>) {
         let outputs: Vec<FixedOutput> = wanted.iter().map(Wanted::output).collect();
         let mut troubles = Troubles::default();
-        let looks = self.ask(&outputs, async |cache, output| {
+        let looks = self.ask(&outputs, &async |cache: &Cache, output: &FixedOutput| {
             Ok(if cache.has(output).await? { Presence::There } else { Presence::Missing })
         });
         let mut standings: Standings = Vec::new();
         let mut lacking = Vec::new();
         for (index, (output, looks)) in outputs.iter().zip(looks).enumerate() {
             let mut caches = Vec::new();
-            let standing = self.caches.iter().zip(looks).map(|(cache, look)| match look {
+            let standing = self.all.iter().zip(looks).map(|(cache, look)| match look {
                 Ok(Presence::There) => state(cache, output, PublishedState::There, None),
                 Ok(_) => {
                     caches.push(Arc::clone(cache));
@@ -246,10 +246,10 @@ impl Caches {
     fn look(&self, wanted: &[Wanted]) -> (Standings, Vec<Message>) {
         let outputs: Vec<FixedOutput> = wanted.iter().map(Wanted::output).collect();
         let mut troubles = Troubles::default();
-        let looks = self.ask(&outputs, async |cache, output| cache.look(output).await);
+        let looks = self.ask(&outputs, &async |cache: &Cache, output: &FixedOutput| cache.look(output).await);
         let mut standings = Vec::new();
         for (output, looks) in outputs.iter().zip(looks) {
-            let standing = self.caches.iter().zip(looks).map(|(cache, look)| match look {
+            let standing = self.all.iter().zip(looks).map(|(cache, look)| match look {
                 Ok(presence) => match why_missing(&presence) {
                     None => state(cache, output, PublishedState::There, None),
                     Some(why) => state(cache, output, PublishedState::Missing, Some(why)),
@@ -265,11 +265,10 @@ impl Caches {
     fn ask(
         &self,
         outputs: &[FixedOutput],
-        question: impl AsyncFn(&Cache, &FixedOutput) -> Result<Presence, CacheError>,
+        question: &impl AsyncFn(&Cache, &FixedOutput) -> Result<Presence, CacheError>,
     ) -> Vec<Vec<Result<Presence, CacheError>>> {
-        let about = |output| {
-            let question = &question;
-            async move { futures::future::join_all(self.caches.iter().map(|cache| question(cache, output))).await }
+        let about = |output| async move {
+            futures::future::join_all(self.all.iter().map(|cache| question(cache, output))).await
         };
         self.runtime.block_on(stream::iter(outputs).map(about).buffered(LOOKS).collect())
     }
@@ -346,10 +345,17 @@ fn settle(
     }
 }
 
+/// What a reason kept from being done with one cache.
+#[derive(Default)]
+struct Failed {
+    hint: Option<&'static str>,
+    outputs: Vec<String>,
+}
+
 /// What failed, one message for each cache and reason.
 #[derive(Default)]
 struct Troubles {
-    caches: BTreeMap<(String, String), (Option<&'static str>, Vec<String>)>,
+    caches: BTreeMap<(String, String), Failed>,
     /// Trees that could not be made again.
     lost: Vec<(String, String)>,
 }
@@ -357,17 +363,17 @@ struct Troubles {
 impl Troubles {
     fn add(&mut self, location: &Location, error: &CacheError, output: &FixedOutput) {
         let entry = self.caches.entry((location.to_string(), error.to_string())).or_default();
-        entry.0 = error.hint();
-        entry.1.push(output.name().as_str().to_owned());
+        entry.hint = error.hint();
+        entry.outputs.push(output.name().as_str().to_owned());
     }
 
     fn messages(self) -> Vec<Message> {
-        let about = |((cache, reason), (hint, names)): ((String, String), (_, Vec<String>))| {
-            let others = match names.len() {
+        let about = |((cache, reason), Failed { hint, outputs }): ((String, String), Failed)| {
+            let others = match outputs.len() {
                 1 => String::new(),
                 n => format!(" and {} more", n - 1),
             };
-            let first = names.into_iter().next().unwrap_or_default();
+            let first = outputs.into_iter().next().unwrap_or_default();
             let message =
                 Message::plain(format!("{cache}: {first}{others} could not be looked for or published"));
             Message { causes: vec![reason], ..message }.hinting(hint)

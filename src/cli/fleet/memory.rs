@@ -40,7 +40,7 @@ use crate::cli::{
 };
 
 /// How long a run waits for what others know, all questions together.
-const READING: Duration = Duration::from_millis(1000);
+const READING: Duration = Duration::from_secs(1);
 
 /// How long it waits at its end for what it tells them.
 const WRITING: Duration = Duration::from_millis(900);
@@ -248,9 +248,8 @@ impl SharedMemo for Memory {
             let mut all: FuturesUnordered<_> = keys.iter().enumerate().map(ask).collect();
             loop {
                 match tokio::time::timeout_at(end, all.next()).await {
-                    Err(_) => return Some(Trouble::SlowReading),
                     Ok(None) => return None,
-                    Ok(Some((_, Err(Failure::Timeout)))) => return Some(Trouble::SlowReading),
+                    Err(_) | Ok(Some((_, Err(Failure::Timeout)))) => return Some(Trouble::SlowReading),
                     Ok(Some((_, Err(failure)))) => return Some(Trouble::Reading(failure)),
                     Ok(Some((index, Ok(bytes)))) => {
                         if let (Some(bytes), Some(place), Some(key)) =

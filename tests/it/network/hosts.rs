@@ -296,7 +296,7 @@ fn a_client_certificate_that_is_missing_or_refused_is_said_to_be() {
 
 #[test]
 fn an_answer_tells_of_a_client_certificate_where_one_was_asked_for() {
-    let registry = Registry::start_asking(Asks::Asks);
+    let registry = Registry::start_asking(Asks::Optionally);
     let published = registry.publish("a", "1.0.0", &[]);
     download(tls_options(&registry), &want(&published)).unwrap();
     for (status, said) in [

@@ -9,6 +9,7 @@ use super::random_nix::{Dice, fresh_hash, put};
 
 /// The values that the flags of one configuration have.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 pub struct Flags {
     pub a: bool,
     pub b: bool,
@@ -250,7 +251,7 @@ impl FlagWriter {
     }
 }
 
-const WRAPPERS: &str = r#"{ pkgs, cfg, extra }:
+const WRAPPERS: &str = r"{ pkgs, cfg, extra }:
 let
   inherit (pkgs) lib;
 in
@@ -262,4 +263,4 @@ in
     src = if second then other else src;
   };
 }
-"#;
+";

@@ -108,7 +108,7 @@ pub enum Asks {
     /// Nothing.
     Nothing,
     /// A certificate, but it lets everybody in.
-    Asks,
+    Optionally,
     /// A certificate.
     Insists,
     /// The same, and it speaks no newer TLS than 1.2.

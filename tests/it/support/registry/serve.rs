@@ -103,7 +103,7 @@ fn tls_config(folder: &Path, asks: Asks) -> ServerConfig {
         let mut roots = RootCertStore::empty();
         roots.add(own.der().clone()).unwrap();
         let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        if asks == Asks::Asks {
+        if asks == Asks::Optionally {
             verifier = verifier.allow_unauthenticated();
         }
         builder.with_client_cert_verifier(verifier.build().unwrap())
