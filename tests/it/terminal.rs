@@ -27,10 +27,10 @@ fn project() -> Project {
     let mut text = "{ pkgs }:\n{\n".to_owned();
     for name in names {
         project.lock(&format!("services/{name}"), &[&left]);
-        let _ = write!(
+        let _ = writeln!(
             text,
             "  \"{name}\" = pkgs.buildNpmPackage {{ pname = \"x\"; src = ./services + \"/{name}\"; npmDepsHash = \
-             \"sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"; }};\n"
+             \"sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"; }};"
         );
     }
     text += "  far = pkgs.buildNpmPackage { pname = \"far\"; src = pkgs.someFunction { }; npmDepsHash = \"\"; };\n}\n";
@@ -219,9 +219,9 @@ fn slow() -> Project {
         let package = project.registry.publish(name, "1.0.0", &[("index.js", name.as_bytes())]);
         project.registry.fault(&package.path, 9, Fault::Trickle(Duration::from_millis(20)));
         project.lock(name, &[&package]);
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "  {name} = pkgs.buildNpmPackage {{ pname = \"x\"; src = ./{name}; npmDepsHash = \"\"; }};\n"
+            "  {name} = pkgs.buildNpmPackage {{ pname = \"x\"; src = ./{name}; npmDepsHash = \"\"; }};"
         );
     }
     project.write("default.nix", text + "}\n");
