@@ -5,8 +5,6 @@
 pub enum Reason {
     /// The source cannot be known statically.
     UnknownSource,
-    /// The lockfile depends on a condition, and the hash does not.
-    SeveralLockfiles,
     /// The URL of a tarball cannot be known statically.
     UnknownUrl,
     /// The hash is not one literal.
@@ -23,6 +21,8 @@ pub enum Reason {
     FilteredOut,
     /// One literal is shared by derivations that need different hashes.
     SharedLiteral,
+    /// What is not known chooses between lockfiles that are, and the hash is one.
+    SeveralLockfiles,
     /// The options cannot be known statically.
     UnknownOptions,
     /// The arguments are only partly known.
@@ -53,7 +53,6 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::UnknownSource => "unknown-source",
-            Self::SeveralLockfiles => "several-lockfiles",
             Self::UnknownUrl => "unknown-url",
             Self::UnknownHash => "unknown-hash",
             Self::NoHash => "no-hash",
@@ -62,6 +61,7 @@ impl Reason {
             Self::Patched => "patched",
             Self::FilteredOut => "filtered-out",
             Self::SharedLiteral => "shared-literal",
+            Self::SeveralLockfiles => "several-lockfiles",
             Self::UnknownOptions => "unknown-options",
             Self::UnknownArguments => "unknown-arguments",
             Self::UnknownFetcher => "unknown-fetcher",
@@ -88,10 +88,6 @@ impl Reason {
                 "delete it if nothing uses it; else write `# npm-nixhash: lockfile=PATH` in the line above the hash, \
                  PATH being relative to the file"
             }
-            Self::SeveralLockfiles => {
-                "choose the hash by the condition that chooses the lockfile; where only one of them is ever built, write \
-                 `# npm-nixhash: lockfile=PATH` in the line above the hash"
-            }
             Self::UnknownUrl => "write name and version of the tarball as plain texts where it is fetched",
             Self::UnknownHash => "write the hash as one string of its own: `npmDepsHash = \"\";`",
             Self::NoHash => "write `npmDepsHash = \"\";` into the arguments, and `update` fills it in",
@@ -104,6 +100,7 @@ impl Reason {
             }
             Self::FilteredOut => "let the filter keep the lockfile: Nix does not see what it leaves out",
             Self::SharedLiteral => "give each derivation a hash of its own",
+            Self::SeveralLockfiles => "give each of them a hash of its own, chosen by the same condition",
             Self::UnknownOptions => "write the option as a plain value: a number, `true` or `false`",
             Self::UnknownFetcher => {
                 "let nixpkgs make it: `npmDeps = fetchNpmDeps { src = ...; hash = \"\"; };`, or `npmDepsHash` alone"
@@ -133,14 +130,7 @@ impl Reason {
     /// in the repository, so no comment can name it.
     #[must_use]
     pub fn takes_comment(self) -> bool {
-        matches!(
-            self,
-            Self::UnknownSource
-                | Self::SeveralLockfiles
-                | Self::SourceRoot
-                | Self::UnknownArguments
-                | Self::Unreached
-        )
+        matches!(self, Self::UnknownSource | Self::SourceRoot | Self::UnknownArguments | Self::Unreached)
     }
 
     /// Whether the repository's settings may state the lockfile: where a comment may, and where a copy of it is kept.

@@ -115,6 +115,35 @@ impl RemoteSource {
         })
     }
 
+    /// The commit of a forge that is fetched as a whole, whichever fetcher names it: forge, owner, repository and revision.
+    /// `fetchFromGitHub` with what `flake.lock` pins is the same source as the input itself (fixture
+    /// `same-commit-by-two-fetchers`).
+    pub(super) fn commit(&self) -> Option<[String; 4]> {
+        let is_whole = |hex: &str| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let [owner, repository, revision] = match (self.kind, &self.input) {
+            (RemoteKind::FlakeInput, Some((_, node))) => {
+                let node: serde_json::Value = serde_json::from_str(node).ok()?;
+                let locked = node.get("locked")?;
+                let text = |name: &str| Some(locked.get(name)?.as_str()?.to_owned());
+                if text("type")? != "github" || locked.get("dir").is_some() || locked.get("host").is_some() {
+                    return None;
+                }
+                [text("owner")?, text("repo")?, text("rev")?]
+            }
+            (RemoteKind::GitHub, None) if self.open.is_none() => {
+                const PLAIN: [&str; 4] = ["owner", "repo", "rev", "name"];
+                let plain = |name: &str| PLAIN.contains(&name) || HASHES.contains(&name);
+                if !self.attributes.iter().all(|attribute| plain(&attribute.name)) {
+                    return None;
+                }
+                ["owner", "repo", "rev"].map(|name| self.text(name).unwrap_or_default().to_owned())
+            }
+            _ => return None,
+        };
+        let commit = ["github".to_owned(), owner.to_lowercase(), repository.to_lowercase(), revision];
+        is_whole(&commit[3]).then_some(commit)
+    }
+
     /// The attribute that holds the source's own hash.
     #[must_use]
     pub fn hash(&self) -> Option<&SourceAttribute> {

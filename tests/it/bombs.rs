@@ -252,3 +252,31 @@ fn bombs_leave_something_for_everybody_else() {
     assert!(matches!(good.outcome, Outcome::Local { .. }), "{:?}", good.outcome);
     assert_eq!(survey.sites.iter().filter(|site| matches!(site.outcome, Outcome::Undecided(_))).count(), 5);
 }
+
+/// `passthru.tests` with `self.override` has another derivation in each derivation, without end, as some compilers of nixpkgs
+/// do, here also by way of functions that are not known: it is met a few times, and takes nothing from the others.
+#[test]
+fn a_package_that_overrides_itself_ends() {
+    let folder = folder("self-override");
+    let mut tests = String::new();
+    for n in 0..9 {
+        let _ = writeln!(tests, "    t{n} = callPackage ../test{n}.nix {{ tool = changed; }};");
+    }
+    let tool = format!(
+        "{{ stdenv, callPackage, tool, data ? builtins.fromJSON (builtins.readFile ./data.json), changes ? 0 }}:\n\
+         let changed = tool.override {{ changes = changes + 1; }}; in\n\
+         stdenv.mkDerivation {{\n  name = \"tool\"; inherit (data) urls;\n  passthru.tests = {{\n{tests}  }};\n}}\n"
+    );
+    fs::write(folder.join("tool.nix"), tool).expect("a file of our own");
+    let urls: Vec<String> = (0..300).map(|n| format!("\"https://example.org/{n}\"")).collect();
+    fs::write(folder.join("data.json"), format!("{{ \"urls\": [ {} ] }}", urls.join(", ")))
+        .expect("a file of our own");
+    let text = "{ pkgs }:\nrec {\n  tool = pkgs.callPackage ./tool.nix { inherit tool; };\n  good = pkgs.buildNpmPackage { \
+                pname = \"good\"; version = \"1\"; src = ./good; npmDepsHash = \"\"; };\n}\n";
+    fs::write(folder.join("default.nix"), text).expect("a file of our own");
+    let survey = survey(&Scope::of(&folder));
+    let spent: Vec<_> =
+        survey.warnings.iter().filter(|warning| warning.kind == WarningKind::Budget).collect();
+    assert!(spent.is_empty(), "{spent:?}");
+    assert!(matches!(survey.sites.as_slice(), [site] if matches!(site.outcome, Outcome::Local { .. })));
+}

@@ -21,6 +21,13 @@ pub(super) const TABLE: &[Native] = &[
     builtin("hasAttr", 2, has_attr),
     builtin("listToAttrs", 1, list_to_attrs),
     lib("genAttrs", 2, gen_attrs),
+    lib("genAttrs'", 2, |ev, a, at| {
+        let pairs = ev.lazy({
+            let (items, function) = (a[0], a[1]);
+            move |ev| super::lists::map(ev, &[function, items], at)
+        });
+        list_to_attrs(ev, &[pairs], at)
+    }),
     lib("filterAttrs", 2, filter_attrs),
     global("removeAttrs", 2, remove_attrs),
     builtin("intersectAttrs", 2, intersect_attrs),

@@ -107,6 +107,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("lib.optionalString true \"a\" + lib.optionalString false \"b\"", r#""a""#),
     ("lib.optionalAttrs false { a = 1; } // lib.optionalAttrs true { b = 2; }", r#"{"b":2}"#),
     ("lib.genAttrs [ \"a\" \"b\" ] (n: n + \"!\")", r#"{"a":"a!","b":"b!"}"#),
+    ("lib.genAttrs' [ \"a\" \"b\" ] (n: lib.nameValuePair (n + \"!\") n)", r#"{"a!":"a","b!":"b"}"#),
     ("lib.mapAttrs' (n: v: lib.nameValuePair (n + \"x\") v) { a = 1; }", r#"{"ax":1}"#),
     ("lib.mapAttrsToList (n: v: n + toString v) { a = 1; b = 2; }", r#"["a1","b2"]"#),
     ("lib.filterAttrs (n: v: v > 1) { a = 1; b = 2; }", r#"{"b":2}"#),

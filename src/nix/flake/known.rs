@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{nearest, of_folder};
-use crate::nix::eval::{Eval, formals, lambda};
+use super::{nearest, of_folder, self_member};
+use crate::nix::eval::{Eval, lambda};
 use crate::nix::library;
 use crate::nix::nixpkgs::{call_package, nixpkgs};
 use crate::nix::syntax::ast::Location;
@@ -121,6 +121,15 @@ fn blueprint(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> 
         let of_systems = ev.done(Value::attrs(Attrs::of([system])));
         outputs.map.insert(Rc::from(output), Attr::new(of_systems));
     }
+    if ev.files.is_file(&top.join("lib/default.nix")) {
+        let library = top.join("lib");
+        let thunk = ev.lazy(move |ev| {
+            let function = ev.import_path(&library, here);
+            let args = flake_arguments(ev, &flake, here);
+            ev.apply_value(&function, Value::attrs(args), here)
+        });
+        outputs.map.insert(Rc::from("lib"), Attr::new(thunk));
+    }
     ev.leave(argument);
     let doubt = Value::outside("blueprint", Some(here));
     outputs.open = doubt.as_unknown().map(Rc::clone);
@@ -154,23 +163,44 @@ fn members(ev: &mut Eval, folder: &Path, flake: &Path, here: Location) -> Attrs 
 
 /// `{ pname, flake, inputs, pkgs, perSystem, ... }`.
 fn blueprint_arguments(ev: &mut Eval, pname: &str, flake: &Path, here: Location) -> Value {
+    let mut args = flake_arguments(ev, flake, here);
+    let own = [
+        ("pname", Value::text(pname)),
+        ("pkgs", nixpkgs()),
+        ("system", Value::any_system()),
+        ("perSystem", per_system(ev, flake, here)),
+    ];
+    for (name, value) in own {
+        let thunk = ev.done(value);
+        args.map.insert(Rc::from(name), Attr::new(thunk));
+    }
+    Value::attrs(args)
+}
+
+/// `{ flake, inputs }`: what blueprint gives to everything.
+fn flake_arguments(ev: &mut Eval, flake: &Path, here: Location) -> Attrs {
     let mut args = Attrs::default();
-    let mut give = |ev: &mut Eval, name: &str, value: Option<Value>| {
-        if let Some(value) = value {
+    for name in ["flake", "inputs"] {
+        if let Some(value) = of_folder(ev, flake, name, here) {
             let thunk = ev.done(value);
             args.map.insert(Rc::from(name), Attr::new(thunk));
         }
-    };
-    let pkgs = nixpkgs();
-    give(ev, "pname", Some(Value::text(pname)));
-    give(ev, "pkgs", Some(pkgs));
-    give(ev, "system", Some(Value::any_system()));
-    give(ev, "perSystem", Some(Value::outside("perSystem", Some(here))));
-    for name in ["flake", "inputs"] {
-        let value = of_folder(ev, flake, name, here);
-        give(ev, name, value);
     }
-    Value::attrs(args)
+    args
+}
+
+/// The packages of each input; those of the flake itself are `perSystem.self` (fixture `flake-blueprint-own-library`).
+fn per_system(ev: &mut Eval, flake: &Path, here: Location) -> Value {
+    let folder = flake.to_path_buf();
+    let own = ev.lazy(move |ev| {
+        let packages = self_member(ev, &folder, "packages", here);
+        let own = packages.and_then(|packages| ev.peek_attr(&packages, "x86_64-linux", here));
+        own.unwrap_or_else(|| Value::outside("perSystem.self", Some(here)))
+    });
+    let others = Value::outside("perSystem", Some(here));
+    let mut inputs = Attrs::of([(Rc::from("self"), own)]);
+    inputs.open = others.as_unknown().map(Rc::clone);
+    Value::attrs(inputs)
 }
 
 /// `haumea.lib.load { src = ./nix; inputs = { ... }; }`: a set of what the files of a folder hold, by their names.
@@ -227,14 +257,15 @@ fn leaf(ev: &mut Eval, tree: &Tree, path: &Path, own: ThunkId, above: Option<Thu
     let mut known = vec![(Rc::from("self"), own), (Rc::from("root"), tree.root)];
     known.extend(above.map(|above| (Rc::from("super"), above)));
     let inputs = ev.update(tree.inputs.clone(), &Value::attrs(Attrs::of(known)), tree.here);
-    if let Some(loader) = tree.loader.as_ref().filter(|loader| loader.is_function()) {
-        let half = ev.apply_value(loader, inputs, tree.here);
-        return ev.apply_value(&half, Value::path(path.to_path_buf()), tree.here);
+    match tree.loader.as_ref() {
+        Some(loader) if loader.is_function() => {
+            let half = ev.apply_value(loader, inputs, tree.here);
+            return ev.apply_value(&half, Value::path(path.to_path_buf()), tree.here);
+        }
+        // A list of matchers: which of them takes the file is not known, nor what it gives to it.
+        Some(_) => return ev.import_path(path, tree.here),
+        None => {}
     }
     let value = ev.import_path(path, tree.here);
-    match formals(&value) {
-        Some(_) => ev.apply_value(&value, inputs, tree.here),
-        None if value.is_function() => ev.apply_value(&value, inputs, tree.here),
-        None => value,
-    }
+    if value.is_function() { ev.apply_value(&value, inputs, tree.here) } else { value }
 }

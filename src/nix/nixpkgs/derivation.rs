@@ -159,6 +159,11 @@ impl Drv {
         self.index.get()
     }
 
+    /// Whether it has npm dependencies, for all that its attributes say.
+    pub fn may_declare(&self) -> bool {
+        self.declared.is_some() || self.undeclared.is_some() || self.index.get().is_some()
+    }
+
     /// The same derivation with a declaration of its own.
     pub fn declaring(self, declared: Option<Record>) -> Self {
         Self { declared, ..self }

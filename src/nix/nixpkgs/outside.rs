@@ -79,7 +79,13 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
     }
     let value = ev.force(argument);
     let last = fixed_point(ev, &value);
-    let value = last.map_or(value.clone(), |last| ev.apply(&value, last, here));
+    let value = last.map_or(value.clone(), |last| {
+        let applied = ev.apply(&value, last, here);
+        // What its attributes hold is met as if they had been given without a function around them.
+        let met = ev.done(applied.clone());
+        ev.leave(met);
+        applied
+    });
     let index = derivation::assume(ev, unknown, &value, here);
     given::look_at(ev, &value, here);
     let given_code = value.is_function() || holds_function(ev, &value);
@@ -94,21 +100,30 @@ pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: Thunk
         _ => Rc::new(unknown.as_ref().clone()),
     };
     given::remember(ev, &result, unknown, argument);
+    let finished = match &value.kind {
+        // The attributes of its argument are those of the derivation, whatever else the builder does with them.
+        Kind::Attrs(attrs) if last.is_some() => {
+            Value::attrs(Attrs { open: Some(Rc::clone(&result)), ..attrs.as_ref().clone() })
+        }
+        _ => Value::doubtful(Rc::clone(&result)),
+    };
     let result = result_of(index, result, &value, argument, here);
     if let Some(last) = last {
-        ev.fill(last, result.clone());
+        ev.fill(last, if index.is_some() { result.clone() } else { finished });
     }
     result
 }
 
-/// A slot for the final attributes, where an argument is `finalAttrs: { npmDepsHash = ...; }`. The text says so: another
-/// function may be meant for anything (fixture `assumed-builder-of-other-flake`).
+/// A slot for the final attributes, where an argument is `finalAttrs: { npmDepsHash = ...; }`: the text says so, for another
+/// function may be meant for anything (fixture `assumed-builder-of-other-flake`). Under the name that nixpkgs' manual has for
+/// them, they are meant wherever the dependencies stand (fixture `final-attrs-of-any-builder`).
 fn fixed_point(ev: &mut Eval, argument: &Value) -> Option<ThunkId> {
     let Kind::Lambda(closure) = &argument.kind else { return None };
     let ast = &closure.code.ast;
     let Expr::Lambda(lambda) = ast.expr(closure.code.id) else { return None };
-    let declares = matches!(lambda.param, Param::Ident(_)) && declares_dependencies(ast, lambda.body);
-    declares.then(|| ev.reserve())
+    let Param::Ident(name) = &lambda.param else { return None };
+    let is_meant = name.as_ref() == "finalAttrs" || declares_dependencies(ast, lambda.body);
+    is_meant.then(|| ev.reserve())
 }
 
 fn declares_dependencies(ast: &Ast, id: ExprId) -> bool {

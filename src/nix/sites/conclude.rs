@@ -46,8 +46,20 @@ pub(super) fn conclude(
     match slot {
         Slot::Copied(source) => copied(ev, source, edits, at),
         Slot::Doubt(trouble) => Answer::trouble(trouble, at),
-        Slot::Absent => Answer::doubt(Reason::LockfileEdited, "a phase removes the lockfile", Some(at)),
+        Slot::Absent => removed(at),
         Slot::Original => original(ev, &inner, left, (patches, &patched_in), place),
+    }
+}
+
+/// No lockfile is left, so that nothing can be hashed.
+fn removed(at: Location) -> Answer {
+    let cure = "let prePatch and postPatch keep the lockfile, or let them copy another one in its place: \
+                `cp ${./package-lock.json} package-lock.json`";
+    Answer::Doubt {
+        reason: Reason::LockfileEdited,
+        message: "a phase removes the lockfile".to_owned(),
+        at: Some(at),
+        cure: Some(cure.to_owned()),
     }
 }
 
@@ -166,7 +178,11 @@ fn unanimous(all: &[Located], at: Location) -> Answer {
     if all.len() == 1 || all.iter().all(|other| first.answer.agrees(&other.answer)) {
         return first.answer.clone();
     }
-    Answer::doubt(Reason::UnknownSource, "the source depends on something that is not known", Some(at))
+    if let Some(doubt) = all.iter().find(|one| matches!(one.answer, Answer::Doubt { .. })) {
+        return doubt.answer.clone();
+    }
+    let message = "the source depends on something that is not known, and so does its lockfile";
+    Answer::doubt(Reason::SeveralLockfiles, message, Some(at))
 }
 
 fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {

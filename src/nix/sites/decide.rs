@@ -210,7 +210,7 @@ fn draft(
 impl Draft {
     /// The site of a record, under the record's names.
     pub(super) fn new(record: &Record, site: Site, hash: &Hash) -> Self {
-        let mut names = record.attr_paths.iter().cloned();
+        let mut names = telling(&record.attr_paths).into_iter();
         let site = Site { attr_path: names.next(), other_attr_paths: names.collect(), ..site };
         Self {
             site,
@@ -222,6 +222,17 @@ impl Draft {
             warnings: Vec::new(),
         }
     }
+}
+
+/// The paths that say something: a set that holds itself leads to everything once more under each of its own names, as
+/// `python3Packages.python3Packages`.
+fn telling(paths: &[String]) -> Vec<String> {
+    let repeats = |path: &String| {
+        let parts: Vec<&str> = path.split('.').collect();
+        parts.windows(2).any(|pair| pair[0] == pair[1])
+    };
+    let plain: Vec<String> = paths.iter().filter(|path| !repeats(path)).cloned().collect();
+    if plain.is_empty() { paths.to_vec() } else { plain }
 }
 
 /// Whether a function is taken for a builder: one of the repository that could not be followed is not.

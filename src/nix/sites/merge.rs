@@ -227,6 +227,9 @@ pub(super) fn lock_of(ev: &Eval, site: &Site) -> String {
         Outcome::Remote { source, .. } | Outcome::Tarball(source) => {
             format!("what `{}` fetches", source.fetcher)
         }
+        Outcome::Undecided(why) if why.reason == Reason::SeveralLockfiles => {
+            "one of several lockfiles".to_owned()
+        }
         Outcome::Undecided(_) => "something else".to_owned(),
     }
 }
@@ -261,9 +264,7 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
         ) => {
             folder == other
                 && edits == others
-                && x.kind == y.kind
-                && same_attributes(x, y)
-                && x.input == y.input
+                && (same_call(x, y) || x.commit().is_some_and(|commit| y.commit() == Some(commit)))
         }
         (Outcome::Tarball(x), Outcome::Tarball(y)) => x.kind == y.kind && same_attributes(x, y),
         (Outcome::Undecided(why), other) | (other, Outcome::Undecided(why))
@@ -279,17 +280,18 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
 }
 
 /// A doubt about where a lockfile is, or about who calls a function, says nothing against those sites that are known: there
-/// is one literal, so there is one lockfile (`shared-literal-with-undecided`). A lockfile that is surely another one does.
+/// is one literal, so there is one lockfile (`shared-literal-with-undecided`). A lockfile that is surely another one does, and
+/// so do several of which a condition takes one (`shared-literal-with-several`).
 pub(super) fn says_nothing(why: &Undecided) -> bool {
     match why.reason {
         Reason::LockfileEdited
         | Reason::Patched
         | Reason::Generated
-        | Reason::SeveralLockfiles
         | Reason::BuildOnly
         | Reason::StaleUnknown
         | Reason::InArchive
         | Reason::SharedLiteral
+        | Reason::SeveralLockfiles
         | Reason::UnknownOptions => false,
         Reason::UnknownArguments
         | Reason::Unreached
@@ -308,6 +310,10 @@ pub(super) fn says_nothing(why: &Undecided) -> bool {
 
 fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {
     source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
+}
+
+fn same_call(a: &RemoteSource, b: &RemoteSource) -> bool {
+    a.kind == b.kind && same_attributes(a, b) && a.input == b.input
 }
 
 fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {

@@ -11,6 +11,9 @@ use crate::nix::syntax::ast::{Ast, Expr, FileId, Location, Part};
 use crate::nix::syntax::json::{Json, Spanned};
 use crate::nix::value::ThunkId;
 
+/// Calls that made derivations, the outermost first.
+pub(crate) type Around = Vec<Location>;
+
 /// The observations of one evaluation.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -23,8 +26,10 @@ pub(crate) struct Seen {
     entered: RefCell<HashSet<Location>>,
     /// Branches that the files that are there rule out.
     ruled_out: RefCell<Vec<Location>>,
-    /// Values that are worth a visit.
-    left: RefCell<Vec<ThunkId>>,
+    /// Values that are worth a visit, with what was around them when they were left.
+    left: RefCell<Vec<(ThunkId, Around)>>,
+    /// The calls that made the derivations around what is visited.
+    around: RefCell<Around>,
 }
 
 impl Seen {
@@ -75,9 +80,36 @@ impl Seen {
         self.ruled_out.borrow().iter().any(is_around)
     }
 
-    /// The value that was left last, and is now to be visited.
+    /// The value that was left last, and is now to be visited as a part of what left it.
     pub fn next_left(&self) -> Option<ThunkId> {
-        self.left.borrow_mut().pop()
+        let (thunk, around) = self.left.borrow_mut().pop()?;
+        self.around.replace(around);
+        Some(thunk)
+    }
+
+    /// What is around that which is visited.
+    pub fn around(&self) -> Around {
+        self.around.borrow().clone()
+    }
+
+    /// Goes on with a visit that something else was around of.
+    pub fn go_on(&self, around: Around) {
+        self.around.replace(around);
+    }
+
+    /// What follows is part of the derivation that a call made.
+    pub fn go_into(&self, call: Location) {
+        self.around.borrow_mut().push(call);
+    }
+
+    /// The end of a derivation.
+    pub fn go_out(&self) {
+        self.around.borrow_mut().pop();
+    }
+
+    /// How many of the derivations around what is visited were made by a call.
+    pub fn times_around(&self, call: Location) -> usize {
+        self.around.borrow().iter().filter(|own| **own == call).count()
     }
 }
 
@@ -135,6 +167,6 @@ impl Observer for Seen {
     }
 
     fn left(&self, thunk: ThunkId) {
-        self.left.borrow_mut().push(thunk);
+        self.left.borrow_mut().push((thunk, self.around()));
     }
 }

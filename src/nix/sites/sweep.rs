@@ -51,12 +51,13 @@ pub(crate) struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     /// Nothing evaluated yet.
     pub fn new(ev: &'a mut Eval, seen: Rc<Seen>, entries: &'a Entries<'a>) -> Self {
+        let walker = Walker::new(Rc::clone(&seen));
         Self {
             ev,
             seen,
             entries,
             dead: BTreeMap::new(),
-            walker: Walker::default(),
+            walker,
             done: HashSet::new(),
             tokens: HashSet::new(),
             looked_at: 0,
@@ -112,7 +113,7 @@ impl<'a> Sweep<'a> {
     fn entry(&mut self, run: impl FnOnce(&mut Self)) {
         self.ev.budget.begin();
         run(self);
-        self.walker.drain(self.ev, &self.seen);
+        self.walker.drain(self.ev);
         self.walker.catch_up(self.ev);
         self.call_the_uncalled();
     }
@@ -134,7 +135,7 @@ impl<'a> Sweep<'a> {
                 self.done.insert(closure.code.location());
                 let value = call_blindly(self.ev, &closure, &folder, offered);
                 self.walker.visit_value(self.ev, &value, None, 0);
-                self.walker.drain(self.ev, &self.seen);
+                self.walker.drain(self.ev);
             }
         }
     }

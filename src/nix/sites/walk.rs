@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::seen::Seen;
+use super::seen::{Around, Seen};
 use crate::nix::eval::Eval;
 use crate::nix::modules;
 use crate::nix::nixpkgs::derivation::Drv;
@@ -27,20 +27,37 @@ pub(crate) struct Walker {
     pub closures: Vec<(Rc<Closure>, bool)>,
     /// Derivations are also met on second paths; this bounds how often.
     named: usize,
-    /// What the budget did not allow to be visited yet: thunk, path and depth.
-    postponed: Vec<(ThunkId, Option<String>, u32)>,
+    /// What the budget did not allow to be visited yet.
+    postponed: Vec<Postponed>,
+    seen: Rc<Seen>,
     /// Scripts that were looked at, by the address of their environment: their records, and what keeps the address theirs.
     scripts: HashMap<*const (), (Option<usize>, Rc<Value>)>,
+    /// The sets around the one that is visited, by their addresses.
+    inside: Vec<usize>,
     /// Keeps visited sets alive, so that their addresses stay theirs.
     kept: Vec<Rc<Attrs>>,
 }
 
+/// A visit that is still to be made.
+struct Postponed {
+    thunk: ThunkId,
+    path: Option<String>,
+    depth: u32,
+    around: Around,
+}
+
 impl Walker {
+    /// Nothing visited yet.
+    pub fn new(seen: Rc<Seen>) -> Self {
+        Self { seen, ..Self::default() }
+    }
+
     /// Visits a thunk under an attribute path.
     pub fn visit(&mut self, ev: &mut Eval, thunk: ThunkId, path: Option<&str>, depth: u32) {
         const MOST_NAMES: usize = 20_000;
         if ev.budget.is_spent() && !self.thunks.contains(&thunk) {
-            self.postponed.push((thunk, path.map(str::to_owned), depth));
+            let (path, around) = (path.map(str::to_owned), self.seen.around());
+            self.postponed.push(Postponed { thunk, path, depth, around });
             return;
         }
         let fresh = self.thunks.insert(thunk);
@@ -108,6 +125,10 @@ impl Walker {
                 _ => {}
             }
         }
+        let made = attrs.special.read::<Drv>();
+        if made.is_some_and(|drv| self.repeats(drv)) {
+            return;
+        }
         let address = Rc::as_ptr(attrs) as usize;
         if !self.sets.insert(address) {
             if path.is_some() && attrs.special.is_none() && self.named < 2_000 {
@@ -117,10 +138,26 @@ impl Walker {
         }
         self.kept.push(Rc::clone(attrs));
         let inside = if matches!(attrs.special, Special::None) { path } else { None };
+        if let Some(drv) = made {
+            self.seen.go_into(drv.call);
+        }
+        self.inside.push(address);
         for (name, thunk) in ordered(attrs, path == Some("")) {
             let inner = inside.map(|path| joined(path, &name));
             self.visit(ev, thunk, inner.as_deref(), depth + 1);
         }
+        self.inside.pop();
+        if made.is_some() {
+            self.seen.go_out();
+        }
+    }
+
+    /// Whether a derivation was made by the same call as some of those around it: `passthru.tests` with `self.override` has
+    /// another derivation in each one, without end (test `a_package_that_overrides_itself_ends`). What nests on purpose
+    /// does so a few times.
+    fn repeats(&self, drv: &Drv) -> bool {
+        let most = if drv.may_declare() { 4 } else { 2 };
+        self.seen.times_around(drv.call) >= most
     }
 
     /// Notes a script of fixed output that runs a package manager, once, and under each of its paths.
@@ -140,9 +177,10 @@ impl Walker {
         }
     }
 
-    /// The set was visited before: only the names of its derivations are new.
+    /// The set was visited before: only the names of its derivations are new. A set that holds itself, as
+    /// `python3Packages.python3Packages`, has no new ones.
     fn rename(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
-        if depth > 6 {
+        if depth > 6 || self.inside.contains(&(Rc::as_ptr(attrs) as usize)) {
             return;
         }
         self.named += 1;
@@ -166,17 +204,22 @@ impl Walker {
             if ev.budget.is_spent() || ev.budget.rest() <= kept {
                 return;
             }
-            for (thunk, path, depth) in std::mem::take(&mut self.postponed) {
+            for Postponed { thunk, path, depth, around } in std::mem::take(&mut self.postponed) {
+                self.seen.go_on(around);
                 self.visit(ev, thunk, path.as_deref(), depth);
             }
+            self.seen.go_on(Around::new());
         }
     }
 
     /// Visits what the evaluation left behind, such as arguments of unknown functions, until nothing is left.
-    pub fn drain(&mut self, ev: &mut Eval, seen: &Seen) {
+    pub fn drain(&mut self, ev: &mut Eval) {
+        let seen = Rc::clone(&self.seen);
+        let before = seen.around();
         while let Some(thunk) = seen.next_left() {
             self.visit(ev, thunk, None, 0);
         }
+        seen.go_on(before);
     }
 }
 

@@ -209,7 +209,7 @@ impl Parser<'_> {
         Err(ParseError::Syntax)
     }
 
-    /// `$'...'`
+    /// `$'...'`; what follows an escape that is not followed is as little known as the escape.
     fn ansi_quoted(&mut self, word: &mut Word) -> Parsed<()> {
         self.at += 1;
         word.push(Piece::Text(String::new()), true);
@@ -218,14 +218,69 @@ impl Parser<'_> {
             match symbol {
                 Symbol::Char('\'') => return Ok(()),
                 Symbol::Char('\\') => {
-                    self.at += 1;
-                    word.push(Piece::Opaque, true);
+                    let Some(text) = self.escape() else {
+                        word.push(Piece::Opaque, true);
+                        return self.rest_of_ansi_quoted();
+                    };
+                    text.chars().for_each(|c| word.push_char(c, true));
                 }
                 Symbol::Char(c) => word.push_char(c, true),
                 Symbol::Hole(hole) => word.push(Piece::Hole(hole), true),
             }
         }
         Err(ParseError::Syntax)
+    }
+
+    /// Passes over what is left of `$'...'`.
+    fn rest_of_ansi_quoted(&mut self) -> Parsed<()> {
+        while let Some(symbol) = self.peek(0) {
+            self.at += 1;
+            match symbol {
+                Symbol::Char('\'') => return Ok(()),
+                Symbol::Char('\\') => self.at += 1,
+                _ => {}
+            }
+        }
+        Err(ParseError::Syntax)
+    }
+
+    /// What bash makes of a backslash in `$'...'`. Bytes above ASCII depend on the locale, and a zero ends the text: neither is
+    /// followed (fixture `phase-ansi-quotes`).
+    fn escape(&mut self) -> Option<String> {
+        let c = self.char(0)?;
+        self.at += 1;
+        let code = match c {
+            'a' => 7,
+            'b' => 8,
+            't' => 9,
+            'n' => 10,
+            'v' => 11,
+            'f' => 12,
+            'r' => 13,
+            'e' | 'E' => 27,
+            '\\' | '\'' | '"' | '?' => u32::from(c),
+            '0'..='7' => {
+                self.at -= 1;
+                self.digits(8, 3)?
+            }
+            'x' => self.digits(16, 2)?,
+            'u' => self.digits(16, 4)?,
+            'U' => self.digits(16, 8)?,
+            'c' => return None,
+            _ => return Some(format!("\\{c}")),
+        };
+        let plain = char::from_u32(code).filter(|c| c.is_ascii() && *c != '\0')?;
+        Some(plain.to_string())
+    }
+
+    /// The number that the next digits make; `None` where there are none, or where an interpolation may go on with them.
+    fn digits(&mut self, radix: u32, most: usize) -> Option<u32> {
+        let digits: Vec<u32> = (0..most).map_while(|ahead| self.char(ahead)?.to_digit(radix)).collect();
+        self.at += digits.len();
+        let is_open = digits.len() < most && matches!(self.peek(0), Some(Symbol::Hole(_)));
+        let number =
+            digits.iter().try_fold(0u32, |number, digit| number.checked_mul(radix)?.checked_add(*digit));
+        number.filter(|_| !digits.is_empty() && !is_open)
     }
 
     /// `( ... )` behind a dollar, or behind `<` and `>`.

@@ -218,6 +218,7 @@ const SET: &[&str] = &[
     "({s} // {s})",
     "(builtins.intersectAttrs {s} {s})",
     "(lib.genAttrs {l} {m})",
+    "(lib.genAttrs' {l} (x: lib.nameValuePair (x + \"!\") ({m} x)))",
     "(lib.mapAttrs' (n: v: lib.nameValuePair (v + n) n) {s})",
     "(lib.optionalAttrs {b} {s})",
     "(lib.getAttrs [ \"a\" ] ({ a = {t}; } // {s}))",

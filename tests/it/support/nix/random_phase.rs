@@ -97,8 +97,12 @@ impl PhaseWriter {
             "$lock",
             "\"$PWD/package-lock.json\"",
             "package\"-lock\".json",
+            "$'package-lock.json'",
+            "$'package\\x2dlock.json'",
+            "$'\\160ackage-lock.json'",
+            "$'notes\\t\\u0041\\q.json'",
             ".",
-        ][self.pick(16)]
+        ][self.pick(20)]
     }
 
     fn copy(&mut self) -> String {
