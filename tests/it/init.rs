@@ -194,6 +194,6 @@ fn manual_pages_are_written_for_every_command() {
     for name in ["update", "check", "list", "hash", "cache", "cache-prune", "init"] {
         let page = project.read(&format!("pages/npm-nixhash-{name}.1"));
         assert!(page.contains(".SH NAME\nnpm\\-nixhash\\-"), "{name}");
-        assert!(page.contains(".SH OPTIONS"), "{name}");
+        assert!(page.contains(".SH \"GLOBAL OPTIONS\""), "{name}");
     }
 }
