@@ -194,9 +194,10 @@ fn proof(
 /// else keeps their hashes (fixture `tarball-beside-undecided`). One that shares its literal with the source of another
 /// URL needs a hash of its own.
 pub(super) fn drop_carried(drafts: &mut Vec<Draft>) {
-    let carries = |draft: &Draft| !matches!(draft.site.outcome, Outcome::Tarball(_) | Outcome::Undecided(_));
+    let is_carrier =
+        |draft: &Draft| !matches!(draft.site.outcome, Outcome::Tarball(_) | Outcome::Undecided(_));
     let mut carried: BTreeMap<(PathBuf, usize), Vec<Carried>> = BTreeMap::new();
-    for draft in drafts.iter().filter(|draft| carries(draft)) {
+    for draft in drafts.iter().filter(|draft| is_carrier(draft)) {
         for source in draft.site.sources() {
             let Some(literal) = source.hash().and_then(|hash| hash.literal.as_ref()) else { continue };
             let users = carried.entry((literal.file.clone(), literal.range.start)).or_default();
