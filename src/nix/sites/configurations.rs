@@ -4,8 +4,9 @@
 //! flag. Where hashes are left that nothing evaluated, the repository is evaluated anew under the flips that today's choices
 //! offer (see `eval::choices`), one at a time, so that every answer is that of a configuration which differs from today's
 //! in one known place; flags behind flags take further levels. The nearest configuration that reaches a hash says which
-//! lockfile it belongs to, unless a further flag, which has no part in reaching it, moves its lockfile: then the hash is
-//! undecided, as it is where two equally near configurations disagree. Today's own sites stay as today's build sees them.
+//! lockfile it belongs to, unless further flags, which have no part in reaching it, move its lockfile (`together` looks at
+//! all of them at once): then the hash is undecided, as it is where two equally near configurations disagree. Today's own
+//! sites stay as today's build sees them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use super::explain::{excerpt, place_of};
 use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::{Entries, Index, Sweep};
-use super::together::{Offered, Open};
+use super::together::Flags;
 use crate::nix::areas::{Area, Areas};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Choice, Eval};
@@ -113,15 +114,11 @@ pub(super) struct Others {
     /// How many configurations were looked at, and how many for what they need of today's hashes, in each part of the tree.
     looked_at: HashMap<Option<Area>, usize>,
     weighed: HashMap<Option<Area>, usize>,
-    /// The sites of each part with all of its flags open.
-    pub(super) open: BTreeMap<Option<Area>, Open>,
-    /// How many evaluations with open flags there were in each part of the tree.
-    pub(super) opened: HashMap<Option<Area>, usize>,
     parts: HashMap<Option<Area>, Rc<Part>>,
     /// The part that is looked at.
     pub(super) area: Option<Area>,
-    /// What turns the flags of each part that were met so far, each flag once.
-    pub(super) offered: HashMap<Option<Area>, Offered>,
+    /// The flags of each part that were met so far, and what became of opening them.
+    pub(super) flags: BTreeMap<Option<Area>, Flags>,
 }
 
 /// What an evaluation of one part of the tree begins with.
@@ -162,15 +159,13 @@ impl Others {
         for choice in choices {
             of_areas.entry(area_of(today, choice.at)).or_default().push(choice);
         }
-        let own = today.ev.budget.set_aside();
-        let todays = std::mem::replace(&mut today.ev.budget, own);
-        for (area, choices) in of_areas {
-            self.area = area;
-            self.offer(choices.iter().map(|choice| &choice.flip));
-            self.explore_area(today, stage, choices);
-        }
-        let own = std::mem::replace(&mut today.ev.budget, todays);
-        today.ev.budget.give_back(own);
+        aside(today, |today| {
+            for (area, choices) in of_areas {
+                self.area = area;
+                self.offer(choices.iter().map(|choice| &choice.flip));
+                self.explore_area(today, stage, choices);
+            }
+        });
     }
 
     /// What the entries of the part are that is looked at.
@@ -202,24 +197,22 @@ impl Others {
     /// Looks for configurations in which a hash of today is needed for another lockfile.
     fn weigh(&mut self, today: &mut Sweep<'_>, drafts: &mut [Draft]) {
         let questions = rivals::questions(today, drafts);
-        let own = today.ev.budget.set_aside();
-        let todays = std::mem::replace(&mut today.ev.budget, own);
         let mut found = Vec::new();
-        'all: for Question { flip, literals } in &questions {
-            for flip in alternatives(today.ev, flip) {
-                self.area = area_of(today, flip.leaf);
-                if !is_left(&mut self.weighed, self.area) {
-                    today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
-                    continue 'all;
+        aside(today, |today| {
+            'all: for Question { flip, literals } in &questions {
+                for flip in alternatives(today.ev, flip) {
+                    self.area = area_of(today, flip.leaf);
+                    if !is_left(&mut self.weighed, self.area) {
+                        today.ev.budget.refuse(Cost::Configurations(MOST), Some(flip.leaf));
+                        continue 'all;
+                    }
+                    let part = self.part(today);
+                    let leaf = flip.leaf;
+                    let (drafts, _) = rivals_in(today, &part, &[flip], Some(literals));
+                    found.push(Rivals { leaf, drafts });
                 }
-                let part = self.part(today);
-                let leaf = flip.leaf;
-                let (drafts, _) = rivals_in(today, &part, &[flip], Some(literals));
-                found.push(Rivals { leaf, drafts });
             }
-        }
-        let own = std::mem::replace(&mut today.ev.budget, todays);
-        today.ev.budget.give_back(own);
+        });
         rivals::settle(today.ev, drafts, &found);
     }
 
@@ -307,6 +300,15 @@ impl Others {
         come_back(today, ev);
         (choices, drafts)
     }
+}
+
+/// Looks at other configurations with what the budget sets aside for them, so that it is not today's that they use up.
+pub(super) fn aside(today: &mut Sweep<'_>, look: impl FnOnce(&mut Sweep<'_>)) {
+    let own = today.ev.budget.set_aside();
+    let todays = std::mem::replace(&mut today.ev.budget, own);
+    look(today);
+    let own = std::mem::replace(&mut today.ev.budget, todays);
+    today.ev.budget.give_back(own);
 }
 
 /// The part of the tree that a place is in.

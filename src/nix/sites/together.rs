@@ -8,9 +8,9 @@
 //! so what it shows beside today's answers is undecided, and what it finds is looked at again with the flags turned that it
 //! takes.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use super::configurations::{Others, Stage, alternatives, area_of, decisions, only_when, rivals_in};
+use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
 use super::decide::{self, Draft};
 use super::flags::{Token, Tokens};
 use super::rivals;
@@ -34,27 +34,31 @@ const MOST_VALUES: usize = 16;
 
 /// The flags that were met in one part of the tree.
 #[derive(Default)]
-pub(super) struct Offered {
+pub(super) struct Flags {
+    /// What turns them, each once.
     flips: Vec<Flip>,
     leaves: HashSet<Location>,
-}
-
-/// The sites of one part of the tree with all flags open.
-pub(super) struct Open {
-    /// How many flags there were.
-    flags: usize,
-    drafts: Vec<Draft>,
+    /// How many of them were opened last, and the sites that there were then.
+    opened: usize,
+    sites: Vec<Draft>,
+    /// How many evaluations were spent on single questions.
+    spent: usize,
 }
 
 impl Others {
     /// Notes flags of the part that is looked at.
     pub(super) fn offer<'a>(&mut self, flips: impl Iterator<Item = &'a Flip>) {
-        let offered = self.offered.entry(self.area).or_default();
+        let known = self.own();
         for flip in flips.filter(|flip| can_be_opened(&flip.to)) {
-            if offered.leaves.len() < MOST_FLAGS && offered.leaves.insert(flip.leaf) {
-                offered.flips.push(flip.clone());
+            if known.leaves.len() < MOST_FLAGS && known.leaves.insert(flip.leaf) {
+                known.flips.push(flip.clone());
             }
         }
+    }
+
+    /// What is known of the flags of the part that is looked at.
+    fn own(&mut self) -> &mut Flags {
+        self.flags.entry(self.area).or_default()
     }
 
     /// Looks for hashes that are hidden by flags which have to be turned together.
@@ -64,32 +68,31 @@ impl Others {
             let flips = decisions(today.ev, std::slice::from_ref(draft));
             self.offer(flips.iter());
         }
-        let own = today.ev.budget.set_aside();
-        let todays = std::mem::replace(&mut today.ev.budget, own);
-        let areas = self.areas();
-        for area in areas {
-            self.area = area;
-            // Where no hash is written there is nothing to be found.
-            if self.part(today).index.is_empty() {
-                continue;
+        let areas: Vec<Option<Area>> = self.flags.keys().copied().collect();
+        aside(today, |today| {
+            for area in areas {
+                self.area = area;
+                // Where no hash is written there is nothing to be found.
+                if !self.part(today).index.is_empty() {
+                    self.discover(today);
+                }
             }
-            self.discover(today);
-        }
-        let own = std::mem::replace(&mut today.ev.budget, todays);
-        today.ev.budget.give_back(own);
+        });
     }
 
     fn discover(&mut self, today: &mut Sweep<'_>) {
         let mut given_up = HashSet::new();
         self.open(today);
         for _ in 0..MOST_HIDDEN {
-            let open = self.open.get(&self.area).into_iter().flat_map(|open| &open.drafts);
-            let mut hidden: Vec<Location> = open.flat_map(|draft| draft.literals.clone()).collect();
-            hidden.retain(|literal| !self.is_known(today, literal) && !given_up.contains(literal));
-            let Some(literal) = hidden.into_iter().min() else { return };
+            let reached: Vec<Location> =
+                self.own().sites.iter().flat_map(|draft| draft.literals.clone()).collect();
+            let is_hidden =
+                |literal: &Location| !self.is_known(today, literal) && !given_up.contains(literal);
+            let Some(literal) = reached.into_iter().filter(is_hidden).min() else { return };
             given_up.insert(literal);
             let is_enough = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
-                others.reached_with(today, flips).contains(&literal)
+                let (_, drafts) = others.evaluate(today, &opened(flips), Stage::Entered);
+                drafts.iter().any(|draft| draft.literals.contains(&literal))
             };
             let flips = self.flags(today);
             let needed = self.least(today, flips, is_enough);
@@ -113,13 +116,6 @@ impl Others {
 
     fn is_known(&self, today: &Sweep<'_>, literal: &Location) -> bool {
         today.tokens.contains(literal) || self.accounted.contains(literal)
-    }
-
-    /// The hashes, not known so far, that are reached where these flags are open.
-    fn reached_with(&mut self, today: &mut Sweep<'_>, flips: &[Flip]) -> BTreeSet<Location> {
-        let (_, drafts) = self.evaluate(today, &opened(flips), Stage::Entered);
-        let literals = drafts.into_iter().flat_map(|draft| draft.literals);
-        literals.filter(|literal| !self.is_known(today, literal)).collect()
     }
 
     /// The flags that it takes for something: each is left out that can be. All of them where there are too many to try.
@@ -154,26 +150,24 @@ impl Others {
 
     /// Looks for combinations of flags in which a hash is needed for another lockfile.
     pub(super) fn weigh_together(&mut self, today: &mut Sweep<'_>, drafts: &mut [Draft]) {
-        let own = today.ev.budget.set_aside();
-        let todays = std::mem::replace(&mut today.ev.budget, own);
         let mut later = std::mem::take(&mut self.drafts);
         let mut of_areas: BTreeMap<Option<Area>, Vec<&mut Draft>> = BTreeMap::new();
         for draft in drafts.iter_mut().chain(&mut later).filter(|draft| rivals::is_settled(&draft.site)) {
             of_areas.entry(area_of(today, draft.call)).or_default().push(draft);
         }
-        for (area, mut drafts) in of_areas {
-            self.area = area;
-            self.weigh_all(today, &mut drafts);
-        }
+        aside(today, |today| {
+            for (area, mut drafts) in of_areas {
+                self.area = area;
+                self.weigh_all(today, &mut drafts);
+            }
+        });
         self.drafts = later;
-        let own = std::mem::replace(&mut today.ev.budget, todays);
-        today.ev.budget.give_back(own);
     }
 
     fn weigh_all(&mut self, today: &mut Sweep<'_>, drafts: &mut [&mut Draft]) {
         self.open(today);
-        let Some(open) = self.open.remove(&self.area) else { return };
-        let (flips, open) = (self.flags(today), open.drafts);
+        let open = std::mem::take(&mut self.own().sites);
+        let flips = self.flags(today);
         let mut tokens = Tokens::default();
         for draft in drafts {
             if rivals::rival_of(draft, &open).is_none() {
@@ -188,39 +182,30 @@ impl Others {
 
     /// Counts one evaluation more, if there may be one.
     fn is_one_left(&mut self) -> bool {
-        let count = self.opened.entry(self.area).or_default();
-        *count += 1;
-        *count <= MOST_EVALUATIONS
-    }
-
-    /// The parts in which flags were met.
-    fn areas(&self) -> Vec<Option<Area>> {
-        let mut all: Vec<Option<Area>> = self.offered.keys().copied().collect();
-        all.sort();
-        all
+        let flags = self.own();
+        flags.spent += 1;
+        flags.spent <= MOST_EVALUATIONS
     }
 
     /// The flags of the part that is looked at. A hash that is held against a placeholder is none (fixture
     /// `hash-empty-means-fake`).
     fn flags(&self, today: &Sweep<'_>) -> Vec<Flip> {
-        let is_hash = |leaf: &Location| {
-            today.seen.is_watched(*leaf) || today.tokens.contains(leaf) || self.accounted.contains(leaf)
-        };
-        let offered = self.offered.get(&self.area).map_or(&[][..], |offered| &offered.flips);
-        offered.iter().filter(|flip| !is_hash(&flip.leaf)).cloned().collect()
+        let is_hash = |leaf: &Location| today.seen.is_watched(*leaf) || self.is_known(today, leaf);
+        let flips = self.flags.get(&self.area).into_iter().flat_map(|flags| &flags.flips);
+        flips.filter(|flip| !is_hash(&flip.leaf)).cloned().collect()
     }
 
     /// Evaluates the part that is looked at with all of its flags open, also those that are met only then.
     fn open(&mut self, today: &mut Sweep<'_>) {
         for _ in 0..MOST_BEHIND {
             let flips = self.flags(today);
-            let known = self.open.get(&self.area).map_or(0, |open| open.flags);
             // One flag alone is weighed without this.
-            if flips.len() < 2 || flips.len() == known {
+            if flips.len() < 2 || flips.len() == self.own().opened {
                 break;
             }
-            let open = Open { flags: flips.len(), drafts: self.rivals(today, &flips, None) };
-            self.open.insert(self.area, open);
+            let sites = self.rivals(today, &flips, None);
+            let own = self.own();
+            (own.opened, own.sites) = (flips.len(), sites);
         }
     }
 
