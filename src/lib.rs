@@ -35,7 +35,7 @@
 //!
 //! # Who may use whom
 //!
-//! `cli -> report, rewrite, replace -> choice, conflicts, drift, explain -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, redaction`;
+//! `cli -> report, rewrite, replace -> choice, conflicts, drift, explain -> source -> nix, npm_deps`, `nix -> repository`, `npm_deps -> registry, store -> tarball, cacache, lockfile -> integrity, listing, redaction`;
 //! `cli, drift, vendoring -> repair -> npm_package, lockfile`; `cli -> packaging, vendoring -> relock, npm_package -> registry`, `cli -> create -> replace`.
 //! A test (`tests/it/architecture.rs`) holds the imports to this.
 //!
@@ -77,6 +77,7 @@ pub mod create;
 pub mod drift;
 pub mod explain;
 pub mod integrity;
+pub mod listing;
 pub mod lockfile;
 mod markers;
 pub mod nix;

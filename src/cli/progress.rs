@@ -10,6 +10,7 @@ use std::{
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use npm_nixhash::{
+    listing::some,
     npm_deps::supply::Progress,
     registry::{Retry, Watch},
     report::human,
@@ -88,13 +89,8 @@ const NAMED: usize = 4;
 
 /// `web, api, worker, docs and 3 more`, in so many columns.
 fn several(names: &[String], room: usize) -> String {
-    let first = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let text = match names.len().saturating_sub(NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    };
     // A line that is broken would be drawn again and again.
-    text.unicode_truncate(room).0.to_owned()
+    some(names, NAMED, ", ").unicode_truncate(room).0.to_owned()
 }
 
 /// The names beside the spinner.

@@ -15,11 +15,12 @@ mod read;
 
 use std::{collections::BTreeSet, fmt};
 
+pub(crate) use platform::{GLIBC, admits};
 pub use platform::{Limits, System};
 
 use self::read::{Document, Found};
 use super::{CanonicalUrl, LockfileError};
-use crate::redaction::redacted;
+use crate::{listing::some, redaction::redacted};
 
 /// What a lockfile has of what an offline install needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -195,10 +196,8 @@ impl fmt::Display for Incomplete {
 
 /// `72 of 133 packages have no X: a, b, c and 69 more`.
 fn lacking(f: &mut fmt::Formatter<'_>, names: &[String], all: usize, what: &str) -> fmt::Result {
-    let (shown, rest) = names.split_at(names.len().min(LISTED));
     let have = if names.len() == 1 { "has" } else { "have" };
-    write!(f, "{} of {all} packages {have} no {what}: {}", names.len(), shown.join(", "))?;
-    if rest.is_empty() { Ok(()) } else { write!(f, " and {} more", rest.len()) }
+    write!(f, "{} of {all} packages {have} no {what}: {}", names.len(), some(names, LISTED, ", "))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    listing::some,
     lockfile::{CanonicalUrl, Dependency, Lockfile, Problem, ProblemKind, Skipped},
     options::HashOptions,
     redaction::redacted,
@@ -194,9 +195,7 @@ fn nothing(without_url: &[String]) -> String {
 const LISTED: usize = 8;
 
 fn list(names: &[String]) -> String {
-    let more = names.len().saturating_sub(LISTED);
-    let shown = names[..names.len() - more].join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
+    some(names, LISTED, ", ")
 }
 
 fn count(items: &[String], noun: &str) -> String {

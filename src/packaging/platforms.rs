@@ -11,6 +11,7 @@ use url::Url;
 use super::{Fit, Manifest, Order, PackagingError, label, obtain, sha512};
 use crate::{
     integrity::Algorithm,
+    lockfile::completeness::{GLIBC, System, admits},
     npm_package::{
         self, Key, PackageError, PackageName, Packument, Release, Selector,
         signature::{self, Verdict},
@@ -18,17 +19,17 @@ use crate::{
     registry::Client,
 };
 
-/// Systems that nixpkgs' flake offers and Node.js has names for: nixpkgs' name, `os`, `cpu`.
-const SYSTEMS: [(&str, &str, &str); 9] = [
-    ("x86_64-linux", "linux", "x64"),
-    ("aarch64-linux", "linux", "arm64"),
-    ("x86_64-darwin", "darwin", "x64"),
-    ("aarch64-darwin", "darwin", "arm64"),
-    ("armv7l-linux", "linux", "arm"),
-    ("i686-linux", "linux", "ia32"),
-    ("powerpc64le-linux", "linux", "ppc64"),
-    ("riscv64-linux", "linux", "riscv64"),
-    ("x86_64-freebsd", "freebsd", "x64"),
+/// Systems that nixpkgs' flake offers and Node.js has names for.
+const SYSTEMS: [&str; 9] = [
+    "x86_64-linux",
+    "aarch64-linux",
+    "x86_64-darwin",
+    "aarch64-darwin",
+    "armv7l-linux",
+    "i686-linux",
+    "powerpc64le-linux",
+    "riscv64-linux",
+    "x86_64-freebsd",
 ];
 
 /// More optional dependencies than any program has; each is a question to the registry.
@@ -72,17 +73,12 @@ impl Limits {
         self.os.is_empty() && self.cpu.is_empty()
     }
 
-    /// Whether npm would install it there. nixpkgs' Linux is that of glibc.
-    fn allow(&self, os: &str, cpu: &str) -> bool {
-        takes(&self.os, os) && takes(&self.cpu, cpu) && (os != "linux" || takes(&self.libc, "glibc"))
+    /// Whether npm would install it on a system of nixpkgs.
+    fn allow(&self, system: &str) -> bool {
+        System::named(system).is_some_and(|system| {
+            system.is_admitted(&self.os, &self.cpu) && (!system.is_linux() || admits(&self.libc, GLIBC))
+        })
     }
-}
-
-/// Whether one of the words means this; as npm reads them, `!word` is all but that, and none, or `any`, is all.
-fn takes(words: &[String], this: &str) -> bool {
-    let refused = words.iter().any(|word| word.strip_prefix('!') == Some(this));
-    let mut wanted = words.iter().filter(|word| !word.starts_with('!')).peekable();
-    !refused && (wanted.peek().is_none() || wanted.any(|word| word == this || word == "any"))
 }
 
 /// An optional dependency: what it says of itself.
@@ -118,9 +114,9 @@ type Several = (&'static str, Vec<String>);
 /// The one of each system, by its place; in the order of [`SYSTEMS`].
 pub(super) fn by_system(candidates: &[Candidate]) -> Result<Vec<(&'static str, usize)>, Several> {
     let mut chosen = Vec::new();
-    for (system, os, cpu) in SYSTEMS {
+    for system in SYSTEMS {
         let fitting: Vec<usize> =
-            (0..candidates.len()).filter(|&i| candidates[i].limits.allow(os, cpu)).collect();
+            (0..candidates.len()).filter(|&i| candidates[i].limits.allow(system)).collect();
         match fitting.as_slice() {
             [] => {}
             [one] => chosen.push((system, *one)),
@@ -296,8 +292,7 @@ mod tests {
     fn limits_are_read_as_npm_reads_them() {
         let allows = |name: &str, fields: &Value| -> Vec<&str> {
             let limits = Limits::of(name, fields.as_object().unwrap());
-            let allowed = SYSTEMS.into_iter().filter(|(_, os, cpu)| limits.allow(os, cpu));
-            allowed.map(|(system, ..)| system).collect()
+            SYSTEMS.into_iter().filter(|system| limits.allow(system)).collect()
         };
         for (name, fields, systems) in [
             ("a", json!({ "os": ["linux"], "cpu": ["x64"] }), &["x86_64-linux"][..]),

@@ -8,6 +8,10 @@ use super::{
     Manifest,
     platforms::{self, Candidate},
 };
+use crate::listing::some;
+
+/// Names in a message before the rest is only counted.
+const SHOWN: usize = 3;
 
 /// How a program is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +153,9 @@ impl fmt::Display for Fit {
                 f,
                 "its optional dependencies are packages for one kind of machine each, {packages} of them for systems of nixpkgs"
             ),
-            Self::Dependencies(names) => write!(f, "it has dependencies to install ({})", some(names)),
+            Self::Dependencies(names) => {
+                write!(f, "it has dependencies to install ({})", some(names, SHOWN, ", "))
+            }
             Self::NoPrograms => f.write_str("it has no programs (`bin`) that could be wrapped"),
             Self::NotInTarball(file) => {
                 write!(f, "its program {} is not in the tarball", file.escape_debug())
@@ -164,21 +170,17 @@ impl fmt::Display for Fit {
                 "its optional dependency {name} has a version of its own, which a bump would leave behind"
             ),
             Self::Several { system, names } => {
-                write!(f, "several of its optional dependencies are for {system} ({})", some(names))
+                write!(
+                    f,
+                    "several of its optional dependencies are for {system} ({})",
+                    some(names, SHOWN, ", ")
+                )
             }
             Self::NoSystem => {
                 f.write_str("none of its optional dependencies is known to be for a system of nixpkgs")
             }
         }
     }
-}
-
-/// A few names, and how many more there are.
-fn some(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names[..names.len() - more].join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::lockfile::LockfileError;
+use crate::{listing::some, lockfile::LockfileError};
+
+/// Places in a message before the rest is only counted.
+const SHOWN: usize = 5;
 
 /// Why dependencies could not be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ pub enum RelockError {
         found: String,
     },
     /// Packages without a URL or an integrity: an offline install would not find them.
-    #[error("npm wrote a lockfile without the addresses of {}", some_of(.0))]
+    #[error("npm wrote a lockfile without the addresses of {}", some(.0, SHOWN, ", "))]
     Incomplete(Vec<String>),
 }
 
@@ -54,12 +57,6 @@ pub enum RelockError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct Said(pub Vec<String>);
-
-fn some_of(places: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown = places.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if places.len() > SHOWN { format!("{shown} and {} more", places.len() - SHOWN) } else { shown }
-}
 
 impl RelockError {
     /// What the user can do about it.

@@ -3,7 +3,7 @@
 //! A bot pastes standard error into a pull-request comment, so it is short whatever went wrong: equal causes are told
 //! once, lists are cut, and JSON has the whole.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 use indexmap::{IndexMap, IndexSet, map::Entry};
 
@@ -11,6 +11,7 @@ use super::{
     FindingReport, LeftOutReport, Message, PlaceReport, Report, SiteReport, UseReport,
     human::{at, plain},
 };
+use crate::listing::some;
 
 /// The most lines that a run may fill.
 pub const MOST_LINES: usize = 20;
@@ -128,7 +129,7 @@ fn undecided(site: &SiteReport) -> Option<Item> {
 fn borders(report: &Report) -> Option<Vec<String>> {
     let what: Vec<String> =
         report.borders.iter().map(|border| format!("{} ({})", border.folder, border.what)).collect();
-    (!what.is_empty()).then(|| vec![line("note: not searched: ", &several(what.iter(), ", "))])
+    (!what.is_empty()).then(|| vec![line("note: not searched: ", &some(&what, SHOWN_OTHERS, ", "))])
 }
 
 /// What a comparison with an older commit does not see, in one line.
@@ -147,10 +148,8 @@ fn unchanged(report: &Report) -> Option<Vec<String>> {
 fn untracked(report: &Report) -> Option<Item> {
     let files: BTreeSet<&String> = report.sites.iter().flat_map(|site| &site.untracked).collect();
     let first = files.first()?;
-    let message = format!(
-        "git does not track {}: Nix sees nothing else in a flake",
-        several(files.iter().copied(), ", ")
-    );
+    let message =
+        format!("git does not track {}: Nix sees nothing else in a flake", some(&files, SHOWN_OTHERS, ", "));
     let hint = format!("`git add {first}`, with --force where .gitignore names it");
     Some(Item { key: message.clone(), message: Message::plain(message).hinting(Some(hint)) })
 }
@@ -160,7 +159,11 @@ fn uncovered(lockfiles: &[String]) -> Option<Item> {
     let message = if lockfiles.len() == 1 {
         format!("no npmDepsHash covers the lockfile {first}")
     } else {
-        format!("no npmDepsHash covers {} lockfiles: {}", lockfiles.len(), several(lockfiles.iter(), ", "))
+        format!(
+            "no npmDepsHash covers {} lockfiles: {}",
+            lockfiles.len(),
+            some(lockfiles, SHOWN_OTHERS, ", ")
+        )
     };
     Some(Item { key: message.clone(), message: Message::plain(message) })
 }
@@ -206,21 +209,11 @@ fn blocks(kind: &str, items: Vec<Item>) -> Vec<Vec<String>> {
     let lines = |(first, others): (Message, IndexSet<String>)| {
         let mut lines = block(kind, &first);
         if !others.is_empty() {
-            lines.push(line("  the same: ", &several(others.iter(), "; ")));
+            lines.push(line("  the same: ", &some(&others, SHOWN_OTHERS, "; ")));
         }
         lines
     };
     groups.into_values().map(lines).collect()
-}
-
-/// The first few, and how many more there are.
-fn several<'a>(all: impl ExactSizeIterator<Item = &'a String>, separator: &str) -> String {
-    let more = all.len().saturating_sub(SHOWN_OTHERS);
-    let mut text = all.take(SHOWN_OTHERS).map(String::as_str).collect::<Vec<_>>().join(separator);
-    if more > 0 {
-        let _ = write!(text, " and {more} more");
-    }
-    text
 }
 
 /// The first blocks that have room, and how many more there are (and where: `rest`); the first one always, be it cut.

@@ -9,7 +9,7 @@ use super::{
     human::plain,
     layout::{self, Look},
 };
-use crate::repair::Filled;
+use crate::{listing::some, repair::Filled};
 
 /// Packages that are named before the rest is only counted.
 const NAMED: usize = 8;
@@ -140,10 +140,7 @@ impl RepairReport {
 /// `web/package-lock.json: 72 packages completed: a@1.0.0, ...`
 fn row(path: &str, entries: &[FilledReport], what: &str, look: Look) -> String {
     let names: BTreeSet<&str> = entries.iter().map(|entry| entry.package.as_str()).collect();
-    let more = names.len().saturating_sub(NAMED);
-    let list = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let noun = if names.len() == 1 { "package" } else { "packages" };
-    let line = format!("{path}: {} {noun} {what}: {list}{more}", names.len());
+    let line = format!("{path}: {} {noun} {what}: {}", names.len(), some(&names, NAMED, ", "));
     layout::wrapped(&plain(&line), look.width)
 }

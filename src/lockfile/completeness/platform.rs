@@ -24,14 +24,26 @@ const SYSTEMS: [(&str, System); 10] = [
 ];
 
 impl System {
+    /// The one that nixpkgs calls so.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        SYSTEMS.iter().find(|(own, _)| *own == name).map(|(_, system)| *system)
+    }
+
+    /// What a package says of `os` and `cpu`: whether npm installs it there.
+    pub(crate) fn is_admitted(self, os: &[String], cpu: &[String]) -> bool {
+        admits(os, self.os) && admits(cpu, self.cpu)
+    }
+
+    /// Whether the C library matters there.
+    pub(crate) fn is_linux(self) -> bool {
+        self.os == "linux"
+    }
+
     /// The systems that attribute paths name (`packages.x86_64-linux.web`), each once.
     #[must_use]
     pub fn named_in<'a>(attr_paths: impl Iterator<Item = &'a str>) -> Vec<Self> {
         let words = attr_paths.flat_map(|path| path.split('.'));
-        let named = |word: &str| {
-            let word = word.trim_matches('"');
-            SYSTEMS.iter().find(|(name, _)| *name == word).map(|(_, system)| *system)
-        };
+        let named = |word: &str| Self::named(word.trim_matches('"'));
         let mut systems: Vec<_> = words.filter_map(named).collect();
         systems.sort_unstable();
         systems.dedup();
@@ -61,13 +73,16 @@ impl Limits {
     /// Whether npm installs the package there. The C library of nixpkgs' Linux is glibc.
     #[must_use]
     pub fn admit(&self, system: &System) -> bool {
-        let libc = if system.os == "linux" { admits(&self.libc, "glibc") } else { self.libc.is_empty() };
-        admits(&self.os, system.os) && admits(&self.cpu, system.cpu) && libc
+        let libc = if system.is_linux() { admits(&self.libc, GLIBC) } else { self.libc.is_empty() };
+        system.is_admitted(&self.os, &self.cpu) && libc
     }
 }
 
+/// The C library of nixpkgs' Linux, as npm calls it.
+pub(crate) const GLIBC: &str = "glibc";
+
 /// npm's reading of such a list: words with `!` exclude, `any` is everything.
-fn admits(words: &[String], own: &str) -> bool {
+pub(crate) fn admits(words: &[String], own: &str) -> bool {
     let excluded = words.iter().any(|word| word.strip_prefix('!') == Some(own));
     let mut listed = words.iter().filter(|word| !word.starts_with('!')).peekable();
     !excluded && (listed.peek().is_none() || listed.any(|word| word == own || word == "any"))
