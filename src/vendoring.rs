@@ -19,14 +19,11 @@ use crate::{
     npm_package::{
         self, Key, PackageError, PackageName, Packument, Published, Release, Vouch, published_at, signature,
     },
-    registry::Client,
+    registry::{Access, Client},
     relock::{self, RelockRequest},
     repair::{self, Thoroughness},
     source::{Npm, NpmFailure, Question, Relock, Word},
 };
-
-/// The host of the registry that is asked unless a user's configuration says otherwise.
-const PUBLIC_HOST: &str = "registry.npmjs.org";
 
 /// Packuments that are read at one time: they may be megabytes each.
 const AT_ONCE: usize = 32;
@@ -205,6 +202,5 @@ impl Vendoring<'_> {
 /// another package of that name.
 fn is_asked_about(client: &Client, url: &Url, name: &PackageName) -> bool {
     let base = client.options().access.registry_url(name.scope(), "");
-    url.host_str() == Some(PUBLIC_HOST)
-        || (url.origin() == base.origin() && url.path().starts_with(base.path()))
+    Access::is_public(url) || (url.origin() == base.origin() && url.path().starts_with(base.path()))
 }

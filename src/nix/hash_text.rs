@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use data_encoding::HEXLOWER_PERMISSIVE;
+use nix_binary_cache::store_path::from_nix_base32;
 
 /// The spelling of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,8 +49,6 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
-
-const NIX_BASE32: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
 impl HashText {
     /// Reads a hash; surrounding white space (of a text file) does not count.
@@ -131,7 +130,7 @@ pub fn decode_digest(text: &str, length: usize) -> Option<Vec<u8>> {
     let digest = if text.len() == 2 * length {
         HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
     } else if text.len() == (8 * length).div_ceil(5) {
-        decode_base32(text, length)
+        from_nix_base32(text, length)
     } else {
         LENIENT.decode(text).ok()
     };
@@ -140,23 +139,6 @@ pub fn decode_digest(text: &str, length: usize) -> Option<Vec<u8>> {
 
 fn decode_base64(text: &str) -> Option<[u8; 32]> {
     LENIENT.decode(text).ok()?.try_into().ok()
-}
-
-/// Nix's base 32: the last digit first, five bits each.
-fn decode_base32(text: &str, length: usize) -> Option<Vec<u8>> {
-    let mut digest = vec![0u8; length];
-    for (n, byte) in text.bytes().rev().enumerate() {
-        let digit = u8::try_from(NIX_BASE32.iter().position(|d| *d == byte)?).ok()?;
-        let (i, j) = (n * 5 / 8, n * 5 % 8);
-        *digest.get_mut(i)? |= digit << j;
-        let carry = if j > 3 { digit >> (8 - j) } else { 0 };
-        match digest.get_mut(i + 1) {
-            Some(next) => *next |= carry,
-            None if carry != 0 => return None,
-            None => {}
-        }
-    }
-    Some(digest)
 }
 
 #[cfg(test)]

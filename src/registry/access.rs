@@ -188,7 +188,8 @@ impl Access {
     }
 
     /// Whether this is the public registry's URL.
-    pub(super) fn is_public(url: &Url) -> bool {
+    #[must_use]
+    pub fn is_public(url: &Url) -> bool {
         url.host_str() == Some(PUBLIC_HOST)
     }
 }

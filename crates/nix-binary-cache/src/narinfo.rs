@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+
 use crate::{
     signing::SecretKey,
     store_path::{FixedOutput, from_nix_base32, nix_base32},
@@ -175,13 +177,10 @@ fn hash(sha256: &[u8; 32]) -> String {
 
 fn read_hash(text: &str, key: &'static str) -> Result<[u8; 32], NarInfoError> {
     let digits = text.strip_prefix("sha256:").ok_or(NarInfoError::Value(key))?;
-    let hex = || {
-        let byte = |at: usize| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok();
-        let bytes: Option<Vec<u8>> = (digits.len() == 64).then(|| (0..32).map(byte).collect())?;
-        bytes?.try_into().ok()
-    };
+    let hex = || HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok();
     // Old caches wrote hexadecimal digits.
-    from_nix_base32(digits).or_else(hex).ok_or(NarInfoError::Value(key))
+    let bytes = from_nix_base32(digits, 32).or_else(hex);
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(NarInfoError::Value(key))
 }
 
 /// `Key: value` lines.

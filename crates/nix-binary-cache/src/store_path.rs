@@ -3,8 +3,7 @@
 //! Nix's scheme: the sha256 of `source:sha256:<hex of the NAR hash>:/nix/store:<name>`, folded to 20 bytes, in Nix's
 //! base 32, before the name. It is the path of every recursively hashed sha256 output, whoever builds it.
 
-use std::fmt::Write as _;
-
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 /// Where Nix keeps its store unless it was built otherwise.
@@ -48,7 +47,7 @@ impl Name {
     /// The same in a store that calls itself something else.
     #[must_use]
     pub fn fixed_output_path_in(&self, store: &str, nar_hash: &[u8; 32]) -> String {
-        let fingerprint = format!("source:sha256:{}:{store}:{}", hex(nar_hash), self.0);
+        let fingerprint = format!("source:sha256:{}:{store}:{}", HEXLOWER.encode(nar_hash), self.0);
         let digest = fold(&Sha256::digest(fingerprint));
         format!("{store}/{}-{}", nix_base32(&digest), self.0)
     }
@@ -117,14 +116,6 @@ fn fold(digest: &[u8]) -> [u8; 20] {
     folded
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
 /// Nix's base 32: digits from the end, without e, o, t and u.
@@ -140,10 +131,10 @@ pub fn nix_base32(bytes: &[u8]) -> String {
     (0..digits).rev().map(digit).collect()
 }
 
-/// The 32 bytes that [`nix_base32`] wrote so, and in no other way.
+/// The bytes, so many, that [`nix_base32`] wrote so, and in no other way.
 #[must_use]
-pub fn from_nix_base32(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0_u8; 32];
+pub fn from_nix_base32(text: &str, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0_u8; length];
     for (position, digit) in text.bytes().rev().enumerate() {
         let value = DIGITS.iter().position(|known| *known == digit)?;
         let (byte, shift) = (position * 5 / 8, position * 5 % 8);
@@ -180,10 +171,10 @@ mod tests {
     #[test]
     fn base_32_is_read_back_and_nothing_else_is() {
         let hash: [u8; 32] = Sha256::digest(b"x").into();
-        assert_eq!(from_nix_base32(&nix_base32(&hash)), Some(hash));
+        assert_eq!(from_nix_base32(&nix_base32(&hash), 32), Some(hash.to_vec()));
         let long = "0".repeat(53);
         for text in ["", "0", "e", &"z".repeat(52), &long, &"é".repeat(26)] {
-            assert_eq!(from_nix_base32(text), None, "{text}");
+            assert_eq!(from_nix_base32(text, 32), None, "{text}");
         }
     }
 

@@ -74,12 +74,8 @@ impl Caches {
         (environment, terminal): (&Environment, &Terminal),
     ) -> Result<Self, Fatal> {
         let key = sign_key(remote, environment)?;
-        let mut caches = Self { all: Vec::new(), key, runtime: sources.runtime() };
-        for location in &args.publish {
-            let opened = open(location, environment, &sources.options, (Patience::default(), true))?;
-            let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
-            caches.all.push(Arc::new(Cache::new(storage)));
-        }
+        let mut caches =
+            Self { all: all_of(&args.publish, sources, environment, true)?, key, runtime: sources.runtime() };
         for location in config.into_iter().flat_map(|config| &config.publish.0) {
             if args.publish.contains(location) {
                 continue;
@@ -101,13 +97,8 @@ impl Caches {
         sources: &Sources,
         environment: &Environment,
     ) -> Result<Self, Fatal> {
-        let mut caches = Self { all: Vec::new(), key: None, runtime: sources.runtime() };
-        for location in &args.published {
-            let opened = open(location, environment, &sources.options, (Patience::default(), false))?;
-            let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
-            caches.all.push(Arc::new(Cache::new(storage)));
-        }
-        Ok(caches)
+        let all = all_of(&args.published, sources, environment, false)?;
+        Ok(Self { all, key: None, runtime: sources.runtime() })
     }
 
     /// Publishes the output of every site whose hash was computed, and notes in the report how each stands.
@@ -272,6 +263,21 @@ impl Caches {
         };
         self.runtime.block_on(stream::iter(outputs).map(about).buffered(LOOKS).collect())
     }
+}
+
+/// The caches at these places, which have to be usable.
+fn all_of(
+    locations: &[Location],
+    sources: &Sources,
+    environment: &Environment,
+    writes: bool,
+) -> Result<Vec<Arc<Cache>>, Fatal> {
+    let cache = |location| {
+        let opened = open(location, environment, &sources.options, (Patience::default(), writes))?;
+        let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
+        Ok(Arc::new(Cache::new(storage)))
+    };
+    locations.iter().map(cache).collect()
 }
 
 impl Wanted {

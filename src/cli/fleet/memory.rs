@@ -11,7 +11,6 @@
 
 use std::{
     collections::HashSet,
-    fmt::Write as _,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -23,7 +22,9 @@ use nix_binary_cache::{
     signing::{PublicKey, SecretKey},
     storage::{Failure, Patience, Storage},
 };
-use npm_nixhash::{npm_deps::ALGORITHM, registry::Options, report::Message, store::memo::SharedMemo};
+use npm_nixhash::{
+    integrity::hex, npm_deps::ALGORITHM, registry::Options, report::Message, store::memo::SharedMemo,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
@@ -302,13 +303,6 @@ fn believed(bytes: &[u8], key: &[u8; 32], trusted: &[PublicKey]) -> Option<Vec<u
 fn path(key: &[u8; 32]) -> String {
     let key = hex(key);
     format!("hashes-v1/{}/{}.json", &key[..2], &key[2..])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A location in a variable, whose text is not repeated where it is none.

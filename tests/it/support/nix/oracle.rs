@@ -159,36 +159,33 @@ impl Reader {
         })
     }
 
+    /// All that a derivation needs, itself included.
+    fn closure(&mut self, top: &Path) -> BTreeSet<PathBuf> {
+        let (mut seen, mut queue) = (BTreeSet::new(), vec![top.to_owned()]);
+        while let Some(path) = queue.pop() {
+            if seen.insert(path.clone()) {
+                queue.extend(self.get(&path).inputs.iter().cloned());
+            }
+        }
+        seen
+    }
+
     /// The derivations of npm dependencies that a derivation needs, itself included.
     pub fn npm_dependencies(&mut self, top: &Path) -> BTreeSet<PathBuf> {
-        let (mut seen, mut found, mut queue) = (BTreeSet::new(), BTreeSet::new(), vec![top.to_owned()]);
-        while let Some(path) = queue.pop() {
-            if !seen.insert(path.clone()) {
-                continue;
-            }
-            let derivation = self.get(&path);
-            if derivation.environment.contains_key("npmDepsOf") {
-                found.insert(path);
-            }
-            queue.extend(derivation.inputs.iter().cloned());
-        }
+        let mut found = self.closure(top);
+        found.retain(|path| self.get(path).environment.contains_key("npmDepsOf"));
         found
     }
 
     /// The downloads that a derivation needs.
     pub fn downloads(&mut self, top: &Path) -> BTreeSet<Download> {
-        let (mut seen, mut found, mut queue) = (BTreeSet::new(), BTreeSet::new(), vec![top.to_owned()]);
-        while let Some(path) = queue.pop() {
-            if !seen.insert(path.clone()) {
-                continue;
-            }
+        let all = self.closure(top).into_iter();
+        all.filter_map(|path| {
             let derivation = self.get(&path);
             let value = |key: &str| derivation.environment.get(key).filter(|text| !text.is_empty()).cloned();
-            let download = value("fetchedUrl").zip(value("fetchedHash"));
-            found.extend(download.map(|(url, hash)| Download { url, hash }));
-            queue.extend(derivation.inputs.iter().cloned());
-        }
-        found
+            Some(Download { url: value("fetchedUrl")?, hash: value("fetchedHash")? })
+        })
+        .collect()
     }
 
     /// What real Nix says of a built derivation of npm dependencies.
