@@ -23,9 +23,10 @@ seed() { # seed TARGET: prints files
 }
 
 fuzz() { # fuzz TARGET
-  local corpus=corpus/$1 log=artifacts/$1.log most=300 n=0 file
-  # To read what long runs found takes longer than a short one has.
-  [ "$profile" = release ] || { corpus=corpus/$profile-$1 most=100; rm -rf "$corpus"; }
+  local corpus=corpus/$1 log=artifacts/$1.log most=300 choices=0 n=0 file
+  # A short run is a gate: it starts from the seeds alone, because to read what long runs found takes longer than it has, and
+  # makes the same choices each time, because a change must not be refused for what another run would not have tried.
+  [ "$profile" = release ] || { corpus=corpus/$profile-$1 most=100 choices=1; rm -rf "$corpus"; }
   mkdir -p "$corpus" artifacts
   # Every time the same choice, spread over all of them.
   while IFS= read -r file; do
@@ -35,7 +36,7 @@ fuzz() { # fuzz TARGET
     { line[NR] = $0 }
     END { step = NR > most ? NR / most : 1; for (i = 1; i <= NR; i += step) print line[int(i)] }')
   [ "$n" -gt 0 ] || { echo "no seeds for $1" >&2; return 1; }
-  "target/$profile/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 \
+  "target/$profile/$1" -seed="$choices" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 \
     -print_final_stats=1 -artifact_prefix="artifacts/$1-" "$corpus" >"$log" 2>&1
 }
 

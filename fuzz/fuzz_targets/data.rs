@@ -26,7 +26,8 @@ fuzz_target!(|bytes: &[u8]| {
     for (file, new) in texts {
         if file.ends_with("data.json") {
             let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
-            let (mut old, new) = (read(old.trim_start_matches('\u{feff}')), read(new.trim_start_matches('\u{feff}')));
+            let (mut old, new) =
+                (read(old.trim_start_matches('\u{feff}')), read(new.trim_start_matches('\u{feff}')));
             old["hash"] = literals::NEW.into();
             assert_eq!(old, new);
         } else if file.ends_with("data.toml") {
