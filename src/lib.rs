@@ -27,7 +27,7 @@
 //! [`create::create_all`] writes everything or nothing. [`vendoring`] lends the first two to step 2 and 4.
 //!
 //! What many machines share (`--publish`, `--remote`) is the shell's business, too: it hands [`npm_deps::compute`] a
-//! [`npm_deps::Recipient`] for NARs and a [`store::memo::SharedMemo`] for hashes. Both rest on the crate `nix-binary-cache` in `crates/`,
+//! [`npm_deps::Recipient`] for NARs, a [`store::memo::SharedMemo`] for hashes and, if wanted, a [`store::shared::SharedTarballs`]. All rest on the crate `nix-binary-cache` in `crates/`,
 //! which knows store paths, narinfos and object stores, and nothing of npm.
 //!
 //! The program in `src/cli/` is the shell around it: the only place that prints, reads the environment, makes the one

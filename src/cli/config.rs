@@ -60,6 +60,9 @@ pub(super) struct Config {
     pub(super) remote: Place,
     /// What is done with it: `read`, `write` or `both`.
     pub(super) remote_mode: Option<RemoteMode>,
+    /// Whether tarballs that others put there are read as well; what is written is the command line's or the environment's to say.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "read, but not obeyed"))]
+    pub(super) remote_tarballs: bool,
     /// Public keys of Nix's, one of which has to have signed what is read from it; without any nothing has to be signed.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub(super) remote_keys: Keys,
@@ -117,7 +120,7 @@ impl TryFrom<Vec<String>> for Keys {
 }
 
 /// The keys of [`Config`].
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "deny",
     "exclude",
     "ignore-lockfiles",
@@ -128,6 +131,7 @@ const KEYS: [&str; 10] = [
     "remote",
     "remote-keys",
     "remote-mode",
+    "remote-tarballs",
 ];
 
 impl Config {
@@ -369,6 +373,7 @@ mod tests {
             && !config.publish.0.is_empty()
             && config.remote.0.is_some()
             && config.remote_mode.is_some()
+            && config.remote_tarballs
             && !config.remote_keys.0.is_empty();
         assert!(full, "the template shows every key: {config:?}");
         let value: Value =

@@ -9,7 +9,10 @@ use npm_nixhash::{
     options::HashOptions,
     registry::Options,
     report::{Message, PublishedReport, Report},
-    store::memo::SharedMemo,
+    store::{
+        memo::{Memo, SharedMemo},
+        shared::SharedTarballs,
+    },
 };
 use tokio::runtime::Handle;
 
@@ -80,7 +83,7 @@ impl Memory {
         _: &RemoteArgs,
         config: &Config,
         _: &Environment,
-        _: &Options,
+        _: (&Options, Option<&Memo>),
         (_, terminal): (&Handle, &Terminal),
     ) -> Result<Option<Arc<Self>>, Fatal> {
         if config.remote.0.is_some() {
@@ -89,12 +92,21 @@ impl Memory {
         Ok(None)
     }
 
+    #[expect(clippy::unused_self, reason = "as in the other build")]
+    pub(super) fn tarballs(self: &Arc<Self>) -> Option<Arc<dyn SharedTarballs>> {
+        None
+    }
+
     pub(super) fn settle(&self) -> Option<Message> {
         None
     }
 }
 
 impl SharedMemo for Memory {
+    fn word(&self) -> Option<String> {
+        None
+    }
+
     fn get(&self, keys: &[[u8; 32]]) -> Vec<Option<Vec<u8>>> {
         vec![None; keys.len()]
     }

@@ -83,7 +83,13 @@ impl Sources {
         let memory = if args.no_memo || args.offline {
             None
         } else {
-            Memory::configured(&args.remote, config, environment, &options, (runtime.handle(), terminal))?
+            Memory::configured(
+                &args.remote,
+                config,
+                environment,
+                (&options, memo.as_ref()),
+                (runtime.handle(), terminal),
+            )?
         };
         let settings = Settings {
             memo,
@@ -91,7 +97,9 @@ impl Sources {
             assumed_absent: private_scopes(args, config, environment),
             ..Settings::default()
         };
-        let supply = Supply::new(store, npm_cache, client, runtime.handle().clone()).located_by(access);
+        let tarballs = memory.as_ref().and_then(Memory::tarballs);
+        let supply = Supply::new(store, npm_cache, client, runtime.handle().clone());
+        let supply = supply.located_by(access).sharing(tarballs);
         let mut sources = Self::of(supply, runtime, (settings, options), terminal);
         sources.memory = memory;
         Ok(sources)
@@ -130,6 +138,7 @@ impl Sources {
     pub(super) fn forget(&mut self) {
         self.settings.memo = None;
         self.settings.shared = None;
+        self.supply = Arc::new(Supply::clone(&self.supply).sharing(None));
         self.memory = None;
     }
 

@@ -16,6 +16,7 @@ mod prepare;
 mod queue;
 mod recall;
 mod scheduler;
+mod sharing;
 pub mod supply;
 pub mod unpacking;
 mod verdict;
@@ -157,7 +158,7 @@ fn attempt(
     let memo = settings.memo.as_ref();
     let mut unknown = Vec::new();
     for tree in due.iter().copied() {
-        match memo.and_then(|memo| recall(memo, &requests[tree])) {
+        match recall(settings, &requests[tree]) {
             Some(computed) => drop(results.insert(tree, Ok(computed))),
             None => unknown.push(tree),
         }

@@ -37,12 +37,26 @@ fn key(request: &Request) -> [u8; 32] {
     hasher.finalize().into()
 }
 
+/// The key of what others said of a request: it counts only for those who still listen to them, so that a run which does not
+/// computes what it knows by hearsay.
+fn by_word_of(shared: &dyn SharedMemo, key: &[u8; 32]) -> Option<[u8; 32]> {
+    let word = shared.word()?;
+    Some(Sha256::new().chain_update(key).chain_update(word).finalize().into())
+}
+
 /// The result of an equal request of an earlier run.
-pub(super) fn recall(memo: &Memo, request: &Request) -> Option<Computed> {
+pub(super) fn recall(settings: &Settings, request: &Request) -> Option<Computed> {
+    let memo = settings.memo.as_ref()?;
     if !applies(request) {
         return None;
     }
-    read(&memo.get(&key(request))?)
+    let key = key(request);
+    let shared = settings.shared.as_deref();
+    let told = || memo.get(&by_word_of(shared?, &key)?);
+    let Some(own) = memo.get(&key) else { return read(&told()?) };
+    // What was computed here before anything was shared, others want to know as well.
+    shared.inspect(|shared| shared.put(&key, &own));
+    read(&own)
 }
 
 fn read(value: &[u8]) -> Option<Computed> {
@@ -67,7 +81,9 @@ pub(super) fn recall_shared(
         let value = value?;
         let computed = read(&value)?;
         // What cannot be kept is asked for again.
-        let _ = memo.map(|memo| memo.put(key, &value));
+        if let (Some(memo), Some(key)) = (memo, by_word_of(shared, key)) {
+            let _ = memo.put(&key, &value);
+        }
         Some((index, computed))
     });
     known.collect()

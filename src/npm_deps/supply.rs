@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::sharing::by_word_of;
 use super::unpacking::{TooLarge, Unpacking};
 use crate::integrity::ContentId;
 use crate::lockfile::CanonicalUrl;
@@ -15,6 +16,7 @@ use crate::redaction::redacted;
 use crate::registry::{Access, Client, FetchError, Get, Problem, Purpose, Reply, Request, Watch};
 use crate::store::Store;
 use crate::store::npm_cache::NpmCache;
+use crate::store::shared::SharedTarballs;
 use crate::tarball::repack;
 use crate::tarball::spool::Spool;
 use crate::tarball::verified::{Draft, Receiver, Shelf, Tarball};
@@ -28,6 +30,8 @@ pub struct Supply {
     store: Option<Store>,
     npm_cache: Option<NpmCache>,
     client: Option<Client>,
+    /// What other machines downloaded.
+    shared: Option<Arc<dyn SharedTarballs>>,
     /// Where npm, as it is configured, would ask instead of the lockfile's host.
     access: Access,
     progress: Arc<dyn Progress>,
@@ -177,7 +181,7 @@ impl Supply {
         let shelf = Arc::new(Shelves { store: store.clone(), spool: Spool::default() });
         let access = client.as_ref().map(|client| client.options().access.clone()).unwrap_or_default();
         let (progress, unpacking) = (Arc::new(Unwatched), Arc::default());
-        Self { store, npm_cache, client, access, progress, shelf, unpacking, runtime }
+        Self { store, npm_cache, client, shared: None, access, progress, shelf, unpacking, runtime }
     }
 
     /// The same supply, told where tarballs would be fetched from although it fetches none: npm's cache has them under the
@@ -191,7 +195,14 @@ impl Supply {
     /// The same supply of what is on disk alone.
     #[must_use]
     pub fn without_network(&self) -> Self {
-        Self { client: None, ..self.clone() }
+        Self { client: None, shared: None, ..self.clone() }
+    }
+
+    /// The same supply, which asks other machines before the network, or asks none.
+    #[must_use]
+    pub fn sharing(mut self, shared: Option<Arc<dyn SharedTarballs>>) -> Self {
+        self.shared = shared;
+        self
     }
 
     /// The same supply, watched.
@@ -260,7 +271,11 @@ impl Supply {
 
     /// The store, if it knows that the URL served the content.
     fn known(&self, want: &Want) -> Option<&Store> {
-        self.store.as_ref().filter(|store| store.knows(want.url.as_str(), &want.id))
+        let store = self.store.as_ref()?;
+        let word = || self.shared.as_ref().and_then(|shared| by_word_of(&**shared, want));
+        let known = store.knows(want.url.as_str(), &want.id)
+            || word().is_some_and(|name| store.knows(&name, &want.id));
+        known.then_some(store)
     }
 
     /// Asks npm's cache, first for the lockfile's URL, then for the one that npm asks in its place.
@@ -283,12 +298,18 @@ impl Supply {
         self.store.as_ref()?.get(id)
     }
 
-    /// The tarball, from disk or from the network; what was downloaded is kept in the store.
+    /// The tarball, from disk, from other machines or from the network; what came is kept in the store.
     pub async fn obtain(&self, want: &Want) -> Result<Tarball, SupplyError> {
-        match self.on_disk(want).filter(|tarball| tarball.prove().is_ok()) {
-            Some(tarball) => Ok(tarball),
-            None => self.download(want).await,
+        match (self.on_disk(want).filter(|tarball| tarball.prove().is_ok()), &self.shared) {
+            (Some(tarball), _) => Ok(tarball),
+            (None, Some(shared)) => self.shared_or_downloaded(shared, want).await,
+            (None, None) => self.download(want).await,
         }
+    }
+
+    /// Takes in what is to become a tarball.
+    pub(super) fn receiver(&self, want: &Want) -> Receiver {
+        Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>)
     }
 
     /// Keeps bytes for later runs, where there is a store.
@@ -309,7 +330,7 @@ impl Supply {
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
         let url = want.url.to_url();
         let client = self.client(&want.package, &url).map_err(|error| self.elsewhere(want, error))?;
-        let receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
+        let receiver = self.receiver(want);
         let request = Request { url: &url, scope: want.scope.as_deref(), watch: &*self.progress };
         let tarball = client
             .download(&request, receiver)
@@ -324,7 +345,7 @@ impl Supply {
 
     /// What the URL of a want served under another integrity, if its bytes have this one, too; else nothing is known.
     pub(super) fn recognise(&self, served: &Tarball, want: &Want) -> Option<Tarball> {
-        let mut receiver = Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>);
+        let mut receiver = self.receiver(want);
         let mut reader = served.reader().ok()?;
         let mut buffer = vec![0; 64 << 10];
         loop {

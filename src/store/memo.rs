@@ -24,9 +24,11 @@ const FOLDER: &str = "memo-v1";
 /// Results that other machines computed. Who implements it bounds how long it may take, and fails silently: what is not
 /// known is computed.
 pub trait SharedMemo: fmt::Debug + Send + Sync {
+    /// Whose word it is, if it is listened to: what is kept here of what it said counts only while it is.
+    fn word(&self) -> Option<String>;
     /// What is known under each of these keys.
     fn get(&self, keys: &[[u8; 32]]) -> Vec<Option<Vec<u8>>>;
-    /// Tells the others; may return before they know.
+    /// Tells the others what was computed here, now or earlier; may return before they know.
     fn put(&self, key: &[u8; 32], value: &[u8]);
 }
 

@@ -21,6 +21,7 @@ mod origins;
 mod pack;
 mod packing;
 mod prune;
+pub mod shared;
 
 use std::fs;
 use std::io;

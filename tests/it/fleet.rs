@@ -1,11 +1,20 @@
 //! `--publish`, `check --published` and `--remote` with folders: what is written, what is said, and what is refused. Real Nix
 //! and a real S3 server are asked in `tests/real/binary_cache.rs` and `tests/real/s3.rs`.
 
-use std::{fs, process::Output};
+use std::{
+    fs,
+    process::Output,
+    time::{Duration, Instant},
+};
 
+use npm_nixhash::integrity::hex;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
-use crate::support::project::Project;
+use crate::support::{
+    project::Project,
+    registry::{Fault, Registry},
+};
 
 const SITES: &str = r#"{ pkgs }:
 {
@@ -199,9 +208,22 @@ fn what_one_machine_computed_another_one_does_not_download() {
     let before = elsewhere(&project);
     assert_eq!(project.transcript(&["check", "--remote", &remote]), "exit 0\n--- stdout\n2 in sync\n");
     assert_eq!(project.registry.requests().len(), before);
-    // It is remembered here, too.
-    assert_eq!(project.transcript(&["check", "--no-remote"]), "exit 0\n--- stdout\n2 in sync\n");
+    // It is remembered here, too, for those who still believe the others.
+    let objects = project.path("../memory/hashes-v1");
+    fs::rename(&objects, project.path("../away")).unwrap();
+    assert_eq!(project.transcript(&["check", "--remote", &remote]), "exit 0\n--- stdout\n2 in sync\n");
     assert_eq!(project.registry.requests().len(), before);
+    for args in [&["check", "--no-remote"][..], &["check", "--remote", &remote, "--remote-mode", "write"]] {
+        let before = project.registry.requests().len();
+        assert_eq!(project.transcript(args), "exit 0\n--- stdout\n2 in sync\n");
+        assert_eq!(project.registry.requests().len(), before + 1, "{args:?}");
+        fs::remove_dir_all(project.cache()).unwrap();
+        let _ = fs::remove_dir_all(&objects);
+        fs::rename(project.path("../away"), &objects).unwrap();
+        assert_eq!(project.run(&["check", "--remote", &remote]).status.code(), Some(0));
+        fs::rename(&objects, project.path("../away")).unwrap();
+    }
+    fs::rename(project.path("../away"), &objects).unwrap();
     for args in [
         &["check", "--remote", &remote, "--paranoid"][..],
         &["check"],
@@ -216,6 +238,192 @@ fn what_one_machine_computed_another_one_does_not_download() {
     command.env("NPM_NIXHASH_REMOTE", &remote).env("NPM_NIXHASH_REMOTE_MODE", "read");
     assert_eq!(command.output().unwrap().status.code(), Some(0));
     assert_eq!(project.registry.requests().len(), before);
+}
+
+#[test]
+fn what_a_machine_computed_before_it_shared_anything_others_are_told_once() {
+    let project = project(&named());
+    let remote = url(&project, "memory");
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    let before = project.registry.requests().len();
+    assert_eq!(project.run(&["check", "--remote", &remote, "--remote-mode", "read"]).status.code(), Some(0));
+    fs::create_dir(project.path("../memory")).unwrap();
+    assert_eq!(project.run(&["check", "--remote", &remote, "--remote-mode", "read"]).status.code(), Some(0));
+    assert!(files(&project, "memory").is_empty());
+    assert_eq!(project.run(&["check", "--remote", &remote]).status.code(), Some(0));
+    assert_eq!(files(&project, "memory"), ["hashes-v1"]);
+    // Told, it is not told again with each run.
+    fs::remove_dir_all(project.path("../memory/hashes-v1")).unwrap();
+    assert_eq!(project.run(&["check", "--remote", &remote]).status.code(), Some(0));
+    assert!(files(&project, "memory").is_empty());
+    assert_eq!(project.registry.requests().len(), before);
+    // Another place knows nothing yet.
+    let other = url(&project, "other");
+    assert_eq!(project.run(&["check", "--remote", &other]).status.code(), Some(0));
+    assert_eq!(files(&project, "other"), ["hashes-v1"]);
+    let before = elsewhere(&project);
+    assert_eq!(project.transcript(&["check", "--remote", &other]), "exit 0\n--- stdout\n2 in sync\n");
+    assert_eq!(project.registry.requests().len(), before);
+}
+
+/// The one tarball of the project, where it is shared: its folder below the remote, and its name there.
+fn shared_tarball(project: &Project, folder: &str) -> (String, String) {
+    let top = format!("{folder}/tarballs-v1/sha512");
+    let group = files(project, &top).remove(0);
+    let names = files(project, &format!("{top}/{group}"));
+    assert_eq!(names.len(), 1, "{names:?}");
+    (format!("../{top}/{group}/{}", names[0]), names[0].clone())
+}
+
+#[test]
+fn tarballs_are_shared_where_that_is_asked_for() {
+    let project = project(&named());
+    let remote = url(&project, "memory");
+    assert_eq!(project.run(&["update", "--remote", &remote]).status.code(), Some(0));
+    assert_eq!(files(&project, "memory"), ["hashes-v1"]);
+    elsewhere(&project);
+    fs::remove_dir_all(project.path("../memory/hashes-v1")).unwrap();
+    let shared = ["check", "--remote", &remote, "--remote-tarballs"];
+    assert_eq!(project.transcript(&shared), "exit 0\n--- stdout\n2 in sync\n");
+    let (path, name) = shared_tarball(&project, "memory");
+    let left = project.registry.publish("left", "1.0.0", &[("index.js", b"1")]);
+    assert!(fs::read(project.path(&path)).unwrap() == left.bytes && name.starts_with(&left.id().hex()[2..]));
+    // A machine that meets the lockfile first, and has no registry to ask.
+    let forget_hashes = || fs::remove_dir_all(project.path("../memory/hashes-v1")).unwrap();
+    forget_hashes();
+    let before = elsewhere(&project);
+    assert_eq!(project.transcript(&shared), "exit 0\n--- stdout\n2 in sync\n");
+    let with_output = ["hash", "web", "--nar", "../nar", "--remote", &remote, "--remote-tarballs"];
+    assert_eq!(project.run(&with_output).status.code(), Some(0));
+    assert_eq!(project.registry.requests().len(), before);
+    // Who believes nobody asks the registry, although the bytes are on disk by then.
+    for args in [
+        &["check", "--remote", &remote, "--remote-tarballs", "--paranoid"][..],
+        &["check", "--no-remote", "--no-memo"],
+        &["check", "--remote", &remote, "--remote-tarballs", "--remote-mode", "write"],
+    ] {
+        let before = elsewhere(&project);
+        forget_hashes();
+        assert_eq!(project.run(&shared).status.code(), Some(0));
+        assert_eq!(project.registry.requests().len(), before);
+        fs::remove_dir_all(project.cache().join("memo-v1")).unwrap();
+        assert_eq!(project.run(args).status.code(), Some(0), "{args:?}");
+        assert_eq!(project.registry.requests().len(), before + 1, "{args:?}");
+        let _ = fs::create_dir_all(project.path("../memory/hashes-v1"));
+    }
+}
+
+#[test]
+fn a_shared_tarball_answers_for_its_own_url_and_bytes_alone() {
+    let project = project(&named());
+    let remote = url(&project, "memory");
+    let shared = ["check", "--remote", &remote, "--remote-tarballs"];
+    assert_eq!(project.run(&["update", "--remote", &remote, "--remote-tarballs"]).status.code(), Some(0));
+    // Poisoned: the bytes are refused, fetched, and put right.
+    let (path, _) = shared_tarball(&project, "memory");
+    let right = fs::read(project.path(&path)).unwrap();
+    for wrong in [&b"other bytes"[..], b"", &right[..right.len() - 1]] {
+        fs::write(project.path(&path), wrong).unwrap();
+        fs::remove_dir_all(project.path("../memory/hashes-v1")).unwrap();
+        let before = elsewhere(&project);
+        let said = project.transcript(&shared);
+        assert!(
+            said.starts_with("exit 0\n--- stdout\n2 in sync\n")
+                && said.contains(
+                    "memory has 1 tarball with other bytes than its name says; it was downloaded\n"
+                ),
+            "{said}"
+        );
+        assert_eq!(project.registry.requests().len(), before + 1);
+        assert!(fs::read(project.path(&path)).unwrap() == right);
+    }
+    // The same integrity under a URL that does not exist: what is shared does not make up for that.
+    let lockfile = project.read("web/package-lock.json");
+    project.write("web/package-lock.json", lockfile.replace("left-1.0.0.tgz", "left-9.0.0.tgz"));
+    elsewhere(&project);
+    let said = project.transcript(&shared);
+    assert!(said.starts_with("exit 2\n") && said.contains("404"), "{said}");
+}
+
+#[test]
+fn what_comes_with_a_repository_has_no_tarballs_sent_anywhere() {
+    let project = project(&named());
+    let remote = url(&project, "memory");
+    project.write("npm-nixhash.toml", format!("remote = \"{remote}\"\nremote-tarballs = true\n"));
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    assert_eq!(files(&project, "memory"), ["hashes-v1"]);
+    // The place by the file, the wish by a flag; and the other way round.
+    elsewhere(&project);
+    assert_eq!(project.run(&["check", "--remote-tarballs", "--no-memo"]).status.code(), Some(0));
+    fs::remove_dir_all(project.path("../memory/hashes-v1")).unwrap();
+    let mut command = project.command(&["check"]);
+    assert_eq!(command.env("NPM_NIXHASH_REMOTE", &remote).output().unwrap().status.code(), Some(0));
+    assert_eq!(files(&project, "memory"), ["hashes-v1"]);
+    // Both by the environment.
+    elsewhere(&project);
+    fs::remove_dir_all(project.path("../memory/hashes-v1")).unwrap();
+    let mut command = project.command(&["check"]);
+    command.env("NPM_NIXHASH_REMOTE", &remote).env("NPM_NIXHASH_REMOTE_TARBALLS", "1");
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+    assert_eq!(files(&project, "memory"), ["hashes-v1", "tarballs-v1"]);
+    // And then the file is enough to read them.
+    let before = elsewhere(&project);
+    fs::remove_dir_all(project.path("../memory/hashes-v1")).unwrap();
+    assert_eq!(project.run(&["check"]).status.code(), Some(0));
+    assert_eq!(project.registry.requests().len(), before);
+    fs::remove_file(project.path("npm-nixhash.toml")).unwrap();
+    let said = project.transcript(&["check", "--remote-tarballs"]);
+    assert!(
+        said.contains("warning: tarballs are not shared, because no place for them is named\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_place_whose_tarballs_are_slow_or_never_come_costs_no_two_seconds() {
+    let project = project(&named());
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    let began = Instant::now();
+    elsewhere(&project);
+    assert_eq!(project.run(&["check"]).status.code(), Some(0));
+    let alone = began.elapsed();
+    let left = project.registry.publish("left", "1.0.0", &[("index.js", b"1")]);
+    let (digest, url) = (left.id().hex(), hex(&Sha256::digest(&left.url)));
+    let object = format!("/m/tarballs-v1/sha512/{}/{}-{}.tgz", &digest[..2], &digest[2..], &url[..32]);
+    let minute = Duration::from_mins(1);
+    for fault in
+        [Fault::Delay(minute), Fault::Silence, Fault::Stall(3), Fault::Trickle(minute / 60), Fault::Close]
+    {
+        let other = Registry::start();
+        other.serve(&object, left.bytes.clone());
+        other.fault(&object, 99, fault.clone());
+        let before = elsewhere(&project);
+        let remote = format!("{}/m", other.url());
+        let began = Instant::now();
+        let args = ["check", "--remote", &remote, "--remote-mode", "read", "--remote-tarballs"];
+        let said = project.transcript(&args);
+        let took = began.elapsed();
+        assert!(said.starts_with("exit 0\n--- stdout\n2 in sync\n"), "{fault:?}: {said}");
+        assert!(said.matches("warning: ").count() <= 1, "{fault:?}: {said}");
+        assert_eq!(
+            (other.count(&object) > 0, project.registry.requests().len()),
+            (true, before + 1),
+            "{fault:?}"
+        );
+        // What starting the program costs on a busy machine is allowed for.
+        assert!(took < alone * 2 + Duration::from_millis(2500), "{fault:?}: {took:?} instead of {alone:?}");
+    }
+    // In good health it serves.
+    let other = Registry::start();
+    other.serve(&object, left.bytes.clone());
+    let before = elsewhere(&project);
+    let remote = format!("{}/m", other.url());
+    let said =
+        project.transcript(&["check", "--remote", &remote, "--remote-mode", "read", "--remote-tarballs"]);
+    assert_eq!(
+        (said.as_str(), project.registry.requests().len()),
+        ("exit 0\n--- stdout\n2 in sync\n", before)
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod hosts;
 mod matrix;
 mod names;
 mod planted;
+mod sharing;
 mod stores;
 
 use std::sync::{Arc, Mutex};

@@ -175,7 +175,7 @@ impl Cache {
         info: oneshot::Receiver<NarInfo>,
     ) -> Result<(), CacheError> {
         self.introduce().await?;
-        let written = self.storage.receive(&nar_key(&output), parts).await;
+        let written = self.storage.receive(&nar_key(&output), "application/x-nix-nar", parts).await;
         written.map_err(doing("writing the NAR"))?;
         let info = info.await.map_err(|_| doing("writing the NAR")(Failure::GivenUp))?;
         let text = Bytes::from(info.to_string());

@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::{
     Method, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
@@ -10,7 +11,7 @@ use reqwest::{
 use tokio::{fs::File, io::AsyncWriteExt as _, sync::mpsc::Receiver, time::timeout};
 use url::Url;
 
-use crate::storage::{Failure, Part, Patience};
+use crate::storage::{Failure, Incoming, Part, Patience};
 
 /// Redirects that are followed; Nix follows as many of any kind as curl does, but caches answer with one.
 const REDIRECTS: usize = 5;
@@ -54,18 +55,27 @@ impl HttpCache {
         Ok(self.read(Method::HEAD, key).await?.is_some())
     }
 
+    pub(crate) fn wait(&mut self, request: Duration) {
+        self.patience.request = request;
+    }
+
+    pub(crate) async fn open_object(&self, key: &str) -> Result<Option<Incoming>, Failure> {
+        let Some(response) = self.read(Method::GET, key).await? else { return Ok(None) };
+        let length = response.content_length();
+        let body = response.bytes_stream().map_err(|error| Failure::of_reqwest(&error)).boxed();
+        Ok(Some(Incoming::new(length, body, self.patience.request)))
+    }
+
     pub(crate) async fn get(&self, key: &str, limit: usize) -> Result<Option<Bytes>, Failure> {
-        let Some(mut response) = self.read(Method::GET, key).await? else { return Ok(None) };
+        let Some(mut incoming) = self.open_object(key).await? else { return Ok(None) };
         let mut bytes = BytesMut::new();
-        loop {
-            let chunk =
-                timeout(self.patience.request, response.chunk()).await.map_err(|_| Failure::Timeout)?;
-            match chunk.map_err(|error| Failure::of_reqwest(&error))? {
-                Some(chunk) if bytes.len() + chunk.len() > limit => return Err(Failure::TooLarge(limit)),
-                Some(chunk) => bytes.extend_from_slice(&chunk),
-                None => return Ok(Some(bytes.freeze())),
+        while let Some(chunk) = incoming.next().await? {
+            if bytes.len() + chunk.len() > limit {
+                return Err(Failure::TooLarge(limit));
             }
+            bytes.extend_from_slice(&chunk);
         }
+        Ok(Some(bytes.freeze()))
     }
 
     /// The answer, or nothing where there is no such object. Credentials go to the cache's own origin alone.
@@ -126,7 +136,12 @@ impl HttpCache {
     }
 
     /// What comes in parts is put aside on disk first: a PUT says how long it is, and may have to be repeated.
-    pub(crate) async fn receive(&self, key: &str, mut parts: Receiver<Part>) -> Result<(), Failure> {
+    pub(crate) async fn receive(
+        &self,
+        key: &str,
+        content_type: &'static str,
+        mut parts: Receiver<Part>,
+    ) -> Result<(), Failure> {
         let spool = tempfile::tempfile().map_err(|error| Failure::Io(error.kind()))?;
         let mut file = File::from_std(spool.try_clone().map_err(|error| Failure::Io(error.kind()))?);
         let io = |error: io::Error| Failure::Io(error.kind());
@@ -144,10 +159,15 @@ impl HttpCache {
                 break;
             }
         }
-        self.put_file(&self.url(key)?, &spool, length).await
+        self.put_file(&self.url(key)?, content_type, (&spool, length)).await
     }
 
-    async fn put_file(&self, url: &Url, spool: &std::fs::File, length: u64) -> Result<(), Failure> {
+    async fn put_file(
+        &self,
+        url: &Url,
+        content_type: &'static str,
+        (spool, length): (&std::fs::File, u64),
+    ) -> Result<(), Failure> {
         use std::io::Seek as _;
         let mut left = self.patience.retries;
         loop {
@@ -156,7 +176,7 @@ impl HttpCache {
             let request = self
                 .request(Method::PUT, url)
                 .header(CONTENT_LENGTH, length)
-                .header(CONTENT_TYPE, "application/x-nix-nar")
+                .header(CONTENT_TYPE, content_type)
                 .body(File::from_std(again));
             let answer = match timeout(UPLOAD, request.send()).await {
                 Err(_) => Err(Failure::Timeout),

@@ -3,7 +3,10 @@
 use std::{error::Error, fmt, fs, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{BoxStream, FuturesUnordered},
+};
 use object_store::{
     Attribute, AttributeValue, Attributes, BackoffConfig, MultipartUpload, ObjectStore, ObjectStoreExt as _,
     PutMultipartOptions, PutOptions, RetryConfig, client::HttpError, client::HttpErrorKind,
@@ -22,9 +25,6 @@ const PARTS_IN_FLIGHT: usize = 2;
 
 /// One part must not take longer.
 const PART: Duration = Duration::from_mins(5);
-
-/// What is uploaded in parts.
-const NAR: &str = "application/x-nix-nar";
 
 /// How long failures are borne.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,33 @@ enum Inner {
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Storage").field("location", &self.location).finish_non_exhaustive()
+    }
+}
+
+/// An object whose bytes are on their way.
+pub struct Incoming {
+    /// How many bytes there are, if the store tells beforehand.
+    pub length: Option<u64>,
+    body: BoxStream<'static, Result<Bytes, Failure>>,
+    /// How long the next bytes may take.
+    patience: Duration,
+}
+
+impl Incoming {
+    pub(crate) fn new(
+        length: Option<u64>,
+        body: BoxStream<'static, Result<Bytes, Failure>>,
+        patience: Duration,
+    ) -> Self {
+        Self { length, body, patience }
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// They do not come.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        timeout(self.patience, self.body.next()).await.map_err(|_| Failure::Timeout)?.transpose()
     }
 }
 
@@ -246,6 +273,16 @@ impl Storage {
         Ok(Self { location: location.clone(), patience, inner })
     }
 
+    /// The same place, where a request for a small object may take so long.
+    #[must_use]
+    pub fn waiting(mut self, request: Duration) -> Self {
+        self.patience.request = request;
+        if let Inner::Http(cache) = &mut self.inner {
+            cache.wait(request);
+        }
+        self
+    }
+
     /// Where it is.
     #[must_use]
     pub fn location(&self) -> &Location {
@@ -286,6 +323,25 @@ impl Storage {
         }
     }
 
+    /// Begins to read an object of any size, if it is there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn open_object(&self, key: &str) -> Result<Option<Incoming>, Failure> {
+        match &self.inner {
+            Inner::Http(cache) => cache.open_object(key).await,
+            Inner::Objects { store, prefix, .. } => {
+                let begin = timeout(self.patience.request, async { store.get(&below(prefix, key)).await });
+                let found = missing(begin.await.map_err(|_| Failure::Timeout)?)?;
+                Ok(found.map(|found| {
+                    let length = Some(found.meta.size);
+                    let body = found.into_stream().map_err(|error| Failure::of(&error)).boxed();
+                    Incoming::new(length, body, self.patience.request)
+                }))
+            }
+        }
+    }
+
     /// Writes a small object.
     ///
     /// # Errors
@@ -306,17 +362,22 @@ impl Storage {
     ///
     /// # Errors
     /// It cannot be written, or the last part did not come; what was there of it is removed.
-    pub async fn receive(&self, key: &str, mut parts: Receiver<Part>) -> Result<(), Failure> {
+    pub async fn receive(
+        &self,
+        key: &str,
+        content_type: &'static str,
+        mut parts: Receiver<Part>,
+    ) -> Result<(), Failure> {
         let (store, prefix, attributes) = match &self.inner {
-            Inner::Http(cache) => return cache.receive(key, parts).await,
+            Inner::Http(cache) => return cache.receive(key, content_type, parts).await,
             Inner::Objects { store, prefix, attributes } => (store, prefix, *attributes),
         };
         let first = match parts.recv().await {
             None => return Err(Failure::GivenUp),
-            Some(Part::Last(bytes)) => return self.put(key, bytes, NAR).await,
+            Some(Part::Last(bytes)) => return self.put(key, bytes, content_type).await,
             Some(Part::More(bytes)) => bytes,
         };
-        let options = PutMultipartOptions::from(described(attributes, NAR));
+        let options = PutMultipartOptions::from(described(attributes, content_type));
         let begin = async { store.put_multipart_opts(&below(prefix, key), options).await };
         let upload = timeout(self.patience.request, begin).await.map_err(|_| Failure::Timeout)?;
         let mut upload = upload.map_err(|error| Failure::of(&error))?;

@@ -46,6 +46,9 @@ pub(in crate::cli) struct RemoteArgs {
     /// Whether to read from it, write to it, or both [default: both; or set `NPM_NIXHASH_REMOTE_MODE`]
     #[arg(long, value_name = "MODE", value_enum)]
     pub(super) remote_mode: Option<RemoteMode>,
+    /// Share verified tarballs there, too [or set `NPM_NIXHASH_REMOTE_TARBALLS`]
+    #[arg(long, conflicts_with = "no_remote")]
+    pub(super) remote_tarballs: bool,
     /// Share nothing, whatever else is configured
     #[arg(long, conflicts_with = "remote")]
     pub(super) no_remote: bool,

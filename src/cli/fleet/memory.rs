@@ -1,4 +1,4 @@
-//! `--remote`: remembered hashes of many machines, in one object store.
+//! `--remote`: remembered hashes of many machines, in one object store. Tarballs may lie beside them (see `tarballs`).
 //!
 //! ```text
 //! <remote>/hashes-v1/<k[0:2]>/<k[2:]>.json
@@ -12,8 +12,11 @@
 use std::{
     collections::HashSet,
     str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
@@ -23,7 +26,14 @@ use nix_binary_cache::{
     storage::{Failure, Patience, Storage},
 };
 use npm_nixhash::{
-    integrity::hex, npm_deps::ALGORITHM, registry::Options, report::Message, store::memo::SharedMemo,
+    integrity::hex,
+    npm_deps::ALGORITHM,
+    registry::Options,
+    report::Message,
+    store::{
+        memo::{Memo, SharedMemo},
+        shared::SharedTarballs,
+    },
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -32,6 +42,7 @@ use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 use super::{
     RemoteArgs,
     outside::{open, sign_key, unopened},
+    tarballs::{Sharing, Tarballs},
 };
 use crate::cli::{
     args::RemoteMode,
@@ -40,14 +51,17 @@ use crate::cli::{
     output::{Fatal, Terminal},
 };
 
-/// How long a run waits for what others know, all questions together.
-const READING: Duration = Duration::from_secs(1);
+/// How long a run waits for what others know, all questions together: for hashes, and in vain for tarballs.
+pub(super) const READING: Duration = Duration::from_secs(1);
 
 /// How long it waits at its end for what it tells them.
 const WRITING: Duration = Duration::from_millis(900);
 
 /// Requests in flight.
 const REQUESTS: usize = 64;
+
+/// What the store was told so long ago it is told again: buckets may have rules that remove what is old.
+const TOLD_AGAIN: Duration = Duration::from_hours(7 * 24);
 
 /// A longer entry is none.
 const LARGEST: usize = 256 << 10;
@@ -96,6 +110,12 @@ pub(in crate::cli) struct Memory {
     runtime: Handle,
     state: Mutex<State>,
     slots: Arc<Semaphore>,
+    /// What this machine remembers, and when the store was told of it.
+    told: Option<Memo>,
+    /// Whether the store failed to take something: nothing more is sent to it.
+    refused: Arc<AtomicBool>,
+    /// Whether tarballs are shared, too.
+    sharing: Option<Sharing>,
 }
 
 #[derive(Debug, Default)]
@@ -108,15 +128,27 @@ struct State {
     told: bool,
     /// Keys that the store is known to have.
     known: HashSet<[u8; 32]>,
-    writing: Vec<JoinHandle<Result<(), Failure>>>,
+    hashes: Vec<Write>,
+    tarballs: Vec<Write>,
+    /// Tarballs were not asked for any longer, because too much time was lost on them.
+    slow_tarballs: bool,
+    /// Tarballs whose bytes were not what their names say.
+    damaged_tarballs: usize,
+    /// The run is over.
+    closed: bool,
 }
+
+/// Something that is being written.
+type Write = JoinHandle<Result<(), Failure>>;
 
 #[derive(Debug, Clone)]
 enum Trouble {
     Reading(Failure),
     Writing(Failure),
     SlowReading,
-    SlowWriting(usize),
+    SlowWriting { hashes: usize, tarballs: usize },
+    SlowTarballs,
+    DamagedTarballs(usize),
 }
 
 impl Memory {
@@ -125,14 +157,23 @@ impl Memory {
         args: &RemoteArgs,
         config: &Config,
         environment: &Environment,
-        options: &Options,
+        (options, memo): (&Options, Option<&Memo>),
         (runtime, terminal): (&Handle, &Terminal),
     ) -> Result<Option<Arc<Self>>, Fatal> {
         if args.no_remote {
             return Ok(None);
         }
-        let named = variable(environment, "NPM_NIXHASH_REMOTE")?;
-        let Some(location) = args.remote.clone().or(named).or_else(|| config.remote.0.clone()) else {
+        let named = args
+            .remote
+            .clone()
+            .map_or_else(|| variable(environment, "NPM_NIXHASH_REMOTE"), |it| Ok(Some(it)))?;
+        let shares = args.remote_tarballs || environment.is_set("NPM_NIXHASH_REMOTE_TARBALLS");
+        // What comes with a repository may have tarballs read, but not sent somewhere: they may be private.
+        let sharing = (shares || config.remote_tarballs, shares && named.is_some());
+        let Some(location) = named.or_else(|| config.remote.0.clone()) else {
+            if shares {
+                terminal.message("warning", &nowhere());
+            }
             return Ok(None);
         };
         let mode = mode(environment)?;
@@ -158,31 +199,109 @@ impl Memory {
                 runtime: runtime.clone(),
                 state: Mutex::default(),
                 slots: Arc::new(Semaphore::new(REQUESTS)),
+                told: memo.cloned(),
+                refused: Arc::default(),
+                sharing: sharing.0.then_some(Sharing {
+                    reads: mode != RemoteMode::Write,
+                    writes: sharing.1 && mode != RemoteMode::Read,
+                    largest: options.max_download,
+                }),
             }))),
         }
+    }
+
+    /// Under which this machine remembers that the store knows a key.
+    fn told_key(&self, key: &[u8; 32]) -> [u8; 32] {
+        let signed = self.key.as_ref().map(|key| format!("{:?}", key.public())).unwrap_or_default();
+        let whom = format!("told {} {signed}", self.storage.location());
+        Sha256::new().chain_update(key).chain_update(whom).finalize().into()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The tarballs beside it, if they are shared.
+    pub(in crate::cli) fn tarballs(self: &Arc<Self>) -> Option<Arc<dyn SharedTarballs>> {
+        Some(Arc::new(Tarballs::new(self, self.sharing?)))
+    }
+
+    /// What was lost of [`READING`]; `None` if nobody is to ask any longer.
+    pub(super) fn reading(&self) -> Option<Duration> {
+        let state = self.state();
+        (state.trouble.is_none() && !state.slow_tarballs).then_some(state.spent_reading)
+    }
+
+    /// Time was lost on a tarball.
+    pub(super) fn lost_reading(&self, lost: Duration) {
+        self.state().spent_reading += lost;
+    }
+
+    pub(super) fn slow_tarballs(&self) {
+        self.state().slow_tarballs = true;
+    }
+
+    pub(super) fn damaged_tarball(&self) {
+        self.state().damaged_tarballs += 1;
+    }
+
+    pub(super) fn failed_to_read(&self, failure: Failure) {
+        let trouble = match failure {
+            Failure::Timeout => Trouble::SlowReading,
+            failure => Trouble::Reading(failure),
+        };
+        self.state().trouble.get_or_insert(trouble);
+    }
+
+    /// Writes a tarball, unless the store failed before.
+    pub(super) fn write_tarball(&self, write: impl Future<Output = Result<(), Failure>> + Send + 'static) {
+        let mut state = self.state();
+        if !state.closed && state.trouble.is_none() {
+            let write = self.spawn(write);
+            state.tarballs.push(write);
+        }
+    }
+
+    /// Begins to write something, unless the store did not take something else meanwhile.
+    fn spawn(&self, write: impl Future<Output = Result<(), Failure>> + Send + 'static) -> Write {
+        let refused = Arc::clone(&self.refused);
+        self.runtime.spawn(async move {
+            if refused.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            write.await.inspect_err(|_| refused.store(true, Ordering::Relaxed))
+        })
+    }
+
     /// Waits, for a while, until the others were told; gives what went wrong, once.
     pub(in crate::cli) fn settle(&self) -> Option<Message> {
-        let (writing, left) = {
+        let (hashes, tarballs, left) = {
             let mut state = self.state();
-            (std::mem::take(&mut state.writing), WRITING.saturating_sub(state.spent_writing))
+            state.closed = true;
+            let left = WRITING.saturating_sub(state.spent_writing);
+            (std::mem::take(&mut state.hashes), std::mem::take(&mut state.tarballs), left)
         };
-        if !writing.is_empty() {
+        if !hashes.is_empty() || !tarballs.is_empty() {
             let began = Instant::now();
-            let lost = self.runtime.block_on(wait(writing, left));
+            let both = async { futures::join!(wait(hashes, left), wait(tarballs, left)) };
+            let ((failed, hashes), (also, tarballs)) = self.runtime.block_on(both);
             let mut state = self.state();
             state.spent_writing += began.elapsed();
-            state.trouble = state.trouble.take().or(lost);
+            let lost = (hashes + tarballs > 0).then_some(Trouble::SlowWriting { hashes, tarballs });
+            let damaged = Some(state.damaged_tarballs).filter(|n| *n > 0).map(Trouble::DamagedTarballs);
+            let failed = failed.or(also).map(Trouble::Writing);
+            state.trouble = state.trouble.take().or(failed).or(damaged).or(lost);
         }
         let mut state = self.state();
-        let trouble = state.trouble.clone().filter(|_| !std::mem::replace(&mut state.told, true));
-        state.told = state.trouble.is_some();
-        trouble.map(|trouble| self.message(&trouble))
+        let slow = state.slow_tarballs.then_some(Trouble::SlowTarballs);
+        let damaged = Some(state.damaged_tarballs).filter(|n| *n > 0).map(Trouble::DamagedTarballs);
+        let trouble = state.trouble.clone().or(damaged).or(slow);
+        let trouble = trouble.filter(|_| !std::mem::replace(&mut state.told, true))?;
+        Some(self.message(&trouble))
     }
 
     fn message(&self, trouble: &Trouble) -> Message {
@@ -197,9 +316,22 @@ impl Memory {
             Trouble::SlowReading => {
                 (format!("{location} is too slow; some hashes were computed without it"), None)
             }
-            Trouble::SlowWriting(lost) => {
-                (format!("{location} is too slow; it was not told {lost} of the hashes"), None)
+            Trouble::SlowWriting { hashes, tarballs } => {
+                (format!("{location} is too slow; it was not told {}", counted(*hashes, *tarballs)), None)
             }
+            Trouble::SlowTarballs => {
+                (format!("{location} is too slow; some tarballs were not looked for there"), None)
+            }
+            Trouble::DamagedTarballs(1) => (
+                format!("{location} has 1 tarball with other bytes than its name says; it was downloaded"),
+                None,
+            ),
+            Trouble::DamagedTarballs(n) => (
+                format!(
+                    "{location} has {n} tarballs with other bytes than their names say; they were downloaded"
+                ),
+                None,
+            ),
         };
         let refused = matches!(trouble, Trouble::Writing(Failure::Status(401 | 403)));
         let hint = if refused { Some("--remote-mode read only reads") } else { None };
@@ -208,25 +340,70 @@ impl Memory {
     }
 }
 
-/// Waits for what is being written, no longer than `left`.
-async fn wait(writing: Vec<JoinHandle<Result<(), Failure>>>, left: Duration) -> Option<Trouble> {
+/// How much of what was not told, such as "1 hash and 12 tarballs".
+fn counted(hashes: usize, tarballs: usize) -> String {
+    let count = |n: usize, one: &str, many: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        n => Some(format!("{n} {many}")),
+    };
+    let parts = [count(hashes, "hash", "hashes"), count(tarballs, "tarball", "tarballs")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}
+
+/// Tarballs were to be shared, and it was not said where.
+fn nowhere() -> Message {
+    Message::plain("tarballs are not shared, because no place for them is named")
+        .hinting(Some("name it with --remote URL or NPM_NIXHASH_REMOTE"))
+}
+
+/// Waits for what is being written, no longer than `left`; gives the first failure, and how much was given up.
+async fn wait(writing: Vec<Write>, left: Duration) -> (Option<Failure>, usize) {
     let aborts: Vec<_> = writing.iter().map(JoinHandle::abort_handle).collect();
     let mut all: FuturesUnordered<_> = writing.into_iter().collect();
-    let mut trouble = None;
+    let mut failure = None;
     let end = tokio::time::Instant::now() + left;
     while let Ok(next) = tokio::time::timeout_at(end, all.next()).await {
         match next {
-            None => return trouble,
+            None => return (failure, 0),
             Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(failure))) => trouble = trouble.or(Some(Trouble::Writing(failure))),
-            Some(Err(_)) => trouble = trouble.or(Some(Trouble::Writing(Failure::Other))),
+            Some(Ok(Err(failed))) => failure = failure.or(Some(failed)),
+            Some(Err(_)) => failure = failure.or(Some(Failure::Other)),
         }
     }
     aborts.iter().for_each(tokio::task::AbortHandle::abort);
-    trouble.or(Some(Trouble::SlowWriting(all.len())))
+    (failure, all.len())
+}
+
+/// When the store was told of something, as this machine remembers it.
+struct Told {
+    memo: Option<Memo>,
+    key: [u8; 32],
+}
+
+impl Told {
+    fn lately(&self) -> bool {
+        let when = || {
+            let seconds = self.memo.as_ref()?.get(&self.key)?;
+            let when = Duration::from_secs(u64::from_le_bytes(seconds.try_into().ok()?));
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH.checked_add(when)?).ok()
+        };
+        when().is_some_and(|ago| ago < TOLD_AGAIN)
+    }
+
+    fn now(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // What cannot be kept is told again.
+        let _ = self.memo.as_ref().map(|memo| memo.put(&self.key, &now.as_secs().to_le_bytes()));
+    }
 }
 
 impl SharedMemo for Memory {
+    fn word(&self) -> Option<String> {
+        // What was signed by other keys than those that are trusted now is not believed any longer.
+        (self.mode != RemoteMode::Write).then(|| format!("{} {:?}", self.storage.location(), self.trusted))
+    }
+
     fn get(&self, keys: &[[u8; 32]]) -> Vec<Option<Vec<u8>>> {
         let mut found = vec![None; keys.len()];
         let left = {
@@ -273,7 +450,9 @@ impl SharedMemo for Memory {
     fn put(&self, key: &[u8; 32], value: &[u8]) {
         let Ok(value) = String::from_utf8(value.to_vec()) else { return };
         let mut state = self.state();
-        if self.mode == RemoteMode::Read || state.trouble.is_some() || !state.known.insert(*key) {
+        let asks = self.mode != RemoteMode::Read && state.trouble.is_none() && !state.closed;
+        let told = Told { memo: self.told.clone(), key: self.told_key(key) };
+        if !asks || !state.known.insert(*key) || told.lately() {
             return;
         }
         let mut entry = Entry {
@@ -289,9 +468,10 @@ impl SharedMemo for Memory {
         let (storage, slots, path) = (self.storage.clone(), Arc::clone(&self.slots), path(key));
         let write = async move {
             let _slot = slots.acquire().await;
-            storage.put(&path, bytes.into(), "application/json").await
+            storage.put(&path, bytes.into(), "application/json").await.inspect(|()| told.now())
         };
-        state.writing.push(self.runtime.spawn(write));
+        let write = self.spawn(write);
+        state.hashes.push(write);
     }
 }
 

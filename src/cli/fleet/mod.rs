@@ -5,6 +5,7 @@ mod args;
 mod caches;
 mod memory;
 mod outside;
+mod tarballs;
 
 pub(super) use args::{PublishArgs, PublishedArgs, RemoteArgs};
 pub(super) use caches::{Caches, Wanted};
