@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::lists::{later, later2, list};
+use super::lists::{later, later2, list, on_list};
 use super::{Native, builtin, global, lib};
 use crate::nix::budget::Cost;
 use crate::nix::eval::{Eval, is_system, present, reason_of};
 use crate::nix::syntax::ast::{Location, Name};
-use crate::nix::value::{Attr, Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
+use crate::nix::value::{Attr, Attrs, Doubt, Kind, List, Special, ThunkId, Unknown, Value};
 
 pub(super) const TABLE: &[Native] = &[
     builtin("mapAttrs", 2, map_attrs),
@@ -131,7 +131,7 @@ fn map_to_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             let item = item_of(ev, attr);
             items.push(later2(ev, args[0], key, item, at));
         }
-        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: openness(attrs, at) })))
+        Value::new(Kind::List(Rc::new(List { items, open: openness(attrs, at) })))
     })
 }
 
@@ -145,14 +145,14 @@ fn attr_values(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[0], at, &mut |ev, attrs| {
         ev.budget.spend(Cost::Items(attrs.map.len()));
         let items = attrs.map.values().map(|attr| item_of(ev, attr)).collect();
-        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: openness(attrs, at) })))
+        Value::new(Kind::List(Rc::new(List { items, open: openness(attrs, at) })))
     })
 }
 
 fn attr_names(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[0], at, &mut |ev, attrs| {
         let items = names(attrs).iter().map(|name| ev.done(name_value(name))).collect();
-        Value::new(Kind::List(Rc::new(crate::nix::value::List { items, open: openness(attrs, at) })))
+        Value::new(Kind::List(Rc::new(List { items, open: openness(attrs, at) })))
     })
 }
 
@@ -181,10 +181,7 @@ fn has_attr(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn list_to_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    match list(ev, args[0], at) {
-        Ok(list) => from_pairs(ev, &list.items.clone(), list.open.clone(), at),
-        Err(value) => value,
-    }
+    on_list(ev, args[0], at, &mut |ev, list| from_pairs(ev, &list.items.clone(), list.open.clone(), at))
 }
 
 /// `{ name; value; }` pairs as a set; the first of equal names wins.
@@ -219,19 +216,26 @@ fn from_pairs(ev: &mut Eval, items: &[ThunkId], open: Option<Rc<Unknown>>, at: L
 
 /// `genAttrs`: for systems the function is applied once, since its answer does not depend on which it is.
 fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let list = match list(ev, args[0], at) {
-        Ok(list) => list,
-        Err(value) => {
-            ev.leave(args[1]);
-            return gen_for_unknown(ev, args[1], &value, at);
+    let names = ev.force(args[0]);
+    ev.each(names, &mut |ev, names| {
+        if let Kind::List(list) = &names.kind {
+            return gen_for_names(ev, list, args[1], at);
         }
-    };
+        ev.leave(args[1]);
+        let why = Value::doubtful(reason_of(&names, "a list is not known", at));
+        gen_for_unknown(ev, args[1], &why, at)
+    })
+}
+
+fn gen_for_names(ev: &mut Eval, list: &List, function: ThunkId, at: Location) -> Value {
     let mut set = Attrs { open: list.open.clone(), ..Attrs::default() };
     let mut shared = None;
     for item in &list.items {
         let name = ev.force(*item);
         let Some(text) = name.known_text() else {
             set.open.get_or_insert(reason_of(&name, "an attribute name is not known", at));
+            let thunk = later(ev, function, *item, at);
+            ev.leave(thunk);
             continue;
         };
         let thunk = if is_system(&text) {
@@ -240,10 +244,10 @@ fn gen_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             }
             *shared.get_or_insert_with(|| {
                 let name = ev.done(Value::system(&text));
-                later(ev, args[1], name, at)
+                later(ev, function, name, at)
             })
         } else {
-            later(ev, args[1], *item, at)
+            later(ev, function, *item, at)
         };
         set.map.insert(text, Attr::new(thunk));
     }

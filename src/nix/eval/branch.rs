@@ -1,14 +1,16 @@
 //! Conditions, and values that depend on conditions that are not known.
 
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::Eval;
-use crate::nix::syntax::ast::{ExprId, Location};
+use crate::nix::syntax::ast::{ExprId, Location, Name};
 use crate::nix::value::formula::{self, Formula, Identity, Under};
-use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, Move, ThunkId, Value};
+use crate::nix::value::{Attrs, Code, Doubt, EnvId, Kind, List, Move, ThunkId, Unknown, Value};
 
 /// More alternatives than this are not told apart.
 const MAX_ALTERNATIVES: usize = 16;
+const TOO_MANY: &str = "too many alternatives";
 
 impl Eval {
     pub(super) fn eval_if(
@@ -135,8 +137,42 @@ pub(crate) fn join(values: Vec<Value>) -> Value {
         0 => thrown.unwrap_or_else(|| Value::unknown(Doubt::Error, "no alternative is left", None)),
         1 => flat.remove(0),
         n if n <= MAX_ALTERNATIVES => Value::new(Kind::Alt(Rc::new(flat))),
-        _ => Value::unknown(Doubt::Limit, "too many alternatives", None),
+        _ => laid_together(&flat).unwrap_or_else(|| Value::unknown(Doubt::Limit, TOO_MANY, None)),
     }
+}
+
+/// What may be in any of many sets or lists: each flag before a `//` or a `++` doubles them, and services behind ten flags are
+/// there all the same (fixture `flags-each-hides-one`).
+fn laid_together(values: &[Value]) -> Option<Value> {
+    let unknown = Unknown { doubt: Doubt::Limit, message: TOO_MANY.into(), at: None, name: None };
+    let unknown = Rc::new(unknown);
+    let lists: Option<Vec<_>> = values.iter().map(as_list).collect();
+    if let Some(lists) = lists {
+        let mut seen = HashSet::new();
+        let items = lists.iter().flat_map(|list| &list.items).copied();
+        let items = items.filter(|item| seen.insert(*item)).collect();
+        return Some(Value::new(Kind::List(Rc::new(List { items, open: Some(unknown) }))));
+    }
+    let plain = |value: &Value| value.as_attrs().filter(|attrs| attrs.special.is_none()).cloned();
+    let sets: Vec<_> = values.iter().map(plain).collect::<Option<_>>()?;
+    let mut all = Attrs { open: sets.iter().find_map(|set| set.open.clone()), ..Attrs::default() };
+    let mut times: BTreeMap<Name, usize> = BTreeMap::new();
+    for (name, attr) in sets.iter().flat_map(|set| &set.map) {
+        *times.entry(Rc::clone(name)).or_default() += 1;
+        let known = all.map.entry(Rc::clone(name)).or_insert_with(|| attr.clone());
+        let differs = known.thunk != attr.thunk || attr.maybe.is_some();
+        known.maybe = known.maybe.take().or_else(|| differs.then(|| Rc::clone(&unknown)));
+    }
+    for (name, _) in times.iter().filter(|(_, times)| **times < sets.len()) {
+        if let Some(attr) = all.map.get_mut(name) {
+            attr.maybe.get_or_insert_with(|| Rc::clone(&unknown));
+        }
+    }
+    Some(Value::attrs(all))
+}
+
+fn as_list(value: &Value) -> Option<&Rc<List>> {
+    if let Kind::List(list) = &value.kind { Some(list) } else { None }
 }
 
 /// The same value on two ways counts when either of them is taken (fixture `condition-same-source-twice`).

@@ -82,7 +82,9 @@ impl Eval {
             .filter(|(other, attr)| other.as_ref() != name && !self.is_forced(attr.thunk))
             .map(|(other, _)| Rc::clone(other))
             .collect();
+        self.keys.insert(leaf);
         for other in others {
+            self.note_word(leaf, Instead::Text(Rc::clone(&other)));
             self.decided_by(Flip { leaf, to: Instead::Text(Rc::clone(&other)) });
             self.choose(at, Flip { leaf, to: Instead::Text(other) });
         }
@@ -212,7 +214,7 @@ impl Eval {
     /// A word or number that the repository knows for a token: all of them are configurations, also where only a path
     /// depends on one (fixture `flag-turned-twice`).
     fn note_word(&mut self, leaf: Location, word: Instead) {
-        const MOST_WORDS: usize = 8;
+        const MOST_WORDS: usize = 16;
         let words = self.words.entry(leaf).or_default();
         if words.len() < MOST_WORDS {
             words.insert(word);

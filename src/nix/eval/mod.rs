@@ -66,6 +66,8 @@ pub(crate) struct Eval {
     chosen: HashSet<Choice>,
     /// What a token is held against, where that is not what it says.
     pub words: BTreeMap<Location, BTreeSet<Instead>>,
+    /// Tokens that are names by which something is selected.
+    pub keys: BTreeSet<Location>,
     /// The systems that the repository lists.
     pub systems: Vec<Name>,
     /// What the evaluation may still cost.
@@ -91,6 +93,7 @@ impl Eval {
             choices: Vec::new(),
             chosen: HashSet::new(),
             words: BTreeMap::new(),
+            keys: BTreeSet::new(),
             systems: Vec::new(),
             budget: Budget::default(),
             world,
@@ -125,6 +128,7 @@ impl Eval {
         for (leaf, words) in other.words {
             self.words.entry(leaf).or_default().extend(words);
         }
+        self.keys.append(&mut other.keys);
     }
 
     /// A value that is already there.

@@ -351,7 +351,7 @@ fn come_back(today: &mut Sweep<'_>, mut ev: Eval) {
     today.ev.declared().take_back(declared);
 }
 
-/// The sites of another configuration, or those that use one of these literals, and the flags that they rest on.
+/// The sites of another configuration, or those that use one of these literals, and the flags that were met.
 pub(super) fn rivals_in(
     today: &mut Sweep<'_>,
     part: &Part,
@@ -367,7 +367,9 @@ pub(super) fn rivals_in(
     }
     ev.declared().records = records;
     let mut drafts = decide::each(&mut ev);
-    let met = decisions(&ev, &drafts);
+    // What is hidden even there rests on further ones (fixture `flags-together-behind`).
+    let hidden = ev.choices.iter().map(|choice| choice.flip.clone());
+    let met = hidden.chain(decisions(&ev, &drafts)).collect();
     only_when(&ev, &mut drafts, flips);
     // What the budget did not allow to know says nothing against today.
     if ev.budget.overruns().len() > before {

@@ -9,6 +9,7 @@
 //! takes.
 
 use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
 
 use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
 use super::decide::{self, Draft};
@@ -16,13 +17,14 @@ use super::flags::{Token, Tokens};
 use super::rivals;
 use super::sweep::Sweep;
 use crate::nix::areas::Area;
+use crate::nix::budget::Cost;
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::{Flip, Instead};
 
 /// So many hidden hashes are looked for, each with the flags that it takes.
-const MOST_HIDDEN: usize = 16;
+const MOST_HIDDEN: usize = 64;
 /// So many evaluations are spent on one part of the tree.
-const MOST_EVALUATIONS: usize = 192;
+const MOST_EVALUATIONS: usize = 256;
 /// More flags of one part are not opened.
 const MOST_FLAGS: usize = 256;
 /// Of more flags than these it is not told which ones have a part in a contradiction.
@@ -38,19 +40,45 @@ pub(super) struct Flags {
     /// What turns them, each once.
     flips: Vec<Flip>,
     leaves: HashSet<Location>,
-    /// How many of them were opened last, and the sites that there were then.
+    /// What may be in lists and sets besides, or not be there: that is looked for, but not weighed.
+    members: Vec<Flip>,
+    /// How many of the flags were opened last, and the sites that there were then.
     opened: usize,
     sites: Vec<Draft>,
+    /// How many flags and members were looked behind, in which ways, and the literals that were reached by which way.
+    revealed: (usize, usize),
+    modes: Vec<Vec<Flip>>,
+    reached: BTreeMap<Location, usize>,
+    /// What was turned alone.
+    turned: HashSet<Flip>,
     /// How many evaluations were spent on single questions.
     spent: usize,
+}
+
+/// Hidden literals, each with the number of the state of flags from which it was looked for.
+type Tried = BTreeMap<Location, usize>;
+
+impl Flags {
+    /// Notes what was reached with flags in this state; with more of them it is surer than with less.
+    fn note(&mut self, mode: Vec<Flip>, literals: Vec<Location>) {
+        for literal in literals {
+            self.reached.insert(literal, self.modes.len());
+        }
+        self.modes.push(mode);
+    }
 }
 
 impl Others {
     /// Notes flags of the part that is looked at.
     pub(super) fn offer<'a>(&mut self, flips: impl Iterator<Item = &'a Flip>) {
         let known = self.own();
-        for flip in flips.filter(|flip| can_be_opened(&flip.to)) {
-            if known.leaves.len() < MOST_FLAGS && known.leaves.insert(flip.leaf) {
+        for flip in flips {
+            if !can_be_opened(&flip.to) {
+                let is_known = known.members.iter().any(|own| own.leaf == flip.leaf && same_name(own, flip));
+                if known.members.len() < MOST_FLAGS && !is_known {
+                    known.members.push(flip.clone());
+                }
+            } else if known.leaves.len() < MOST_FLAGS && known.leaves.insert(flip.leaf) {
                 known.flips.push(flip.clone());
             }
         }
@@ -81,37 +109,126 @@ impl Others {
     }
 
     fn discover(&mut self, today: &mut Sweep<'_>) {
-        let mut given_up = HashSet::new();
-        self.open(today);
-        for _ in 0..MOST_HIDDEN {
-            let reached: Vec<Location> =
-                self.own().sites.iter().flat_map(|draft| draft.literals.clone()).collect();
-            let is_hidden =
-                |literal: &Location| !self.is_known(today, literal) && !given_up.contains(literal);
-            let Some(literal) = reached.into_iter().filter(is_hidden).min() else { return };
-            given_up.insert(literal);
+        let mut tried = Tried::new();
+        loop {
+            // Behind the flags that were turned last there may be others.
+            self.reveal(today);
+            self.turn_each(today, &tried);
+            let Some((literal, mode)) = self.next_hidden(today, &tried) else { return };
+            let flips = self.own().modes[mode].clone();
+            if tried.len() == MOST_HIDDEN || !self.is_one_left() {
+                today.ev.budget.refuse(Cost::Configurations(MOST_EVALUATIONS), Some(literal));
+                return;
+            }
+            tried.insert(literal, mode);
             let is_enough = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
-                let (_, drafts) = others.evaluate(today, &opened(flips), Stage::Entered);
+                let (_, drafts) = others.evaluate(today, flips, Stage::Entered);
                 drafts.iter().any(|draft| draft.literals.contains(&literal))
             };
-            let flips = self.flags(today);
-            let needed = self.least(today, flips, is_enough);
-            for turned in turned(today, &needed) {
-                if !self.is_one_left() {
-                    break;
-                }
-                let (_, found) = self.evaluate(today, &turned, Stage::Entered);
-                let found = decide::combine(today.ev, found);
-                self.accounted.extend(found.iter().flat_map(|draft| &draft.literals));
-                let is_found = found.iter().any(|draft| draft.literals.contains(&literal));
-                self.drafts.extend(found);
-                if is_found {
+            let needed = self.least(today, flips, usize::MAX, is_enough);
+            for turned in self.turned(today, &needed) {
+                if !self.is_one_left() || self.turn(today, &turned).contains(&literal) {
                     break;
                 }
             }
-            // Behind these flags there may be others.
-            self.open(today);
         }
+    }
+
+    /// A literal that is used where some flags are open or turned, and is that of no site so far, with the number of that
+    /// state; what was tried is not tried again, unless more flags are met.
+    fn next_hidden(&self, today: &Sweep<'_>, tried: &Tried) -> Option<(Location, usize)> {
+        let mut reached = self.flags.get(&self.area)?.reached.iter().map(|(literal, mode)| (*literal, *mode));
+        reached.find(|(literal, mode)| {
+            !self.is_known(today, literal) && tried.get(literal).is_none_or(|tried| tried != mode)
+        })
+    }
+
+    /// Turns one flag after the other, as long as something is hidden: nearly always one alone hides it.
+    fn turn_each(&mut self, today: &mut Sweep<'_>, tried: &Tried) {
+        let all = [self.flags(today), self.own().members.clone()].concat();
+        for flip in all.iter().flat_map(|flip| alternatives(today.ev, flip)).collect::<Vec<_>>() {
+            if self.next_hidden(today, tried).is_none() {
+                return;
+            }
+            if self.own().turned.insert(flip.clone()) && self.is_one_left() {
+                self.turn(today, &[flip]);
+            }
+        }
+    }
+
+    /// The literals of the sites that a configuration has besides those that are known, which they are from then on.
+    fn turn(&mut self, today: &mut Sweep<'_>, flips: &[Flip]) -> Vec<Location> {
+        let (_, found) = self.evaluate(today, flips, Stage::Entered);
+        let found = decide::combine(today.ev, found);
+        let literals: Vec<Location> = found.iter().flat_map(|draft| draft.literals.clone()).collect();
+        self.accounted.extend(&literals);
+        self.drafts.extend(found);
+        literals
+    }
+
+    /// Looks at everything that any of the flags may hide (fixtures `flag-hides-placeholder-*`).
+    fn reveal(&mut self, today: &mut Sweep<'_>) {
+        for _ in 0..MOST_BEHIND {
+            let flips = self.flags(today);
+            let size = (flips.len(), self.own().members.len());
+            if size == self.own().revealed {
+                break;
+            }
+            self.own().revealed = size;
+            // One that is true or false is seen as a whole where it is turned.
+            if flips.len() > 1 || flips.iter().any(|flip| !matches!(flip.to, Instead::Bool(_))) {
+                self.open(today);
+                let own = self.own();
+                let literals = own.sites.iter().flat_map(|draft| draft.literals.clone()).collect();
+                own.note(opened(&flips), literals);
+            }
+            for mode in self.modes(today, flips) {
+                let literals = self.rivals(today, &mode, None).into_iter().flat_map(|draft| draft.literals);
+                let literals = literals.collect();
+                self.own().note(mode, literals);
+            }
+        }
+    }
+
+    /// Ways to turn and to open flags at once, besides opening all of them. What is selected by a name that may be any is lost
+    /// with the name, a list with one more item is not one with any, and what nothing knows how to do with a value that is
+    /// not known may be plain where it is another one.
+    fn modes(&mut self, today: &Sweep<'_>, flips: Vec<Flip>) -> Vec<Vec<Flip>> {
+        let (keys, others): (Vec<Flip>, Vec<Flip>) =
+            flips.iter().cloned().partition(|flip| today.ev.keys.contains(&flip.leaf));
+        let open = opened(&others);
+        let members = self.own().members.clone();
+        let (added, removed): (Vec<Flip>, Vec<Flip>) =
+            members.into_iter().partition(|flip| matches!(flip.to, Instead::With(_)));
+        let mut modes = vec![[flips, added.clone()].concat()];
+        if !keys.is_empty() {
+            modes.push(open.clone());
+        }
+        for members in [added, removed] {
+            if !members.is_empty() {
+                modes.push([open.clone(), members].concat());
+            }
+        }
+        modes.retain(|mode| !mode.is_empty());
+        modes
+    }
+
+    /// The configurations in which all of these flags are turned.
+    fn turned(&self, today: &Sweep<'_>, flips: &[Flip]) -> Vec<Vec<Flip>> {
+        let known = self.flags.get(&self.area).map_or(&[][..], |own| &own.flips);
+        let mut all: Vec<Vec<Flip>> = vec![Vec::new()];
+        for flip in flips {
+            let turned = known.iter().find(|own| own.leaf == flip.leaf && flip.to == Instead::Open);
+            let own = turned.map_or_else(|| vec![flip.clone()], |turned| alternatives(today.ev, turned));
+            all = all
+                .iter()
+                .flat_map(|before| {
+                    own.iter().map(|flip| [before.as_slice(), std::slice::from_ref(flip)].concat())
+                })
+                .take(MOST_VALUES)
+                .collect();
+        }
+        all
     }
 
     fn is_known(&self, today: &Sweep<'_>, literal: &Location) -> bool {
@@ -123,6 +240,7 @@ impl Others {
         &mut self,
         today: &mut Sweep<'_>,
         flips: Vec<Flip>,
+        most: usize,
         is_enough: impl Fn(&mut Self, &mut Sweep<'_>, &[Flip]) -> bool,
     ) -> Vec<Flip> {
         let mut kept = flips;
@@ -134,7 +252,7 @@ impl Others {
                 (size, start) = (if size == 1 { 0 } else { size.div_ceil(2) }, 0);
                 continue;
             }
-            if kept.len() > MOST_NAMED && size < kept.len().div_ceil(2) || !self.is_one_left() {
+            if kept.len() > most && size < kept.len().div_ceil(2) || !self.is_one_left() {
                 break;
             }
             let end = (start + size).min(kept.len());
@@ -168,6 +286,10 @@ impl Others {
         self.open(today);
         let open = std::mem::take(&mut self.own().sites);
         let flips = self.flags(today);
+        // One flag alone is weighed without this.
+        if flips.len() < 2 {
+            return;
+        }
         let mut tokens = Tokens::default();
         for draft in drafts {
             if rivals::rival_of(draft, &open).is_none() {
@@ -199,17 +321,16 @@ impl Others {
     fn open(&mut self, today: &mut Sweep<'_>) {
         for _ in 0..MOST_BEHIND {
             let flips = self.flags(today);
-            // One flag alone is weighed without this.
-            if flips.len() < 2 || flips.len() == self.own().opened {
+            if flips.len() == self.own().opened {
                 break;
             }
-            let sites = self.rivals(today, &flips, None);
+            let sites = self.rivals(today, &opened(&flips), None);
             let own = self.own();
             (own.opened, own.sites) = (flips.len(), sites);
         }
     }
 
-    /// The sites, or those that use one of these literals, where these flags are open.
+    /// The sites, or those that use one of these literals, in this state of the flags.
     fn rivals(
         &mut self,
         today: &mut Sweep<'_>,
@@ -217,7 +338,7 @@ impl Others {
         literals: Option<&HashSet<Location>>,
     ) -> Vec<Draft> {
         let part = self.part(today);
-        let (drafts, met) = rivals_in(today, &part, &opened(flips), literals);
+        let (drafts, met) = rivals_in(today, &part, flips, literals);
         self.offer(met.iter());
         drafts
     }
@@ -227,14 +348,15 @@ impl Others {
         let literals: HashSet<Location> = draft.literals.iter().copied().collect();
         let site = &*draft;
         let contradicts = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
-            rivals::rival_of(site, &others.rivals(today, flips, Some(&literals))).is_some()
+            let open = others.rivals(today, &opened(flips), Some(&literals));
+            rivals::rival_of(site, &open).is_some()
         };
         // Where no more can be looked at, all flags together have said enough.
         if flips.is_empty() || self.is_one_left() && !contradicts(self, today, &flips) {
             return;
         }
-        let flips = self.least(today, flips, contradicts);
-        let mut open = self.rivals(today, &flips, Some(&literals));
+        let flips = self.least(today, flips, MOST_NAMED, contradicts);
+        let mut open = self.rivals(today, &opened(&flips), Some(&literals));
         only_when(today.ev, &mut open, &flips);
         if let Some(rival) = rivals::rival_of(draft, &open) {
             rivals::mark(today.ev, &mut draft.site, &rival.site);
@@ -247,22 +369,16 @@ fn can_be_opened(to: &Instead) -> bool {
     !matches!(to, Instead::With(_) | Instead::Without(_))
 }
 
+/// The flags as they stand for any value.
 fn opened(flips: &[Flip]) -> Vec<Flip> {
     flips.iter().map(|flip| Flip { leaf: flip.leaf, to: Instead::Open }).collect()
 }
 
-/// The configurations in which all of these flags are turned.
-fn turned(today: &Sweep<'_>, flips: &[Flip]) -> Vec<Vec<Flip>> {
-    let mut all: Vec<Vec<Flip>> = vec![Vec::new()];
-    for flip in flips {
-        let own = alternatives(today.ev, flip);
-        all = all
-            .iter()
-            .flat_map(|before| {
-                own.iter().map(|flip| [before.as_slice(), std::slice::from_ref(flip)].concat())
-            })
-            .take(MOST_VALUES)
-            .collect();
-    }
-    all
+/// Whether both are about the same member.
+fn same_name(one: &Flip, two: &Flip) -> bool {
+    let name = |to: &Instead| match to {
+        Instead::With(name) | Instead::Without(name) => Some(Rc::clone(name)),
+        _ => None,
+    };
+    name(&one.to) == name(&two.to)
 }
