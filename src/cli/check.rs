@@ -30,6 +30,10 @@ pub(super) struct Checked {
 }
 
 pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
+    if args.watch && args.publish.wanted() {
+        let message = Message::plain("--watch writes nothing anywhere, and so it does not --publish");
+        return Err(Fatal(message.hinting(Some("run `npm-nixhash check --publish URL` when you are done"))));
+    }
     if args.watch {
         return watch::run(args, environment, terminal);
     }
@@ -73,7 +77,10 @@ pub(super) fn check(
     // What cannot be opened is said before anything is downloaded.
     let to =
         Caches::to_publish((&args.publish, &args.sources.remote), None, &sources, (environment, terminal))?;
-    let published = Caches::to_look_into(&args.published, &sources, environment)?;
+    let published = Caches::to_look_into(&args.published, &surveyed.config, &sources, environment)?;
+    if !to.is_empty() {
+        sources.keep_for_the_run();
+    }
     let deny = surveyed.deny(&args.deny);
     let left_out = surveyed.left_out;
     let head = Head::of(surveyed.survey.root.clone());

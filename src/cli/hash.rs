@@ -42,13 +42,16 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     // Said before anything is downloaded.
     outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
     let options = options(Flags::of(args), environment)?;
-    let sources = Sources::new(
+    let mut sources = Sources::new(
         &args.sources,
         &Config::around(&environment.absolute(&args.lockfile))?,
         environment,
         terminal,
     )?;
     let caches = caches(args, name.as_ref(), &sources, (environment, terminal))?;
+    if !caches.is_empty() {
+        sources.keep_for_the_run();
+    }
     let request = request(&path, options, outputs)?;
     let manifest = fs::read(path.with_file_name("package.json")).ok();
     let shown = environment.shown(&path);
@@ -65,7 +68,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         (_, name) => name.as_ref().map(|name| name.fixed_output_path(&computed.hash.0)),
     };
     let (mut published, mut failed) = (Vec::new(), false);
-    if let (Some(caches), Some(name)) = (caches, name) {
+    if let (false, Some(name)) = (caches.is_empty(), name) {
         let Request { lockfile, options, .. } = request;
         let wanted = Wanted { name, nar_hash: computed.hash.0, lockfile, options };
         let (standings, trouble) = caches.publish(&[wanted], &sources);
@@ -89,15 +92,14 @@ fn caches(
     name: Option<&Name>,
     sources: &Sources,
     around: (&Environment, &Terminal),
-) -> Result<Option<Caches>, Fatal> {
+) -> Result<Caches, Fatal> {
     if args.publish.wanted() && name.is_none() {
         let message = Message::plain("under which name the output is to be published is not known");
         return Err(Fatal(
             message.hinting(Some("say it with --store-path NAME, such as web-1.0.0-npm-deps")),
         ));
     }
-    let caches = || Caches::to_publish((&args.publish, &args.sources.remote), None, sources, around);
-    args.publish.wanted().then(caches).transpose()
+    Caches::to_publish((&args.publish, &args.sources.remote), None, sources, around)
 }
 
 /// What is to be computed of the lockfile at `path`.

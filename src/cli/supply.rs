@@ -12,6 +12,7 @@ use npm_nixhash::{
     store::{Store, memo::Memo, npm_cache::NpmCache},
 };
 use serde_json::{Map, Value};
+use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
     fleet::Memory,
     output::{Fatal, Terminal},
     progress::Bar,
+    signals::before_the_end,
     source_tokens,
 };
 
@@ -39,6 +41,8 @@ pub(super) struct Sources {
     pub(super) options: Options,
     /// The only one of the program; it is taken when it ends.
     runtime: Option<Runtime>,
+    /// A store that goes with the run.
+    passing: Option<TempDir>,
 }
 
 impl Drop for Sources {
@@ -131,7 +135,15 @@ impl Sources {
     ) -> Self {
         let bar = Arc::new(Bar::new(terminal.watched, terminal.tells()));
         let supply = supply.watched_by(Arc::clone(&bar) as _);
-        Self { supply: Arc::new(supply), settings, bar, memory: None, options, runtime: Some(runtime) }
+        Self {
+            supply: Arc::new(supply),
+            settings,
+            bar,
+            memory: None,
+            options,
+            runtime: Some(runtime),
+            passing: None,
+        }
     }
 
     /// Believes nothing that was computed before, here or elsewhere.
@@ -140,6 +152,27 @@ impl Sources {
         self.settings.shared = None;
         self.supply = Arc::new(Supply::clone(&self.supply).sharing(None));
         self.memory = None;
+    }
+
+    /// Keeps tarballs until the run ends, if they are not kept at all: a tree that is made a second time, because it goes
+    /// somewhere once its hash is known, must not be downloaded twice. Where there is no room for them, it is.
+    pub(super) fn keep_for_the_run(&mut self) {
+        if self.supply.store().is_some() {
+            return;
+        }
+        let Ok(folder) = tempfile::Builder::new().prefix("npm-nixhash-").tempdir() else { return };
+        let path = folder.path().to_owned();
+        if before_the_end(move || drop(fs::remove_dir_all(&path))).is_err() {
+            return;
+        }
+        self.supply = Arc::new(Supply::clone(&self.supply).keeping(Store::at(folder.path().to_owned())));
+        self.passing = Some(folder);
+    }
+
+    /// Whether something that could be signed is told to other machines.
+    #[cfg(feature = "fleet")]
+    pub(super) fn tells_others(&self) -> bool {
+        self.memory.as_ref().is_some_and(|memory| memory.writes())
     }
 
     /// Where asynchronous work is done.

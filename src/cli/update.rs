@@ -36,8 +36,11 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
         resolve(&args.sources, environment, terminal)?;
     }
     let mut surveyed = survey(&args.scope, environment)?;
-    let sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
+    let mut sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
     let caches = caches(args, &surveyed.config, &sources, (environment, terminal))?;
+    if args.add_to_store || caches.as_ref().is_some_and(|caches| !caches.is_empty()) {
+        sources.keep_for_the_run();
+    }
     let deny = surveyed.deny(&args.deny);
     let mut work = Work::carry_out(surveyed, args, (&sources, environment), &deny);
     for _ in 0..AGAIN {

@@ -205,6 +205,14 @@ impl Supply {
         self
     }
 
+    /// The same supply, which keeps what it downloads in this store.
+    #[must_use]
+    pub fn keeping(mut self, store: Store) -> Self {
+        self.shelf = Arc::new(Shelves { store: Some(store.clone()), spool: Spool::default() });
+        self.store = Some(store);
+        self
+    }
+
     /// The same supply, watched.
     #[must_use]
     pub fn watched_by(mut self, progress: Arc<dyn Progress>) -> Self {

@@ -194,6 +194,99 @@ fn a_teams_caches_are_written_by_update_alone_and_by_those_who_may() {
     );
 }
 
+#[test]
+fn what_is_not_kept_on_disk_is_not_downloaded_twice_either() {
+    let project = project(&named());
+    fs::create_dir(project.path("../tmp")).unwrap();
+    let cache = url(&project, "outputs");
+    for args in [
+        &["update", "--no-cache", "--publish", &cache][..],
+        &["check", "--no-cache", "--publish", &cache],
+        &["hash", "web", "--no-cache", "--publish", &cache, "--store-path", "web-1.2.3-npm-deps"],
+    ] {
+        let _ = fs::remove_dir_all(project.path("../outputs"));
+        let before = project.registry.requests().len();
+        let output = project.command(args).env("TMPDIR", project.path("../tmp")).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", project.render(&output));
+        assert_eq!(project.registry.requests().len(), before + 1, "{args:?}");
+        assert_eq!(files(&project, "outputs").len(), 3, "{args:?}");
+        assert!(files(&project, "tmp").is_empty() && !project.cache().exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn flags_that_cannot_both_be_meant_are_refused_and_those_that_do_nothing_are_told() {
+    let project = project(&named());
+    let cache = url(&project, "outputs");
+    assert_eq!(
+        project.transcript(&["check", "--watch", "--publish", &cache]),
+        "exit 2\n--- stderr\nerror: --watch writes nothing anywhere, and so it does not --publish\n  \
+         hint: run `npm-nixhash check --publish URL` when you are done\n"
+    );
+    let dry = project.transcript(&["update", "--dry-run", "--publish", &cache]);
+    assert!(dry.starts_with("exit 2\n") && dry.contains("and so it does not --publish"), "{dry}");
+    assert!(!project.path("../outputs").exists());
+    project.write(
+        "../secret",
+        "a-1:nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==",
+    );
+    let key = project.path("../secret").display().to_string();
+    for args in [
+        &["update", "--sign-key", &key][..],
+        &["check", "--sign-key", &key],
+        &["hash", "web", "--sign-key", &key],
+    ] {
+        let said = project.transcript(args);
+        assert!(
+            said.starts_with("exit 0\n") && said.contains("warning: --sign-key signs nothing, because"),
+            "{said}"
+        );
+    }
+    let said = project.transcript(&["check", "--remote-mode", "read"]);
+    assert!(said.contains("warning: --remote-mode changes nothing, because no place is named"), "{said}");
+    for args in [["--no-remote", "--remote"], ["--no-publish", "--publish"]] {
+        let said = project.transcript(&["update", args[0], args[1], &cache]);
+        assert!(said.starts_with("exit 2\n") && said.contains("cannot be used with"), "{said}");
+    }
+    // Published, and then looked for: both are done, in this order.
+    let both = project.run(&["check", "--publish", &cache, "--published", &cache, "--json"]);
+    assert_eq!(
+        (both.status.code(), states(&both)),
+        (Some(0), vec![vec!["published".to_owned(), "there".to_owned()]; 2])
+    );
+}
+
+#[test]
+fn the_teams_caches_are_looked_into_where_none_is_named() {
+    let project = project(&named());
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    assert_eq!(
+        project.transcript(&["check", "--published"]),
+        "exit 2\n--- stderr\nerror: --published without a URL looks into the caches of `publish` in npm-nixhash.toml, and \
+         there are none\n  hint: name a cache: --published URL\n"
+    );
+    let (one, two) = (url(&project, "one"), url(&project, "two"));
+    project.write("npm-nixhash.toml", format!("publish = [\"{one}\", \"{two}\"]\n"));
+    assert_eq!(project.run(&["check", "--publish", &one]).status.code(), Some(0));
+    fs::create_dir(project.path("../two")).unwrap();
+    for args in
+        [&["check", "--json", "--published"][..], &["check", "--published", &one, "--published", "--json"]]
+    {
+        let lacking = project.run(args);
+        assert_eq!(
+            (lacking.status.code(), states(&lacking)),
+            (Some(1), vec![vec!["there".to_owned(), "missing".to_owned()]; 2]),
+            "{args:?}"
+        );
+    }
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    assert_eq!(project.run(&["check", "--published"]).status.code(), Some(0));
+    // What opens them has to be there: who cannot look does not pass.
+    project.write("npm-nixhash.toml", format!("publish = [\"{one}\", \"s3://acme-cache\"]\n"));
+    let said = project.transcript(&["check", "--published"]);
+    assert!(said.starts_with("exit 2\n") && said.contains("no credentials for S3"), "{said}");
+}
+
 /// A second machine: nothing on its disk, and a registry that was asked so often before.
 fn elsewhere(project: &Project) -> usize {
     let _ = fs::remove_dir_all(project.cache());
@@ -374,7 +467,7 @@ fn what_comes_with_a_repository_has_no_tarballs_sent_anywhere() {
     fs::remove_file(project.path("npm-nixhash.toml")).unwrap();
     let said = project.transcript(&["check", "--remote-tarballs"]);
     assert!(
-        said.contains("warning: tarballs are not shared, because no place for them is named\n"),
+        said.contains("warning: tarballs are not shared, because no place is named that machines share\n"),
         "{said}"
     );
 }

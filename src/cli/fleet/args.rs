@@ -32,9 +32,39 @@ impl PublishArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Binary caches")]
 pub(in crate::cli) struct PublishedArgs {
-    /// Also say which outputs this binary cache lacks, and count that as drift; may be given several times
-    #[arg(long, value_name = "URL", value_parser = LocationParser("--published"))]
-    pub(super) published: Vec<Location>,
+    /// Also say which outputs this binary cache lacks, and count that as drift; may be given several times; without a URL those
+    /// that npm-nixhash.toml names
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "", value_parser = TargetParser)]
+    pub(super) published: Vec<Target>,
+}
+
+/// Caches to look into.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    /// Those of the team.
+    Configured,
+    /// One.
+    At(Box<Location>),
+}
+
+/// Reads what follows `--published`.
+#[derive(Debug, Clone)]
+struct TargetParser;
+
+impl TypedValueParser for TargetParser {
+    type Value = Target;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Target, clap::Error> {
+        if value.is_empty() {
+            return Ok(Target::Configured);
+        }
+        LocationParser("--published").parse_ref(command, arg, value).map(Box::new).map(Target::At)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,7 @@ use tokio::runtime::Handle;
 
 use super::{
     PublishArgs, PublishedArgs, RemoteArgs,
+    args::Target,
     outside::{open, sign_key, unopened},
 };
 use crate::cli::{
@@ -88,17 +89,39 @@ impl Caches {
                 Err(error) => return Err(Fatal(unopened(location, &error))),
             }
         }
+        if remote.sign_key.is_some() && caches.all.is_empty() && !sources.tells_others() {
+            terminal.message("warning", &unsigned());
+        }
         Ok(caches)
     }
 
-    /// The caches to look into.
+    /// The caches to look into, which have to be usable.
     pub(in crate::cli) fn to_look_into(
         args: &PublishedArgs,
+        config: &Config,
         sources: &Sources,
         environment: &Environment,
     ) -> Result<Self, Fatal> {
-        let all = all_of(&args.published, sources, environment, false)?;
+        let mut locations: Vec<Location> = Vec::new();
+        for target in &args.published {
+            let meant = match target {
+                Target::At(location) => std::slice::from_ref(&**location),
+                Target::Configured if config.publish.0.is_empty() => return Err(Fatal(no_team())),
+                Target::Configured => &config.publish.0,
+            };
+            for location in meant {
+                if !locations.contains(location) {
+                    locations.push(location.clone());
+                }
+            }
+        }
+        let all = all_of(&locations, sources, environment, false)?;
         Ok(Self { all, key: None, runtime: sources.runtime() })
+    }
+
+    /// Whether there is none.
+    pub(in crate::cli) fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Publishes the output of every site whose hash was computed, and notes in the report how each stands.
@@ -278,6 +301,18 @@ fn all_of(
         Ok(Arc::new(Cache::new(storage)))
     };
     locations.iter().map(cache).collect()
+}
+
+/// `--sign-key`, where nothing is written that could be signed.
+fn unsigned() -> Message {
+    Message::plain("--sign-key signs nothing, because nothing is published or told to other machines")
+        .hinting(Some("it goes with --publish URL and --remote URL"))
+}
+
+/// `--published` alone, where nothing says what is meant.
+fn no_team() -> Message {
+    Message::plain("--published without a URL looks into the caches of `publish` in npm-nixhash.toml, and there are none")
+        .hinting(Some("name a cache: --published URL"))
 }
 
 impl Wanted {

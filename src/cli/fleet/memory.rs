@@ -172,7 +172,9 @@ impl Memory {
         let sharing = (shares || config.remote_tarballs, shares && named.is_some());
         let Some(location) = named.or_else(|| config.remote.0.clone()) else {
             if shares {
-                terminal.message("warning", &nowhere());
+                terminal.message("warning", &nowhere("tarballs are not shared"));
+            } else if args.remote_mode.is_some() {
+                terminal.message("warning", &nowhere("--remote-mode changes nothing"));
             }
             return Ok(None);
         };
@@ -219,6 +221,11 @@ impl Memory {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether others are told anything.
+    pub(in crate::cli) fn writes(&self) -> bool {
+        self.mode != RemoteMode::Read
     }
 
     pub(super) fn storage(&self) -> &Storage {
@@ -351,9 +358,9 @@ fn counted(hashes: usize, tarballs: usize) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
-/// Tarballs were to be shared, and it was not said where.
-fn nowhere() -> Message {
-    Message::plain("tarballs are not shared, because no place for them is named")
+/// Something was to be shared, and it was not said where.
+fn nowhere(so: &str) -> Message {
+    Message::plain(format!("{so}, because no place is named that machines share"))
         .hinting(Some("name it with --remote URL or NPM_NIXHASH_REMOTE"))
 }
 
