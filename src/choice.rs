@@ -278,7 +278,7 @@ fn files(site: &Site) -> BTreeSet<&Path> {
 /// Those of them that hold nothing else, and patches.
 fn own_files(site: &Site) -> BTreeSet<&Path> {
     let patches = site.sources().flat_map(|source| &source.patches).filter_map(|patch| match patch {
-        Patch::Local(path) => Some(path.as_path()),
+        Patch::Local { path, .. } => Some(path.as_path()),
         Patch::Other(_) => None,
     });
     of_source(site).chain(patches).collect()

@@ -13,7 +13,7 @@ use crate::{
         self, Excerpt, Fetched, Look, LookError, Npm, NpmFailure, Order, Question, Resolved, SourceFailure,
         Word,
         digest::{Digest, Kind, Recorded},
-        origin::Hashed,
+        origin::{Hashed, Origin},
     },
 };
 
@@ -63,6 +63,10 @@ pub enum Standing {
     },
     /// The npm registry does not vouch for it as it has to.
     Unvouched(NpmFailure),
+    /// Only a build can tell it, as far as is known it is right: see [`SourceState::unchecked`].
+    Unchecked,
+    /// Only a build can tell it, and it is surely not right: why.
+    Untold(String),
     /// It could not be fetched.
     Failed(SourceFailure),
 }
@@ -75,6 +79,15 @@ impl SourceState {
             Standing::Blank(digest) | Standing::Moved(digest) | Standing::Vouched(digest) => Some(digest),
             Standing::Replaced { found, .. } => Some(found),
             _ => None,
+        }
+    }
+
+    /// Why nothing is known of its hash, where that is so.
+    #[must_use]
+    pub fn unchecked(&self) -> Option<&str> {
+        match &self.resolved {
+            Ok(resolved) => resolved.origin.more.as_deref(),
+            Err(why) => Some(why),
         }
     }
 
@@ -109,18 +122,23 @@ fn look_at(site: &Site, source: &RemoteSource) -> Look {
 
 /// All sources of all sites that are decided, not yet fetched.
 pub(super) fn resolve(sites: &[Site]) -> Vec<Vec<SourceState>> {
-    let state = |source: &RemoteSource| SourceState {
-        source: source.clone(),
-        resolved: source::resolve(source).map_err(|error| error.to_string()),
-        standing: Standing::NotFetched,
-        excerpt: None,
-        stated: false,
-    };
     let of_site = |site: &Site| match &site.outcome {
         Outcome::Undecided(_) => Vec::new(),
-        _ => site.sources().map(state).collect(),
+        _ => site.sources().map(|source| unfetched(site, source)).collect(),
     };
     sites.iter().map(of_site).collect()
+}
+
+fn unfetched(site: &Site, source: &RemoteSource) -> SourceState {
+    let holds_lockfile =
+        matches!(&site.outcome, Outcome::Remote { source: own, .. } if own.place == source.place);
+    let resolved = match source::resolve(source) {
+        // Of what does not tell the hash, nothing is wanted but a lockfile.
+        Ok(Resolved { origin: Origin { more: Some(why), .. }, .. }) if !holds_lockfile => Err(why),
+        resolved => resolved.map_err(|error| error.to_string()),
+    };
+    let standing = Standing::NotFetched;
+    SourceState { source: source.clone(), resolved, standing, excerpt: None, stated: false }
 }
 
 /// Fetches all sources and holds their hashes against them.
@@ -169,6 +187,7 @@ fn words(
     for resolved in unstated.filter_map(|state| state.resolved.as_ref().ok()) {
         let identity = resolved.origin.identity();
         if let Ok(fetched) = &results[&identity]
+            && resolved.origin.more.is_none()
             && !is_recorded(resolved, &fetched.digests[&resolved.recorded.kind()])
         {
             let question = Question { url: resolved.origin.url(), content: &fetched.contents };
@@ -269,6 +288,9 @@ fn judge(
     work: &Work<'_>,
 ) -> Standing {
     let (Ok(resolved), found) = (&state.resolved, found.clone()) else { return Standing::NotFetched };
+    if let Some(why) = &resolved.origin.more {
+        return untold(resolved, why, work);
+    }
     if is_recorded(resolved, &found) {
         return Standing::InSync;
     }
@@ -284,6 +306,17 @@ fn judge(
         Some(Err(failure)) => return Standing::Unvouched(failure.clone()),
     };
     compare(site, state, found, vouched, work)
+}
+
+/// What can be said of a hash that only a build can tell.
+fn untold(resolved: &Resolved, why: &str, work: &Work<'_>) -> Standing {
+    match &resolved.recorded {
+        Recorded::Placeholder(_) => Standing::Untold(format!("its source has no hash yet: {why}")),
+        Recorded::Known(recorded) if work.rules.head.has_for_other_origin(&resolved.origin, recorded) => {
+            Standing::Untold(format!("the hash of its source is that of another version or URL: {why}"))
+        }
+        Recorded::Known(_) => Standing::Unchecked,
+    }
 }
 
 /// What it means that a hash is recorded and another one was found, for which a registry vouches or does not.
@@ -344,9 +377,18 @@ pub(super) fn obstacle(site: &Site, states: &[SourceState], rules: &Rules<'_>) -
         (Outcome::Tarball(_), Err(why)) => Some(Status::Undecided(super::unpinned(site, why))),
         _ => None,
     };
+    let untold = |state: &SourceState| match &state.standing {
+        Standing::Untold(why) => {
+            let cure = "build it once, and write the hash that Nix prints for the source; then run `update`";
+            let undecided = undecided(site, Reason::StaleUnknown, why.clone());
+            Some(Status::Undecided(undecided.cured_by(Some(cure.to_owned()))))
+        }
+        _ => None,
+    };
     states
         .iter()
         .find_map(failure)
+        .or_else(|| states.iter().find_map(untold))
         .or_else(|| states.iter().find_map(unpinned))
         .or_else(|| states.iter().find_map(|state| unwritable(site, state)))
 }

@@ -110,6 +110,18 @@ impl Files {
         Ok(self.add(path.to_owned(), &text))
     }
 
+    /// The bytes of a file that is no text of the evaluation, such as a patch.
+    pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
+        let path = normalize(path);
+        let real = self.real(&path).filter(|real| real.is_file())?;
+        let bytes = match self.instead.get(&path) {
+            Some(bytes) => bytes.clone(),
+            None if std::fs::metadata(&real).ok()?.len() > MAX_BYTES => return None,
+            None => std::fs::read(&real).ok()?,
+        };
+        Some(bytes)
+    }
+
     fn add(&mut self, path: PathBuf, text: &str) -> FileId {
         let mut lines = vec![0];
         lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| to_u32(i + 1)));

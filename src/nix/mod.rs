@@ -50,7 +50,7 @@ use crate::repository::Border;
 pub use hash_text::{HASHES, HashForm, HashText, decode_digest};
 pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
 pub use scope::Scope;
-pub use shell::{Edit, EditError, apply as apply_edits};
+pub use shell::{Diff, Edit, EditError, apply as apply_edits, apply_diff};
 pub use site::{
     Condition, FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
     VersionMismatch, Warning, WarningKind,

@@ -36,7 +36,12 @@ pub struct SourceAttribute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Patch {
     /// A file of the repository.
-    Local(std::path::PathBuf),
+    Local {
+        /// Where it is.
+        path: std::path::PathBuf,
+        /// How many leading parts of the names in it do not count: `-p` of `patch`.
+        strip: usize,
+    },
     /// Something else: what it is.
     Other(String),
 }

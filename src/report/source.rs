@@ -78,7 +78,7 @@ impl SourceReport {
             standing: name,
             identity_changed,
             stated: state.stated,
-            unchecked: resolved.as_ref().err().cloned(),
+            unchecked: state.unchecked().map(str::to_owned),
         }
     }
 
@@ -97,6 +97,7 @@ impl SourceReport {
 fn describe(standing: &Standing, unresolved: bool) -> (&'static str, Option<bool>) {
     match standing {
         _ if unresolved => ("unchecked", None),
+        Standing::Unchecked | Standing::Untold(_) => ("unchecked", None),
         Standing::NotFetched => ("not-fetched", None),
         Standing::InSync => ("in-sync", None),
         Standing::Blank(_) => ("blank", None),
@@ -150,7 +151,7 @@ fn label(source: &RemoteSource) -> String {
 
 /// What the user should know of the sources of a site that was decided nevertheless.
 pub(super) fn warnings(planned: &Planned) -> Vec<Message> {
-    let unchecked = planned.sources.iter().filter_map(|state| state.resolved.as_ref().err());
+    let unchecked = planned.sources.iter().filter_map(SourceState::unchecked);
     let unchecked =
         unchecked.map(|why| Message::plain(format!("the hash of its source was not checked: {why}")));
     let shadowed = planned.sources.iter().any(|state| {

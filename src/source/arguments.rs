@@ -23,6 +23,9 @@ const HARMLESS: &[&str] = &[
 /// Arguments that change the tree after the download.
 const SCRIPTS: &[&str] = &["postFetch", "extraPostFetch", "postCheckout"];
 
+/// Whether that touches the lockfile was decided before (fixture `post-fetch-without-lockfile`).
+const FOLLOWED: &str = "postFetch";
+
 /// Arguments that change what the server is asked for.
 const REQUESTS: &[&str] = &["curlOpts", "curlOptsList", "netrcPhase"];
 
@@ -30,11 +33,12 @@ const REQUESTS: &[&str] = &["curlOpts", "curlOptsList", "netrcPhase"];
 pub(super) struct Arguments<'a> {
     source: &'a RemoteSource,
     seen: RefCell<BTreeSet<&'static str>>,
+    more: RefCell<Option<String>>,
 }
 
 impl<'a> Arguments<'a> {
     pub(super) fn new(source: &'a RemoteSource) -> Self {
-        Self { source, seen: RefCell::default() }
+        Self { source, seen: RefCell::default(), more: RefCell::default() }
     }
 
     pub(super) fn value(&self, name: &'static str) -> Option<&'a AttributeValue> {
@@ -78,6 +82,25 @@ impl<'a> Arguments<'a> {
         Ok(())
     }
 
+    /// Booleans that add to what is hashed, and leave what is in the archive as it is.
+    pub(super) fn adding(&self, names: &[&'static str], why: &str) -> Result<(), Unsupported> {
+        for name in names {
+            if self.flag(name, false)? {
+                self.add(format!("`{}` has `{name}`, which {why}", self.source.fetcher));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&self, why: String) {
+        self.more.borrow_mut().get_or_insert(why);
+    }
+
+    /// Why more is hashed than what is downloaded, where it is.
+    pub(super) fn more(&self) -> Option<String> {
+        self.more.borrow().clone()
+    }
+
     /// Strings or lists that must be empty.
     pub(super) fn empty(&self, names: &[&'static str], why: &str) -> Result<(), Unsupported> {
         for name in names {
@@ -95,6 +118,16 @@ impl<'a> Arguments<'a> {
     pub(super) fn download(&self) -> Result<(), Unsupported> {
         self.common();
         self.empty(SCRIPTS, "changes what was fetched")?;
+        self.empty(REQUESTS, "changes what the server is asked for")
+    }
+
+    /// What any download of an archive may come with.
+    pub(super) fn unpacked(&self) -> Result<(), Unsupported> {
+        if self.value(FOLLOWED).is_some_and(|value| *value != AttributeValue::Text(String::new())) {
+            self.add(format!("`{}` has `{FOLLOWED}`, which changes what was fetched", self.source.fetcher));
+        }
+        self.common();
+        self.empty(&SCRIPTS[1..], "changes what was fetched")?;
         self.empty(REQUESTS, "changes what the server is asked for")
     }
 

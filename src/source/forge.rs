@@ -3,14 +3,18 @@
 use super::arguments::Arguments;
 use super::origin::{Origin, Unsupported, stripped};
 
-/// Arguments with which nixpkgs checks the repository out instead.
-const CHECKOUT: &[&str] = &["fetchSubmodules", "leaveDotGit", "deepClone", "forceFetchGit", "fetchLFS"];
+/// Arguments with which nixpkgs checks the repository out instead. A file that is in the archive is in the checkout, too,
+/// with the same bytes: a submodule is an empty folder in the archive, and what git's attributes keep out of it is not
+/// there. Of the tree as a whole the archive does not tell the hash.
+const CHECKOUT: &[&str] = &["fetchSubmodules", "leaveDotGit", "deepClone", "forceFetchGit"];
 
 fn archive_only(arguments: &Arguments<'_>) -> Result<(), Unsupported> {
     const WHY: &str = "makes Nix check the git repository out; only archives can be followed";
-    arguments.off(CHECKOUT, WHY)?;
+    arguments
+        .adding(CHECKOUT, "makes Nix check the git repository out, so that only a build can tell its hash")?;
+    arguments.off(&["fetchLFS"], WHY)?;
     arguments.empty(&["sparseCheckout", "rootDir"], WHY)?;
-    arguments.download()
+    arguments.unpacked()
 }
 
 fn tag_reference(tag: &str) -> String {

@@ -84,6 +84,16 @@ impl Head {
         Ok(false)
     }
 
+    /// Whether the last commit has this hash for other origins, and not for this one.
+    #[must_use]
+    pub fn has_for_other_origin(&self, origin: &Origin, recorded: &Digest) -> bool {
+        let Ok(Committed { sources, .. }) = self.committed_state() else { return false };
+        let identity = origin.identity();
+        let mut same = sources.iter().filter(|source| source.recorded.as_ref() == Some(recorded)).peekable();
+        let other = |source: &CommittedSource| source.identity.as_ref().is_some_and(|own| *own != identity);
+        same.peek().is_some() && same.all(other)
+    }
+
     /// Whether the last commit has the hashes of a site, which only a build can tell, for another version of it, or made of
     /// something else.
     ///

@@ -66,7 +66,7 @@ pub(super) fn origin(source: &RemoteSource) -> Result<Origin, Unsupported> {
         "git" => return Err(locked.refuse("is a git checkout; only archives can be followed")),
         other => return Err(locked.refuse(&format!("is of the type `{other}`, which is not followed"))),
     };
-    Ok(Origin { urls: vec![url(&text)?], hashed: Hashed::Tree(Top::OnlyFolder) })
+    Ok(Origin::plain(vec![url(&text)?], Hashed::Tree(Top::OnlyFolder)))
 }
 
 fn host<'a>(locked: &'a Locked, default: &'a str) -> &'a str {

@@ -18,6 +18,8 @@ pub struct Origin {
     pub urls: Vec<Url>,
     /// What of it is hashed.
     pub hashed: Hashed,
+    /// Why the recorded hash is that of more, where it is: what is downloaded does not tell it.
+    pub more: Option<String>,
 }
 
 /// What of a download is hashed.
@@ -73,7 +75,12 @@ impl Origin {
             RemoteKind::Other => Err(refused(source, "is a fetcher that cannot be followed")),
         }?;
         arguments.nothing_else()?;
-        Ok(origin)
+        Ok(Self { more: arguments.more(), ..origin })
+    }
+
+    /// What is downloaded is what is hashed.
+    pub(super) fn plain(urls: Vec<Url>, hashed: Hashed) -> Self {
+        Self { urls, hashed, more: None }
     }
 
     /// A text that tells this origin from all others.
@@ -107,7 +114,7 @@ pub(super) fn url(text: &str) -> Result<Url, Unsupported> {
 
 /// An origin with one URL whose archive has one folder at its top.
 pub(super) fn stripped(text: &str) -> Result<Origin, Unsupported> {
-    Ok(Origin { urls: vec![url(text)?], hashed: Hashed::Tree(Top::Stripped) })
+    Ok(Origin::plain(vec![url(text)?], Hashed::Tree(Top::Stripped)))
 }
 
 /// `url`, or `urls`.
@@ -129,25 +136,25 @@ fn fetchurl(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     arguments.off(&["executable", "recursiveHash"], "makes Nix hash a tree of its own")?;
     arguments.download()?;
     arguments.ignore(&["downloadToTemp", "outputHashAlgo"]);
-    Ok(Origin { urls: urls(arguments)?, hashed: Hashed::File })
+    Ok(Origin::plain(urls(arguments)?, Hashed::File))
 }
 
 fn fetchzip(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
-    arguments.download()?;
+    arguments.unpacked()?;
     let top = if arguments.flag("stripRoot", true)? { Top::Stripped } else { Top::Kept };
-    Ok(Origin { urls: urls(arguments)?, hashed: Hashed::Tree(top) })
+    Ok(Origin::plain(urls(arguments)?, Hashed::Tree(top)))
 }
 
 /// `builtins.fetchTarball`.
 fn fetch_tarball(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     arguments.common();
-    Ok(Origin { urls: urls(arguments)?, hashed: Hashed::Tree(Top::OnlyFolder) })
+    Ok(Origin::plain(urls(arguments)?, Hashed::Tree(Top::OnlyFolder)))
 }
 
 /// `builtins.fetchurl`.
 fn builtin_fetchurl(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     arguments.common();
-    Ok(Origin { urls: urls(arguments)?, hashed: Hashed::File })
+    Ok(Origin::plain(urls(arguments)?, Hashed::File))
 }
 
 /// `builtins.fetchTree` of an archive or a file, as `flake.lock` has them. What it says of revisions and times is no part of the
@@ -160,5 +167,5 @@ fn fetch_tree(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     };
     arguments.common();
     arguments.ignore(&["lastModified", "rev", "revCount", "shortRev"]);
-    Ok(Origin { urls: vec![url(arguments.needed("url")?)?], hashed })
+    Ok(Origin::plain(vec![url(arguments.needed("url")?)?], hashed))
 }

@@ -1,20 +1,9 @@
-//! Unified diffs of the repository, applied to the lockfiles of a source as `patch -p1` would.
-//!
-//! Stricter than `patch`: every hunk has to fit exactly where it says it belongs. What `patch` would do with a hunk that
-//! has moved is a guess, and is left to a person.
-//!
-//! ```text
-//! section = "--- " path "\n" "+++ " path "\n" hunk*
-//! hunk    = "@@ -" start ["," count] " +" start ["," count] " @@" ... "\n" line*
-//! line    = (" " | "-" | "+") text "\n" | "\ No newline at end of file\n"
-//! ```
+//! A source's patches, applied to the lockfiles in it.
 
 use std::fs;
-use std::iter::Peekable;
-use std::str::SplitInclusive;
 use std::sync::Arc;
 
-use crate::nix::{Patch, RemoteSource};
+use crate::nix::{Patch, RemoteSource, apply_diff};
 
 /// The two files, in the order in which npm looks for them.
 pub type Files = [Option<Arc<[u8]>>; 2];
@@ -31,183 +20,19 @@ pub struct Unpatched(String);
 /// # Errors
 /// When a patch is not known, or does not fit exactly.
 pub fn apply_all(source: &RemoteSource, folder: &str, mut files: Files) -> Result<Files, Unpatched> {
-    let targets = NAMES.map(|name| join(folder, name));
+    let join = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let targets = NAMES.map(join);
     for patch in &source.patches {
         match patch {
             Patch::Other(what) => return Err(Unpatched(format!("{what} may touch the lockfile"))),
-            Patch::Local(path) => {
+            Patch::Local { path, strip } => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let fail = |why: String| Unpatched(format!("the patch {name} {why}"));
                 let bytes = fs::read(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-                apply(&bytes, &source.patched_in, &targets, &mut files)
+                apply_diff(&bytes, (*strip, &source.patched_in), &targets, &mut files)
                     .map_err(|why| fail(why.to_owned()))?;
             }
         }
     }
     Ok(files)
 }
-
-fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
-/// Applies one patch file.
-fn apply(patch: &[u8], folder: &str, targets: &[String; 2], files: &mut Files) -> Result<(), &'static str> {
-    let mentioned = |line: &[u8]| {
-        let line = String::from_utf8_lossy(line);
-        NAMES.iter().any(|name| line.contains(name))
-    };
-    let Ok(text) = std::str::from_utf8(patch) else {
-        return Err("is not plain text; whether it touches the lockfile is not known");
-    };
-    let mut lines = text.split_inclusive('\n').peekable();
-    while let Some(line) = lines.next() {
-        let odd = ["rename ", "copy ", "GIT binary patch", "Binary files "];
-        if odd.iter().any(|start| line.starts_with(start)) && mentioned(patch) {
-            return Err("is more than a plain unified diff");
-        }
-        let Some(old) = line.strip_prefix("--- ") else { continue };
-        let Some(new) = lines.peek().and_then(|next| next.strip_prefix("+++ ")) else { continue };
-        let names = Names { old: stripped(old), new: stripped(new) };
-        lines.next();
-        match names.target(folder, targets)? {
-            Some(slot) => {
-                let before = files[slot].take();
-                files[slot] = section(&mut lines, before.as_deref(), &names)?.map(Arc::from);
-            }
-            None => skip(&mut lines),
-        }
-    }
-    Ok(())
-}
-
-/// The two names of a section without their first part; `None` stands for `/dev/null`.
-struct Names<'a> {
-    old: Option<&'a str>,
-    new: Option<&'a str>,
-}
-
-fn stripped(text: &str) -> Option<&str> {
-    let name = text.split('\t').next().unwrap_or(text).trim_end();
-    if name == "/dev/null" { None } else { Some(name.split_once('/').map_or(name, |(_, rest)| rest)) }
-}
-
-impl Names<'_> {
-    /// Which of the lockfiles this section changes.
-    fn target(&self, folder: &str, targets: &[String; 2]) -> Result<Option<usize>, &'static str> {
-        let slot = |name: Option<&str>| {
-            let path = join(folder, name?);
-            targets.iter().position(|target| *target == path)
-        };
-        let quoted = [self.old, self.new].into_iter().flatten().any(|name| name.contains(['"', '\\']));
-        match (slot(self.old), slot(self.new)) {
-            _ if quoted => Err("names its files in a way that is not understood"),
-            (None, None) => Ok(None),
-            (old, new) if old == new || self.old.is_none() || self.new.is_none() => Ok(old.or(new)),
-            _ => Err("names two different files"),
-        }
-    }
-}
-
-type Lines<'a> = Peekable<SplitInclusive<'a, char>>;
-
-/// Passes over the hunks of another file.
-fn skip(lines: &mut Lines<'_>) {
-    while let Some((old, new)) = lines.peek().and_then(|line| ranges(line)) {
-        lines.next();
-        let (mut olds, mut news) = (old.count, new.count);
-        while olds > 0 || news > 0 {
-            match lines.next().and_then(|line| line.bytes().next()) {
-                Some(b'-') => olds = olds.saturating_sub(1),
-                Some(b'+') => news = news.saturating_sub(1),
-                Some(b'\\') => {}
-                Some(_) => (olds, news) = (olds.saturating_sub(1), news.saturating_sub(1)),
-                None => return,
-            }
-        }
-    }
-}
-
-struct Range {
-    start: usize,
-    count: usize,
-}
-
-/// The ranges of a hunk's head.
-fn ranges(line: &str) -> Option<(Range, Range)> {
-    let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
-    let (old, new) = ranges.split_once(" +")?;
-    let range = |text: &str| {
-        let (start, count) = text.split_once(',').unwrap_or((text, "1"));
-        Some(Range { start: start.parse().ok()?, count: count.parse().ok()? })
-    };
-    Some((range(old)?, range(new)?))
-}
-
-const MISFIT: &str = "does not fit the lockfile exactly";
-
-/// Applies the hunks of one file; `None` if the patch removes it.
-fn section(
-    lines: &mut Lines<'_>,
-    before: Option<&[u8]>,
-    names: &Names<'_>,
-) -> Result<Option<Vec<u8>>, &'static str> {
-    if names.old.is_none() && before.is_some() {
-        return Err("makes a lockfile that is there already");
-    }
-    let text =
-        std::str::from_utf8(before.unwrap_or_default()).map_err(|_| "meets a lockfile that is no text")?;
-    let old: Vec<&str> = text.split_inclusive('\n').collect();
-    let (mut done, mut out) = (0, String::new());
-    while let Some((range, added)) = lines.peek().and_then(|line| ranges(line)) {
-        lines.next();
-        // An empty range names the line before it.
-        let start = if range.count == 0 { range.start } else { range.start.saturating_sub(1) };
-        out.push_str(&old.get(done..start).ok_or(MISFIT)?.concat());
-        done = hunk(lines, &old, start, (range.count, added.count), &mut out)?;
-    }
-    out.push_str(&old.get(done..).ok_or(MISFIT)?.concat());
-    match names.new {
-        None if out.is_empty() => Ok(None),
-        None => Err("removes a lockfile that holds more"),
-        Some(_) => Ok(Some(out.into_bytes())),
-    }
-}
-
-/// Applies one hunk at `at`; gives the line behind it.
-fn hunk(
-    lines: &mut Lines<'_>,
-    old: &[&str],
-    mut at: usize,
-    (mut olds, mut news): (usize, usize),
-    out: &mut String,
-) -> Result<usize, &'static str> {
-    while olds > 0 || news > 0 {
-        let line = lines.next().ok_or("is cut off")?;
-        let (mark, mut text) = line.split_at_checked(1).ok_or("is damaged")?;
-        if lines.peek().is_some_and(|next| next.starts_with('\\')) {
-            lines.next();
-            text = text.strip_suffix('\n').unwrap_or(text);
-        }
-        // Mail programs strip the blank from empty lines of context.
-        let (mark, text) = if mark == "\n" { (" ", "\n") } else { (mark, text) };
-        if matches!(mark, " " | "-") {
-            if old.get(at) != Some(&text) {
-                return Err(MISFIT);
-            }
-            at += 1;
-            olds = olds.checked_sub(1).ok_or("is damaged")?;
-        }
-        if matches!(mark, " " | "+") {
-            out.push_str(text);
-            news = news.checked_sub(1).ok_or("is damaged")?;
-        }
-        if !matches!(mark, " " | "+" | "-") {
-            return Err("is damaged");
-        }
-    }
-    Ok(at)
-}
-
-#[cfg(test)]
-mod tests;

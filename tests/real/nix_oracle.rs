@@ -395,9 +395,37 @@ fn compare(case: &Case, truth: &[Dependencies]) -> Vec<String> {
 
 /// The expected lockfile with its expected edits.
 fn edited(root: &Path, site: &ExpectedSite) -> Option<Vec<u8>> {
-    let text = std::fs::read_to_string(root.join(site.lockfile.as_deref()?)).ok()?;
-    let edited = |text: String, (old, new): &(String, String)| text.replace(old.as_str(), new);
-    (!site.edits.is_empty()).then(|| site.edits.iter().fold(text, edited).into_bytes())
+    let lockfile = root.join(site.lockfile.as_deref()?);
+    let text = std::fs::read_to_string(&lockfile).ok()?;
+    let edited = |text: String, (old, new): &(String, String)| {
+        if old.starts_with("patch ") {
+            patched(&lockfile, &text, old, &root.join(new))
+        } else {
+            Some(text.replace(old.as_str(), new))
+        }
+    };
+    let edits = (!site.edits.is_empty()).then_some(&site.edits)?;
+    edits.iter().try_fold(text, edited).map(String::into_bytes)
+}
+
+/// What the real `patch` makes of a lockfile in its folder, if it fits.
+fn patched(lockfile: &Path, text: &str, command: &str, patch: &Path) -> Option<String> {
+    let folder = tempfile::tempdir().expect("a folder of our own");
+    let place = folder.path().join("tree");
+    copy(lockfile.parent()?, &place);
+    let here = place.join(lockfile.file_name()?);
+    std::fs::write(&here, text).expect("a copy of our own");
+    let mut words = command.split(' ');
+    let status = std::process::Command::new(words.next()?)
+        .args(words)
+        .arg("--silent")
+        .arg("--input")
+        .arg(patch)
+        .current_dir(&place)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .expect("`patch` is there");
+    status.success().then(|| std::fs::read_to_string(&here).expect("a copy of our own"))
 }
 
 fn agrees(root: &Path, site: &ExpectedSite, value: &str, d: &Dependencies) -> bool {

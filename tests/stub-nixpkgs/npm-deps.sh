@@ -62,7 +62,8 @@ if [ ! -e .remote ]; then
     set -e
 fi
 eval "$prePatch"
-for p in $patches; do patch -p1 --no-backup-if-mismatch <"$p"; done
+# shellcheck disable=SC2086 # several flags
+for p in $patches; do patch ${patchFlags:--p1} --no-backup-if-mismatch <"$p"; done
 eval "$postPatch"
 eval "$preBuild"
 set +e

@@ -34,6 +34,7 @@ let
         postUnpack = text (given finalAttrs "postUnpack");
         prePatch = text (given finalAttrs "prePatch");
         patches = text (given finalAttrs "patches");
+        patchFlags = text (finalAttrs.patchFlags or null);
         postPatch = text (given finalAttrs "postPatch");
         preBuild = text (given finalAttrs "preBuild");
       };

@@ -58,6 +58,8 @@ impl Runner<'_> {
             state.lose(Cause::Construct("interpolated text".into()));
             return Outcome::success(state);
         }
+        let input = redirects.iter().rev().find(|redirect| redirect.kind == RedirectKind::Input);
+        self.input = input.map(|redirect| self.expand_one(&redirect.target, &mut state));
         let status = self.dispatch(first, rest, &mut state);
         self.outcome(before, state, status, tested)
     }
@@ -181,6 +183,7 @@ impl Runner<'_> {
             | Effect::MakesFolders
             | Effect::Touches
             | Effect::WritesOperands
+            | Effect::Patches
             | Effect::ChangesFolder => match program.arguments(rest) {
                 Ok(arguments) => self.with_arguments(program, &arguments, state),
                 Err(option) => self.odd_option(program, &option, rest, state),
@@ -212,6 +215,7 @@ impl Runner<'_> {
                 }
                 Status::Unknown
             }
+            Effect::Patches => self.patch(arguments, state),
             _ => self.change_folder(program.name == "pushd", arguments, state),
         }
     }
@@ -232,6 +236,9 @@ impl Runner<'_> {
         if program.effect == Effect::ChangesFolder {
             state.folder = None;
             return Status::Unknown;
+        }
+        if program.effect == Effect::Patches {
+            return self.in_doubt_all(cause, state);
         }
         // A file keeps its name in a folder that may be any of those that are named, or the current one.
         let named = |word: &Field| word.base_name().is_some_and(|name| is_lockfile(&name));

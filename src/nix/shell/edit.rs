@@ -1,16 +1,46 @@
-//! Literal replacements, which are exact and can be made in memory.
+//! Replacements and patches, which are exact and can be made in memory.
 
 use std::sync::Arc;
 
-/// `substituteInPlace`: every place of a text in the lockfile becomes another text.
+use super::diff;
+
+/// What a phase does to a lockfile.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Edit {
-    /// What is looked for, left to right; found texts do not overlap. Empty text is never found.
-    pub pattern: String,
-    /// What takes its place.
-    pub replacement: String,
-    /// The build stops if the text is not there (`--replace-fail`).
-    pub required: bool,
+pub enum Edit {
+    /// `substituteInPlace`: every place of a text becomes another text.
+    Replace {
+        /// What is looked for, left to right; found texts do not overlap. Empty text is never found.
+        pattern: String,
+        /// What takes its place.
+        replacement: String,
+        /// The build stops if the text is not there (`--replace-fail`).
+        required: bool,
+    },
+    /// `patch`: those sections of a unified diff that are about the lockfile.
+    Patch(Diff),
+}
+
+/// A unified diff, and the file in it that is meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Diff {
+    /// What the diff is called.
+    pub name: String,
+    /// The whole of it.
+    pub text: Arc<[u8]>,
+    /// How many leading parts of names do not count.
+    pub strip: usize,
+    /// The lockfile, as the diff names it without those.
+    pub target: String,
+}
+
+impl Edit {
+    /// The bytes that it is made of, for the budget.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Replace { pattern, replacement, .. } => pattern.len() + replacement.len(),
+            Self::Patch(diff) => diff.text.len(),
+        }
+    }
 }
 
 /// Why a lockfile cannot be edited as the build would.
@@ -25,6 +55,9 @@ pub enum EditError {
     /// Which bytes a text of the shell is then depends on the build's locale.
     #[error("the lockfile is not UTF-8")]
     NotText,
+    /// A patch does not fit: which one, and why.
+    #[error("the patch {0} {1}")]
+    Misfit(String, &'static str),
     /// The edits are many and large.
     #[error("the edited lockfile would be larger than {0} bytes")]
     TooLarge(usize),
@@ -38,27 +71,44 @@ const LARGEST: usize = 64 << 20;
 /// # Errors
 /// Where the build would stop, or the text grows without bounds.
 pub fn apply(bytes: &Arc<[u8]>, edits: &[Edit]) -> Result<Arc<[u8]>, EditError> {
-    if edits.is_empty() {
-        return Ok(Arc::clone(bytes));
+    let mut bytes = Arc::clone(bytes);
+    for edit in edits {
+        bytes = match edit {
+            Edit::Replace { pattern, replacement, required } => {
+                replaced(&bytes, pattern, replacement, *required)?
+            }
+            Edit::Patch(diff) => patched(bytes, diff)?,
+        };
     }
+    Ok(bytes)
+}
+
+fn replaced(
+    bytes: &Arc<[u8]>,
+    pattern: &str,
+    replacement: &str,
+    required: bool,
+) -> Result<Arc<[u8]>, EditError> {
     let text = std::str::from_utf8(bytes).map_err(|_| EditError::NotText)?;
     if text.contains('\0') {
         return Err(EditError::NullByte);
     }
-    let mut text = text.to_owned();
-    for Edit { pattern, replacement, required } in edits {
-        let count = if pattern.is_empty() { 0 } else { text.matches(pattern.as_str()).count() };
-        if count == 0 && *required && !pattern.is_empty() {
-            return Err(EditError::NotFound(pattern.clone()));
-        }
-        if text.len() + count.saturating_mul(replacement.len()) > LARGEST {
-            return Err(EditError::TooLarge(LARGEST));
-        }
-        if count > 0 {
-            text = text.replace(pattern.as_str(), replacement);
-        }
+    let count = if pattern.is_empty() { 0 } else { text.matches(pattern).count() };
+    if count == 0 && required && !pattern.is_empty() {
+        return Err(EditError::NotFound(pattern.to_owned()));
     }
-    Ok(text.into_bytes().into())
+    if text.len() + count.saturating_mul(replacement.len()) > LARGEST {
+        return Err(EditError::TooLarge(LARGEST));
+    }
+    Ok(if count > 0 { text.replace(pattern, replacement).into_bytes().into() } else { Arc::clone(bytes) })
+}
+
+fn patched(bytes: Arc<[u8]>, Diff { name, text, strip, target }: &Diff) -> Result<Arc<[u8]>, EditError> {
+    let misfit = |why| EditError::Misfit(name.clone(), why);
+    let mut files = [Some(bytes), None];
+    diff::apply(text, (*strip, ""), &[target.clone(), String::new()], &mut files).map_err(misfit)?;
+    let [file, _] = files;
+    file.ok_or_else(|| misfit("removes the lockfile"))
 }
 
 #[cfg(test)]
@@ -66,7 +116,7 @@ mod tests {
     use super::*;
 
     fn edit(pattern: &str, replacement: &str, required: bool) -> Edit {
-        Edit { pattern: pattern.to_owned(), replacement: replacement.to_owned(), required }
+        Edit::Replace { pattern: pattern.to_owned(), replacement: replacement.to_owned(), required }
     }
 
     #[test]
@@ -81,5 +131,25 @@ mod tests {
         let bytes: Arc<[u8]> = Arc::from(&b"{}"[..]);
         assert_eq!(apply(&bytes, &[edit("x", "y", true)]), Err(EditError::NotFound("x".to_owned())));
         assert_eq!(apply(&Arc::from(&b"\0"[..]), &[edit("x", "y", false)]), Err(EditError::NullByte));
+    }
+
+    #[test]
+    fn a_patch_changes_the_lockfile_that_is_meant_and_fits_or_is_refused() {
+        let text =
+            "--- a/web/package-lock.json\n+++ b/web/package-lock.json\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n";
+        let diff = |target: &str| Diff {
+            name: "x.patch".to_owned(),
+            text: Arc::from(text.as_bytes()),
+            strip: 1,
+            target: target.to_owned(),
+        };
+        let (right, other) = (diff("web/package-lock.json"), diff("package-lock.json"));
+        let bytes: Arc<[u8]> = Arc::from(&b"one\ntwo\n"[..]);
+        let edits = [Edit::Patch(right), edit("three", "four", true)];
+        assert_eq!(&*apply(&bytes, &edits).expect("it fits"), b"one\nfour\n");
+        assert_eq!(apply(&bytes, &[Edit::Patch(other)]).as_ref(), Ok(&bytes));
+        let moved: Arc<[u8]> = Arc::from(&b"zero\none\ntwo\n"[..]);
+        let misfit = apply(&moved, &edits).expect_err("it has moved");
+        assert_eq!(misfit.to_string(), "the patch x.patch does not fit the lockfile exactly");
     }
 }

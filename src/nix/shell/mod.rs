@@ -3,18 +3,20 @@
 //! [`Script`] is read once, and run over what is known of the files ([`Shell`]): where each path's bytes came from, or why
 //! that is not known. Nothing is executed. `script` and `parse` are the language, `field` and `expand` its words, `log` and
 //! `look` the files, `run` its control flow, `programs` the table of programs and their options, `commands`, `builtins`,
-//! `copy` and `tools` what they do, `cause` why something is not known and what settles it.
+//! `copy`, `patch` (with `diff`) and `tools` what they do, `cause` why something is not known and what settles it.
 
 mod builtins;
 mod cause;
 mod commands;
 mod copy;
+pub(crate) mod diff;
 mod edit;
 mod expand;
 mod field;
 mod log;
 mod look;
 mod parse;
+mod patch;
 mod programs;
 mod run;
 mod script;
@@ -24,7 +26,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub(crate) use cause::{Cause, Trouble};
-pub use edit::{Edit, EditError, apply};
+pub use diff::apply as apply_diff;
+pub use edit::{Diff, Edit, EditError, apply};
 pub(crate) use run::{Ground, Script};
 
 use super::budget::Budget;

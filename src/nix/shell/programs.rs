@@ -22,6 +22,7 @@ pub(super) enum Effect {
     /// It writes the files that it is given.
     WritesOperands,
     SubstitutesInPlace,
+    Patches,
     Unpacks,
     Finds,
     ChangesFolder,
@@ -66,6 +67,10 @@ pub(super) enum Means {
     Into,
     /// The target is not taken for a folder.
     Exact,
+    /// The value is how many parts of names do not count.
+    Strip,
+    /// The value is a file that is read.
+    Input,
     /// The copy can be written.
     Writable,
     /// Missing folders are made.
@@ -192,9 +197,27 @@ const TEE: &[Opt] = &[Opt(&["-a", "--append", "-i", "--ignore-interrupts", "-p"]
 
 const FOLDER: &[Opt] = &[Opt(&["-P", "-L", "-e"], Value::No, Means::Nothing)];
 
+/// What makes no difference where every hunk fits exactly. `-R` and `--merge` do.
+const PATCH: &[Opt] = &[
+    Opt(&["-d", "--directory"], Value::Yes, Means::Into),
+    Opt(&["-p", "--strip"], Value::Yes, Means::Strip),
+    Opt(&["-i", "--input"], Value::Yes, Means::Input),
+    Opt(&["-F", "--fuzz"], Value::Yes, Means::Nothing),
+    Opt(
+        &["-s", "--silent", "--quiet", "-N", "--forward", "-u", "--unified", "--verbose", "--binary"],
+        Value::No,
+        Means::Nothing,
+    ),
+    Opt(
+        &["-b", "--backup", "--no-backup-if-mismatch", "-f", "--force", "-E", "--remove-empty-files"],
+        Value::No,
+        Means::Nothing,
+    ),
+];
+
 use Effect::{
-    ChangesFolder, Copies, EditsOperands, EditsWith, Finds, MakesFolders, Prints, Reads, Removes, Runs,
-    Shell, SubstitutesInPlace, Tests, Touches, Unpacks, Wild, WritesOperands,
+    ChangesFolder, Copies, EditsOperands, EditsWith, Finds, MakesFolders, Patches, Prints, Reads, Removes,
+    Runs, Shell, SubstitutesInPlace, Tests, Touches, Unpacks, Wild, WritesOperands,
 };
 
 /// All programs that are known, by name.
@@ -371,7 +394,7 @@ static PROGRAMS: &[Program] = &[
     row("xargs", Wild),
     row("parallel", Wild),
     row("git", Wild),
-    row("patch", Wild),
+    with("patch", Patches, PATCH),
     row("rsync", Wild),
     row("cpio", Wild),
     row("dd", Wild),

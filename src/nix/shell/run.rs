@@ -122,6 +122,8 @@ pub(super) struct Runner<'a> {
     /// Commands, and entries of the log that are looked at, are paid from the survey's budget.
     budget: &'a Budget,
     calls: u32,
+    /// The file that the running command reads as its input.
+    pub input: Option<Field>,
     /// The names of the folders around the tree that belong to its source, the innermost last.
     pub above: Vec<String>,
 }
@@ -169,6 +171,7 @@ impl<'a> Runner<'a> {
             log: Log::default(),
             budget,
             calls: 0,
+            input: None,
             above: Vec::new(),
         };
         (runner, State::start())

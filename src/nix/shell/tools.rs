@@ -131,9 +131,6 @@ impl Runner<'_> {
             }
             // What it prints, or what it does to the files that it is given: `perl -pi -e s/a/b/ file`.
             "perl" => return self.perl(name, rest, state),
-            "patch" => {
-                return self.in_doubt_all(Cause::Patched("`patch` may change the lockfile".into()), state);
-            }
             _ => false,
         };
         if asks || harmless {
@@ -211,10 +208,7 @@ impl Runner<'_> {
                 let mut file = file;
                 file.edits.extend(edits.iter().cloned());
                 file.writable = true;
-                self.spend(
-                    edits.iter().map(|edit| (edit.pattern.len() + edit.replacement.len()) as u64).sum(),
-                    state,
-                );
+                self.spend(edits.iter().map(|edit| edit.size() as u64).sum(), state);
                 self.change(state, Change::File(key, file));
             }
         }
@@ -370,7 +364,8 @@ fn edits(options: &[Field]) -> Option<Vec<Edit>> {
             "--subst-var-by" => (format!("@{first}@"), false),
             _ => return None,
         };
-        edits.push(Edit { pattern, replacement: words.next()?.known()?.to_owned(), required });
+        let replacement = words.next()?.known()?.to_owned();
+        edits.push(Edit::Replace { pattern, replacement, required });
     }
     Some(edits)
 }

@@ -122,7 +122,7 @@ fn original(
         {
             Answer::doubt(Reason::LockfileEdited, "a phase edits a lockfile that a build makes", Some(at))
         }
-        Base::Remote(remote) if edits_after_fetch(ev, remote) => Answer::doubt(
+        Base::Remote(remote) if edits_after_fetch(ev, remote, &tree.sub) => Answer::doubt(
             Reason::LockfileEdited,
             "`postFetch` of the fetcher may change the lockfile",
             Some(remote.call),

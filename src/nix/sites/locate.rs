@@ -185,8 +185,9 @@ pub(super) fn attribute(ev: &mut Eval, args: &Value, name: &str, at: Location) -
 
 fn read_patches(ev: &mut Eval, args: &Value, at: Location) -> Patches {
     let value = attribute(ev, args, "patches", at);
-    let flags = !matches!(attribute(ev, args, "patchFlags", at).kind, Kind::Null);
-    patches::read(ev, &value, flags, at)
+    let flags = attribute(ev, args, "patchFlags", at);
+    let strip = patches::strip(ev, &flags);
+    patches::read(ev, &value, strip, at)
 }
 
 /// `srcs` if given, else `src`.

@@ -13,8 +13,8 @@ use crate::nix::syntax::ast::Location;
 use crate::nix::value::source::{Base, Remote, Source};
 use crate::nix::value::{Kind, Text, Value};
 
-/// Whether a fetcher's `postFetch` could write the lockfile.
-pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote) -> bool {
+/// Whether a fetcher's `postFetch` could write the lockfile in a folder of what it makes.
+pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, folder: &str) -> bool {
     let Some(phase) =
         remote.args.as_attrs().and_then(|attrs| attrs.map.get("postFetch")).map(|attr| attr.thunk)
     else {
@@ -25,7 +25,7 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote) -> bool {
     let source = Rc::new(Source::new(Base::Remote(Rc::new(remote.clone()))));
     let mut shell = Shell::new(&ev.files, &ev.budget, Ground::Unknown, Ground::Source(source));
     shell.run(&Script::new(text), "postFetch");
-    let left = shell.left(Side::Out, "");
+    let left = shell.left(Side::Out, folder);
     !left.slots.iter().all(|slot| matches!(slot, Slot::Original))
         || left.edits.iter().any(|edits| !edits.is_empty())
 }

@@ -1,14 +1,17 @@
 //! Whether patches touch the lockfile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::nix::eval::Eval;
 use crate::nix::remote::Patch;
-use crate::nix::shell::LOCKFILES;
+use crate::nix::shell::diff::{HEADS, names_lockfile, touched as touches};
 use crate::nix::syntax::ast::Location;
 use crate::nix::value::source::Base;
 use crate::nix::value::{Kind, Value};
+
+/// How many parts of names go where nothing else is said.
+const USUAL: usize = 1;
 
 /// What is known of a list of patches.
 #[derive(Debug, Clone, Default)]
@@ -37,15 +40,38 @@ impl Patches {
     }
 }
 
-/// Reads a `patches` attribute; `flags` says whether the usual `-p1` is replaced.
-pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> Patches {
+/// How many leading parts of names `patchFlags` takes away; `None` where it says something else, too.
+pub(super) fn strip(ev: &mut Eval, flags: &Value) -> Option<usize> {
+    let mut words: Vec<Rc<str>> = Vec::new();
+    match &flags.kind {
+        Kind::Null => {}
+        Kind::Str(text) => words.push(text.known()?),
+        Kind::List(list) if list.open.is_none() => {
+            for item in list.items.clone() {
+                words.push(ev.force(item).known_text()?);
+            }
+        }
+        _ => return None,
+    }
+    let mut words = words.iter().flat_map(|text| text.split_whitespace());
+    let Some(first) = words.next() else { return Some(USUAL) };
+    let number = match first {
+        "-p" | "--strip" => words.next()?,
+        joined => joined.strip_prefix("-p").or_else(|| joined.strip_prefix("--strip="))?,
+    };
+    let is_all = words.next().is_none() && number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().ok().filter(|_| is_all)
+}
+
+/// Reads a `patches` attribute; `strip` says how many parts of names go, where that is known.
+pub(super) fn read(ev: &mut Eval, value: &Value, strip: Option<usize>, at: Location) -> Patches {
     let mut patches = Patches::default();
     match &value.kind {
         Kind::Null => {}
         Kind::List(list) => {
             for item in list.items.clone() {
                 let item = ev.force(item);
-                add(ev, &item, flags, at, &mut patches);
+                add(ev, &item, strip, at, &mut patches);
             }
             if list.open.is_some() {
                 patches.uncertain("not every patch is known");
@@ -53,7 +79,7 @@ pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> P
         }
         Kind::Alt(values) => {
             for value in values.iter() {
-                let inner = read(ev, value, flags, at);
+                let inner = read(ev, value, strip, at);
                 patches.absorb_one_of(inner);
             }
         }
@@ -62,7 +88,7 @@ pub(super) fn read(ev: &mut Eval, value: &Value, flags: bool, at: Location) -> P
     patches
 }
 
-fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Patches) {
+fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches: &mut Patches) {
     let source = ev.source_of(item, at);
     let template = match &source.base {
         Base::Template(path) if source.sub.is_empty() => Some(path.clone()),
@@ -71,7 +97,7 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
     if let Base::Text(Some(text)) = &source.base
         && source.sub.is_empty()
     {
-        let touched = touches(text, flags);
+        let touched = touches(text, strip);
         if touched.iter().any(|path| names_lockfile(path)) {
             patches.list.push(Patch::Other("a patch that the Nix files write".to_owned()));
         }
@@ -101,7 +127,7 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
             patches.doubt.get_or_insert(format!("the patch {name} may touch the lockfile"));
             touched_any = true;
         }
-        for touched in touches(&text, flags) {
+        for touched in touches(&text, strip) {
             touched_any |= names_lockfile(&touched);
             let what = if names_lockfile(&touched) { "the lockfile" } else { touched.as_str() };
             let why = format!("the patch {name} changes {what}");
@@ -110,83 +136,19 @@ fn add(ev: &mut Eval, item: &Value, flags: bool, at: Location, patches: &mut Pat
     } else {
         patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
     }
-    let strange = flags && patches.touched.keys().any(|path| names_lockfile(path));
+    let strange = strip.is_none() && patches.touched.keys().any(|path| names_lockfile(path));
     let listed = if strange {
         Patch::Other("a patch that is applied with `patchFlags`".to_owned())
     } else if template.is_some() && touched_any {
         Patch::Other("a patch in which words are replaced".to_owned())
     } else {
-        Patch::Local(path)
+        Patch::Local { path, strip: strip.unwrap_or(USUAL) }
     };
     patches.list.push(listed);
-}
-
-fn names_lockfile(path: &str) -> bool {
-    LOCKFILES.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
 /// Whether a line of a diff that names files holds a word like `@version@`.
 fn names_words(text: &str) -> bool {
     let word = |line: &str| line.split('@').count() > 2;
     text.lines().any(|line| HEADS.iter().any(|head| line.strip_prefix(head).is_some_and(word)))
-}
-
-/// How lines begin that name files.
-const HEADS: [&str; 7] =
-    ["+++ ", "--- ", "rename to ", "rename from ", "copy to ", "copy from ", "diff --git "];
-
-/// The files that a unified diff names, without the first part of their paths. With other flags than `-p1` any number of
-/// parts may go, so every rest of a path counts.
-fn touches(text: &str, flags: bool) -> BTreeSet<String> {
-    let mut touched = BTreeSet::new();
-    for line in text.lines() {
-        let Some(head) = HEADS.iter().find(|head| line.starts_with(**head)) else { continue };
-        // What follows a tab is a date; only the line of git holds two names.
-        let rest = line[head.len()..].split('\t').next().unwrap_or_default();
-        let names: Vec<&str> = if *head == "diff --git " { rest.split(' ').collect() } else { vec![rest] };
-        // Names behind `rename` and `copy` have no first part to lose.
-        let whole = head.starts_with("rename") || head.starts_with("copy");
-        for name in names {
-            let name = name.trim().trim_matches('"');
-            let mut parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-            if flags {
-                touched.extend((0..parts.len().min(8)).map(|from| parts[from..].join("/")));
-                continue;
-            }
-            if parts.len() > 1 && !whole {
-                parts.remove(0);
-            }
-            if !parts.is_empty() && name != "/dev/null" {
-                touched.insert(parts.join("/"));
-            }
-        }
-    }
-    touched
-}
-
-#[cfg(test)]
-mod tests {
-    use super::touches;
-
-    fn touched(text: &str, flags: bool) -> Vec<String> {
-        touches(text, flags).into_iter().collect()
-    }
-
-    #[test]
-    fn paths_lose_their_first_part() {
-        let diff = "diff --git a/ui/package-lock.json b/ui/package-lock.json\n--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n";
-        assert_eq!(touched(diff, false), ["ui/package-lock.json"]);
-        assert_eq!(
-            touched("--- /dev/null\n+++ b/x.json\t2024-01-01\n package-lock.json\n", false),
-            ["x.json"]
-        );
-        assert_eq!(
-            touched("rename from package-lock.json\nrename to old.json\n", false),
-            ["old.json", "package-lock.json"]
-        );
-        assert_eq!(
-            touched("--- a/ui/package-lock.json\n", true),
-            ["a/ui/package-lock.json", "package-lock.json", "ui/package-lock.json"]
-        );
-    }
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::archives::Item;
 use super::{OTHER, call, derivation, hash_of, npm_hash, package, run, tar_gz, transcript};
+use crate::support::git::{commit, init};
 use crate::support::project::{Project, lockfile};
 
 /// Serves these items as a source and gives its call, with the right hash.
@@ -115,6 +116,26 @@ fn patches_that_touch_the_lockfile_are_applied() {
     project.write("tool.nix", with(&source, "patches = [ ./other.patch ./fix.patch ];"));
     let said = transcript(&project, &["update"]);
     assert!(project.read("tool.nix").contains(&npm_hash(&project, &patched)), "{said}");
+    // With another number of parts, and by a phase.
+    project.write(
+        "deep.patch",
+        project.read("fix.patch").replace("--- a/", "--- x/y/a/").replace("+++ b/", "+++ x/y/b/"),
+    );
+    for more in [
+        r#"patches = [ ./deep.patch ]; patchFlags = [ "-p3" ];"#,
+        r#"postPatch = "patch -p1 < ${./fix.patch}";"#,
+        r#"prePatch = "patch -p3 -i ${./deep.patch}"; patches = [ ./other.patch ];"#,
+    ] {
+        project.write("tool.nix", with(&source, more));
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, &patched)), "{more}: {said}");
+    }
+    project.write(
+        "tool.nix",
+        with(&source, r#"patches = [ ./fix.patch ]; postPatch = "patch -p1 < ${./fix.patch}";"#),
+    );
+    let said = transcript(&project, &["update"]);
+    assert!(said.contains("the patch fix.patch does not fit the lockfile exactly"), "{said}");
     // What does not fit exactly is not guessed at.
     project.write("fix.patch", project.read("fix.patch").replace("@@ -1", "@@ -2"));
     project.write("tool.nix", with(&source, "patches = [ ./fix.patch ];"));
@@ -124,6 +145,71 @@ fn patches_that_touch_the_lockfile_are_applied() {
         .write("tool.nix", with(&source, "patches = [ (pkgs.fetchpatch { url = \"x\"; hash = \"\"; }) ];"));
     let said = transcript(&project, &["update"]);
     assert!(said.contains("may touch the lockfile") && said.contains("1 undecided"), "{said}");
+}
+
+#[test]
+fn a_lockfile_of_an_archive_is_that_of_a_checkout_with_more_in_it() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    project.registry.serve("/o/r/archive/v1.tar.gz", tar_gz("r-1/", &items));
+    let source = |hash: &str, more: &str| {
+        let arguments = format!(r#"owner = "o"; repo = "r"; rev = "v1"; hash = "{hash}"; {more}"#);
+        call("pkgs.fetchFromGitHub", &arguments)
+    };
+    for (more, why) in [
+        ("fetchSubmodules = true;", "has `fetchSubmodules`"),
+        ("leaveDotGit = true;", "has `leaveDotGit`"),
+        ("forceFetchGit = true;", "has `forceFetchGit`"),
+        (r#"postFetch = "rm -rf $out/docs";"#, "has `postFetch`"),
+    ] {
+        project.write("tool.nix", derivation(&source(OTHER, more), ""));
+        let said = transcript(&project, &["update"]);
+        let text = project.read("tool.nix");
+        assert!(text.contains(&npm_hash(&project, &lock)) && text.contains(OTHER), "{more}: {said}");
+        assert!(
+            said.starts_with("exit 0\n") && said.contains("the hash of its source was not checked"),
+            "{said}"
+        );
+        assert!(said.contains(why), "{said}");
+        assert!(transcript(&project, &["check"]).starts_with("exit 0\n"), "{more}");
+        // Nobody can write a hash that only a build can tell.
+        project.write("tool.nix", derivation(&source("", more), ""));
+        let said = transcript(&project, &["update"]);
+        assert!(said.contains("\n1 undecided") && said.contains("its source has no hash yet"), "{said}");
+    }
+    // What `postFetch` does to the lockfile is not known.
+    project.write("tool.nix", derivation(&source(OTHER, r#"postFetch = "cd $out; ./prepare";"#), ""));
+    let said = transcript(&project, &["update"]);
+    assert!(said.contains("`postFetch` of the fetcher may change the lockfile"), "{said}");
+}
+
+#[test]
+fn a_checkout_whose_version_moved_needs_a_build() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    for version in ["v1", "v2"] {
+        project.registry.serve(&format!("/o/r/archive/{version}.tar.gz"), tar_gz("r-1/", &items));
+    }
+    let write = |version: &str, hash: &str| {
+        let arguments = format!(
+            r#"owner = "o"; repo = "r"; rev = "{version}"; fetchSubmodules = true; hash = "{hash}";"#
+        );
+        project.write("tool.nix", derivation(&call("pkgs.fetchFromGitHub", &arguments), ""));
+    };
+    write("v1", OTHER);
+    init(&project);
+    commit(&project, "a source");
+    assert!(transcript(&project, &["update"]).starts_with("exit 0\n"));
+    write("v2", OTHER);
+    let said = transcript(&project, &["update"]);
+    assert!(said.contains("\n1 undecided"), "{said}");
+    assert!(said.contains("the hash of its source is that of another version or URL"), "{said}");
+    write("v2", &hash_of(&items));
+    let said = transcript(&project, &["update"]);
+    assert!(
+        said.starts_with("exit 0\n") && project.read("tool.nix").contains(&npm_hash(&project, &lock)),
+        "{said}"
+    );
 }
 
 #[test]
@@ -169,13 +255,13 @@ fn what_is_no_plain_download_is_undecided_with_the_reason() {
     for (fetcher, arguments, why) in [
         (
             "pkgs.fetchFromGitHub",
-            r#"owner = "o"; repo = "r"; rev = "v1"; fetchSubmodules = true;"#,
-            "has `fetchSubmodules`",
+            r#"owner = "o"; repo = "r"; rev = "v1"; fetchLFS = true;"#,
+            "has `fetchLFS`",
         ),
         (
             "pkgs.fetchFromGitHub",
-            r#"owner = "o"; repo = "r"; rev = "v1"; leaveDotGit = true;"#,
-            "has `leaveDotGit`",
+            r#"owner = "o"; repo = "r"; rev = "v1"; postCheckout = "rm x";"#,
+            "has `postCheckout`",
         ),
         (
             "pkgs.fetchFromGitHub",

@@ -112,7 +112,11 @@ fn edits_of(outcome: &nix::Outcome) -> Vec<(String, String)> {
         nix::Outcome::Remote { edits, .. } => edits[1].as_slice(),
         _ => &[],
     };
-    edits.iter().map(|edit| (edit.pattern.clone(), edit.replacement.clone())).collect()
+    let told = |edit: &nix::Edit| match edit {
+        nix::Edit::Replace { pattern, replacement, .. } => (pattern.clone(), replacement.clone()),
+        nix::Edit::Patch(diff) => (format!("patch -p{}", diff.strip), diff.name.clone()),
+    };
+    edits.iter().map(told).collect()
 }
 
 fn found(root: &Path, literal: &nix::Literal) -> Found {

@@ -1,16 +1,18 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use super::{Files, apply, join};
+use super::{apply, touched};
+
+type Files = [Option<Arc<[u8]>>; 2];
 
 fn files(lock: &str) -> Files {
     [None, Some(Arc::from(lock.as_bytes()))]
 }
 
 fn patched(patch: &str, folder: &str, before: Files) -> Result<Files, &'static str> {
-    let targets = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| join("ui", name));
+    let targets = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| format!("ui/{name}"));
     let mut files = before;
-    apply(patch.as_bytes(), folder, &targets, &mut files)?;
+    apply(patch.as_bytes(), (1, folder), &targets, &mut files)?;
     Ok(files)
 }
 
@@ -79,4 +81,39 @@ fn what_is_no_plain_diff_is_refused() {
     ] {
         assert!(patched(patch, "", files("1\n")).is_err(), "{patch}");
     }
+}
+
+fn names(text: &str, strip: Option<usize>) -> Vec<String> {
+    touched(text, strip).into_iter().collect()
+}
+
+#[test]
+fn paths_lose_their_first_part() {
+    let diff = "diff --git a/ui/package-lock.json b/ui/package-lock.json\n--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n";
+    assert_eq!(names(diff, Some(1)), ["ui/package-lock.json"]);
+    assert_eq!(names("--- /dev/null\n+++ b/x.json\t2024-01-01\n package-lock.json\n", Some(1)), ["x.json"]);
+    assert_eq!(
+        names("rename from package-lock.json\nrename to old.json\n", Some(1)),
+        ["old.json", "package-lock.json"]
+    );
+    assert_eq!(
+        names("--- a/ui/package-lock.json\n", None),
+        ["a/ui/package-lock.json", "package-lock.json", "ui/package-lock.json"]
+    );
+}
+
+#[test]
+fn as_many_parts_go_as_the_option_says() {
+    let diff =
+        "--- old/src/ui/package-lock.json\n+++ new/src/ui/package-lock.json\n@@ -1 +1 @@\n-old\n+new\n";
+    assert_eq!(names(diff, Some(0)), ["new/src/ui/package-lock.json", "old/src/ui/package-lock.json"]);
+    assert_eq!(names(diff, Some(2)), ["ui/package-lock.json"]);
+    let targets = ["ui/npm-shrinkwrap.json".to_owned(), "ui/package-lock.json".to_owned()];
+    for (strip, after) in [(1, "old\n"), (2, "new\n"), (3, "old\n")] {
+        let mut both = files("old\n");
+        assert_eq!(apply(diff.as_bytes(), (strip, ""), &targets, &mut both), Ok(()));
+        assert_eq!(lock(&both), after, "-p{strip}");
+    }
+    let too_many = apply(diff.as_bytes(), (4, ""), &targets, &mut files("old\n"));
+    assert_eq!(too_many, Err("names a lockfile in fewer folders than `-p` takes away"));
 }
