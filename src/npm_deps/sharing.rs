@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::supply::{Supply, SupplyError, Want};
 use crate::{
-    store::shared::{Answer, SharedTarballs},
+    store::shared::{Answer, Pace, SharedTarballs},
     tarball::Tarball,
 };
 
@@ -19,9 +19,13 @@ impl Supply {
         want: &Want,
     ) -> Result<Tarball, SupplyError> {
         let Some(patience) = shared.patience() else { return self.download_for(shared, want, false).await };
-        let began = Instant::now();
-        let mut asked = pin!(shared.get(want.url.as_str(), self.receiver(want)));
-        if let Ok(answer) = timeout(patience, &mut asked).await {
+        let (began, pace) = (Instant::now(), Pace::begun());
+        let mut asked = pin!(shared.get(want.url.as_str(), self.receiver(want), &pace));
+        let mut answer = timeout(patience.usual, &mut asked).await;
+        if answer.is_err() && pace.promises(patience.longest) {
+            answer = timeout(patience.longest.saturating_sub(patience.usual), &mut asked).await;
+        }
+        if let Ok(answer) = answer {
             return self.answered(shared, want, answer, began).await;
         }
         let late = Instant::now();

@@ -13,6 +13,7 @@ mod add_shapes;
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod archives;
 mod binary_cache;
+mod clouds;
 mod conformance;
 mod credentials;
 mod faults;

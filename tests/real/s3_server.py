@@ -1,8 +1,9 @@
 """moto's S3 server behind rules that a test can change while it runs.
 
 s3_server.py RULES LOG PORT: RULES is a JSON file, read at each request: {"latency": seconds, "fail": [{"method", "contains",
-"times", "status"}]}. What a rule fails is answered as S3 answers: with a text that quotes the request's headers. LOG gets a line
-for each request. Who signs nothing may read, as if the bucket were public.
+"times", "status"}], "slow": [{"contains", "latency"}], "bearer": token}. What a rule fails is answered as S3 answers: with a text that quotes the request's headers. LOG gets a line
+for each request. Who signs nothing may read, as if the bucket were public. With "bearer" nobody signs, as at Google's XML interface,
+which is this one but for that: who shows the token may write.
 """
 
 import json
@@ -39,8 +40,14 @@ def ruled(environ, start_response):
     request = (environ["REQUEST_METHOD"], environ["PATH_INFO"] + "?" + environ["QUERY_STRING"])
     with lock, open(log_file, "a") as file:
         file.write(" ".join(request) + "\n")
-    time.sleep(rules.get("latency", 0))
+    slow = [rule["latency"] for rule in rules.get("slow", []) if rule["contains"] in request[1]]
+    time.sleep(rules.get("latency", 0) + sum(slow))
     rule = rule_for(rules, request)
+    if "bearer" in rules:
+        shown = environ.pop("HTTP_AUTHORIZATION", None)
+        if shown != "Bearer " + rules["bearer"] and (shown or request[0] not in ("GET", "HEAD")):
+            environ["HTTP_AUTHORIZATION"] = str(shown)
+            rule = {"status": 401}
     if rule is None:
         environ.setdefault("HTTP_AUTHORIZATION", READER)
         return app(environ, start_response)

@@ -8,7 +8,8 @@
 //! because a lockfile whose URL serves something else, or nothing, has no hash: that an object is there says that a machine
 //! which may write here saw the URL serve it.
 //!
-//! Reading: who waits for an object that does not come soon asks the registry as well, and takes what is there first. What
+//! Reading: who waits for an object that does not come soon asks the registry as well, and takes what is there first; a large one
+//! whose bytes come fast enough has some more time. What
 //! was waited for nothing is added up by the clock; when it is as much as a run may lose, nobody asks here any longer.
 //! Writing: behind the run, at a bounded number of bytes at a time, and no longer than the run's end allows.
 
@@ -24,7 +25,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use nix_binary_cache::storage::{Failure, Part, Storage};
 use npm_nixhash::{
     integrity::{ContentId, hex},
-    store::shared::{Answer, SharedTarballs},
+    store::shared::{Answer, Pace, Patience, SharedTarballs},
     tarball::{
         Tarball,
         verified::{ReceiveError, Receiver},
@@ -110,16 +111,18 @@ impl Tarballs {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read(&self, key: &str, mut receiver: Receiver) -> Result<Option<Tarball>, Unread> {
+    async fn read(&self, key: &str, mut receiver: Receiver, pace: &Pace) -> Result<Option<Tarball>, Unread> {
         let Some(mut incoming) = self.memory.storage().open_object(key).await? else { return Ok(None) };
         if let Some(length) = incoming.length {
             if length > self.sharing.largest {
                 return Err(Unread::Elsewhere);
             }
             receiver.announce(length)?;
+            pace.announce(length);
         }
         while let Some(bytes) = incoming.next().await? {
             receiver.write(&bytes)?;
+            pace.add(bytes.len());
             if receiver.received() > self.sharing.largest {
                 return Err(Unread::Elsewhere);
             }
@@ -158,7 +161,7 @@ impl SharedTarballs for Tarballs {
         self.sharing.reads.then(|| self.storage.location().to_string())
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&self) -> Option<Patience> {
         if !self.sharing.reads {
             return None;
         }
@@ -167,13 +170,13 @@ impl SharedTarballs for Tarballs {
             self.memory.slow_tarballs();
             return None;
         }
-        Some(left.min(PATIENCE))
+        Some(Patience { usual: left.min(PATIENCE), longest: left })
     }
 
-    fn get<'a>(&'a self, url: &'a str, receiver: Receiver) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, url: &'a str, receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, Answer> {
         async move {
             let key = path(url, &receiver.expected());
-            match timeout(LONGEST, self.read(&key, receiver)).await.unwrap_or(Err(Unread::Elsewhere)) {
+            match timeout(LONGEST, self.read(&key, receiver, pace)).await.unwrap_or(Err(Unread::Elsewhere)) {
                 Ok(Some(tarball)) => {
                     self.known().insert(key);
                     return Answer::Here(tarball);

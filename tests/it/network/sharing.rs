@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::{FutureExt as _, future::BoxFuture};
 use npm_nixhash::{
-    store::shared::{Answer, SharedTarballs},
+    store::shared::{Answer, Pace, Patience, SharedTarballs},
     tarball::verified::Receiver,
 };
 
@@ -14,17 +14,20 @@ use crate::support::registry::Fault;
 /// Other machines, as a test wants them.
 #[derive(Debug)]
 struct Others {
-    patience: Option<Duration>,
+    patience: Option<Patience>,
     /// What they have, and how long it takes them.
     bytes: Option<bytes::Bytes>,
     pause: Duration,
+    /// Whether half of it is there at once.
+    half: bool,
     log: Mutex<Vec<String>>,
 }
 
 impl Others {
     fn new(patience: u64, bytes: Option<&bytes::Bytes>, pause: u64) -> Arc<Self> {
-        let (patience, pause) = (Some(Duration::from_millis(patience)), Duration::from_millis(pause));
-        Arc::new(Self { patience, bytes: bytes.cloned(), pause, log: Mutex::default() })
+        let (usual, pause) = (Duration::from_millis(patience), Duration::from_millis(pause));
+        let patience = Some(Patience { usual, longest: usual.max(Duration::from_mins(1)) });
+        Arc::new(Self { patience, bytes: bytes.cloned(), pause, half: false, log: Mutex::default() })
     }
 
     fn note(&self, what: String) {
@@ -41,12 +44,16 @@ impl SharedTarballs for Others {
         Some("others".to_owned())
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&self) -> Option<Patience> {
         self.patience
     }
 
-    fn get<'a>(&'a self, _: &'a str, mut receiver: Receiver) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, _: &'a str, mut receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, Answer> {
         async move {
+            if self.half {
+                pace.announce(100);
+                pace.add(50);
+            }
             tokio::time::sleep(self.pause).await;
             let Some(bytes) = &self.bytes else { return Answer::Absent };
             receiver.write(bytes).unwrap();
@@ -110,6 +117,15 @@ fn who_comes_first_has_it_where_others_are_late() {
     registry.fault(&published.path, 9, Fault::Delay(Duration::from_secs(30)));
     let others = Others::new(50, Some(&published.bytes), 300);
     assert_eq!(obtain(&others, &registry, &published).0, Vec::<String>::new());
+}
+
+#[test]
+fn a_large_tarball_that_comes_fast_enough_has_more_time() {
+    let registry = Registry::start();
+    let published = registry.publish("a", "1.0.0", &[]);
+    let others = Others::new(50, Some(&published.bytes), 500);
+    let others = Arc::new(Others { half: true, ..Arc::into_inner(others).unwrap() });
+    assert_eq!(obtain(&others, &registry, &published), (vec![], 0));
 }
 
 #[test]
