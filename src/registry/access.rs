@@ -179,12 +179,17 @@ impl Access {
         self.credentials.choose(url, registry, purpose)
     }
 
-    /// The value of the header that a request for `url` carries: for clients other than this module's, and where the fuzzer
-    /// comes in.
+    /// The value of the header that a request for `url` carries: where the fuzzer comes in.
     #[must_use]
     pub fn sent_to(&self, url: &Url, scope: Option<&str>, purpose: Purpose) -> Option<String> {
         let (_, value) = self.choose(url, scope, purpose).ok()?.header?;
         value.to_str().ok().map(str::to_owned)
+    }
+
+    /// The value of the header that a request for `url` carries to a server that is no registry: by a netrc file alone.
+    #[must_use]
+    pub fn of_netrc(&self, url: &Url) -> Option<String> {
+        self.credentials.of_netrc(url)?.to_str().ok().map(str::to_owned)
     }
 
     /// Whether this is the public registry's URL.

@@ -272,6 +272,14 @@ impl Credentials {
         self.grant(grant, url)
     }
 
+    /// What a netrc file has for a URL's host, at whichever port, as curl and Nix read it.
+    pub(super) fn of_netrc(&self, url: &Url) -> Option<HeaderValue> {
+        let host = url.host_str()?;
+        let with_port = format!("{host}:{}", url.port_or_known_default()?);
+        let grant = self.netrc.get(&with_port).or_else(|| self.netrc.get(host))?;
+        self.grant(grant, url).ok()?.header.map(|(_, value)| value)
+    }
+
     fn grant(&self, grant: &Grant, url: &Url) -> Result<Chosen, Problem> {
         let place = grant.place.clone();
         if !self.may_carry(url) {
@@ -454,6 +462,18 @@ mod tests {
         assert_eq!(sent(&credentials, "https://host:8443/a", None), None);
         credentials.configure(&url("https://host:8443/"));
         assert_eq!(sent(&credentials, "https://host:8443/a", None).as_deref(), Some("Basic dTpwdw=="));
+    }
+
+    #[test]
+    fn of_netrc_alone_a_host_gets_its_entry_at_any_port_but_not_in_clear() {
+        let mut credentials = Credentials::default();
+        credentials.add_prefix("//host/", bearer("npm"));
+        credentials.add_token("host", bearer("nix"));
+        credentials.add_netrc("host", Grant::of(Credential::pair(b"u", b"pw"), "netrc".to_owned()));
+        let sent = |text| credentials.of_netrc(&url(text)).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(sent("https://host/a").as_deref(), Some("Basic dTpwdw=="));
+        assert_eq!(sent("https://host:8443/a").as_deref(), Some("Basic dTpwdw=="));
+        assert_eq!((sent("http://host/a"), sent("https://elsewhere/a")), (None, None));
     }
 
     #[test]

@@ -257,6 +257,39 @@ fn flags_that_cannot_both_be_meant_are_refused_and_those_that_do_nothing_are_tol
 }
 
 #[test]
+fn a_cache_behind_https_gets_what_netrc_has_and_no_token_of_a_registry() {
+    let project = project(&named());
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    let server = Registry::start();
+    server.require("/cache/", "Basic bWU6aHVudGVyMg==");
+    let host = server.tls_url().replace("https://", "");
+    let url = format!("https://{host}/cache");
+    let run = |url: &str| {
+        let mut command = project.command(&["check", "--published", url]);
+        let tokens = serde_json::json!({ host.as_str(): "npm-token", "localhost": "npm-token" });
+        command.env("SSL_CERT_FILE", server.ca_file()).env("NIX_NPM_TOKENS", tokens.to_string());
+        let said = project.render(&command.output().unwrap());
+        assert!(!said.contains("npm-token") && !said.contains("hunter2"), "{said}");
+        said
+    };
+    project.write("../home/.npmrc", format!("//{host}/:_authToken=npm-token\n"));
+    let said = run(&url);
+    assert!(
+        said.starts_with("exit 2\n") && said.contains("it does not know these credentials (401)"),
+        "{said}"
+    );
+    project.write("../home/.netrc", "machine localhost login me password hunter2\n");
+    let said = run(&url);
+    assert!(said.starts_with("exit 1\n") && said.contains("/cache: 2 missing\n"), "{said}");
+    // In clear nothing goes out.
+    run(&format!("{}/cache", server.url().replace("127.0.0.1", "localhost")));
+    let sent: Vec<_> =
+        server.requests().into_iter().map(|request| request.headers.get("authorization").cloned()).collect();
+    let right = Some("Basic bWU6aHVudGVyMg==".to_owned());
+    assert_eq!(sent, [None, right, None]);
+}
+
+#[test]
 fn the_teams_caches_are_looked_into_where_none_is_named() {
     let project = project(&named());
     assert_eq!(project.run(&["update"]).status.code(), Some(0));

@@ -9,7 +9,7 @@ use nix_binary_cache::{
     storage::{OpenError, Patience, Storage},
 };
 use npm_nixhash::{
-    registry::{Options, Purpose, plain_client},
+    registry::{Options, plain_client},
     report::Message,
 };
 
@@ -27,8 +27,8 @@ pub(super) fn open(
     let around = Surroundings {
         variable: &|name| environment.text(name).map(str::to_owned),
         home: environment.home(),
-        // Not as for a source: a repository may name the place, and a code host's token is for sources alone.
-        authorization: &|url| options.access.sent_to(url, None, Purpose::Package),
+        // Where Nix's own client has it. A repository may name the place: what opens registries and code hosts is not for it.
+        authorization: &|url| options.access.of_netrc(url),
         http,
     };
     Ok(Storage::open(location, &around, patience, write))
