@@ -10,17 +10,16 @@ use std::{
 };
 
 use divan::{Bencher, black_box, counter::BytesCount};
+use nix_sites::Scope;
+use npm_deps::{Outputs, Request, Settings, supply::Supply};
+use npm_lockfile::{Lockfile, options::HashOptions};
 use npm_nixhash::{
     drift::{Plan, Rules},
-    lockfile::Lockfile,
-    nix::{self, Scope},
-    npm_deps::{self, Outputs, Request, Settings, supply::Supply},
-    options::HashOptions,
     rewrite::rewrite,
     source::head::Head,
-    store::Store,
-    tarball::Tarball,
 };
+use npm_tarballs::Tarball;
+use npm_tarballs::store::Store;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() {
@@ -155,8 +154,8 @@ fn resolve_ten_services(bencher: Bencher) {
     let folder = tempfile::tempdir().unwrap();
     repository(folder.path());
     let scope = Scope::of(folder.path());
-    assert_eq!(nix::survey(&scope).sites.len(), 10);
-    bencher.bench(|| nix::survey(black_box(&scope)));
+    assert_eq!(nix_sites::survey(&scope).sites.len(), 10);
+    bencher.bench(|| nix_sites::survey(black_box(&scope)));
 }
 
 #[divan::bench(sample_count = 20)]
@@ -164,7 +163,7 @@ fn rewrite_ten_services(bencher: Bencher) {
     let folder = tempfile::tempdir().unwrap();
     repository(folder.path());
     let supply = stocked(folder.path(), &(0..13).map(small).collect::<Vec<_>>());
-    let survey = nix::survey(&Scope::of(folder.path()));
+    let survey = nix_sites::survey(&Scope::of(folder.path()));
     let head = Head::of(survey.root.clone());
     let plan = Plan::computed(survey, &supply, &Settings::default(), &Rules::telling(&head, None));
     assert_eq!(rewrite(&plan).unwrap().len(), 1);

@@ -6,7 +6,7 @@ shopt -s extglob
 rustc=$1
 shift
 case " $* " in
-  *" --crate-name "@(npm_nixhash|lockfile|npmrc|nix|data|tar|zip|rnix|rowan|toml_parser|toml_edit|rawzip|flate2|serde_json)" "*)
+  *" --crate-name "@(npm_nixhash|gnu_archive|merge_markers|nix_lang|nix_sites|nixpkgs_model|npm_deps|npm_lockfile|npm_registry|npm_tarballs|phase_shell|repository_files|lockfile|npmrc|nix|data|tar|zip|rnix|rowan|toml_parser|toml_edit|rawzip|flate2|serde_json)" "*)
     set -- "$@" --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
       -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
       -Cllvm-args=-sanitizer-coverage-trace-compares

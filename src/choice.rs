@@ -11,10 +11,8 @@ use std::{
 
 pub use names::{InvalidPattern, Pattern, closest};
 
-use crate::{
-    nix::{Outcome, Patch, Place, Site, Survey, Undecided, Warning, WarningKind},
-    repository::git::Changed,
-};
+use nix_sites::{Outcome, Patch, Place, Site, Survey, Undecided, Warning, WarningKind};
+use repository_files::git::Changed;
 
 /// Something that was asked for.
 #[derive(Debug, Clone)]

@@ -12,16 +12,13 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    lockfile::completeness::Completeness,
-    markers::{Part, parts},
-    nix::{
-        self, Edit, Literal, Outcome, Scope, Site, Survey, apply_edits,
-        edit::{self, FileKind, Replacement},
-    },
-    npm_deps::{self, Request, Settings, supply::Supply},
-    options::HashOptions,
+use merge_markers::{Part, parts};
+use nix_sites::{
+    Edit, Literal, Outcome, Scope, Site, Survey, apply_edits,
+    edit::{self, FileKind, Replacement},
 };
+use npm_deps::{Request, Settings, supply::Supply};
+use npm_lockfile::{completeness::Completeness, options::HashOptions};
 
 /// What became of the conflicts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +111,7 @@ pub fn solve(
             files.iter().map(|(path, parts)| (*path, Side::of(parts, is_ours))).collect();
         let mut instead = merged.clone();
         instead.extend(sides.iter().map(|(path, side)| ((*path).clone(), side.text.clone().into_bytes())));
-        let survey = nix::survey(&Scope { instead, ..Scope::of(root) });
+        let survey = nix_sites::survey(&Scope { instead, ..Scope::of(root) });
         (sides, survey)
     });
     let mut solved = BTreeMap::new();

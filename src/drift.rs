@@ -34,12 +34,10 @@ use self::{
     because::Means,
     lockfiles::{Chosen, Lockfiles},
 };
-use crate::{
-    nix::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning},
-    npm_deps::{self, Computed, Failure, Request, Settings, supply::Supply},
-    repository::Border,
-    source::{Npm, head::Head},
-};
+use crate::source::{Npm, head::Head};
+use nix_sites::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning};
+use npm_deps::{Computed, Failure, Request, Settings, supply::Supply};
+use repository_files::Border;
 
 /// What is to be done about what is found.
 #[expect(

@@ -8,17 +8,15 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    lockfile::{
-        Lockfile, Source,
-        changes::Changes,
-        line_ends::{has_crlf, with_crlf, with_line_feeds},
-    },
-    nix::{Edit, HashText, apply_edits},
-    npm_deps::{self, Computed, Failure, Manner, Modes, Request, Settings, supply::Supply},
+use nix_sites::{Edit, HashText, apply_edits};
+use npm_deps::{Computed, Failure, Manner, Modes, Request, Settings, supply::Supply};
+use npm_lockfile::{
+    Lockfile, Source,
+    changes::Changes,
+    line_ends::{has_crlf, with_crlf, with_line_feeds},
     options::HashOptions,
-    repository::git::{Earlier, Git},
 };
+use repository_files::git::{Earlier, Git};
 
 /// Other lockfiles of the repository that are tried at most.
 const MOST_OTHERS: usize = 100;

@@ -7,9 +7,9 @@ use std::{
 
 use crate::{
     drift::{Plan, Planned, Status},
-    nix::edit::{self, EditError, FileKind},
     replace::Replacement,
 };
+use nix_sites::edit::{self, EditError, FileKind};
 
 /// Why a file was not rewritten.
 #[derive(Debug, thiserror::Error)]

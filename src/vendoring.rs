@@ -15,15 +15,17 @@ use tokio::{runtime::Handle, sync::OnceCell};
 use url::Url;
 
 use crate::{
-    integrity::{Algorithm, ContentId},
-    npm_package::{
-        self, Key, PackageError, PackageName, Packument, Published, Release, Vouch, published_at, signature,
-    },
-    registry::{Access, Client},
     relock::{self, RelockRequest},
     repair::{self, Thoroughness},
     source::{Npm, NpmFailure, Question, Relock, Word},
 };
+use npm_registry::{
+    Access, Client,
+    packages::{
+        self, Key, PackageError, PackageName, Packument, Published, Release, Vouch, published_at, signature,
+    },
+};
+use npm_tarballs::integrity::{Algorithm, ContentId};
 
 /// Packuments that are read at one time: they may be megabytes each.
 const AT_ONCE: usize = 32;
@@ -109,15 +111,15 @@ impl From<PackageError> for Refusal {
 
 impl Said {
     async fn keys(&self, client: &Client, name: &PackageName) -> Result<Arc<[Key]>, NpmFailure> {
-        let cell = cell(&self.keys, npm_package::keys_url(client, name));
-        let ask = async || Ok(npm_package::keys(client, name).await?.into());
+        let cell = cell(&self.keys, packages::keys_url(client, name));
+        let ask = async || Ok(packages::keys(client, name).await?.into());
         Ok(cell.get_or_init(ask).await.clone()?)
     }
 
     async fn packument(&self, client: &Client, name: &PackageName) -> Result<Arc<Packument>, Refusal> {
         let cell = cell(&self.packuments, name.clone());
         let ask = async || {
-            let packument = npm_package::fetch(client, name).await?;
+            let packument = packages::fetch(client, name).await?;
             if self.kept.fetch_add(packument.size(), Ordering::Relaxed) > KEPT {
                 self.packuments.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
             }

@@ -5,7 +5,7 @@
 mod literals;
 
 use libfuzzer_sys::fuzz_target;
-use npm_nixhash::nix::{Scope, survey};
+use nix_sites::{Scope, survey};
 
 const READER: &str = r#"let
   pkgs = import <nixpkgs> { };

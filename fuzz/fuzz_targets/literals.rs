@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use npm_nixhash::nix::{
+use nix_sites::{
     Literal, Scope, Survey,
     edit::{self, FileKind},
     survey,

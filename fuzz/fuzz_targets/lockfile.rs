@@ -3,10 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use npm_nixhash::{
-    lockfile::{Lockfile, completeness::Completeness, fixup::fixup, in_step},
-    repair::{RepairError, Thoroughness, repair},
-};
+use npm_lockfile::{Lockfile, completeness::Completeness, fixup::fixup, in_step};
+use npm_nixhash::repair::{RepairError, Thoroughness, repair};
 
 fuzz_target!(|bytes: &[u8]| {
     let read = || Lockfile::parse(bytes);

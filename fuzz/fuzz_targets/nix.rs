@@ -5,7 +5,7 @@
 mod literals;
 
 use libfuzzer_sys::fuzz_target;
-use npm_nixhash::nix::{Scope, survey};
+use nix_sites::{Scope, survey};
 
 fuzz_target!(|bytes: &[u8]| {
     let folder = literals::folder(&[("default.nix", bytes)]);

@@ -8,11 +8,8 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
-use npm_nixhash::{
-    registry::{Options, Purpose, netrc, npmrc::Npmrc},
-    relock::npmrc::Passed,
-    source::tokens::NixConf,
-};
+use npm_nixhash::{relock::npmrc::Passed, source::tokens::NixConf};
+use npm_registry::{Options, Purpose, netrc, npmrc::Npmrc};
 
 fuzz_target!(|text: &str| {
     // What the only variable holds. A constant would soon stand in the text: libFuzzer tries what it sees compared.

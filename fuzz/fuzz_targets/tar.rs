@@ -4,10 +4,10 @@
 
 use std::io::Read as _;
 
+use gnu_archive::{gzip::compress, repack::repack};
 use libfuzzer_sys::fuzz_target;
-use npm_nixhash::{
-    source::archive::unpacked_bytes, tarball::gzip::compress, tarball::package::look, tarball::repack::repack,
-};
+use npm_nixhash::source::archive::unpacked_bytes;
+use npm_tarballs::package::look;
 
 const LIMIT: u64 = 1 << 20;
 

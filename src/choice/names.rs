@@ -4,7 +4,7 @@ use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::nix::Site;
+use nix_sites::Site;
 
 /// A name as somebody writes it: an attribute path, the end of one, the name of the package or of the output that is
 /// fetched; `*`, `?`, `[...]` and `{...}` stand for what they do in a shell.

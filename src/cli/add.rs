@@ -18,18 +18,17 @@ use super::{
     supply::Sources,
     survey::paths,
 };
+use nix_sites::insert::{AttrPath, InsertError, Slot};
 use npm_nixhash::{
     create::{Creation, create_all},
-    nix::insert::{AttrPath, InsertError, Slot},
-    npm_package::{PackageName, Selector},
     packaging::{
         self, Order, Package, PackagingError, Shape,
         expression::{self, ByPkgs, Names},
     },
     replace::Replacement,
     report::Message,
-    repository,
 };
+use npm_registry::packages::{PackageName, Selector};
 
 pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let (name, selector) = wanted(&args.package)?;
@@ -50,7 +49,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
         Ok(package) => package,
         Err(error) => return Ok(refuse(&error, terminal)),
     };
-    let root = repository::around(&environment.here);
+    let root = repository_files::around(&environment.here);
     let paths = paths(environment, &root);
     let work = plan.carry_out(&package)?;
     if !args.dry_run {

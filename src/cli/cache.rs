@@ -1,10 +1,8 @@
 //! `cache`: the tarball store, for people.
 
 use bytesize::ByteSize;
-use npm_nixhash::{
-    report::{Message, SCHEMA_VERSION},
-    store::{Drafts, Store, memo::Memo},
-};
+use npm_nixhash::report::{Message, SCHEMA_VERSION};
+use npm_tarballs::store::{Drafts, Store, memo::Memo};
 use serde_json::{Value, json};
 
 use super::{

@@ -17,12 +17,12 @@ use nix_binary_cache::{
     location::{Location, LocationError},
     signing::PublicKey,
 };
+use nix_sites::Survey;
 use npm_nixhash::{
     choice::{Pattern, closest},
-    nix::Survey,
     report::{Message, PlaceReport},
-    repository::{self, CONFIG},
 };
+use repository_files::CONFIG;
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
@@ -151,7 +151,7 @@ impl Config {
 
     /// That of the repository around a path.
     pub(super) fn around(path: &Path) -> Result<Self, Fatal> {
-        Self::read(&repository::around(path))
+        Self::read(&repository_files::around(path))
     }
 
     fn parse(text: &str) -> Result<Self, Fatal> {

@@ -1,18 +1,14 @@
 //! `explain`: what a recorded hash is. Nothing is written.
 
+use nix_sites::{Outcome as Tied, Site};
 use npm_nixhash::{
     explain::{Means, Own, Subject, Verdict, explain, own},
-    lockfile,
-    nix::{Outcome as Tied, Site},
     report::{
         explained::{self, Explained},
         service,
     },
-    repository::{
-        self,
-        git::{Git, merged_by},
-    },
 };
+use repository_files::git::{Git, merged_by};
 
 use super::{
     args::ExplainArgs,
@@ -27,7 +23,7 @@ pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Term
     let Surveyed { survey, config, .. } = survey(&args.scope, environment)?;
     let sources = Sources::new(&args.sources, &config, environment, terminal)?;
     let git = Git::of(&survey.root);
-    let listing = repository::list(&survey.root, git.tracked().ok(), &lockfile::FILE_NAMES);
+    let listing = repository_files::list(&survey.root, git.tracked().ok(), &npm_lockfile::FILE_NAMES);
     let means = Means {
         supply: &sources.supply,
         settings: &sources.settings,

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use nix_binary_cache::store_path::Name;
+use npm_lockfile::options::HashOptions;
 use npm_nixhash::{
     drift::Plan,
-    options::HashOptions,
-    registry::Options,
     report::{Message, PublishedReport, Report},
-    store::{
-        memo::{Memo, SharedMemo},
-        shared::SharedTarballs,
-    },
+};
+use npm_registry::Options;
+use npm_tarballs::store::{
+    memo::{Memo, SharedMemo},
+    shared::SharedTarballs,
 };
 use tokio::runtime::Handle;
 

@@ -6,11 +6,10 @@ use std::{
 };
 
 use nix_binary_cache::store_path::Name;
+use npm_deps::{Computed, NarHash, Obstacle, Outputs, Request, Warning};
+use npm_lockfile::{completeness::Completeness, options::HashOptions};
 use npm_nixhash::{
     drift::SiteWarning,
-    lockfile::{self, completeness::Completeness},
-    npm_deps::{self, Computed, NarHash, Obstacle, Outputs, Request, Warning},
-    options::HashOptions,
     report::{Message, PublishedReport, messages},
 };
 use serde_json::json;
@@ -161,7 +160,7 @@ fn find_lockfile(path: &Path) -> Result<PathBuf, Fatal> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let candidates = lockfile::FILE_NAMES.map(|name| path.join(name));
+    let candidates = npm_lockfile::FILE_NAMES.map(|name| path.join(name));
     candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
         let message = Message::plain(format!("{} holds no lockfile", path.display()));
         Fatal(message.hinting(Some("write one with `npm install --package-lock-only`")))

@@ -9,14 +9,10 @@ use std::{
 use clap::{Args, ValueEnum};
 use npm_nixhash::{
     create::{CreateError, Creation, create_all},
-    lockfile,
     replace::Replacement,
     report::{Message, diff},
-    repository::{
-        self,
-        git::{Git, MergedBy, merged_by},
-    },
 };
+use repository_files::git::{Git, MergedBy, merged_by};
 
 use super::{
     env::Environment,
@@ -191,7 +187,7 @@ const PRE_COMMIT: Template = Template {
 };
 
 const CONFIG: Template = Template {
-    path: repository::CONFIG,
+    path: repository_files::CONFIG,
     text: include_str!("../../templates/npm-nixhash.toml"),
     rivals: &[],
     by_hand: "`npm-nixhash init config --dry-run` in an empty folder shows all that can be written in it",
@@ -263,7 +259,7 @@ pub(super) fn run(args: &InitArgs, environment: &Environment, terminal: &Termina
 /// Lockfiles that are merged by somebody else: what that makes of them is known only afterwards.
 fn tell_of_other_drivers(root: &Path, terminal: &Terminal) {
     let git = Git::of(root);
-    let lockfiles = repository::list(root, git.tracked().ok(), &lockfile::FILE_NAMES).lockfiles;
+    let lockfiles = repository_files::list(root, git.tracked().ok(), &npm_lockfile::FILE_NAMES).lockfiles;
     let merged = |path: &PathBuf| Some((path.clone(), merged_by(root, path)?));
     let merged: Vec<_> = lockfiles.iter().filter_map(merged).collect();
     let Some((path, MergedBy { driver, file, line })) = merged.first() else { return };

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use nix_sites::elsewhere::elsewhere;
 use npm_nixhash::{
     drift::Plan,
-    nix::elsewhere::elsewhere,
     report::{Message, human, messages},
 };
 

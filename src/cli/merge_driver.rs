@@ -10,12 +10,9 @@ use std::{
 use npm_nixhash::{
     conflicts::{self, Means, Solved},
     report::Message,
-    repository::{
-        self,
-        git::{Git, Marks, Versions, merge},
-    },
     source::head::is_read,
 };
+use repository_files::git::{Git, Marks, Versions, merge};
 
 use super::{
     args::MergeDriverArgs,
@@ -75,7 +72,7 @@ fn solve(
     }
     let here = fs::canonicalize(&environment.here).unwrap_or_else(|_| environment.here.clone());
     let path = here.join(&args.path);
-    let root = repository::around(&path);
+    let root = repository_files::around(&path);
     // `1a2b3c4 (subject)` of a rebase or a cherry-pick, a branch or a commit of a merge.
     let theirs = args.their_label.split(' ').next().unwrap_or_default();
     let others = Git::of(&root).merging(theirs, (&path, ancestor), is_read);

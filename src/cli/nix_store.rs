@@ -6,9 +6,9 @@
 use std::{io, path::Path, process::Command};
 
 use nix_binary_cache::store_path::{Name, NameError};
+use npm_deps::{Failure, NarHash, Outputs, Request};
 use npm_nixhash::{
     drift::{Plan, Planned},
-    npm_deps::{self, Failure, NarHash, Outputs, Request},
     report::{Message, Report},
 };
 

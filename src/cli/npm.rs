@@ -6,10 +6,10 @@
 use std::ffi::OsString;
 
 use npm_nixhash::{
-    registry::Client,
     relock::{self, Npm, Running, npmrc::Passed},
     vendoring::{Said, Vendoring},
 };
+use npm_registry::Client;
 
 use super::{
     env::Environment,

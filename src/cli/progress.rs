@@ -9,12 +9,10 @@ use std::{
 
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use npm_nixhash::{
-    listing::some,
-    npm_deps::supply::Progress,
-    registry::{Retry, Watch},
-    report::human,
-};
+use npm_deps::supply::Progress;
+use npm_lockfile::listing::some;
+use npm_nixhash::report::human;
+use npm_registry::{Retry, Watch};
 
 use unicode_truncate::UnicodeTruncateStr as _;
 

@@ -8,9 +8,9 @@ use std::{
     sync::Arc,
 };
 
+use nix_sites::{Outcome as Tied, Survey};
 use npm_nixhash::{
     drift::{RepairedLockfile, Repairs},
-    nix::{Outcome as Tied, Survey},
     repair::{Filled, RepairError, Repaired, Thoroughness, repair},
     replace::{Replacement, replace_all, sweep},
     report::{Message, Paths, RepairReport, RepairStatus, RepairSummary, repair_messages},

@@ -9,12 +9,11 @@ use std::{
 
 use npm_nixhash::{
     conflicts::{self, Means, Solved},
-    lockfile,
     replace::{Replacement, replace_all},
     report::Message,
-    repository::{self, git::Git},
     source::head::is_read,
 };
+use repository_files::git::Git;
 
 use super::{
     args::SourceArgs,
@@ -30,7 +29,7 @@ const LARGEST: u64 = 8 << 20;
 
 /// Whether a file is a lockfile by its name.
 pub(super) fn is_lockfile(path: &Path) -> bool {
-    path.file_name().is_some_and(|own| lockfile::FILE_NAMES.iter().any(|name| own == OsStr::new(name)))
+    path.file_name().is_some_and(|own| npm_lockfile::FILE_NAMES.iter().any(|name| own == OsStr::new(name)))
 }
 
 /// Solves what can be solved in the repository around, and says what was.
@@ -40,7 +39,7 @@ pub(super) fn resolve(
     terminal: &Terminal,
 ) -> Result<(), Fatal> {
     let here = fs::canonicalize(&environment.here).unwrap_or_else(|_| environment.here.clone());
-    let root = &repository::around(&here);
+    let root = &repository_files::around(&here);
     let files = conflicted(root);
     if files.is_empty() {
         return Ok(());
@@ -75,7 +74,7 @@ pub(super) fn resolve(
 fn conflicted(root: &Path) -> BTreeMap<PathBuf, String> {
     let git = Git::of(root);
     let tracked = git.tracked().ok();
-    let listing = repository::list(root, tracked, &lockfile::FILE_NAMES);
+    let listing = repository_files::list(root, tracked, &npm_lockfile::FILE_NAMES);
     let mut paths: BTreeSet<PathBuf> = listing.nix.clone();
     paths.extend(tracked.into_iter().flat_map(|tracked| tracked.files()).cloned());
     let is_foreign = |path: &Path| listing.borders.iter().any(|border| path.starts_with(&border.folder));

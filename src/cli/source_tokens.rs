@@ -5,10 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use npm_nixhash::{
-    registry::{Access, Credential, Secret, netrc},
-    source::tokens::{NixConf, grant},
-};
+use npm_nixhash::source::tokens::{NixConf, grant};
+use npm_registry::{Access, Credential, Secret, netrc};
 
 use super::env::Environment;
 

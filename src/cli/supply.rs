@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeSet, fs, io, path::PathBuf, sync::Arc};
 
-use npm_nixhash::{
-    npm_deps::{Settings, supply::Supply},
-    registry::{
-        Client, Credential, Options, Roots, Secret,
-        npmrc::{Ignored, Npmrc},
-    },
-    report::Message,
-    store::{Store, memo::Memo, npm_cache::NpmCache},
+use npm_deps::{Settings, supply::Supply};
+use npm_nixhash::report::Message;
+use npm_registry::{
+    Client, Credential, Options, Roots, Secret,
+    npmrc::{Ignored, Npmrc},
 };
+use npm_tarballs::store::{Store, memo::Memo, npm_cache::NpmCache};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};

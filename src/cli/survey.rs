@@ -7,16 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix_sites::{Place, Scope, Survey, Warning, WarningKind};
 use npm_nixhash::{
     choice::{Choice, ChoiceError, InvalidPattern, LeftOut, Pattern, Since, Wanted, choose},
     drift::Plan,
-    nix::{self, Place, Scope, Survey, Warning, WarningKind},
     report::{Message, Paths, Report, SiteReport},
-    repository::{
-        self, CONFIG,
-        git::{Before, Git, GitError},
-    },
     source::head::is_read,
+};
+use repository_files::{
+    CONFIG,
+    git::{Before, Git, GitError},
 };
 
 use super::{
@@ -64,7 +64,7 @@ pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surv
         stated: config.stated(&root),
         ..Scope::of(&root)
     };
-    let mut survey = nix::survey(&scope);
+    let mut survey = nix_sites::survey(&scope);
     let since = args.changed_since.as_deref().map(|revision| since(revision, &scope, &survey)).transpose()?;
     let unknown = config.unknown(&survey).map(|message| Warning {
         kind: WarningKind::Settings,
@@ -107,7 +107,7 @@ fn since(revision: &str, scope: &Scope, survey: &Survey) -> Result<Since, Fatal>
     let Before { texts, absent } = git.before(&changed, is_read).map_err(refused)?;
     // What is stated of a derivation may have been something else.
     let stated = if changed.has(&scope.root.join(CONFIG)) { BTreeMap::new() } else { scope.stated.clone() };
-    let before = nix::survey(&Scope { instead: texts, absent, stated, ..scope.clone() });
+    let before = nix_sites::survey(&Scope { instead: texts, absent, stated, ..scope.clone() });
     Ok(Since::new(changed, &before.sites))
 }
 
@@ -159,10 +159,10 @@ fn root(wanted: &[Wanted], here: &Path) -> Result<PathBuf, Fatal> {
         Wanted::Name { within, .. } => within.clone(),
     };
     let mut roots: Vec<PathBuf> =
-        wanted.iter().filter_map(path).map(|path| repository::around(&path)).collect();
+        wanted.iter().filter_map(path).map(|path| repository_files::around(&path)).collect();
     roots.dedup();
     match roots.as_slice() {
-        [] => Ok(repository::around(here)),
+        [] => Ok(repository_files::around(here)),
         [root] => Ok(root.clone()),
         [first, second, ..] => {
             let message = format!("{} and {} are different repositories", first.display(), second.display());

@@ -19,10 +19,8 @@ use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode, MetadataKind, ModifyKind},
 };
-use npm_nixhash::{
-    report::{Message, changes::Seen},
-    repository::{self, git::Git},
-};
+use npm_nixhash::report::{Message, changes::Seen};
+use repository_files::git::Git;
 
 use super::{
     args::CheckArgs,
@@ -161,7 +159,7 @@ impl Changes {
 
     /// Watches the folders that the repository has now.
     fn follow(&mut self, root: &Path, terminal: &Terminal) -> Followed {
-        let now: BTreeSet<PathBuf> = repository::folders(root, Git::of(root).tracked().ok());
+        let now: BTreeSet<PathBuf> = repository_files::folders(root, Git::of(root).tracked().ok());
         let mut folders = lock(&self.folders);
         let is_stale = folders.is_stale.swap(false, Ordering::Relaxed);
         let before = std::mem::replace(&mut folders.watched, now.clone());

@@ -6,13 +6,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{Verdict, Work, says};
-use crate::{
-    lockfile::changes::Changes,
-    nix::{Literal, Outcome, Site},
-    npm_deps::{self, Request, Settings, supply::Supply},
-    options::HashOptions,
-    repository::git::{Answer, Git, Last, Question, Since},
-};
+use nix_sites::{Literal, Outcome, Site};
+use npm_deps::{Request, Settings, supply::Supply};
+use npm_lockfile::{changes::Changes, options::HashOptions};
+use repository_files::git::{Answer, Git, Last, Question, Since};
 
 /// Why a hash is stale.
 #[derive(Debug, Clone, PartialEq, Eq)]

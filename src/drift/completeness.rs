@@ -7,11 +7,9 @@ use std::{
 };
 
 use super::{Outdated, Rules, SiteWarning, Status, lockfiles::Chosen};
-use crate::{
-    lockfile::completeness::{Completeness, Incomplete, System},
-    nix::{LockfileUse, Outcome, Site},
-    repair::RepairError,
-};
+use crate::repair::RepairError;
+use nix_sites::{LockfileUse, Outcome, Site};
+use npm_lockfile::completeness::{Completeness, Incomplete, System};
 
 /// Lockfiles of the repository that were to be completed, by their paths.
 #[derive(Debug, Default)]

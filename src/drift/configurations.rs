@@ -3,10 +3,8 @@
 use std::{error::Error, path::Path};
 
 use super::{Planned, SiteFailure, Status};
-use crate::{
-    nix::{Condition, Warning, WarningKind},
-    npm_deps::Obstacle,
-};
+use nix_sites::{Condition, Warning, WarningKind};
+use npm_deps::Obstacle;
 
 /// Takes the sites out that today's configuration does not use and whose lockfile is broken: somebody may be about to make
 /// it, so that it is a warning as one that is not there is, and no failure.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Planned, SiteFailure, SourceState, Status, Token, lockfiles::Chosen, undecided};
-use crate::nix::{Outcome, Reason, Site};
+use nix_sites::{Outcome, Reason, Site};
 
 /// Makes sites undecided that share a token or a lockfile and need different ones.
 pub(super) fn settle(sites: &[Site], sources: &[Vec<SourceState>], chosen: &mut [Result<Chosen, Status>]) {

@@ -2,10 +2,8 @@
 
 use std::{error::Error, io, path::PathBuf, sync::Arc};
 
-use crate::{
-    npm_deps::Failure,
-    source::{LookError, NpmFailure, SourceFailure, digest::Digest},
-};
+use crate::source::{LookError, NpmFailure, SourceFailure, digest::Digest};
+use npm_deps::Failure;
 
 /// Why the hash of a site is not known although its lockfile is.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -7,10 +7,8 @@ use std::{
 };
 
 use super::{Repairs, Status, workspaces::workspaces};
-use crate::{
-    lockfile::in_step::{Disagreement, disagreements, manifests, workspace_globs},
-    nix::{Outcome, Place, Site, VersionMismatch},
-};
+use nix_sites::{Outcome, Place, Site, VersionMismatch};
+use npm_lockfile::in_step::{Disagreement, disagreements, manifests, workspace_globs};
 
 /// Something that stops a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl fmt::Display for FindingKind {
         match self {
             Self::OutOfStep { lockfile, disagreement: Disagreement { name, wanted, locked, .. } } => {
                 let lockfile = lockfile.file_name().unwrap_or_default().display();
-                let wanted = crate::redaction::redacted(wanted);
+                let wanted = npm_tarballs::redaction::redacted(wanted);
                 match locked {
                     Some(locked) => write!(
                         f,

@@ -8,11 +8,9 @@ use std::{
 };
 
 use super::{RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, Work, undecided};
-use crate::{
-    lockfile::line_ends::{has_crlf, with_line_feeds},
-    nix::{Edit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits},
-    source::{Excerpt, LookError, Npm, Relock, head::Head, patch},
-};
+use crate::source::{Excerpt, LookError, Npm, Relock, head::Head, patch};
+use nix_sites::{Edit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits};
+use npm_lockfile::line_ends::{has_crlf, with_line_feeds};
 
 /// Lockfiles that were read, so that sites that share one share its bytes.
 #[derive(Default)]

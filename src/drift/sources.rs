@@ -5,17 +5,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::{Rules, SiteFailure, Status, Work, undecided};
-use crate::{
-    nix::{Literal, Outcome, Reason, RemoteKind, RemoteSource, Site},
-    npm_deps::{Settings, supply::Supply},
-    redaction::redacted,
-    source::{
-        self, Excerpt, Fetched, Look, LookError, Npm, NpmFailure, Order, Question, Resolved, SourceFailure,
-        Word,
-        digest::{Digest, Kind, Recorded},
-        origin::{Hashed, Origin},
-    },
+use crate::source::{
+    self, Excerpt, Fetched, Look, LookError, Npm, NpmFailure, Order, Question, Resolved, SourceFailure, Word,
+    digest::{Digest, Kind, Recorded},
+    origin::{Hashed, Origin},
 };
+use nix_sites::{Literal, Outcome, Reason, RemoteKind, RemoteSource, Site};
+use npm_deps::{Settings, supply::Supply};
+use npm_tarballs::redaction::redacted;
 
 /// A source of a site, and where it stands.
 #[derive(Debug, Clone)]

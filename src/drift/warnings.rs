@@ -8,7 +8,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{lockfile::completeness::Respelled, nix::Site, redaction::redacted};
+use nix_sites::Site;
+use npm_lockfile::completeness::Respelled;
+use npm_tarballs::redaction::redacted;
 
 /// Something that should be known of a site.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::io;
 
 use crate::{
-    lockfile::LockfileError,
-    npm_deps::{Failure, supply::SupplyError},
-    npm_package::{PackageError, signature::Verdict},
     packaging::{Fit, Shape},
     relock::RelockError,
 };
+use npm_deps::{Failure, supply::SupplyError};
+use npm_lockfile::LockfileError;
+use npm_registry::packages::{PackageError, signature::Verdict};
 
 /// What stands in the way.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use url::Url;
 
 use super::{Form, Locked, Package};
-use crate::nix::insert::{attribute, string};
+use nix_sites::insert::{attribute, string};
 
 /// How a name of nixpkgs is written where the expression stands.
 pub trait Names {

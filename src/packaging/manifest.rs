@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{PackagingError, engines, license};
-use crate::{
-    npm_package::Release,
-    tarball::package::{Contents, FileKind},
-};
+use npm_registry::packages::Release;
+use npm_tarballs::package::{Contents, FileKind};
 
 /// Scripts that npm runs when the package is installed.
 const INSTALL: [&str; 3] = ["preinstall", "install", "postinstall"];
@@ -223,10 +221,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::npm_package::{PackageName, Packument};
+    use npm_registry::packages::{PackageName, Packument};
 
     fn manifest(fields: &Value, files: &[&str]) -> Result<Manifest, PackagingError> {
-        let sri = crate::integrity::ContentId::sha512_of(b"").sri();
+        let sri = npm_tarballs::integrity::ContentId::sha512_of(b"").sri();
         let entry = json!({ "name": "@s/tool", "version": "1.0.0",
                             "dist": { "tarball": "https://r/t.tgz", "integrity": sri } });
         let document = json!({ "versions": { "1.0.0": entry } }).to_string();

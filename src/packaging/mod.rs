@@ -6,7 +6,7 @@
 //! [`expression::render`] writes it down.
 //!
 //! Everything that a package says of itself is untrusted: names are held to npm's grammar, texts become Nix strings by
-//! [`crate::nix::insert::string`] alone, and nothing of the package is run.
+//! [`nix_sites::insert::string`] alone, and nothing of the package is run.
 
 mod engines;
 mod error;
@@ -25,21 +25,20 @@ pub use manifest::{Manifest, Program};
 pub use platforms::Platform;
 pub use shape::{Fit, Shape};
 
-use crate::{
+use crate::relock::{self, Npm, RelockRequest};
+use npm_deps::{
+    Request, Settings,
+    supply::{Supply, Want},
+};
+use npm_lockfile::{CanonicalUrl, Lockfile, options::HashOptions};
+use npm_registry::{
+    Client,
+    packages::{self, PackageName, Packument, Release, Selector, signature::Verdict},
+};
+use npm_tarballs::{
+    Tarball,
     integrity::ContentId,
-    lockfile::{CanonicalUrl, Lockfile},
-    npm_deps::{
-        self, Request, Settings,
-        supply::{Supply, Want},
-    },
-    npm_package::{self, PackageName, Packument, Release, Selector, signature::Verdict},
-    options::HashOptions,
-    registry::Client,
-    relock::{self, Npm, RelockRequest},
-    tarball::{
-        Tarball,
-        package::{self, Contents},
-    },
+    package::{self, Contents},
 };
 
 /// What is to be packaged, and with what.
@@ -207,10 +206,10 @@ struct Fetched {
 }
 
 async fn fetch(order: &Order<'_>, client: &Client) -> Result<Fetched, PackagingError> {
-    let packument = npm_package::fetch(client, &order.name).await?;
+    let packument = packages::fetch(client, &order.name).await?;
     let release = packument.select(&order.selector)?;
-    let keys = npm_package::keys(client, &order.name).await?;
-    let signature = npm_package::signature::verify(&release, &keys);
+    let keys = packages::keys(client, &order.name).await?;
+    let signature = packages::signature::verify(&release, &keys);
     if signature.forbids(order.require_signature) {
         return Err(PackagingError::Signature { package: label(&release), verdict: signature });
     }
@@ -237,7 +236,7 @@ fn label(release: &Release) -> String {
 
 /// The sha512 of a tarball; that it is the one that the registry tells was checked when it was fetched.
 fn sha512(tarball: &Tarball) -> std::io::Result<String> {
-    use crate::integrity::{Algorithm, Hasher};
+    use npm_tarballs::integrity::{Algorithm, Hasher};
     let id: ContentId = tarball.id();
     if id.algorithm() == Algorithm::Sha512 {
         return Ok(id.sri());

@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Fit, Manifest, Order, PackagingError, label, obtain, sha512};
-use crate::{
-    integrity::Algorithm,
-    lockfile::completeness::{GLIBC, System, admits},
-    npm_package::{
+use npm_lockfile::completeness::{GLIBC, System, admits};
+use npm_registry::{
+    Client,
+    packages::{
         self, Key, PackageError, PackageName, Packument, Release, Selector,
         signature::{self, Verdict},
     },
-    registry::Client,
 };
+use npm_tarballs::integrity::Algorithm;
 
 /// Systems that nixpkgs' flake offers and Node.js has names for.
 const SYSTEMS: [&str; 9] = [
@@ -234,7 +234,7 @@ async fn packuments(
         wanted.iter().map(|wanted| &wanted.name).filter(|name| **name != release.name).collect();
     names.sort();
     names.dedup();
-    let ask = async |name: &PackageName| match npm_package::fetch(client, name).await {
+    let ask = async |name: &PackageName| match packages::fetch(client, name).await {
         Err(PackageError::Unknown { .. }) => Ok((name.clone(), None)),
         packument => Ok((name.clone(), Some(packument?))),
     };
@@ -257,9 +257,9 @@ async fn platform(
     release: &Release,
     keys: &mut Keys,
 ) -> Result<Platform, PackagingError> {
-    let keys = match keys.entry(npm_package::keys_url(client, &release.name)) {
+    let keys = match keys.entry(packages::keys_url(client, &release.name)) {
         Entry::Occupied(told) => told.into_mut(),
-        Entry::Vacant(place) => place.insert(npm_package::keys(client, &release.name).await?),
+        Entry::Vacant(place) => place.insert(packages::keys(client, &release.name).await?),
     };
     let signature = signature::verify(release, keys);
     if signature.forbids(order.require_signature) {

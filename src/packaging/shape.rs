@@ -8,7 +8,7 @@ use super::{
     Manifest,
     platforms::{self, Candidate},
 };
-use crate::listing::some;
+use npm_lockfile::listing::some;
 
 /// Names in a message before the rest is only counted.
 const SHOWN: usize = 3;
@@ -190,7 +190,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{packaging::manifest::Program, tarball::package::FileKind};
+    use crate::packaging::manifest::Program;
+    use npm_tarballs::package::FileKind;
 
     fn manifest(optional: &[&str]) -> Manifest {
         let program =

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{listing::some, lockfile::LockfileError};
+use npm_lockfile::{LockfileError, listing::some};
 
 /// Places in a message before the rest is only counted.
 const SHOWN: usize = 5;

@@ -40,7 +40,7 @@ use std::{
 pub use error::RelockError;
 pub use running::Running;
 
-use crate::registry::Access;
+use npm_registry::Access;
 
 /// What is to be resolved.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use std::{
 use regex_lite::Regex;
 
 use super::start::Start;
-use crate::registry::{Access, npmrc::expanded};
+use npm_registry::{Access, npmrc::expanded};
 
 /// Settings that say where registries are and how they are reached.
 const SETTINGS: &[&str] = &[
@@ -165,7 +165,7 @@ fn at_home(key: &str, value: &str, home: Option<&Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{Options, npmrc::Npmrc};
+    use npm_registry::{Options, npmrc::Npmrc};
 
     fn selected(text: &str, manifest: &str, lockfile: Option<&str>) -> Selected {
         let lookup = |name: &str| match name {

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
-use crate::lockfile::search;
+use npm_lockfile::search;
 
 /// An object whose values keep their text, in their order.
 type Raw = IndexMap<String, Box<RawValue>>;

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{RelockError, start::Start};
-use crate::{lockfile::Lockfile, registry::Access};
+use npm_lockfile::Lockfile;
+use npm_registry::Access;
 
 /// The lockfile with the public registry's addresses in place of an override's: an override is for this run, and not for
 /// those who read the lockfile.
@@ -38,8 +39,8 @@ pub(super) fn check(lockfile: &[u8], start: &Start) -> Result<(), RelockError> {
     if places.is_empty() { Ok(()) } else { Err(RelockError::Incomplete(places)) }
 }
 
-fn error_of(error: serde_json::Error) -> crate::lockfile::LockfileError {
-    crate::lockfile::LockfileError::Json(error)
+fn error_of(error: serde_json::Error) -> npm_lockfile::LockfileError {
+    npm_lockfile::LockfileError::Json(error)
 }
 
 #[cfg(test)]
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn only_a_complete_lockfile_of_the_right_version_counts() {
-        let sri = crate::integrity::ContentId::sha512_of(b"").sri();
+        let sri = npm_tarballs::integrity::ContentId::sha512_of(b"").sri();
         let whole = json!({ "version": "1.0.0", "resolved": "https://r/b/-/b-1.0.0.tgz", "integrity": sri });
         checked(&lockfile("1.0.0", &whole)).unwrap();
         assert!(matches!(checked(&lockfile("0.9.0", &whole)), Err(RelockError::Version { .. })));

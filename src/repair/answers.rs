@@ -10,9 +10,9 @@ use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
 use super::Reason;
-use crate::{
-    npm_package::{self, PackageError, PackageName, Release},
-    registry::Client,
+use npm_registry::{
+    Client,
+    packages::{self, PackageError, PackageName, Release},
 };
 
 /// Packuments that are read at one time. They may be megabytes each, and the client bounds the requests besides.
@@ -65,7 +65,7 @@ impl Answers {
 type Answer = (Wanted, Result<Release, Arc<PackageError>>);
 
 async fn ask(client: Client, name: PackageName, versions: Vec<String>) -> Vec<Answer> {
-    let packument = npm_package::fetch_abbreviated(&client, &name).await.map_err(Arc::new);
+    let packument = packages::fetch_abbreviated(&client, &name).await.map_err(Arc::new);
     let answer = |version: String| {
         let release = match &packument {
             Ok(packument) => packument.release(&version).map_err(Arc::new),

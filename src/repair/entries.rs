@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::lockfile::{Lockfile, LockfileError, Version, is_installed, package_name};
+use npm_lockfile::{Lockfile, LockfileError, Version, is_installed, package_name};
 
 /// An entry that comes from a registry, or from another server as a tarball.
 pub(super) struct Entry<'a> {

@@ -23,12 +23,14 @@ use self::{
     edit::Fill,
     entries::Entry,
 };
-use crate::{
+use npm_lockfile::LockfileError;
+use npm_registry::{
+    Access, Client,
+    packages::{NameError, PackageError, PackageName, Release, published_at},
+};
+use npm_tarballs::{
     integrity::{Algorithm, Integrity},
-    lockfile::LockfileError,
-    npm_package::{NameError, PackageError, PackageName, Release, published_at},
     redaction::redacted,
-    registry::{Access, Client},
 };
 
 /// A lockfile that was completed, or lacked nothing.
@@ -111,7 +113,7 @@ pub enum Reason {
     },
     /// The integrity that is there cannot be read.
     #[error("its integrity cannot be used")]
-    Integrity(#[from] crate::integrity::IntegrityError),
+    Integrity(#[from] npm_tarballs::integrity::IntegrityError),
 }
 
 impl Reason {
@@ -180,7 +182,7 @@ struct Due<'a> {
 
 impl<'a> Due<'a> {
     fn of(bytes: &'a [u8], thoroughness: Thoroughness) -> Result<Self, RepairError> {
-        let text = crate::lockfile::utf8(bytes)?;
+        let text = npm_lockfile::utf8(bytes)?;
         let mut entries = entries::entries(text)?;
         entries.retain(|entry| lacks(entry, thoroughness));
         Ok(Self { text, entries, thoroughness })

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::integrity::ContentId;
+use npm_tarballs::integrity::ContentId;
 
 fn fill(resolved: Option<&str>, integrity: Option<&str>) -> Fill {
     Fill { resolved: resolved.map(str::to_owned), integrity: integrity.map(str::to_owned) }

@@ -3,11 +3,9 @@
 use serde::Serialize;
 
 use super::Paths;
-use crate::{
-    drift::Because,
-    lockfile::changes::{Changes, Moved},
-    repository::git::{Last, Since},
-};
+use crate::drift::Because;
+use npm_lockfile::changes::{Changes, Moved};
+use repository_files::git::{Last, Since};
 
 /// Packages that the sentence names before it counts the rest.
 const NAMED: usize = 3;

@@ -16,13 +16,13 @@ use crate::{
     drift::{
         Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, SourceState, Status,
     },
-    nix::{Condition, Literal, Outcome, Place, Site, Step, edit, elsewhere::Elsewhere},
-    npm_deps::{Computed, Obstacle},
-    options::HashOptions,
     repair::{EntryError, RepairError},
-    repository::Border,
     source::digest::Digest,
 };
+use nix_sites::{Condition, Literal, Outcome, Place, Site, Step, edit, elsewhere::Elsewhere};
+use npm_deps::{Computed, Obstacle};
+use npm_lockfile::options::HashOptions;
+use repository_files::Border;
 
 impl Message {
     /// A message with nothing but its text.
@@ -112,11 +112,11 @@ impl Report {
     pub fn new(command: &'static str, plan: &Plan, left_out: LeftOut, paths: Paths) -> Self {
         let tokens = Tokens { paths: &paths, files: &plan.files };
         let sites: Vec<_> = plan.sites.iter().map(|planned| SiteReport::new(planned, &tokens)).collect();
-        let problem = |problem: &crate::nix::FileProblem| Message {
+        let problem = |problem: &nix_sites::FileProblem| Message {
             place: Some(paths.place(&problem.place)),
             ..Message::plain(&problem.message)
         };
-        let warning = |warning: &crate::nix::Warning| Message {
+        let warning = |warning: &nix_sites::Warning| Message {
             place: Some(paths.place(&warning.place)),
             ..Message::plain(&warning.message)
         };
@@ -332,7 +332,7 @@ impl SiteReport {
         self.packages = Some(computed.packages);
         self.bytes = Some(computed.bytes);
         let message =
-            |warning: &crate::npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
+            |warning: &npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
         self.warnings = computed.warnings.iter().map(message).chain(source::warnings(planned)).collect();
         let own = |warning: &SiteWarning| Message::plain(warning.to_string()).hinting(Some(warning.hint()));
         self.warnings.extend(planned.warnings.iter().map(own));

@@ -11,13 +11,11 @@ use super::{
     human::at,
     layout::{self, BAD, Cell, DOUBTFUL, Entry, GOOD, Look, NAME, Note},
 };
-use crate::{
-    explain::{Explanation, Group, Identity, Subject, Text, Tried, Verdict},
-    nix::Literal,
-    npm_deps::{Manner, Modes},
-    options::HashOptions,
-    repository::git::MergedBy,
-};
+use crate::explain::{Explanation, Group, Identity, Subject, Text, Tried, Verdict};
+use nix_sites::Literal;
+use npm_deps::{Manner, Modes};
+use npm_lockfile::options::HashOptions;
+use repository_files::git::MergedBy;
 
 /// A recorded hash, and what was found out about it.
 pub struct Explained {

@@ -6,7 +6,7 @@ use super::{
     EndReport, LiteralReport, Message, OutdatedReport, PlaceReport, Report, Rule, SiteKind, SiteReport,
     SiteStatus, SourceReport, UseReport, human::at,
 };
-use crate::integrity::hex;
+use npm_tarballs::integrity::hex;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::{
     FindingReport, LeftOutReport, Message, PlaceReport, Report, SiteReport, UseReport,
     human::{at, plain},
 };
-use crate::listing::some;
+use npm_lockfile::listing::some;
 
 /// The most lines that a run may fill.
 pub const MOST_LINES: usize = 20;

@@ -9,7 +9,8 @@ use super::{
     human::plain,
     layout::{self, Look},
 };
-use crate::{listing::some, repair::Filled};
+use crate::repair::Filled;
+use npm_lockfile::listing::some;
 
 /// Packages that are named before the rest is only counted.
 const NAMED: usize = 8;

@@ -5,10 +5,10 @@ use serde::Serialize;
 use super::{EndReport, Message, Paths, PlaceReport, build::Tokens};
 use crate::{
     drift::{Outdated, Planned, SourceState, Standing},
-    nix::{Outcome, RemoteSource, edit},
-    redaction::redacted,
     source::digest::Recorded,
 };
+use nix_sites::{Outcome, RemoteSource, edit};
+use npm_tarballs::redaction::redacted;
 
 /// A source that is not in the repository.
 #[derive(Debug, Serialize)]

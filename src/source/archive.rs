@@ -6,8 +6,8 @@ use flate2::read::MultiGzDecoder;
 
 use super::origin::Top;
 use super::zip::{self, ZipError};
-use crate::tarball::tree::{Entry, Tree};
-use crate::tarball::unpack::{self, Modes, Names};
+use gnu_archive::tree::{Entry, Tree};
+use gnu_archive::unpack::{self, Modes, Names};
 
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::origin::Unsupported;
-use crate::nix::{AttributeValue, HASHES, RemoteSource};
+use nix_sites::{AttributeValue, HASHES, RemoteSource};
 
 /// Arguments that change neither what is fetched nor what is hashed.
 const HARMLESS: &[&str] = &[

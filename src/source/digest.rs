@@ -12,9 +12,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::integrity::{Algorithm, ContentId};
-use crate::nix::{HashForm, HashText, decode_digest};
 use nix_binary_cache::store_path::nix_base32;
+use nix_sites::{HashForm, HashText, decode_digest};
+use npm_tarballs::integrity::{Algorithm, ContentId};
 
 /// An algorithm that Nix takes for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,7 +93,7 @@ impl Digest {
         };
         let length = self.kind.length();
         let digits = if digits.len() == 2 * length {
-            crate::integrity::hex(&self.bytes)
+            npm_tarballs::integrity::hex(&self.bytes)
         } else if digits.len() == (8 * length).div_ceil(5) {
             nix_base32(&self.bytes)
         } else {
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(read("sha1", "da39a3ee5e6b4b0d3255bfef95601890afd80709"), Some(Recorded::Known(sha1)));
         let sha512 = Digest::of(Kind::Sha512, b"");
         assert_eq!(read("hash", &sha512.sri()), Some(Recorded::Known(sha512.clone())));
-        let hex = crate::integrity::hex(&sha512.bytes);
+        let hex = npm_tarballs::integrity::hex(&sha512.bytes);
         assert_eq!(read("sha512", &hex), Some(Recorded::Known(sha512)));
     }
 

@@ -16,12 +16,12 @@ use super::digest::{Digest, Kind, Recorded};
 use super::look::{Excerpt, Look, LookError};
 use super::nar;
 use super::origin::{Hashed, Origin, Top};
-use crate::integrity::{Algorithm, ContentId, Hasher};
-use crate::npm_deps::supply::{Supply, SupplyError};
-use crate::npm_deps::unpacking::{Room, TooLarge};
-use crate::redaction::redacted;
-use crate::store::memo::Memo;
-use crate::tarball::Tarball;
+use npm_deps::supply::{Supply, SupplyError};
+use npm_deps::unpacking::{Room, TooLarge};
+use npm_tarballs::Tarball;
+use npm_tarballs::integrity::{Algorithm, ContentId, Hasher};
+use npm_tarballs::redaction::redacted;
+use npm_tarballs::store::memo::Memo;
 
 /// Part of every key: to be raised when the same source would be hashed otherwise.
 const ALGORITHM: &str = "source 1";

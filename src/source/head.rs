@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use super::digest::{Digest, Recorded};
 use super::origin::Origin;
 use super::resolve;
-use crate::nix::{self, Outcome, Reason, Scope};
-use crate::repository::git::{Git, GitError};
+use nix_sites::{Outcome, Reason, Scope};
+use repository_files::git::{Git, GitError};
 
 /// Files that Nix expressions are made of, or read.
 const READ: [&str; 5] = ["nix", "json", "toml", "lock", "txt"];
@@ -99,7 +99,7 @@ impl Head {
     ///
     /// # Errors
     /// When that is not known: why.
-    pub fn has_for_other_version(&self, site: &nix::Site) -> Result<bool, String> {
+    pub fn has_for_other_version(&self, site: &nix_sites::Site) -> Result<bool, String> {
         let builds = &self.committed_state()?.builds;
         let texts: Vec<&str> = site.hashes.iter().map(|literal| literal.written.text.trim()).collect();
         let same: Vec<_> = builds.iter().filter(|build| texts.contains(&build.hash.as_str())).collect();
@@ -124,8 +124,8 @@ impl Head {
     fn read(&self) -> Result<Committed, GitError> {
         let instead = Git::of(&self.root).committed(is_read)?;
         let scope = Scope { instead, ..Scope::of(&self.root) };
-        let survey = nix::survey(&scope);
-        let sources = survey.sites.iter().flat_map(nix::Site::sources);
+        let survey = nix_sites::survey(&scope);
+        let sources = survey.sites.iter().flat_map(nix_sites::Site::sources);
         let committed = sources.map(|source| match resolve(source) {
             Ok(resolved) => CommittedSource {
                 identity: Some(resolved.origin.identity()),
@@ -137,7 +137,7 @@ impl Head {
             Err(_) => CommittedSource { identity: None, recorded: super::recorded(source) },
         });
         let sources = committed.collect();
-        let is_build = |site: &&nix::Site| matches!(&site.outcome, Outcome::Undecided(why) if why.reason == Reason::BuildOnly);
+        let is_build = |site: &&nix_sites::Site| matches!(&site.outcome, Outcome::Undecided(why) if why.reason == Reason::BuildOnly);
         let builds = survey.sites.iter().filter(is_build).flat_map(|site| {
             site.hashes.iter().map(|literal| Build {
                 hash: literal.written.text.trim().to_owned(),

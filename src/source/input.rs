@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::digest::Recorded;
 use super::origin::{Hashed, Origin, Top, Unsupported, url};
-use crate::nix::{HashText, RemoteSource};
+use nix_sites::{HashText, RemoteSource};
 
 /// The locked node of an input.
 struct Locked {

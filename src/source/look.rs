@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::archive::{ArchiveError, Unpacked};
 use super::origin::Hashed;
-use crate::tarball::tree::Entry;
+use gnu_archive::tree::Entry;
 
 /// A place in a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -27,7 +27,7 @@ pub use zip::ZipError;
 use digest::{Digest, Recorded};
 use origin::{Origin, Unsupported};
 
-use crate::nix::{AttributeValue, HASHES, HashText, Literal, RemoteKind, RemoteSource, SourceAttribute};
+use nix_sites::{AttributeValue, HASHES, HashText, Literal, RemoteKind, RemoteSource, SourceAttribute};
 
 /// A source whose origin is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

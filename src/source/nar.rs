@@ -7,7 +7,7 @@ use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
 
 use super::archive::Unpacked;
 use super::digest::{Digest, Hasher, Kind};
-use crate::tarball::tree::Entry;
+use gnu_archive::tree::Entry;
 
 /// Bytes that are encoded and hashed at a time.
 const CHUNK: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::integrity::ContentId;
+use npm_tarballs::integrity::ContentId;
 
 /// What a registry says of a tarball.
 #[derive(Debug, Clone, PartialEq, Eq)]

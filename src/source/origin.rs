@@ -8,8 +8,8 @@ use url::Url;
 use super::arguments::Arguments;
 use super::forge;
 use super::input;
-use crate::nix::{AttributeValue, RemoteKind, RemoteSource};
-use crate::redaction::redacted;
+use nix_sites::{AttributeValue, RemoteKind, RemoteSource};
+use npm_tarballs::redaction::redacted;
 
 /// Where a source comes from. Equal ones are fetched once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use crate::nix::{Patch, RemoteSource, apply_diff};
+use nix_sites::{Patch, RemoteSource, apply_diff};
 
 /// The two files, in the order in which npm looks for them.
 pub type Files = [Option<Arc<[u8]>>; 2];

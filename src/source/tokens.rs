@@ -1,6 +1,6 @@
 //! Tokens of code hosts, from the places where users of Nix have them. `docs/credentials.md` has the table.
 
-use crate::registry::{Access, Credential, Grant, Secret};
+use npm_registry::{Access, Credential, Grant, Secret};
 
 /// What `access-tokens`, `extra-access-tokens` and `netrc-file` of a `nix.conf` say.
 #[derive(Default)]

@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipSliceArchive};
 
-use crate::tarball::tree::Tree;
-use crate::tarball::unpack::{self, Modes, Names, Problem};
+use gnu_archive::tree::Tree;
+use gnu_archive::unpack::{self, Modes, Names, Problem};
 
 /// Why a zip archive is not unpacked.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use npm_nixhash::nix::{Outcome, Scope, Survey, WarningKind, survey};
+use nix_sites::{Outcome, Scope, Survey, WarningKind, survey};
 
 /// What stops a bomb.
 #[derive(Clone, Copy)]

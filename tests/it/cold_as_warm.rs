@@ -205,7 +205,7 @@ fn two_urls_with_one_integrity_are_both_fetched() {
 
 #[test]
 fn a_url_that_lockfiles_record_with_sha1_and_with_sha512_is_fetched_once_and_checked_for_both() {
-    use npm_nixhash::integrity::{Algorithm, Hasher};
+    use npm_tarballs::integrity::{Algorithm, Hasher};
     let sha1 = |bytes: &[u8]| {
         let mut hasher = Hasher::new(Algorithm::Sha1);
         hasher.update(bytes);

@@ -7,10 +7,8 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use npm_nixhash::{
-    integrity::{ContentId, hex},
-    tarball::repack::{Modes, repack_as},
-};
+use gnu_archive::repack::{Modes, repack_as};
+use npm_tarballs::integrity::{ContentId, hex};
 use serde_json::{Value, json};
 use sha1::Digest as _;
 

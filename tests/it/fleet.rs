@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use npm_nixhash::integrity::hex;
+use npm_tarballs::integrity::hex;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 

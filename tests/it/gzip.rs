@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use flate2::read::GzDecoder;
-use npm_nixhash::tarball::gzip::{Encoder, compress};
+use gnu_archive::gzip::{Encoder, compress};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -3,9 +3,9 @@
 
 use std::error::Error as _;
 
-use npm_nixhash::tarball::gzip::compress;
-use npm_nixhash::tarball::pack::{Kind, Packer};
-use npm_nixhash::tarball::repack::{Error, repack};
+use gnu_archive::gzip::compress;
+use gnu_archive::pack::{Kind, Packer};
+use gnu_archive::repack::{Error, repack};
 
 use crate::inputs::Rng;
 

@@ -107,7 +107,7 @@ fn thousands_of_failures_with_one_cause_are_one_message() {
     let entries: serde_json::Map<_, _> = (0..4_000)
         .map(|n| {
             let url = format!("https://registry.npmjs.org/p{n}/-/p{n}-1.0.0.tgz");
-            let integrity = npm_nixhash::integrity::ContentId::sha512_of(&u32::to_le_bytes(n)).sri();
+            let integrity = npm_tarballs::integrity::ContentId::sha512_of(&u32::to_le_bytes(n)).sri();
             (
                 format!("node_modules/p{n}"),
                 serde_json::json!({ "version": "1.0.0", "resolved": url, "integrity": integrity }),

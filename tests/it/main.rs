@@ -4,7 +4,6 @@
 
 mod add;
 mod add_to_store;
-mod architecture;
 mod because;
 mod bombs;
 mod cold_as_warm;

@@ -12,9 +12,9 @@ mod stores;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use npm_nixhash::npm_deps::supply::{Progress, Supply, SupplyError, Want};
-use npm_nixhash::registry::{Client, FetchError, Get, Options, Purpose, Retry, Roots, Timeouts, Watch};
-use npm_nixhash::tarball::verified::Tarball;
+use npm_deps::supply::{Progress, Supply, SupplyError, Want};
+use npm_registry::{Client, FetchError, Get, Options, Purpose, Retry, Roots, Timeouts, Watch};
+use npm_tarballs::verified::Tarball;
 use url::Url;
 
 use crate::support::registry::{PUBLIC, Published, Registry};

@@ -3,11 +3,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration, time::Instant};
 
-use npm_nixhash::{
-    integrity::ContentId,
-    registry::{Access, Options, npmrc::Npmrc},
-    relock::{Npm, RelockError, RelockRequest, Running, npmrc::Passed, relock},
-};
+use npm_nixhash::relock::{Npm, RelockError, RelockRequest, Running, npmrc::Passed, relock};
+use npm_registry::{Access, Options, npmrc::Npmrc};
+use npm_tarballs::integrity::ContentId;
 use serde_json::{Value, json};
 
 /// A folder with a program named `npm` in it.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use npm_nixhash::integrity::{Algorithm, ContentId, Hasher};
+use npm_tarballs::integrity::{Algorithm, ContentId, Hasher};
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -136,7 +136,7 @@ fn a_repair_is_what_its_schema_says() {
 fn the_page_names_every_code() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/json.md")).unwrap();
-    let source = fs::read_to_string(root.join("src/nix/reason.rs")).unwrap();
+    let source = fs::read_to_string(root.join("crates/nix-sites/src/reason.rs")).unwrap();
     let (_, codes) = source.split_once("pub fn code(self)").expect("reasons have codes");
     let (codes, _) = codes.split_once("pub fn cure(self)").expect("reasons have cures");
     let codes: Vec<_> = codes.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();

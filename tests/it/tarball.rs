@@ -5,10 +5,10 @@ use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use npm_nixhash::integrity::ContentId;
-use npm_nixhash::tarball::gzip::compress;
-use npm_nixhash::tarball::pack::{Kind, Packer};
-use npm_nixhash::tarball::repack::{Repacked, repack};
+use gnu_archive::gzip::compress;
+use gnu_archive::pack::{Kind, Packer};
+use gnu_archive::repack::{Repacked, repack};
+use npm_tarballs::integrity::ContentId;
 use sha2::{Digest, Sha256};
 
 const LIMIT: u64 = 1 << 24;

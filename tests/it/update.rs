@@ -152,7 +152,7 @@ fn other_bytes_than_the_lockfiles_are_refused_with_both_integrities() {
     let [left, _] = packages(&project);
     project.registry.serve(&left.path, "an error page");
     let transcript = project.transcript(&["update"]);
-    let got = npm_nixhash::integrity::ContentId::sha512_of(b"an error page");
+    let got = npm_tarballs::integrity::ContentId::sha512_of(b"an error page");
     for part in ["left cannot be had", &left.url, &left.integrity, &got.sri(), "integrity mismatch"] {
         assert!(transcript.contains(part), "{part} is missing in\n{transcript}");
     }

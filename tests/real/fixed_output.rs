@@ -108,7 +108,7 @@ fn nix_accepts_the_tree_under_the_right_hash() {
         let path = ran.stdout.trim_end();
         let dump = nix.program("nix-store").args(["--dump", path]).output().unwrap();
         assert!(dump.status.success());
-        let hash = npm_nixhash::npm_deps::NarHash(sha2::Sha256::digest(&dump.stdout).into());
+        let hash = npm_deps::NarHash(sha2::Sha256::digest(&dump.stdout).into());
         assert_eq!(Some(hash.sri()), row.hash, "{row:?}");
     }
 }

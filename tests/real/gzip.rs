@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use npm_nixhash::tarball::gzip::{Encoder, compress};
+use gnu_archive::gzip::{Encoder, compress};
 
 use crate::inputs::{Rng, structured};
 use crate::variable;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use npm_nixhash::nix::{Outcome, Scope, survey};
+use nix_sites::{Outcome, Scope, survey};
 
 use crate::support::nix::random_call::CallWriter;
 use crate::variable;

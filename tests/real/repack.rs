@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use npm_nixhash::tarball::gzip::compress;
-use npm_nixhash::tarball::pack::{Kind, Packer};
-use npm_nixhash::tarball::repack::{Modes, repack, repack_as};
+use gnu_archive::gzip::compress;
+use gnu_archive::pack::{Kind, Packer};
+use gnu_archive::repack::{Modes, repack, repack_as};
 
 use crate::inputs::{Rng, structured};
 use crate::variable;

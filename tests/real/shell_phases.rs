@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use npm_nixhash::nix::{self, Outcome, Scope};
+use nix_sites::{Outcome, Scope};
 
 use crate::support::nix::random_phase::{Drawn, PhaseWriter};
 
@@ -113,7 +113,7 @@ fn run_all(root: &Path, drawn: &[Drawn]) -> Vec<Truth> {
 fn judge(root: &Path, drawn: &[Drawn], truth: &[Truth], tally: &mut Tally) {
     let root = root.canonicalize().expect("the folder exists");
     let scope = Scope::of(&root);
-    let survey = nix::survey(&scope);
+    let survey = nix_sites::survey(&scope);
     for (at, (one, truth)) in drawn.iter().zip(truth).enumerate() {
         let name = format!("p{at}");
         let site = survey.sites.iter().find(|site| site.attr_path.as_deref() == Some(&name));
@@ -150,7 +150,7 @@ fn judge(root: &Path, drawn: &[Drawn], truth: &[Truth], tally: &mut Tally) {
     }
 }
 
-fn edited(lockfile: &Path, edits: &[nix::Edit]) -> Option<Vec<u8>> {
+fn edited(lockfile: &Path, edits: &[nix_sites::Edit]) -> Option<Vec<u8>> {
     let bytes = fs::read(lockfile).ok()?.into();
-    nix::apply_edits(&bytes, edits).ok().map(|bytes| bytes.to_vec())
+    nix_sites::apply_edits(&bytes, edits).ok().map(|bytes| bytes.to_vec())
 }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
 
+use npm_lockfile::fixup;
 use npm_nixhash::{
-    lockfile::fixup,
     replace::{Replacement, replace_all},
     report::Message,
 };

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use npm_nixhash::{cacache::CacheMap, report::Message};
+use npm_nixhash::report::Message;
+use npm_tarballs::cacache::CacheMap;
 
 use super::super::{
     env::Environment,

@@ -16,7 +16,9 @@ use std::{
     process::ExitCode,
 };
 
-use npm_nixhash::{npm_deps::Outputs, options::HashOptions, report::Message};
+use npm_deps::Outputs;
+use npm_lockfile::options::HashOptions;
+use npm_nixhash::report::Message;
 
 use super::{
     env::Environment,

@@ -18,10 +18,10 @@ use nix_binary_cache::{
     storage::Patience,
     store_path::{FixedOutput, Name},
 };
+use npm_deps::{Outputs, Reception, Recipient, Request};
+use npm_lockfile::options::HashOptions;
 use npm_nixhash::{
     drift::Plan,
-    npm_deps::{self, Outputs, Reception, Recipient, Request},
-    options::HashOptions,
     report::{Message, PublishedReport, PublishedState, Report},
 };
 use tokio::runtime::Handle;

@@ -25,15 +25,13 @@ use nix_binary_cache::{
     signing::{PublicKey, SecretKey},
     storage::{Failure, Patience, Storage},
 };
-use npm_nixhash::{
-    integrity::hex,
-    npm_deps::ALGORITHM,
-    registry::Options,
-    report::Message,
-    store::{
-        memo::{Memo, SharedMemo},
-        shared::SharedTarballs,
-    },
+use npm_deps::ALGORITHM;
+use npm_nixhash::report::Message;
+use npm_registry::Options;
+use npm_tarballs::integrity::hex;
+use npm_tarballs::store::{
+    memo::{Memo, SharedMemo},
+    shared::SharedTarballs,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

@@ -8,10 +8,8 @@ use nix_binary_cache::{
     signing::SecretKey,
     storage::{OpenError, Patience, Storage},
 };
-use npm_nixhash::{
-    registry::{Options, plain_client},
-    report::Message,
-};
+use npm_nixhash::report::Message;
+use npm_registry::{Options, plain_client};
 
 use super::RemoteArgs;
 use crate::cli::{env::Environment, output::Fatal};

@@ -23,13 +23,11 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use nix_binary_cache::storage::{Failure, Part, Storage};
-use npm_nixhash::{
+use npm_tarballs::{
+    Tarball,
     integrity::{ContentId, hex},
     store::shared::{Answer, Pace, Patience, SharedTarballs},
-    tarball::{
-        Tarball,
-        verified::{ReceiveError, Receiver},
-    },
+    verified::{ReceiveError, Receiver},
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{

@@ -5,11 +5,9 @@
 use std::fmt::Write as _;
 
 use super::{Block, Names, url};
-use crate::{
-    nix::insert::{attribute, string},
-    packaging::{Form, Package, Platform, Program},
-    tarball::package::FileKind,
-};
+use crate::packaging::{Form, Package, Platform, Program};
+use nix_sites::insert::{attribute, string};
+use npm_tarballs::package::FileKind;
 
 /// The function that makes the derivation. Prebuilt programs are linked with the compiler's libraries.
 pub(super) fn builder(package: &Package, names: &dyn Names) -> String {

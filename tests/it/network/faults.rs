@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use npm_nixhash::registry::{Client, Credential, Problem};
+use npm_registry::{Client, Credential, Problem};
 use url::Url;
 
 use super::*;
@@ -286,7 +286,7 @@ fn wrong_bytes_are_asked_for_once_more_and_then_named() {
         assert_eq!(registry.count(&published.path), 4);
         assert!(error.is_mismatch() && error.hint().is_some());
         let text = chain(&error);
-        let got = npm_nixhash::integrity::ContentId::sha512_of(&vec![b'x'; published.bytes.len()]).sri();
+        let got = npm_tarballs::integrity::ContentId::sha512_of(&vec![b'x'; published.bytes.len()]).sri();
         for part in ["left-pad@1.3.0", &published.url, &published.integrity, &got] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

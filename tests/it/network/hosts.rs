@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use npm_nixhash::registry::npmrc::Npmrc;
-use npm_nixhash::registry::{Credential, Problem, Secret};
+use npm_registry::npmrc::Npmrc;
+use npm_registry::{Credential, Problem, Secret};
 
 use super::*;
 use crate::support::registry::{Asks, Fault, closed_port};
@@ -18,7 +18,7 @@ fn unreachable(mirror: &str, count: usize) -> (Vec<FetchError>, Duration) {
             package: format!("p{n}"),
             scope: None,
             url: format!("https://{PUBLIC}/p{n}/-/p{n}-1.0.0.tgz").parse().unwrap(),
-            id: npm_nixhash::integrity::ContentId::sha512_of(b""),
+            id: npm_tarballs::integrity::ContentId::sha512_of(b""),
             early: false,
         })
         .collect();

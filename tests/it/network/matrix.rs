@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use npm_nixhash::npm_deps::supply::Supply;
-use npm_nixhash::npm_deps::{Outputs, Request, Settings, compute};
-use npm_nixhash::options::HashOptions;
-use npm_nixhash::registry::{Client, Options, Roots, Secret, Timeouts};
+use npm_deps::supply::Supply;
+use npm_deps::{Outputs, Request, Settings, compute};
+use npm_lockfile::options::HashOptions;
+use npm_registry::{Client, Options, Roots, Secret, Timeouts};
 
 use crate::support::pages::{holds_table, table_of, write_table};
 use crate::support::project::lockfile;

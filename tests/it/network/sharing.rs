@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use futures::{FutureExt as _, future::BoxFuture};
-use npm_nixhash::{
+use npm_tarballs::{
     store::shared::{Answer, Pace, Patience, SharedTarballs},
-    tarball::verified::Receiver,
+    verified::Receiver,
 };
 
 use super::*;
@@ -162,7 +162,7 @@ fn what_others_said_of_a_url_counts_only_while_they_are_asked() {
     let folder = tempfile::tempdir().unwrap();
     let others = Others::new(60_000, Some(&published.bytes), 0);
     let supply = |shared: Option<Arc<Others>>| {
-        let store = Some(npm_nixhash::store::Store::at(folder.path().to_owned()));
+        let store = Some(npm_tarballs::store::Store::at(folder.path().to_owned()));
         let supply = Supply::new(store, None, Some(Client::new(options(&registry))), runtime());
         supply.sharing(shared.map(|others| others as _))
     };

@@ -4,9 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
-use npm_nixhash::integrity::ContentId;
-use npm_nixhash::store::Store;
-use npm_nixhash::store::npm_cache::NpmCache;
+use npm_tarballs::integrity::ContentId;
+use npm_tarballs::store::Store;
+use npm_tarballs::store::npm_cache::NpmCache;
 
 use super::*;
 use crate::support::registry::npm_cache;
@@ -89,10 +89,8 @@ fn child_fills_a_store() {
     for round in 0..rounds.parse::<u32>().unwrap() {
         let store = Store::at(dir.into());
         for bytes in contents() {
-            let mut receiver = npm_nixhash::tarball::verified::Receiver::new(
-                ContentId::sha512_of(&bytes),
-                Arc::new(store.clone()),
-            );
+            let mut receiver =
+                npm_tarballs::verified::Receiver::new(ContentId::sha512_of(&bytes), Arc::new(store.clone()));
             bytes.chunks(16_384).for_each(|chunk| receiver.write(chunk).unwrap());
             assert!(store.put(&receiver.finish().unwrap()));
             assert!(store.get(&ContentId::sha512_of(&bytes)).is_some());

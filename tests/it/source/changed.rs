@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use npm_nixhash::integrity::ContentId;
+use npm_tarballs::integrity::ContentId;
 use serde_json::{Value, json};
 
 use super::archives::Item;

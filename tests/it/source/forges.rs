@@ -123,10 +123,10 @@ fn files_are_hashed_as_they_are_in_every_form() {
         assert!(said.starts_with("exit 0\n"), "{said}");
         let text = project.read("tool.nix");
         let found = text.split('"').find(|part| part.starts_with("sha512-")).unwrap().to_owned();
-        assert_eq!(found, npm_nixhash::integrity::ContentId::sha512_of(&archive).sri());
+        assert_eq!(found, npm_tarballs::integrity::ContentId::sha512_of(&archive).sri());
         found
     };
-    let hex = npm_nixhash::integrity::ContentId::sha512_of(&archive).hex();
+    let hex = npm_tarballs::integrity::ContentId::sha512_of(&archive).hex();
     for form in [format!("sha512 = \"{hex}\""), format!("hash = \"{sri}\""), format!("sha512 = \"{sri}\"")] {
         write(&form);
         assert_eq!(transcript(&project, &["check"]), "exit 0\n--- stdout\n1 in sync\n", "{form}");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
-use npm_nixhash::integrity::{ContentId, hex};
+use npm_tarballs::integrity::{ContentId, hex};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use npm_nixhash::nix::edit::{self, FileKind, Replacement};
-use npm_nixhash::nix::{self, Scope};
+use nix_sites::Scope;
+use nix_sites::edit::{self, FileKind, Replacement};
 
 use super::fixtures::{ExpectedSite, Options, Outcome, Position, without_system};
 
@@ -12,7 +12,7 @@ use super::fixtures::{ExpectedSite, Options, Outcome, Position, without_system};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     pub position: Position,
-    pub literal: nix::Literal,
+    pub literal: nix_sites::Literal,
 }
 
 #[derive(Debug, Clone)]
@@ -44,29 +44,29 @@ pub fn survey(root: &Path) -> Vec<Surveyed> {
     // The fixtures lie in a repository; each of them is one of its own.
     let root = root.canonicalize().expect("the folder exists");
     let scope = Scope::of(&root);
-    nix::survey(&scope).sites.iter().map(|site| translate(&root, site)).collect()
+    nix_sites::survey(&scope).sites.iter().map(|site| translate(&root, site)).collect()
 }
 
 /// What the survey says of files that it could not read, and of itself.
 pub fn problems(root: &Path) -> Vec<String> {
     let root = root.canonicalize().expect("the folder exists");
     let scope = Scope::of(&root);
-    nix::survey(&scope).problems.into_iter().map(|problem| problem.message).collect()
+    nix_sites::survey(&scope).problems.into_iter().map(|problem| problem.message).collect()
 }
 
 fn relative(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
 }
 
-fn translate(root: &Path, site: &nix::Site) -> Surveyed {
+fn translate(root: &Path, site: &nix_sites::Site) -> Surveyed {
     let (outcome, lockfile, reason) = match &site.outcome {
-        nix::Outcome::Local { lockfile, .. } => {
+        nix_sites::Outcome::Local { lockfile, .. } => {
             (Outcome::Local, Some(relative(root, lockfile)), String::new())
         }
-        nix::Outcome::Remote { .. } => (Outcome::Remote, None, String::new()),
-        nix::Outcome::Tarball(_) => (Outcome::Tarball, None, String::new()),
-        nix::Outcome::MissingLockfile { .. } => (Outcome::MissingLockfile, None, String::new()),
-        nix::Outcome::Undecided(why) => {
+        nix_sites::Outcome::Remote { .. } => (Outcome::Remote, None, String::new()),
+        nix_sites::Outcome::Tarball(_) => (Outcome::Tarball, None, String::new()),
+        nix_sites::Outcome::MissingLockfile { .. } => (Outcome::MissingLockfile, None, String::new()),
+        nix_sites::Outcome::Undecided(why) => {
             (Outcome::Undecided, None, format!("{}: {}; {}", why.reason.code(), why.message, why.settle))
         }
     };
@@ -90,7 +90,7 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
         only_when: site
             .only_when
             .iter()
-            .map(|nix::Condition { place, .. }| Position {
+            .map(|nix_sites::Condition { place, .. }| Position {
                 file: relative(root, &place.file),
                 line: place.line,
                 column: place.column,
@@ -99,27 +99,27 @@ fn translate(root: &Path, site: &nix::Site) -> Surveyed {
     }
 }
 
-fn tarball_of(outcome: &nix::Outcome) -> Option<String> {
+fn tarball_of(outcome: &nix_sites::Outcome) -> Option<String> {
     match outcome {
-        nix::Outcome::Tarball(source) => source.url().map(str::to_owned),
+        nix_sites::Outcome::Tarball(source) => source.url().map(str::to_owned),
         _ => None,
     }
 }
 
-fn edits_of(outcome: &nix::Outcome) -> Vec<(String, String)> {
+fn edits_of(outcome: &nix_sites::Outcome) -> Vec<(String, String)> {
     let edits = match outcome {
-        nix::Outcome::Local { edits, .. } => edits.as_slice(),
-        nix::Outcome::Remote { edits, .. } => edits[1].as_slice(),
+        nix_sites::Outcome::Local { edits, .. } => edits.as_slice(),
+        nix_sites::Outcome::Remote { edits, .. } => edits[1].as_slice(),
         _ => &[],
     };
-    let told = |edit: &nix::Edit| match edit {
-        nix::Edit::Replace { pattern, replacement, .. } => (pattern.clone(), replacement.clone()),
-        nix::Edit::Patch(diff) => (format!("patch -p{}", diff.strip), diff.name.clone()),
+    let told = |edit: &nix_sites::Edit| match edit {
+        nix_sites::Edit::Replace { pattern, replacement, .. } => (pattern.clone(), replacement.clone()),
+        nix_sites::Edit::Patch(diff) => (format!("patch -p{}", diff.strip), diff.name.clone()),
     };
     edits.iter().map(told).collect()
 }
 
-fn found(root: &Path, literal: &nix::Literal) -> Found {
+fn found(root: &Path, literal: &nix_sites::Literal) -> Found {
     Found {
         position: Position {
             file: relative(root, &literal.file),

@@ -14,8 +14,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use npm_nixhash::cacache::IndexEntry;
-use npm_nixhash::integrity::{ContentId, hex};
+use npm_tarballs::cacache::IndexEntry;
+use npm_tarballs::integrity::{ContentId, hex};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 

@@ -79,7 +79,7 @@ fn tls_config(folder: &Path, asks: Asks) -> ServerConfig {
     // A name of its own: OpenSSL takes a certificate whose issuer has its name for one that signed itself.
     // And it takes two authorities of one name for one, whose signatures then fail.
     let key = KeyPair::generate().unwrap();
-    let number = npm_nixhash::integrity::ContentId::sha512_of(&key.serialize_der()).hex();
+    let number = npm_tarballs::integrity::ContentId::sha512_of(&key.serialize_der()).hex();
     params.distinguished_name.push(DnType::CommonName, format!("test authority {}", &number[..16]));
     let own = params.self_signed(&key).unwrap();
     std::fs::write(folder.join("ca.pem"), own.pem()).unwrap();

@@ -1,0 +1,162 @@
+//! The members of an archive that is read: headers together with the names that did not fit into them.
+//!
+//! Headers and data come from the `tar` crate; long names are put together here, because its reader takes a
+//! line break inside a pax value for the end of the record.
+//!
+//! ```text
+//! pax     = record*           in a member of type x (for the next member) or g (for all, ignored)
+//! record  = length " " key "=" value "\n"       length counts the whole record, in decimal
+//! ```
+
+use std::io::{self, Read};
+
+use tar::{Archive, Entries, Entry, EntryType};
+
+/// A member, positioned at its data.
+pub struct Member<'a, R: Read> {
+    /// Its full name, whatever way it was given.
+    pub name: Vec<u8>,
+    /// What it links to; empty if it is no link.
+    pub target: Vec<u8>,
+    /// Its type.
+    pub kind: EntryType,
+    /// All bits of its mode.
+    pub mode: u32,
+    entry: Entry<'a, R>,
+}
+
+/// The names that belong to the next member.
+#[derive(Default)]
+struct Names {
+    name: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
+}
+
+/// The members of an archive, one after another.
+pub struct Members<'a, R: Read> {
+    entries: Entries<'a, R>,
+}
+
+impl<'a, R: Read> Members<'a, R> {
+    /// Those of an archive that was not yet read from.
+    pub fn new(archive: &'a mut Archive<R>) -> io::Result<Self> {
+        Ok(Self { entries: archive.entries()?.raw(true) })
+    }
+
+    /// The next one, if there is one. The data of the one before is skipped if it was not read.
+    pub fn next_member(&mut self) -> io::Result<Option<Member<'a, R>>> {
+        let mut names = Names::default();
+        for entry in self.entries.by_ref() {
+            let mut entry = entry?;
+            match entry.header().entry_type() {
+                EntryType::GNULongName => names.name = Some(long_text(&mut entry)?),
+                EntryType::GNULongLink => names.target = Some(long_text(&mut entry)?),
+                EntryType::XHeader => names.pax(&content(&mut entry)?)?,
+                EntryType::XGlobalHeader => {}
+                _ => return Member::new(entry, names).map(Some),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<'a, R: Read> Member<'a, R> {
+    fn new(entry: Entry<'a, R>, names: Names) -> io::Result<Self> {
+        let header = entry.header();
+        let name = names.name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let target =
+            names.target.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned());
+        let (kind, mode) = (header.entry_type(), header.mode()?);
+        Ok(Self { name, target, kind, mode, entry })
+    }
+
+    /// The beginning of its data, so many bytes at most.
+    pub fn head(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        (&mut self.entry).take(most as u64).read_to_end(&mut head)?;
+        Ok(head)
+    }
+
+    /// All of its data.
+    pub fn content(mut self) -> io::Result<Vec<u8>> {
+        content(&mut self.entry)
+    }
+}
+
+impl Names {
+    /// Takes the names from pax records. Records that give the data another size or shape are refused: hosts
+    /// have no use for them below 8 GiB, and to ignore them would be to read data as headers.
+    fn pax(&mut self, mut records: &[u8]) -> io::Result<()> {
+        while !records.is_empty() {
+            let (key, value, rest) = record(records).ok_or_else(|| invalid("a pax record is damaged"))?;
+            match key {
+                b"path" => self.name = Some(value.to_vec()),
+                b"linkpath" => self.target = Some(value.to_vec()),
+                b"size" => return Err(invalid("a size is given by a pax record")),
+                _ if key.starts_with(b"GNU.sparse.") => {
+                    return Err(invalid("sparse files are not supported"));
+                }
+                _ => {}
+            }
+            records = rest;
+        }
+        Ok(())
+    }
+}
+
+/// Key and value of the first pax record, and what follows it.
+fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let space = records.iter().position(|byte| *byte == b' ')?;
+    let length: usize = std::str::from_utf8(&records[..space]).ok()?.parse().ok()?;
+    let (record, rest) = records.split_at_checked(length)?;
+    let text = record.get(space + 1..)?.strip_suffix(b"\n")?;
+    let equals = text.iter().position(|byte| *byte == b'=')?;
+    Some((&text[..equals], &text[equals + 1..], rest))
+}
+
+/// The text of a GNU long name: what stands before its NUL.
+fn long_text<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
+    let mut text = content(entry)?;
+    if let Some(end) = text.iter().position(|byte| *byte == 0) {
+        text.truncate(end);
+    }
+    Ok(text)
+}
+
+/// The whole data of a member; its size is believed only once so many bytes have come.
+fn content<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content)?;
+    if content.len() as u64 == entry.size() { Ok(content) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Names, record};
+
+    #[test]
+    fn a_record_may_hold_line_breaks_and_equals_signs() {
+        assert_eq!(record(b"12 path=a\n=b13 "), None, "no line break at the end");
+        assert_eq!(record(b"13 path=a\n=b\nrest"), Some((&b"path"[..], &b"a\n=b"[..], &b"rest"[..])));
+    }
+
+    #[test]
+    fn damaged_records() {
+        for bytes in
+            ["", "5", "x a=b\n", "0 a=b\n", "2 a=b\n", "99 a=b\n", "6 a=b", "6 ab=\n\n", "5 ab\n", "-6 a=b\n"]
+        {
+            assert_eq!(record(bytes.as_bytes()).filter(|r| r.2.is_empty()), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_holes_are_refused() {
+        for bytes in ["10 size=1\n", "24 GNU.sparse.name=abcd\n"] {
+            assert!(Names::default().pax(bytes.as_bytes()).is_err(), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Scopes: lexical bindings, `with`, and the globals.
+
+use std::rc::Rc;
+
+use super::Eval;
+use super::select::identified;
+use crate::budget::Cost;
+use crate::syntax::ast::{Bindings, Bound, Location, Name};
+use crate::value::LiteralKind;
+use crate::value::formula::Identity;
+use crate::value::{Code, Doubt, EnvId, Kind, Move, Text, ThunkId, Token, Value};
+
+/// One scope and its parent.
+pub struct Env {
+    parent: Option<EnvId>,
+    content: Content,
+}
+
+enum Content {
+    /// Sorted by name.
+    Names(Vec<(Name, ThunkId)>),
+    With(ThunkId),
+}
+
+impl Env {
+    /// The scope of the globals.
+    #[must_use]
+    pub fn root() -> Self {
+        Self { parent: None, content: Content::Names(Vec::new()) }
+    }
+
+    /// The names of a `let`, a recursive set or a function's arguments.
+    #[must_use]
+    pub fn names(parent: EnvId, mut names: Vec<(Name, ThunkId)>) -> Self {
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        Self { parent: Some(parent), content: Content::Names(names) }
+    }
+
+    /// The attributes of a `with`.
+    #[must_use]
+    pub fn with(parent: EnvId, namespace: ThunkId) -> Self {
+        Self { parent: Some(parent), content: Content::With(namespace) }
+    }
+}
+
+/// The scope that holds only the globals.
+pub const ROOT: EnvId = EnvId(0);
+
+impl Eval {
+    /// Adds a scope.
+    pub fn scope(&mut self, env: Env) -> EnvId {
+        if let Content::Names(names) = &env.content {
+            self.budget.spend(Cost::Items(names.len() / 2));
+        }
+        let id = EnvId(crate::syntax::ast::to_u32(self.envs.len()));
+        self.envs.push(env);
+        id
+    }
+
+    /// The thunk of a lexically bound name.
+    pub fn lexical(&self, name: &str, mut env: EnvId) -> Option<ThunkId> {
+        loop {
+            let scope = &self.envs[env.0 as usize];
+            if let Content::Names(names) = &scope.content
+                && let Ok(i) = names.binary_search_by(|(known, _)| known.as_ref().cmp(name))
+            {
+                return Some(names[i].1);
+            }
+            env = scope.parent?;
+        }
+    }
+
+    /// The value of a name.
+    pub fn eval_variable(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
+        let mut identity = None;
+        let value = match self.lexical(name, env) {
+            Some(thunk) => {
+                identity = Some(Identity::Thunk(thunk));
+                self.force(thunk)
+            }
+            None => match self.world.global(name) {
+                Some(value) if matches!(value.kind, Kind::Bool(_) | Kind::Null) => {
+                    let value = self.configured(value.moved(here, Move::Variable(Rc::clone(name))), here);
+                    return super::flag(value, here);
+                }
+                Some(value) => value,
+                None => self.with_scopes(name, env, here),
+            },
+        };
+        let value = self.adopt(name, value);
+        let value = self.mark_placeholder(value, here).moved(here, Move::Variable(Rc::clone(name)));
+        value.known_as(identity, here)
+    }
+
+    fn with_scopes(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
+        let mut next = Some(env);
+        let mut doubt: Option<Value> = None;
+        while let Some(id) = next {
+            let scope = &self.envs[id.0 as usize];
+            next = scope.parent;
+            let Content::With(namespace) = scope.content else { continue };
+            let set = self.force(namespace);
+            match self.peek_attr(&set, name, here) {
+                Some(found) if found.as_unknown().is_none() => return found,
+                Some(unknown) => {
+                    let decisive = set.as_attrs().is_none_or(|attrs| attrs.special.is_none());
+                    doubt.get_or_insert_with(|| identified(unknown, &set, name, here));
+                    if decisive {
+                        break;
+                    }
+                }
+                None => {}
+            }
+        }
+        doubt.unwrap_or_else(|| crate::eval::error(format!("undefined variable `{name}`"), here))
+    }
+
+    /// A scope in which the bindings see each other.
+    pub fn bind(&mut self, code: &Code, bindings: &Rc<Bindings>, env: EnvId) -> EnvId {
+        let thunks: Vec<ThunkId> = bindings.entries.iter().map(|_| self.reserve()).collect();
+        let names = bindings.entries.iter().zip(&thunks).map(|(b, t)| (Rc::clone(&b.name), *t)).collect();
+        let inner = self.scope(Env::names(env, names));
+        let sources = self.inherit_sources(code, bindings, inner);
+        for (binding, thunk) in bindings.entries.iter().zip(thunks) {
+            self.suspend(code, binding, &sources, (env, inner), thunk);
+        }
+        inner
+    }
+
+    /// The sources of `inherit (source) ...`.
+    pub fn inherit_sources(&mut self, code: &Code, bindings: &Bindings, env: EnvId) -> Vec<ThunkId> {
+        bindings.sources.iter().map(|source| self.delay(code.at(*source), env)).collect()
+    }
+
+    /// Prepares the value of one binding; `scopes` are the outer and the inner one.
+    pub fn suspend(
+        &mut self,
+        code: &Code,
+        binding: &crate::syntax::ast::Binding,
+        sources: &[ThunkId],
+        scopes: (EnvId, EnvId),
+        thunk: ThunkId,
+    ) {
+        let (outer, inner) = scopes;
+        let here = Location { file: code.ast.file, span: binding.span };
+        let name = Rc::clone(&binding.name);
+        self.observer.bound(&name, here);
+        match binding.bound {
+            Bound::Expr(id) => self.set_code(thunk, code.at(id), inner),
+            Bound::Outer => self.set_lazy(thunk, move |ev| ev.eval_variable(&name, outer, here)),
+            Bound::From(i) => {
+                let source = sources[i];
+                self.set_lazy(thunk, move |ev| {
+                    let set = ev.force(source);
+                    let value = ev.select(&set, &name, here);
+                    identified(value, &set, &name, here).moved(here, Move::Attribute(name))
+                });
+            }
+        }
+    }
+
+    fn set_code(&mut self, id: ThunkId, code: Code, env: EnvId) {
+        self.thunks[id.0 as usize] = super::Slot::Code(code, env);
+    }
+
+    fn set_lazy(&mut self, id: ThunkId, run: impl FnOnce(&mut Eval) -> Value + 'static) {
+        self.thunks[id.0 as usize] = super::Slot::Lazy(Box::new(run));
+    }
+
+    /// `lib.fakeHash` and its relatives are values of the world; the expression that names one is the token to rewrite.
+    pub(super) fn mark_placeholder(&self, value: Value, here: Location) -> Value {
+        let Kind::Str(text) = &value.kind else { return value };
+        if text.token.is_some() || !self.world.is_placeholder(text) {
+            return value;
+        }
+        let token = Token { location: here, kind: LiteralKind::NixExpr };
+        let marked = Text { token: Some(Rc::new(token)), ..text.as_ref().clone() };
+        Value { kind: Kind::Str(Rc::new(marked)), trail: value.trail }
+    }
+
+    /// A name that everybody gives to nixpkgs is nixpkgs, even where its value is not known.
+    fn adopt(&self, name: &str, value: Value) -> Value {
+        let Kind::Unknown(unknown) = &value.kind else { return value };
+        if matches!(unknown.doubt, Doubt::Throw | Doubt::Recursion) {
+            return value;
+        }
+        self.world.conventional(name).unwrap_or(value)
+    }
+}

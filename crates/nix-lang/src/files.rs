@@ -1,0 +1,263 @@
+//! The files of a repository: discovery, bounded reading, positions.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use super::syntax::ast::{FileId, Location, Span, to_u32};
+
+/// Larger files hold no hand-written Nix, JSON or TOML.
+pub const MAX_BYTES: u64 = 8 << 20;
+
+/// Entries of a folder that is read as a set.
+const MAX_ENTRIES: usize = 20_000;
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: Rc<str>,
+    /// Byte offsets of the line starts.
+    lines: Vec<u32>,
+}
+
+/// Why a file could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing outside of the root is read.
+    #[error("outside the repository")]
+    Outside,
+    /// See [`MAX_BYTES`].
+    #[error("larger than 8 MiB")]
+    TooLarge,
+    /// Not UTF-8.
+    #[error("not UTF-8 text")]
+    NotText,
+    /// What the system says.
+    #[error("cannot read the file: {0}")]
+    Io(String),
+}
+
+/// All files below one root, read once.
+#[derive(Debug)]
+pub struct Files {
+    root: PathBuf,
+    /// Texts to take instead of what is on disk.
+    instead: BTreeMap<PathBuf, Vec<u8>>,
+    /// What counts as not being there.
+    absent: BTreeSet<PathBuf>,
+    read: Vec<SourceFile>,
+    index: HashMap<PathBuf, Result<FileId, ReadError>>,
+    /// Files that were counted as input, by their real path: links can lead to one file by any number of paths.
+    counted: HashSet<PathBuf>,
+}
+
+impl Files {
+    /// `root` is absolute and canonical.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            instead: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            read: Vec::new(),
+            index: HashMap::new(),
+            counted: HashSet::new(),
+        }
+    }
+
+    /// The same with other texts for some files, and without others.
+    #[must_use]
+    pub fn instead(self, instead: BTreeMap<PathBuf, Vec<u8>>, absent: BTreeSet<PathBuf>) -> Self {
+        Self { instead, absent, ..self }
+    }
+
+    /// The folder that bounds every read.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads a file once; the same answer every time.
+    ///
+    /// # Errors
+    /// When the file is missing, too large, no text, or outside the root.
+    pub fn read(&mut self, path: &Path) -> Result<FileId, ReadError> {
+        let path = normalize(path);
+        if let Some(known) = self.index.get(&path) {
+            return known.clone();
+        }
+        let answer = self.load(&path);
+        self.index.insert(path, answer.clone());
+        answer
+    }
+
+    fn load(&mut self, path: &Path) -> Result<FileId, ReadError> {
+        if !self.contains(path) {
+            return Err(ReadError::Outside);
+        }
+        if is_in(path, &self.absent) {
+            return Err(ReadError::Io(std::io::ErrorKind::NotFound.to_string()));
+        }
+        let io = |error: std::io::Error| ReadError::Io(error.kind().to_string());
+        let real = path.canonicalize().map_err(io)?;
+        if !real.starts_with(&self.root) {
+            return Err(ReadError::Outside);
+        }
+        let meta = std::fs::metadata(&real).map_err(io)?;
+        if !meta.is_file() {
+            return Err(ReadError::Io("not a regular file".to_owned()));
+        }
+        if meta.len() > MAX_BYTES {
+            return Err(ReadError::TooLarge);
+        }
+        let instead = self.instead.get(path).cloned();
+        let bytes = instead.map_or_else(|| std::fs::read(&real), Ok).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|_| ReadError::NotText)?;
+        Ok(self.add(path.to_owned(), &text))
+    }
+
+    /// The bytes of a file that is no text of the evaluation, such as a patch.
+    pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
+        let path = normalize(path);
+        let real = self.real(&path).filter(|real| real.is_file())?;
+        let bytes = match self.instead.get(&path) {
+            Some(bytes) => bytes.clone(),
+            None if std::fs::metadata(&real).ok()?.len() > MAX_BYTES => return None,
+            None => std::fs::read(&real).ok()?,
+        };
+        Some(bytes)
+    }
+
+    fn add(&mut self, path: PathBuf, text: &str) -> FileId {
+        let mut lines = vec![0];
+        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| to_u32(i + 1)));
+        let id = FileId(to_u32(self.read.len()));
+        self.read.push(SourceFile { path, text: Rc::from(text), lines });
+        id
+    }
+
+    /// Whether a file that was read is asked about for the first time, by any path.
+    pub fn counts(&mut self, id: FileId) -> bool {
+        let path = &self.get(id).path;
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        self.counted.insert(real)
+    }
+
+    /// A file that was read before.
+    #[must_use]
+    pub fn get(&self, id: FileId) -> &SourceFile {
+        &self.read[id.0 as usize]
+    }
+
+    /// Whether the path lies below the root.
+    #[must_use]
+    pub fn contains(&self, path: &Path) -> bool {
+        path.starts_with(&self.root)
+    }
+
+    /// Whether a regular file (or a link to one inside the root) is there.
+    #[must_use]
+    pub fn is_file(&self, path: &Path) -> bool {
+        self.real(path).is_some_and(|real| real.is_file())
+    }
+
+    /// Whether a folder is there, inside the root.
+    #[must_use]
+    pub fn is_dir(&self, path: &Path) -> bool {
+        self.real(path).is_some_and(|real| real.is_dir())
+    }
+
+    fn real(&self, path: &Path) -> Option<PathBuf> {
+        if !self.contains(path) || is_in(&normalize(path), &self.absent) {
+            return None;
+        }
+        path.canonicalize().ok().filter(|real| real.starts_with(&self.root))
+    }
+
+    /// The names and kinds of a folder's entries, sorted; nothing outside the root, and `None` of more entries than a
+    /// folder of sources has.
+    #[must_use]
+    pub fn read_dir(&self, path: &Path) -> Option<Vec<(String, &'static str)>> {
+        let real = self.real(path)?;
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(real).ok()? {
+            if names.len() >= MAX_ENTRIES {
+                return None;
+            }
+            let entry = entry.ok()?;
+            let kind = entry.file_type().ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            let kind = match (kind.is_dir(), kind.is_file(), kind.is_symlink()) {
+                (true, _, _) => "directory",
+                (_, true, _) => "regular",
+                (_, _, true) => "symlink",
+                _ => "unknown",
+            };
+            if name != ".git" && !self.absent.contains(&path.join(&name)) {
+                names.push((name, kind));
+            }
+        }
+        names.sort();
+        Some(names)
+    }
+
+    /// One-based line and column (in characters) of a byte offset.
+    #[must_use]
+    pub fn position(&self, file: FileId, offset: u32) -> (usize, usize) {
+        let source = self.get(file);
+        let line = source.lines.partition_point(|start| *start <= offset).max(1);
+        let start = source.lines[line - 1] as usize;
+        let end = (offset as usize).min(source.text.len());
+        let column =
+            source.text.get(start..end).map_or(0, |text| text.chars().filter(|c| *c != '\u{feff}').count());
+        (line, column + 1)
+    }
+
+    /// The text of a span.
+    #[must_use]
+    pub fn text(&self, location: Location) -> &str {
+        let Span { start, end } = location.span;
+        self.get(location.file).text.get(start as usize..end as usize).unwrap_or("")
+    }
+
+    /// A path as it is shown: relative to the root.
+    #[must_use]
+    pub fn display(&self, path: &Path) -> String {
+        let above = |top: &Path| path.strip_prefix(top).ok();
+        // What is outside is shown as the repository sees it: a report does not tell where on the machine that lies.
+        let found = self.root.ancestors().enumerate().find_map(|(up, top)| Some((up, above(top)?)));
+        let Some((up, rest)) = found else { return path.display().to_string() };
+        let relative: PathBuf = std::iter::repeat_n(Path::new(".."), up).chain([rest]).collect();
+        if relative.as_os_str().is_empty() { ".".to_owned() } else { relative.display().to_string() }
+    }
+
+    /// Every file read so far.
+    pub fn iter(&self) -> impl Iterator<Item = &SourceFile> {
+        self.read.iter()
+    }
+}
+
+/// Resolves `.` and `..` without looking at the disk, as Nix does.
+#[must_use]
+pub fn normalize(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Whether a path is one of these, or lies in one of them.
+#[must_use]
+pub fn is_in(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
+    !paths.is_empty() && path.ancestors().any(|path| paths.contains(path))
+}

@@ -1,0 +1,132 @@
+//! A bound on the depth of the tree, taken from the tokens alone.
+//!
+//! The parser, the lowering and the tree's destructor recurse with the depth of the tree. Counting brackets and operators
+//! before the parser runs turns an input that would overflow the stack into an ordinary syntax error.
+
+use rnix::SyntaxKind;
+
+use super::SyntaxError;
+
+/// Deeper than any hand-written or generated expression seen; far below what the evaluation thread's stack takes.
+const LIMIT: usize = 4_000;
+
+/// How deep one bracket's content can nest: operators and applications since the last separator.
+#[derive(Default)]
+struct Level {
+    list: bool,
+    links: usize,
+    /// `with` and `assert` whose semicolon is still to come: it ends nothing.
+    heads: usize,
+}
+
+/// The tokenizer looks ahead over everything that could belong to a path, from each token anew.
+const LOOKAHEAD: usize = 400_000_000;
+
+/// Refuses text that the tokenizer would take quadratic time for; no file that a person or program wrote comes near.
+pub fn check_runs(text: &str) -> Result<(), SyntaxError> {
+    let mut cost = 0usize;
+    let mut run = 0usize;
+    for (offset, byte) in text.bytes().enumerate() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.' | b'+' | b'-') {
+            run += 1;
+            continue;
+        }
+        cost += run * run;
+        run = 0;
+        if cost > LOOKAHEAD {
+            return Err(SyntaxError { offset, message: "a name without end".to_owned() });
+        }
+    }
+    if cost + run * run > LOOKAHEAD {
+        return Err(SyntaxError {
+            offset: text.len().saturating_sub(run),
+            message: "a name without end".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses text whose tree could be deeper than [`LIMIT`].
+pub(super) fn check(text: &str) -> Result<(), SyntaxError> {
+    check_runs(text)?;
+    let mut levels = vec![Level::default()];
+    let mut depth = 0usize;
+    let mut offset = 0usize;
+    for (kind, token) in rnix::tokenize(text) {
+        depth = step(kind, &mut levels, depth);
+        if depth > LIMIT {
+            return Err(SyntaxError { offset, message: "nested too deeply".to_owned() });
+        }
+        offset += token.len();
+    }
+    Ok(())
+}
+
+fn step(kind: SyntaxKind, levels: &mut Vec<Level>, depth: usize) -> usize {
+    use SyntaxKind as K;
+    match kind {
+        K::TOKEN_WHITESPACE | K::TOKEN_COMMENT | K::TOKEN_STRING_CONTENT => depth,
+        K::TOKEN_L_BRACE
+        | K::TOKEN_L_PAREN
+        | K::TOKEN_L_BRACK
+        | K::TOKEN_LET
+        | K::TOKEN_INTERPOL_START
+        | K::TOKEN_STRING_START => {
+            let list = matches!(kind, K::TOKEN_L_BRACK | K::TOKEN_STRING_START);
+            levels.push(Level { list, ..Level::default() });
+            depth + 1
+        }
+        K::TOKEN_R_BRACE
+        | K::TOKEN_R_PAREN
+        | K::TOKEN_R_BRACK
+        | K::TOKEN_IN
+        | K::TOKEN_INTERPOL_END
+        | K::TOKEN_STRING_END => {
+            let closed = levels.pop().map_or(0, |level| level.links + 1);
+            link(levels, depth.saturating_sub(closed))
+        }
+        K::TOKEN_SEMICOLON if levels.last().is_some_and(|level| level.heads > 0) => {
+            if let Some(level) = levels.last_mut() {
+                level.heads -= 1;
+            }
+            depth
+        }
+        K::TOKEN_SEMICOLON | K::TOKEN_COMMA => {
+            let links = levels.last_mut().map_or(0, |level| std::mem::take(&mut level.links));
+            depth.saturating_sub(links)
+        }
+        K::TOKEN_IDENT | K::TOKEN_INTEGER | K::TOKEN_FLOAT | K::TOKEN_DOT => link(levels, depth),
+        _ => {
+            if let Some(level) = levels.last_mut() {
+                level.links += 1;
+                level.heads += usize::from(matches!(kind, K::TOKEN_WITH | K::TOKEN_ASSERT));
+            }
+            depth + 1
+        }
+    }
+}
+
+/// An atom deepens the tree only as an argument of an application, which the pieces of a list or string are not.
+fn link(levels: &mut [Level], depth: usize) -> usize {
+    match levels.last_mut() {
+        Some(level) if !level.list => {
+            level.links += 1;
+            depth + 1
+        }
+        _ => depth,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn heads_without_brackets_nest_too() {
+        for head in ["let a = 1; in ", "with a; ", "assert a; ", "if a then b else ", "a: "] {
+            assert!(check(&format!("{{ x = {}1; }}", head.repeat(100_000))).is_err(), "{head}");
+        }
+        let flat = "a = with b; let c = 1; in assert c; d; ".repeat(100_000);
+        assert!(check(&format!("{{ {flat} }}")).is_ok());
+    }
+}

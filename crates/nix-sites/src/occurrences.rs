@@ -1,0 +1,337 @@
+//! Where the word `npmDepsHash` stands in the text of a file, as a name and not as part of a comment or a string; and the
+//! hashes that stand beside the URL of a registry's tarball.
+
+use std::collections::HashSet;
+
+use nix_lang::syntax::ast::{
+    Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Part, Span,
+};
+use nixpkgs_model::hash_text::HASHES;
+use npm_tarballs::tarball_url;
+
+/// A hash attribute as the text spells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Occurrence {
+    /// The name that is bound.
+    pub at: Location,
+    /// The expression that it is bound to, unless it is inherited.
+    pub value: Option<ExprId>,
+    /// The function whose argument it is the default of.
+    pub lambda: Option<Location>,
+    /// It is an argument of a call, which may be that of a wrapper around a tarball: worth looking for behind flags, but where
+    /// nothing leads to it there is nothing to say of it.
+    pub argument: bool,
+    pub standing: Standing,
+}
+
+/// What is around a hash attribute in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    /// It stands in `passthru` or `meta`.
+    pub annotation: bool,
+    /// It is a variable.
+    pub variable: bool,
+    /// The set that it is an attribute of, and the next one around that.
+    pub sets: Option<(Span, Span)>,
+}
+
+/// All occurrences of a file, in order.
+pub(crate) fn occurrences(ast: &Ast) -> Vec<Occurrence> {
+    let mut all = Vec::new();
+    for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
+        match expr {
+            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                named(ast, bindings, "npmDepsHash", &mut all);
+                if names_tarball(ast, bindings) {
+                    for name in HASHES {
+                        named(ast, bindings, name, &mut all);
+                    }
+                }
+            }
+            Expr::Lambda(lambda) => {
+                if let Param::Pattern { formals, .. } = &lambda.param {
+                    let defaults =
+                        formals.iter().filter(|f| f.name.as_ref() == "npmDepsHash" && f.default.is_some());
+                    let own = Some(location(ast, *span));
+                    all.extend(defaults.map(|f| Occurrence {
+                        at: location(ast, f.span),
+                        value: f.default,
+                        lambda: own,
+                        argument: false,
+                        standing: Standing::default(),
+                    }));
+                }
+            }
+            Expr::Apply(function, argument) if callee(ast, *function) == Some("fetchNpmDeps") => {
+                fetcher_hash(ast, *argument, &mut all);
+            }
+            Expr::Apply(function, argument) => arguments(ast, *function, *argument, &mut all),
+            _ => {}
+        }
+    }
+    all.sort_by_key(|occurrence| occurrence.at);
+    all.dedup();
+    stand(ast, &mut all);
+    all
+}
+
+/// Looks around all occurrences of a file at once: a file may hold thousands of them (`benches/make-flat.sh`).
+fn stand(ast: &Ast, all: &mut [Occurrence]) {
+    let (mut sets, mut annotations, mut variables) = (Vec::new(), Vec::new(), HashSet::new());
+    for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
+        match expr {
+            Expr::Set { bindings, .. } => {
+                sets.push(*span);
+                let notes =
+                    bindings.entries.iter().filter(|b| matches!(b.name.as_ref(), "passthru" | "meta"));
+                annotations.extend(notes.filter_map(|binding| match binding.bound {
+                    Bound::Expr(id) => Some(ast.spans[id.0 as usize]),
+                    Bound::Outer | Bound::From(_) => None,
+                }));
+            }
+            Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                variables.extend(bindings.entries.iter().map(|binding| binding.span));
+            }
+            _ => {}
+        }
+    }
+    let around_set = around(sets, all);
+    let around_note = around(annotations, all);
+    for ((occurrence, sets), notes) in all.iter_mut().zip(around_set).zip(around_note) {
+        occurrence.standing = Standing {
+            annotation: notes.is_some(),
+            variable: variables.contains(&occurrence.at.span),
+            sets: sets.and_then(|(own, outer)| Some((own, outer?))),
+        };
+    }
+}
+
+/// For each occurrence (in order of place) the innermost of the spans around it, and the next one. Spans of a tree are
+/// disjoint or nested, so one pass with a stack finds them all.
+fn around(mut spans: Vec<Span>, all: &[Occurrence]) -> Vec<Option<(Span, Option<Span>)>> {
+    spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+    let mut spans = spans.into_iter().peekable();
+    let mut open: Vec<Span> = Vec::new();
+    let mut found = Vec::with_capacity(all.len());
+    for occurrence in all {
+        let at = occurrence.at.span;
+        while let Some(span) = spans.next_if(|span| span.start <= at.start) {
+            while open.last().is_some_and(|before| before.end < span.end) {
+                open.pop();
+            }
+            open.push(span);
+        }
+        while open.last().is_some_and(|span| !span.contains(at)) {
+            open.pop();
+        }
+        let own = open.last().copied();
+        found.push(own.map(|own| (own, open.len().checked_sub(2).map(|outer| open[outer]))));
+    }
+    found
+}
+
+fn location(ast: &Ast, span: Span) -> Location {
+    Location { file: ast.file, span }
+}
+
+fn named(ast: &Ast, bindings: &Bindings, name: &str, all: &mut Vec<Occurrence>) {
+    for binding in bindings.entries.iter().filter(|binding| binding.name.as_ref() == name) {
+        let value = match binding.bound {
+            Bound::Expr(id) => Some(id),
+            Bound::Outer | Bound::From(_) => None,
+        };
+        let standing = Standing::default();
+        let at = location(ast, binding.span);
+        all.push(Occurrence { at, value, lambda: None, argument: false, standing });
+    }
+}
+
+/// Hashes that a call is given together with a version, unless a fetcher is called, or what tells that it is none of a tarball.
+fn arguments(ast: &Ast, function: ExprId, argument: ExprId, all: &mut Vec<Occurrence>) {
+    let Expr::Set { bindings, .. } = ast.expr(argument) else { return };
+    let has = |name: &str| bindings.entries.iter().any(|binding| binding.name.as_ref() == name);
+    let fetches = callee(ast, function).is_some_and(|name| name.starts_with("fetch"));
+    if fetches || !has("version") || has("npmDepsHash") {
+        return;
+    }
+    let first = all.len();
+    for name in HASHES {
+        named(ast, bindings, name, all);
+    }
+    for occurrence in &mut all[first..] {
+        occurrence.argument = true;
+    }
+}
+
+/// Whether a set spells the URL of a registry's tarball, or the parts of it that such URLs have in common.
+fn names_tarball(ast: &Ast, bindings: &Bindings) -> bool {
+    bindings.entries.iter().filter(|binding| binding.name.as_ref() == "url").any(|binding| {
+        let Bound::Expr(id) = binding.bound else { return false };
+        let Expr::Str(parts) = ast.expr(id) else { return false };
+        tarball_url::may_be_named(parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_ref()),
+            Part::Expr(_) => None,
+        }))
+    })
+}
+
+/// The `hash` of a call of `fetchNpmDeps`.
+/// Whether a file has a function that fetches a tarball of a registry, so that calls elsewhere may be given its hash.
+pub(crate) fn wraps_tarball(ast: &Ast) -> bool {
+    let mut sets = ast.exprs.iter().zip(&ast.spans).filter_map(|(expr, span)| match expr {
+        Expr::Set { bindings, .. } if names_tarball(ast, bindings) => Some(*span),
+        _ => None,
+    });
+    sets.any(|set| {
+        let is_around = |(expr, span): (&Expr, &Span)| matches!(expr, Expr::Lambda(_)) && span.contains(set);
+        ast.exprs.iter().zip(&ast.spans).any(is_around)
+    })
+}
+
+fn fetcher_hash(ast: &Ast, argument: ExprId, all: &mut Vec<Occurrence>) {
+    match ast.expr(argument) {
+        Expr::Set { bindings, .. } => named(ast, bindings, "hash", all),
+        Expr::Lambda(lambda) => fetcher_hash(ast, lambda.body, all),
+        Expr::Binary(_, left, right) => {
+            fetcher_hash(ast, *left, all);
+            fetcher_hash(ast, *right, all);
+        }
+        _ => {}
+    }
+}
+
+/// The last name of a callee.
+fn callee(ast: &Ast, id: ExprId) -> Option<&str> {
+    match ast.expr(id) {
+        Expr::Var(name) => Some(name),
+        Expr::Select { path, .. } => match path.last()? {
+            AttrName::Static(name) => Some(name),
+            AttrName::Dynamic(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// Names that the file binds to functions with occurrences in them.
+pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Location)> {
+    let holds = |id: ExprId| {
+        let inner = inside(all, ast.spans[id.0 as usize]);
+        matches!(ast.expr(id), Expr::Lambda(_)) && inner.iter().any(|occurrence| !occurrence.argument)
+    };
+    let mut names = Vec::new();
+    for expr in &ast.exprs {
+        if let Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) = expr {
+            for binding in &bindings.entries {
+                if let Bound::Expr(id) = binding.bound
+                    && holds(id)
+                {
+                    names.push((binding.name.clone(), location(ast, binding.span)));
+                }
+            }
+        }
+    }
+    names
+}
+
+/// Those occurrences of one file (in order of place) that stand inside a span.
+pub(crate) fn inside(all: &[Occurrence], span: Span) -> &[Occurrence] {
+    let first = all.partition_point(|occurrence| occurrence.at.span.start < span.start);
+    let length = all[first..].partition_point(|occurrence| occurrence.at.span.end <= span.end);
+    &all[first..first + length]
+}
+
+/// Names of hashes that no npm derivation has.
+const OTHER_HASHES: [&str; 9] = [
+    "vendorHash",
+    "vendorSha256",
+    "cargoHash",
+    "cargoSha256",
+    "pnpmDepsHash",
+    "yarnHash",
+    "mvnHash",
+    "composerVendorHash",
+    "narHash",
+];
+
+/// Whether a hash under this name is none of npm's.
+pub(crate) fn is_other(name: &str) -> bool {
+    OTHER_HASHES.contains(&name)
+}
+
+/// Hashes that are surely those of something else: of what a fetcher is given in its own call, and what other builders
+/// call by names of their own. A repository holds many of these, and none is worth a look at other configurations.
+pub(crate) fn other_hashes(ast: &Ast) -> HashSet<Span> {
+    let mut all = HashSet::new();
+    for expr in &ast.exprs {
+        match expr {
+            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } => {
+                add_bound(ast, bindings, &is_other, &mut all);
+            }
+            Expr::Apply(function, argument) => {
+                let fetches = callee(ast, *function)
+                    .is_some_and(|name| name.starts_with("fetch") && name != "fetchNpmDeps");
+                if let (true, Expr::Set { bindings, .. }) = (fetches, ast.expr(*argument)) {
+                    add_bound(ast, bindings, &|name| matches!(name, "hash" | "sha256" | "sha512"), &mut all);
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn add_bound(ast: &Ast, bindings: &Bindings, is_meant: &dyn Fn(&str) -> bool, all: &mut HashSet<Span>) {
+    for binding in bindings.entries.iter().filter(|binding| is_meant(&binding.name)) {
+        if let Bound::Expr(id) = binding.bound {
+            all.insert(ast.spans[id.0 as usize]);
+        }
+    }
+}
+
+/// The children of a node, in order.
+pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
+    let parts = |parts: &[Part]| {
+        parts.iter().filter_map(|p| if let Part::Expr(id) = p { Some(*id) } else { None }).collect::<Vec<_>>()
+    };
+    let dynamic = |path: &[AttrName]| {
+        path.iter()
+            .filter_map(|p| if let AttrName::Dynamic(id) = p { Some(*id) } else { None })
+            .collect::<Vec<_>>()
+    };
+    match expr {
+        Expr::Str(pieces) | Expr::Path(pieces) => parts(pieces),
+        Expr::Set { bindings, .. } | Expr::LegacyLet(bindings) => bound(bindings),
+        Expr::Let { bindings, body } => [bound(bindings), vec![*body]].concat(),
+        Expr::List(items) => items.clone(),
+        Expr::Lambda(lambda) => {
+            let mut ids = vec![lambda.body];
+            if let Param::Pattern { formals, .. } = &lambda.param {
+                ids.extend(formals.iter().filter_map(|formal| formal.default));
+            }
+            ids
+        }
+        Expr::Apply(a, b) | Expr::Binary(_, a, b) => vec![*a, *b],
+        Expr::Select { base, path, default } => {
+            [vec![*base], dynamic(path), default.iter().copied().collect()].concat()
+        }
+        Expr::HasAttr { base, path } => [vec![*base], dynamic(path)].concat(),
+        Expr::If { condition, then, otherwise } => vec![*condition, *then, *otherwise],
+        Expr::Assert { condition, body } => vec![*condition, *body],
+        Expr::With { namespace, body } => vec![*namespace, *body],
+        Expr::Not(inner) | Expr::Negate(inner) => vec![*inner],
+        _ => Vec::new(),
+    }
+}
+
+fn bound(bindings: &Bindings) -> Vec<ExprId> {
+    let mut ids: Vec<ExprId> = bindings.sources.clone();
+    for binding in &bindings.entries {
+        if let Bound::Expr(id) = binding.bound {
+            ids.push(id);
+        }
+    }
+    for (name, value) in &bindings.dynamic {
+        ids.extend([*name, *value]);
+    }
+    ids
+}

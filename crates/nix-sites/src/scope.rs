@@ -1,0 +1,298 @@
+//! Which files a survey looks at.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memchr::memmem;
+
+use super::areas::Areas;
+use nix_lang::files::{MAX_BYTES, is_in, normalize};
+use phase_shell::LOCKFILES;
+use repository_files::{
+    Border, Listing,
+    git::{Git, GitError, Tracked},
+};
+
+/// What to survey: always a repository as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The folder that bounds imports and lockfiles, see [`repository_files::around`].
+    pub root: PathBuf,
+    /// Nix files that count although git ignores them, because somebody named them.
+    pub also: Vec<PathBuf>,
+    /// Texts to take instead of what these files hold on disk, by absolute path.
+    pub instead: BTreeMap<PathBuf, Vec<u8>>,
+    /// Files and folders that count as not being there.
+    pub absent: BTreeSet<PathBuf>,
+    /// Lockfiles that somebody states for derivations whose source cannot be known: attribute path and absolute path.
+    pub stated: BTreeMap<String, PathBuf>,
+}
+
+impl Scope {
+    /// The repository at this folder.
+    #[must_use]
+    pub fn of(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            also: Vec::new(),
+            instead: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            stated: BTreeMap::new(),
+        }
+    }
+}
+
+/// The files of a repository that can matter.
+pub(super) struct Found {
+    /// The folder that bounds everything, canonical.
+    pub root: PathBuf,
+    /// Files that spell `npmDeps` or `fetchNpmDeps`, or that may download a registry's tarball.
+    pub candidates: Vec<PathBuf>,
+    /// Folders with a `flake.nix`.
+    pub flakes: Vec<PathBuf>,
+    /// Files from which imports lead to candidates: first those that nothing imports, then all that are no candidates
+    /// themselves.
+    pub roots: Vec<PathBuf>,
+    /// Lockfiles that git tracks or would track, but not those of installed packages.
+    pub lockfiles: Vec<PathBuf>,
+    /// Files that could not be read: path and reason.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// Folders that belong to somebody else.
+    pub borders: Vec<Border>,
+    /// Parts of the tree that have nothing to do with each other.
+    pub areas: Areas,
+    /// What git tracks, where it has the repository and tells.
+    pub tracked: Result<Arc<Tracked>, GitError>,
+}
+
+/// Walks the repository.
+///
+/// # Errors
+/// When its folder cannot be resolved.
+pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
+    let root = scope.root.canonicalize().map_err(|error| error.kind().to_string())?;
+    let tracked = Git::of(&root).tracked().cloned();
+    let Listing { mut nix, mut lockfiles, borders } =
+        repository_files::list(&root, tracked.as_ref().ok(), &LOCKFILES);
+    nix.extend(scope.also.iter().cloned());
+    for files in [&mut nix, &mut lockfiles] {
+        files.retain(|path| !is_in(path, &scope.absent));
+    }
+    let mut reading = Reading::new(&nix);
+    let mut unreadable = Vec::new();
+    for path in &nix {
+        let instead = scope.instead.get(path);
+        match instead.map_or_else(|| beginning(path).map(Cow::Owned), |text| Ok(Cow::Borrowed(text))) {
+            Ok(bytes) => reading.read(path, &bytes),
+            Err(error) => unreadable.push((path.clone(), error.kind().to_string())),
+        }
+    }
+    let mut flakes: Vec<PathBuf> = nix
+        .iter()
+        .filter(|path| path.ends_with("flake.nix"))
+        .filter_map(|path| path.parent().map(Path::to_path_buf))
+        .collect();
+    flakes.sort_by_key(|folder| (folder.components().count(), folder.clone()));
+    let roots = reading.roots();
+    let areas = reading.areas(&root);
+    let lockfiles = lockfiles.into_iter().collect();
+    let callers = reading.callers();
+    let candidates = reading.candidates.into_iter().chain(callers).collect();
+    Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, areas, tracked })
+}
+
+/// As much of a file as is ever parsed, and a byte more.
+fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether a text can hold a hash: anything else about npm (hooks, `npm ci` in a script, a package of nixpkgs) is of no
+/// interest, and such files are not even parsed unless a candidate is reached through them.
+fn mentions(bytes: &[u8]) -> bool {
+    // Of `npmDeps` and `NpmDeps` the rest is the rarer text to look for.
+    memmem::find_iter(bytes, b"pmDeps").any(|at| at > 0 && matches!(bytes[at - 1], b'n' | b'N'))
+        || memmem::find(bytes, b"buildNpmPackage").is_some()
+        || memmem::find(bytes, b"importNpmLock").is_some()
+        || memmem::find(bytes, b"/-/").is_some()
+        || fetches_what_data_say(bytes)
+        || installs(bytes)
+}
+
+/// Whether a text names a tarball of a registry: a wrapper around one is given its hash by the files that import it.
+fn names_tarball(bytes: &[u8]) -> bool {
+    memmem::find(bytes, b"/-/").is_some() && memmem::find(bytes, b".tgz").is_some()
+}
+
+/// Whether a text may give a version and a hash to such a wrapper.
+fn gives_hashes(bytes: &[u8]) -> bool {
+    let says = |what: &[u8]| memmem::find(bytes, what).is_some();
+    says(b"version") && (says(b"sha256") || says(b"sha512") || says(b"hash"))
+}
+
+/// Whether a text makes something of fixed output and names a package manager of npm's registry.
+fn installs(bytes: &[u8]) -> bool {
+    let says = |what: &[u8]| memmem::find(bytes, what).is_some();
+    says(b"outputHash") && (says(b"npm") || says(b"yarn") || says(b"bun"))
+}
+
+/// Whether a text downloads something, and reads data files, which may hold the URL of a registry's tarball.
+fn fetches_what_data_say(bytes: &[u8]) -> bool {
+    let says = |what: &[u8]| memmem::find(bytes, what).is_some();
+    (says(b"fetchurl") || says(b"fetchzip") || says(b"fetchTarball"))
+        && (says(b"importJSON") || says(b"fromJSON") || says(b"importTOML") || says(b"fromTOML"))
+}
+
+/// What the texts say, one after the other: which of them can matter, and which file names which. No text is kept, so
+/// that a tree of any size takes a few hundred bytes for each of its files.
+struct Reading<'a> {
+    nix: &'a BTreeSet<PathBuf>,
+    /// Folders that hold Nix files, at any depth.
+    folders: HashSet<&'a Path>,
+    candidates: Vec<PathBuf>,
+    /// Files that name tarballs of a registry, and those that may give hashes to a wrapper around one.
+    tarballs: Vec<PathBuf>,
+    givers: BTreeSet<PathBuf>,
+    /// Which files name a file by a relative path.
+    importers: HashMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Which files outside of a folder name it; it may be read as a whole.
+    readers: HashMap<PathBuf, BTreeSet<PathBuf>>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(nix: &'a BTreeSet<PathBuf>) -> Self {
+        let mut folders = HashSet::new();
+        for path in nix {
+            // An ancestor that is known has its own ancestors known.
+            let new = path.ancestors().skip(1).take_while(|folder| folders.insert(*folder));
+            let _ = new.count();
+        }
+        Self {
+            nix,
+            folders,
+            candidates: Vec::new(),
+            tarballs: Vec::new(),
+            givers: BTreeSet::new(),
+            importers: HashMap::new(),
+            readers: HashMap::new(),
+        }
+    }
+
+    /// Notes what a file says; files come in their order.
+    fn read(&mut self, path: &Path, bytes: &[u8]) {
+        if mentions(bytes) {
+            self.candidates.push(path.to_path_buf());
+        } else if gives_hashes(bytes) {
+            self.givers.insert(path.to_path_buf());
+        }
+        if names_tarball(bytes) {
+            self.tarballs.push(path.to_path_buf());
+        }
+        let folder = path.parent().unwrap_or(path);
+        for target in relative_paths(bytes) {
+            let resolved = normalize(&folder.join(target));
+            if self.folders.contains(resolved.as_path()) {
+                self.note_import(&resolved.join("default.nix"), path);
+                if resolved.extension().is_none() && !path.starts_with(&resolved) {
+                    self.readers.entry(resolved).or_default().insert(path.to_path_buf());
+                }
+            } else {
+                self.note_import(&resolved, path);
+            }
+        }
+    }
+
+    fn note_import(&mut self, file: &Path, from: &Path) {
+        if file != from && self.nix.contains(file) {
+            self.importers.entry(file.to_path_buf()).or_default().insert(from.to_path_buf());
+        }
+    }
+
+    /// Files that lead to tarballs by relative paths, and may give hashes to wrappers around them.
+    fn callers(&self) -> Vec<PathBuf> {
+        let mut seen: BTreeSet<&Path> = BTreeSet::new();
+        let mut queue: Vec<&Path> = self.tarballs.iter().map(PathBuf::as_path).collect();
+        while let Some(path) = queue.pop() {
+            if seen.insert(path) {
+                queue.extend(self.importers.get(path).into_iter().flatten().map(PathBuf::as_path));
+            }
+        }
+        self.givers.iter().filter(|path| seen.contains(path.as_path())).cloned().collect()
+    }
+
+    /// Parts of the tree of which no file names one of another part.
+    fn areas(&self, root: &Path) -> Areas {
+        let mut areas = Areas::of_files(root, self.nix);
+        for (named, from) in self.importers.iter().chain(&self.readers) {
+            for from in from {
+                areas.join(named, from);
+            }
+        }
+        areas
+    }
+
+    /// Files that lead to candidates by relative paths, first those that no other one names. The others come after them:
+    /// a path may be handed to something that is not known, or files may name each other.
+    fn roots(&self) -> Vec<PathBuf> {
+        let wanted: BTreeSet<&Path> = self.candidates.iter().map(PathBuf::as_path).collect();
+        let mut seen: BTreeSet<&Path> = BTreeSet::new();
+        let mut entered: HashSet<&Path> = HashSet::new();
+        let mut queue: Vec<&Path> = wanted.iter().copied().collect();
+        let mut roots = BTreeSet::new();
+        while let Some(path) = queue.pop() {
+            if !seen.insert(path) {
+                continue;
+            }
+            let mut named = false;
+            if let Some(from) = self.importers.get(path) {
+                named = true;
+                queue.extend(from.iter().map(PathBuf::as_path));
+            }
+            // Each folder's readers are queued once, however many candidates are in it.
+            for folder in path.ancestors().skip(1).filter(|_| wanted.contains(path)) {
+                let Some(from) = self.readers.get(folder) else { continue };
+                named = true;
+                if entered.insert(folder) {
+                    queue.extend(from.iter().map(PathBuf::as_path));
+                }
+            }
+            if !named {
+                roots.insert(path);
+            }
+        }
+        seen.retain(|path| !roots.contains(path) && !wanted.contains(path));
+        roots
+            .into_iter()
+            .chain(seen)
+            .filter(|path| !path.ends_with("flake.nix"))
+            .map(Path::to_path_buf)
+            .collect()
+    }
+}
+
+/// Texts that look like relative paths; comments and strings are included, which does no harm.
+fn relative_paths(bytes: &[u8]) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut at = 0;
+    while let Some(hit) = memchr::memchr(b'.', &bytes[at..]) {
+        let start = at + hit;
+        let rest = &bytes[start..];
+        let fresh = start == 0 || !is_path_byte(bytes[start - 1]);
+        if fresh && (rest.starts_with(b"./") || rest.starts_with(b"../")) {
+            let length = rest.iter().take_while(|byte| is_path_byte(**byte)).count();
+            paths.push(String::from_utf8_lossy(&rest[..length]).into_owned());
+            at = start + length.max(1);
+        } else {
+            at = start + 1;
+        }
+    }
+    paths
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'+')
+}

@@ -1,0 +1,147 @@
+//! The answer for one combination of alternatives.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::reason::Reason;
+use crate::remote::Patch;
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::formula::Under;
+use nix_lang::value::source::Remote;
+use nix_lang::value::{Doubt, Trail, Unknown};
+use phase_shell::{Cause, Edit, Trouble};
+
+/// The answer for one combination of alternatives.
+#[derive(Clone)]
+pub(super) enum Answer {
+    /// A file of the repository, and what phases replace in it.
+    Local(PathBuf, Vec<Edit>),
+    Missing(PathBuf),
+    Remote {
+        used: Box<Fetched>,
+        folder: String,
+    },
+    Doubt {
+        reason: Reason,
+        message: String,
+        at: Option<Location>,
+        cure: Option<String>,
+    },
+}
+
+/// A remote source and what a derivation does with it.
+#[derive(Clone)]
+pub(super) struct Fetched {
+    pub remote: Rc<Remote>,
+    /// `sourceRoot`, as it is written.
+    pub root: Option<String>,
+    pub patches: Vec<Patch>,
+    /// The folder in which patches are applied.
+    pub patched_in: String,
+    /// The folder into which a lockfile of the repository is copied.
+    pub vendored_in: Option<String>,
+    /// Whether the source's own shrinkwrap would win over that copy.
+    pub shrinkwrap_wins: bool,
+    /// What phases replace in the two lockfiles of the source.
+    pub edits: [Vec<Edit>; 2],
+}
+
+/// An answer and what it rests on.
+#[derive(Clone)]
+pub(super) struct Located {
+    pub answer: Answer,
+    /// The chain of the source and the notes of its filters.
+    pub trail: Trail,
+    pub notes: Vec<(Location, Rc<str>)>,
+    /// When this combination is the one that counts.
+    pub under: Under,
+    /// The remote source, also where the lockfile is vendored.
+    pub remote: Option<Fetched>,
+    /// The source's folder, if it is one of the repository.
+    pub local: Option<PathBuf>,
+    /// The lockfiles of the repository that this combination could mean.
+    pub candidates: Vec<PathBuf>,
+}
+
+impl Located {
+    /// An answer that rests on nothing else.
+    pub fn only(answer: Answer) -> Self {
+        let (notes, candidates) = (Vec::new(), Vec::new());
+        Self { answer, trail: None, notes, under: None, remote: None, candidates, local: None }
+    }
+}
+
+impl Fetched {
+    /// A source that is taken as it is.
+    pub fn plain(remote: &Rc<Remote>) -> Self {
+        Self {
+            remote: Rc::clone(remote),
+            root: None,
+            patches: Vec::new(),
+            patched_in: String::new(),
+            vendored_in: None,
+            shrinkwrap_wins: false,
+            edits: [Vec::new(), Vec::new()],
+        }
+    }
+}
+
+impl Answer {
+    pub fn doubt(reason: Reason, message: impl Into<String>, at: Option<Location>) -> Self {
+        Self::Doubt { reason, message: message.into(), at, cure: None }
+    }
+
+    /// A phase leaves something that is not known.
+    pub fn trouble(trouble: &Trouble, at: Location) -> Self {
+        let cure = Some(trouble.cure());
+        Self::Doubt {
+            reason: match trouble.cause {
+                Cause::Patched(_) => Reason::Patched,
+                _ => Reason::LockfileEdited,
+            },
+            message: trouble.to_string(),
+            at: Some(at),
+            cure,
+        }
+    }
+
+    /// The lockfile of the repository, if it is one.
+    pub fn local(&self) -> Option<PathBuf> {
+        match self {
+            Self::Local(path, _) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether it says that other bytes are hashed than those of a file of the repository: no comment can name them.
+    pub fn is_edited(&self) -> bool {
+        matches!(
+            self,
+            Self::Doubt { reason: Reason::LockfileEdited | Reason::Patched | Reason::Generated, .. }
+        )
+    }
+
+    pub fn unknown(unknown: &Unknown, reason: Reason) -> Self {
+        let reason = match unknown.doubt {
+            Doubt::Argument => Reason::UnknownArguments,
+            _ => reason,
+        };
+        let what = if reason == Reason::UnknownSource { "`src` is not known: " } else { "" };
+        // Nix fails there as well, as at the call of a wrapper without one of its arguments (fixture `wrapper-call-with-typo`).
+        let cure = (unknown.doubt == Doubt::Error)
+            .then(|| "mend what is named here: Nix itself stops there with an error".to_owned());
+        Self::Doubt { reason, message: format!("{what}{}", unknown.message), at: unknown.at, cure }
+    }
+
+    /// Whether two answers mean the same lockfile.
+    pub fn agrees(&self, other: &Answer) -> bool {
+        match (self, other) {
+            (Self::Local(a, x), Self::Local(b, y)) => a == b && x == y,
+            (Self::Missing(a), Self::Missing(b)) => a == b,
+            (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
+                a.remote.call == b.remote.call && x == y && a.edits == b.edits
+            }
+            _ => false,
+        }
+    }
+}

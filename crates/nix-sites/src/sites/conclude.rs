@@ -1,0 +1,227 @@
+//! Which file is hashed, once sources and phases are known.
+
+use std::rc::Rc;
+
+use super::answer::{Answer, Fetched, Located};
+use super::filters::filtered_out;
+use super::locate::locate_in;
+use super::made::{built, edits_after_fetch, scripted};
+use crate::reason::Reason;
+use crate::remote::Patch;
+use nix_lang::eval::Eval;
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::source::{Base, Filter, Source};
+use phase_shell::{Edit, LOCKFILES as NAMES, Left, Slot};
+
+/// What a derivation does with a source that it patches.
+pub(super) struct Patched<'a> {
+    pub list: &'a [Patch],
+    /// `sourceRoot`, as it is written.
+    pub root: Option<String>,
+    /// The folder of the tree in which patches are applied.
+    pub folder: String,
+}
+
+/// Which file the state leaves as the lockfile.
+pub(super) fn conclude(
+    ev: &mut Eval,
+    tree: &Rc<Source>,
+    folder: &str,
+    left: &Left,
+    patches: &Patched<'_>,
+    place: (Location, u32),
+) -> Answer {
+    let (at, _) = place;
+    let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
+    let [shrinkwrap, lock] = &left.slots;
+    let patched_in = tree.inside(&patches.folder).sub;
+    // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
+    let (slot, edits) = match shrinkwrap {
+        Slot::Original if matches!(lock, Slot::Original) || has_original(ev, &inner, NAMES[0]) => {
+            return original(ev, &inner, left, (patches, &patched_in), place);
+        }
+        Slot::Original | Slot::Absent => (lock, &left.edits[1]),
+        other => (other, &left.edits[0]),
+    };
+    match slot {
+        Slot::Copied(source) => copied(ev, source, edits, at),
+        Slot::Doubt(trouble) => Answer::trouble(trouble, at),
+        Slot::Absent => removed(at),
+        Slot::Original => original(ev, &inner, left, (patches, &patched_in), place),
+    }
+}
+
+/// No lockfile is left, so that nothing can be hashed.
+fn removed(at: Location) -> Answer {
+    let cure = "let prePatch and postPatch keep the lockfile, or let them copy another one in its place: \
+                `cp ${./package-lock.json} package-lock.json`";
+    Answer::Doubt {
+        reason: Reason::LockfileEdited,
+        message: "a phase removes the lockfile".to_owned(),
+        at: Some(at),
+        cure: Some(cure.to_owned()),
+    }
+}
+
+fn has_original(ev: &Eval, tree: &Source, name: &str) -> bool {
+    tree.local_path().is_some_and(|path| ev.files.is_file(&path.join(name)))
+}
+
+/// A file that a phase copied over the lockfile.
+pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[Edit], at: Location) -> Answer {
+    match (&source.base, source.local_path()) {
+        (_, Some(path)) => {
+            if filtered_out(ev, source, &path, at) {
+                return Answer::doubt(
+                    Reason::FilteredOut,
+                    "a filter of the source leaves the lockfile out",
+                    Some(at),
+                );
+            }
+            if ev.files.is_file(&path) { Answer::Local(path, edits.to_vec()) } else { Answer::Missing(path) }
+        }
+        (Base::Remote(remote), None) => {
+            let folder = source.sub.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+            if source.sub.ends_with("package-lock.json") || source.sub.ends_with("npm-shrinkwrap.json") {
+                let edits = [edits.to_vec(), edits.to_vec()];
+                return Answer::Remote {
+                    used: Box::new(Fetched { edits, ..Fetched::plain(remote) }),
+                    folder,
+                };
+            }
+            Answer::doubt(
+                Reason::Generated,
+                format!("the lockfile is a file that `{}` fetches", remote.fetcher),
+                Some(at),
+            )
+        }
+        (Base::Unknown(unknown), None) => Answer::unknown(unknown, Reason::UnknownSource),
+        (Base::Text(_), None) => {
+            Answer::doubt(Reason::Generated, "the lockfile is text that the Nix files write", Some(at))
+        }
+        (Base::Farm(_), None) => {
+            Answer::doubt(Reason::Generated, "the folder of links has no such lockfile", Some(at))
+        }
+        _ => Answer::doubt(Reason::Generated, "the lockfile is made by a build", Some(at)),
+    }
+}
+
+/// The lockfile that the source itself has.
+fn original(
+    ev: &mut Eval,
+    tree: &Rc<Source>,
+    left: &Left,
+    (patches, patched_in): (&Patched<'_>, &str),
+    (at, depth): (Location, u32),
+) -> Answer {
+    match &tree.base {
+        Base::Local(_) => local(ev, tree, left, at),
+        // Bytes that are not at hand are edited where they are read, which knows fetched sources only.
+        Base::Script { .. } | Base::Changed(_) | Base::Built(_) | Base::Farm(_)
+            if left.edits.iter().any(|edits| !edits.is_empty()) =>
+        {
+            Answer::doubt(Reason::LockfileEdited, "a phase edits a lockfile that a build makes", Some(at))
+        }
+        Base::Remote(remote) if edits_after_fetch(ev, remote, &tree.sub) => Answer::doubt(
+            Reason::LockfileEdited,
+            "`postFetch` of the fetcher may change the lockfile",
+            Some(remote.call),
+        ),
+        Base::Remote(remote) => {
+            let used = Fetched {
+                root: patches.root.clone(),
+                patches: patches.list.to_vec(),
+                patched_in: patched_in.to_owned(),
+                edits: left.edits.clone(),
+                ..Fetched::plain(remote)
+            };
+            Answer::Remote { used: Box::new(used), folder: tree.sub.clone() }
+        }
+        Base::Nothing => Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)),
+        Base::Empty => Answer::doubt(
+            Reason::UnknownSource,
+            "the source is empty and no phase copies a lockfile into it",
+            Some(at),
+        ),
+        Base::Script { text, env } => {
+            let (text, env) = (Rc::clone(text), Rc::clone(env));
+            scripted(ev, tree, &text, &env, at)
+        }
+        Base::Changed(args) => {
+            let args = Rc::clone(args);
+            let all = locate_in(ev, &args, &tree.sub, true, at, depth + 1);
+            unanimous(&all, at)
+        }
+        Base::Built(drv) => {
+            let drv = Rc::clone(drv);
+            built(ev, tree, &drv, (at, depth))
+        }
+        Base::Farm(_) => {
+            let links = NAMES.iter().map(|name| Rc::new(tree.inside(name)));
+            let found = links.into_iter().find(|link| !matches!(link.base, Base::Farm(_)));
+            match found {
+                Some(link) => copied(ev, &link, &[], at),
+                None => Answer::doubt(Reason::Generated, "the folder of links has no lockfile", Some(at)),
+            }
+        }
+        Base::Text(_) | Base::Template(_) => {
+            Answer::doubt(Reason::Generated, "the source is a file that the Nix files write", Some(at))
+        }
+        Base::Unknown(unknown) => Answer::unknown(unknown, Reason::UnknownSource),
+    }
+}
+
+fn unanimous(all: &[Located], at: Location) -> Answer {
+    let Some(first) = all.first() else {
+        return Answer::doubt(Reason::UnknownSource, "no source is given", Some(at));
+    };
+    if all.len() == 1 || all.iter().all(|other| first.answer.agrees(&other.answer)) {
+        return first.answer.clone();
+    }
+    if let Some(doubt) = all.iter().find(|one| matches!(one.answer, Answer::Doubt { .. })) {
+        return doubt.answer.clone();
+    }
+    let message = "the source depends on something that is not known, and so does its lockfile";
+    Answer::doubt(Reason::SeveralLockfiles, message, Some(at))
+}
+
+fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {
+    let Some(folder) = tree.local_path() else {
+        return Answer::doubt(Reason::UnknownSource, "the source is not known", Some(at));
+    };
+    if !ev.files.contains(&folder) {
+        return Answer::doubt(Reason::UnknownSource, "the source is outside of the repository", Some(at));
+    }
+    if ev.files.is_file(&folder) {
+        return Answer::doubt(
+            Reason::InArchive,
+            format!("the lockfile is inside the archive {}", ev.files.display(&folder)),
+            Some(at),
+        );
+    }
+    let mut left_out = None;
+    for ((name, slot), edits) in NAMES.iter().zip(&left.slots).zip(&left.edits) {
+        let path = folder.join(name);
+        if !matches!(slot, Slot::Original) || !ev.files.is_file(&path) {
+            continue;
+        }
+        if filtered_out(ev, tree, &path, at) {
+            left_out = Some(path);
+            continue;
+        }
+        return Answer::Local(path, edits.clone());
+    }
+    match left_out {
+        Some(path) => {
+            let git = tree
+                .filters
+                .iter()
+                .any(|filter| matches!(filter, Filter::GitIgnore(_)) && filter.keeps(&path) == Some(false));
+            let which =
+                if git { "`.gitignore`, by which the source is filtered," } else { "a filter of the source" };
+            let message = format!("{which} leaves {} out", ev.files.display(&path));
+            Answer::doubt(Reason::FilteredOut, message, Some(at))
+        }
+        None => Answer::Missing(folder.join(NAMES[1])),
+    }
+}

@@ -1,0 +1,117 @@
+//! What a token that decides is: a flag, which is turned without a look at what it decides, or a part of the code itself.
+
+use std::collections::{HashMap, HashSet};
+
+use super::decide::Draft;
+use nix_lang::eval::Eval;
+use nix_lang::syntax::ast::{Ast, Bindings, Bound, Expr, FileId, Location, Param, Span};
+
+/// What a token is to the hashes that depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A value of a data file, a default, an attribute of a set of settings: others turn it, elsewhere and later.
+    Flag,
+    /// A variable that the code gives itself (fixture `phase-optional-string`).
+    Constant,
+    /// An argument beside the hash that it belongs to (fixture `patches-optional`), or one that a call gives or leaves to a
+    /// wrapper's default while the hash comes from outside of the wrapper (fixture `wrapper-default-beside-hash`): another call
+    /// has other arguments and a hash of its own.
+    Given,
+}
+
+/// What binds an expression.
+#[derive(Clone, Copy)]
+enum Bearer {
+    /// What is not said elsewhere is this: an `or`, an option's default.
+    Default,
+    /// The default of an argument of this function.
+    Formal(Span),
+    Set(Span),
+    /// The set is what a function is called with.
+    Argument,
+    Variable,
+}
+
+/// The tokens of the files that were asked about.
+#[derive(Default)]
+pub(super) struct Tokens {
+    files: HashMap<FileId, Option<HashMap<Span, Bearer>>>,
+}
+
+impl Tokens {
+    /// What a token is to the hashes of a site.
+    pub fn of(&mut self, ev: &Eval, leaf: Location, draft: &Draft) -> Token {
+        let bearers =
+            self.files.entry(leaf.file).or_insert_with(|| ev.parsed(leaf.file).map(|ast| bearers(&ast)));
+        // What is no Nix file is a file of data.
+        let Some(bearers) = bearers else { return Token::Flag };
+        let is_near = |hash: &Location| hash.file == leaf.file;
+        let holds = |span: &Span| draft.literals.iter().any(|hash| is_near(hash) && span.contains(hash.span));
+        let Some(bearer) = bearers.get(&leaf.span) else { return Token::Given };
+        match bearer {
+            Bearer::Argument => Token::Given,
+            Bearer::Set(set) if holds(set) => Token::Given,
+            Bearer::Formal(function)
+                if draft.ways.iter().any(|way| enters(ev, way, leaf.file, *function)) =>
+            {
+                Token::Given
+            }
+            Bearer::Variable if draft.literals.iter().any(is_near) => Token::Constant,
+            Bearer::Default | Bearer::Formal(_) | Bearer::Set(_) | Bearer::Variable => Token::Flag,
+        }
+    }
+}
+
+/// Whether a hash comes into a function from code outside of it, as an argument does. From a file of data that the function
+/// reads it does not.
+fn enters(ev: &Eval, way: &[Location], file: FileId, function: Span) -> bool {
+    let is_inside = |place: &Location| place.file == file && function.contains(place.span);
+    let first = way.iter().find(|place| ev.parsed(place.file).is_some());
+    first.is_some_and(|first| !is_inside(first)) && way.iter().any(is_inside)
+}
+
+/// What binds each expression of a file that something binds.
+fn bearers(ast: &Ast) -> HashMap<Span, Bearer> {
+    let mut all = HashMap::new();
+    let span_of = |id: nix_lang::syntax::ast::ExprId| ast.spans[id.0 as usize];
+    let arguments: HashSet<Span> = ast
+        .exprs
+        .iter()
+        .filter_map(|expr| if let Expr::Apply(_, argument) = expr { Some(span_of(*argument)) } else { None })
+        .collect();
+    for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
+        match expr {
+            Expr::Lambda(lambda) => {
+                if let Param::Pattern { formals, .. } = &lambda.param {
+                    let defaults = formals.iter().filter_map(|formal| formal.default);
+                    all.extend(defaults.map(|default| (span_of(default), Bearer::Formal(*span))));
+                }
+            }
+            Expr::Select { default: Some(default), .. } => {
+                all.insert(span_of(*default), Bearer::Default);
+            }
+            // `mkEnableOption` is a default without a token of its own.
+            Expr::Apply(..) => {
+                all.entry(*span).or_insert(Bearer::Default);
+            }
+            Expr::Set { bindings, .. } => {
+                let is_argument = arguments.contains(span);
+                let bearer = if is_argument { Bearer::Argument } else { Bearer::Set(*span) };
+                add(ast, bindings, bearer, &mut all);
+            }
+            Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                add(ast, bindings, Bearer::Variable, &mut all);
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn add(ast: &Ast, bindings: &Bindings, bearer: Bearer, all: &mut HashMap<Span, Bearer>) {
+    for binding in &bindings.entries {
+        if let Bound::Expr(id) = binding.bound {
+            all.insert(ast.spans[id.0 as usize], bearer);
+        }
+    }
+}

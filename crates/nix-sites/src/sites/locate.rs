@@ -1,0 +1,349 @@
+//! Where the lockfile of a declaration is.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+pub(super) use super::answer::{Answer, Fetched, Located};
+use super::choose::{Chosen, choose};
+use super::conclude::{Patched, conclude};
+use super::ingredients;
+use super::patches::{self, Patches};
+use super::root::{self, Root};
+use crate::reason::Reason;
+use nix_lang::budget::Cost;
+use nix_lang::eval::{Eval, reason_of};
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::formula::{Under, both, can_meet};
+use nix_lang::value::source::{Base, Source};
+use nix_lang::value::{Kind, Value};
+use phase_shell::{Ground, LOCKFILES, Left, Script, Shell, Side, Slot, Trouble};
+
+/// The attributes that decide where a lockfile is, each with its alternatives.
+struct Inputs {
+    sources: Vec<Value>,
+    roots: Vec<Root>,
+    patches: Patches,
+    /// `prePatch` and `postPatch`.
+    phases: [Vec<Phase>; 2],
+}
+
+/// A phase, read once for all combinations that it is part of.
+struct Phase {
+    value: Value,
+    script: Option<Script>,
+}
+
+/// The names of the phases that run before the lockfile is read.
+const PHASES: [&str; 2] = ["prePatch", "postPatch"];
+
+pub(super) const DEPTH: u32 = 12;
+
+/// Bytes that the tree of a script takes for each of its text.
+const SCRIPT: usize = 32;
+
+/// All answers of a set of arguments, one for each combination of alternatives.
+pub(super) fn locate(ev: &mut Eval, args: &Value, direct: bool, at: Location) -> Vec<Located> {
+    locate_in(ev, args, "", direct, at, 0)
+}
+
+pub(super) fn locate_in(
+    ev: &mut Eval,
+    args: &Value,
+    folder: &str,
+    direct: bool,
+    at: Location,
+    depth: u32,
+) -> Vec<Located> {
+    if depth > DEPTH {
+        let answer = Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at));
+        return vec![Located::only(answer)];
+    }
+    let inputs = Inputs {
+        sources: alternatives(sources(ev, args, at)),
+        roots: root::root(ev, args, direct, at),
+        patches: read_patches(ev, args, at),
+        phases: PHASES.map(|name| {
+            let value = attribute(ev, args, name, at);
+            phases(ev, value, at)
+        }),
+    };
+    let strange = if direct { strange_phase(ev, args, at) } else { None };
+    let place = Place { folder, at, depth };
+    let mut all = Vec::new();
+    for (source, root, phases, under) in inputs.combinations(ev, &args.under(), at) {
+        let mut located = one(ev, source, root, &inputs.patches, phases, place);
+        if let Some(name) = strange {
+            let message = format!("`{name}` is given to `fetchNpmDeps` itself");
+            located.answer = Answer::doubt(Reason::LockfileEdited, message, Some(at));
+        }
+        located.under = under;
+        all.push(located);
+    }
+    if all.is_empty() {
+        let message = "the alternatives of its arguments are too many to be followed, or exclude each other";
+        all.push(Located::only(Answer::doubt(Reason::UnknownSource, message, Some(at))));
+    }
+    all
+}
+
+/// Where a combination is looked at.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The folder of the lockfile, for a derivation that is the source of another one.
+    folder: &'a str,
+    at: Location,
+    depth: u32,
+}
+
+/// One way in which the alternatives fit together.
+type Combination<'a> = (&'a Value, &'a Root, [&'a Phase; 2], Under);
+
+impl Inputs {
+    /// All combinations that do not exclude each other; none if they are more than the budget covers. Each step keeps only
+    /// what fits what was chosen before, so that alternatives of one condition are not multiplied.
+    fn combinations(&self, ev: &Eval, under: &Under, at: Location) -> Vec<Combination<'_>> {
+        let mut all = Vec::new();
+        for source in &self.sources {
+            let Some(of_source) = together(under, source) else { continue };
+            for root in &self.roots {
+                let Some(of_root) = together(&of_source, &root.value) else { continue };
+                for before in &self.phases[0] {
+                    let Some(of_before) = together(&of_root, &before.value) else { continue };
+                    for after in &self.phases[1] {
+                        if ev.budget.charge(Cost::Alternatives(1), Some(at)).is_err() {
+                            return Vec::new();
+                        }
+                        let Some(under) = together(&of_before, &after.value) else { continue };
+                        all.push((source, root, [before, after], under));
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+/// Attributes of `fetchNpmDeps` itself that change how its source is unpacked.
+fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static str> {
+    const NAMES: &[&str] = &[
+        "postUnpack",
+        "preUnpack",
+        "unpackPhase",
+        "dontUnpack",
+        "patchPhase",
+        "configurePhase",
+        "preConfigure",
+        "postConfigure",
+        "preBuild",
+        "buildPhase",
+        "dontPatch",
+        "unpackCmd",
+        "phases",
+    ];
+    if root::is_strange(&attribute(ev, args, "setSourceRoot", at)) {
+        return Some("setSourceRoot");
+    }
+    NAMES.iter().copied().find(|name| {
+        let value = attribute(ev, args, name, at);
+        match &value.kind {
+            Kind::Null | Kind::Bool(false) => false,
+            Kind::Str(text) => !text.pieces.is_empty(),
+            _ => true,
+        }
+    })
+}
+
+/// The conditions of one more alternative, unless it excludes what was chosen before.
+fn together(before: &Under, value: &Value) -> Option<Under> {
+    let own = value.under();
+    can_meet(before, &own).then(|| both(before, &own))
+}
+
+pub(super) fn alternatives(value: Value) -> Vec<Value> {
+    match &value.kind {
+        Kind::Alt(values) => values.as_ref().clone(),
+        _ => vec![value],
+    }
+}
+
+/// The alternatives of a phase, as scripts.
+fn phases(ev: &Eval, value: Value, at: Location) -> Vec<Phase> {
+    let script = |value: &Value| match &value.kind {
+        Kind::Str(text) => {
+            ev.budget.charge(Cost::Bytes(text.length().saturating_mul(SCRIPT)), Some(at)).ok()?;
+            Some(Script::new(text))
+        }
+        _ => None,
+    };
+    alternatives(value).into_iter().map(|value| Phase { script: script(&value), value }).collect()
+}
+
+/// An attribute, or `null`.
+pub(super) fn attribute(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Value {
+    ev.peek_attr(args, name, at).unwrap_or_else(|| Value::new(Kind::Null))
+}
+
+fn read_patches(ev: &mut Eval, args: &Value, at: Location) -> Patches {
+    let value = attribute(ev, args, "patches", at);
+    let flags = attribute(ev, args, "patchFlags", at);
+    let strip = patches::strip(ev, &flags);
+    patches::read(ev, &value, strip, at)
+}
+
+/// `srcs` if given, else `src`.
+fn sources(ev: &mut Eval, args: &Value, at: Location) -> Value {
+    let many = attribute(ev, args, "srcs", at);
+    match &many.kind {
+        Kind::Null => attribute(ev, args, "src", at),
+        _ => many,
+    }
+}
+
+fn one(
+    ev: &mut Eval,
+    source: &Value,
+    root: &Root,
+    patches: &Patches,
+    phases: [&Phase; 2],
+    place: Place<'_>,
+) -> Located {
+    let Place { folder, at, depth } = place;
+    let trail = source.trail.clone();
+    let chosen = match choose(ev, source, root, at) {
+        Ok(chosen) => chosen,
+        Err(answer) => {
+            let answer = edited_anyway(ev, patches, phases, at).unwrap_or(answer);
+            return Located { trail, ..Located::only(answer) };
+        }
+    };
+    let tree = Rc::clone(&chosen.tree);
+    let Ran { left, end, patched_in } = run_phases(ev, &chosen, folder, patches, phases, at);
+    let mut remote = match &tree.base {
+        Base::Remote(remote) => Some(Fetched {
+            root: chosen.root.clone(),
+            patches: patches.list.clone(),
+            patched_in: tree.inside(&patched_in).sub,
+            ..Fetched::plain(remote)
+        }),
+        _ => None,
+    };
+    let answer = match (left, end) {
+        (Ok(left), Some(end)) => {
+            if let (Some(remote), Slot::Copied(_)) = (&mut remote, &left.slots[1]) {
+                remote.vendored_in = Some(tree.inside(&end).sub);
+                remote.shrinkwrap_wins = matches!(left.slots[0], Slot::Original);
+            }
+            let patches = Patched { list: &patches.list, root: chosen.root, folder: patched_in };
+            conclude(ev, &tree, &end, &left, &patches, (at, depth))
+        }
+        (Err(trouble), _) => Answer::trouble(&trouble, at),
+        (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
+    };
+    let candidates = candidates(ev, &tree, folder, &answer);
+    if let (None, Answer::Local(lockfile, _)) = (&remote, &answer) {
+        let made_of = ingredients::tarball(ev, &tree, lockfile, at);
+        // The manifest is at the top of the tarball, wherever the script puts it.
+        remote =
+            made_of.map(|tarball| Fetched { vendored_in: Some(String::new()), ..Fetched::plain(&tarball) });
+    }
+    Located {
+        trail,
+        notes: tree.notes.clone(),
+        remote,
+        candidates,
+        local: tree.local_path(),
+        ..Located::only(answer)
+    }
+}
+
+/// What the phases of a combination leave.
+struct Ran {
+    left: Result<Left, Trouble>,
+    /// The folder in which the lockfile is read: where the last phase ends.
+    end: Option<String>,
+    /// The folder in which patches are applied.
+    patched_in: String,
+}
+
+/// What `prePatch`, the patches and `postPatch` leave.
+fn run_phases(
+    ev: &Eval,
+    chosen: &Chosen,
+    folder: &str,
+    patches: &Patches,
+    phases: [&Phase; 2],
+    at: Location,
+) -> Ran {
+    let tree = Ground::Source(Rc::clone(&chosen.tree));
+    // What is in `$out` does not matter here: the fetcher puts its cache there later.
+    let mut shell = Shell::new(&ev.files, &ev.budget, tree, Ground::Nothing);
+    shell.enter_below(&chosen.below);
+    if let Some(source) = &chosen.source {
+        shell.set_source("src", source);
+    }
+    run_phase(&mut shell, phases[0], PHASES[0], at);
+    let patched_in = shell.folder().map(str::to_owned);
+    apply_patches(&mut shell, &chosen.tree, patches, patched_in.as_deref());
+    run_phase(&mut shell, phases[1], PHASES[1], at);
+    let end = shell.folder().map(|end| below(end, folder));
+    let left = match &end {
+        Some(end) => Ok(shell.left(Side::Tree, end)),
+        None => Err(shell.folder_trouble()),
+    };
+    Ran { left, end, patched_in: patched_in.unwrap_or_default() }
+}
+
+/// The lockfiles of the repository that an answer is about.
+fn candidates(ev: &Eval, tree: &Source, folder: &str, answer: &Answer) -> Vec<PathBuf> {
+    let own = LOCKFILES.iter().filter_map(|name| tree.inside(folder).inside(name).local_path());
+    own.filter(|path| ev.files.is_file(path)).chain(answer.local()).collect()
+}
+
+/// What the phases do to a lockfile wherever it is, where they do anything: it is then not the one of any folder.
+fn edited_anyway(ev: &Eval, patches: &Patches, phases: [&Phase; 2], at: Location) -> Option<Answer> {
+    let unknown = reason_of(&Value::new(Kind::Null), "the source is not known", at);
+    let tree = Rc::new(Source::new(Base::Unknown(unknown)));
+    let chosen = Chosen { tree, source: None, root: None, below: String::new() };
+    match run_phases(ev, &chosen, "", patches, phases, at).left {
+        Ok(left) => left.slots.iter().find_map(|slot| match slot {
+            Slot::Doubt(trouble) => Some(Answer::trouble(trouble, at)),
+            _ => None,
+        }),
+        Err(trouble) => Some(Answer::trouble(&trouble, at)),
+    }
+}
+
+/// Two folders as one path.
+fn below(outer: &str, inner: &str) -> String {
+    match (outer, inner) {
+        ("", inner) => inner.to_owned(),
+        (outer, "") => outer.to_owned(),
+        (outer, inner) => format!("{outer}/{inner}"),
+    }
+}
+
+/// Patches change what is there: a remote source keeps its list, anything else must be certain.
+fn apply_patches(shell: &mut Shell<'_>, tree: &Source, patches: &Patches, folder: Option<&str>) {
+    let remote = matches!(tree.base, Base::Remote(_));
+    for (path, why) in &patches.touched {
+        shell.patch(&below(folder.unwrap_or_default(), path), remote, why);
+    }
+    let lost = folder.is_none() && !patches.list.is_empty();
+    if let Some(why) =
+        patches.doubt.as_deref().or(lost.then_some("patches are applied in a folder that is not known"))
+    {
+        shell.patch_unknown(remote && !lost, why);
+    }
+}
+
+fn run_phase(shell: &mut Shell<'_>, phase: &Phase, name: &'static str, at: Location) {
+    match (&phase.value.kind, &phase.script) {
+        (Kind::Null, _) => {}
+        (_, Some(script)) => shell.run(script, name),
+        (Kind::Str(_), None) => shell.run_unknown(name, "it is too long to be followed"),
+        _ => {
+            let unknown = reason_of(&phase.value, "a phase is not known", at);
+            shell.run_unknown(name, &unknown.message);
+        }
+    }
+}

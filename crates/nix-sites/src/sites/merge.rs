@@ -1,0 +1,328 @@
+//! Equal sites become one, contradicting ones become undecided.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::decide::Draft;
+use crate::reason::Reason;
+use crate::remote::{AttributeValue, RemoteKind, RemoteSource, SourceAttribute};
+use crate::site::{Outcome, Site, Step, Undecided};
+use nix_lang::eval::Eval;
+use nix_lang::place::Place;
+use nix_lang::syntax::ast::Location;
+use npm_lockfile::options::HashOptions;
+use phase_shell::Edit;
+
+/// One set of literals with one answer is one site; without literals, one call is.
+pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
+    let mut merged: Vec<Draft> = Vec::new();
+    let mut index: HashMap<Key, usize> = HashMap::new();
+    for draft in drafts {
+        match index.entry(Key::of(&draft)) {
+            Entry::Occupied(known) => absorb(&mut merged[*known.get()], draft),
+            Entry::Vacant(free) => {
+                free.insert(merged.len());
+                merged.push(draft);
+            }
+        }
+    }
+    for draft in &mut merged {
+        let mut seen: HashSet<String> = draft.site.attr_path.iter().cloned().collect();
+        draft.site.other_attr_paths.retain(|path| seen.insert(path.clone()));
+    }
+    merged
+}
+
+/// Drops what is not known of `npmDeps` where the same literal is the hash of a declaration that is: two ways led there, and
+/// one was followed to its end.
+pub(super) fn drop_followed(drafts: &mut Vec<Draft>) {
+    let foreign = |draft: &Draft| matches!(&draft.site.outcome, Outcome::Undecided(why) if why.reason == Reason::UnknownFetcher);
+    let known: HashSet<Location> =
+        drafts.iter().filter(|draft| !foreign(draft)).flat_map(|draft| draft.literals.clone()).collect();
+    drafts.retain(|draft| {
+        draft.literals.is_empty() || !foreign(draft) || !draft.literals.iter().all(|own| known.contains(own))
+    });
+}
+
+/// What distinguishes drafts.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    own: Own,
+    answer: Told,
+    options: HashOptions,
+}
+
+/// What a draft is about.
+#[derive(PartialEq, Eq, Hash)]
+enum Own {
+    Literals(Vec<Location>),
+    Call(Location, Option<String>),
+}
+
+/// What distinguishes answers; a doubt is distinguished by its class only.
+#[derive(PartialEq, Eq, Hash)]
+enum Told {
+    Local(PathBuf, Vec<Edit>),
+    Missing(PathBuf),
+    Remote { attributes: Vec<SourceAttribute>, open: Option<String>, folder: String, edits: [Vec<Edit>; 2] },
+    Tarball(Vec<SourceAttribute>, Option<String>),
+    Undecided(Reason),
+}
+
+impl Key {
+    fn of(draft: &Draft) -> Self {
+        let own = if draft.literals.is_empty() {
+            Own::Call(draft.call, draft.site.name.clone())
+        } else {
+            Own::Literals(draft.literals.clone())
+        };
+        let answer = match draft.site.outcome.clone() {
+            Outcome::Local { lockfile, edits } => Told::Local(lockfile, edits),
+            Outcome::MissingLockfile { expected } => Told::Missing(expected),
+            Outcome::Remote { source, folder, edits } => {
+                let RemoteSource { attributes, open, .. } = *source;
+                Told::Remote { attributes, open, folder, edits }
+            }
+            Outcome::Tarball(source) => Told::Tarball(source.attributes, source.open),
+            Outcome::Undecided(undecided) => Told::Undecided(undecided.reason),
+        };
+        Self { own, answer, options: draft.site.options }
+    }
+}
+
+fn absorb(into: &mut Draft, other: Draft) {
+    for decided in other.decided {
+        if !into.decided.contains(&decided) {
+            into.decided.push(decided);
+        }
+    }
+    let paths = other.site.attr_path.into_iter().chain(other.site.other_attr_paths);
+    for path in paths {
+        if into.site.attr_path.is_none() {
+            into.site.attr_path = Some(path);
+        } else {
+            into.site.other_attr_paths.push(path);
+        }
+    }
+}
+
+/// One literal that stands for different hashes is undecided everywhere.
+pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
+    let mut users: BTreeMap<Location, Vec<usize>> = BTreeMap::new();
+    for (i, draft) in drafts.iter().enumerate() {
+        for literal in &draft.literals {
+            users.entry(*literal).or_default().push(i);
+        }
+    }
+    let mut needs = Needs::default();
+    let mut conflicts: BTreeMap<usize, usize> = BTreeMap::new();
+    for users in users.values().filter(|users| users.len() > 1) {
+        // One of each kind of need suffices to compare with: thousands may share a literal.
+        let mut seen = HashSet::new();
+        let kinds: Vec<usize> =
+            users.iter().copied().filter(|user| seen.insert(needs.of(&drafts[*user].site))).collect();
+        for a in users {
+            let clash = |b: &&usize| *b != a && !compatible(&drafts[*a].site, &drafts[**b].site);
+            if let Some(b) = kinds.iter().find(clash) {
+                conflicts.entry(*a).or_insert(*b);
+            }
+        }
+    }
+    let places: Vec<(Place, Option<String>, String)> = drafts
+        .iter()
+        .map(|d| {
+            (
+                d.site.place.clone(),
+                d.site.attr_path.clone().or_else(|| d.site.name.clone()),
+                lock_of(ev, &d.site),
+            )
+        })
+        .collect();
+    for (index, other) in conflicts {
+        let (place, name, lock) = &places[other];
+        let who = name.as_deref().unwrap_or("another derivation");
+        let message =
+            format!("its hash is shared with {who} (line {}), which needs that of {lock}", place.line);
+        mark_shared(&mut drafts[index].site, message, place.clone());
+    }
+}
+
+/// What a site needs of a hash; equal where the needs surely are.
+#[derive(PartialEq, Eq, Hash)]
+enum Need {
+    Local(Content, Vec<Edit>, HashOptions),
+    Missing(PathBuf, HashOptions),
+    Remote(Box<FromRemote>),
+    /// What is not wholly known is like nothing else.
+    Open(usize),
+    Tarball(RemoteKind, Vec<(String, AttributeValue)>),
+    Nothing,
+    Undecided(Place),
+}
+
+/// What distinguishes lockfiles in fetched sources.
+#[derive(PartialEq, Eq, Hash)]
+struct FromRemote {
+    kind: RemoteKind,
+    input: Option<(String, String)>,
+    attributes: Vec<(String, AttributeValue)>,
+    folder: String,
+    edits: [Vec<Edit>; 2],
+    options: HashOptions,
+}
+
+/// What a lockfile holds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Content {
+    Digest([u8; 32]),
+    Unreadable(PathBuf),
+}
+
+/// The needs of all sites; each lockfile is read once.
+#[derive(Default)]
+struct Needs {
+    contents: HashMap<PathBuf, Content>,
+    open: usize,
+}
+
+impl Needs {
+    fn of(&mut self, site: &Site) -> Need {
+        let options = site.options;
+        match &site.outcome {
+            Outcome::Local { lockfile, edits } => Need::Local(self.content(lockfile), edits.clone(), options),
+            Outcome::MissingLockfile { expected } => Need::Missing(expected.clone(), options),
+            Outcome::Remote { source, .. } if source.open.is_some() => {
+                self.open += 1;
+                Need::Open(self.open)
+            }
+            Outcome::Remote { source, folder, edits } => Need::Remote(Box::new(FromRemote {
+                kind: source.kind,
+                input: source.input.clone(),
+                attributes: plain(source),
+                folder: folder.clone(),
+                edits: edits.clone(),
+                options,
+            })),
+            Outcome::Tarball(source) => Need::Tarball(source.kind, plain(source)),
+            Outcome::Undecided(why) if says_nothing(why) => Need::Nothing,
+            Outcome::Undecided(_) => Need::Undecided(site.place.clone()),
+        }
+    }
+
+    fn content(&mut self, lockfile: &Path) -> Content {
+        let digest = |bytes| Content::Digest(Sha256::digest(bytes).into());
+        let read =
+            || std::fs::read(lockfile).map_or_else(|_| Content::Unreadable(lockfile.to_path_buf()), digest);
+        self.contents.entry(lockfile.to_path_buf()).or_insert_with(read).clone()
+    }
+}
+
+pub(super) fn lock_of(ev: &Eval, site: &Site) -> String {
+    match &site.outcome {
+        Outcome::Local { lockfile, .. } => ev.files.display(lockfile),
+        Outcome::MissingLockfile { expected } => ev.files.display(expected),
+        Outcome::Remote { source, .. } | Outcome::Tarball(source) => {
+            format!("what `{}` fetches", source.fetcher)
+        }
+        Outcome::Undecided(why) if why.reason == Reason::SeveralLockfiles => {
+            "one of several lockfiles".to_owned()
+        }
+        Outcome::Undecided(_) => "something else".to_owned(),
+    }
+}
+
+pub(super) fn mark_shared(site: &mut Site, message: String, place: Place) {
+    if let Outcome::Undecided(why) = &mut site.outcome {
+        why.message = format!("{}; {message}", why.message);
+        return;
+    }
+    site.explain.push(Step { place: place.clone(), text: message.clone() });
+    // What is no tarball of a known URL any more still has its literal.
+    let literal = site.tarball_literal().cloned();
+    site.hashes.extend(literal);
+    site.outcome = Outcome::Undecided(Undecided::new(Reason::SharedLiteral, message, place));
+}
+
+/// Whether two sites surely need the same hash, so that they can share a literal.
+pub(super) fn compatible(one: &Site, two: &Site) -> bool {
+    if one.options != two.options
+        && !matches!((&one.outcome, &two.outcome), (Outcome::Undecided(_), _) | (_, Outcome::Undecided(_)))
+    {
+        return false;
+    }
+    match (&one.outcome, &two.outcome) {
+        (Outcome::Local { lockfile: x, edits }, Outcome::Local { lockfile: y, edits: others }) => {
+            edits == others && (x == y || same_bytes(x, y))
+        }
+        (Outcome::MissingLockfile { expected: x }, Outcome::MissingLockfile { expected: y }) => x == y,
+        (
+            Outcome::Remote { source: x, folder, edits },
+            Outcome::Remote { source: y, folder: other, edits: others },
+        ) => {
+            folder == other
+                && edits == others
+                && (same_call(x, y) || x.commit().is_some_and(|commit| y.commit() == Some(commit)))
+        }
+        (Outcome::Tarball(x), Outcome::Tarball(y)) => x.kind == y.kind && same_attributes(x, y),
+        (Outcome::Undecided(why), other) | (other, Outcome::Undecided(why))
+            if why.reason == Reason::SeveralLockfiles =>
+        {
+            matches!(other, Outcome::Undecided(_))
+        }
+        (Outcome::Undecided(why), _) | (_, Outcome::Undecided(why)) => {
+            says_nothing(why) || one.place == two.place
+        }
+        _ => false,
+    }
+}
+
+/// A doubt about where a lockfile is, or about who calls a function, says nothing against those sites that are known: there
+/// is one literal, so there is one lockfile (`shared-literal-with-undecided`). A lockfile that is surely another one does, and
+/// so do several of which a condition takes one (`shared-literal-with-several`).
+pub(super) fn says_nothing(why: &Undecided) -> bool {
+    match why.reason {
+        Reason::LockfileEdited
+        | Reason::Patched
+        | Reason::Generated
+        | Reason::BuildOnly
+        | Reason::StaleUnknown
+        | Reason::InArchive
+        | Reason::SharedLiteral
+        | Reason::SeveralLockfiles
+        | Reason::UnknownOptions => false,
+        Reason::UnknownArguments
+        | Reason::Unreached
+        | Reason::UnknownHash
+        | Reason::Replaced
+        | Reason::UnknownSource
+        | Reason::UnknownUrl
+        | Reason::UnknownFetcher
+        | Reason::UnknownBase
+        | Reason::SourceRoot
+        | Reason::FilteredOut
+        | Reason::RemoteSource
+        | Reason::NoHash => true,
+    }
+}
+
+fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {
+    source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
+}
+
+fn same_call(a: &RemoteSource, b: &RemoteSource) -> bool {
+    a.kind == b.kind && same_attributes(a, b) && a.input == b.input
+}
+
+fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
+    plain(a) == plain(b) && a.open.is_none() && b.open.is_none()
+}
+
+fn same_bytes(a: &Path, b: &Path) -> bool {
+    match (std::fs::read(a), std::fs::read(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,30 @@
+//! The lockfile that a repository's own copy of the fetcher hashes.
+
+use super::answer::{Answer, Located};
+use super::conclude::copied;
+use super::locate::locate_in;
+use crate::reason::Reason;
+use nix_lang::eval::Eval;
+use nixpkgs_model::packages::record::{OwnFetcher, Record, ToolFile};
+
+/// Where it is: the tool reads the file that it is given, and no shrinkwrap beside it.
+pub(super) fn located(ev: &mut Eval, record: &Record, own: &OwnFetcher) -> Vec<Located> {
+    let at = record.call;
+    match &own.lockfile {
+        ToolFile::Source(source) => {
+            let answer = copied(ev, source, &[], at);
+            vec![Located { candidates: answer.local().into_iter().collect(), ..Located::only(answer) }]
+        }
+        ToolFile::InTree { folder, name } => {
+            let mut all = locate_in(ev, &record.args, folder, true, at, 0);
+            for located in &mut all {
+                let other = located.answer.local().is_some_and(|path| !path.ends_with(name));
+                if other {
+                    let message = format!("the tool is given `{name}`, and another lockfile is beside it");
+                    located.answer = Answer::doubt(Reason::UnknownSource, message, Some(at));
+                }
+            }
+            all
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Whether patches touch the lockfile.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::remote::Patch;
+use nix_lang::eval::Eval;
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::source::Base;
+use nix_lang::value::{Kind, Value};
+use phase_shell::diff::{HEADS, names_lockfile, touched as touches};
+
+/// How many parts of names go where nothing else is said.
+const USUAL: usize = 1;
+
+/// What is known of a list of patches.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Patches {
+    pub list: Vec<Patch>,
+    /// The files that they name, from the folder in which they are applied, and which of them does.
+    pub touched: BTreeMap<String, String>,
+    /// Why any file may be changed.
+    pub doubt: Option<String>,
+}
+
+impl Patches {
+    /// Anything may be patched.
+    fn uncertain(&mut self, why: &str) {
+        self.doubt = Some(why.to_owned());
+        self.list.push(Patch::Other(why.to_owned()));
+    }
+
+    /// Takes in what is applied under a condition that is not known.
+    fn absorb_one_of(&mut self, inner: Self) {
+        if inner.doubt.is_some() || inner.touched.keys().any(|path| names_lockfile(path)) {
+            self.list.push(Patch::Other("a patch that depends on something that is not known".to_owned()));
+        }
+        self.doubt = self.doubt.take().or(inner.doubt);
+        self.touched.extend(inner.touched);
+    }
+}
+
+/// How many leading parts of names `patchFlags` takes away; `None` where it says something else, too.
+pub(super) fn strip(ev: &mut Eval, flags: &Value) -> Option<usize> {
+    let mut words: Vec<Rc<str>> = Vec::new();
+    match &flags.kind {
+        Kind::Null => {}
+        Kind::Str(text) => words.push(text.known()?),
+        Kind::List(list) if list.open.is_none() => {
+            for item in list.items.clone() {
+                words.push(ev.force(item).known_text()?);
+            }
+        }
+        _ => return None,
+    }
+    let mut words = words.iter().flat_map(|text| text.split_whitespace());
+    let Some(first) = words.next() else { return Some(USUAL) };
+    let number = match first {
+        "-p" | "--strip" => words.next()?,
+        joined => joined.strip_prefix("-p").or_else(|| joined.strip_prefix("--strip="))?,
+    };
+    let is_all = words.next().is_none() && number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().ok().filter(|_| is_all)
+}
+
+/// Reads a `patches` attribute; `strip` says how many parts of names go, where that is known.
+pub(super) fn read(ev: &mut Eval, value: &Value, strip: Option<usize>, at: Location) -> Patches {
+    let mut patches = Patches::default();
+    match &value.kind {
+        Kind::Null => {}
+        Kind::List(list) => {
+            for item in list.items.clone() {
+                let item = ev.force(item);
+                add(ev, &item, strip, at, &mut patches);
+            }
+            if list.open.is_some() {
+                patches.uncertain("not every patch is known");
+            }
+        }
+        Kind::Alt(values) => {
+            for value in values.iter() {
+                let inner = read(ev, value, strip, at);
+                patches.absorb_one_of(inner);
+            }
+        }
+        _ => patches.uncertain("the list of patches is not known"),
+    }
+    patches
+}
+
+fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches: &mut Patches) {
+    let source = ev.source_of(item, at);
+    let template = match &source.base {
+        Base::Template(path) if source.sub.is_empty() => Some(path.clone()),
+        _ => None,
+    };
+    if let Base::Text(Some(text)) = &source.base
+        && source.sub.is_empty()
+    {
+        let touched = touches(text, strip);
+        if touched.iter().any(|path| names_lockfile(path)) {
+            patches.list.push(Patch::Other("a patch that the Nix files write".to_owned()));
+        }
+        let why = "a patch that the Nix files write changes the lockfile";
+        patches.touched.extend(touched.into_iter().map(|path| (path, why.to_owned())));
+        return;
+    }
+    // Words are replaced in the lines of a patch: which files it names is what the file says, unless those hold such words.
+    let Some(path) = source.local_path().or_else(|| template.clone()) else {
+        let what = match &source.base {
+            Base::Remote(remote) => format!("a patch from `{}`", remote.fetcher),
+            Base::Unknown(unknown) => unknown
+                .name
+                .as_deref()
+                .map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
+            _ => "a patch that is made by a build".to_owned(),
+        };
+        patches.doubt.get_or_insert(format!("{what} may touch the lockfile"));
+        patches.list.push(Patch::Other(what));
+        return;
+    };
+    let mut touched_any = false;
+    if let Ok(file) = ev.files.read(&path) {
+        let text = Rc::clone(&ev.files.get(file).text);
+        let name = ev.files.display(&path);
+        if template.is_some() && names_words(&text) {
+            patches.doubt.get_or_insert(format!("the patch {name} may touch the lockfile"));
+            touched_any = true;
+        }
+        for touched in touches(&text, strip) {
+            touched_any |= names_lockfile(&touched);
+            let what = if names_lockfile(&touched) { "the lockfile" } else { touched.as_str() };
+            let why = format!("the patch {name} changes {what}");
+            patches.touched.insert(touched, why);
+        }
+    } else {
+        patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
+    }
+    let strange = strip.is_none() && patches.touched.keys().any(|path| names_lockfile(path));
+    let listed = if strange {
+        Patch::Other("a patch that is applied with `patchFlags`".to_owned())
+    } else if template.is_some() && touched_any {
+        Patch::Other("a patch in which words are replaced".to_owned())
+    } else {
+        Patch::Local { path, strip: strip.unwrap_or(USUAL) }
+    };
+    patches.list.push(listed);
+}
+
+/// Whether a line of a diff that names files holds a word like `@version@`.
+fn names_words(text: &str) -> bool {
+    let word = |line: &str| line.split('@').count() > 2;
+    text.lines().any(|line| HEADS.iter().any(|head| line.strip_prefix(head).is_some_and(word)))
+}

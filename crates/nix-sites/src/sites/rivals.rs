@@ -1,0 +1,218 @@
+//! Hashes that another configuration needs for another lockfile.
+//!
+//! A flag that moves a source, and not the hash beside it, leaves one hash for two lockfiles: it is right today and wrong
+//! once the flag is turned (`flag-moves-source-alone`). Sites know the decisions that they rest on, so only flags are
+//! tried that have a part in a site of today, or that hide something which may use a hash of today.
+
+use std::collections::{HashMap, HashSet};
+
+use super::decide::Draft;
+use super::flags::{Token, Tokens};
+use super::merge::{compatible, lock_of, says_nothing};
+use super::sweep::Sweep;
+use crate::occurrences::inside;
+use crate::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
+use nix_lang::eval::{Choice, Eval};
+use nix_lang::syntax::ast::{Ast, AttrName, Bound, Expr, FileId, Location, Name};
+use nix_lang::value::Flip;
+
+/// A flag, and the hashes of today that it may move.
+pub(super) struct Question {
+    pub flip: Flip,
+    pub literals: HashSet<Location>,
+}
+
+/// The flags that may ask another hash of a literal.
+pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question> {
+    let (mut all, mut tokens) = (Questions::default(), Tokens::default());
+    for draft in drafts.iter().filter(|draft| is_settled(&draft.site) && !draft.literals.is_empty()) {
+        for decision in draft.decided.iter().flat_map(|decided| today.ev.decisions_of(*decided)) {
+            let holds = |literal: &Location| {
+                decision
+                    .chosen
+                    .is_some_and(|chosen| chosen.file == literal.file && chosen.span.contains(literal.span))
+            };
+            // A hash that stands in what is chosen goes with it.
+            let goes_along = draft.literals.iter().all(holds);
+            let token = tokens.of(today.ev, decision.flip.leaf, draft);
+            if !goes_along && token != Token::Given {
+                all.add(decision.flip, &draft.literals);
+            }
+        }
+    }
+    let settled = drafts.iter().filter(|draft| is_settled(&draft.site));
+    let known: Vec<Location> = settled.flat_map(|draft| draft.literals.clone()).collect();
+    let mut uses = Uses { names: shared_names(today.ev, &known), files: HashMap::new() };
+    for Choice { at, flip } in today.ev.choices.clone() {
+        if uses.are_in(today, at) {
+            all.add(flip, &known);
+        }
+    }
+    all.list
+}
+
+#[derive(Default)]
+struct Questions {
+    list: Vec<Question>,
+    index: HashMap<Flip, usize>,
+}
+
+impl Questions {
+    fn add(&mut self, flip: Flip, literals: &[Location]) {
+        let next = self.list.len();
+        let index = *self.index.entry(flip.clone()).or_insert(next);
+        if index == next {
+            self.list.push(Question { flip, literals: HashSet::new() });
+        }
+        self.list[index].literals.extend(literals);
+    }
+}
+
+/// Whether a hash is written for the site.
+pub(super) fn is_settled(site: &Site) -> bool {
+    matches!(site.outcome, Outcome::Local { .. } | Outcome::Remote { .. })
+}
+
+/// The names to which these hashes are bound, so that more than one derivation may read them.
+fn shared_names(ev: &Eval, hashes: &[Location]) -> HashSet<Name> {
+    let hashes: HashSet<Location> = hashes.iter().copied().collect();
+    let files: HashSet<FileId> = hashes.iter().map(|literal| literal.file).collect();
+    let trees = files.into_iter().filter_map(|file| ev.parsed(file));
+    trees.flat_map(|ast| names_of(&hashes, &ast)).collect()
+}
+
+fn names_of(hashes: &HashSet<Location>, ast: &Ast) -> Vec<Name> {
+    let sets = ast.exprs.iter().filter_map(|expr| match expr {
+        Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => Some(bindings),
+        _ => None,
+    });
+    let entries = sets.flat_map(|bindings| &bindings.entries);
+    let bound = entries.filter(|binding| match binding.bound {
+        Bound::Expr(id) => hashes.contains(&ast.location(id)),
+        Bound::Outer | Bound::From(_) => false,
+    });
+    bound.map(|binding| Name::clone(&binding.name)).collect()
+}
+
+/// Where hashes are used that stand elsewhere.
+struct Uses {
+    names: HashSet<Name>,
+    /// Where each file reads such a name, in order.
+    files: HashMap<FileId, Vec<u32>>,
+}
+
+impl Uses {
+    /// Whether what a flag hides may use a hash that stands elsewhere: by its name, or as what it inherits.
+    fn are_in(&mut self, today: &Sweep<'_>, hidden: Location) -> bool {
+        let path = &today.ev.files.get(hidden.file).path;
+        let own = today.entries.index.get(path).map_or(&[][..], |all| inside(all, hidden.span));
+        if own.iter().any(|occurrence| occurrence.value.is_none()) {
+            return true;
+        }
+        let names = &self.names;
+        let starts = self.files.entry(hidden.file).or_insert_with(|| {
+            today.ev.parsed(hidden.file).map_or_else(Vec::new, |ast| uses_of(&ast, names))
+        });
+        let next = starts.partition_point(|start| *start < hidden.span.start);
+        starts.get(next).is_some_and(|start| *start < hidden.span.end)
+    }
+}
+
+fn uses_of(ast: &Ast, names: &HashSet<Name>) -> Vec<u32> {
+    let is_use = |expr: &Expr| match expr {
+        Expr::Var(name) => names.contains(name),
+        Expr::Select { path, .. } => {
+            matches!(path.last(), Some(AttrName::Static(name)) if names.contains(name))
+        }
+        _ => false,
+    };
+    let uses = ast.exprs.iter().zip(&ast.spans).filter(|(expr, _)| is_use(expr));
+    let mut starts: Vec<u32> = uses.map(|(_, span)| span.start).collect();
+    starts.sort_unstable();
+    starts
+}
+
+/// The sites of another configuration.
+pub(super) struct Rivals {
+    /// The token that stands otherwise in it.
+    pub leaf: Location,
+    pub drafts: Vec<Draft>,
+}
+
+/// Marks the sites of today whose hash a site of another configuration needs for another lockfile.
+pub(super) fn settle(ev: &Eval, drafts: &mut [Draft], all: &[Rivals]) {
+    let mut tokens = Tokens::default();
+    for draft in drafts.iter_mut() {
+        for Rivals { leaf, drafts: rivals } in all {
+            let rival = rival_of(draft, rivals);
+            let Some(rival) = rival.filter(|_| is_settled(&draft.site)) else { continue };
+            match tokens.of(ev, *leaf, draft) {
+                Token::Flag => mark(ev, &mut draft.site, &rival.site),
+                Token::Constant => draft.warnings.extend(objection(ev, &draft.site, &rival.site)),
+                Token::Given => {}
+            }
+        }
+    }
+}
+
+/// A site that needs another hash under the same literal.
+pub(super) fn rival_of<'a>(draft: &Draft, others: &'a [Draft]) -> Option<&'a Draft> {
+    others.iter().find(|other| {
+        other.literals.iter().any(|literal| draft.literals.contains(literal))
+            && contradicts(&draft.site, &other.site)
+    })
+}
+
+/// Whether a site of another configuration surely, or for all that is known, needs another hash. Where its lockfile is not
+/// there, nothing can be built, and no hash is wrong.
+fn contradicts(site: &Site, rival: &Site) -> bool {
+    match &rival.outcome {
+        Outcome::MissingLockfile { .. } => false,
+        Outcome::Undecided(why) => !says_nothing(why),
+        Outcome::Local { .. } | Outcome::Remote { .. } | Outcome::Tarball(_) => !compatible(site, rival),
+    }
+}
+
+/// What is to be said against one hash for both: where, and what.
+fn objection(ev: &Eval, site: &Site, rival: &Site) -> Option<(Place, String)> {
+    let (place, when) = conditions(ev, &rival.only_when)?;
+    if matches!(&rival.outcome, Outcome::Undecided(why) if why.reason == Reason::SeveralLockfiles) {
+        let files: Vec<String> = rival.candidates.iter().map(|path| ev.files.display(path)).collect();
+        let files = files.join(", or ");
+        let message = format!(
+            "one hash cannot be right in two configurations: whether {when} decides its lockfile: {files}"
+        );
+        return Some((place, message));
+    }
+    let needs = match &rival.outcome {
+        Outcome::Undecided(why) => format!("its lockfile is another one: {}", why.message),
+        _ if site.options != rival.options => "it is made with other options".to_owned(),
+        _ => format!("its lockfile is {}", lock_of(ev, rival)),
+    };
+    let message = format!("one hash cannot be right in two configurations: when {when}, {needs}");
+    Some((place, message))
+}
+
+/// When a site counts, in words; the place is that of the first condition.
+fn conditions(ev: &Eval, all: &[Condition]) -> Option<(Place, String)> {
+    const MOST: usize = 4;
+    let told = |Condition { place, text }: &Condition| {
+        format!("{text} ({}:{})", ev.files.display(&place.file), place.line)
+    };
+    let mut words: Vec<String> = all.iter().take(MOST).map(told).collect();
+    if all.len() > MOST {
+        words.push(format!("{} more", all.len() - MOST));
+    }
+    Some((all.first()?.place.clone(), words.join(" and ")))
+}
+
+pub(super) fn mark(ev: &Eval, site: &mut Site, rival: &Site) {
+    let Some((place, message)) = objection(ev, site, rival) else { return };
+    site.explain.push(Step { place: place.clone(), text: message.clone() });
+    let others = rival.candidates.iter().filter(|path| !site.candidates.contains(path));
+    let others: Vec<_> = others.cloned().collect();
+    site.candidates.extend(others);
+    let cure = "give each of them a hash of its own, chosen by the same condition".to_owned();
+    let undecided = Undecided::new(Reason::SharedLiteral, message, place);
+    site.outcome = Outcome::Undecided(undecided.cured_by(Some(cure)));
+}

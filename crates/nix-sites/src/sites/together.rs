@@ -1,0 +1,384 @@
+//! Flags that decide only together what a hash is for.
+//!
+//! One flag after the other does not show what two of them do: a service behind `a && b`, or a source that moves where both
+//! are turned (fixtures `flags-together-hide`, `flags-together-move`). To try all combinations would double the work with
+//! each flag. So all flags are *opened* at once: what stands at their tokens is then not known, both sides of everything
+//! that depends on them are looked at, and each side keeps its condition as a formula over these tokens. One evaluation
+//! tells what every combination can lead to. It may tell too much where a condition is lost on the way, never too little;
+//! so what it shows beside today's answers is undecided, and what it finds is looked at again with the flags turned that it
+//! takes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
+
+use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
+use super::decide::{self, Draft};
+use super::flags::{Token, Tokens};
+use super::rivals;
+use super::sweep::Sweep;
+use crate::areas::Area;
+use nix_lang::budget::Cost;
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::{Flip, Instead};
+
+/// So many hidden hashes are looked for, each with the flags that it takes.
+const MOST_HIDDEN: usize = 64;
+/// So many evaluations are spent on one part of the tree.
+const MOST_EVALUATIONS: usize = 256;
+/// More flags of one part are not opened.
+const MOST_FLAGS: usize = 256;
+/// Of more flags than these it is not told which ones have a part in a contradiction.
+const MOST_NAMED: usize = 12;
+/// Flags behind open flags are followed so far.
+const MOST_BEHIND: usize = 4;
+/// So many values of several flags together are tried.
+const MOST_VALUES: usize = 16;
+
+/// The flags that were met in one part of the tree.
+#[derive(Default)]
+pub(super) struct Flags {
+    /// What turns them, each once.
+    flips: Vec<Flip>,
+    leaves: HashSet<Location>,
+    /// What may be in lists and sets besides, or not be there: that is looked for, but not weighed.
+    members: Vec<Flip>,
+    /// How many of the flags were opened last, and the sites that there were then.
+    opened: usize,
+    sites: Vec<Draft>,
+    /// How many flags and members were looked behind, in which ways, and the literals that were reached by which way.
+    revealed: (usize, usize),
+    modes: Vec<Vec<Flip>>,
+    reached: BTreeMap<Location, usize>,
+    /// What was turned alone.
+    turned: HashSet<Flip>,
+    /// How many evaluations were spent on single questions.
+    spent: usize,
+}
+
+/// Hidden literals, each with the number of the state of flags from which it was looked for.
+type Tried = BTreeMap<Location, usize>;
+
+impl Flags {
+    /// Notes what was reached with flags in this state; with more of them it is surer than with less.
+    fn note(&mut self, mode: Vec<Flip>, literals: Vec<Location>) {
+        for literal in literals {
+            self.reached.insert(literal, self.modes.len());
+        }
+        self.modes.push(mode);
+    }
+}
+
+impl Others {
+    /// Notes flags of the part that is looked at.
+    pub(super) fn offer<'a>(&mut self, flips: impl Iterator<Item = &'a Flip>) {
+        let known = self.own();
+        for flip in flips {
+            if !can_be_opened(&flip.to) {
+                let is_known = known.members.iter().any(|own| own.leaf == flip.leaf && same_name(own, flip));
+                if known.members.len() < MOST_FLAGS && !is_known {
+                    known.members.push(flip.clone());
+                }
+            } else if known.leaves.len() < MOST_FLAGS && known.leaves.insert(flip.leaf) {
+                known.flips.push(flip.clone());
+            }
+        }
+    }
+
+    /// What is known of the flags of the part that is looked at.
+    fn own(&mut self) -> &mut Flags {
+        self.flags.entry(self.area).or_default()
+    }
+
+    /// Looks for hashes that are hidden by flags which have to be turned together.
+    pub(super) fn discover_all(&mut self, today: &mut Sweep<'_>, drafts: &[Draft]) {
+        for draft in drafts {
+            self.area = area_of(today, draft.call);
+            let flips = decisions(today.ev, std::slice::from_ref(draft));
+            self.offer(flips.iter());
+        }
+        let areas: Vec<Option<Area>> = self.flags.keys().copied().collect();
+        aside(today, |today| {
+            for area in areas {
+                self.area = area;
+                // Where no hash is written there is nothing to be found.
+                if !self.part(today).index.is_empty() {
+                    self.discover(today);
+                }
+            }
+        });
+    }
+
+    fn discover(&mut self, today: &mut Sweep<'_>) {
+        let mut tried = Tried::new();
+        loop {
+            // Behind the flags that were turned last there may be others.
+            self.reveal(today);
+            self.turn_each(today, &tried);
+            let Some((literal, mode)) = self.next_hidden(today, &tried) else { return };
+            let flips = self.own().modes[mode].clone();
+            if tried.len() == MOST_HIDDEN || !self.is_one_left() {
+                today.ev.budget.refuse(Cost::Configurations(MOST_EVALUATIONS), Some(literal));
+                return;
+            }
+            tried.insert(literal, mode);
+            let is_enough = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
+                let (_, drafts) = others.evaluate(today, flips, Stage::Entered);
+                drafts.iter().any(|draft| draft.literals.contains(&literal))
+            };
+            let needed = self.least(today, flips, usize::MAX, is_enough);
+            for turned in self.turned(today, &needed) {
+                if !self.is_one_left() || self.turn(today, &turned).contains(&literal) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// A literal that is used where some flags are open or turned, and is that of no site so far, with the number of that
+    /// state; what was tried is not tried again, unless more flags are met.
+    fn next_hidden(&self, today: &Sweep<'_>, tried: &Tried) -> Option<(Location, usize)> {
+        let mut reached = self.flags.get(&self.area)?.reached.iter().map(|(literal, mode)| (*literal, *mode));
+        reached.find(|(literal, mode)| {
+            !self.is_known(today, literal) && tried.get(literal).is_none_or(|tried| tried != mode)
+        })
+    }
+
+    /// Turns one flag after the other, as long as something is hidden: nearly always one alone hides it.
+    fn turn_each(&mut self, today: &mut Sweep<'_>, tried: &Tried) {
+        let all = [self.flags(today), self.own().members.clone()].concat();
+        for flip in all.iter().flat_map(|flip| alternatives(today.ev, flip)).collect::<Vec<_>>() {
+            if self.next_hidden(today, tried).is_none() {
+                return;
+            }
+            if self.own().turned.insert(flip.clone()) && self.is_one_left() {
+                self.turn(today, &[flip]);
+            }
+        }
+    }
+
+    /// The literals of the sites that a configuration has besides those that are known, which they are from then on.
+    fn turn(&mut self, today: &mut Sweep<'_>, flips: &[Flip]) -> Vec<Location> {
+        let (_, found) = self.evaluate(today, flips, Stage::Entered);
+        let found = decide::combine(today.ev, found);
+        let literals: Vec<Location> = found.iter().flat_map(|draft| draft.literals.clone()).collect();
+        self.accounted.extend(&literals);
+        self.drafts.extend(found);
+        literals
+    }
+
+    /// Looks at everything that any of the flags may hide (fixtures `flag-hides-placeholder-*`).
+    fn reveal(&mut self, today: &mut Sweep<'_>) {
+        for _ in 0..MOST_BEHIND {
+            let flips = self.flags(today);
+            let size = (flips.len(), self.own().members.len());
+            if size == self.own().revealed {
+                break;
+            }
+            self.own().revealed = size;
+            // One that is true or false is seen as a whole where it is turned.
+            if flips.len() > 1 || flips.iter().any(|flip| !matches!(flip.to, Instead::Bool(_))) {
+                self.open(today);
+                let own = self.own();
+                let literals = own.sites.iter().flat_map(|draft| draft.literals.clone()).collect();
+                own.note(opened(&flips), literals);
+            }
+            for mode in self.modes(today, flips) {
+                let literals = self.rivals(today, &mode, None).into_iter().flat_map(|draft| draft.literals);
+                let literals = literals.collect();
+                self.own().note(mode, literals);
+            }
+        }
+    }
+
+    /// Ways to turn and to open flags at once, besides opening all of them. What is selected by a name that may be any is lost
+    /// with the name, a list with one more item is not one with any, and what nothing knows how to do with a value that is
+    /// not known may be plain where it is another one.
+    fn modes(&mut self, today: &Sweep<'_>, flips: Vec<Flip>) -> Vec<Vec<Flip>> {
+        let (keys, others): (Vec<Flip>, Vec<Flip>) =
+            flips.iter().cloned().partition(|flip| today.ev.keys.contains(&flip.leaf));
+        let open = opened(&others);
+        let members = self.own().members.clone();
+        let (added, removed): (Vec<Flip>, Vec<Flip>) =
+            members.into_iter().partition(|flip| matches!(flip.to, Instead::With(_)));
+        let mut modes = vec![[flips, added.clone()].concat()];
+        if !keys.is_empty() {
+            modes.push(open.clone());
+        }
+        for members in [added, removed] {
+            if !members.is_empty() {
+                modes.push([open.clone(), members].concat());
+            }
+        }
+        modes.retain(|mode| !mode.is_empty());
+        modes
+    }
+
+    /// The configurations in which all of these flags are turned.
+    fn turned(&self, today: &Sweep<'_>, flips: &[Flip]) -> Vec<Vec<Flip>> {
+        let known = self.flags.get(&self.area).map_or(&[][..], |own| &own.flips);
+        let mut all: Vec<Vec<Flip>> = vec![Vec::new()];
+        for flip in flips {
+            let turned = known.iter().find(|own| own.leaf == flip.leaf && flip.to == Instead::Open);
+            let own = turned.map_or_else(|| vec![flip.clone()], |turned| alternatives(today.ev, turned));
+            all = all
+                .iter()
+                .flat_map(|before| {
+                    own.iter().map(|flip| [before.as_slice(), std::slice::from_ref(flip)].concat())
+                })
+                .take(MOST_VALUES)
+                .collect();
+        }
+        all
+    }
+
+    fn is_known(&self, today: &Sweep<'_>, literal: &Location) -> bool {
+        today.tokens.contains(literal) || self.accounted.contains(literal)
+    }
+
+    /// The flags that it takes for something: each is left out that can be. All of them where there are too many to try.
+    fn least(
+        &mut self,
+        today: &mut Sweep<'_>,
+        flips: Vec<Flip>,
+        most: usize,
+        is_enough: impl Fn(&mut Self, &mut Sweep<'_>, &[Flip]) -> bool,
+    ) -> Vec<Flip> {
+        let mut kept = flips;
+        let mut size = kept.len().div_ceil(2);
+        let mut start = 0;
+        // Halves first, then single ones: nearly always few of many flags have a part.
+        while size > 0 && kept.len() > 1 {
+            if start >= kept.len() {
+                (size, start) = (if size == 1 { 0 } else { size.div_ceil(2) }, 0);
+                continue;
+            }
+            if kept.len() > most && size < kept.len().div_ceil(2) || !self.is_one_left() {
+                break;
+            }
+            let end = (start + size).min(kept.len());
+            let rest = [&kept[..start], &kept[end..]].concat();
+            if !rest.is_empty() && is_enough(self, today, &rest) {
+                kept = rest;
+            } else {
+                start = end;
+            }
+        }
+        kept
+    }
+
+    /// Looks for combinations of flags in which a hash is needed for another lockfile.
+    pub(super) fn weigh_together(&mut self, today: &mut Sweep<'_>, drafts: &mut [Draft]) {
+        let mut later = std::mem::take(&mut self.drafts);
+        let mut of_areas: BTreeMap<Option<Area>, Vec<&mut Draft>> = BTreeMap::new();
+        for draft in drafts.iter_mut().chain(&mut later).filter(|draft| rivals::is_settled(&draft.site)) {
+            of_areas.entry(area_of(today, draft.call)).or_default().push(draft);
+        }
+        aside(today, |today| {
+            for (area, mut drafts) in of_areas {
+                self.area = area;
+                self.weigh_all(today, &mut drafts);
+            }
+        });
+        self.drafts = later;
+    }
+
+    fn weigh_all(&mut self, today: &mut Sweep<'_>, drafts: &mut [&mut Draft]) {
+        self.open(today);
+        let open = std::mem::take(&mut self.own().sites);
+        let flips = self.flags(today);
+        // One flag alone is weighed without this.
+        if flips.len() < 2 {
+            return;
+        }
+        let mut tokens = Tokens::default();
+        for draft in drafts {
+            if rivals::rival_of(draft, &open).is_none() {
+                continue;
+            }
+            // What is no flag for this hash stays as it is.
+            let mut is_flag = |flip: &Flip| tokens.of(today.ev, flip.leaf, draft) == Token::Flag;
+            let own: Vec<Flip> = flips.iter().filter(|flip| is_flag(flip)).cloned().collect();
+            self.weigh_one(today, draft, own);
+        }
+    }
+
+    /// Counts one evaluation more, if there may be one.
+    fn is_one_left(&mut self) -> bool {
+        let flags = self.own();
+        flags.spent += 1;
+        flags.spent <= MOST_EVALUATIONS
+    }
+
+    /// The flags of the part that is looked at. A hash that is held against a placeholder is none (fixture
+    /// `hash-empty-means-fake`).
+    fn flags(&self, today: &Sweep<'_>) -> Vec<Flip> {
+        let is_hash = |leaf: &Location| today.seen.is_watched(*leaf) || self.is_known(today, leaf);
+        let flips = self.flags.get(&self.area).into_iter().flat_map(|flags| &flags.flips);
+        flips.filter(|flip| !is_hash(&flip.leaf)).cloned().collect()
+    }
+
+    /// Evaluates the part that is looked at with all of its flags open, also those that are met only then.
+    fn open(&mut self, today: &mut Sweep<'_>) {
+        for _ in 0..MOST_BEHIND {
+            let flips = self.flags(today);
+            if flips.len() == self.own().opened {
+                break;
+            }
+            let sites = self.rivals(today, &opened(&flips), None);
+            let own = self.own();
+            (own.opened, own.sites) = (flips.len(), sites);
+        }
+    }
+
+    /// The sites, or those that use one of these literals, in this state of the flags.
+    fn rivals(
+        &mut self,
+        today: &mut Sweep<'_>,
+        flips: &[Flip],
+        literals: Option<&HashSet<Location>>,
+    ) -> Vec<Draft> {
+        let part = self.part(today);
+        let (drafts, met) = rivals_in(today, &part, flips, literals);
+        self.offer(met.iter());
+        drafts
+    }
+
+    /// Settles whether a hash is needed for another lockfile where some of these flags are turned.
+    fn weigh_one(&mut self, today: &mut Sweep<'_>, draft: &mut Draft, flips: Vec<Flip>) {
+        let literals: HashSet<Location> = draft.literals.iter().copied().collect();
+        let site = &*draft;
+        let contradicts = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
+            let open = others.rivals(today, &opened(flips), Some(&literals));
+            rivals::rival_of(site, &open).is_some()
+        };
+        // Where no more can be looked at, all flags together have said enough.
+        if flips.is_empty() || self.is_one_left() && !contradicts(self, today, &flips) {
+            return;
+        }
+        let flips = self.least(today, flips, MOST_NAMED, contradicts);
+        let mut open = self.rivals(today, &opened(&flips), Some(&literals));
+        only_when(today.ev, &mut open, &flips);
+        if let Some(rival) = rivals::rival_of(draft, &open) {
+            rivals::mark(today.ev, &mut draft.site, &rival.site);
+        }
+    }
+}
+
+/// Whether a token can stand for any value. What is in a list or in a set, or is not, is looked at one by one.
+fn can_be_opened(to: &Instead) -> bool {
+    !matches!(to, Instead::With(_) | Instead::Without(_))
+}
+
+/// The flags as they stand for any value.
+fn opened(flips: &[Flip]) -> Vec<Flip> {
+    flips.iter().map(|flip| Flip { leaf: flip.leaf, to: Instead::Open }).collect()
+}
+
+/// Whether both are about the same member.
+fn same_name(one: &Flip, two: &Flip) -> bool {
+    let name = |to: &Instead| match to {
+        Instead::With(name) | Instead::Without(name) => Some(Rc::clone(name)),
+        _ => None,
+    };
+    name(&one.to) == name(&two.to)
+}

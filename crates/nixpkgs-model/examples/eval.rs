@@ -1,0 +1,56 @@
+//! Prints what a file evaluates to, as far as that can be known without nixpkgs: `eval FILE.nix`.
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    path::Path,
+    rc::Rc,
+};
+
+use nix_lang::{
+    eval::Eval,
+    files::Files,
+    syntax::ast::{Location, Span},
+    value::{Kind, Value},
+};
+use nixpkgs_model::world::Nixpkgs;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::path::absolute(std::env::args().nth(1).ok_or("eval FILE.nix")?)?;
+    let root = path.parent().unwrap_or(Path::new("/")).to_path_buf();
+    let mut ev = Eval::new(Files::new(root), &Nixpkgs, Rc::new(()));
+    ev.budget.begin();
+    let at = Location { file: ev.files.read(&path)?, span: Span { start: 0, end: 0 } };
+    let value = ev.import_path(&path, at);
+    let text = shown(&mut ev, &value);
+    writeln!(io::stdout(), "{text}")?;
+    Ok(())
+}
+
+fn shown(ev: &mut Eval, value: &Value) -> String {
+    match &value.kind {
+        Kind::Null => "null".to_owned(),
+        Kind::Bool(flag) => flag.to_string(),
+        Kind::Int(number) => number.to_string(),
+        Kind::Float(number) => number.to_string(),
+        Kind::Path(path) => path.display().to_string(),
+        Kind::Unknown(unknown) => format!("<unknown: {}>", unknown.message),
+        Kind::List(list) => {
+            let items = list.items.iter().map(|item| {
+                let item = ev.force(*item);
+                shown(ev, &item)
+            });
+            format!("[ {} ]", items.collect::<Vec<_>>().join(" "))
+        }
+        Kind::Attrs(attrs) => {
+            let attrs = attrs.map.iter().map(|(name, attr)| {
+                let value = ev.force(attr.thunk);
+                format!("{name} = {};", shown(ev, &value))
+            });
+            format!("{{ {} }}", attrs.collect::<Vec<_>>().join(" "))
+        }
+        _ => {
+            value.known_text().map_or_else(|| format!("<{}>", value.type_name()), |text| format!("{text:?}"))
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The model of nixpkgs: what its members are, and what values from outside are taken to be.
+
+pub mod call_package;
+pub mod derivation;
+pub mod fetchers;
+mod functions;
+pub mod given;
+pub mod installed;
+mod members;
+mod names;
+mod outside;
+pub mod overlay;
+pub mod overrides;
+mod own_fetcher;
+pub mod placeholder;
+pub mod record;
+pub mod scripts;
+
+pub use functions::TABLE;
+pub use members::{is_modelled, member, scope_member};
+pub use names::{DEFAULT_SYSTEMS, Habit, Scope, are_of_overlay, firm_habit, habit, is_nixpkgs};
+pub use outside::{by_convention, hides_members, import_outside, import_remote, member_of, unknown_call};
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use nix_lang::value::{Attrs, Meaning, Special, Unknown, Value};
+
+/// A set that is nixpkgs.
+pub struct Packages;
+
+impl Meaning for Packages {
+    /// Overlays from outside leave the names that matter alone.
+    fn is_firm(&self) -> bool {
+        true
+    }
+
+    fn yields_to_defaults(&self) -> bool {
+        true
+    }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+}
+
+/// The arguments of a file that nothing calls; the folder of that file.
+pub struct Entry(pub PathBuf);
+
+impl Meaning for Entry {
+    fn is_of_arguments(&self) -> bool {
+        true
+    }
+}
+
+/// Attributes that are known of something from outside; it has all others, too.
+pub struct Beside(pub Rc<Unknown>);
+
+impl Meaning for Beside {}
+
+/// A set that has only a meaning.
+pub fn meant(meaning: impl Meaning) -> Value {
+    Value::attrs(Attrs::special(Special::of(meaning)))
+}
+
+/// A set that is `lib`.
+pub struct Library;
+
+impl Meaning for Library {
+    fn is_firm(&self) -> bool {
+        true
+    }
+
+    fn is_named(&self) -> bool {
+        true
+    }
+}
+
+/// nixpkgs' `lib`.
+#[must_use]
+pub fn lib() -> Value {
+    meant(Library)
+}
+
+/// nixpkgs without overlays.
+#[must_use]
+pub fn nixpkgs() -> Value {
+    meant(Packages)
+}
+
+/// A set inside `lib`, such as `lib.fileset`.
+#[must_use]
+pub fn lib_scope(name: &str) -> Value {
+    members::scope(Scope::Library(name.into()))
+}
+
+/// `lib.systems`.
+#[must_use]
+pub fn lib_systems() -> Value {
+    members::scope(Scope::Systems)
+}
+
+/// A set of package sets, one for each system.
+#[must_use]
+pub fn per_system() -> Value {
+    members::scope(Scope::PerSystem)
+}

@@ -1,0 +1,258 @@
+//! One tree on its way to its hash: a NAR that is encoded as far as its contents have arrived.
+//!
+//! The NAR's order is known beforehand ([`Tree::contents`]). An [`Assembly`] is advanced by whoever has time; it stops
+//! without blocking where the next content is not there yet, so that a few threads can serve any number of trees and
+//! no content is held longer than the trees that want it need it.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use camino::{Utf8Path, Utf8PathBuf};
+use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
+use sha2::{Digest as _, Sha256};
+
+use super::outputs::Staged;
+use npm_tarballs::cacache::{Node, Tree};
+use npm_tarballs::{Tarball, integrity::ContentId};
+
+/// The sha256 of a NAR: what `npmDepsHash` states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NarHash(pub [u8; 32]);
+
+impl NarHash {
+    /// The SRI text: `sha256-<padded base64>`.
+    #[must_use]
+    pub fn sri(&self) -> String {
+        format!("sha256-{}", BASE64.encode(self.0))
+    }
+}
+
+/// How far an [`Assembly`] got.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on when this content is there.
+    Waits(ContentId),
+    /// The whole tree has been hashed.
+    Done(NarHash),
+}
+
+/// Why a tree could not be hashed to its end.
+#[derive(Debug)]
+pub enum Broken {
+    /// A content on disk vanished, or turned out to be damaged while it was read. It will not be found there again.
+    Lost(io::Error),
+    /// Anything else: most of all, that an output cannot be written.
+    Failed(io::Error),
+}
+
+/// A tree that is being hashed.
+pub struct Assembly {
+    encoder: Encoder<View>,
+    view: View,
+    hash: Sha256,
+    outputs: Option<Staged>,
+    buffer: Vec<u8>,
+}
+
+/// Bytes that are encoded and hashed at a time: large enough to make calls cheap, small enough for the cache.
+const CHUNK: usize = 64 * 1024;
+
+impl Assembly {
+    /// Starts to hash `tree`.
+    ///
+    /// Errors: the encoder will not begin.
+    pub(super) fn new(tree: Arc<Tree>, outputs: Staged) -> io::Result<Self> {
+        let mirror = outputs.tree().map(Path::to_owned);
+        let view = View(Arc::new(Mutex::new(Stock::new(tree, mirror))));
+        let encoder = Encoder::new_with_filesystem("", view.clone()).map_err(io::Error::other)?;
+        Ok(Self { encoder, view, hash: Sha256::new(), outputs: Some(outputs), buffer: Vec::new() })
+    }
+
+    /// Hashes on, until the end or until a content is missing. `take` hands out contents that are there.
+    ///
+    /// Errors: a content cannot be read, or an output not written. The assembly is of no use then.
+    pub fn advance(
+        &mut self,
+        mut take: impl FnMut(ContentId) -> Option<Tarball>,
+    ) -> Result<Progress, Broken> {
+        self.buffer.resize(CHUNK, 0);
+        loop {
+            if let Some(missing) = self.view.stock().restock(&mut take) {
+                // A waiting tree holds no buffer: there may be a thousand of them.
+                self.buffer = Vec::new();
+                return Ok(Progress::Waits(missing));
+            }
+            let length = self.encoder.read(&mut self.buffer).map_err(|error| self.broken(error))?;
+            if length == 0 {
+                return self.finish().map_err(Broken::Failed);
+            }
+            let bytes = &self.buffer[..length];
+            self.hash.update(bytes);
+            if let Some(outputs) = &mut self.outputs {
+                outputs.write_nar(bytes).map_err(|error| Broken::Failed(io::Error::other(error)))?;
+            }
+        }
+    }
+
+    fn broken(&self, error: io::Error) -> Broken {
+        if self.view.stock().lost { Broken::Lost(error) } else { Broken::Failed(error) }
+    }
+
+    fn finish(&mut self) -> io::Result<Progress> {
+        self.buffer = Vec::new();
+        if let Some(outputs) = self.outputs.take() {
+            outputs.finish().map_err(io::Error::other)?;
+        }
+        Ok(Progress::Done(NarHash(std::mem::take(&mut self.hash).finalize().into())))
+    }
+}
+
+/// The file system that the encoder reads, shared with the assembly that feeds it.
+#[derive(Clone)]
+struct View(Arc<Mutex<Stock>>);
+
+impl View {
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        // A poisoned lock means that another thread panicked, and with it the run.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+struct Stock {
+    tree: Arc<Tree>,
+    mirror: Option<PathBuf>,
+    /// Index of the content that the encoder asks for next.
+    next: usize,
+    loaded: Option<Tarball>,
+    /// Bytes of the current file that the encoder has not read yet.
+    unread: u64,
+    /// Whether reading a content failed.
+    lost: bool,
+    sizes: HashMap<ContentId, u64>,
+    index_file: Option<(Utf8PathBuf, Vec<u8>)>,
+}
+
+impl Stock {
+    fn new(tree: Arc<Tree>, mirror: Option<PathBuf>) -> Self {
+        let sizes = HashMap::with_capacity(tree.contents().len());
+        Self { tree, mirror, next: 0, loaded: None, unread: 0, lost: false, sizes, index_file: None }
+    }
+
+    /// Makes sure that the encoder can be asked for more; returns what is missing.
+    fn restock(&mut self, take: &mut impl FnMut(ContentId) -> Option<Tarball>) -> Option<ContentId> {
+        if self.unread > 0 || self.loaded.is_some() {
+            return None;
+        }
+        let wanted = *self.tree.contents().get(self.next)?;
+        self.loaded = take(wanted);
+        self.loaded.is_none().then_some(wanted)
+    }
+
+    fn describe(&mut self, path: &Utf8Path) -> io::Result<FileSystemMetadata> {
+        let tree = Arc::clone(&self.tree);
+        let length = match tree.node(path).ok_or_else(|| no_such(path))? {
+            Node::Directory(_) => return Ok(FileSystemMetadata::Directory),
+            Node::Bytes(bytes) => bytes.len() as u64,
+            Node::Lockfile(bytes) => bytes.len() as u64,
+            Node::Content(id) => self.loaded(id)?.len(),
+            Node::Index(lines) => {
+                let lines: Option<Vec<_>> =
+                    lines.iter().map(|entry| Some(entry.line(*self.sizes.get(&entry.content)?))).collect();
+                let bytes = lines.ok_or_else(|| no_such(path))?.join("\n").into_bytes();
+                let length = bytes.len() as u64;
+                self.index_file = Some((path.to_owned(), bytes));
+                length
+            }
+        };
+        Ok(FileSystemMetadata::File { executable: false, length })
+    }
+
+    fn open(&mut self, path: &Utf8Path) -> io::Result<Box<dyn Read + Send>> {
+        let tree = Arc::clone(&self.tree);
+        Ok(match tree.node(path).ok_or_else(|| no_such(path))? {
+            Node::Directory(_) => return Err(no_such(path)),
+            Node::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+            Node::Lockfile(bytes) => Box::new(io::Cursor::new(Arc::clone(bytes))),
+            Node::Content(id) => {
+                self.loaded(id)?;
+                let tarball = self.loaded.take().ok_or_else(|| no_such(path))?;
+                self.next += 1;
+                self.unread = tarball.len();
+                self.sizes.insert(id, tarball.len());
+                Box::new(tarball.reader().inspect_err(|_| self.lost = true)?)
+            }
+            Node::Index(_) => match self.index_file.take() {
+                Some((described, bytes)) if described == path => Box::new(io::Cursor::new(bytes)),
+                _ => return Err(no_such(path)),
+            },
+        })
+    }
+
+    fn loaded(&self, id: ContentId) -> io::Result<&Tarball> {
+        self.loaded
+            .as_ref()
+            .filter(|tarball| tarball.id() == id)
+            .ok_or_else(|| io::Error::other("content out of order"))
+    }
+}
+
+fn no_such(path: &Utf8Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{path} is not in the tree"))
+}
+
+impl FileSystem for View {
+    type File = ViewFile;
+
+    fn metadata(&self, path: &Utf8Path) -> io::Result<FileSystemMetadata> {
+        self.stock().describe(path)
+    }
+
+    fn read_dir(&self, path: &Utf8Path) -> io::Result<Vec<String>> {
+        let stock = self.stock();
+        if let Some(mirror) = &stock.mirror {
+            fs::create_dir_all(mirror.join(path))?;
+        }
+        match stock.tree.node(path) {
+            Some(Node::Directory(names)) => Ok(names),
+            _ => Err(no_such(path)),
+        }
+    }
+
+    fn open(&self, path: &Utf8Path) -> io::Result<ViewFile> {
+        let mut stock = self.stock();
+        let copy = stock.mirror.as_deref().map(|mirror| create(&mirror.join(path))).transpose()?;
+        let source = stock.open(path)?;
+        Ok(ViewFile { source, copy, view: self.clone() })
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
+}
+
+/// A file of the tree that is being read, and copied to the mirror on the way.
+struct ViewFile {
+    source: Box<dyn Read + Send>,
+    copy: Option<File>,
+    view: View,
+}
+
+impl Read for ViewFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer);
+        let mut stock = self.view.stock();
+        let length = read.inspect_err(|_| stock.lost = true)?;
+        stock.unread = stock.unread.saturating_sub(length as u64);
+        drop(stock);
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&buffer[..length])?;
+        }
+        Ok(length)
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a hash could not be computed: every reason, not only the first.
+
+use std::{io, sync::Arc};
+
+use super::{outputs::OutputError, supply::SupplyError, verdict::Refusal};
+use npm_lockfile::LockfileError;
+
+/// One reason why there is no hash.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Obstacle {
+    /// The file is no lockfile.
+    #[error("cannot read the lockfile")]
+    Lockfile(#[source] Arc<LockfileError>),
+    /// The lockfile of a git dependency is none.
+    #[error("{place}: cannot read the package-lock.json of this git dependency")]
+    Nested {
+        /// Where the git dependency stands in the outer lockfile.
+        place: String,
+        /// What is wrong with its lockfile.
+        #[source]
+        error: Arc<LockfileError>,
+    },
+    /// nixpkgs' fetcher would refuse it.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// Something that is needed could not be had.
+    #[error(transparent)]
+    Supply(Arc<SupplyError>),
+    /// An output cannot be made.
+    #[error(transparent)]
+    Output(Arc<OutputError>),
+    /// An output cannot be written, or the machine is out of something.
+    #[error("cannot assemble the tree")]
+    Assembly(#[source] Arc<io::Error>),
+    /// A tarball on disk vanished or turned out to be damaged while it was read.
+    #[error("a tarball was lost on disk while the tree was assembled")]
+    Lost(#[source] Arc<io::Error>),
+}
+
+impl Obstacle {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Lockfile(error) | Self::Nested { error, .. } => error.hint().map(str::to_owned),
+            Self::Refused(refusal) => refusal.hint().map(str::to_owned),
+            Self::Supply(error) => error.hint(),
+            Self::Output(error) => error.hint().map(str::to_owned),
+            Self::Assembly(_) => None,
+            Self::Lost(_) => Some("try again; if it happens again, use --no-cache".to_owned()),
+        }
+    }
+}
+
+/// All reasons why there is no hash; there is at least one.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The reasons.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl Failure {
+    /// Whether nothing but lost tarballs stands in the way: another attempt would fetch them.
+    pub(super) fn is_loss(&self) -> bool {
+        self.obstacles.iter().all(|obstacle| matches!(obstacle, Obstacle::Lost(_)))
+    }
+}
+
+impl From<Obstacle> for Failure {
+    fn from(obstacle: Obstacle) -> Self {
+        Self { obstacles: vec![obstacle] }
+    }
+}

@@ -1,0 +1,27 @@
+//! Asks a registry about a package: `releases https://registry.example NAME` prints the newest release and its tarball.
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use npm_registry::{
+    Client, Options,
+    npmrc::Npmrc,
+    packages::{PackageName, Selector, fetch},
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let [_, registry, name] =
+        std::env::args().collect::<Vec<_>>().try_into().map_err(|_| "releases REGISTRY NAME")?;
+    // A program reads the user's `.npmrc` here; what it refers to is looked up by the caller.
+    let (mut npmrc, mut options) = (Npmrc::default(), Options::default());
+    npmrc.layer(&format!("registry={registry}"), &|_| None);
+    npmrc.apply(&mut options, None, Path::new("."))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let packument = runtime.block_on(fetch(&Client::new(options), &PackageName::parse(&name)?))?;
+    let release = packument.select(&Selector::parse("latest"))?;
+    writeln!(io::stdout(), "{} {} {}", release.name, release.version, release.dist.tarball)?;
+    Ok(())
+}

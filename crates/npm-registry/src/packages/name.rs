@@ -1,0 +1,176 @@
+//! Package names, and the URLs under which registries keep tarballs.
+//!
+//! ```text
+//! name    = [ "@" part "/" ] part        part = [A-Za-z0-9._~-]+, not starting with "." or "_"
+//! tarball = registry "/" name "/-/" part "-" version ".tgz"
+//! ```
+//!
+//! A name comes from outside and ends up in paths, in URLs and in Nix expressions, so it is held to this grammar first.
+
+use std::fmt;
+
+use nodejs_semver::Version;
+use url::Url;
+
+use npm_tarballs::tarball_url;
+
+/// npm's own limit, in bytes.
+const MAX_LENGTH: usize = 214;
+
+/// The name of a package, with its scope if it has one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageName(String);
+
+/// Why a text is no package name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of an npm package: `{}`", .0.escape_debug())]
+pub struct NameError(String);
+
+impl PackageName {
+    /// Reads a name.
+    ///
+    /// Errors: a text that the registry would not take for one.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let fine = text.len() <= MAX_LENGTH
+            && match text.strip_prefix('@') {
+                Some(scoped) => {
+                    scoped.split_once('/').is_some_and(|(scope, base)| is_part(scope) && is_part(base))
+                }
+                None => is_part(text) && !matches!(text, "node_modules" | "favicon.ico"),
+            };
+        if fine { Ok(Self(text.to_owned())) } else { Err(NameError(text.chars().take(80).collect())) }
+    }
+
+    /// The name as written, `@scope/base` or `base`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The scope with its `@`, if there is one.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(scope, _)| scope)
+    }
+
+    /// The name without its scope.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(_, base)| base)
+    }
+
+    /// The name as one word, `scope-base`: for folders and for Nix, which knows neither `@` nor `/`.
+    #[must_use]
+    pub fn word(&self) -> String {
+        self.0.trim_start_matches('@').replace(['/', '~'], "-")
+    }
+
+    /// The path of its packument on a registry.
+    pub(super) fn packument_path(&self) -> String {
+        self.0.replace('/', "%2f")
+    }
+
+    /// The path of a tarball on a registry, without a leading slash.
+    #[must_use]
+    pub fn tarball_path(&self, version: &str) -> String {
+        format!("{}/-/{}-{version}.tgz", self.0, self.base())
+    }
+}
+
+fn is_part(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    !text.is_empty() && !text.starts_with(['.', '_']) && text.bytes().all(allowed)
+}
+
+impl fmt::Display for PackageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the URL of a registry's tarball says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The package.
+    pub name: PackageName,
+    /// Its version, in npm's strict form.
+    pub version: String,
+}
+
+/// Package and version of a registry's tarball; `None` for any other URL.
+#[must_use]
+pub fn published_at(url: &Url) -> Option<Published> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let (name, version) = tarball_url::named(url.path())?;
+    let name = PackageName::parse(&name).ok()?;
+    let exact = Version::parse(&version).is_ok_and(|parsed| parsed.to_string() == version);
+    exact.then_some(Published { name, version })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_held_to_the_grammar() {
+        for name in ["ms", "@claude-flow/cli", "JSONStream", "a.b_c~d-e", "@a/node_modules"] {
+            assert_eq!(PackageName::parse(name).unwrap().as_str(), name);
+        }
+        let long = "x".repeat(215);
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "@a",
+            "@a/",
+            "@/b",
+            "@a/b/c",
+            "@a/../b",
+            "_x",
+            "a b",
+            "a\"${b}",
+            "node_modules",
+            "é",
+            "a\n",
+            &long,
+        ] {
+            assert!(PackageName::parse(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_as_one_word() {
+        assert_eq!(PackageName::parse("@claude-flow/cli").unwrap().word(), "claude-flow-cli");
+        assert_eq!(PackageName::parse("a~b").unwrap().word(), "a-b");
+    }
+
+    #[test]
+    fn tarballs_name_their_package() {
+        let found = |text: &str| {
+            let found = published_at(&Url::parse(text).unwrap())?;
+            Some(format!("{}@{}", found.name, found.version))
+        };
+        for (url, expected) in [
+            ("https://registry/ms/-/ms-2.1.3.tgz", "ms@2.1.3"),
+            ("https://registry/@a-b/c-d/-/c-d-1.0.0-rc.1.tgz", "@a-b/c-d@1.0.0-rc.1"),
+            ("https://registry/@a%2fb/-/b-1.0.0.tgz?x=1", "@a/b@1.0.0"),
+            ("https://corp/api/npm/@a/b/-/@a/b-1.0.0+x.tgz", "@a/b@1.0.0+x"),
+        ] {
+            assert_eq!(found(url).as_deref(), Some(expected), "{url}");
+        }
+        for url in [
+            "https://registry/ms/-/ms-latest.tgz",
+            "https://registry/ms/-/sm-1.0.0.tgz",
+            "https://registry/ms/-/ms-1.0.tgz",
+            "https://registry/ms-1.0.0.tgz",
+            "file:///ms/-/ms-1.0.0.tgz",
+            "https://registry/%ff/-/a-1.0.0.tgz",
+        ] {
+            assert_eq!(found(url), None, "{url}");
+        }
+    }
+}

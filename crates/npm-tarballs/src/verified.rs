@@ -1,0 +1,342 @@
+//! Verified bytes: a [`Tarball`] cannot be read to its end unless its bytes have the digest it is named by.
+//!
+//! Bytes arrive in a [`Receiver`], which hashes them on the way. What is larger than [`IN_MEMORY`] never sits whole in
+//! memory: it goes to a [`Shelf`] (the store on disk, or an anonymous temporary file) while it arrives, and is kept
+//! there only once the digest was right.
+
+use std::fmt;
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::integrity::{ContentId, Hasher};
+
+/// Bodies up to this size are held in memory; larger ones go to a [`Shelf`].
+pub const IN_MEMORY: usize = 1 << 20;
+
+/// Where verified content lies when it is not in memory.
+///
+/// Whoever implements it answers for the bytes, to those who read all of them: other bytes than the right ones are an
+/// error of [`Source::open`], or of the reader in place of the last bytes.
+pub trait Source: Send + Sync {
+    /// A reader of all the bytes from the start. What it said is to be believed once the last byte was read.
+    fn open(&self) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// A place for bodies that are too large for memory.
+pub trait Shelf: Send + Sync {
+    /// Opens a draft for content that should turn out to be `id`.
+    fn begin(&self, id: &ContentId) -> io::Result<Box<dyn Draft>>;
+}
+
+/// Content on its way to a [`Shelf`]; dropping it discards it.
+pub trait Draft: Send {
+    /// Appends the next bytes.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Keeps the content. Called only once its digest was found to be right.
+    fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>>;
+}
+
+/// A tarball whose bytes were verified, or are while they are read. Cheap to clone.
+#[derive(Clone)]
+pub struct Tarball {
+    id: ContentId,
+    len: u64,
+    body: Body,
+}
+
+#[derive(Clone)]
+enum Body {
+    Memory(Bytes),
+    Shelved(Arc<dyn Source>),
+}
+
+impl Tarball {
+    /// Hashes `bytes` and accepts them if they are `id`.
+    pub fn verify(id: ContentId, bytes: Bytes) -> Result<Self, Box<Mismatch>> {
+        let mut hasher = Hasher::new(id.algorithm());
+        hasher.update(&bytes);
+        let (got, len) = (hasher.finish(), bytes.len() as u64);
+        if got != id {
+            return Err(Box::new(Mismatch { expected: id, got, len }));
+        }
+        Ok(Self { id, len, body: Body::Memory(bytes) })
+    }
+
+    /// Bytes that are named by their own sha512, as repacked git archives are.
+    #[must_use]
+    pub fn of(bytes: Bytes) -> Self {
+        Self { id: ContentId::sha512_of(&bytes), len: bytes.len() as u64, body: Body::Memory(bytes) }
+    }
+
+    /// Bytes that the caller has just checked against a checksum made when they were verified.
+    pub(crate) fn checked(id: ContentId, bytes: Bytes) -> Self {
+        Self { id, len: bytes.len() as u64, body: Body::Memory(bytes) }
+    }
+
+    /// Verified content that lies elsewhere.
+    pub(crate) fn shelved(id: ContentId, len: u64, source: Arc<dyn Source>) -> Self {
+        Self { id, len, body: Body::Shelved(source) }
+    }
+
+    /// What the bytes are.
+    #[must_use]
+    pub fn id(&self) -> ContentId {
+        self.id
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are no bytes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes, if they are in memory.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match &self.body {
+            Body::Memory(bytes) => Some(bytes),
+            Body::Shelved(_) => None,
+        }
+    }
+
+    /// A reader of the bytes from the start; each call gives an independent one.
+    ///
+    /// Errors: the file that holds them vanished, cannot be read, or was damaged; the latter may also be the reader's
+    /// error in place of the last bytes (see [`Source`]).
+    pub fn reader(&self) -> io::Result<Reader> {
+        Ok(match &self.body {
+            Body::Memory(bytes) => Reader::Memory(Cursor::new(bytes.clone())),
+            Body::Shelved(source) => Reader::Shelved(source.open()?),
+        })
+    }
+
+    /// Reads all bytes, so that whoever reads only some of them later can believe them.
+    ///
+    /// Errors: as for [`Tarball::reader`].
+    pub fn prove(&self) -> io::Result<()> {
+        match &self.body {
+            Body::Memory(_) => Ok(()),
+            Body::Shelved(_) => io::copy(&mut self.reader()?, &mut io::sink()).map(drop),
+        }
+    }
+
+    /// The same tarball with its bytes on a shelf, so that it takes no memory while it waits.
+    pub fn park(self, place: &dyn Shelf) -> io::Result<Self> {
+        let Body::Memory(bytes) = &self.body else { return Ok(self) };
+        let mut draft = place.begin(&self.id)?;
+        draft.write(bytes)?;
+        Ok(Self { id: self.id, len: self.len, body: Body::Shelved(draft.keep()?) })
+    }
+}
+
+impl fmt::Debug for Tarball {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tarball").field("id", &self.id).field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// Reads a [`Tarball`].
+pub enum Reader {
+    /// From memory.
+    Memory(Cursor<Bytes>),
+    /// From a file.
+    Shelved(Box<dyn Read + Send>),
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Memory(cursor) => cursor.read(buffer),
+            Self::Shelved(reader) => reader.read(buffer),
+        }
+    }
+}
+
+/// The bytes are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("integrity mismatch: expected {expected}, got {got} ({len} bytes)")]
+pub struct Mismatch {
+    /// What the lockfile says.
+    pub expected: ContentId,
+    /// What arrived.
+    pub got: ContentId,
+    /// How many bytes arrived.
+    pub len: u64,
+}
+
+/// Why a [`Receiver`] did not make a tarball.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// Other bytes than expected arrived.
+    #[error(transparent)]
+    Mismatch(#[from] Box<Mismatch>),
+    /// The bytes could not be put aside.
+    #[error("cannot put the body aside on disk")]
+    Shelf(#[from] io::Error),
+}
+
+/// Takes a body as it arrives, hashing on the way, and ends as a [`Tarball`] or not at all.
+pub struct Receiver {
+    expected: ContentId,
+    shelf: Arc<dyn Shelf>,
+    hasher: Hasher,
+    len: u64,
+    memory: Vec<u8>,
+    draft: Option<Box<dyn Draft>>,
+}
+
+impl Receiver {
+    /// A receiver for content that should be `expected`; large bodies go to `shelf`.
+    #[must_use]
+    pub fn new(expected: ContentId, shelf: Arc<dyn Shelf>) -> Self {
+        Self {
+            expected,
+            shelf,
+            hasher: Hasher::new(expected.algorithm()),
+            len: 0,
+            memory: Vec::new(),
+            draft: None,
+        }
+    }
+
+    /// What is expected.
+    #[must_use]
+    pub fn expected(&self) -> ContentId {
+        self.expected
+    }
+
+    /// Bytes received since the start or the last [`Receiver::reset`].
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.len
+    }
+
+    /// Announces the body's length, if the server tells it; only saves work, nothing relies on it.
+    ///
+    /// Errors: a large body is announced and the shelf cannot take it.
+    pub fn announce(&mut self, len: u64) -> Result<(), ReceiveError> {
+        match usize::try_from(len) {
+            Ok(len) if len <= IN_MEMORY => self.memory.reserve_exact(len),
+            _ if self.draft.is_none() => self.spill()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes.
+    pub fn write(&mut self, chunk: &[u8]) -> Result<(), ReceiveError> {
+        self.hasher.update(chunk);
+        self.len += chunk.len() as u64;
+        if self.draft.is_none() && self.memory.len() + chunk.len() > IN_MEMORY {
+            self.spill()?;
+        }
+        if let Some(draft) = &mut self.draft {
+            draft.write(chunk)?;
+        } else {
+            self.memory.extend_from_slice(chunk);
+        }
+        Ok(())
+    }
+
+    /// Moves what arrived so far to the shelf, where the rest will follow.
+    fn spill(&mut self) -> Result<(), ReceiveError> {
+        let mut draft = self.shelf.begin(&self.expected)?;
+        draft.write(&self.memory)?;
+        self.draft = Some(draft);
+        self.memory = Vec::new();
+        Ok(())
+    }
+
+    /// Forgets everything received, for another attempt.
+    pub fn reset(&mut self) {
+        self.hasher = Hasher::new(self.expected.algorithm());
+        self.len = 0;
+        self.memory.clear();
+        self.draft = None;
+    }
+
+    /// The tarball, if what arrived is what was expected.
+    ///
+    /// Another attempt needs a [`Receiver::reset`] before.
+    pub fn finish(&mut self) -> Result<Tarball, ReceiveError> {
+        let expected = self.expected;
+        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(expected.algorithm()));
+        let (got, len) = (hasher.finish(), self.len);
+        let (memory, draft) = (std::mem::take(&mut self.memory), self.draft.take());
+        if got != expected {
+            return Err(Box::new(Mismatch { expected, got, len }).into());
+        }
+        let body = match draft {
+            None => Body::Memory(memory.into()),
+            Some(draft) => Body::Shelved(draft.keep()?),
+        };
+        Ok(Tarball { id: expected, len, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::Spool;
+
+    fn receive(expected: ContentId, chunks: &[&[u8]]) -> Result<Tarball, ReceiveError> {
+        let mut receiver = Receiver::new(expected, Arc::new(Spool::default()));
+        for chunk in chunks {
+            receiver.write(chunk)?;
+        }
+        receiver.finish()
+    }
+
+    fn read(tarball: &Tarball) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        tarball.reader().unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn small_bodies_stay_in_memory_and_large_ones_do_not() {
+        let small = b"small".as_slice();
+        let tarball = receive(ContentId::sha512_of(small), &[b"sm", b"all"]).unwrap();
+        assert_eq!(tarball.bytes().unwrap(), small);
+        let large = vec![7; IN_MEMORY + 1];
+        let (a, b) = large.split_at(IN_MEMORY);
+        let tarball = receive(ContentId::sha512_of(&large), &[a, b]).unwrap();
+        assert!(tarball.bytes().is_none());
+        assert_eq!(tarball.len(), large.len() as u64);
+        assert!(read(&tarball) == large && read(&tarball) == large);
+    }
+
+    #[test]
+    fn other_bytes_are_refused_and_the_receiver_takes_another_attempt() {
+        let id = ContentId::sha512_of(b"right");
+        let mut receiver = Receiver::new(id, Arc::new(Spool::default()));
+        receiver.write(b"wrong").unwrap();
+        let Err(ReceiveError::Mismatch(mismatch)) = receiver.finish() else { panic!("accepted") };
+        assert_eq!(*mismatch, Mismatch { expected: id, got: ContentId::sha512_of(b"wrong"), len: 5 });
+        assert_eq!(receiver.received(), 5);
+        receiver.reset();
+        receiver.write(b"rig").unwrap();
+        receiver.reset();
+        receiver.announce(5).unwrap();
+        receiver.write(b"right").unwrap();
+        assert_eq!(receiver.finish().unwrap().id(), id);
+        assert!(Tarball::verify(id, Bytes::from_static(b"wrong")).is_err());
+    }
+
+    #[test]
+    fn a_parked_tarball_reads_the_same() {
+        let shelf = Spool::default();
+        let tarball = Tarball::of(Bytes::from_static(b"some bytes")).park(&shelf).unwrap();
+        assert!(tarball.bytes().is_none());
+        assert_eq!(read(&tarball), b"some bytes");
+        assert_eq!(tarball.park(&shelf).unwrap().len(), 10);
+    }
+}

@@ -1,0 +1,388 @@
+//! What a script did to the files, one change after the other.
+//!
+//! The log only grows. A state of the script is a place in it, so that both sides of a branch begin at the same place and
+//! cost nothing to keep; where they meet, one entry names both ends.
+
+use std::rc::Rc;
+
+use super::cause::Cause;
+use super::edit::Edit;
+use super::field::{Field, Pattern};
+use nix_lang::value::source::Source;
+
+/// Which tree a path is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    /// Where the script works.
+    Tree,
+    /// `$out`
+    Out,
+}
+
+/// A path from the top of one of the trees, `/`-separated, empty at the top; `..` may lead out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub root: Root,
+    pub path: String,
+}
+
+impl Key {
+    pub fn new(root: Root, path: &str) -> Self {
+        Self { root, path: clean(path) }
+    }
+
+    pub fn join(&self, name: &str) -> Self {
+        Self::new(self.root, &format!("{}/{name}", self.path))
+    }
+
+    /// The path from `outer` to here, if it is here or above.
+    pub fn below<'a>(&'a self, outer: &Key) -> Option<&'a str> {
+        if self.root != outer.root {
+            return None;
+        }
+        match outer.path.as_str() {
+            "" if self.path.starts_with("..") => None,
+            "" => Some(&self.path),
+            path if path == self.path => Some(""),
+            path => self.path.strip_prefix(path)?.strip_prefix('/'),
+        }
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    pub origin: Origin,
+    /// Literal replacements, in their order.
+    pub edits: Vec<Edit>,
+    /// Whether it can be written: a copy of a file in the store, and a link to one, cannot.
+    pub writable: bool,
+}
+
+/// Where a file's bytes came from.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// Where the script found it, at this path.
+    Base(Key),
+    Source(Rc<Source>),
+    /// Bytes that are not followed, and why.
+    Other(Cause),
+}
+
+/// One change.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    File(Key, Box<File>),
+    Folder(Key),
+    /// The path, and everything below it.
+    Gone(Key),
+    /// The names in a folder that the pattern stands for.
+    GoneAll(Key, Pattern),
+    /// Everything in a source is laid over a folder, or what the pattern stands for.
+    Tree {
+        at: Key,
+        source: Rc<Source>,
+        only: Option<Pattern>,
+        writable: bool,
+    },
+    /// A path and what is below may have changed.
+    Doubt(Key, Cause),
+    /// A path that is not quite known may have changed; with `deep` also all that is below it.
+    DoubtLike {
+        field: Rc<Field>,
+        folder: Option<Key>,
+        deep: bool,
+        cause: Cause,
+    },
+    /// Anything may have changed.
+    Havoc(Cause),
+    /// What stood in a folder when the log was at `state` is laid over another one.
+    Mirror {
+        at: Key,
+        from: Key,
+        state: At,
+        only: Option<Pattern>,
+        writable: bool,
+    },
+    /// An archive was unpacked into a folder.
+    Unpacked(Key, Cause),
+    /// Two states meet that began at `from`.
+    Either {
+        a: At,
+        b: At,
+        from: At,
+        cause: Cause,
+    },
+}
+
+/// A place in the log; zero is its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At(usize);
+
+pub(super) const START: At = At(0);
+
+/// The whole log.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    entries: Vec<(Change, At)>,
+}
+
+/// What is known of a path.
+#[derive(Debug, Clone)]
+pub(super) enum Found {
+    /// As it was where the script began.
+    Base,
+    File(Box<File>),
+    Folder,
+    Absent,
+    /// What a source has there, or what was there before if the source has nothing.
+    InSource {
+        file: Rc<Source>,
+        before: At,
+        writable: bool,
+    },
+    /// What stood at `from` in an earlier state, or what was there before if nothing did.
+    Mirror {
+        from: Key,
+        state: At,
+        before: At,
+        writable: bool,
+    },
+    Doubt(Cause),
+}
+
+impl Log {
+    /// Adds a change behind a state.
+    pub fn add(&mut self, at: At, change: Change) -> At {
+        self.entries.push((change, at));
+        At(self.entries.len())
+    }
+
+    /// What is known of a path in a state; `steps` counts the entries that were looked at.
+    pub fn find(&self, at: At, key: &Key, steps: &mut u64) -> Found {
+        self.until(at, START, key, steps).unwrap_or(Found::Base)
+    }
+
+    fn until(&self, mut at: At, end: At, key: &Key, steps: &mut u64) -> Option<Found> {
+        while at != end {
+            let (change, before) = &self.entries[at.0 - 1];
+            *steps += 1;
+            if let Change::Either { a, b, from, cause } = change {
+                let left = self.until(*a, *from, key, steps);
+                let right = self.until(*b, *from, key, steps);
+                match (left, right) {
+                    (None, None) => {}
+                    (Some(x), Some(y)) if x.same(&y) => return Some(x),
+                    (Some(Found::Doubt(cause)), _) | (_, Some(Found::Doubt(cause))) => {
+                        return Some(Found::Doubt(cause));
+                    }
+                    // `jq ... > x && mv x package-lock.json`: the tool is what is in the way, not the condition.
+                    (a, b) => {
+                        let inner = [a, b].into_iter().flatten().find_map(|found| match found {
+                            Found::File(file) => match file.origin {
+                                Origin::Other(inner) => Some(inner),
+                                _ => None,
+                            },
+                            _ => None,
+                        });
+                        return Some(Found::Doubt(inner.unwrap_or_else(|| cause.clone())));
+                    }
+                }
+                at = *from;
+                continue;
+            }
+            if let Some(found) = told(change, *before, key) {
+                return Some(found);
+            }
+            at = *before;
+        }
+        None
+    }
+
+    /// The last state that both come from.
+    pub fn common(&self, mut a: At, mut b: At, steps: &mut u64) -> At {
+        while a != b {
+            *steps += 1;
+            let later = if a > b { &mut a } else { &mut b };
+            *later = self.entries[later.0 - 1].1;
+        }
+        a
+    }
+
+    /// Whether anything at, below or above a path may have changed.
+    pub fn touches(&self, mut at: At, key: &Key, steps: &mut u64) -> bool {
+        while at != START {
+            *steps += 1;
+            let (change, before) = &self.entries[at.0 - 1];
+            at = *before;
+            let touched = match change {
+                Change::Havoc(_) | Change::DoubtLike { .. } => true,
+                Change::Either { a, b, .. } => {
+                    self.touched_since(*a, at, key, steps) || self.touched_since(*b, at, key, steps)
+                }
+                change => {
+                    change.key().is_some_and(|other| other.below(key).is_some() || key.below(other).is_some())
+                }
+            };
+            if touched {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn touched_since(&self, at: At, from: At, key: &Key, steps: &mut u64) -> bool {
+        let doubts = self.doubts(at, from, &Cause::Sometimes, steps);
+        doubts.iter().any(|doubt| {
+            doubt.key().is_none_or(|other| other.below(key).is_some() || key.below(other).is_some())
+        })
+    }
+
+    /// Doubts about everything that changed since `start`.
+    pub fn doubts(&self, mut at: At, start: At, cause: &Cause, steps: &mut u64) -> Vec<Change> {
+        let mut doubts = Vec::new();
+        while at != start {
+            *steps += 1;
+            let (change, before) = &self.entries[at.0 - 1];
+            at = *before;
+            match change {
+                Change::Either { a, b, from, .. } => {
+                    doubts.extend(self.doubts(*a, *from, cause, steps));
+                    doubts.extend(self.doubts(*b, *from, cause, steps));
+                }
+                Change::DoubtLike { .. } | Change::Havoc(_) => doubts.push(change.clone()),
+                change => doubts.extend(change.key().map(|key| Change::Doubt(key.clone(), cause.clone()))),
+            }
+        }
+        doubts
+    }
+}
+
+/// What one change says of a path.
+fn told(change: &Change, before: At, key: &Key) -> Option<Found> {
+    match change {
+        Change::File(at, file) => match (key.below(at), at.below(key)) {
+            (Some(""), _) => Some(Found::File(file.clone())),
+            (Some(_), _) => Some(Found::Absent),
+            (None, Some(_)) => Some(Found::Folder),
+            _ => None,
+        },
+        Change::Folder(at) => at.below(key).map(|_| Found::Folder),
+        Change::Gone(at) => key.below(at).map(|_| Found::Absent),
+        Change::GoneAll(folder, pattern) => {
+            let name = key.below(folder).filter(|rest| !rest.is_empty())?.split('/').next()?;
+            pattern.matches(name).then_some(Found::Absent)
+        }
+        Change::Tree { at, source, only, writable } => {
+            let Some(rest) = key.below(at) else { return at.below(key).map(|_| Found::Folder) };
+            if rest.is_empty() {
+                return Some(Found::Folder);
+            }
+            let first = rest.split('/').next()?;
+            if only.as_ref().is_some_and(|pattern| !pattern.matches(first)) {
+                return None;
+            }
+            Some(Found::InSource { file: Rc::new(source.inside(rest)), before, writable: *writable })
+        }
+        Change::Doubt(at, cause) => key.below(at).map(|_| Found::Doubt(cause.clone())),
+        Change::Havoc(cause) => Some(Found::Doubt(cause.clone())),
+        Change::DoubtLike { field, folder, deep, cause } => {
+            field.may_reach(key, folder.as_ref(), *deep).then(|| Found::Doubt(cause.clone()))
+        }
+        Change::Mirror { at, from, state, only, writable } => {
+            let Some(rest) = key.below(at) else { return at.below(key).map(|_| Found::Folder) };
+            if rest.is_empty() {
+                return Some(Found::Folder);
+            }
+            if only
+                .as_ref()
+                .is_some_and(|pattern| !pattern.matches(rest.split('/').next().unwrap_or_default()))
+            {
+                return None;
+            }
+            Some(Found::Mirror { from: from.join(rest), state: *state, before, writable: *writable })
+        }
+        Change::Unpacked(at, cause) => {
+            // A shrinkwrap in a published package beside a vendored lockfile would be unheard of, and the folder is often
+            // filled before the lockfile is copied (fixture wrapper-of-release-source).
+            let lockfile = !key.path.ends_with(super::LOCKFILES[0]);
+            key.below(at).filter(|rest| !rest.is_empty() && lockfile).map(|_| Found::Doubt(cause.clone()))
+        }
+        Change::Either { .. } => None,
+    }
+}
+
+impl Change {
+    /// The path that is changed, if it is one.
+    fn key(&self) -> Option<&Key> {
+        match self {
+            Self::File(key, _)
+            | Self::Folder(key)
+            | Self::Gone(key)
+            | Self::GoneAll(key, _)
+            | Self::Doubt(key, _)
+            | Self::Unpacked(key, _)
+            | Self::Mirror { at: key, .. }
+            | Self::Tree { at: key, .. } => Some(key),
+            Self::DoubtLike { .. } | Self::Havoc(_) | Self::Either { .. } => None,
+        }
+    }
+
+    /// Whether this doubt holds the other one.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Havoc(_), _) => true,
+            (Self::Doubt(a, _), Self::Doubt(b, _)) => b.below(a).is_some(),
+            (
+                Self::DoubtLike { field: a, folder: x, deep, .. },
+                Self::DoubtLike { field: b, folder: y, deep: below, .. },
+            ) => Rc::ptr_eq(a, b) || (a.signs_equal(b) && x == y && deep >= below),
+            _ => false,
+        }
+    }
+}
+
+impl Found {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Folder, Self::Folder) | (Self::Absent, Self::Absent) => true,
+            (Self::File(a), Self::File(b)) => a.same(b),
+            (Self::InSource { file: a, before: x, .. }, Self::InSource { file: b, before: y, .. }) => {
+                same_source(a, b) && x == y
+            }
+            _ => false,
+        }
+    }
+}
+
+impl File {
+    fn same(&self, other: &Self) -> bool {
+        let origin = match (&self.origin, &other.origin) {
+            (Origin::Base(a), Origin::Base(b)) => a == b,
+            (Origin::Source(a), Origin::Source(b)) => same_source(a, b),
+            _ => false,
+        };
+        origin && self.edits == other.edits
+    }
+}
+
+/// Whether two sources are surely the same file.
+fn same_source(a: &Rc<Source>, b: &Rc<Source>) -> bool {
+    Rc::ptr_eq(a, b)
+        || matches!((a.local_path(), b.local_path()), (Some(x), Some(y)) if x == y && a.filters.len() == b.filters.len())
+}
+
+/// A path without empty parts, `.`, and `..` behind a name.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

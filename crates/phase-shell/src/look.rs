@@ -1,0 +1,137 @@
+//! What stands at a path, on disk and through all that the script did.
+
+use std::rc::Rc;
+
+use super::LOCKFILES;
+use super::cause::Cause;
+use super::expand::is_single_file;
+use super::log::{At, File, Found, Key, Origin, Root};
+use super::run::{Ground, Runner, State};
+use nix_lang::value::source::{Base, Source};
+
+/// What stands at a path.
+#[derive(Debug, Clone)]
+pub(super) enum Look {
+    File(Box<File>),
+    Folder,
+    Absent,
+    /// This file, unless it is a folder or not there: only the fetched source tells.
+    Perhaps(Box<File>),
+    Unknown(Cause),
+}
+
+/// Copies of copies further than this are not followed.
+const DEEPEST: u32 = 16;
+
+impl Runner<'_> {
+    pub fn look(&mut self, key: &Key, state: &mut State) -> Look {
+        let mut steps = 1;
+        let look = self.look_at(key, state.at, &mut steps, 0);
+        self.spend(steps, state);
+        look
+    }
+
+    fn look_at(&self, key: &Key, at: At, steps: &mut u64, depth: u32) -> Look {
+        if depth > DEEPEST {
+            return Look::Unknown(Cause::Budget);
+        }
+        match self.log.find(at, key, steps) {
+            Found::Base => self.ground(key),
+            Found::File(file) => Look::File(file),
+            Found::Folder => Look::Folder,
+            Found::Absent => Look::Absent,
+            Found::Doubt(cause) => Look::Unknown(cause),
+            Found::InSource { file, before, writable } => match self.stored(&file, writable) {
+                Look::Absent => self.look_at(key, before, steps, depth + 1),
+                look => self.laid_over(look, key, before, steps, depth),
+            },
+            Found::Mirror { from, state, before, writable } => {
+                match self.look_at(&from, state, steps, depth + 1) {
+                    Look::Absent => self.look_at(key, before, steps, depth + 1),
+                    Look::File(file) => {
+                        Look::File(Box::new(File { writable: file.writable && writable, ..*file }))
+                    }
+                    look => self.laid_over(look, key, before, steps, depth),
+                }
+            }
+        }
+    }
+
+    /// A file that a remote source may have or not, laid over what was there. Who copies a whole source wants its lockfile,
+    /// so `package-lock.json` counts as there (if it is not, the look into the source says so); its shrinkwrap, if there is
+    /// one, is found beside it by whoever reads that source.
+    fn laid_over(&self, look: Look, key: &Key, before: At, steps: &mut u64, depth: u32) -> Look {
+        let Look::Perhaps(file) = look else { return look };
+        let name = key.path.rsplit('/').next().unwrap_or_default();
+        if name == LOCKFILES[1] {
+            Look::File(file)
+        } else if name == LOCKFILES[0] {
+            self.look_at(key, before, steps, depth + 1)
+        } else {
+            Look::Perhaps(file)
+        }
+    }
+
+    /// What stands where the script begins.
+    fn ground(&self, key: &Key) -> Look {
+        let ground = match key.root {
+            Root::Tree => &self.tree,
+            Root::Out => &self.out,
+        };
+        let up = key.path.split('/').take_while(|part| *part == "..").count();
+        if up > 0 && (up > self.above.len() || key.root == Root::Out) {
+            return Look::Unknown(Cause::Folder);
+        }
+        match ground {
+            Ground::Nothing => Look::Absent,
+            Ground::Unknown => Look::Unknown(Cause::Origin("the build".into())),
+            Ground::Source(_) if key.path.is_empty() => Look::Folder,
+            Ground::Source(source) => {
+                let base = || {
+                    Box::new(File { origin: Origin::Base(key.clone()), edits: Vec::new(), writable: true })
+                };
+                match self.on_disk(&source.inside(&key.path)) {
+                    Disk::File => Look::File(base()),
+                    Disk::Folder => Look::Folder,
+                    Disk::Absent => Look::Absent,
+                    Disk::Unknown => Look::Perhaps(base()),
+                }
+            }
+        }
+    }
+
+    /// A path of the store.
+    pub fn stored(&self, source: &Rc<Source>, writable: bool) -> Look {
+        let file =
+            || Box::new(File { origin: Origin::Source(Rc::clone(source)), edits: Vec::new(), writable });
+        match self.on_disk(source) {
+            Disk::File => Look::File(file()),
+            Disk::Folder => Look::Folder,
+            Disk::Absent => Look::Absent,
+            Disk::Unknown => Look::Perhaps(file()),
+        }
+    }
+
+    fn on_disk(&self, source: &Source) -> Disk {
+        match source.local_path() {
+            Some(path) if !self.files.contains(&path) => Disk::Unknown,
+            Some(path) if !self.files.is_file(&path) && !self.files.is_dir(&path) => Disk::Absent,
+            // A filter may leave out what is there.
+            Some(_) if !source.filters.is_empty() => Disk::Unknown,
+            Some(path) if self.files.is_file(&path) => Disk::File,
+            Some(_) => Disk::Folder,
+            None if matches!(source.base, Base::Empty) && source.sub.is_empty() => Disk::Folder,
+            None if matches!(source.base, Base::Empty) => Disk::Absent,
+            None if is_single_file(source) => Disk::File,
+            None if matches!(source.base, Base::Remote(_)) && source.sub.is_empty() => Disk::Folder,
+            None => Disk::Unknown,
+        }
+    }
+}
+
+enum Disk {
+    File,
+    Folder,
+    Absent,
+    Unknown,
+}
