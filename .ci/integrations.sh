@@ -26,7 +26,9 @@ write_files() {
     "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$commit" >/dev/null
   done
   # It downloads a release, which only a tag names.
-  "$program" --quiet init gitlab "$work/user" --source "acme/npm-nixhash@$tag" >/dev/null
+  for wanted in gitlab gitlab-publish; do
+    "$program" --quiet init "$wanted" "$work/user" --source "acme/npm-nixhash@$tag" >/dev/null
+  done
 }
 
 lint_workflows() {
@@ -35,12 +37,13 @@ lint_workflows() {
 }
 
 lint_yaml() {
-  "$tools/bin/python" - action.yml .pre-commit-hooks.yaml "$work"/user/.gitlab-ci.yml "$work"/user/.pre-commit-config.yaml "$work"/user/.forgejo/workflows/*.yml <<'P'
+  "$tools/bin/python" - action.yml .pre-commit-hooks.yaml "$work"/user/.gitlab-ci.yml "$work"/user/.pre-commit-config.yaml "$work"/user/.gitlab/npm-nixhash-publish.yml "$work"/user/.forgejo/workflows/*.yml <<'P'
 import sys, yaml
 for name in sys.argv[1:]:
     assert yaml.safe_load(open(name)), name
-job = yaml.safe_load(open(sys.argv[3]))["npm-nixhash"]
-assert all(isinstance(line, str) for line in job["script"]), job
+for name, job in (sys.argv[3], "npm-nixhash"), (sys.argv[5], "npm-nixhash-publish"):
+    job = yaml.safe_load(open(name))[job]
+    assert all(isinstance(line, str) for line in job["before_script"] + job["script"]), job
 P
   pre-commit validate-manifest .pre-commit-hooks.yaml
   pre-commit validate-config "$work/user/.pre-commit-config.yaml"

@@ -63,6 +63,8 @@ enum InitFor {
     Forgejo,
     /// A GitLab job that checks
     Gitlab,
+    /// A GitLab job that publishes npm-deps outputs into a Nix binary cache
+    GitlabPublish,
     /// .pre-commit-config.yaml
     PreCommit,
     /// .gitattributes, and the git configuration that solves merge conflicts of hashes
@@ -177,6 +179,16 @@ const GITLAB: Template = Template {
     needs: Needs::Release,
 };
 
+const GITLAB_PUBLISH: Template = Template {
+    text: include_str!("../../templates/gitlab-publish.yml"),
+    by_hand: "add the job that `npm-nixhash init gitlab-publish --print` prints",
+    beside: Some((
+        ".gitlab/npm-nixhash-publish.yml",
+        "add `include: [{ local: .gitlab/npm-nixhash-publish.yml }]` to .gitlab-ci.yml, or the item to the list that it has",
+    )),
+    ..GITLAB
+};
+
 const PRE_COMMIT: Template = Template {
     path: ".pre-commit-config.yaml",
     text: include_str!("../../templates/pre-commit-config.yaml"),
@@ -211,6 +223,7 @@ fn template(wanted: InitFor) -> &'static Template {
         InitFor::GithubPublish => &GITHUB_PUBLISH,
         InitFor::Forgejo => &FORGEJO,
         InitFor::Gitlab => &GITLAB,
+        InitFor::GitlabPublish => &GITLAB_PUBLISH,
         InitFor::PreCommit => &PRE_COMMIT,
         InitFor::MergeDriver => &MERGE_DRIVER,
         InitFor::Config => &CONFIG,

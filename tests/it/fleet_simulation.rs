@@ -21,7 +21,7 @@ const BUILDS: usize = 60;
 /// Releases that change from one state to the next.
 const CHANGES: usize = 12;
 
-/// Published prices in dollars, us-east-1: S3 standard storage per GB and month, PUT (and POST, LIST) and GET (and HEAD) per
+/// List prices of Amazon Web Services in dollars, us-east-1, as third parties quoted them in 2026: S3 standard storage per GB and month, PUT (and POST, LIST) and GET (and HEAD) per
 /// request; what a NAT gateway takes for each GB from the internet. Between bucket and machines of one region nothing is paid.
 const STORED: f64 = 0.023;
 const PUT: f64 = 0.005 / 1000.0;
@@ -78,7 +78,9 @@ enum Sharing {
     Nothing,
     Hashes,
     HashesAndOutputs,
-    /// The same, with one machine that keeps its tarballs.
+    /// And tarballs, by machines that keep nothing.
+    Everything,
+    /// Hashes and outputs, with one machine that keeps its tarballs.
     OnePublisher,
 }
 
@@ -167,23 +169,30 @@ fn simulate(repositories: usize, sharing: Sharing, sizes: &[u64]) -> Month {
                 Sharing::Nothing => checks + builds,
                 Sharing::Hashes => 1 + builds,
                 Sharing::HashesAndOutputs => 1,
-                Sharing::OnePublisher => 0,
+                Sharing::Everything | Sharing::OnePublisher => 0,
             };
             let bytes = lockfile.packages.iter().map(|release| sizes[*release]).sum::<u64>();
             month.download(PACKAGES, bytes, fetches);
-            if sharing == Sharing::OnePublisher {
+            if matches!(sharing, Sharing::Everything | Sharing::OnePublisher) {
                 let new: Vec<usize> =
                     lockfile.packages.iter().copied().filter(|release| !kept[*release]).collect();
                 for release in &new {
                     kept[*release] = true;
                 }
-                month.download(new.len(), new.iter().map(|release| sizes[*release]).sum(), 1);
+                let bytes = new.iter().map(|release| sizes[*release]).sum();
+                month.download(new.len(), bytes, 1);
+                if sharing == Sharing::Everything {
+                    // Each is looked for, and put if it was not there.
+                    month.gets += PACKAGES as u64;
+                    month.puts += new.len() as u64;
+                    month.stored += bytes;
+                }
             }
             if sharing != Sharing::Nothing {
                 month.first(bytes, sharing);
                 month.gets += checks as u64;
             }
-            if matches!(sharing, Sharing::HashesAndOutputs | Sharing::OnePublisher) {
+            if !matches!(sharing, Sharing::Nothing | Sharing::Hashes) {
                 // nix-cache-info, narinfo and NAR.
                 month.gets += 3 * builds as u64;
             }
@@ -201,7 +210,8 @@ fn table(sizes: &[u64]) -> String {
         (Sharing::Nothing, "nothing"),
         (Sharing::Hashes, "hashes"),
         (Sharing::HashesAndOutputs, "hashes and outputs"),
-        (Sharing::OnePublisher, "the same, published by one machine that keeps its tarballs"),
+        (Sharing::Everything, "hashes, outputs and tarballs"),
+        (Sharing::OnePublisher, "hashes and outputs, published by one machine that keeps its tarballs"),
     ];
     for repositories in [10, 100, 1000] {
         for (sharing, name) in rows {

@@ -2,7 +2,7 @@
 
 use crate::support::project::Project;
 
-const TARGETS: [(&str, &str); 9] = [
+const TARGETS: [(&str, &str); 10] = [
     ("renovate", "renovate.json"),
     ("github", ".github/workflows/npm-nixhash.yml"),
     ("github-update", ".github/workflows/npm-nixhash-update.yml"),
@@ -10,6 +10,7 @@ const TARGETS: [(&str, &str); 9] = [
     ("github-publish", ".github/workflows/npm-nixhash-publish.yml"),
     ("forgejo", ".forgejo/workflows/npm-nixhash.yml"),
     ("gitlab", ".gitlab-ci.yml"),
+    ("gitlab-publish", ".gitlab-ci.yml"),
     ("pre-commit", ".pre-commit-config.yaml"),
     ("config", "npm-nixhash.toml"),
 ];
@@ -93,6 +94,21 @@ fn init_gitlab_goes_beside_a_pipeline_that_is_there() {
     );
     assert_eq!(project.read(".gitlab-ci.yml"), "test:\n  script: [make]\n");
     assert!(project.read(".gitlab/npm-nixhash.yml").contains("NPM_NIXHASH_VERSION: v1.2.3\n"));
+}
+
+#[test]
+fn both_jobs_of_gitlab_get_the_program_in_one_way_and_stand_side_by_side() {
+    let project = Project::new();
+    for wanted in ["gitlab", "gitlab-publish"] {
+        assert_eq!(project.run(&["init", wanted, "--source", SOURCE]).status.code(), Some(0));
+    }
+    let part = |text: &str| {
+        let (_, rest) = text.split_once("  variables:\n").unwrap();
+        rest.split_once("  script:\n").unwrap().0.to_owned()
+    };
+    let (check, publish) = (project.read(".gitlab-ci.yml"), project.read(".gitlab/npm-nixhash-publish.yml"));
+    assert_eq!(part(&check), part(&publish));
+    assert!(publish.ends_with("check --publish \"s3://BUCKET/npm?region=eu-west-1\"'\n"), "{publish}");
 }
 
 #[test]
