@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracing::info;
+
 pub(crate) use draft::Draft;
 pub use draft::sweep;
 
@@ -93,6 +95,7 @@ pub fn replace_all(replacements: &[Replacement]) -> Result<(), ReplaceError> {
             put_back(&done)?;
             return Err(error);
         }
+        info!(file = %replacement.path.display(), bytes = replacement.new.len(), "written");
         done.push(replacement);
     }
     Ok(())

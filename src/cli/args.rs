@@ -70,7 +70,8 @@ pub(super) struct Cli {
     /// Print no progress and no warnings, only errors
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(super) quiet: bool,
-    /// Tell more: also what is as it should be, and all that is known of each derivation
+    /// Tell more: also what is as it should be, all that is known of each derivation, and on standard error what is done;
+    /// -vv: each request, file and cache, too [or set `NPM_NIXHASH_LOG`]
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     pub(super) verbose: u8,
     #[command(flatten, next_help_heading = GLOBAL)]

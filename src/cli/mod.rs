@@ -16,6 +16,7 @@ mod fleet;
 mod hash;
 mod init;
 mod list;
+mod log;
 mod merge_driver;
 mod nix_store;
 mod npm;
@@ -56,7 +57,7 @@ pub fn main() -> ExitCode {
     }
     cli.color.write_global();
     let terminal = Terminal::new(cli.quiet, cli.verbose, &environment);
-    let outcome = match &cli.command {
+    let outcome = log::begin(&environment, cli.quiet, cli.verbose).and_then(|()| match &cli.command {
         Command::Update(args) => update::run(args, &environment, &terminal),
         Command::Check(args) => check::run(args, &environment, &terminal),
         Command::List(args) => list::run(args, &environment, &terminal),
@@ -69,7 +70,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(args, &environment, &terminal),
         Command::Completions { shell } => Ok(packaging::completions(*shell, &terminal)),
         Command::Man { dir } => packaging::man(dir.as_deref(), &environment, &terminal),
-    };
+    });
     let exit = outcome.unwrap_or_else(|Fatal(message)| {
         terminal.message("error", &message);
         Exit::Failed

@@ -117,6 +117,16 @@ fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Writes to standard error without the bar in between.
+pub(super) fn above_the_bar(write: impl FnOnce()) {
+    // Not under the lock: what takes the bar away when a signal ends the program must not wait for who reads so slowly.
+    let bar = locked(&SHOWN).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
 impl Bar {
     pub(super) fn new(visible: bool, tells: bool) -> Self {
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };

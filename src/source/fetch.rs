@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use sha2::{Digest as _, Sha256};
+use tracing::{debug, info};
 
 use super::archive::{ArchiveError, Unpacked};
 use super::digest::{Digest, Kind, Recorded};
@@ -20,7 +22,7 @@ use npm_deps::supply::{Supply, SupplyError};
 use npm_deps::unpacking::{Room, TooLarge};
 use npm_tarballs::Tarball;
 use npm_tarballs::integrity::{Algorithm, ContentId, Hasher};
-use npm_tarballs::redaction::redacted;
+use npm_tarballs::redaction::{Redacted, redacted};
 use npm_tarballs::store::memo::Memo;
 
 /// Part of every key: to be raised when the same source would be hashed otherwise.
@@ -117,7 +119,13 @@ pub fn fetch(
         let work = async |room| obtain(order, supply, memo, room).await;
         supply.unpacking().within(work).await
     };
-    supply.runtime().block_on(join_all(orders.iter().map(job)))
+    let began = Instant::now();
+    let fetched = supply.runtime().block_on(join_all(orders.iter().map(job)));
+    if !orders.is_empty() {
+        let failed = fetched.iter().filter(|result| result.is_err()).count();
+        info!(sources = orders.len(), failed, took = ?began.elapsed(), "sources are here");
+    }
+    fetched
 }
 
 fn shown(order: &Order) -> String {
@@ -132,9 +140,11 @@ async fn obtain(
     room: Room,
 ) -> Result<Fetched, SourceFailure> {
     if let Some(known) = memo.and_then(|memo| recall(order, supply, memo)) {
+        debug!(url = %Redacted(order.origin.url().as_str()), from = "the store", "a source");
         return examine(order, known, room.unpacked).await;
     }
     let bytes = download(order, supply, room.download).await?;
+    debug!(url = %Redacted(order.origin.url().as_str()), from = "the network", bytes = bytes.len(), "a source");
     let tarball = Tarball::of(bytes.clone());
     let content = tarball.id();
     let mut sha1 = Hasher::new(Algorithm::Sha1);

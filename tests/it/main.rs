@@ -26,6 +26,7 @@ mod init;
 mod inputs;
 mod judged;
 mod kill;
+mod logging;
 mod lost_output;
 mod merging;
 mod network;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+use tracing::debug;
+
 use super::syntax::ast::{FileId, Location, Span, to_u32};
 
 /// Larger files hold no hand-written Nix, JSON or TOML.
@@ -90,6 +92,10 @@ impl Files {
             return known.clone();
         }
         let answer = self.load(&path);
+        match &answer {
+            Ok(file) => debug!(file = %path.display(), bytes = self.get(*file).text.len(), "read"),
+            Err(error) => debug!(file = %path.display(), why = %error, "cannot be read"),
+        }
         self.index.insert(path, answer.clone());
         answer
     }

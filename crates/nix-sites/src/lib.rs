@@ -22,6 +22,9 @@ mod tracking;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
+
+use tracing::{debug, info};
 
 use nix_lang::eval::Eval;
 use nix_lang::files::Files;
@@ -72,6 +75,15 @@ const STACK: usize = 512 << 20;
 /// Finds every npm derivation of a repository.
 #[must_use]
 pub fn survey(scope: &Scope) -> Survey {
+    let began = Instant::now();
+    let survey = surveyed(scope);
+    let undecided = survey.sites.iter().filter(|site| matches!(site.outcome, Outcome::Undecided(_))).count();
+    let (root, sites, took) = (scope.root.display(), survey.sites.len(), began.elapsed());
+    info!(%root, sites, undecided, ?took, "the repository is surveyed");
+    survey
+}
+
+fn surveyed(scope: &Scope) -> Survey {
     let found = match scope::discover(scope) {
         Ok(found) => found,
         Err(message) => return failed(scope, message),
@@ -113,6 +125,8 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
     survey.uncovered = uncovered(&survey, &found.lockfiles);
     tracking::look(&mut survey, found);
     keep_texts(&ev, &mut survey);
+    let (files, budget_left) = (ev.files.iter().count(), ev.budget.rest());
+    debug!(files, budget_left, overruns = ev.budget.overruns().len(), "everything is evaluated");
     survey
 }
 

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use memchr::memmem;
+use tracing::debug;
 
 use super::areas::Areas;
 use nix_lang::files::{MAX_BYTES, is_in, normalize};
@@ -73,6 +75,7 @@ pub(super) struct Found {
 /// # Errors
 /// When its folder cannot be resolved.
 pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
+    let began = Instant::now();
     let root = scope.root.canonicalize().map_err(|error| error.kind().to_string())?;
     let tracked = Git::of(&root).tracked().cloned();
     let Listing { mut nix, mut lockfiles, borders } =
@@ -98,9 +101,17 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     flakes.sort_by_key(|folder| (folder.components().count(), folder.clone()));
     let roots = reading.roots();
     let areas = reading.areas(&root);
-    let lockfiles = lockfiles.into_iter().collect();
+    let lockfiles: Vec<PathBuf> = lockfiles.into_iter().collect();
     let callers = reading.callers();
-    let candidates = reading.candidates.into_iter().chain(callers).collect();
+    let candidates: Vec<PathBuf> = reading.candidates.into_iter().chain(callers).collect();
+    debug!(
+        nix = nix.len(),
+        candidates = candidates.len(),
+        lockfiles = lockfiles.len(),
+        borders = borders.len(),
+        took = ?began.elapsed(),
+        "files that can matter"
+    );
     Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, areas, tracked })
 }
 

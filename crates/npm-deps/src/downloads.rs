@@ -1,12 +1,13 @@
 //! The queue between the scheduler and the network: what is wanted first is fetched first.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinHandle,
 };
+use tracing::info;
 
 use super::{
     scheduler::{Scheduler, Served, SlotId, StartDownload},
@@ -80,7 +81,7 @@ impl Downloads {
 
     /// Fetches what is asked for and delivers it, until told to stop.
     pub(super) async fn serve(mut self, scheduler: &Scheduler<'_>) {
-        let mut running = FuturesUnordered::new();
+        let (mut running, began, mut fetched) = (FuturesUnordered::new(), Instant::now(), 0_usize);
         while self.open || !running.is_empty() {
             while running.len() < self.supply.concurrency()
                 && let Some((_, order)) = self.waiting.pop_first()
@@ -89,13 +90,17 @@ impl Downloads {
             }
             tokio::select! {
                 message = self.incoming.recv(), if self.open => self.take_in(message),
-                Some(fetched) = running.next(), if !running.is_empty() => {
+                Some(ended) = running.next(), if !running.is_empty() => {
                     // A task that panicked has said so on its own; the run cannot go on without its content.
-                    let (slot, result): Fetched = fetched.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    let (slot, result): Fetched = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                     self.supply.progress().delivered();
+                    fetched += 1;
                     scheduler.deliver(slot, result);
                 }
             }
+        }
+        if fetched > 0 {
+            info!(tarballs = fetched, took = ?began.elapsed(), "what was not on disk is here");
         }
     }
 

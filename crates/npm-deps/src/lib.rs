@@ -26,7 +26,10 @@ use std::{
     io,
     sync::Arc,
     thread,
+    time::Instant,
 };
+
+use tracing::{debug, info};
 
 pub use assembly::NarHash;
 pub use failure::{Failure, Obstacle};
@@ -126,7 +129,7 @@ pub fn compute(
     supply: &Arc<Supply>,
     settings: &Settings,
 ) -> Vec<Result<Computed, Failure>> {
-    let firsts = first_equals(requests);
+    let (firsts, began) = (first_equals(requests), Instant::now());
     let mut results = Results::new();
     let mut due: Vec<TreeId> = (0..requests.len()).filter(|tree| firsts[*tree] == *tree).collect();
     for careful in ATTEMPTS {
@@ -136,7 +139,15 @@ pub fn compute(
             break;
         }
     }
+    let failed = results.values().filter(|result| result.is_err()).count();
+    info!(lockfiles = results.len(), failed, took = ?began.elapsed(), "hashes are computed");
     firsts.iter().map(|tree| results[tree].clone()).collect()
+}
+
+/// Logs where a hash came from.
+fn told(from: &str, request: &Request, computed: &Computed) {
+    let Computed { packages, bytes, .. } = computed;
+    debug!(of = request.label.as_deref(), from, packages, bytes, hash = %computed.hash.sri(), "a hash");
 }
 
 /// The attempts at a tree whose contents get lost on disk on the way, and whether they check contents before they hash
@@ -158,13 +169,17 @@ fn attempt(
     let mut unknown = Vec::new();
     for tree in due.iter().copied() {
         match recall(settings, &requests[tree]) {
-            Some(computed) => drop(results.insert(tree, Ok(computed))),
+            Some(computed) => {
+                told("remembered here", &requests[tree], &computed);
+                results.insert(tree, Ok(computed));
+            }
             None => unknown.push(tree),
         }
     }
     // Once: the later attempts are about what was asked for already.
     if let (Some(shared), false) = (&settings.shared, careful) {
         for (tree, computed) in recall_shared(&**shared, memo, requests, &unknown) {
+            told("remembered by other machines", &requests[tree], &computed);
             results.insert(tree, Ok(computed));
             unknown.retain(|other| *other != tree);
         }
@@ -264,6 +279,9 @@ fn hash_all(
     for begun in begun {
         let (tree, pinned) = (begun.tree, begun.pinned);
         let result = conclude(begun, ended.remove(&tree).unwrap_or_default());
+        if let Ok(computed) = &result {
+            told("its tarballs", &requests[tree], computed);
+        }
         if let (true, Ok(computed)) = (pinned, &result) {
             remember(settings, &requests[tree], computed);
         }

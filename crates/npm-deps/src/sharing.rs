@@ -4,6 +4,7 @@ use std::{pin::pin, sync::Arc, time::Instant};
 
 use futures::future::{Either, select};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::supply::{Supply, SupplyError, Want};
 use npm_tarballs::{
@@ -65,6 +66,7 @@ impl Supply {
 
     /// Keeps what another machine had, for as long as its word counts.
     fn taken_in(&self, shared: &dyn SharedTarballs, want: &Want, tarball: Tarball) -> Tarball {
+        debug!(package = want.package, from = "another machine", bytes = tarball.len(), "a tarball");
         self.keep(&tarball);
         if let (Some(store), Some(name)) = (self.store(), by_word_of(shared, want)) {
             store.learn(&name, &want.id);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reqwest::StatusCode;
 use tokio::runtime::Handle;
+use tracing::{debug, trace};
 use url::Url;
 
 use super::sharing::by_word_of;
@@ -268,8 +269,19 @@ impl Supply {
     /// be believed at its end.
     #[must_use]
     pub fn on_disk(&self, want: &Want) -> Option<Tarball> {
-        let stored = self.known(want).and_then(|store| store.get(&want.id));
-        stored.or_else(|| self.in_npm_cache(want, NpmCache::get))
+        let stored = self.known(want).and_then(|store| store.get(&want.id)).map(|found| ("the store", found));
+        let found =
+            stored.or_else(|| self.in_npm_cache(want, NpmCache::get).map(|found| ("npm's cache", found)));
+        match found {
+            Some((place, tarball)) => {
+                debug!(package = want.package, from = place, bytes = tarball.len(), "a tarball");
+                Some(tarball)
+            }
+            None => {
+                trace!(package = want.package, "a tarball that is not on disk");
+                None
+            }
+        }
     }
 
     /// Whether the store knows that the URL served the content, which may be gone since.
@@ -344,6 +356,7 @@ impl Supply {
             .download(&request, receiver)
             .await
             .map_err(|source| SupplyError::Fetch { package: want.package.clone(), source: source.into() })?;
+        debug!(package = want.package, from = "the network", bytes = tarball.len(), "a tarball");
         self.keep(&tarball);
         if let Some(store) = &self.store {
             store.learn(want.url.as_str(), &want.id);

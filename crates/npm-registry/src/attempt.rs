@@ -8,6 +8,7 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use tracing::{debug, trace};
 use url::Url;
 
 use super::Watch;
@@ -17,7 +18,7 @@ use super::error::{self, Problem, Wanted, Way};
 use super::health::{Failed, GivenUp};
 use super::retry;
 use super::transport::{Lane, Transport};
-use npm_tarballs::redaction::redacted;
+use npm_tarballs::redaction::{Redacted, redacted};
 
 const REDIRECTS: usize = 10;
 
@@ -128,6 +129,8 @@ pub(super) struct Turn {
     pub first: Instant,
     pub begun: Instant,
     pub last: bool,
+    /// Which attempt it is; the first is 1.
+    pub number: u32,
     /// Ask the origin, not a cache on the way.
     pub fresh: bool,
 }
@@ -160,6 +163,17 @@ impl Inner {
             return Err(Failure { used, ..self.refusal(&response, lacks_certificate) });
         }
         let head = self.receive(response, ask, sink).await;
+        if head.is_ok() {
+            debug!(
+                url = %Redacted(ask.url.as_str()),
+                status = status.as_u16(),
+                bytes = sink.received(),
+                attempt = turn.number,
+                took = ?turn.begun.elapsed(),
+                credential = %chosen.used,
+                "GET"
+            );
+        }
         drop(socket);
         head
     }
@@ -182,6 +196,7 @@ impl Inner {
                 return Ok(answer);
             }
             let next = self.redirect_target(&url, &answer.response)?;
+            debug!(from = %Redacted(url.as_str()), to = %Redacted(next.as_str()), "redirected");
             at_home &= next.origin() == ask.url.origin();
             url = next;
         }
@@ -209,6 +224,7 @@ impl Inner {
         carried: Option<&Chosen>,
         turn: Turn,
     ) -> Result<Answer, Failure> {
+        trace!(url = %Redacted(url.as_str()), credentials = carried.is_some(), past_caches = turn.fresh, "asking");
         let identity = carried.and_then(|chosen| chosen.identity.as_ref());
         let lane = transport.lane(url, identity).map_err(Problem::Setup)?;
         let greeting = lane.greeting().await;

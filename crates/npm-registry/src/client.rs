@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout_at};
+use tracing::{debug, warn};
 use url::Url;
 
 use super::attempt::{Ask, Cure, Failure, Head, Sink, Turn};
@@ -19,7 +20,7 @@ use super::options::Options;
 use super::retry::{self, Retry};
 use super::transport::{SetupError, Transport};
 use super::{Unwatched, Watch, gzip};
-use npm_tarballs::redaction::redacted;
+use npm_tarballs::redaction::{Redacted, redacted};
 use npm_tarballs::verified::{Receiver, Tarball};
 
 /// Bytes of a body that tell what it is.
@@ -197,7 +198,7 @@ impl Inner {
                 None => self.leave(&ask.url).await,
             };
             let last = *attempts - waits > self.options.retries;
-            let turn = Turn { first, begun: Instant::now(), last, fresh };
+            let turn = Turn { first, begun: Instant::now(), last, number: *attempts, fresh };
             let failure = match self.attempt(transport, ask, chosen, turn, sink).await {
                 Ok(head) => {
                     self.gate.succeeded();
@@ -213,6 +214,8 @@ impl Inner {
             let spent = turn.last || failure.cure == Cure::None || (failure.cure == Cure::Once && fresh);
             self.despair(&ask.url, first, spent, &failure.problem);
             if spent && !excused {
+                let (number, took, why) = (*attempts, first.elapsed(), &failure.problem);
+                warn!(url = %Redacted(ask.url.as_str()), attempts = number, ?took, %why, "GET failed");
                 let used = failure.used.unwrap_or_else(|| chosen.used.clone());
                 return Err(failed(url, ask, *attempts, failure.problem, used));
             }
@@ -248,6 +251,7 @@ impl Inner {
             let pass = self.gate.enter().await;
             let Some(quiet) = self.health.quiet_for(url) else { return pass };
             drop(pass);
+            debug!(url = %Redacted(url.as_str()), pause = ?quiet, "waiting as the server asked");
             sleep(quiet).await;
         }
     }
@@ -272,6 +276,7 @@ impl Inner {
             _ => (retry::pause(&self.options.timeouts, attempts), false),
         };
         let problem = &failure.problem;
+        warn!(url = %Redacted(url.as_str()), attempts, why = %problem, pause = ?pause, "asking again after a pause");
         ask.watch.retrying(&Retry { url: &redacted(url), attempts, pause, shared, problem });
         sleep(pause).await;
     }

@@ -17,6 +17,7 @@
 //! a port means the scheme's own port, or the port of a configured registry.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -149,6 +150,16 @@ pub enum CredentialUse {
         /// Why it was not sent.
         why: Withheld,
     },
+}
+
+impl fmt::Display for CredentialUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Sent { place, .. } => write!(f, "{place}"),
+            Self::Withheld { place, .. } => write!(f, "{place}, kept back"),
+        }
+    }
 }
 
 impl CredentialUse {

@@ -1,4 +1,22 @@
-//! URLs as messages may show them.
+//! URLs as messages and the log may show them.
+
+use std::fmt;
+
+/// A URL for the log, of which only what [`redacted`] leaves is ever shown, and nothing is made of it where nobody logs.
+#[derive(Clone, Copy)]
+pub struct Redacted<'a>(pub &'a str);
+
+impl fmt::Display for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redacted(self.0))
+    }
+}
+
+impl fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// The text of a URL without what may be secret: user info and query values become `***`, and the fragment goes.
 ///
@@ -37,6 +55,7 @@ mod tests {
             ("@scope/a", "@scope/a"),
         ] {
             assert_eq!(redacted(url), shown);
+            assert_eq!(format!("{0} {0:?}", Redacted(url)), format!("{shown} {shown}"));
         }
     }
 

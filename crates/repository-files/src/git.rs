@@ -17,13 +17,14 @@ use std::{
     path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use gix::{
     bstr::{BStr, ByteSlice as _},
     index::entry,
 };
+use tracing::debug;
 
 pub use self::{
     attributes::{MergedBy, merged_by},
@@ -68,14 +69,21 @@ pub enum GitError {
     Unreadable(String),
 }
 
-/// Asks in a thread of its own, which is left behind where there is no answer.
+/// Asks for `what`, a word for the log, in a thread of its own, which is left behind where there is no answer.
 fn in_time<T: Send + 'static>(
+    what: &'static str,
     ask: impl FnOnce() -> Result<T, GitError> + Send + 'static,
 ) -> Result<T, GitError> {
     let (answer, answers) = mpsc::channel();
     let asking = thread::Builder::new().spawn(move || answer.send(ask()));
     asking.map_err(|error| GitError::Unreadable(error.to_string()))?;
-    answers.recv_timeout(PATIENCE).unwrap_or(Err(GitError::Time))
+    let began = Instant::now();
+    let answer = answers.recv_timeout(PATIENCE).unwrap_or(Err(GitError::Time));
+    match &answer {
+        Ok(_) => debug!(what, took = ?began.elapsed(), "git knows"),
+        Err(error) => debug!(what, took = ?began.elapsed(), why = %error, "git does not know"),
+    }
+    answer
 }
 
 /// Whether a folder is the top of a work tree: git takes a `.git` for a repository if it has a `HEAD`.
@@ -212,7 +220,7 @@ impl Git {
     pub fn tracked(&self) -> Result<&Arc<Tracked>, GitError> {
         let root = self.root.clone();
         let read = || {
-            in_time(move || {
+            in_time("tracked files", move || {
                 let index = Reader::open(&root)?.index()?;
                 Ok(Arc::new(index.map_or_else(Tracked::default, |index| Tracked::of(&root, &index))))
             })
@@ -227,7 +235,7 @@ impl Git {
     /// When there is no commit, or it cannot be read.
     pub fn committed(&self, wanted: fn(&Path) -> bool) -> Result<BTreeMap<PathBuf, Vec<u8>>, GitError> {
         let root = self.root.clone();
-        in_time(move || {
+        in_time("files of the last commit", move || {
             let reader = Reader::open(&root)?;
             let files = reader.files_of(&root, reader.head()?)?;
             let differs = |path: &Path, file| wanted(path) && now::blob_id(path, file) != Some(file);
@@ -242,7 +250,7 @@ impl Git {
     /// When git's files cannot be read.
     pub fn staged(&self, wanted: fn(&Path) -> bool) -> Result<BTreeMap<PathBuf, Vec<u8>>, GitError> {
         let root = self.root.clone();
-        in_time(move || {
+        in_time("files of the index", move || {
             let reader = Reader::open(&root)?;
             let Some(index) = reader.index()? else { return Ok(BTreeMap::new()) };
             let mut staged = BTreeMap::new();
@@ -268,7 +276,7 @@ impl Git {
     /// When a commit is not there, as in a shallow clone, or cannot be read.
     pub fn changed_since(&self, revision: &str) -> Result<Changed, GitError> {
         let (root, revision) = (self.root.clone(), revision.to_owned());
-        in_time(move || {
+        in_time("what changed since a commit", move || {
             let reader = Reader::open(&root)?;
             let base = reader.merge_base(&revision)?;
             Ok(Changed {
@@ -285,7 +293,7 @@ impl Git {
     /// When the commit cannot be read.
     pub fn before(&self, changed: &Changed, wanted: fn(&Path) -> bool) -> Result<Before, GitError> {
         let (root, Changed { base, paths }) = (self.root.clone(), changed.clone());
-        in_time(move || {
+        in_time("files of an earlier commit", move || {
             let reader = Reader::open(&root)?;
             let unreadable = |_| GitError::NoRevision(base.clone());
             let then =

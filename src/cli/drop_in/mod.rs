@@ -23,6 +23,7 @@ use npm_nixhash::report::Message;
 use super::{
     env::Environment,
     hash::{self, Flags},
+    log,
     output::{Exit, Fatal, Outcome, Terminal},
     supply::Sources,
 };
@@ -43,7 +44,8 @@ pub(super) fn is_called(program: Option<&OsString>) -> bool {
 pub(super) fn main(arguments: &[OsString]) -> ExitCode {
     let environment = Environment::read();
     let terminal = Terminal::new(false, 0, &environment);
-    let outcome = run(arguments, &environment, &terminal).unwrap_or_else(|Fatal(message)| {
+    let outcome = log::begin(&environment, false, 0).and_then(|()| run(arguments, &environment, &terminal));
+    let outcome = outcome.unwrap_or_else(|Fatal(message)| {
         terminal.message("error", &message);
         Exit::Failed
     });

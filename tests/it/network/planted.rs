@@ -1,6 +1,7 @@
 //! Secrets planted everywhere a user may have them, and looked for in every output, every file that is left behind, and
 //! in what children are given.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -13,6 +14,10 @@ use crate::support::registry::{Fault, Published};
 
 /// Every planted secret holds this.
 const MARK: &str = "PLANTED";
+
+/// What the log tells in these runs, among others.
+const LOGGED: [&str; 3] =
+    ["npm_registry: GET url=", "npm_registry: GET failed", "npm_registry: asking again"];
 
 /// A program that writes down what it is given.
 fn spy(project: &Project, name: &str) {
@@ -88,6 +93,7 @@ fn run(project: &Project, args: &[&str]) -> Output {
         .env("NIX_GITHUB_PRIVATE_USERNAME", "me")
         .env("NIX_GITHUB_PRIVATE_PASSWORD", "PLANTED-private")
         .env("GITHUB_TOKEN", "PLANTED-github")
+        .env("NPM_NIXHASH_LOG", "trace")
         .env("AWS_SECRET_ACCESS_KEY", "PLANTED-aws")
         .env("GIT_CONFIG_VALUE_0", "PLANTED-bot")
         .env("TMPDIR", project.path("../tmp"))
@@ -145,6 +151,7 @@ fn planted_tokens_turn_up_nowhere() {
         &["init", "config"],
         &["man"],
     ];
+    let mut logged = BTreeSet::new();
     for fault in [None, Some(Fault::Status(401)), Some(Fault::Status(404)), Some(Fault::Status(500))] {
         if let Some(fault) = fault {
             project.registry.fault(&package.path, 30, fault);
@@ -154,8 +161,10 @@ fn planted_tokens_turn_up_nowhere() {
             let text = [output.stdout, output.stderr].concat();
             let text = String::from_utf8(text).unwrap();
             assert!(!text.contains(MARK), "{args:?}:\n{text}");
+            logged.extend(LOGGED.into_iter().filter(|what| text.contains(what)));
         }
     }
+    assert_eq!(logged, LOGGED.into(), "the log tells of all that goes over the network");
     let mut found = Vec::new();
     marked(&project.path(".."), &mut found);
     found.retain(|name| !written.contains(&name.as_str()));

@@ -60,7 +60,7 @@ const KNOWN: [Known; 4] = [
 /// The pictures, and what is typed in each of them.
 pub const PICTURES: [(&str, &[&str]); 5] = [
     ("docs/demo.svg", &["npm-nixhash check", "npm-nixhash update", "npm-nixhash check"]),
-    ("docs/pictures/details.svg", &["npm-nixhash check -v api"]),
+    ("docs/pictures/details.svg", &["npm-nixhash check -v api 2>/dev/null"]),
     ("docs/pictures/diff.svg", &["npm-nixhash update --diff api"]),
     (
         "docs/pictures/explain.svg",

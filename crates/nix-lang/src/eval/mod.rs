@@ -18,6 +18,9 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Instant;
+
+use tracing::debug;
 
 pub use apply::formals;
 pub use attrs::merge;
@@ -300,7 +303,10 @@ impl Eval {
         }
         let text = Rc::clone(&self.files.get(file).text);
         self.allow_for(file);
-        let parsed = match super::syntax::parse(file, &text) {
+        let began = Instant::now();
+        let parsed = super::syntax::parse(file, &text);
+        debug!(file = %self.files.get(file).path.display(), whole = parsed.is_ok(), took = ?began.elapsed(), "parsed");
+        let parsed = match parsed {
             Ok(ast) => {
                 self.observer.parsed(&ast);
                 Some(ast)

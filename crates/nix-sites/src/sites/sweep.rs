@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
+
+use tracing::debug;
 
 use super::dead::Unused;
 use super::seen::Seen;
@@ -77,7 +80,7 @@ impl<'a> Sweep<'a> {
     /// Evaluates flakes, then files that nothing imported, then files whose hashes nothing accounts for.
     pub fn reach(&mut self) {
         for folder in self.entries.flakes {
-            self.entry(|sweep| {
+            self.entry(folder, |sweep| {
                 let thunk = flake::outputs(sweep.ev, folder);
                 sweep.walker.visit(sweep.ev, thunk, Some(""), 0);
             });
@@ -99,7 +102,7 @@ impl<'a> Sweep<'a> {
         for path in self.entries.index.keys() {
             for occurrence in self.worth_entering(path) {
                 if self.is_worth_entering(path, &occurrence) {
-                    self.entry(|sweep| sweep.enter_at(&occurrence));
+                    self.entry(path, |sweep| sweep.enter_at(&occurrence));
                 }
             }
         }
@@ -110,13 +113,17 @@ impl<'a> Sweep<'a> {
         self.entries.index.keys().flat_map(|path| self.open_in(path)).collect()
     }
 
-    /// Runs one entry point with its share of the budget, then every function that it leaves uncalled.
-    fn entry(&mut self, run: impl FnOnce(&mut Self)) {
+    /// Runs one entry point, which is or lies in `path`, with its share of the budget, then every function that it leaves
+    /// uncalled.
+    fn entry(&mut self, path: &Path, run: impl FnOnce(&mut Self)) {
+        let began = Instant::now();
         self.ev.budget.begin();
         run(self);
         self.walker.drain(self.ev);
         self.walker.catch_up(self.ev);
         self.call_the_uncalled();
+        let budget_left = self.ev.budget.rest();
+        debug!(file = %path.display(), took = ?began.elapsed(), budget_left, "evaluated");
     }
 
     /// Functions with hash attributes that nothing called so far.
@@ -160,7 +167,7 @@ impl<'a> Sweep<'a> {
     /// Evaluates a file on its own.
     fn file(&mut self, path: &Path) {
         let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        self.entry(|sweep| {
+        self.entry(path, |sweep| {
             let Ok(thunk) = sweep.ev.file_thunk(path) else { return };
             let value = sweep.ev.force(thunk);
             sweep.value(&value, &folder, 0);

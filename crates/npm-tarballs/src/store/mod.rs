@@ -149,6 +149,7 @@ impl Store {
     /// Gives an entry up if what reading it said is that it is damaged.
     fn condemn(&self, id: &ContentId, error: &io::Error) {
         if error.kind() == io::ErrorKind::InvalidData {
+            tracing::warn!(content = %self.path(id).display(), "a damaged tarball of the store is removed");
             self.inner.distrusted.add(*id);
             // Failing to remove it is no loss: the next write replaces it.
             let _ = fs::remove_file(self.path(id));
@@ -188,6 +189,7 @@ impl Store {
     /// Remembers the first failure to write.
     fn note(&self, source: io::Error) -> io::Error {
         let copy = io::Error::new(source.kind(), source.to_string());
+        tracing::warn!(store = %self.inner.dir.display(), why = %source, "the store cannot be written");
         let _ = self.inner.trouble.set(StoreTrouble { dir: self.inner.dir.clone(), source });
         copy
     }

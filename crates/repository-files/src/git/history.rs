@@ -106,7 +106,7 @@ impl Git {
     #[must_use]
     pub fn since(&self, questions: Vec<(Question, Vec<u8>)>, base: Option<&str>) -> Vec<Option<Answer>> {
         let (root, base, count) = (self.root.clone(), base.map(str::to_owned), questions.len());
-        let asked = in_time(move || {
+        let asked = in_time("since when files are as they are", move || {
             let reader = Reader::open(&root)?;
             let mut walker = Walker::new(&reader, &root)?;
             let base = base.and_then(|revision| reader.merge_base(&revision).ok());
@@ -121,7 +121,7 @@ impl Git {
     /// When there is no commit, or git's files cannot be read.
     pub fn past(&self, file: &Path, now: &[u8], most: usize) -> Result<Past, GitError> {
         let (root, file, now) = (self.root.clone(), file.to_owned(), now.to_owned());
-        in_time(move || {
+        in_time("earlier states of a file", move || {
             let reader = Reader::open(&root)?;
             let mut walker = Walker::new(&reader, &root)?;
             let path = walker.relative(&file).ok_or(GitError::NotTheTop)?;

@@ -62,7 +62,7 @@ impl Git {
     ) -> Result<BTreeMap<PathBuf, Vec<u8>>, GitError> {
         let (root, theirs) = (self.root.clone(), theirs.to_owned());
         let (file, ancestor) = (file.to_owned(), ancestor.to_owned());
-        in_time(move || {
+        in_time("what both sides of a merge have", move || {
             let reader = Reader::open(&root)?;
             let (head, other) = (reader.head()?, reader.commit(&theirs)?);
             let blob = gix::objs::compute_hash(head.kind(), Kind::Blob, &ancestor)
