@@ -275,6 +275,7 @@ fn survey_agrees(cases: &[Case], truths: &BTreeMap<String, Vec<Dependencies>>) -
                 npm_deps: true,
                 edits: site.edits.clone(),
                 only_when: Vec::new(),
+                when: None,
             };
             for position in &claim.hashes {
                 let value = token_at(&root, position).value;

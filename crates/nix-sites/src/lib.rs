@@ -233,9 +233,10 @@ fn not_there_yet(ev: &Eval, site: &Site) -> Option<Warning> {
         return None;
     };
     let message = format!(
-        "its lockfile {} is not there; the derivation is only used when {} (line {})",
+        "its lockfile {} is not there; the derivation is only used when {} ({}:{})",
         ev.files.display(expected),
         condition.text,
+        ev.files.display(&condition.place.file),
         condition.place.line
     );
     Some(Warning { kind: WarningKind::OtherConfiguration, place: site.hash_place(), message })

@@ -201,7 +201,7 @@ fn fetcher_hash(ast: &Ast, argument: ExprId, all: &mut Vec<Occurrence>) {
 }
 
 /// The last name of a callee.
-fn callee(ast: &Ast, id: ExprId) -> Option<&str> {
+pub(crate) fn callee(ast: &Ast, id: ExprId) -> Option<&str> {
     match ast.expr(id) {
         Expr::Var(name) => Some(name),
         Expr::Select { path, .. } => match path.last()? {

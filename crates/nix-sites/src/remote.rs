@@ -33,7 +33,7 @@ pub struct SourceAttribute {
 }
 
 /// A patch that nixpkgs applies to the source before the lockfile is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Patch {
     /// A file of the repository.
     Local {

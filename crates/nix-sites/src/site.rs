@@ -105,7 +105,7 @@ pub struct Step {
 pub struct Condition {
     /// The token that decides.
     pub place: Place,
-    /// What holds then, such as `` `false` is `true` ``.
+    /// What holds then, such as `` `features.chat` is `true` ``.
     pub text: String,
 }
 

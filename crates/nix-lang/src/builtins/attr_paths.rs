@@ -5,15 +5,15 @@ use std::rc::Rc;
 use super::lists::{on_list, texts};
 use super::sets::{item_of, name_value, on_set, openness};
 use super::{Native, builtin, lib};
-use crate::eval::{Eval, reason_of};
+use crate::eval::{Eval, identified, reason_of, whether};
 use crate::syntax::ast::{Location, Name};
 use crate::value::{Attr, Attrs, Doubt, Kind, List, ThunkId, Value};
 
 pub(super) const TABLE: &[Native] = &[
-    lib("attrByPath", 3, |ev, a, at| by_path(ev, a[0], a[2], Some(a[1]), at)),
-    lib("getAttrFromPath", 2, |ev, a, at| by_path(ev, a[0], a[1], None, at)),
+    lib("attrByPath", 3, |ev, a, at| by_path(ev, a[0], a[2], Some(a[1]), at)).handing_on(),
+    lib("getAttrFromPath", 2, |ev, a, at| by_path(ev, a[0], a[1], None, at)).handing_on(),
     lib("setAttrByPath", 2, set_by_path),
-    lib("hasAttrByPath", 2, has_by_path),
+    lib("hasAttrByPath", 2, has_by_path).handing_on(),
     lib("attrVals", 2, attr_vals),
     lib("getAttrs", 2, get_attrs),
     builtin("catAttrs", 2, cat_attrs),
@@ -30,9 +30,17 @@ fn by_path(ev: &mut Eval, path: ThunkId, set: ThunkId, default: Option<ThunkId>,
 
 /// The value at the end of a path; each of several sets may have it or not.
 fn follow(ev: &mut Eval, value: Value, names: &[Name], default: Option<ThunkId>, at: Location) -> Value {
-    let Some((name, rest)) = names.split_first() else { return value };
+    let Some((name, rest)) = names.split_first() else {
+        return match default {
+            Some(default) => ev.or_default(value, false, |ev| ev.force(default)),
+            None => value,
+        };
+    };
     ev.each(value, &mut |ev, value| match (ev.peek_attr(&value, name, at), default) {
-        (Some(inner), _) => follow(ev, inner, rest, default, at),
+        (Some(inner), _) => {
+            let inner = identified(inner, &value, name, at);
+            follow(ev, inner, rest, default, at)
+        }
         (None, Some(default)) => ev.force(default),
         (None, None) => crate::eval::error(format!("attribute `{name}` is missing"), at),
     })
@@ -66,12 +74,12 @@ fn has(ev: &mut Eval, value: Value, names: &[Name], at: Location) -> Value {
             Some(attr) if attr.maybe.is_none() && rest.is_empty() => Value::bool(true),
             Some(attr) if attr.maybe.is_none() => {
                 let inner = ev.force(attr.thunk);
-                has(ev, inner, rest, at)
+                has(ev, identified(inner, &value, name, at), rest, at)
             }
             None if attrs.open.is_none() && attrs.special.is_none() => Value::bool(false),
-            _ => Value::unknown(Doubt::Unmodelled, "whether an attribute exists is not known", Some(at)),
+            _ => whether(&value, names, at),
         },
-        Kind::Unknown(_) => value,
+        Kind::Unknown(_) => whether(&value, names, at),
         _ => Value::bool(false),
     })
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::lists::{later, later2, list, on_list};
 use super::{Native, builtin, global, lib};
 use crate::budget::Cost;
-use crate::eval::{Eval, is_system, present, reason_of};
+use crate::eval::{Eval, identified, is_system, present, reason_of, whether};
 use crate::syntax::ast::{Location, Name};
 use crate::value::{Attr, Attrs, Doubt, Kind, List, Special, ThunkId, Unknown, Value};
 
@@ -17,8 +17,8 @@ pub(super) const TABLE: &[Native] = &[
     lib("concatMapAttrs", 2, concat_map_attrs),
     builtin("attrValues", 1, attr_values),
     builtin("attrNames", 1, attr_names),
-    builtin("getAttr", 2, get_attr),
-    builtin("hasAttr", 2, has_attr),
+    builtin("getAttr", 2, get_attr).handing_on(),
+    builtin("hasAttr", 2, has_attr).handing_on(),
     builtin("listToAttrs", 1, list_to_attrs),
     lib("genAttrs", 2, gen_attrs),
     lib("genAttrs'", 2, |ev, a, at| {
@@ -164,7 +164,8 @@ fn get_attr(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             if let Kind::Attrs(attrs) = &set.kind {
                 ev.hide_others(attrs, &name, &key, at);
             }
-            ev.select(&set, &name, at)
+            let member = ev.select(&set, &name, at);
+            identified(member, &set, &name, at)
         }
         None => Value::unknown(Doubt::Unmodelled, "an attribute name is not known", Some(at)),
     }
@@ -176,7 +177,8 @@ fn has_attr(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         (Some(name), Kind::Attrs(attrs)) if attrs.open.is_none() && attrs.special.is_none() => {
             present(attrs.map.contains_key(&name), &set, &name)
         }
-        _ => Value::unknown(Doubt::Unmodelled, "whether an attribute exists is not known", Some(at)),
+        (Some(name), _) => whether(&set, &[name], at),
+        (None, _) => Value::unknown(Doubt::Unmodelled, "an attribute name is not known", Some(at)),
     }
 }
 

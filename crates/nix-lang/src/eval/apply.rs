@@ -28,7 +28,7 @@ impl Eval {
     fn apply_guarded(&mut self, callee: &Value, argument: ThunkId, here: Location) -> Value {
         match &callee.kind {
             Kind::Lambda(closure) => self.enter(closure, argument, here),
-            Kind::Native(call) => self.apply_native(call, argument, here).nameless(),
+            Kind::Native(call) => self.apply_native(call, argument, here),
             Kind::Function(run) => {
                 let run = Rc::clone(run);
                 self.run(run.as_ref(), argument, here).nameless()

@@ -17,6 +17,9 @@ pub struct Native {
     pub run: fn(&mut Eval, &[ThunkId], Location) -> Value,
     /// Where its name is known.
     pub reach: Reach,
+    /// A result that is not known is what it says it is, as an attribute is; of other functions it is something else than the
+    /// argument that it comes from.
+    pub hands_on: bool,
 }
 
 /// Where the name of a function is known.
@@ -39,13 +42,19 @@ impl Native {
         arity: usize,
         run: fn(&mut Eval, &[ThunkId], Location) -> Value,
     ) -> Self {
-        Self { name, arity, run, reach: Reach::Library }
+        Self { name, arity, run, reach: Reach::Library, hands_on: false }
     }
 
     /// The same function, known in more places.
     #[must_use]
     pub const fn known(self, reach: Reach) -> Self {
         Self { reach, ..self }
+    }
+
+    /// The same function, whose result is an attribute or tells of one.
+    #[must_use]
+    pub const fn handing_on(self) -> Self {
+        Self { hands_on: true, ..self }
     }
 }
 
@@ -89,7 +98,10 @@ impl Eval {
         args.push(argument);
         let native: &dyn Any = call.native;
         match native.downcast_ref::<Native>() {
-            Some(native) if args.len() >= native.arity => (native.run)(self, &args, here),
+            Some(native) if args.len() >= native.arity => {
+                let result = (native.run)(self, &args, here);
+                if native.hands_on { result } else { result.nameless() }
+            }
             Some(_) => Value::new(Kind::Native(Rc::new(NativeCall { native: call.native, args }))),
             None => error("a function of something else than this evaluator", here),
         }

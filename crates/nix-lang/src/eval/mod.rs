@@ -32,6 +32,7 @@ pub use observer::Observer;
 pub use operators::less;
 pub use scope::Env;
 pub use select::is_system;
+pub(crate) use select::{identified, whether};
 pub use strings::string;
 pub use world::World;
 

@@ -97,7 +97,7 @@ impl Eval {
         let mut value = self.eval(&code.at(base), env);
         let mut may_miss = false;
         for component in path {
-            let found = self.step(code, &value, component, env);
+            let (found, name) = self.step(code, &value, component, env);
             may_miss |= found.missing;
             if found.values.is_empty() {
                 if let Some(default) = default {
@@ -108,35 +108,54 @@ impl Eval {
                     AttrName::Dynamic(_) => crate::eval::error("an attribute is missing", here),
                 };
             }
+            if let (AttrName::Static(name), Some(default)) = (component, default) {
+                self.hide_default(&value, name, &code.ast, default);
+            }
             let next = crate::eval::join(found.values);
-            value = match component {
-                AttrName::Static(name) => {
-                    if let Some(default) = default {
-                        self.hide_default(&value, name, &code.ast, default);
-                    }
-                    identified(next, &value, name, here)
-                }
-                AttrName::Dynamic(_) => next,
+            value = match name {
+                Some(name) => identified(next, &value, &name, here),
+                None => next,
             };
         }
         let value = self.mark_placeholder(value, here);
         match default {
-            // What a configuration leaves open is there all the same.
-            Some(default) if may_miss || is_doubtful(&value) && !is_open(&value) => {
-                let other = self.eval(&code.at(default), env);
-                crate::eval::join(vec![value, other])
-            }
-            _ => value,
+            Some(default) => self.or_default(value, may_miss, |ev| ev.eval(&code.at(default), env)),
+            None => value,
         }
     }
 
-    fn step(&mut self, code: &Code, set: &Value, component: &AttrName, env: EnvId) -> Found {
+    /// A value, or what counts where it is missing.
+    pub fn or_default(
+        &mut self,
+        value: Value,
+        may_miss: bool,
+        default: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
+        // What a configuration leaves open is there all the same.
+        if !may_miss && (!is_doubtful(&value) || is_open(&value)) {
+            return value;
+        }
+        let other = default(self);
+        // Who reads the same attribute without a default stops where it is missing, so that nothing is tied to both. Of two
+        // defaults only one can be taken for the attribute (fixture `condition-with-default`).
+        if value.stands_for().is_some() && matches!(other.kind, Kind::Bool(false)) {
+            return value;
+        }
+        crate::eval::join(vec![value, other])
+    }
+
+    /// What one component of a path leads to, and its name, where it is one.
+    fn step(&mut self, code: &Code, set: &Value, component: &AttrName, env: EnvId) -> (Found, Option<Name>) {
         let here = code.location();
         match component {
-            AttrName::Static(name) => self.find(set, name, here),
+            AttrName::Static(name) => (self.find(set, name, here), Some(Rc::clone(name))),
             AttrName::Dynamic(expr) => {
                 let key = self.eval(&code.at(*expr), env);
-                self.find_dynamic(set, &key, here)
+                let name = match &key.kind {
+                    Kind::Str(text) if !text.system => text.known(),
+                    _ => None,
+                };
+                (self.find_dynamic(set, &key, here), name)
             }
         }
     }
@@ -213,8 +232,8 @@ impl Eval {
     pub fn eval_has_attr(&mut self, code: &Code, base: ExprId, path: &[AttrName], env: EnvId) -> Value {
         let mut value = self.eval(&code.at(base), env);
         let mut whole = Value::bool(true);
-        for component in path {
-            let found = self.step(code, &value, component, env);
+        for (at, component) in path.iter().enumerate() {
+            let (found, name) = self.step(code, &value, component, env);
             if let AttrName::Static(name) = component {
                 whole = super::present(!found.values.is_empty(), &value, name);
             }
@@ -222,13 +241,18 @@ impl Eval {
                 return Value { kind: Kind::Bool(false), trail: whole.trail };
             }
             if found.missing || is_doubtful(&value) {
-                return Value::unknown(
-                    Doubt::Unmodelled,
-                    "whether an attribute exists is not known",
-                    Some(code.location()),
-                );
+                let names = path.iter().skip(at).map(|name| match name {
+                    AttrName::Static(name) => Some(Rc::clone(name)),
+                    AttrName::Dynamic(_) => None,
+                });
+                let names: Option<Vec<Name>> = names.collect();
+                return whether(&value, &names.unwrap_or_default(), code.location());
             }
-            value = crate::eval::join(found.values);
+            let next = crate::eval::join(found.values);
+            value = match name {
+                Some(name) => identified(next, &value, &name, code.location()),
+                None => next,
+            };
         }
         if value.as_unknown().is_some_and(|u| u.doubt == Doubt::Outside) {
             return Value::doubtful(reason_of(&value, "", code.location()));
@@ -237,9 +261,19 @@ impl Eval {
     }
 }
 
+/// Whether something is at the end of a path below a set of which that is not known. Where an attribute on the way is missing, who
+/// asks the last one alone stops.
+pub(crate) fn whether(set: &Value, names: &[Name], here: Location) -> Value {
+    let unknown = Value::unknown(Doubt::Unmodelled, "whether an attribute exists is not known", Some(here));
+    let base = set.stands_for().and_then(|formula| formula.identity()).cloned();
+    let Some((base, (last, way))) = base.zip(names.split_last()) else { return unknown };
+    let parent = way.iter().fold(base, |base, name| Rc::new(Identity::Member(base, Rc::clone(name))));
+    unknown.known_as(Some(Identity::Has(parent, Rc::clone(last))), here)
+}
+
 /// What a member that is not known is: that of nixpkgs by its name, an attribute, or the member of something else that is
 /// not known.
-pub(super) fn identified(member: Value, set: &Value, name: &Name, here: Location) -> Value {
+pub(crate) fn identified(member: Value, set: &Value, name: &Name, here: Location) -> Value {
     let Kind::Unknown(unknown) = &member.kind else { return member };
     let identity = match &set.kind {
         Kind::Attrs(attrs) => match (attrs.map.get(name), &attrs.special) {

@@ -28,6 +28,8 @@ pub enum Identity {
     Code(Location, EnvId),
     /// An attribute of what is not known.
     Member(Rc<Identity>, Name),
+    /// Whether it has such an attribute.
+    Has(Rc<Identity>, Name),
     /// What stands at a token, in all configurations at once.
     Token(Location),
     /// The system that is built for.

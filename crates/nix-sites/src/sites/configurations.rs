@@ -15,6 +15,7 @@ use std::rc::Rc;
 use super::dead::{Unused, inert};
 use super::decide::{self, Draft};
 use super::explain::{excerpt, place_of};
+use super::keys::{Key, Keys};
 use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::literal_of;
@@ -296,7 +297,7 @@ impl Others {
         ev.declared().records = records;
         let mut drafts = decide::all(&mut ev);
         drafts.retain(|draft| !draft.literals.is_empty());
-        only_when(&ev, &mut drafts, flips);
+        only_when(&ev, &today.seen.keys, &mut drafts, flips);
         let choices = std::mem::take(&mut ev.choices);
         self.offer(choices.iter().map(|choice| &choice.flip).chain(&decisions(&ev, &drafts)));
         come_back(today, ev);
@@ -372,7 +373,7 @@ pub(super) fn rivals_in(
     // What is hidden even there rests on further ones (fixture `flags-together-behind`).
     let hidden = ev.choices.iter().map(|choice| choice.flip.clone());
     let met = hidden.chain(decisions(&ev, &drafts)).collect();
-    only_when(&ev, &mut drafts, flips);
+    only_when(&ev, &today.seen.keys, &mut drafts, flips);
     // What the budget did not allow to know says nothing against today.
     if ev.budget.overruns().len() > before {
         drafts.retain(|draft| !matches!(draft.site.outcome, Outcome::Undecided(_)));
@@ -388,8 +389,11 @@ pub(super) fn decisions(ev: &Eval, drafts: &[Draft]) -> Vec<Flip> {
 }
 
 /// Notes what would have to stand in the repository for these sites to be used.
-pub(super) fn only_when(ev: &Eval, drafts: &mut [Draft], flips: &[Flip]) {
-    let conditions: Vec<Condition> = flips.iter().map(|flip| condition(ev, flip)).collect();
+pub(super) fn only_when(ev: &Eval, keys: &Keys, drafts: &mut [Draft], flips: &[Flip]) {
+    if drafts.is_empty() {
+        return;
+    }
+    let conditions: Vec<Condition> = flips.iter().map(|flip| condition(ev, keys, flip)).collect();
     for draft in drafts {
         draft.site.only_when.clone_from(&conditions);
     }
@@ -428,17 +432,38 @@ fn has_token(value: &Value, is_meant: &dyn Fn(Location) -> bool) -> bool {
     }
 }
 
-/// A flip as people read it.
-fn condition(ev: &Eval, flip: &Flip) -> Condition {
+/// A flip as people read it: the key of the token, where it has one (fixture `flags-behind-flags`).
+fn condition(ev: &Eval, keys: &Keys, flip: &Flip) -> Condition {
+    let key = keys.of(ev, flip.leaf);
     let written = excerpt(ev.files.text(flip.leaf));
-    let text = match &flip.to {
-        Instead::Bool(flag) => format!("{written} is `{flag}`"),
-        Instead::Int(number) => format!("{written} is `{number}`"),
-        Instead::Text(text) => format!("{written} is `\"{text}\"`"),
-        Instead::Null => format!("{written} is `null`"),
-        Instead::Other | Instead::Open => format!("{written} is something else"),
-        Instead::With(name) => format!("`{name}` is added to {written}"),
-        Instead::Without(name) => format!("`{name}` is not in {written}"),
+    let name = match &key {
+        Some(key) => format!("`{}`", key.path),
+        // A file of data as a whole.
+        None if ev.parsed(flip.leaf.file).is_none() => ev.files.display(&ev.files.get(flip.leaf.file).path),
+        None => written.clone(),
+    };
+    let is_key = ev.keys.contains(&flip.leaf);
+    let text = match (&flip.to, key) {
+        // Of a list of names only one changes.
+        (Instead::Text(text), Some(Key { item: true, .. })) => {
+            format!("`\"{text}\"` stands in {name} in place of {written}")
+        }
+        (Instead::Text(text), None) if is_key => format!("`\"{text}\"` stands in place of {written}"),
+        (to, Some(Key { item: true, .. })) => format!("{written} in {name} is {}", told(to)),
+        (Instead::With(member), _) => format!("{name} has `{member}` as well"),
+        (Instead::Without(member), _) => format!("{name} does not have `{member}`"),
+        (Instead::Other | Instead::Open, Some(_)) => format!("{name} is something else than {written}"),
+        (to, _) => format!("{name} is {}", told(to)),
     };
     Condition { place: place_of(ev, flip.leaf), text }
+}
+
+fn told(to: &Instead) -> String {
+    match to {
+        Instead::Bool(flag) => format!("`{flag}`"),
+        Instead::Int(number) => format!("`{number}`"),
+        Instead::Text(text) => format!("`\"{text}\"`"),
+        Instead::Null => "`null`".to_owned(),
+        _ => "something else".to_owned(),
+    }
 }

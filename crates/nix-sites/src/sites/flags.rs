@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::decide::Draft;
+use crate::occurrences::callee;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::{Ast, Bindings, Bound, Expr, FileId, Location, Param, Span};
 
@@ -90,9 +91,14 @@ fn bearers(ast: &Ast) -> HashMap<Span, Bearer> {
             Expr::Select { default: Some(default), .. } => {
                 all.insert(span_of(*default), Bearer::Default);
             }
-            // `mkEnableOption` is a default without a token of its own.
-            Expr::Apply(..) => {
+            // `mkEnableOption` is a default without a token of its own; `attrByPath path default` is an `or` in other words.
+            Expr::Apply(function, argument) => {
                 all.entry(*span).or_insert(Bearer::Default);
+                if let Expr::Apply(inner, _) = ast.expr(*function)
+                    && callee(ast, *inner) == Some("attrByPath")
+                {
+                    all.insert(span_of(*argument), Bearer::Default);
+                }
             }
             Expr::Set { bindings, .. } => {
                 let is_argument = arguments.contains(span);

@@ -8,13 +8,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use crate::reason::Reason;
-use crate::remote::{AttributeValue, RemoteKind, RemoteSource, SourceAttribute};
+use crate::remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
 use crate::site::{Outcome, Site, Step, Undecided};
 use nix_lang::eval::Eval;
 use nix_lang::place::Place;
 use nix_lang::syntax::ast::Location;
 use npm_lockfile::options::HashOptions;
-use phase_shell::Edit;
+use phase_shell::{Edit, LOCKFILES};
 
 /// One set of literals with one answer is one site; without literals, one call is.
 pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
@@ -67,7 +67,14 @@ enum Own {
 enum Told {
     Local(PathBuf, Vec<Edit>),
     Missing(PathBuf),
-    Remote { attributes: Vec<SourceAttribute>, open: Option<String>, folder: String, edits: [Vec<Edit>; 2] },
+    Remote {
+        attributes: Vec<SourceAttribute>,
+        open: Option<String>,
+        folder: String,
+        edits: [Vec<Edit>; 2],
+        patches: Vec<Patch>,
+        patched_in: String,
+    },
     Tarball(Vec<SourceAttribute>, Option<String>),
     Undecided(Reason),
 }
@@ -83,8 +90,9 @@ impl Key {
             Outcome::Local { lockfile, edits } => Told::Local(lockfile, edits),
             Outcome::MissingLockfile { expected } => Told::Missing(expected),
             Outcome::Remote { source, folder, edits } => {
+                let (patches, patched_in) = patched(&source);
                 let RemoteSource { attributes, open, .. } = *source;
-                Told::Remote { attributes, open, folder, edits }
+                Told::Remote { attributes, open, folder, edits, patches, patched_in }
             }
             Outcome::Tarball(source) => Told::Tarball(source.attributes, source.open),
             Outcome::Undecided(undecided) => Told::Undecided(undecided.reason),
@@ -171,6 +179,7 @@ struct FromRemote {
     attributes: Vec<(String, AttributeValue)>,
     folder: String,
     edits: [Vec<Edit>; 2],
+    patched: (Vec<Patch>, String),
     options: HashOptions,
 }
 
@@ -204,6 +213,7 @@ impl Needs {
                 attributes: plain(source),
                 folder: folder.clone(),
                 edits: edits.clone(),
+                patched: patched(source),
                 options,
             })),
             Outcome::Tarball(source) => Need::Tarball(source.kind, plain(source)),
@@ -264,6 +274,7 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
         ) => {
             folder == other
                 && edits == others
+                && patched(x) == patched(y)
                 && (same_call(x, y) || x.commit().is_some_and(|commit| y.commit() == Some(commit)))
         }
         (Outcome::Tarball(x), Outcome::Tarball(y)) => x.kind == y.kind && same_attributes(x, y),
@@ -306,6 +317,22 @@ pub(super) fn says_nothing(why: &Undecided) -> bool {
         | Reason::RemoteSource
         | Reason::NoHash => true,
     }
+}
+
+/// The patches that may change the lockfile, and where they are applied: two derivations of one source that patch it otherwise
+/// need other hashes (fixture `patches-differ`).
+fn patched(source: &RemoteSource) -> (Vec<Patch>, String) {
+    let names_one = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        LOCKFILES.iter().any(|name| text.contains(name))
+    };
+    let counts = |patch: &&Patch| match patch {
+        Patch::Local { path, .. } => std::fs::read(path).map_or(true, |bytes| names_one(&bytes)),
+        Patch::Other(_) => true,
+    };
+    let patches: Vec<Patch> = source.patches.iter().filter(counts).cloned().collect();
+    let place = if patches.is_empty() { String::new() } else { source.patched_in.clone() };
+    (patches, place)
 }
 
 fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {

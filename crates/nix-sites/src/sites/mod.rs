@@ -13,6 +13,7 @@ mod filters;
 mod flags;
 mod ingredients;
 mod installed;
+mod keys;
 mod literals;
 mod locate;
 mod made;

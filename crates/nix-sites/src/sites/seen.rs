@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::keys::Keys;
 use crate::occurrences::{is_other, other_hashes};
 use nix_lang::eval::Observer;
 use nix_lang::syntax::ast::{Ast, Expr, FileId, Location, Part};
@@ -19,6 +20,8 @@ pub(crate) type Around = Vec<Location>;
 pub(crate) struct Seen {
     /// Literals of hashes, and those of them that were evaluated.
     watched: Rc<RefCell<HashSet<Location>>>,
+    /// What the tokens are called that decide something.
+    pub(super) keys: Rc<Keys>,
     evaluated: RefCell<HashSet<Location>>,
     /// Bindings of hash attributes whose scope or set was made.
     bound: RefCell<HashSet<Location>>,
@@ -35,7 +38,8 @@ pub(crate) struct Seen {
 impl Seen {
     /// To observe another configuration of the same files, whose trees are there already.
     pub fn for_another_configuration(&self) -> Self {
-        Self { watched: Rc::clone(&self.watched), ..Self::default() }
+        let (watched, keys) = (Rc::clone(&self.watched), Rc::clone(&self.keys));
+        Self { watched, keys, ..Self::default() }
     }
 
     /// Literals to be watched besides those that look like hashes.

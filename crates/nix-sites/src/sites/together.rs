@@ -357,7 +357,7 @@ impl Others {
         }
         let flips = self.least(today, flips, MOST_NAMED, contradicts);
         let mut open = self.rivals(today, &opened(&flips), Some(&literals));
-        only_when(today.ev, &mut open, &flips);
+        only_when(today.ev, &today.seen.keys, &mut open, &flips);
         if let Some(rival) = rivals::rival_of(draft, &open) {
             rivals::mark(today.ev, &mut draft.site, &rival.site);
         }

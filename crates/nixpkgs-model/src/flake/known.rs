@@ -7,7 +7,7 @@ use super::{nearest, of_folder, self_member};
 use crate::library;
 use crate::packages::{call_package, nixpkgs};
 use nix_lang::eval::{Eval, lambda};
-use nix_lang::syntax::ast::Location;
+use nix_lang::syntax::ast::{Bindings, Bound, Expr, Location, Part};
 use nix_lang::value::source::{self, Filter};
 use nix_lang::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
 
@@ -22,6 +22,7 @@ const TABLE: &[(&str, Function)] = &[
     ("inputs.nix-filter", NIX_FILTER),
     ("import-tree", import_tree),
     ("snowfall.fs.get-file", get_file),
+    ("snowfall.fs.get-snowfall-file", get_snowfall_file),
     ("inputs.blueprint", blueprint),
     ("haumea.lib.load", load),
     ("std.incl", |_, root, _| Some(include(root))),
@@ -68,6 +69,41 @@ fn get_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
     let own = ev.folder(here.file);
     let top = nearest(ev, &own)?;
     Some(Value::path(source::join(&top, &below)))
+}
+
+/// `lib.snowfall.fs.get-snowfall-file "web"`: a path below what `snowfall.root` says, or the folder of the flake.
+fn get_snowfall_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option<Value> {
+    let below = ev.force(argument).known_text()?;
+    let top = nearest(ev, &ev.folder(here.file))?;
+    let file = ev.files.read(&top.join("flake.nix")).ok()?;
+    let ast = ev.ast(file)?;
+    let bound = |set: &Bindings, name: &str| {
+        set.entries.iter().find(|one| one.name.as_ref() == name).map(|one| match one.bound {
+            Bound::Expr(id) => Some(id),
+            Bound::Outer | Bound::From(_) => None,
+        })
+    };
+    let settings = ast.exprs.iter().find_map(|expr| match expr {
+        Expr::Set { bindings, .. } => bound(bindings, "snowfall"),
+        _ => None,
+    });
+    let root = match settings {
+        None => top,
+        Some(settings) => match ast.expr(settings?) {
+            Expr::Set { bindings, .. } => match bound(bindings, "root") {
+                None => top,
+                Some(root) => match ast.expr(root?) {
+                    Expr::Path(parts) => match parts.as_slice() {
+                        [Part::Text(text)] if text.starts_with('.') => source::join(&top, text),
+                        _ => return None,
+                    },
+                    _ => return None,
+                },
+            },
+            _ => return None,
+        },
+    };
+    Some(Value::path(source::join(&root, &below)))
 }
 
 /// `std.incl ./. [ ./web "package.json" ]`: what the list names, and nothing else.

@@ -32,6 +32,8 @@ pub struct Surveyed {
     pub reason: String,
     /// The tokens that would have to say something else.
     pub only_when: Vec<Position>,
+    /// What would have to hold, in words.
+    pub when: Vec<String>,
 }
 
 impl Surveyed {
@@ -87,6 +89,7 @@ fn translate(root: &Path, site: &nix_sites::Site) -> Surveyed {
             force_empty_cache: site.options.force_empty_cache,
         },
         reason,
+        when: site.only_when.iter().map(|condition| condition.text.clone()).collect(),
         only_when: site
             .only_when
             .iter()
@@ -193,6 +196,9 @@ fn one(site: &ExpectedSite, same: &[&Surveyed]) -> Vec<String> {
             self::place(&site.only_when),
             self::place(&best.only_when)
         ));
+    }
+    if site.when.as_ref().is_some_and(|when| *when != best.when) {
+        problems.push(format!("{place}: expected when {:?}, got {:?}", site.when, best.when));
     }
     if best.options != site.options {
         problems.push(format!("{place}: expected {:?}, got {:?}", site.options, best.options));

@@ -66,6 +66,8 @@ pub struct ExpectedSite {
     pub edits: Vec<(String, String)>,
     /// The tokens that would have to say something else for the derivation to be used.
     pub only_when: Vec<Position>,
+    /// The same in words, where the case tells them.
+    pub when: Option<Vec<String>>,
 }
 
 /// A text of a file that a configuration has instead of another.
@@ -154,6 +156,7 @@ fn site(value: &Value) -> ExpectedSite {
             edits.iter().map(|edit| (string(&edit[0]), string(&edit[1]))).collect()
         }),
         only_when: positions(&value["only_when"]).unwrap_or_default(),
+        when: value["when"].as_array().map(|all| all.iter().map(string).collect()),
     }
 }
 
