@@ -64,7 +64,7 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().enable_all().build().expect("threads"));
 
 /// A supply that has these tarballs on disk, and nothing else.
-fn stocked(folder: &Path, tarballs: &[Tarball]) -> Arc<Supply> {
+fn supplied(folder: &Path, tarballs: &[Tarball]) -> Arc<Supply> {
     let store = Store::at(folder.join("store"));
     for (n, tarball) in tarballs.iter().enumerate() {
         assert!(store.put(tarball));
@@ -84,7 +84,7 @@ fn hash_a_nar_of_100_mib(bencher: Bencher) {
         Tarball::of(bytes.into())
     };
     let tarballs: Vec<_> = (0..300).map(tarball).collect();
-    let supply = stocked(folder.path(), &tarballs);
+    let supply = supplied(folder.path(), &tarballs);
     let bytes: u64 = tarballs.iter().map(Tarball::len).sum();
     let request = Request {
         lockfile: lockfile(tarballs).into_bytes().into(),
@@ -162,7 +162,7 @@ fn resolve_ten_services(bencher: Bencher) {
 fn rewrite_ten_services(bencher: Bencher) {
     let folder = tempfile::tempdir().unwrap();
     repository(folder.path());
-    let supply = stocked(folder.path(), &(0..13).map(small).collect::<Vec<_>>());
+    let supply = supplied(folder.path(), &(0..13).map(small).collect::<Vec<_>>());
     let survey = nix_sites::survey(&Scope::of(folder.path()));
     let head = Head::of(survey.root.clone());
     let plan = Plan::computed(survey, &supply, &Settings::default(), &Rules::telling(&head, None));

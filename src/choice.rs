@@ -323,7 +323,7 @@ fn close(sites: &[Site], kept: &mut BTreeSet<usize>) {
     }
 }
 
-/// A file and an offset in it; of a lockfile that may be made anew no offset.
+/// A file and an offset in it; of a lockfile that may be regenerated no offset.
 type Token<'a> = (&'a Path, Option<usize>);
 
 fn tokens(site: &Site) -> impl Iterator<Item = Token<'_>> {

@@ -38,7 +38,8 @@ pub enum CreateError {
 
 /// Creates all files, then replaces all, or does nothing. A file appears whole.
 ///
-/// Errors: a file exists, cannot be written, or cannot be replaced. What had been created by then is removed.
+/// # Errors
+/// A file exists, cannot be written, or cannot be replaced. What had been created by then is removed.
 pub fn create_all(creations: &[Creation], replacements: &[Replacement]) -> Result<(), CreateError> {
     let mut made = Vec::new();
     let result = creations

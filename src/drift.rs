@@ -49,7 +49,7 @@ pub struct Rules<'a> {
     pub alarm: bool,
     /// Such a replacement is wanted.
     pub accept_changed_sources: bool,
-    /// Vendored lockfiles of other versions are made anew.
+    /// Vendored lockfiles of other versions are regenerated.
     pub renew_lockfiles: bool,
     /// Lockfiles that were completed, to be used instead of the files.
     pub repairs: Option<&'a Repairs>,

@@ -1,7 +1,7 @@
 //! Replacing files: each one atomically, all of them or none.
 //!
 //! Every new text is first written in full for its folder, synced, and given the file's permissions; only then do they take
-//! the places of the originals, one after the other. Whoever is killed in between leaves each file old or new.
+//! the places of the originals, one after the other. A process that is killed in between leaves each file old or new.
 //!
 //! Several runs at once take turns: each file is locked from the look at what it holds until it is replaced. What another
 //! run has made right meanwhile is right.

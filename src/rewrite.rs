@@ -38,7 +38,7 @@ impl RewriteError {
     }
 }
 
-/// The files whose literals are stale and the lockfiles that were made anew or completed, with their new texts, in
+/// The files whose literals are stale and the lockfiles that were regenerated or completed, with their new texts, in
 /// the order of their paths. A site that would change something of somebody else's is left out.
 ///
 /// # Errors
@@ -85,7 +85,7 @@ pub fn groups(plan: &Plan, replacements: Vec<Replacement>) -> Vec<Vec<Replacemen
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-/// Vendored lockfiles that were made anew, and those that were completed, each once.
+/// Vendored lockfiles that were regenerated, and those that were completed, each once.
 fn lockfiles(plan: &Plan, sites: &[&Planned]) -> Vec<Replacement> {
     let mut renewed: BTreeMap<&PathBuf, Replacement> = BTreeMap::new();
     let stale = sites.iter().filter(|planned| matches!(planned.status, Status::Stale(_)));

@@ -1,4 +1,4 @@
-//! What registries and the npm client do for sources: vouch for a tarball, and make a vendored lockfile anew.
+//! What registries and the npm client do for sources: vouch for a tarball, and regenerate a vendored lockfile.
 
 use std::{
     borrow::Cow,
@@ -74,7 +74,7 @@ impl Npm for Vendoring<'_> {
 /// An answer that all who ask share.
 type Answers<K, V> = Mutex<HashMap<K, Arc<OnceCell<Result<V, Refusal>>>>>;
 
-/// What registries said in a run: each is asked once about its keys, and once about a package, whoever wants to know.
+/// What registries said in a run: each is asked once about its keys, and once about a package, however many want to know.
 #[derive(Default)]
 pub struct Said {
     /// Keys, by the URL at which a registry tells them.

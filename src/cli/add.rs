@@ -22,7 +22,7 @@ use nix_sites::insert::{AttrPath, InsertError, Slot};
 use npm_nixhash::{
     create::{Creation, create_all},
     packaging::{
-        self, Order, Package, PackagingError, Shape,
+        self, Package, PackageRequest, PackagingError, Shape,
         expression::{self, ByPkgs, Names},
     },
     replace::Replacement,
@@ -34,7 +34,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
     let (name, selector) = wanted(&args.package)?;
     let plan = Plan::of(args, &name, environment)?;
     let sources = Sources::new(&args.sources, &Config::around(&environment.here)?, environment, terminal)?;
-    let order = Order {
+    let request = PackageRequest {
         name,
         selector,
         shape: shape(args),
@@ -43,7 +43,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
         settings: &sources.settings,
         npm: &npm(environment, sources.supply.registry()),
     };
-    let packaged = packaging::package(&order);
+    let packaged = packaging::package(&request);
     sources.finish(terminal);
     let package = match packaged {
         Ok(package) => package,
@@ -119,7 +119,7 @@ impl Plan {
         let keeps_lockfile = shape(args) == Shape::Lockfile;
         if keeps_lockfile && lockfile.symlink_metadata().is_ok() {
             let message = Message::plain(format!("{} exists already", lockfile.display()));
-            let hint = "`update` keeps it right; remove it, and what uses it, to begin anew";
+            let hint = "`update` keeps it right; remove it, and what uses it, to start over";
             return Err(Fatal(message.hinting(Some(hint))));
         }
         let reference = relative(beside, &lockfile);

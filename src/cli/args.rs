@@ -476,7 +476,7 @@ pub(super) struct SourceArgs {
     /// Neither read nor keep tarballs on disk
     #[arg(long)]
     pub(super) no_cache: bool,
-    /// Compute every hash anew, also of lockfiles that did not change
+    /// Compute every hash again, also of lockfiles that did not change
     #[arg(long)]
     pub(super) no_memo: bool,
     /// Send requests for HOST to a mirror; its path goes before theirs

@@ -1,7 +1,7 @@
 //! `--add-to-store`: a computed tree becomes the output that Nix would fetch, so that no build fetches it again.
 //!
 //! `nix-store --add-fixed` makes the path of a recursively hashed fixed output from a folder's name and content, which is
-//! all that Nix asks of such an output, whoever made it.
+//! all that Nix asks of such an output, no matter who made it.
 
 use std::{io, path::Path, process::Command};
 
@@ -136,7 +136,7 @@ pub(super) fn add_all(
     Ok(unnamed)
 }
 
-/// The tree is made anew from what the first computation left on disk, and has to hash the same.
+/// The tree is made again from what the first computation left on disk, and has to hash the same.
 fn add_one(
     planned: &Planned,
     name: &Name,

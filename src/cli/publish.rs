@@ -23,7 +23,8 @@ type Human<'a> = &'a dyn Fn(Look) -> String;
 
 /// Writes a report to all places that were asked for; to standard output as `default` unless told.
 ///
-/// Errors: a file that cannot be written.
+/// # Errors
+/// A file that cannot be written.
 pub(super) fn publish(
     args: &ReportArgs,
     report: &Report,

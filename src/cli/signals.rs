@@ -41,7 +41,7 @@ pub(super) fn before_the_end(hook: impl Fn() + Send + 'static) -> io::Result<()>
     Ok(())
 }
 
-/// The signals that whoever started this has it ignore, as `nohup` does with SIGHUP: a handler would undo that. Nothing
+/// The signals that the parent process has it ignore, as `nohup` does with SIGHUP: a handler would undo that. Nothing
 /// tells where there is no `/proc`; there a handler it is.
 #[cfg(unix)]
 fn ignored() -> u64 {

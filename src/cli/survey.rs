@@ -203,7 +203,7 @@ pub(super) fn paths(environment: &Environment, root: &Path) -> Paths {
 /// What a report comes down to for the exit code.
 #[expect(clippy::struct_excessive_bools, reason = "each may hold beside the others")]
 pub(super) struct State {
-    /// A hash or file could not be had.
+    /// A hash or file could not be computed or read.
     pub(super) failed: bool,
     /// What is there that `--deny` names, for people.
     pub(super) denied: Vec<&'static str>,

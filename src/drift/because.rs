@@ -1,7 +1,7 @@
 //! Why a hash is stale: what changed in its lockfile since the hash was written, as git has it; or what the hash is, where
 //! this run computed just that.
 //!
-//! Only stale sites are asked about, so whoever is in sync pays nothing. What is not known is not said.
+//! Only stale sites are asked about, so a repository in sync pays nothing. What is not known is not said.
 
 use std::{path::PathBuf, sync::Arc};
 

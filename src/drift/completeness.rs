@@ -128,7 +128,7 @@ pub(super) fn judge(
     odd
 }
 
-/// The site's lockfile, if it was completed and is not made anew.
+/// The site's lockfile, if it was completed and is not regenerated.
 pub(super) fn repaired(
     site: &Site,
     outdated: Option<&Outdated>,

@@ -33,7 +33,7 @@ pub enum SiteFailure {
         /// All reasons.
         failure: Failure,
     },
-    /// A source cannot be had.
+    /// A source is not available.
     #[error(transparent)]
     Source(SourceFailure),
     /// The lockfile's place in a source cannot be looked at.
@@ -105,8 +105,8 @@ pub enum SiteFailure {
         /// What can be done about it.
         hint: Option<&'static str>,
     },
-    /// The vendored lockfile cannot be made anew.
-    #[error("cannot make {} anew", path.display())]
+    /// The vendored lockfile cannot be regenerated.
+    #[error("cannot regenerate {}", path.display())]
     Relock {
         /// The lockfile.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! The bytes of each site's lockfile: from the repository, from a source, or made anew for a new version.
+//! The bytes of each site's lockfile: from the repository, from a source, or regenerated for a new version.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,7 +23,7 @@ pub struct Lockfiles {
     other_line_ends: HashSet<PathBuf>,
 }
 
-/// A lockfile that was made anew.
+/// A lockfile that was regenerated.
 #[derive(Clone)]
 struct Made {
     package_json: Arc<[u8]>,

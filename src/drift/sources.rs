@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::{Rules, SiteFailure, Status, Work, undecided};
 use crate::source::{
-    self, Excerpt, Fetched, Look, LookError, Npm, NpmFailure, Order, Question, Resolved, SourceFailure, Word,
+    self, Excerpt, Fetched, Look, LookError, Npm, NpmFailure, Question, Resolved, SourceFailure,
+    SourceRequest, Word,
     digest::{Digest, Kind, Recorded},
     origin::{Hashed, Origin},
 };
@@ -147,9 +148,10 @@ pub(super) fn examine(
     work: &Work<'_>,
 ) {
     ask(sites, states, work);
-    let orders = orders(sites, states);
-    let fetched = source::fetch(&orders, supply, settings.memo.as_ref());
-    let results: HashMap<_, _> = orders.iter().map(|order| order.origin.identity()).zip(fetched).collect();
+    let requests = requests(sites, states);
+    let fetched = source::fetch(&requests, supply, settings.memo.as_ref());
+    let results: HashMap<_, _> =
+        requests.iter().map(|request| request.origin.identity()).zip(fetched).collect();
     let words = words(states, &results, work.rules.npm);
     let missing = missing(sites, states, &results, work.rules.npm);
     for (site, states) in sites.iter().zip(states) {
@@ -256,24 +258,24 @@ fn missing(
 }
 
 /// Each origin once, with everything that is wanted of it.
-fn orders(sites: &[Site], states: &[Vec<SourceState>]) -> Vec<Order> {
-    let mut orders: BTreeMap<String, Order> = BTreeMap::new();
+fn requests(sites: &[Site], states: &[Vec<SourceState>]) -> Vec<SourceRequest> {
+    let mut requests: BTreeMap<String, SourceRequest> = BTreeMap::new();
     for (site, states) in sites.iter().zip(states) {
         for state in states.iter().filter(|state| !state.stated) {
             let Ok(resolved) = &state.resolved else { continue };
-            let order = orders.entry(resolved.origin.identity()).or_insert_with(|| Order {
+            let request = requests.entry(resolved.origin.identity()).or_insert_with(|| SourceRequest {
                 origin: resolved.origin.clone(),
                 recorded: BTreeSet::new(),
                 looks: BTreeSet::new(),
             });
-            order.recorded.insert(resolved.recorded.clone());
+            request.recorded.insert(resolved.recorded.clone());
             // Nobody looks into a tarball that is only pinned.
             if !matches!(site.outcome, Outcome::Tarball(_)) {
-                order.looks.insert(look_at(site, &state.source));
+                request.looks.insert(look_at(site, &state.source));
             }
         }
     }
-    orders.into_values().collect()
+    requests.into_values().collect()
 }
 
 /// `said` is what the registry says of it, if somebody was asked.

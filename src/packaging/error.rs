@@ -16,7 +16,7 @@ pub enum PackagingError {
     /// The network may not be used.
     #[error("a package that is new has to be fetched")]
     Offline,
-    /// The registry's word cannot be had.
+    /// The registry does not tell.
     #[error(transparent)]
     Package(#[from] PackageError),
     /// The signatures are not what is asked for.

@@ -38,7 +38,8 @@ pub struct UnwritablePath(String);
 
 /// Checks a path to the lockfile, seen from the file that the expression will stand in: `./npm/tool/package-lock.json`.
 ///
-/// Errors: it holds characters that Nix does not take in a path, or does not start with `./` or `../`.
+/// # Errors
+/// It holds characters that Nix does not take in a path, or does not start with `./` or `../`.
 pub fn check_path(path: &str) -> Result<(), UnwritablePath> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "./_-+".contains(c);
     let relative = path.starts_with("./") || path.starts_with("../");

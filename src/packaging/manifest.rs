@@ -68,7 +68,8 @@ pub struct Program {
 impl Manifest {
     /// Reads the manifest in the tarball, which is the one that counts.
     ///
-    /// Errors: there is none, or it is that of another package.
+    /// # Errors
+    /// There is none, or it is that of another package.
     pub(super) fn of(release: &Release, contents: &Contents) -> Result<Self, PackagingError> {
         let package = || format!("{}@{}", release.name, release.version);
         let wrong = |problem| PackagingError::Manifest { package: package(), problem };

@@ -42,7 +42,7 @@ use npm_tarballs::{
 };
 
 /// What is to be packaged, and with what.
-pub struct Order<'a> {
+pub struct PackageRequest<'a> {
     /// The package.
     pub name: PackageName,
     /// The release.
@@ -133,28 +133,29 @@ impl Locked {
 
 /// Packages a release.
 ///
-/// Errors: the first thing that stands in the way. Nothing was written.
-pub fn package(order: &Order<'_>) -> Result<Package, PackagingError> {
-    let client = order.supply.registry().ok_or(PackagingError::Offline)?;
-    let runtime = order.supply.runtime();
-    let Fetched { release, packument, signature, tarball } = runtime.block_on(fetch(order, client))?;
+/// # Errors
+/// The first thing that stands in the way. Nothing was written.
+pub fn package(request: &PackageRequest<'_>) -> Result<Package, PackagingError> {
+    let client = request.supply.registry().ok_or(PackagingError::Offline)?;
+    let runtime = request.supply.runtime();
+    let Fetched { release, packument, signature, tarball } = runtime.block_on(fetch(request, client))?;
     let source_hash = sha512(&tarball).map_err(PackagingError::Tarball)?;
     let contents = tarball.reader().and_then(package::look).map_err(PackagingError::Tarball)?;
     let manifest = Manifest::of(&release, &contents)?;
-    let (form, fit, left_out) = match order.shape {
+    let (form, fit, left_out) = match request.shape {
         Shape::Lockfile => {
-            let (locked, fit) = locked(order, &release, &manifest, &contents)?;
+            let (locked, fit) = locked(request, &release, &manifest, &contents)?;
             (Form::Lockfile(Box::new(locked)), fit, Vec::new())
         }
         Shape::Bundled => {
             let left_out = manifest.optional.keys().map(|name| name.escape_debug().to_string()).collect();
             let fit = Fit::flaw(&manifest).unwrap_or(Fit::Bundled);
-            (Form::Bundled, fits(order, &release, fit)?, left_out)
+            (Form::Bundled, fits(request, &release, fit)?, left_out)
         }
         Shape::Platforms => {
-            let found = platforms::find(order, client, (&release, packument), &manifest);
+            let found = platforms::find(request, client, (&release, packument), &manifest);
             let found = runtime.block_on(found)?;
-            (Form::Platforms(found.platforms), fits(order, &release, found.fit)?, found.missing)
+            (Form::Platforms(found.platforms), fits(request, &release, found.fit)?, found.missing)
         }
     };
     let url = release.public_url(&client.options().access);
@@ -162,26 +163,26 @@ pub fn package(order: &Order<'_>) -> Result<Package, PackagingError> {
 }
 
 /// That the shape that was ordered fits.
-fn fits(order: &Order<'_>, release: &Release, fit: Fit) -> Result<Fit, PackagingError> {
-    if fit.shape() == order.shape {
+fn fits(request: &PackageRequest<'_>, release: &Release, fit: Fit) -> Result<Fit, PackagingError> {
+    if fit.shape() == request.shape {
         return Ok(fit);
     }
-    Err(PackagingError::Shape { package: label(release), shape: order.shape, fit })
+    Err(PackagingError::Shape { package: label(release), shape: request.shape, fit })
 }
 
 fn locked(
-    order: &Order<'_>,
+    request: &PackageRequest<'_>,
     release: &Release,
     manifest: &Manifest,
     contents: &Contents,
 ) -> Result<(Locked, Fit), PackagingError> {
-    let lock = lock(order, manifest, contents)?;
+    let lock = lock(request, manifest, contents)?;
     let parsed = Lockfile::parse(&lock.bytes).map_err(PackagingError::Lockfile)?;
     let options = HashOptions { force_empty_cache: parsed.dependencies.is_empty(), ..HashOptions::default() };
     let install_scripts = manifest::install_scripts(&lock.bytes);
     let fit = Fit::of(manifest, &release.version, &shape::of_lockfile(manifest, &lock.bytes));
-    let request = Request::new(lock.bytes.as_slice().into(), options);
-    let computed = npm_deps::compute(&[request], order.supply, order.settings)
+    let hash = Request::new(lock.bytes.as_slice().into(), options);
+    let computed = npm_deps::compute(&[hash], request.supply, request.settings)
         .pop()
         .expect("bug: one request has one result")
         .map_err(PackagingError::Dependencies)?;
@@ -205,20 +206,20 @@ struct Fetched {
     tarball: Tarball,
 }
 
-async fn fetch(order: &Order<'_>, client: &Client) -> Result<Fetched, PackagingError> {
-    let packument = packages::fetch(client, &order.name).await?;
-    let release = packument.select(&order.selector)?;
-    let keys = packages::keys(client, &order.name).await?;
+async fn fetch(request: &PackageRequest<'_>, client: &Client) -> Result<Fetched, PackagingError> {
+    let packument = packages::fetch(client, &request.name).await?;
+    let release = packument.select(&request.selector)?;
+    let keys = packages::keys(client, &request.name).await?;
     let signature = packages::signature::verify(&release, &keys);
-    if signature.forbids(order.require_signature) {
+    if signature.forbids(request.require_signature) {
         return Err(PackagingError::Signature { package: label(&release), verdict: signature });
     }
-    let tarball = obtain(order, &release).await?;
+    let tarball = obtain(request, &release).await?;
     Ok(Fetched { release, packument, signature, tarball })
 }
 
 /// A release's tarball, verified.
-async fn obtain(order: &Order<'_>, release: &Release) -> Result<Tarball, PackagingError> {
+async fn obtain(request: &PackageRequest<'_>, release: &Release) -> Result<Tarball, PackagingError> {
     let want = Want {
         package: label(release),
         scope: release.name.scope().map(str::to_owned),
@@ -226,7 +227,7 @@ async fn obtain(order: &Order<'_>, release: &Release) -> Result<Tarball, Packagi
         id: release.dist.integrity.id(),
         early: true,
     };
-    order.supply.obtain(&want).await.map_err(PackagingError::Fetch)
+    request.supply.obtain(&want).await.map_err(PackagingError::Fetch)
 }
 
 /// Name and version.
@@ -258,20 +259,25 @@ struct Lock {
     vendored: bool,
 }
 
-fn lock(order: &Order<'_>, manifest: &Manifest, contents: &Contents) -> Result<Lock, PackagingError> {
+fn lock(
+    request: &PackageRequest<'_>,
+    manifest: &Manifest,
+    contents: &Contents,
+) -> Result<Lock, PackagingError> {
     if let Some(shrinkwrap) = contents.shrinkwrap.as_deref().filter(|bytes| is_complete(bytes)) {
         return Ok(Lock { bytes: shrinkwrap.to_vec(), vendored: false });
     }
-    let request = RelockRequest {
+    let relocked = RelockRequest {
         package_json: contents.manifest.as_deref().unwrap_or_default(),
         shrinkwrap: contents.shrinkwrap.as_deref(),
         existing: None,
         omit_dev: manifest.drops_dev(),
     };
-    let bytes = relock::relock(order.npm, &request).map_err(|source| match manifest.bundled.as_slice() {
-        [] => PackagingError::Relock(source),
-        names => PackagingError::Bundled { names: names.to_vec(), source },
-    })?;
+    let bytes =
+        relock::relock(request.npm, &relocked).map_err(|source| match manifest.bundled.as_slice() {
+            [] => PackagingError::Relock(source),
+            names => PackagingError::Bundled { names: names.to_vec(), source },
+        })?;
     Ok(Lock { bytes, vendored: true })
 }
 

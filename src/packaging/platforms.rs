@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Fit, Manifest, Order, PackagingError, label, obtain, sha512};
+use super::{Fit, Manifest, PackageRequest, PackagingError, label, obtain, sha512};
 use npm_lockfile::completeness::{GLIBC, System, admits};
 use npm_registry::{
     Client,
@@ -158,7 +158,7 @@ pub(super) struct Found {
 
 /// Finds the packages of all systems. `own` is what the registry told of the program itself.
 pub(super) async fn find(
-    order: &Order<'_>,
+    request: &PackageRequest<'_>,
     client: &Client,
     (release, own): (&Release, Packument),
     manifest: &Manifest,
@@ -192,7 +192,7 @@ pub(super) async fn find(
     if matches!(fit, Fit::Platforms { .. }) {
         for (system, at) in by_system(&candidates).unwrap_or_default() {
             let of = (system, &candidates[at].folder);
-            platforms.push(platform(order, client, of, &releases[at], &mut keys).await?);
+            platforms.push(platform(request, client, of, &releases[at], &mut keys).await?);
         }
     }
     Ok(Found { fit, platforms, missing })
@@ -251,7 +251,7 @@ async fn packuments(
 type Keys = HashMap<Url, Vec<Key>>;
 
 async fn platform(
-    order: &Order<'_>,
+    request: &PackageRequest<'_>,
     client: &Client,
     (system, folder): (&'static str, &PackageName),
     release: &Release,
@@ -262,14 +262,14 @@ async fn platform(
         Entry::Vacant(place) => place.insert(packages::keys(client, &release.name).await?),
     };
     let signature = signature::verify(release, keys);
-    if signature.forbids(order.require_signature) {
+    if signature.forbids(request.require_signature) {
         return Err(PackagingError::Signature { package: label(release), verdict: signature });
     }
     let stated = release.dist.integrity.id();
     let hash = if stated.algorithm() == Algorithm::Sha512 {
         stated.sri()
     } else {
-        sha512(&obtain(order, release).await?).map_err(PackagingError::Tarball)?
+        sha512(&obtain(request, release).await?).map_err(PackagingError::Tarball)?
     };
     Ok(Platform {
         system,

@@ -73,7 +73,7 @@ impl RelockError {
                 Some("try `npm install --package-lock-only --ignore-scripts` on the unpacked tarball")
             }
             Self::Existing(_) => {
-                Some("restore the lockfile, or remove it and write it anew with `npm-nixhash add`")
+                Some("restore the lockfile, or remove it and write it again with `npm-nixhash add`")
             }
             Self::Incomplete(_) => Some("this registry does not tell npm what an offline install needs"),
             _ => None,

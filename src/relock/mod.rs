@@ -81,7 +81,8 @@ pub const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Resolves.
 ///
-/// Errors: npm is missing, fails or takes too long; or what it wrote is not enough for an offline install.
+/// # Errors
+/// Npm is missing, fails or takes too long; or what it wrote is not enough for an offline install.
 pub fn relock(npm: &Npm, request: &RelockRequest<'_>) -> Result<Vec<u8>, RelockError> {
     let start = start::Start::of(request)?;
     let place = child::Place::new(npm, &start)?;

@@ -1,7 +1,7 @@
 //! Optional dependencies that the registry does not have.
 //!
 //! npm leaves them out of the lockfile. Since version 11 its `npm ci` then calls the lockfile out of sync, because it
-//! looks for them again, in vain, and misses them in the lockfile: a package that names a platform's binary which was
+//! looks for them again, does not find them, and misses them in the lockfile: a package that names a platform's binary which was
 //! never published could not be installed at all. What it accepts, as older versions do:
 //!
 //! * of the package itself: an entry that says nothing but `"optional": true` in the place of the missing one;

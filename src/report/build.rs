@@ -465,7 +465,7 @@ fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
             vec![Message { causes: vec![error.to_string()], ..message }]
         }
         SiteFailure::Relock { path, .. } => {
-            let message = format!("cannot make {} anew", paths.show(path));
+            let message = format!("cannot regenerate {}", paths.show(path));
             vec![Message { message, ..Message::from_error(failure).hinting(failure.hint()) }]
         }
         _ => vec![Message::from_error(failure).hinting(failure.hint())],

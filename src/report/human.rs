@@ -428,7 +428,7 @@ pub(super) fn at(place: &PlaceReport) -> String {
 }
 
 /// A text without line breaks, terminal sequences and marks that turn the direction of writing: names of files and
-/// attributes come from whoever wrote the repository.
+/// attributes come from the authors of the repository.
 #[must_use]
 pub fn plain(text: &str) -> String {
     shown(text, "")

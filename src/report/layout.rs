@@ -1,7 +1,7 @@
 //! Lines for people, laid out for the terminal that they read them on: a line for each thing, what belongs to it below,
 //! and no word broken that has room on a line of its own.
 //!
-//! Styles are written as escape sequences; whoever prints the text takes them out where nobody sees them. What others wrote
+//! Styles are written as escape sequences; the code that prints the text takes them out where nobody sees them. What others wrote
 //! is made harmless before it is laid out, so that no other sequence is in it.
 
 use std::fmt::Write as _;

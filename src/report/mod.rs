@@ -1,5 +1,5 @@
 //! What a run has to say, as one value. The modules beside this one write it down for their readers: people, the CI
-//! services' own formats, whoever applies a patch; JSON is the value itself.
+//! services' own formats, a patch is applied; JSON is the value itself.
 //!
 //! The JSON form is versioned: fields are added freely, [`SCHEMA_VERSION`] changes when one changes its meaning or goes.
 

@@ -50,7 +50,7 @@ pub struct OutdatedReport {
     pub locked: String,
     /// The version of the source.
     pub source: String,
-    /// Whether it was made anew.
+    /// Whether it was regenerated.
     pub renewed: bool,
 }
 

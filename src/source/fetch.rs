@@ -30,7 +30,7 @@ const ALGORITHM: &str = "source 1";
 
 /// A source that is wanted.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct SourceRequest {
     /// Where it comes from.
     pub origin: Origin,
     /// What is said of its hash, by everybody who uses it.
@@ -108,50 +108,50 @@ impl SourceFailure {
     }
 }
 
-/// Fetches all sources; the results are in the order of the orders.
+/// Fetches all sources; the results are in the order of the requests.
 #[must_use]
 pub fn fetch(
-    orders: &[Order],
+    requests: &[SourceRequest],
     supply: &Arc<Supply>,
     memo: Option<&Memo>,
 ) -> Vec<Result<Fetched, SourceFailure>> {
-    let job = async |order: &Order| {
-        let work = async |room| obtain(order, supply, memo, room).await;
+    let job = async |request: &SourceRequest| {
+        let work = async |room| obtain(request, supply, memo, room).await;
         supply.unpacking().within(work).await
     };
     let began = Instant::now();
-    let fetched = supply.runtime().block_on(join_all(orders.iter().map(job)));
-    if !orders.is_empty() {
+    let fetched = supply.runtime().block_on(join_all(requests.iter().map(job)));
+    if !requests.is_empty() {
         let failed = fetched.iter().filter(|result| result.is_err()).count();
-        info!(sources = orders.len(), failed, took = ?began.elapsed(), "sources are here");
+        info!(sources = requests.len(), failed, took = ?began.elapsed(), "sources are here");
     }
     fetched
 }
 
-fn shown(order: &Order) -> String {
-    redacted(order.origin.url())
+fn shown(request: &SourceRequest) -> String {
+    redacted(request.origin.url())
 }
 
 /// A source from disk, if it was verified before, else from the network.
 async fn obtain(
-    order: &Order,
+    request: &SourceRequest,
     supply: &Supply,
     memo: Option<&Memo>,
     room: Room,
 ) -> Result<Fetched, SourceFailure> {
-    if let Some(known) = memo.and_then(|memo| recall(order, supply, memo)) {
-        debug!(url = %Redacted(order.origin.url().as_str()), from = "the store", "a source");
-        return examine(order, known, room.unpacked).await;
+    if let Some(known) = memo.and_then(|memo| recall(request, supply, memo)) {
+        debug!(url = %Redacted(request.origin.url().as_str()), from = "the store", "a source");
+        return examine(request, known, room.unpacked).await;
     }
-    let bytes = download(order, supply, room.download).await?;
-    debug!(url = %Redacted(order.origin.url().as_str()), from = "the network", bytes = bytes.len(), "a source");
+    let bytes = download(request, supply, room.download).await?;
+    debug!(url = %Redacted(request.origin.url().as_str()), from = "the network", bytes = bytes.len(), "a source");
     let tarball = Tarball::of(bytes.clone());
     let content = tarball.id();
     let mut sha1 = Hasher::new(Algorithm::Sha1);
     sha1.update(&bytes);
     let contents = vec![content, sha1.finish()];
-    let identity = order.origin.identity();
-    let fetched = examine(order, Known { bytes, contents, digests: None }, room.unpacked).await?;
+    let identity = request.origin.identity();
+    let fetched = examine(request, Known { bytes, contents, digests: None }, room.unpacked).await?;
     supply.keep(&tarball);
     if let Some(memo) = memo {
         for digest in fetched.digests.values() {
@@ -174,10 +174,10 @@ fn key(identity: &str, digest: &Digest) -> [u8; 32] {
 }
 
 /// What an earlier run verified: every recorded hash must have been found at this very origin, and lead to one content.
-fn recall(order: &Order, supply: &Supply, memo: &Memo) -> Option<Known> {
-    let identity = order.origin.identity();
+fn recall(request: &SourceRequest, supply: &Supply, memo: &Memo) -> Option<Known> {
+    let identity = request.origin.identity();
     let (mut digests, mut content) = (BTreeMap::new(), None);
-    for recorded in &order.recorded {
+    for recorded in &request.recorded {
         let Recorded::Known(digest) = recorded else { return None };
         let found = ContentId::new(Algorithm::Sha512, &memo.get(&key(&identity, digest))?)?;
         if *content.get_or_insert(found) != found || digests.insert(digest.kind(), digest.clone()).is_some() {
@@ -191,9 +191,9 @@ fn recall(order: &Order, supply: &Supply, memo: &Memo) -> Option<Known> {
     Some(Known { bytes: bytes.into(), contents: vec![content], digests: Some(digests) })
 }
 
-async fn download(order: &Order, supply: &Supply, limit: usize) -> Result<Bytes, SourceFailure> {
+async fn download(request: &SourceRequest, supply: &Supply, limit: usize) -> Result<Bytes, SourceFailure> {
     let mut failure = None;
-    for url in &order.origin.urls {
+    for url in &request.origin.urls {
         match supply.source(url, limit).await {
             Ok(bytes) => return Ok(bytes),
             Err(error) => failure = failure.or(Some(error)),
@@ -203,9 +203,9 @@ async fn download(order: &Order, supply: &Supply, limit: usize) -> Result<Bytes,
 }
 
 /// Hashes a source and reads what is wanted from it.
-async fn examine(order: &Order, known: Known, unpacked: u64) -> Result<Fetched, SourceFailure> {
-    let (url, order) = (shown(order), order.clone());
-    let worked = tokio::task::spawn_blocking(move || work(&order, known, unpacked)).await;
+async fn examine(request: &SourceRequest, known: Known, unpacked: u64) -> Result<Fetched, SourceFailure> {
+    let (url, request) = (shown(request), request.clone());
+    let worked = tokio::task::spawn_blocking(move || work(&request, known, unpacked)).await;
     match worked {
         Ok(Ok(fetched)) => Ok(fetched),
         Ok(Err(error)) => Err(SourceFailure::Archive { url, error: Arc::new(error) }),
@@ -213,16 +213,16 @@ async fn examine(order: &Order, known: Known, unpacked: u64) -> Result<Fetched, 
     }
 }
 
-fn work(order: &Order, known: Known, limit: u64) -> Result<Fetched, ArchiveError> {
+fn work(request: &SourceRequest, known: Known, limit: u64) -> Result<Fetched, ArchiveError> {
     let Known { bytes, contents, digests } = known;
-    let kinds: BTreeSet<Kind> = order.recorded.iter().map(Recorded::kind).collect();
-    let hashed = order.origin.hashed;
+    let kinds: BTreeSet<Kind> = request.recorded.iter().map(Recorded::kind).collect();
+    let hashed = request.origin.hashed;
     let unpacked = match hashed {
-        Hashed::Tree(top) if digests.is_none() || !order.looks.is_empty() => {
+        Hashed::Tree(top) if digests.is_none() || !request.looks.is_empty() => {
             Ok(Unpacked::new(&bytes, top, limit)?)
         }
         // A file that is no archive still has its hash.
-        Hashed::File | Hashed::StoreFile if !order.looks.is_empty() => {
+        Hashed::File | Hashed::StoreFile if !request.looks.is_empty() => {
             match Unpacked::new(&bytes, Top::Kept, limit) {
                 Err(error) if error.is_too_large() => return Err(error),
                 unpacked => unpacked.map_err(Arc::new),
@@ -243,6 +243,6 @@ fn work(order: &Order, known: Known, limit: u64) -> Result<Fetched, ArchiveError
         Ok(tree) => look.at(tree, hashed),
         Err(error) => Err(LookError::Archive(Arc::clone(error))),
     };
-    let excerpts = order.looks.iter().map(|look| (look.clone(), see(look))).collect();
+    let excerpts = request.looks.iter().map(|look| (look.clone(), see(look))).collect();
     Ok(Fetched { digests, contents, excerpts })
 }

@@ -19,7 +19,7 @@ pub mod patch;
 pub mod tokens;
 mod zip;
 
-pub use fetch::{Fetched, Order, SourceFailure, fetch};
+pub use fetch::{Fetched, SourceFailure, SourceRequest, fetch};
 pub use look::{Excerpt, Look, LookError};
 pub use npm::{Npm, NpmFailure, Question, Relock, Word};
 pub use zip::ZipError;

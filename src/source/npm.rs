@@ -1,4 +1,4 @@
-//! What npm itself knows of a source: whether a registry vouches for a tarball, and how a lockfile is made anew.
+//! What npm itself knows of a source: whether a registry vouches for a tarball, and how a lockfile is regenerated.
 
 use std::error::Error;
 use std::fmt;
@@ -30,7 +30,7 @@ pub struct Question<'a> {
     pub content: &'a [ContentId],
 }
 
-/// A lockfile to be made anew.
+/// A lockfile to be regenerated.
 #[derive(Debug, Clone, Copy)]
 pub struct Relock<'a> {
     /// The package's `package.json`.
@@ -41,7 +41,7 @@ pub struct Relock<'a> {
     pub existing: &'a [u8],
 }
 
-/// Why npm's help cannot be had.
+/// Why npm cannot help.
 #[derive(Debug, Clone)]
 pub struct NpmFailure {
     /// What went wrong.
@@ -76,7 +76,7 @@ pub trait Npm: Sync {
     /// the registry cannot be asked, has no such release, or does not vouch for it as it has to.
     fn stated(&self, urls: &[&Url]) -> Vec<Result<Option<ContentId>, NpmFailure>>;
 
-    /// Makes a lockfile anew.
+    /// Regenerates a lockfile.
     ///
     /// # Errors
     /// When npm is missing, or refuses.

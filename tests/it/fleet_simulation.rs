@@ -110,7 +110,7 @@ impl Month {
 
     /// A lockfile that nobody computed yet.
     fn first(&mut self, bytes: u64, sharing: Sharing) {
-        // Asked for in vain, and put.
+        // Asked for, not found, and put.
         self.gets += 1;
         self.puts += 1;
         self.stored += 500;

@@ -197,7 +197,7 @@ fn packages_that_nixpkgs_would_not_take_are_refused_with_their_place() {
     let forced = scene.hash(&lockfile(&[("scripts", git("scripts"))]), &["--force-git-deps"]);
     assert_eq!(forced.code, 0);
     let gone = refused("gone");
-    assert!(gone.contains("gone cannot be had") && gone.contains("404"), "{gone}");
+    assert!(gone.contains("gone is not available") && gone.contains("404"), "{gone}");
 }
 
 #[test]

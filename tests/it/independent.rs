@@ -286,7 +286,7 @@ fn three_hundred_services_are_one_line_where_nothing_changes() {
     assert!(again < 20, "{again} s");
     let every = project.transcript(&["update", "-v"]);
     assert_eq!(every.lines().filter(|line| line.starts_with("in sync  ")).count(), 300);
-    // One of them changes; one other cannot be had.
+    // One of them changes; one other is not available.
     project.write("services/s123/package-lock.json", project.read("services/s123/package-lock.json") + "\n");
     let gone = project.registry.publish("gone", "1.0.0", &[]);
     project.registry.fault(&gone.path, 99, Fault::Status(403));

@@ -1,4 +1,4 @@
-//! Whoever is killed at any moment leaves the old file or the new one.
+//! A process killed at any moment leaves the old file or the new one.
 
 use std::{fmt::Write as _, fs, path::PathBuf, thread::sleep, time::Duration};
 

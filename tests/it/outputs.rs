@@ -151,7 +151,7 @@ fn a_packument_that_does_not_exist_is_left_out_and_any_other_failure_fails() {
     let failed = run(&[]);
     assert_eq!((failed.code, failed.stdout.as_str()), (2, ""));
     assert!(
-        failed.stderr.contains("@corp/a cannot be had") && failed.stderr.contains("403"),
+        failed.stderr.contains("@corp/a is not available") && failed.stderr.contains("403"),
         "{}",
         failed.stderr
     );

@@ -132,12 +132,12 @@ failed  b     flake.nix:15:68
 failed  deps  flake.nix:18:18
 3 failed, [TIME]
 --- stderr
-error: flake.nix:10:13: a/package-lock.json: left cannot be had
+error: flake.nix:10:13: a/package-lock.json: left is not available
   caused by: cannot fetch https://registry.npmjs.org/left/-/left-1.0.0.tgz from [REGISTRY]/left/-/left-1.0.0.tgz
   caused by: the server answered 404 Not Found
   hint: the registry has no such version any more, or hides it from those without access: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere
-  the same: packages.x86_64-linux.b (b/package-lock.json): left cannot be had
-error: flake.nix:15:68: packages.x86_64-linux.b (b/package-lock.json): @x/right cannot be had
+  the same: packages.x86_64-linux.b (b/package-lock.json): left is not available
+error: flake.nix:15:68: packages.x86_64-linux.b (b/package-lock.json): @x/right is not available
   caused by: cannot fetch https://registry.npmjs.org/@x/right/-/right-2.0.0.tgz from [REGISTRY]/@x/right/-/right-2.0.0.tgz
   caused by: the server answered 403 Forbidden
   hint: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere
@@ -153,7 +153,7 @@ fn other_bytes_than_the_lockfiles_are_refused_with_both_integrities() {
     project.registry.serve(&left.path, "an error page");
     let transcript = project.transcript(&["update"]);
     let got = npm_tarballs::integrity::ContentId::sha512_of(b"an error page");
-    for part in ["left cannot be had", &left.url, &left.integrity, &got.sri(), "integrity mismatch"] {
+    for part in ["left is not available", &left.url, &left.integrity, &got.sri(), "integrity mismatch"] {
         assert!(transcript.contains(part), "{part} is missing in\n{transcript}");
     }
     assert_eq!(project.read("flake.nix"), FLAKE);

@@ -50,7 +50,7 @@ impl Project {
     fn npm(&self, arguments: &[&str]) {
         let mut npm = Command::new("npm");
         npm.args(arguments).arg("--cache").arg(self.place.path("cache"));
-        // Nobody listens there: what is not in the cache cannot be had.
+        // Nobody listens there: what is not in the cache is not available.
         npm.env("https_proxy", "http://127.0.0.1:9").env("http_proxy", "http://127.0.0.1:9");
         succeed(npm.current_dir(self.place.path("project")).env("HOME", self.place.path("home")));
     }

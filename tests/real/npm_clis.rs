@@ -135,7 +135,7 @@ impl Place {
         succeed(Command::new(&tool).arg("--fixup-lockfile").arg(&lockfile).env("CACHE_MAP_PATH", &map));
         let mut npm = Command::new("npm");
         npm.args(["ci", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", "--cache"]).arg(&deps);
-        // Nobody listens there: what is not in the cache cannot be had.
+        // Nobody listens there: what is not in the cache is not available.
         npm.env("https_proxy", "http://127.0.0.1:9").env("http_proxy", "http://127.0.0.1:9");
         succeed(npm.current_dir(self.path("project")).env("HOME", self.path("home")));
     }

@@ -149,7 +149,7 @@ impl Bench {
     fn install(&self, folder: &Path, tree: &Path, document: &Value) {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", "--cache"]).arg(tree);
-        // Nobody listens there: what is not in the cache cannot be had.
+        // Nobody listens there: what is not in the cache is not available.
         npm.env("https_proxy", "http://127.0.0.1:9").env("http_proxy", "http://127.0.0.1:9");
         succeed(npm.current_dir(folder).env("HOME", self.place.path("home")));
         let mut seen = 0;

@@ -39,11 +39,17 @@ pub struct Members<'a, R: Read> {
 
 impl<'a, R: Read> Members<'a, R> {
     /// Those of an archive that was not yet read from.
+    ///
+    /// # Errors
+    /// The reader fails.
     pub fn new(archive: &'a mut Archive<R>) -> io::Result<Self> {
         Ok(Self { entries: archive.entries()?.raw(true) })
     }
 
     /// The next one, if there is one. The data of the one before is skipped if it was not read.
+    ///
+    /// # Errors
+    /// The archive is damaged, cut off, or cannot be read.
     pub fn next_member(&mut self) -> io::Result<Option<Member<'a, R>>> {
         let mut names = Names::default();
         for entry in self.entries.by_ref() {
@@ -71,6 +77,9 @@ impl<'a, R: Read> Member<'a, R> {
     }
 
     /// The beginning of its data, so many bytes at most.
+    ///
+    /// # Errors
+    /// The archive is cut off, or cannot be read.
     pub fn head(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
         (&mut self.entry).take(most as u64).read_to_end(&mut head)?;
@@ -78,6 +87,9 @@ impl<'a, R: Read> Member<'a, R> {
     }
 
     /// All of its data.
+    ///
+    /// # Errors
+    /// The archive is cut off, or cannot be read.
     pub fn content(mut self) -> io::Result<Vec<u8>> {
         content(&mut self.entry)
     }

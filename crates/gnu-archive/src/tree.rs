@@ -131,6 +131,9 @@ impl Tree {
     }
 
     /// Adds a directory, or gives the one that is there this mode.
+    ///
+    /// # Errors
+    /// It has no place in the tree.
     pub fn directory(&mut self, path: &[&[u8]], mode: u32) -> Result<(), Misfit> {
         let index = self.enter(path).map_err(|depth| match depth {
             depth if depth + 1 == path.len() => Misfit::Replaces,
@@ -141,16 +144,25 @@ impl Tree {
     }
 
     /// Adds a regular file.
+    ///
+    /// # Errors
+    /// It has no place in the tree.
     pub fn file(&mut self, path: &[&[u8]], mode: u32, content: Vec<u8>) -> Result<(), Misfit> {
         self.add(path, Body::Regular { mode, content })
     }
 
     /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// It has no place in the tree.
     pub fn symlink(&mut self, path: &[&[u8]], target: &[u8]) -> Result<(), Misfit> {
         self.add(path, Body::Symlink(target.to_vec()))
     }
 
     /// Gives the file at `target` another name.
+    ///
+    /// # Errors
+    /// It has no place in the tree, or `target` is no file of it.
     pub fn hard_link(&mut self, path: &[&[u8]], target: &[&[u8]]) -> Result<(), Misfit> {
         match self.find(target) {
             Some(Node::File(file)) => self.name(path, file),
@@ -278,6 +290,9 @@ impl Tree {
 
     /// Writes the tree as an archive whose entries all begin with `top`, sorted by name, each directory right
     /// before what it holds. The first name of a hard link is written as a file, the others as links to it.
+    ///
+    /// # Errors
+    /// A file or directory that its owner could not read, or what `packer` writes to fails.
     pub fn pack<W: Write>(&self, top: &[u8], packer: &mut Packer<W>) -> Result<(), PackError> {
         let mut name = [top, b"/"].concat();
         let mut first_names = BTreeMap::new();

@@ -118,6 +118,9 @@ pub enum Names {
 }
 
 /// Reads a whole tar archive into a tree of at most `limit` bytes.
+///
+/// # Errors
+/// The first entry that is refused, an archive that is damaged, or one that unpacks to more than `limit`.
 pub fn unpack(archive: impl Read, limit: u64, names: Names, modes: Modes) -> Result<Tree, Error> {
     let mut input = Limited { inner: archive, left: limit, exceeded: false };
     let outcome = unpack_from(&mut input, limit, (names, modes));
@@ -183,6 +186,9 @@ fn explain(misfit: Misfit, target: &[u8]) -> Problem {
 
 /// The parts of a name that count; none if there is none. `.` and repeated slashes mean nothing, except right behind a
 /// first part that is dropped: there tar leaves a slash and goes to the root of the file system.
+///
+/// # Errors
+/// The name leads out of the tree, is too long, or holds a zero byte.
 pub fn place(name: &[u8], names: Names) -> Result<Option<Vec<&[u8]>>, Problem> {
     if name.starts_with(b"/") {
         return Err(Problem::Absolute);

@@ -1,7 +1,7 @@
 //! What opens a bucket, from where the users of each cloud have it: the environment, then the profile files. The metadata
 //! service of an instance is asked only where the location says so: elsewhere that address is somebody else's.
 //!
-//! The environment is looked up through a function, name by name, so that whoever embeds this decides what is seen.
+//! The environment is looked up through a function, name by name, so that the embedding program decides what is seen.
 
 use std::{
     collections::BTreeMap,

@@ -142,8 +142,8 @@ impl HttpCache {
         content_type: &'static str,
         mut parts: Receiver<Part>,
     ) -> Result<(), Failure> {
-        let spool = tempfile::tempfile().map_err(|error| Failure::Io(error.kind()))?;
-        let mut file = File::from_std(spool.try_clone().map_err(|error| Failure::Io(error.kind()))?);
+        let spilled = tempfile::tempfile().map_err(|error| Failure::Io(error.kind()))?;
+        let mut file = File::from_std(spilled.try_clone().map_err(|error| Failure::Io(error.kind()))?);
         let io = |error: io::Error| Failure::Io(error.kind());
         let mut length = 0;
         loop {
@@ -159,19 +159,19 @@ impl HttpCache {
                 break;
             }
         }
-        self.put_file(&self.url(key)?, content_type, (&spool, length)).await
+        self.put_file(&self.url(key)?, content_type, (&spilled, length)).await
     }
 
     async fn put_file(
         &self,
         url: &Url,
         content_type: &'static str,
-        (spool, length): (&std::fs::File, u64),
+        (spilled, length): (&std::fs::File, u64),
     ) -> Result<(), Failure> {
         use std::io::Seek as _;
         let mut left = self.patience.retries;
         loop {
-            let mut again = spool.try_clone().map_err(|error| Failure::Io(error.kind()))?;
+            let mut again = spilled.try_clone().map_err(|error| Failure::Io(error.kind()))?;
             again.rewind().map_err(|error| Failure::Io(error.kind()))?;
             let request = self
                 .request(Method::PUT, url)

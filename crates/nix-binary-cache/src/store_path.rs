@@ -1,7 +1,7 @@
 //! The store path of a fixed output: known from its name and its hash alone.
 //!
 //! Nix's scheme: the sha256 of `source:sha256:<hex of the NAR hash>:/nix/store:<name>`, folded to 20 bytes, in Nix's
-//! base 32, before the name. It is the path of every recursively hashed sha256 output, whoever builds it.
+//! base 32, before the name. It is the path of every recursively hashed sha256 output, no matter who builds it.
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};

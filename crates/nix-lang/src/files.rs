@@ -126,6 +126,7 @@ impl Files {
     }
 
     /// The bytes of a file that is no text of the evaluation, such as a patch.
+    #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let path = normalize(path);
         let real = self.real(&path).filter(|real| real.is_file())?;

@@ -68,7 +68,8 @@ impl InsertError {
 impl AttrPath {
     /// Reads a path.
     ///
-    /// Errors: a text that Nix would not read as one.
+    /// # Errors
+    /// A text that Nix would not read as one.
     pub fn parse(text: &str) -> Result<Self, InsertError> {
         let wrong = || InsertError::Path(text.chars().take(200).collect());
         let root = checked_root(&format!("{{{text}=0;}}")).map_err(|_| wrong())?;
@@ -138,7 +139,8 @@ pub struct Slot {
 impl Slot {
     /// Finds the place for an attribute.
     ///
-    /// Errors: the attribute exists, or its parent is not an attribute set that is written out.
+    /// # Errors
+    /// The attribute exists, or its parent is not an attribute set that is written out.
     pub fn find(text: &str, path: &AttrPath) -> Result<Self, InsertError> {
         let body = text.strip_prefix(BOM).unwrap_or(text);
         let root = checked_root(body).map_err(|error| InsertError::Unparsable(error.message))?;
@@ -195,7 +197,8 @@ impl Slot {
 
     /// The text with the attribute in it.
     ///
-    /// Errors: the result would differ in anything else.
+    /// # Errors
+    /// The result would differ in anything else.
     pub fn insert(&self, text: &str, expression: &str) -> Result<String, InsertError> {
         let line =
             |line: &str| if line.is_empty() { String::new() } else { format!("{}{line}", self.indent) };

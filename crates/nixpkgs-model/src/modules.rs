@@ -219,7 +219,7 @@ pub fn beside(known: Attrs, unknown: Rc<Unknown>) -> Value {
 }
 
 /// The `config` of a module that nothing in the repository imports: paths and hashes that are defaults of its own
-/// options. All else may be set by whoever imports it.
+/// options. All else may be set by the importing module.
 pub fn own_config(ev: &mut Eval, module: ThunkId, unknown: Rc<Unknown>, at: Location) -> Value {
     let value = ev.force(module);
     let Some(Module { definitions, options: Some(options), .. }) = parts(ev, &value) else {

@@ -1,6 +1,6 @@
 //! One tree on its way to its hash: a NAR that is encoded as far as its contents have arrived.
 //!
-//! The NAR's order is known beforehand ([`Tree::contents`]). An [`Assembly`] is advanced by whoever has time; it stops
+//! The NAR's order is known beforehand ([`Tree::contents`]). An [`Assembly`] is advanced by any thread that has time; it stops
 //! without blocking where the next content is not there yet, so that a few threads can serve any number of trees and
 //! no content is held longer than the trees that want it need it.
 
@@ -66,24 +66,26 @@ const CHUNK: usize = 64 * 1024;
 impl Assembly {
     /// Starts to hash `tree`.
     ///
-    /// Errors: the encoder will not begin.
+    /// # Errors
+    /// The encoder will not begin.
     pub(super) fn new(tree: Arc<Tree>, outputs: Staged) -> io::Result<Self> {
         let mirror = outputs.tree().map(Path::to_owned);
-        let view = View(Arc::new(Mutex::new(Stock::new(tree, mirror))));
+        let view = View(Arc::new(Mutex::new(Contents::new(tree, mirror))));
         let encoder = Encoder::new_with_filesystem("", view.clone()).map_err(io::Error::other)?;
         Ok(Self { encoder, view, hash: Sha256::new(), outputs: Some(outputs), buffer: Vec::new() })
     }
 
     /// Hashes on, until the end or until a content is missing. `take` hands out contents that are there.
     ///
-    /// Errors: a content cannot be read, or an output not written. The assembly is of no use then.
+    /// # Errors
+    /// A content cannot be read, or an output not written. The assembly is of no use then.
     pub fn advance(
         &mut self,
         mut take: impl FnMut(ContentId) -> Option<Tarball>,
     ) -> Result<Progress, Broken> {
         self.buffer.resize(CHUNK, 0);
         loop {
-            if let Some(missing) = self.view.stock().restock(&mut take) {
+            if let Some(missing) = self.view.contents().refill(&mut take) {
                 // A waiting tree holds no buffer: there may be a thousand of them.
                 self.buffer = Vec::new();
                 return Ok(Progress::Waits(missing));
@@ -101,7 +103,7 @@ impl Assembly {
     }
 
     fn broken(&self, error: io::Error) -> Broken {
-        if self.view.stock().lost { Broken::Lost(error) } else { Broken::Failed(error) }
+        if self.view.contents().lost { Broken::Lost(error) } else { Broken::Failed(error) }
     }
 
     fn finish(&mut self) -> io::Result<Progress> {
@@ -115,16 +117,16 @@ impl Assembly {
 
 /// The file system that the encoder reads, shared with the assembly that feeds it.
 #[derive(Clone)]
-struct View(Arc<Mutex<Stock>>);
+struct View(Arc<Mutex<Contents>>);
 
 impl View {
-    fn stock(&self) -> MutexGuard<'_, Stock> {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
         // A poisoned lock means that another thread panicked, and with it the run.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-struct Stock {
+struct Contents {
     tree: Arc<Tree>,
     mirror: Option<PathBuf>,
     /// Index of the content that the encoder asks for next.
@@ -138,14 +140,14 @@ struct Stock {
     index_file: Option<(Utf8PathBuf, Vec<u8>)>,
 }
 
-impl Stock {
+impl Contents {
     fn new(tree: Arc<Tree>, mirror: Option<PathBuf>) -> Self {
         let sizes = HashMap::with_capacity(tree.contents().len());
         Self { tree, mirror, next: 0, loaded: None, unread: 0, lost: false, sizes, index_file: None }
     }
 
     /// Makes sure that the encoder can be asked for more; returns what is missing.
-    fn restock(&mut self, take: &mut impl FnMut(ContentId) -> Option<Tarball>) -> Option<ContentId> {
+    fn refill(&mut self, take: &mut impl FnMut(ContentId) -> Option<Tarball>) -> Option<ContentId> {
         if self.unread > 0 || self.loaded.is_some() {
             return None;
         }
@@ -210,24 +212,24 @@ impl FileSystem for View {
     type File = ViewFile;
 
     fn metadata(&self, path: &Utf8Path) -> io::Result<FileSystemMetadata> {
-        self.stock().describe(path)
+        self.contents().describe(path)
     }
 
     fn read_dir(&self, path: &Utf8Path) -> io::Result<Vec<String>> {
-        let stock = self.stock();
-        if let Some(mirror) = &stock.mirror {
+        let contents = self.contents();
+        if let Some(mirror) = &contents.mirror {
             fs::create_dir_all(mirror.join(path))?;
         }
-        match stock.tree.node(path) {
+        match contents.tree.node(path) {
             Some(Node::Directory(names)) => Ok(names),
             _ => Err(no_such(path)),
         }
     }
 
     fn open(&self, path: &Utf8Path) -> io::Result<ViewFile> {
-        let mut stock = self.stock();
-        let copy = stock.mirror.as_deref().map(|mirror| create(&mirror.join(path))).transpose()?;
-        let source = stock.open(path)?;
+        let mut contents = self.contents();
+        let copy = contents.mirror.as_deref().map(|mirror| create(&mirror.join(path))).transpose()?;
+        let source = contents.open(path)?;
         Ok(ViewFile { source, copy, view: self.clone() })
     }
 }
@@ -246,10 +248,10 @@ struct ViewFile {
 impl Read for ViewFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer);
-        let mut stock = self.view.stock();
-        let length = read.inspect_err(|_| stock.lost = true)?;
-        stock.unread = stock.unread.saturating_sub(length as u64);
-        drop(stock);
+        let mut contents = self.view.contents();
+        let length = read.inspect_err(|_| contents.lost = true)?;
+        contents.unread = contents.unread.saturating_sub(length as u64);
+        drop(contents);
         if let Some(copy) = &mut self.copy {
             copy.write_all(&buffer[..length])?;
         }

@@ -23,17 +23,17 @@ pub(super) struct Downloads {
     supply: Arc<Supply>,
     incoming: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
-    waiting: BTreeMap<(Rank, SlotId), Order>,
+    waiting: BTreeMap<(Rank, SlotId), Pending>,
     open: bool,
 }
 
 enum Message {
-    Download(Box<Order>),
+    Download(Box<Pending>),
     Stop,
 }
 
 /// A content that has to be fetched.
-struct Order {
+struct Pending {
     slot: SlotId,
     want: Want,
     served: Option<Served>,
@@ -70,7 +70,7 @@ impl Downloads {
         let downloads =
             Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
         let start = move |slot, want, served| {
-            let _ = sender.send(Message::Download(Box::new(Order { slot, want, served })));
+            let _ = sender.send(Message::Download(Box::new(Pending { slot, want, served })));
         };
         (downloads, Box::new(start))
     }
@@ -125,8 +125,8 @@ impl Downloads {
     }
 
     /// In a task of its own: checking what arrives takes a core's time.
-    fn fetch(&self, order: Order) -> JoinHandle<Fetched> {
-        let Order { slot, want, served } = order;
+    fn fetch(&self, pending: Pending) -> JoinHandle<Fetched> {
+        let Pending { slot, want, served } = pending;
         let supply = Arc::clone(&self.supply);
         tokio::spawn(async move {
             let served = served.and_then(|served| served.bytes.or_else(|| supply.on_disk(&served.want)));

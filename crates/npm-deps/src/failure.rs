@@ -23,7 +23,7 @@ pub enum Obstacle {
     /// nixpkgs' fetcher would refuse it.
     #[error(transparent)]
     Refused(Refusal),
-    /// Something that is needed could not be had.
+    /// Something that is needed is not available.
     #[error(transparent)]
     Supply(Arc<SupplyError>),
     /// An output cannot be made.

@@ -1,6 +1,6 @@
 //! Where a tree goes besides into its hash: a folder, a NAR file. Whole or not at all.
 //!
-//! Both are made beside their place and renamed to it when they are complete, so that whoever looks finds all or
+//! Both are made beside their place and renamed to it when they are complete, so that readers find all or
 //! nothing. Two kinds of folder are filled where they stand, and emptied again on failure: one that exists already,
 //! for it may be a mount point, and `$out` inside a Nix build, beside which nothing may be made.
 
@@ -46,7 +46,7 @@ pub trait Reception: Write + Send {
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
-/// Why an output cannot be had.
+/// Why an output cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// Something is there that must not be overwritten.
@@ -91,7 +91,8 @@ impl Outputs {
 
     /// Whether the outputs can be made, as far as that is known without making them.
     ///
-    /// Errors: the tree's place is taken, or the NAR's folder does not exist.
+    /// # Errors
+    /// The tree's place is taken, or the NAR's folder does not exist.
     pub fn check(&self) -> Result<(), OutputError> {
         if let Some(tree) = &self.tree {
             vacant(tree)?;

@@ -47,7 +47,8 @@ pub struct Kept<'a> {
 
 /// The bytes that are stored for a packument.
 ///
-/// Errors: the body is not JSON, or not an object.
+/// # Errors
+/// The body is not JSON, or not an object.
 pub fn normalise(body: &[u8], kept: Kept<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let kept = PackumentSeed(kept).deserialize(&mut deserializer)?;

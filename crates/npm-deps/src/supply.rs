@@ -16,11 +16,11 @@ use npm_lockfile::CanonicalUrl;
 use npm_registry::{Access, Client, FetchError, Get, Problem, Purpose, Reply, Request, Watch};
 use npm_tarballs::integrity::ContentId;
 use npm_tarballs::redaction::redacted;
-use npm_tarballs::spool::Spool;
+use npm_tarballs::spill::SpillFile;
 use npm_tarballs::store::Store;
 use npm_tarballs::store::npm_cache::NpmCache;
 use npm_tarballs::store::shared::SharedTarballs;
-use npm_tarballs::verified::{Draft, Receiver, Shelf, Tarball};
+use npm_tarballs::verified::{Draft, Receiver, SpillTarget, Tarball};
 
 /// The largest packument that is read, in bytes.
 const PACKUMENT_LIMIT: usize = 256 << 20;
@@ -36,7 +36,7 @@ pub struct Supply {
     /// Where npm, as it is configured, would ask instead of the lockfile's host.
     access: Access,
     progress: Arc<dyn Progress>,
-    shelf: Arc<Shelves>,
+    spill: Arc<SpillTargets>,
     unpacking: Arc<Unpacking>,
     runtime: Handle,
 }
@@ -75,7 +75,7 @@ pub struct Want {
     pub early: bool,
 }
 
-/// Why a tarball cannot be had.
+/// Why a tarball is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum SupplyError {
     /// It is not on disk, and the network may not be used.
@@ -117,7 +117,7 @@ pub enum SupplyError {
         source: serde_json::Error,
     },
     /// It cannot be fetched.
-    #[error("{package} cannot be had")]
+    #[error("{package} is not available")]
     Fetch {
         /// The package.
         package: String,
@@ -179,10 +179,10 @@ impl Supply {
         client: Option<Client>,
         runtime: Handle,
     ) -> Self {
-        let shelf = Arc::new(Shelves { store: store.clone(), spool: Spool::default() });
+        let spill = Arc::new(SpillTargets { store: store.clone(), spill: SpillFile::default() });
         let access = client.as_ref().map(|client| client.options().access.clone()).unwrap_or_default();
         let (progress, unpacking) = (Arc::new(Unwatched), Arc::default());
-        Self { store, npm_cache, client, shared: None, access, progress, shelf, unpacking, runtime }
+        Self { store, npm_cache, client, shared: None, access, progress, spill, unpacking, runtime }
     }
 
     /// The same supply, told where tarballs would be fetched from although it fetches none: npm's cache has them under the
@@ -209,7 +209,7 @@ impl Supply {
     /// The same supply, which keeps what it downloads in this store.
     #[must_use]
     pub fn keeping(mut self, store: Store) -> Self {
-        self.shelf = Arc::new(Shelves { store: Some(store.clone()), spool: Spool::default() });
+        self.spill = Arc::new(SpillTargets { store: Some(store.clone()), spill: SpillFile::default() });
         self.store = Some(store);
         self
     }
@@ -221,7 +221,7 @@ impl Supply {
         self
     }
 
-    /// Where asynchronous work is done. Whoever made the runtime also ends it: a name lookup that hangs cannot be cancelled, and
+    /// Where asynchronous work is done. The caller made the runtime and ends it: a name lookup that hangs cannot be cancelled, and
     /// must not hold up the end.
     #[must_use]
     pub fn runtime(&self) -> &Handle {
@@ -319,6 +319,9 @@ impl Supply {
     }
 
     /// The tarball, from disk, from other machines or from the network; what came is kept in the store.
+    ///
+    /// # Errors
+    /// It is nowhere, or what came is not it.
     pub async fn obtain(&self, want: &Want) -> Result<Tarball, SupplyError> {
         match (self.on_disk(want).filter(|tarball| tarball.prove().is_ok()), &self.shared) {
             (Some(tarball), _) => Ok(tarball),
@@ -329,7 +332,7 @@ impl Supply {
 
     /// Takes in what is to become a tarball.
     pub(super) fn receiver(&self, want: &Want) -> Receiver {
-        Receiver::new(want.id, Arc::clone(&self.shelf) as Arc<dyn Shelf>)
+        Receiver::new(want.id, Arc::clone(&self.spill) as Arc<dyn SpillTarget>)
     }
 
     /// Keeps bytes for later runs, where there is a store.
@@ -347,6 +350,9 @@ impl Supply {
     }
 
     /// The tarball from the network, without looking on disk.
+    ///
+    /// # Errors
+    /// It does not come, or what came is not it.
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
         let url = want.url.to_url();
         let client = self.client(&want.package, &url).map_err(|error| self.elsewhere(want, error))?;
@@ -400,6 +406,9 @@ impl Supply {
     }
 
     /// A file of at most `limit` bytes that is the source of a derivation.
+    ///
+    /// # Errors
+    /// It does not come, or is larger.
     pub async fn source(&self, url: &Url, limit: usize) -> Result<Bytes, SupplyError> {
         self.file("the source", url, None, Purpose::Source, limit.min(self.archive_limit())).await
     }
@@ -456,23 +465,26 @@ impl Supply {
     }
 
     /// The same tarball with its bytes out of memory, for one that has to wait.
+    ///
+    /// # Errors
+    /// The disk does not take it.
     pub fn park(&self, tarball: Tarball) -> io::Result<Tarball> {
         let stored = self.store.as_ref().and_then(|store| store.handle(&tarball));
-        stored.map_or_else(|| tarball.park(&self.shelf.spool), Ok)
+        stored.map_or_else(|| tarball.park(&self.spill.spill), Ok)
     }
 }
 
 /// The store if it takes the body, else a temporary file.
-struct Shelves {
+struct SpillTargets {
     store: Option<Store>,
-    spool: Spool,
+    spill: SpillFile,
 }
 
-impl Shelf for Shelves {
+impl SpillTarget for SpillTargets {
     fn begin(&self, id: &ContentId) -> io::Result<Box<dyn Draft>> {
         match &self.store {
-            Some(store) => store.begin(id).or_else(|_| self.spool.begin(id)),
-            None => self.spool.begin(id),
+            Some(store) => store.begin(id).or_else(|_| self.spill.begin(id)),
+            None => self.spill.begin(id),
         }
     }
 }

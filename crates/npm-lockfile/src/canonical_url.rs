@@ -69,7 +69,8 @@ pub(super) struct UrlReader {
 impl UrlReader {
     /// Reads an absolute URL.
     ///
-    /// Errors: the text is none.
+    /// # Errors
+    /// The text is none.
     pub(super) fn read(&mut self, text: &str) -> Result<CanonicalUrl, ParseError> {
         let path = self.origin.as_deref().and_then(|origin| text.strip_prefix(origin));
         if path.is_some_and(is_plain_path) {

@@ -86,7 +86,7 @@ impl Gap {
         if self.no_resolved {
             return self.is_wanted(systems);
         }
-        // nixpkgs' fetcher refuses a URL without integrity, whoever wants it.
+        // nixpkgs' fetcher refuses a URL without integrity, no matter what wants it.
         self.no_integrity && !self.has_twin
     }
 

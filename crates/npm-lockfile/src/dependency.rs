@@ -269,7 +269,8 @@ pub(super) fn wrong_types<'a>(
 
 /// The strongest integrity of an entry whose other fields have these faults.
 ///
-/// Errors: all faults, with that of an integrity which nixpkgs refuses unseen, whether it needs it or not.
+/// # Errors
+/// All faults, with that of an integrity which nixpkgs refuses unseen, whether it needs it or not.
 pub(super) fn verdict(
     faults: impl Iterator<Item = ProblemKind>,
     integrity: &Text<'_>,

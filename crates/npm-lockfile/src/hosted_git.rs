@@ -33,7 +33,8 @@ pub fn is_full_commit(commit: &str) -> bool {
 
 /// The archive URL of a git URL, and whether it is pinned to a full commit.
 ///
-/// Errors: hosts without a known archive, URLs that name no project or no commit.
+/// # Errors
+/// Hosts without a known archive, URLs that name no project or no commit.
 pub fn hosted_archive(url: &Url) -> Result<(CanonicalUrl, bool), GitUrlError> {
     let malformed = || GitUrlError::Malformed(url.clone());
     let mut segments = url.path_segments().ok_or_else(malformed)?;

@@ -116,7 +116,8 @@ struct Document<'a> {
 impl Lockfile {
     /// Reads a lockfile.
     ///
-    /// Errors: bytes that are no lockfile of a known version. Entries that cannot be fetched are no error here; they
+    /// # Errors
+    /// Bytes that are no lockfile of a known version. Entries that cannot be fetched are no error here; they
     /// are listed in [`Lockfile::problems`].
     pub fn parse(bytes: &[u8]) -> Result<Self, LockfileError> {
         let text = utf8(bytes)?;
@@ -160,7 +161,6 @@ impl Lockfile {
 /// The text of a lockfile.
 ///
 /// # Errors
-///
 /// The first byte that is no UTF-8, with its place.
 pub fn utf8(bytes: &[u8]) -> Result<&str, LockfileError> {
     std::str::from_utf8(bytes)

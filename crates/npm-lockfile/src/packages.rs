@@ -48,7 +48,8 @@ pub(super) fn collect(packages: Option<Entries<'_, Entry<'_>>>) -> Found {
 
 /// Looks at what nixpkgs reads of every entry, wherever it stands; gives the strongest integrity.
 ///
-/// Errors: what nixpkgs refuses the whole lockfile for.
+/// # Errors
+/// What nixpkgs refuses the whole lockfile for.
 fn examine(entry: &Entry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
     let Entry { name, version, resolved, integrity, .. } = entry;
     let fields = [("name", name), ("version", version), ("resolved", resolved), ("integrity", integrity)];

@@ -36,7 +36,8 @@ pub(super) fn collect(dependencies: Option<Entries<'_, Entry<'_>>>) -> Found {
 
 /// Looks at what nixpkgs reads of every entry, wherever it stands; gives the strongest integrity.
 ///
-/// Errors: what nixpkgs refuses the whole lockfile for.
+/// # Errors
+/// What nixpkgs refuses the whole lockfile for.
 fn examine(entry: &Entry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
     let Entry { version, resolved, integrity, bundled, .. } = entry;
     let fields = [("version", version), ("resolved", resolved), ("integrity", integrity)];

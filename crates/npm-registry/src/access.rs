@@ -50,6 +50,9 @@ pub struct InvalidOverride {
 
 impl Access {
     /// Sends requests for `host` (or `host:port`) to `mirror`, whose path goes before theirs.
+    ///
+    /// # Errors
+    /// `mirror` is no URL of http or https.
     pub fn override_host(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
         let invalid = || InvalidOverride { host: redacted(host) };
         let named = !host.is_empty() && !host.contains(['/', '@', '?', '#', '\\']);
@@ -61,6 +64,9 @@ impl Access {
 
     /// Sends requests for tarballs of `host` (or `host:port`) to `mirror` where nothing else is configured for them. A
     /// repository may say so: what comes is verified, and such a request carries no credentials.
+    ///
+    /// # Errors
+    /// `mirror` is no URL of http or https.
     pub fn mirror_tarballs(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
         let mirror =
             Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: redacted(host) })?;

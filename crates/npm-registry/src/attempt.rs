@@ -110,10 +110,10 @@ impl From<Problem> for Failure {
             // Nobody said that it was about the certificate.
             | Problem::Identity { refusal: None, .. } => Cure::Repeat,
             Problem::Stalled { .. } => Cure::Relieve(None),
-            // Another shelf may take it: a store whose disk is full is not asked a second time.
+            // Another place may take it: a store whose disk is full is not asked a second time.
             // A name that is not found twice does not exist.
             Problem::Mismatch(_)
-            | Problem::Shelf(_)
+            | Problem::Spill(_)
             | Problem::Lookup { .. }
             | Problem::WebPage { .. }
             | Problem::TooSlow { .. } => Cure::Once,

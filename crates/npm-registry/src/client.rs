@@ -117,7 +117,8 @@ impl Client {
 
     /// Downloads a tarball into `receiver`, which verifies it.
     ///
-    /// Errors: every failure for good, after the repetitions that make sense.
+    /// # Errors
+    /// Every failure for good, after the repetitions that make sense.
     pub async fn download(&self, request: &Request<'_>, receiver: Receiver) -> Result<Tarball, FetchError> {
         let (url, led) = self.inner.options.access.locate_tarball(request.url);
         let (scope, watch) = (request.scope, request.watch);
@@ -130,6 +131,9 @@ impl Client {
     }
 
     /// Gets a document whole.
+    ///
+    /// # Errors
+    /// No answer, or one that is no success, after all attempts.
     pub async fn get(&self, get: &Get<'_>) -> Result<Reply, FetchError> {
         let url = self.inner.options.access.locate(get.url, get.registry);
         let answers: &[_] = if get.may_be_missing { &[StatusCode::NOT_FOUND] } else { &[] };

@@ -377,7 +377,7 @@ fn lowercase_host(prefix: &str) -> String {
     prefix[..end].to_ascii_lowercase() + &prefix[end..]
 }
 
-/// User name and password of the URL. Whoever wrote the URL knows them, so its scheme does not matter.
+/// User name and password of the URL. The author of the URL knows them, so its scheme does not matter.
 fn user_info(url: &Url) -> Option<Chosen> {
     if url.username().is_empty() && url.password().is_none() {
         return None;

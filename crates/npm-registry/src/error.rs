@@ -168,7 +168,7 @@ pub enum Problem {
     Mismatch(Box<Mismatch>),
     /// The body could not be put aside.
     #[error("cannot put the body aside on disk")]
-    Shelf(#[source] std::io::Error),
+    Spill(#[source] std::io::Error),
     /// The body is larger than anything sensible.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -248,7 +248,7 @@ impl From<ReceiveError> for Problem {
     fn from(error: ReceiveError) -> Self {
         match error {
             ReceiveError::Mismatch(mismatch) => Self::Mismatch(mismatch),
-            ReceiveError::Shelf(source) => Self::Shelf(source),
+            ReceiveError::Spill(source) => Self::Spill(source),
         }
     }
 }

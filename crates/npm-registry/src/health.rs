@@ -22,7 +22,7 @@ pub(super) struct Health {
 
 #[derive(Default)]
 struct Host {
-    /// Since when connecting is being tried in vain.
+    /// Since when connecting has been failing.
     trying_since: Option<Instant>,
     answered_at: Option<Instant>,
     /// When somebody last got the whole of what was asked for.

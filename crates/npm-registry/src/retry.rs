@@ -11,7 +11,7 @@ use super::options::Timeouts;
 /// Pauses do not grow beyond this.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// A request that will be repeated, for whoever watches.
+/// A request that will be repeated, for the watcher.
 #[derive(Debug)]
 pub struct Retry<'a> {
     /// The requested URL, without secrets.

@@ -35,7 +35,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why no request can be made at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The trusted certificates cannot be had.
+    /// There are no trusted certificates.
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// A proxy's address is not usable.

@@ -16,7 +16,7 @@ use rustls_platform_verifier::Verifier;
 use super::credentials::Identity;
 use super::options::{Roots, Trust};
 
-/// Why the trusted certificates cannot be had.
+/// Why there are no trusted certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// A PEM file cannot be read.

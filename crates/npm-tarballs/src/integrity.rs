@@ -136,7 +136,8 @@ pub struct Integrity {
 impl Integrity {
     /// The strongest entry of an SRI set, separated by ASCII white space.
     ///
-    /// Errors: an empty set, an entry with another algorithm, and a strongest entry that cannot be used: broken base64, a
+    /// # Errors
+    /// An empty set, an entry with another algorithm, and a strongest entry that cannot be used: broken base64, a
     /// digest of the wrong length, or two different digests.
     pub fn strongest_of(set: &str) -> Result<Self, IntegrityError> {
         Candidate::strongest_of(set)?.ok_or(IntegrityError::Empty)?.chosen()
@@ -177,7 +178,8 @@ pub struct Candidate {
 impl Candidate {
     /// The strongest entry of an SRI set; `None` if nothing is in it.
     ///
-    /// Errors: an entry without an algorithm, or with one that nixpkgs does not know.
+    /// # Errors
+    /// An entry without an algorithm, or with one that nixpkgs does not know.
     pub fn strongest_of(set: &str) -> Result<Option<Self>, IntegrityError> {
         // Nearly every set has one entry, and what can be read as one has no white space in it.
         if let Some(only) = Integrity::read(set) {
@@ -228,7 +230,8 @@ impl Candidate {
 
     /// The integrity, now that it is needed.
     ///
-    /// Errors: it is malformed, or contradicts another one.
+    /// # Errors
+    /// It is malformed, or contradicts another one.
     pub fn chosen(self) -> Result<Integrity, IntegrityError> {
         self.chosen
     }

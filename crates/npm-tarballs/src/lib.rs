@@ -2,7 +2,7 @@
 //!
 //! * [`integrity`] reads subresource integrity (SRI) as lockfiles write it, and hashes.
 //! * [`verified`] is the only way to a [`Tarball`]: it cannot be read to its end unless its bytes have the right digest.
-//! * [`spool`] keeps large ones of one run in a temporary file; [`store`] keeps all of them on disk, with the URLs that
+//! * [`spill`] keeps large ones of one run in a temporary file; [`store`] keeps all of them on disk, with the URLs that
 //!   served them and the hashes that were computed from them.
 //! * [`cacache`] knows the shape of npm's own cache.
 //! * [`package`] looks into a tarball: manifest, shrinkwrap, names of files.
@@ -13,7 +13,7 @@ pub mod integrity;
 pub mod package;
 mod positioned;
 pub mod redaction;
-pub mod spool;
+pub mod spill;
 pub mod store;
 pub mod tarball_url;
 pub mod verified;

@@ -63,7 +63,8 @@ pub struct Contents {
 
 /// Looks into a tarball.
 ///
-/// Errors: it is no gzipped tar archive, is damaged, or unpacks to more than anything sensible.
+/// # Errors
+/// It is no gzipped tar archive, is damaged, or unpacks to more than anything sensible.
 pub fn look(tarball: impl Read) -> io::Result<Contents> {
     let mut archive = Archive::new(MultiGzDecoder::new(tarball).take(LIMIT));
     let mut members = Members::new(&mut archive)?;

@@ -13,7 +13,8 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 
 /// Fills `buffer` from `offset` on.
 ///
-/// Errors: `UnexpectedEof` if the file ends before.
+/// # Errors
+/// `UnexpectedEof` if the file ends before.
 pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buffer.is_empty() {
         match read_at(file, buffer, offset) {

@@ -1,7 +1,7 @@
 //! Verified bytes: a [`Tarball`] cannot be read to its end unless its bytes have the digest it is named by.
 //!
 //! Bytes arrive in a [`Receiver`], which hashes them on the way. What is larger than [`IN_MEMORY`] never sits whole in
-//! memory: it goes to a [`Shelf`] (the store on disk, or an anonymous temporary file) while it arrives, and is kept
+//! memory: it goes to a [`SpillTarget`] (the store on disk, or an anonymous temporary file) while it arrives, and is kept
 //! there only once the digest was right.
 
 use std::fmt;
@@ -12,29 +12,41 @@ use bytes::Bytes;
 
 use crate::integrity::{ContentId, Hasher};
 
-/// Bodies up to this size are held in memory; larger ones go to a [`Shelf`].
+/// Bodies up to this size are held in memory; larger ones go to a [`SpillTarget`].
 pub const IN_MEMORY: usize = 1 << 20;
 
 /// Where verified content lies when it is not in memory.
 ///
-/// Whoever implements it answers for the bytes, to those who read all of them: other bytes than the right ones are an
+/// The implementation answers for the bytes, to those who read all of them: other bytes than the right ones are an
 /// error of [`Source::open`], or of the reader in place of the last bytes.
 pub trait Source: Send + Sync {
     /// A reader of all the bytes from the start. What it said is to be believed once the last byte was read.
+    ///
+    /// # Errors
+    /// It is not there any more, or is damaged.
     fn open(&self) -> io::Result<Box<dyn Read + Send>>;
 }
 
 /// A place for bodies that are too large for memory.
-pub trait Shelf: Send + Sync {
+pub trait SpillTarget: Send + Sync {
     /// Opens a draft for content that should turn out to be `id`.
+    ///
+    /// # Errors
+    /// The disk takes nothing.
     fn begin(&self, id: &ContentId) -> io::Result<Box<dyn Draft>>;
 }
 
-/// Content on its way to a [`Shelf`]; dropping it discards it.
+/// Content on its way to a [`SpillTarget`]; dropping it discards it.
 pub trait Draft: Send {
     /// Appends the next bytes.
+    ///
+    /// # Errors
+    /// The disk takes no more.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Keeps the content. Called only once its digest was found to be right.
+    ///
+    /// # Errors
+    /// The disk does not keep it.
     fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>>;
 }
 
@@ -54,6 +66,9 @@ enum Body {
 
 impl Tarball {
     /// Hashes `bytes` and accepts them if they are `id`.
+    ///
+    /// # Errors
+    /// What the bytes are instead.
     pub fn verify(id: ContentId, bytes: Bytes) -> Result<Self, Box<Mismatch>> {
         let mut hasher = Hasher::new(id.algorithm());
         hasher.update(&bytes);
@@ -76,7 +91,7 @@ impl Tarball {
     }
 
     /// Verified content that lies elsewhere.
-    pub(crate) fn shelved(id: ContentId, len: u64, source: Arc<dyn Source>) -> Self {
+    pub(crate) fn on_disk(id: ContentId, len: u64, source: Arc<dyn Source>) -> Self {
         Self { id, len, body: Body::Shelved(source) }
     }
 
@@ -109,7 +124,8 @@ impl Tarball {
 
     /// A reader of the bytes from the start; each call gives an independent one.
     ///
-    /// Errors: the file that holds them vanished, cannot be read, or was damaged; the latter may also be the reader's
+    /// # Errors
+    /// The file that holds them vanished, cannot be read, or was damaged; the latter may also be the reader's
     /// error in place of the last bytes (see [`Source`]).
     pub fn reader(&self) -> io::Result<Reader> {
         Ok(match &self.body {
@@ -118,9 +134,10 @@ impl Tarball {
         })
     }
 
-    /// Reads all bytes, so that whoever reads only some of them later can believe them.
+    /// Reads all bytes, so that a later reader of only some of them can believe them.
     ///
-    /// Errors: as for [`Tarball::reader`].
+    /// # Errors
+    /// As for [`Tarball::reader`].
     pub fn prove(&self) -> io::Result<()> {
         match &self.body {
             Body::Memory(_) => Ok(()),
@@ -128,8 +145,11 @@ impl Tarball {
         }
     }
 
-    /// The same tarball with its bytes on a shelf, so that it takes no memory while it waits.
-    pub fn park(self, place: &dyn Shelf) -> io::Result<Self> {
+    /// The same tarball with its bytes spilled, so that it takes no memory while it waits.
+    ///
+    /// # Errors
+    /// `place` does not take it, or the bytes are not on disk any more.
+    pub fn park(self, place: &dyn SpillTarget) -> io::Result<Self> {
         let Body::Memory(bytes) = &self.body else { return Ok(self) };
         let mut draft = place.begin(&self.id)?;
         draft.write(bytes)?;
@@ -180,13 +200,13 @@ pub enum ReceiveError {
     Mismatch(#[from] Box<Mismatch>),
     /// The bytes could not be put aside.
     #[error("cannot put the body aside on disk")]
-    Shelf(#[from] io::Error),
+    Spill(#[from] io::Error),
 }
 
 /// Takes a body as it arrives, hashing on the way, and ends as a [`Tarball`] or not at all.
 pub struct Receiver {
     expected: ContentId,
-    shelf: Arc<dyn Shelf>,
+    spill: Arc<dyn SpillTarget>,
     hasher: Hasher,
     len: u64,
     memory: Vec<u8>,
@@ -194,12 +214,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver for content that should be `expected`; large bodies go to `shelf`.
+    /// A receiver for content that should be `expected`; large bodies go to `spill`.
     #[must_use]
-    pub fn new(expected: ContentId, shelf: Arc<dyn Shelf>) -> Self {
+    pub fn new(expected: ContentId, spill: Arc<dyn SpillTarget>) -> Self {
         Self {
             expected,
-            shelf,
+            spill,
             hasher: Hasher::new(expected.algorithm()),
             len: 0,
             memory: Vec::new(),
@@ -221,7 +241,8 @@ impl Receiver {
 
     /// Announces the body's length, if the server tells it; only saves work, nothing relies on it.
     ///
-    /// Errors: a large body is announced and the shelf cannot take it.
+    /// # Errors
+    /// A large body is announced and cannot be spilled.
     pub fn announce(&mut self, len: u64) -> Result<(), ReceiveError> {
         match usize::try_from(len) {
             Ok(len) if len <= IN_MEMORY => self.memory.reserve_exact(len),
@@ -232,6 +253,9 @@ impl Receiver {
     }
 
     /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// It is more than was announced, or cannot be spilled.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), ReceiveError> {
         self.hasher.update(chunk);
         self.len += chunk.len() as u64;
@@ -246,9 +270,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Moves what arrived so far to the shelf, where the rest will follow.
+    /// Moves what arrived so far out of memory, where the rest will follow.
     fn spill(&mut self) -> Result<(), ReceiveError> {
-        let mut draft = self.shelf.begin(&self.expected)?;
+        let mut draft = self.spill.begin(&self.expected)?;
         draft.write(&self.memory)?;
         self.draft = Some(draft);
         self.memory = Vec::new();
@@ -266,6 +290,9 @@ impl Receiver {
     /// The tarball, if what arrived is what was expected.
     ///
     /// Another attempt needs a [`Receiver::reset`] before.
+    ///
+    /// # Errors
+    /// Other bytes came, or they cannot be kept.
     pub fn finish(&mut self) -> Result<Tarball, ReceiveError> {
         let expected = self.expected;
         let hasher = std::mem::replace(&mut self.hasher, Hasher::new(expected.algorithm()));
@@ -285,10 +312,10 @@ impl Receiver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::Spool;
+    use crate::spill::SpillFile;
 
     fn receive(expected: ContentId, chunks: &[&[u8]]) -> Result<Tarball, ReceiveError> {
-        let mut receiver = Receiver::new(expected, Arc::new(Spool::default()));
+        let mut receiver = Receiver::new(expected, Arc::new(SpillFile::default()));
         for chunk in chunks {
             receiver.write(chunk)?;
         }
@@ -317,7 +344,7 @@ mod tests {
     #[test]
     fn other_bytes_are_refused_and_the_receiver_takes_another_attempt() {
         let id = ContentId::sha512_of(b"right");
-        let mut receiver = Receiver::new(id, Arc::new(Spool::default()));
+        let mut receiver = Receiver::new(id, Arc::new(SpillFile::default()));
         receiver.write(b"wrong").unwrap();
         let Err(ReceiveError::Mismatch(mismatch)) = receiver.finish() else { panic!("accepted") };
         assert_eq!(*mismatch, Mismatch { expected: id, got: ContentId::sha512_of(b"wrong"), len: 5 });
@@ -333,10 +360,10 @@ mod tests {
 
     #[test]
     fn a_parked_tarball_reads_the_same() {
-        let shelf = Spool::default();
-        let tarball = Tarball::of(Bytes::from_static(b"some bytes")).park(&shelf).unwrap();
+        let spill = SpillFile::default();
+        let tarball = Tarball::of(Bytes::from_static(b"some bytes")).park(&spill).unwrap();
         assert!(tarball.bytes().is_none());
         assert_eq!(read(&tarball), b"some bytes");
-        assert_eq!(tarball.park(&shelf).unwrap().len(), 10);
+        assert_eq!(tarball.park(&spill).unwrap().len(), 10);
     }
 }

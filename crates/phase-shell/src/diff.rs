@@ -22,6 +22,7 @@ pub const HEADS: [&str; 7] =
 
 /// The files that a unified diff names, without the first parts of their paths. Where it is not known how many go, every rest
 /// of a path counts.
+#[must_use]
 pub fn touched(text: &str, strip: Option<usize>) -> BTreeSet<String> {
     let mut touched = BTreeSet::new();
     for line in text.lines() {
@@ -50,6 +51,7 @@ pub fn touched(text: &str, strip: Option<usize>) -> BTreeSet<String> {
 }
 
 /// Whether a path is that of a lockfile, in whatever folder.
+#[must_use]
 pub fn names_lockfile(path: &str) -> bool {
     LOCKFILES.contains(&path.rsplit('/').next().unwrap_or(path))
 }

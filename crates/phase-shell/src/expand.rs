@@ -130,7 +130,7 @@ impl Runner<'_> {
                 whole
             })
             .collect();
-        // Nothing fits: the shell hands the pattern on, and whoever gets it will not find it.
+        // Nothing fits: the shell hands the pattern on, and the program that gets it will not find it.
         if found.is_empty() { vec![field] } else { found }
     }
 

@@ -59,7 +59,7 @@ impl Runner<'_> {
 
     /// A file that a remote source may have or not, laid over what was there. Who copies a whole source wants its lockfile,
     /// so `package-lock.json` counts as there (if it is not, the look into the source says so); its shrinkwrap, if there is
-    /// one, is found beside it by whoever reads that source.
+    /// one, is found beside it by the reader of that source.
     fn laid_over(&self, look: Look, key: &Key, before: At, steps: &mut u64, depth: u32) -> Look {
         let Look::Perhaps(file) = look else { return look };
         let name = key.path.rsplit('/').next().unwrap_or_default();

@@ -435,7 +435,8 @@ impl Arguments {
 impl Program {
     /// Sorts words into options and operands as `getopt` does.
     ///
-    /// Errors: the option that is not known; abbreviations are none.
+    /// # Errors
+    /// The option that is not known; abbreviations are none.
     pub fn arguments(&self, words: &[Field]) -> Result<Arguments, String> {
         let mut arguments = Arguments::default();
         let mut words = words.iter();

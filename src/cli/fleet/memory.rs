@@ -49,7 +49,7 @@ use crate::cli::{
     output::{Fatal, Terminal},
 };
 
-/// How long a run waits for what others know, all questions together: for hashes, and in vain for tarballs.
+/// How long a run waits for what others know, all questions together: for hashes, and for tarballs that do not come.
 pub(super) const READING: Duration = Duration::from_secs(1);
 
 /// How long it waits at its end for what it tells them.

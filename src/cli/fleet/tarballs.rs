@@ -149,7 +149,7 @@ impl From<ReceiveError> for Unread {
     fn from(error: ReceiveError) -> Self {
         match error {
             ReceiveError::Mismatch(_) => Self::Damaged,
-            ReceiveError::Shelf(_) => Self::Elsewhere,
+            ReceiveError::Spill(_) => Self::Elsewhere,
         }
     }
 }

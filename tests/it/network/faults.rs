@@ -90,7 +90,7 @@ fn other_statuses_fail_at_once() {
             let error = download(options, &want(&published)).unwrap_err();
             assert_eq!(registry.count(&published.path), 1);
             let text = chain(&error);
-            assert!(text.starts_with("left-pad@1.3.0 cannot be had\ncannot fetch https://"), "{text}");
+            assert!(text.starts_with("left-pad@1.3.0 is not available\ncannot fetch https://"), "{text}");
             assert!(text.contains(&published.url) && text.contains(&status.to_string()), "{text}");
             assert_eq!(error.hint().is_some(), [401, 403, 404, 410].contains(&status));
         });

@@ -67,7 +67,7 @@ enum Longest {
     AtOnce,
     /// Pauses between attempts.
     Pauses,
-    /// Every attempt waits in vain, and so do those of others that are under way when the host is given up.
+    /// Every attempt times out, and so do those of others that are under way when the host is given up.
     Stalls,
     /// Two attempts do, and those of others.
     TwoStalls,

@@ -1,4 +1,4 @@
-//! Sources that cannot be had, and archives that are made to do harm.
+//! Sources that are not available, and archives that are made to do harm.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -31,7 +31,7 @@ fn a_source_that_is_not_there_does_not_hide_the_others() {
     project.write("a.nix", text("gone"));
     project.write("b.nix", text("there"));
     let said = transcript(&project, &["update"]);
-    let wanted = "error: a.nix:2:1: gone.tar.gz/package-lock.json: the source cannot be had
+    let wanted = "error: a.nix:2:1: gone.tar.gz/package-lock.json: the source is not available
   caused by: cannot fetch https://example.org/gone.tar.gz from [REGISTRY]/gone.tar.gz
   caused by: the server answered 404 Not Found
   hint: check version, rev and tag: the server has no such file, or hides it from those without access; no credential for [HOST] is configured: set `access-tokens = [HOST]=TOKEN` in nix.conf, or `machine [HOST]` in ~/.netrc

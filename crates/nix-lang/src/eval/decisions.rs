@@ -2,7 +2,7 @@
 //!
 //! A flag that chooses a source, but not the hash beside it, asks for another hash in the other configuration. To find such
 //! flags without evaluating the repository once for each of all flags, every value knows the decisions that were made on
-//! the way to it: while a thunk is evaluated they are collected, and whoever forces it takes them over. Nearly every value
+//! the way to it: while a thunk is evaluated they are collected, and the code that forces it takes them over. Nearly every value
 //! rests on none; sets of decisions are kept once and named by a number.
 
 use std::collections::HashMap;
@@ -110,7 +110,7 @@ impl Decisions {
         self.of_thunks[thunk.0 as usize] = self.own;
     }
 
-    /// Whoever is being evaluated needs the value of a thunk that was evaluated before.
+    /// What is being evaluated needs the value of a thunk that was evaluated before.
     pub fn take(&mut self, thunk: ThunkId) {
         self.own = self.union(self.own, self.of_thunks[thunk.0 as usize]);
     }

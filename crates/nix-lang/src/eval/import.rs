@@ -46,6 +46,9 @@ impl Eval {
     }
 
     /// The thunk of a file's whole expression.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn file_thunk(&mut self, path: &Path) -> Result<ThunkId, ReadError> {
         let path = self.nix_file(path);
         if let Some(thunk) = self.imports.get(&path) {

@@ -36,7 +36,7 @@ impl Observer for () {}
 pub struct Notes(HashMap<TypeId, Box<dyn Any>>);
 
 impl Eval {
-    /// Leaves a value to whoever observes: it may hold anything, and the evaluation itself does not look into it.
+    /// Leaves a value to the observer: it may hold anything, and the evaluation itself does not look into it.
     pub fn leave(&self, thunk: ThunkId) {
         self.observer.left(thunk);
     }

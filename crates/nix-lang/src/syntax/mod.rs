@@ -41,6 +41,9 @@ pub fn parse(file: FileId, text: &str) -> Result<Rc<Ast>, SyntaxError> {
 }
 
 /// Parses with rnix after the nesting has been bounded; no byte order mark.
+///
+/// # Errors
+/// The first thing that Nix would not parse, or nesting that is too deep.
 pub fn checked_root(body: &str) -> Result<rnix::Root, SyntaxError> {
     nesting::check(body)?;
     let parsed = rnix::Root::parse(body);

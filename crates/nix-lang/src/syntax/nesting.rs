@@ -19,10 +19,13 @@ struct Level {
     heads: usize,
 }
 
-/// The tokenizer looks ahead over everything that could belong to a path, from each token anew.
+/// The tokenizer looks ahead over everything that could belong to a path, again from each token.
 const LOOKAHEAD: usize = 400_000_000;
 
 /// Refuses text that the tokenizer would take quadratic time for; no file that a person or program wrote comes near.
+///
+/// # Errors
+/// Where the first such run begins.
 pub fn check_runs(text: &str) -> Result<(), SyntaxError> {
     let mut cost = 0usize;
     let mut run = 0usize;

@@ -1,7 +1,7 @@
 //! Every configuration that the text allows: today's first, then those that are one edit away, then two.
 //!
 //! In today's configuration a flag may hide derivations, whose hashes would grow stale unseen until somebody switches the
-//! flag. Where hashes are left that nothing evaluated, the repository is evaluated anew under the flips that today's choices
+//! flag. Where hashes are left that nothing evaluated, the repository is evaluated again under the flips that today's choices
 //! offer (see `eval::choices`), one at a time, so that every answer is that of a configuration which differs from today's
 //! in one known place; flags behind flags take further levels. The nearest configuration that reaches a hash says which
 //! lockfile it belongs to, unless further flags, which have no part in reaching it, move its lockfile (`together` looks at

@@ -48,7 +48,7 @@ impl Unused {
         }
     }
 
-    /// Only this repository's own use makes it dead; whoever uses the file otherwise has a use for it
+    /// Only this repository's own use makes it dead; another user of the file has a use for it
     /// (fixture `formal-default-overridden`).
     pub(super) fn may_stand_alone(self) -> bool {
         matches!(self, Self::OnlyOverridden | Self::AlwaysGiven | Self::RuledOut)

@@ -374,7 +374,7 @@ fn decide(
         let message = format!("what else `{base}` hashes is not known");
         return undecided(ev, Reason::UnknownBase, message, record.call);
     }
-    // What is hashed is not a file of the repository, whoever calls whatever: this is said first, for no comment settles it.
+    // What is hashed is not a file of the repository, no matter what calls it: this is said first, for no comment settles it.
     if let Some(edited) = located.iter().map(|l| &l.answer).find(|answer| answer.is_edited()) {
         return outcome(ev, record, edited);
     }

@@ -56,7 +56,7 @@ pub(super) fn note_dead(ev: &mut Eval, changes: &Value) {
     }
 }
 
-/// `.override` after `.overrideAttrs` calls the function anew and changes the attributes again.
+/// `.override` after `.overrideAttrs` calls the function again and changes the attributes again.
 pub(super) fn keep_override(ev: &mut Eval, made: Value, again: Option<ThunkId>, change: ThunkId) -> Value {
     let Some(again) = again else { return made };
     super::call_package::with_override(ev, made, move |ev, changes, here| {

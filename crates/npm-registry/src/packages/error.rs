@@ -1,4 +1,4 @@
-//! Why the registry's word about a package cannot be had.
+//! Why the registry does not tell about a package.
 
 use super::{NameError, PackageName, SelectorError};
 use crate::FetchError;

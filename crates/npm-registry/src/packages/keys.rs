@@ -62,7 +62,8 @@ impl Key {
 
     /// Reads a registry's key document.
     ///
-    /// Errors: it is none. Keys of other kinds are left out.
+    /// # Errors
+    /// It is none. Keys of other kinds are left out.
     pub fn parse(body: &[u8]) -> Result<Vec<Self>, PackageError> {
         let document: Document = serde_json::from_slice(body).map_err(PackageError::Keys)?;
         Ok(document.keys.into_iter().filter_map(Self::of).collect())
@@ -77,7 +78,8 @@ pub fn keys_url(client: &Client, name: &PackageName) -> Url {
 
 /// The keys of the registry that publishes `name`; none if it signs nothing.
 ///
-/// Errors: it cannot be asked, or answers something else.
+/// # Errors
+/// It cannot be asked, or answers something else.
 pub async fn keys(client: &Client, name: &PackageName) -> Result<Vec<Key>, PackageError> {
     let url = keys_url(client, name);
     let get = Get {
@@ -93,7 +95,7 @@ pub async fn keys(client: &Client, name: &PackageName) -> Result<Vec<Key>, Packa
     match client.get(&get).await {
         Ok(reply) if reply.status == StatusCode::NOT_FOUND => Ok(Vec::new()),
         Ok(reply) => Key::parse(&reply.bytes),
-        // A registry that does not know the question has no keys; mirrors refuse it in many ways. Whoever wants a
+        // A registry that does not know the question has no keys; mirrors refuse it in many ways. Code that wants a
         // signature gets none by that.
         Err(error) if matches!(error.problem, Problem::Status { status, .. } if status.is_client_error()) => {
             Ok(Vec::new())

@@ -29,7 +29,8 @@ pub struct NameError(String);
 impl PackageName {
     /// Reads a name.
     ///
-    /// Errors: a text that the registry would not take for one.
+    /// # Errors
+    /// A text that the registry would not take for one.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let fine = text.len() <= MAX_LENGTH
             && match text.strip_prefix('@') {

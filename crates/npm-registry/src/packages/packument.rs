@@ -77,7 +77,8 @@ impl Selector {
 impl Packument {
     /// Reads the registry's answer.
     ///
-    /// Errors: the answer is no packument.
+    /// # Errors
+    /// The answer is no packument.
     pub fn parse(name: &PackageName, body: &[u8]) -> Result<Self, PackageError> {
         let wrong = |source| PackageError::Packument { name: name.clone(), source };
         let document: Document = serde_json::from_slice(body).map_err(wrong)?;
@@ -94,7 +95,8 @@ impl Packument {
 
     /// The release with exactly this version.
     ///
-    /// Errors: there is none, or the registry's entry cannot be used.
+    /// # Errors
+    /// There is none, or the registry's entry cannot be used.
     pub fn release(&self, version: &str) -> Result<Release, PackageError> {
         let missing = || PackageError::NoRelease {
             name: self.name.clone(),
@@ -117,7 +119,8 @@ impl Packument {
 
     /// The release that is meant.
     ///
-    /// Errors: none is, or the registry's entry cannot be used.
+    /// # Errors
+    /// None is, or the registry's entry cannot be used.
     pub fn select(&self, selector: &Selector) -> Result<Release, PackageError> {
         let wrong = |source| PackageError::Selector { name: self.name.clone(), source };
         match selector {
@@ -151,14 +154,16 @@ impl Packument {
 
 /// Asks the registry about a name.
 ///
-/// Errors: it cannot be asked, knows no such name, or answers something else.
+/// # Errors
+/// It cannot be asked, knows no such name, or answers something else.
 pub async fn fetch(client: &Client, name: &PackageName) -> Result<Packument, PackageError> {
     fetch_as(client, name, "application/json").await
 }
 
 /// The same without what an install does not need, if the registry has that form: descriptions, times of publication.
 ///
-/// Errors: as above.
+/// # Errors
+/// As above.
 pub async fn fetch_abbreviated(client: &Client, name: &PackageName) -> Result<Packument, PackageError> {
     fetch_as(client, name, ABBREVIATED).await
 }

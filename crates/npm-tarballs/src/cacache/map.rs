@@ -42,7 +42,8 @@ struct Metadata {
 impl CacheMap {
     /// Adds the entries of an index file, all of its lines; the last one for a URL counts.
     ///
-    /// Errors: a line that is no entry.
+    /// # Errors
+    /// A line that is no entry.
     pub fn add_index_file(&mut self, text: &str) -> Result<(), MapError> {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
             let line_number = index + 1;

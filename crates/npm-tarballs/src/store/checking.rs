@@ -1,7 +1,7 @@
 //! Large content that is checked while it is read, so that it is read once.
 //!
-//! The last bytes are handed out only when all of them were found right. Whoever reads to the end can therefore rely on
-//! what was read; whoever stops before cannot.
+//! The last bytes are handed out only when all of them were found right. A reader that goes to the end can therefore rely on
+//! what was read; one that stops before cannot.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -37,7 +37,7 @@ impl<R: Read, C: Check, D: FnMut()> Checking<R, C, D> {
 impl<R: Read, C: Check, D: FnMut()> Read for Checking<R, C, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.spoiled {
-            // Whoever asks again must not take what he has for all there is.
+            // A reader that asks again must not take what it has for all there is.
             return Err(damage());
         }
         let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -79,7 +79,7 @@ impl Distrusted {
         self.set().insert(id);
     }
 
-    /// The content was written anew.
+    /// The content was written again.
     pub(super) fn remove(&self, id: &ContentId) {
         self.set().remove(id);
     }

@@ -19,7 +19,7 @@ const ABANDONED: Duration = Duration::from_hours(1);
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// A temporary file in the store's folder; dropping it removes the file. It is locked as long as its process lives, which
-/// the system sees to: so whoever can lock it knows that nobody will complete it.
+/// the system sees to: so a process that can lock it knows that nobody will complete it.
 pub(super) struct DraftFile {
     pub(super) file: File,
     path: PathBuf,
@@ -104,7 +104,8 @@ impl Draft for EntryDraft {
 impl Store {
     /// A new file for a draft.
     ///
-    /// Errors: the store could not be written before, or cannot now.
+    /// # Errors
+    /// The store could not be written before, or cannot now.
     pub(super) fn draft_file(&self) -> io::Result<DraftFile> {
         self.writable()?;
         let dir = self.drafts()?;

@@ -76,7 +76,8 @@ fn footer(len: u64, sum: u128) -> [u8; FOOTER] {
 /// Opens an entry. A small one is checked; of a large one, which stays on disk, only the footer's form is, and the rest
 /// while it is read.
 ///
-/// Errors: `InvalidData` if it is damaged, else what the system said.
+/// # Errors
+/// `InvalidData` if it is damaged, else what the system said.
 pub(super) fn load(path: &Path, id: &ContentId, store: &Store) -> io::Result<Tarball> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
@@ -85,7 +86,7 @@ pub(super) fn load(path: &Path, id: &ContentId, store: &Store) -> io::Result<Tar
         Tarball::checked(*id, read_small(&mut file, len, id)?)
     } else {
         read_footer(&mut file, len)?;
-        Tarball::shelved(*id, len, Arc::new(StoredEntry { store: store.clone(), id: *id, len }))
+        Tarball::on_disk(*id, len, Arc::new(StoredEntry { store: store.clone(), id: *id, len }))
     };
     mark_used(&file, metadata.modified().ok());
     Ok(tarball)
@@ -93,7 +94,8 @@ pub(super) fn load(path: &Path, id: &ContentId, store: &Store) -> io::Result<Tar
 
 /// A reader of an entry's bytes, which are checked on the way if there are many of them, and before if there are few.
 ///
-/// Errors: as for [`load`]; damage that only reading shows is an error of the reader, and told to `damaged`.
+/// # Errors
+/// As for [`load`]; damage that only reading shows is an error of the reader, and told to `damaged`.
 pub(super) fn open(
     path: &Path,
     id: &ContentId,

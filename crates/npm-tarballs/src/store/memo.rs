@@ -60,7 +60,8 @@ impl Memo {
 
     /// Keeps a value.
     ///
-    /// Errors: the folder cannot be written; nothing relies on it being so.
+    /// # Errors
+    /// The folder cannot be written; nothing relies on it being so.
     pub fn put(&self, key: &[u8; 32], value: &[u8]) -> io::Result<()> {
         let path = self.path(key);
         let folder = path.parent().unwrap_or(&self.folder);
@@ -74,7 +75,8 @@ impl Memo {
 
     /// Removes values written longer ago than this.
     ///
-    /// Errors: the folder cannot be listed, or a value not removed.
+    /// # Errors
+    /// The folder cannot be listed, or a value not removed.
     pub fn prune(&self, older_than: Duration) -> io::Result<()> {
         let now = SystemTime::now();
         for group in list(&self.folder)? {

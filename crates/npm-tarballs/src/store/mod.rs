@@ -33,7 +33,7 @@ use self::origins::Origins;
 use self::pack::Packs;
 use self::packing::Packing;
 use crate::integrity::ContentId;
-use crate::verified::{Draft, Shelf, Source, Tarball};
+use crate::verified::{Draft, Source, SpillTarget, Tarball};
 
 pub use draft::Drafts;
 pub use prune::{Pruned, Stats};
@@ -171,7 +171,7 @@ impl Store {
     pub fn handle(&self, tarball: &Tarball) -> Option<Tarball> {
         let (id, len) = (tarball.id(), tarball.len());
         let entry = StoredEntry { store: self.clone(), id, len };
-        (self.probe(&id) == Some(len)).then(|| Tarball::shelved(id, len, Arc::new(entry)))
+        (self.probe(&id) == Some(len)).then(|| Tarball::on_disk(id, len, Arc::new(entry)))
     }
 
     fn copy(&self, tarball: &Tarball) -> io::Result<()> {
@@ -180,7 +180,8 @@ impl Store {
         Box::new(draft).keep().map(drop)
     }
 
-    /// Errors: writing failed before, and is not tried again.
+    /// # Errors
+    /// Writing failed before, and is not tried again.
     fn writable(&self) -> io::Result<()> {
         let failed = || io::Error::other("the store cannot be written");
         self.trouble().map_or(Ok(()), |_| Err(failed()))
@@ -195,7 +196,7 @@ impl Store {
     }
 }
 
-impl Shelf for Store {
+impl SpillTarget for Store {
     fn begin(&self, id: &ContentId) -> io::Result<Box<dyn Draft>> {
         Ok(Box::new(draft::EntryDraft::create(self, *id).map_err(|source| self.note(source))?))
     }

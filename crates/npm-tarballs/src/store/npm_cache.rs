@@ -100,7 +100,7 @@ impl NpmCache {
         let len = file.metadata().ok()?.len();
         if len > IN_MEMORY as u64 {
             let cached = Cached { path, id: *id, len, distrusted: self.distrusted.clone() };
-            return Some(Tarball::shelved(*id, len, Arc::new(cached)));
+            return Some(Tarball::on_disk(*id, len, Arc::new(cached)));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(len).ok()?);
         file.read_to_end(&mut bytes).ok()?;

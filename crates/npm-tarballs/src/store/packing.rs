@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Store;
 use super::pack::PackDraft;
 use crate::integrity::ContentId;
-use crate::verified::Shelf as _;
+use crate::verified::SpillTarget as _;
 
 /// So many small tarballs of a run get files of their own: a run that brings a few makes no pack, or there would be
 /// more packs than it is worth looking through.
@@ -66,7 +66,7 @@ impl Store {
         Ok(())
     }
 
-    /// Puts what was packed in its place, for other processes and later ones. Whoever keeps tarballs calls it when he is
+    /// Puts what was packed in its place, for other processes and later ones. The caller that keeps tarballs calls it when it is
     /// done; the store's end does, too.
     pub fn settle(&self) {
         if let Err(error) = self.inner.packing.settle().and_then(|()| self.inner.origins.settle()) {

@@ -38,6 +38,9 @@ struct Found {
 
 impl Store {
     /// Counts entries and drafts. A store that does not exist is empty.
+    ///
+    /// # Errors
+    /// A folder of the store that cannot be listed.
     pub fn stats(&self) -> io::Result<Stats> {
         let mut stats = Stats { drafts: self.drafts_left(), ..Stats::default() };
         for entry in self.entries()? {
@@ -50,6 +53,9 @@ impl Store {
     ///
     /// What lies in a pack goes together, and counts as used when any of it is.
     /// An entry that another process reads meanwhile stays readable for it or counts as missing.
+    ///
+    /// # Errors
+    /// A folder of the store that cannot be listed, or an entry that cannot be removed.
     pub fn prune(&self, max_size: Option<u64>, older_than: Option<Duration>) -> io::Result<Pruned> {
         let mut entries = self.entries()?;
         entries.sort_by_key(|entry| entry.used);

@@ -13,7 +13,7 @@ use crate::{Tarball, verified::Receiver};
 /// Tarballs that other machines downloaded, and those of this one for them. That a tarball is there under a URL says that
 /// some machine saw this URL serve it; its bytes speak for themselves.
 ///
-/// Whoever implements it fails silently: what is not had from here is downloaded.
+/// An implementation fails silently: what is not had from here is downloaded.
 pub trait SharedTarballs: fmt::Debug + Send + Sync {
     /// Where they are, if they are read from: what a store learns of URLs by their word is remembered as that.
     fn word(&self) -> Option<String>;

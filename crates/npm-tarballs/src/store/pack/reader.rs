@@ -42,7 +42,8 @@ impl Pack {
 
     /// A tarball's bytes.
     ///
-    /// Errors: `InvalidData` if they are damaged, else what the system said.
+    /// # Errors
+    /// `InvalidData` if they are damaged, else what the system said.
     pub(super) fn read(&self, record: &Record) -> io::Result<Bytes> {
         match &self.file {
             Some(file) => self.read_from(file, record),
@@ -77,7 +78,8 @@ impl Pack {
 
 /// What a pack file holds.
 ///
-/// Errors: `InvalidData` if it is no pack, or a torn one.
+/// # Errors
+/// `InvalidData` if it is no pack, or a torn one.
 pub(super) fn records(file: &File) -> io::Result<Vec<Record>> {
     let (start, table) = table(file)?;
     let records = table.as_chunks().0.iter().filter_map(Record::decode);

@@ -1,4 +1,4 @@
-//! A shelf for bodies of this run only: one anonymous temporary file that all of them share.
+//! Spilled bodies of this run: one anonymous temporary file that all of them share.
 //!
 //! One file, because a run may put aside more bodies than a process may open files. Each body is a list of extents, which
 //! go to other bodies once it is dropped: the file grows to what waits at one time, not to what ever waited.
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::integrity::ContentId;
 use crate::positioned::{read_at, write_at};
-use crate::verified::{Draft, Shelf, Source};
+use crate::verified::{Draft, Source, SpillTarget};
 
 /// The room of an extent, and what a draft gathers before it writes: large, so that few of them are needed.
 const EXTENT: usize = 256 << 10;
 
 /// An anonymous temporary file, made when it is first needed.
 #[derive(Default)]
-pub struct Spool {
+pub struct SpillFile {
     dir: Option<PathBuf>,
     area: Mutex<Option<Arc<Area>>>,
 }
@@ -48,8 +48,8 @@ struct Extents {
     list: Vec<Extent>,
 }
 
-impl Spool {
-    /// A spool in `dir`; [`Spool::default`] uses the system's folder for temporary files.
+impl SpillFile {
+    /// A spill file in `dir`; [`SpillFile::default`] uses the system's folder for temporary files.
     #[must_use]
     pub fn in_dir(dir: PathBuf) -> Self {
         Self { dir: Some(dir), area: Mutex::default() }
@@ -67,7 +67,7 @@ impl Spool {
     }
 }
 
-impl Shelf for Spool {
+impl SpillTarget for SpillFile {
     fn begin(&self, _: &ContentId) -> io::Result<Box<dyn Draft>> {
         let extents = Extents { area: self.area()?, list: Vec::new() };
         Ok(Box::new(SpoolDraft { extents, pending: Vec::new() }))
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn drafts_that_interleave_do_not_mix() {
-        let spool = Spool::default();
+        let spill = SpillFile::default();
         let id = ContentId::sha512_of(b"");
-        let mut drafts: Vec<_> = (0..3_u8).map(|_| spool.begin(&id).unwrap()).collect();
+        let mut drafts: Vec<_> = (0..3_u8).map(|_| spill.begin(&id).unwrap()).collect();
         let sizes = [1, EXTENT - 1, EXTENT, 3, 2 * EXTENT + 1];
         for size in sizes {
             for (n, draft) in (0_u8..).zip(&mut drafts) {
@@ -192,21 +192,21 @@ mod tests {
         }
     }
 
-    fn park(spool: &Spool, byte: u8) -> Arc<dyn Source> {
-        let mut draft = spool.begin(&ContentId::sha512_of(b"")).unwrap();
+    fn park(spill: &SpillFile, byte: u8) -> Arc<dyn Source> {
+        let mut draft = spill.begin(&ContentId::sha512_of(b"")).unwrap();
         draft.write(&vec![byte; 3 * EXTENT + 1]).unwrap();
         draft.keep().unwrap()
     }
 
     #[test]
     fn room_is_used_again_but_not_under_a_reader() {
-        let spool = Spool::default();
-        let first = park(&spool, 1);
+        let spill = SpillFile::default();
+        let first = park(&spill, 1);
         let mut reader = first.open().unwrap();
         reader.read_exact(&mut [0; 10]).unwrap();
         drop(first);
         for byte in 2..10 {
-            let body = park(&spool, byte);
+            let body = park(&spill, byte);
             let mut bytes = Vec::new();
             body.open().unwrap().read_to_end(&mut bytes).unwrap();
             assert!(bytes.len() == 3 * EXTENT + 1 && bytes.iter().all(|read| *read == byte));
@@ -214,7 +214,7 @@ mod tests {
         let mut rest = Vec::new();
         reader.read_to_end(&mut rest).unwrap();
         assert!(rest.len() == 3 * EXTENT - 9 && rest.iter().all(|read| *read == 1));
-        let length = spool.area().unwrap().file.metadata().unwrap().len();
+        let length = spill.area().unwrap().file.metadata().unwrap().len();
         assert!(length <= 8 * EXTENT as u64, "two bodies of four extents each at a time, not {length} bytes");
     }
 }
