@@ -17,13 +17,9 @@ mod findings;
 mod fleet;
 mod fleet_simulation;
 mod git;
-mod gzip;
-mod hostile;
 mod incomplete;
 mod independent;
 mod init;
-#[path = "../real/inputs.rs"]
-mod inputs;
 mod judged;
 mod kill;
 mod logging;
