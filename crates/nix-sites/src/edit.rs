@@ -98,7 +98,8 @@ fn sorted(text: &str, edits: &[Replacement]) -> Result<Vec<Replacement>, EditErr
     let mut end = 0;
     for edit in &edits {
         let (from, to) = edit.range;
-        if from > to || text.get(from..to).is_none() {
+        // There is no such range either where it ends before it begins.
+        if text.get(from..to).is_none() {
             return Err(EditError::OutOfRange(from));
         }
         if from < end {
@@ -268,6 +269,7 @@ fn prove_text(before: &str, edits: &[Replacement]) -> Result<(), EditError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nixpkgs_model::hash_text::HashText;
 
     const SRI: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
@@ -307,6 +309,54 @@ mod tests {
         assert!(matches!(rewrite(FileKind::Nix, text, &[outside]), Err(EditError::OutOfRange(6))));
     }
 
+    fn verdict(kind: FileKind, text: &str, range: (usize, usize), new: &str) -> Result<String, EditError> {
+        rewrite(kind, text, &[Replacement { range, text: new.to_owned() }])
+    }
+
+    #[test]
+    fn an_edit_is_of_one_whole_literal_and_writes_one_string() {
+        use EditError::{Changed, MoreThanLiterals, OutOfRange};
+        let text = "{ a = \"xy\"; }";
+        for (range, new, error) in [
+            // Within the literal: another text there, the same one, and one that ends with it.
+            ((7, 9), "zz", MoreThanLiterals(9)),
+            ((8, 9), "y", Changed),
+            ((6, 8), "\"x", Changed),
+            // No string: a name, and more than one token.
+            ((6, 10), "lib.y", MoreThanLiterals(9)),
+            ((6, 10), "\"a\" + \"b\"", MoreThanLiterals(9)),
+            ((9, 7), "z", OutOfRange(9)),
+        ] {
+            assert_eq!(verdict(FileKind::Nix, text, range, new), Err(error), "{range:?} {new}");
+        }
+        let marked = verdict(FileKind::Nix, "\u{feff}\"x\"", (0, 6), "\"y\"");
+        assert_eq!(marked, Err(MoreThanLiterals(0)), "a byte order mark is no part of a literal");
+        assert_eq!(verdict(FileKind::Nix, "[ 1 ]", (2, 3), "\"1\""), Err(MoreThanLiterals(2)));
+    }
+
+    #[test]
+    fn literals_side_by_side_are_two() {
+        let edits = [(2, 5), (5, 8)].map(|range| Replacement { range, text: format!("\"{SRI}\"") });
+        let after = rewrite(FileKind::Nix, "[ \"x\"\"y\" ]", &edits);
+        assert_eq!(after, Ok(format!("[ \"{SRI}\"\"{SRI}\" ]")));
+    }
+
+    #[test]
+    fn data_gets_one_text_in_the_place_of_one() {
+        use EditError::MoreThanLiterals;
+        for (text, range, new, error) in [
+            // Another text than the edit's own, once it is read.
+            ("[\"old\"]", (1, 6), "\"a\\u0062\"", MoreThanLiterals(1)),
+            ("[\"old\"]", (1, 6), "\"x\", \"y\"", MoreThanLiterals(0)),
+            ("{\"a\":\"old\"}", (5, 10), "\"x\",\"b\":\"y\"", MoreThanLiterals(0)),
+            ("{\"a\":\"old\"}", (1, 4), "\"b\"", MoreThanLiterals(0)),
+            ("[1]", (1, 2), "2", MoreThanLiterals(1)),
+        ] {
+            assert_eq!(verdict(FileKind::Json, text, range, new), Err(error), "{text} {new}");
+        }
+        assert_eq!(verdict(FileKind::Json, "[1]", (1, 2), "1"), Err(EditError::Changed));
+    }
+
     #[test]
     fn data_keeps_its_form() {
         let json = "{\n\t\"a\" : \"old\",\"b\":[1, \"old\"] }";
@@ -324,6 +374,36 @@ mod tests {
         let after = rewrite(FileKind::Text, "old\n", &[edit("old\n", "old", false)]).expect("a sound edit");
         assert_eq!(after, format!("{SRI}\n"));
         let part = Replacement { range: (0, 1), text: "x".to_owned() };
-        assert!(rewrite(FileKind::Text, "old\n", &[part]).is_err());
+        assert_eq!(rewrite(FileKind::Text, "old\n", &[part]), Err(EditError::MoreThanLiterals(0)));
+        let behind_space = rewrite(FileKind::Text, " \told\r\n", &[edit(" \told", "old", false)]);
+        assert_eq!(behind_space, Ok(format!(" \t{SRI}\r\n")));
+        assert_eq!(
+            verdict(FileKind::Text, "", (0, 0), SRI),
+            Ok(SRI.to_owned()),
+            "an empty file is an empty hash"
+        );
+        assert_eq!(rewrite(FileKind::Text, "old\n", &[]), Ok("old\n".to_owned()));
+    }
+
+    #[test]
+    fn a_hash_is_quoted_where_the_format_has_quotes() {
+        for (kind, text, file) in [
+            (LiteralKind::NixString, format!("\"{SRI}\""), FileKind::Nix),
+            (LiteralKind::NixExpr, format!("\"{SRI}\""), FileKind::Nix),
+            (LiteralKind::JsonString, format!("\"{SRI}\""), FileKind::Json),
+            (LiteralKind::TomlString, format!("\"{SRI}\""), FileKind::Toml),
+            (LiteralKind::TextFile, SRI.to_owned(), FileKind::Text),
+        ] {
+            let literal = Literal {
+                file: "flake.nix".into(),
+                range: 3..7,
+                kind,
+                written: HashText::fake(),
+                line: 1,
+                column: 4,
+            };
+            assert_eq!(replacement(&literal, SRI), Replacement { range: (3, 7), text });
+            assert_eq!(FileKind::of(kind), file);
+        }
     }
 }

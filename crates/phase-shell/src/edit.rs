@@ -134,6 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn a_lockfile_of_64_mib_is_edited_and_a_larger_one_is_not() {
+        let bytes: Arc<[u8]> = Arc::from(&b"ab"[..]);
+        let exact = "y".repeat(LARGEST - 2);
+        assert_eq!(apply(&bytes, &[edit("a", &exact, true)]).map(|text| text.len()), Ok(LARGEST - 1));
+        assert_eq!(apply(&bytes, &[edit("a", &(exact + "y"), true)]), Err(EditError::TooLarge(LARGEST)));
+    }
+
+    #[test]
+    fn an_edit_costs_what_its_texts_hold() {
+        assert_eq!(edit("abc", "de", true).size(), 5);
+        let (name, target) = ("x.patch".to_owned(), "package-lock.json".to_owned());
+        assert_eq!(Edit::Patch(Diff { name, text: Arc::from(&b"four"[..]), strip: 1, target }).size(), 4);
+    }
+
+    #[test]
     fn a_patch_changes_the_lockfile_that_is_meant_and_fits_or_is_refused() {
         let text =
             "--- a/web/package-lock.json\n+++ b/web/package-lock.json\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n";

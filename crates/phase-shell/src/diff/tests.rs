@@ -56,6 +56,23 @@ fn only_the_file_that_counts_is_touched() {
     let tricky =
         "--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n-1\n";
     assert_eq!(lock(&patched(tricky, "", files("1\n")).unwrap()), "1\n");
+    // Here it would have a hunk that fits.
+    let heads = "--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n";
+    let tricky = format!("--- a/x\n+++ b/x\n@@ -1 +1 @@\n{heads}@@ -1 +1 @@\n-1\n+2\n");
+    assert_eq!(lock(&patched(&tricky, "", files("1\n")).unwrap()), "1\n");
+    // Hunks that only take away, only add, and have no line feed at their end, before the one that counts.
+    for hunk in [
+        "@@ -1,2 +1 @@\n-1\n 2\n",
+        "@@ -1 +1,2 @@\n 1\n+2\n",
+        "@@ -1 +0,0 @@\n-1\n\\ No newline at end of file\n",
+        "@@ -1 +1 @@\n-1\n\\ No newline at end of file\n+2\n\\ No newline at end of file\n",
+    ] {
+        let both = format!("--- a/x\n+++ b/x\n{hunk}{}", patch("ui/package-lock.json"));
+        assert_eq!(lock(&patched(&both, "", files("1\n")).unwrap()), "2\n", "{hunk}");
+    }
+    // What moves other files is none of ours, nor is a name with too few parts.
+    let others = "rename from x\nrename to y\n--- x\n+++ x\n@@ -1 +1 @@\n-1\n+2\n";
+    assert_eq!(lock(&patched(others, "", files("1\n")).unwrap()), "1\n");
 }
 
 #[test]
@@ -67,20 +84,39 @@ fn lockfiles_are_made_and_removed() {
     let before = [Some(Arc::from(*b"1\n")), Some(Arc::from(*b"2\n"))];
     let after = patched(removed, "", before).unwrap();
     assert!(after[0].is_none() && after[1].is_some());
+    let more = [Some(Arc::from(*b"1\n2\n")), None];
+    assert_eq!(patched(removed, "", more), Err("removes a lockfile that holds more"));
 }
 
 #[test]
 fn what_is_no_plain_diff_is_refused() {
-    for patch in [
-        "rename from ui/package-lock.json\nrename to x\n",
-        "GIT binary patch\nui/package-lock.json\n",
-        "--- a/ui/package-lock.json\n+++ b/ui/npm-shrinkwrap.json\n@@ -1 +1 @@\n-1\n+2\n",
-        "--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n@@ -1,9 +1 @@\n-1\n",
-        "--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n@@ -7 +7 @@\n-1\n+2\n",
-        "--- \"a/ui/package-lock.json\"\n+++ \"b/ui/package-lock.json\"\n@@ -1 +1 @@\n-1\n+2\n",
+    let of_lock = |hunk: &str| format!("--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n{hunk}");
+    for (patch, why) in [
+        ("rename from ui/package-lock.json\nrename to x\n".to_owned(), "is more than a plain unified diff"),
+        ("GIT binary patch\nui/package-lock.json\n".to_owned(), "is more than a plain unified diff"),
+        (
+            "--- a/ui/package-lock.json\n+++ b/ui/npm-shrinkwrap.json\n@@ -1 +1 @@\n-1\n+2\n".to_owned(),
+            "names two different files",
+        ),
+        (of_lock("@@ -1,9 +1 @@\n-1\n"), "is cut off"),
+        (of_lock("@@ -7 +7 @@\n-1\n+2\n"), "does not fit the lockfile exactly"),
+        (of_lock("@@ -1 +1 @@\n-0\n+2\n"), "does not fit the lockfile exactly"),
+        (of_lock("@@ -1 +1 @@\n*1\n+2\n"), "is damaged"),
+        (of_lock("@@ -1 +1 @@\n+2\n+3\n-1\n"), "is damaged"),
+        (
+            of_lock("@@ -1 +1 @@\n-1\n+2\n").replace("a/ui/package-lock.json", "\"a/ui/package-lock.json\""),
+            "names its files in a way that is not understood",
+        ),
     ] {
-        assert!(patched(patch, "", files("1\n")).is_err(), "{patch}");
+        assert_eq!(patched(&patch, "", files("1\n")), Err(why), "{patch}");
     }
+}
+
+#[test]
+fn an_empty_line_is_context_that_a_mail_program_stripped() {
+    let patch = "--- a/ui/package-lock.json\n+++ b/ui/package-lock.json\n@@ -1,3 +1,3 @@\n1\n\n-2\n+3\n";
+    let patch = patch.replace("@@\n1", "@@\n 1");
+    assert_eq!(lock(&patched(&patch, "", files("1\n\n2\n")).unwrap()), "1\n\n3\n");
 }
 
 fn names(text: &str, strip: Option<usize>) -> Vec<String> {
@@ -100,6 +136,8 @@ fn paths_lose_their_first_part() {
         names("--- a/ui/package-lock.json\n", None),
         ["a/ui/package-lock.json", "package-lock.json", "ui/package-lock.json"]
     );
+    let whole = "rename from ui/package-lock.json\ncopy to web/package-lock.json\n";
+    assert_eq!(names(whole, Some(1)), ["ui/package-lock.json", "web/package-lock.json"]);
 }
 
 #[test]
