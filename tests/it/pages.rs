@@ -1,4 +1,4 @@
-//! Every command in README.md and docs/ is run, and prints what the page says; every flag and variable is described.
+//! Every command in README.md, docs/ and fixtures/README.md is run, and prints what the page says; every flag and variable is described.
 //! `NPM_NIXHASH_WRITE_PAGES=1 cargo test --test it pages` writes what is printed now into the pages.
 
 use std::{collections::BTreeSet, fs, process::Command};
@@ -11,6 +11,14 @@ const SETUP: &[&str] = &[
     "cargo test",
     "cargo test --workspace",
     "cargo test --features real-parts --test real",
+    "BLESS=1 cargo test --test it nix_fixtures",
+    "CASE=call-package-twice cargo test --test it nix_cases",
+    "cargo test --features real-parts --test real nix_oracle",
+    "cargo test --test it elsewhere",
+    "cargo install cargo-mutants --locked",
+    "cargo mutants -p gnu-archive",
+    "cargo mutants -p npm-lockfile -f crates/npm-lockfile/src/fixup.rs",
+    "cargo mutants -p nix-sites --test-package nix-sites,npm-nixhash --shard 0/50 --sharding round-robin",
     "cargo fmt --check",
     "cargo clippy --workspace --all-targets --all-features -- -D warnings",
     "cargo deny check bans licenses sources",
@@ -99,6 +107,59 @@ fn setup_is_what_ci_runs_itself() {
             assert!(!command || known, "{}: nothing runs a block of kind `{}`", page.name(), block.info);
         }
     }
+}
+
+/// The names of the tests whose name a filter is part of: this run's own, and those of the real-parts run by their source.
+fn tests_named(run: &str, filter: &str) -> usize {
+    if run == "it" {
+        let list = Command::new(std::env::current_exe().unwrap()).args([filter, "--list"]).output().unwrap();
+        return String::from_utf8(list.stdout)
+            .unwrap()
+            .lines()
+            .filter(|line| line.ends_with(": test"))
+            .count();
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root().join("tests").join(run)).unwrap() {
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let functions =
+            text.split("#[test]").skip(1).filter_map(|rest| rest.split_once("fn ")?.1.split_once('('));
+        names.extend(functions.map(|(name, _)| format!("{module}::{name}")));
+    }
+    names.iter().filter(|name| name.contains(filter)).count()
+}
+
+#[test]
+fn what_a_command_of_cargo_names_is_there() {
+    let (mut filters, mut files) = (0, 0);
+    for page in pages() {
+        for command in page.commands() {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            for pair in words.windows(2) {
+                match *pair {
+                    ["-p", package] if words.contains(&"cargo") => {
+                        assert!(root().join("crates").join(package).is_dir(), "{}: {command}", page.name());
+                    }
+                    ["-f", file] if words.contains(&"mutants") => {
+                        assert!(root().join(file).is_file(), "{}: {command}", page.name());
+                        files += 1;
+                    }
+                    ["--test", run] => {
+                        let behind = words.iter().skip_while(|word| **word != "--test").skip(2);
+                        for filter in behind.filter(|word| !word.starts_with('-')) {
+                            assert!(tests_named(run, filter) > 0, "{}: {command}: {filter}", page.name());
+                            filters += 1;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(filters > 8 && files > 0, "{filters} filters, {files} files");
+    assert_eq!((tests_named("it", "pages::what_a_command_of"), tests_named("real", "no such test")), (1, 0));
 }
 
 #[test]

@@ -319,7 +319,8 @@ mod tests {
         let text = "{ a = \"xy\"; }";
         for (range, new, error) in [
             // Within the literal: another text there, the same one, and one that ends with it.
-            ((7, 9), "zz", MoreThanLiterals(9)),
+            ((7, 9), "zz", MoreThanLiterals(7)),
+            ((8, 9), "z", MoreThanLiterals(9)),
             ((8, 9), "y", Changed),
             ((6, 8), "\"x", Changed),
             // No string: a name, and more than one token.

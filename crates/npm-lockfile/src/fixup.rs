@@ -222,7 +222,11 @@ mod tests {
         assert!(!fixed(&entry("git://github.com/a/b.git#c", ""), &[]).unwrap().contains("integrity"));
         let error = fixup(entry("https://h/a", "").as_bytes(), Some(&cache(&[]))).unwrap_err();
         assert_eq!(error.to_string(), "a: the cache holds nothing for https://h/a");
-        assert!(error.hint().is_some());
+        assert_eq!(
+            error.hint(),
+            Some("the cache was made from another lockfile: bring npmDepsHash up to date with this one")
+        );
+        assert_eq!(FixupError::Version("4".to_owned()).hint(), None);
         assert!(fixed(&entry("HTTPS://H/a", ""), &[("https://h/a", "sha1-b")]).unwrap().contains("sha1-b"));
     }
 

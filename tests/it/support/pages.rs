@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    nix::fixtures::files_below,
     project::Project,
     registry::{PUBLIC, Published},
 };
@@ -164,6 +165,17 @@ impl Demo {
         }
     }
 
+    /// Puts the cases of `fixtures` in it that the commands of a page name.
+    fn bring_cases(&self, page: &Page) {
+        for step in page.of("").flat_map(|block| page.steps(block)) {
+            for case in step.command.split(' ').filter(|word| word.starts_with("fixtures/")) {
+                let files = files_below(&root().join(case));
+                assert!(!files.is_empty(), "{}: there is no {case}", page.name());
+                files.iter().for_each(|(file, bytes)| self.project.write(&format!("{case}/{file}"), bytes));
+            }
+        }
+    }
+
     /// What a command prints for a terminal of 80 columns, without what differs from run to run.
     pub fn printed(&self, bin: &Path, line: &str) -> String {
         self.print(bin, line, &[])
@@ -220,6 +232,7 @@ pub fn transcripts(demo: impl Fn() -> Demo, write: bool) -> (Vec<String>, usize)
     let (mut wrong, mut commands) = (Vec::new(), 0);
     for mut page in pages() {
         let (demo, mut edits) = (demo(), Vec::new());
+        demo.bring_cases(&page);
         // A block of commands alone shows nothing that could be compared, and `add` asks npm for minutes.
         for block in page.of("").filter(|block| !demo.real || block.info.starts_with("console")) {
             let mut now = String::new();
@@ -269,9 +282,10 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// README.md, CONTRIBUTING.md and all pages in docs/.
+/// README.md, CONTRIBUTING.md, fixtures/README.md and all pages in docs/.
 pub fn pages() -> Vec<Page> {
-    let mut paths = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    let mut paths =
+        ["README.md", "CONTRIBUTING.md", "fixtures/README.md"].map(|page| root().join(page)).to_vec();
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     paths.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     paths.sort();
@@ -311,6 +325,20 @@ impl Page {
             matches!(words.next(), Some("console" | "sh")) && words.next().unwrap_or("") == place
         };
         self.blocks.iter().filter(wanted)
+    }
+
+    /// The commands of all its blocks, whoever runs them, and those within its text.
+    pub fn commands(&self) -> Vec<String> {
+        let is_command = |block: &&Block| matches!(block.info.split(' ').next(), Some("console" | "sh"));
+        let in_blocks = self.blocks.iter().filter(is_command).flat_map(|block| self.steps(block));
+        let is_text = |(number, _): &(usize, &String)| {
+            !self.blocks.iter().any(|block| (block.lines.start - 1..=block.lines.end).contains(number))
+        };
+        let text: Vec<&str> =
+            self.lines.iter().enumerate().filter(is_text).map(|(_, line)| line.trim_start()).collect();
+        // A command may go on in the next line.
+        let spans: Vec<String> = text.join(" ").split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        in_blocks.map(|step| step.command).chain(spans).collect()
     }
 
     pub fn steps(&self, block: &Block) -> Vec<Step> {
