@@ -18,7 +18,7 @@ const SETUP: &[&str] = &[
     "cargo install cargo-mutants --locked",
     "cargo mutants -p gnu-archive",
     "cargo mutants -p npm-lockfile -f crates/npm-lockfile/src/fixup.rs",
-    "cargo mutants -p nix-sites --test-package nix-sites,npm-nixhash --shard 0/50 --sharding round-robin",
+    "cargo mutants -p nix-sites --test-package npm-nixhash --shard 0/50 --sharding round-robin -- --test it nix_cases",
     "cargo fmt --check",
     "cargo clippy --workspace --all-targets --all-features -- -D warnings",
     "cargo deny check bans licenses sources",

@@ -135,11 +135,14 @@ impl Demo {
             self.project.write(file, fs::read(demo(file)).unwrap());
         }
         fs::remove_dir(self.project.path(".git")).unwrap();
-        for arguments in [&["init", "-q"][..], &["add", "-A"]] {
-            let git = Command::new("git").args(arguments).current_dir(self.project.root()).output().unwrap();
-            assert!(git.status.success());
-        }
+        self.git(&["init", "-q"]);
+        self.git(&["add", "-A"]);
         self
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let git = Command::new("git").args(arguments).current_dir(self.project.root()).output().unwrap();
+        assert!(git.status.success());
     }
 
     /// The hash of a lockfile with these packages, and their bytes.
@@ -172,6 +175,7 @@ impl Demo {
                 let files = files_below(&root().join(case));
                 assert!(!files.is_empty(), "{}: there is no {case}", page.name());
                 files.iter().for_each(|(file, bytes)| self.project.write(&format!("{case}/{file}"), bytes));
+                self.git(&["add", case]);
             }
         }
     }
