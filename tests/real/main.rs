@@ -20,7 +20,7 @@ mod faults;
 mod fixed_output;
 mod gzip;
 mod in_step;
-#[path = "../../crates/gnu-archive/tests/it/inputs.rs"]
+#[path = "../../crates/gnu-archive/tests/gnu/inputs.rs"]
 mod inputs;
 mod nix_cached;
 mod nix_calls;

@@ -358,6 +358,71 @@ mod tests {
         assert!(Tarball::verify(id, Bytes::from_static(b"wrong")).is_err());
     }
 
+    /// A shelf that says when it is asked for room, and whose content turns out to be damaged.
+    #[derive(Default)]
+    struct Damaged(std::sync::atomic::AtomicUsize);
+
+    impl Shelf for Damaged {
+        fn begin(&self, _: &ContentId) -> io::Result<Box<dyn Draft>> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(Box::new(Vec::new()))
+        }
+    }
+
+    impl Draft for Vec<u8> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+            Ok(Arc::new(*self))
+        }
+    }
+
+    impl Source for Vec<u8> {
+        fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+            struct Cut;
+            impl Read for Cut {
+                fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                    Err(io::ErrorKind::InvalidData.into())
+                }
+            }
+            Ok(Box::new(Cursor::new(self.clone()).chain(Cut)))
+        }
+    }
+
+    #[test]
+    fn one_mebibyte_stays_in_memory_and_what_is_announced_as_more_does_not() {
+        let most = vec![7; IN_MEMORY];
+        let shelf = Arc::new(Damaged::default());
+        let begun = || shelf.0.load(std::sync::atomic::Ordering::Relaxed);
+        let mut receiver = Receiver::new(ContentId::sha512_of(&most), shelf.clone());
+        assert_eq!((receiver.expected(), receiver.received()), (ContentId::sha512_of(&most), 0));
+        receiver.announce(IN_MEMORY as u64).unwrap();
+        receiver.write(&most[1..]).unwrap();
+        receiver.write(&most[..1]).unwrap();
+        assert_eq!((receiver.received(), begun()), (IN_MEMORY as u64, 0));
+        assert!(*receiver.finish().unwrap().bytes().unwrap() == most);
+        receiver.reset();
+        receiver.announce(IN_MEMORY as u64 + 1).unwrap();
+        receiver.announce(u64::MAX).unwrap();
+        assert_eq!(begun(), 1, "the room that was asked for is enough");
+        receiver.write(b"little").unwrap();
+        assert_eq!(receiver.received(), 6);
+    }
+
+    #[test]
+    fn a_tarball_proves_its_bytes_wherever_they_are() {
+        let tarball = Tarball::of(Bytes::from_static(b"some bytes"));
+        tarball.prove().unwrap();
+        assert_eq!((tarball.len(), tarball.is_empty()), (10, false));
+        assert!(Tarball::of(Bytes::new()).is_empty());
+        let parked = tarball.park(&Damaged::default()).unwrap();
+        assert_eq!(parked.prove().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(parked.id(), ContentId::sha512_of(b"some bytes"));
+    }
+
     #[test]
     fn a_parked_tarball_reads_the_same() {
         let spill = SpillFile::default();
