@@ -358,11 +358,11 @@ mod tests {
         assert!(Tarball::verify(id, Bytes::from_static(b"wrong")).is_err());
     }
 
-    /// A shelf that says when it is asked for room, and whose content turns out to be damaged.
+    /// A place that says when it is asked for room, and whose content turns out to be damaged.
     #[derive(Default)]
     struct Damaged(std::sync::atomic::AtomicUsize);
 
-    impl Shelf for Damaged {
+    impl SpillTarget for Damaged {
         fn begin(&self, _: &ContentId) -> io::Result<Box<dyn Draft>> {
             self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             Ok(Box::new(Vec::new()))
