@@ -168,6 +168,44 @@ fn a_url_with_a_secret_in_it_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn two_writers_at_once_leave_one_whole_cache_and_one_whole_memory() {
+    let project = project(&named());
+    assert_eq!(project.run(&["update"]).status.code(), Some(0));
+    let (cache, remote) = (url(&project, "outputs"), url(&project, "memory"));
+    let args =
+        ["check", "--publish", &cache, "--remote", &remote, "--remote-tarballs", "--no-cache", "--json"];
+    let spawn = |_| {
+        let mut command = project.command(&args);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let writers: Vec<_> = (0..4).map(spawn).collect();
+    for writer in writers {
+        let output = writer.wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), output.stderr.is_empty()),
+            (Some(0), true),
+            "{}",
+            project.render(&output)
+        );
+    }
+    let names = files(&project, "outputs");
+    assert!(
+        names.len() == 3 && names[0].ends_with(".narinfo") && names[1..] == ["nar", "nix-cache-info"],
+        "{names:?}"
+    );
+    assert_eq!(files(&project, "outputs/nar").len(), 1);
+    assert_eq!(project.run(&["check", "--published", &cache]).status.code(), Some(0));
+    let (path, _) = shared_tarball(&project, "memory");
+    let left = project.registry.publish("left", "1.0.0", &[("index.js", b"1")]);
+    assert!(fs::read(project.path(&path)).unwrap() == left.bytes);
+    let group = files(&project, "memory/hashes-v1").remove(0);
+    assert_eq!(files(&project, &format!("memory/hashes-v1/{group}")).len(), 1);
+    let before = elsewhere(&project);
+    assert_eq!(project.transcript(&["check", "--remote", &remote]), "exit 0\n--- stdout\n2 in sync\n");
+    assert_eq!(project.registry.requests().len(), before);
+}
+
+#[test]
 fn a_teams_caches_are_written_by_update_alone_and_by_those_who_may() {
     let project = project(&named());
     let cache = url(&project, "outputs");
@@ -570,6 +608,12 @@ fn a_poisoned_entry_is_not_believed_by_the_paranoid_or_where_signatures_are_aske
     // The worst that it can do: a hash that the next build refuses.
     let fooled = project.transcript(&["check", "--remote", &remote]);
     assert!(fooled.starts_with("exit 1\n") && fooled.contains("-> sha256-AAAA"), "{fooled}");
+    // It is remembered on this disk by then, and nevertheless not believed by those who do not ask.
+    for doubting in [&["check", "--remote", &remote, "--paranoid"][..], &["check", "--no-remote"]] {
+        elsewhere(&project);
+        assert_eq!(project.run(&["check", "--remote", &remote]).status.code(), Some(1));
+        assert_eq!(project.run(doubting).status.code(), Some(0), "{doubting:?}");
+    }
     elsewhere(&project);
     assert_eq!(project.run(&["check", "--remote", &remote, "--paranoid"]).status.code(), Some(0));
     elsewhere(&project);

@@ -419,6 +419,52 @@ fn tarballs_that_are_slow_or_refused_are_one_warning_and_cost_no_two_seconds() {
     }
 }
 
+/// Runs to the end, and gives the most memory that was seen to be in use, in MiB.
+fn peak(command: &mut Command) -> u64 {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        most = most.max(kilobytes.unwrap_or_default());
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            return most >> 10;
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn tarballs_that_wait_to_be_written_take_no_memory() {
+    let (server, scene) = (Server::start(), Scene::new());
+    let noise = crate::binary_cache::noise(40 << 20);
+    let small = noise.chunks(900 << 10).take(40);
+    let registry = &scene.project.registry;
+    let mut published: Vec<_> = small
+        .enumerate()
+        .map(|(n, bytes)| registry.publish(&format!("p{n}"), "1.0.0", &[("data", bytes)]))
+        .collect();
+    published.extend(
+        ["a", "b"]
+            .map(|name| registry.publish(name, "1.0.0", &[("data", &noise), ("name", name.as_bytes())])),
+    );
+    scene.project.lock("big", &published.iter().collect::<Vec<_>>());
+    // Nothing is written before the end of the run.
+    server.rules(&json!({ "slow": [{ "contains": "memory/tarballs-v1", "latency": 20 }] }));
+    let remote = server.url("memory");
+    let measured = |more: &[&str]| {
+        forget(&scene);
+        let mut command = scene.project.command(&[&["hash", "big"], more].concat());
+        peak(command.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "y"))
+    };
+    let alone = measured(&["--no-remote"]);
+    let shared = measured(&["--remote", &remote, "--remote-tarballs", "--remote-mode", "write"]);
+    println!("peak of memory: {alone} MiB alone, {shared} MiB with 116 MiB of tarballs to write");
+    assert!(shared <= alone + 40, "{shared} MiB instead of {alone}");
+}
+
 #[test]
 fn ten_thousand_objects_make_it_no_slower() {
     let (server, scene) = (Server::start(), Scene::new());

@@ -545,5 +545,16 @@ mod tests {
         signed.value = "{\"hash\":[]}".to_owned();
         assert_eq!(believed(&serde_json::to_vec(&signed).unwrap(), &[7; 32], &trusted), None);
         assert!(believed(&bytes, &[7; 32], &[]).is_some());
+        // Somebody else's signature under the name of a trusted key, and under a name of his own.
+        let other =
+            "ca5iHwDdIU/sIMrtHjIga6USN3XhV1t0bU/ud/tnP1yy1HDBp1+J2S166p61uwxjpM6OkppNV12Ag7X7D0JJgQ==";
+        for name in ["test-1", "other-1"] {
+            let stranger = SecretKey::parse(&format!("{name}:{other}")).unwrap();
+            let mut forged = entry(&[7; 32]);
+            forged.signature = Some(stranger.sign(&forged.message()));
+            let bytes = serde_json::to_vec(&forged).unwrap();
+            assert_eq!(believed(&bytes, &[7; 32], &trusted), None, "{name}");
+            assert!(believed(&bytes, &[7; 32], &[stranger.public()]).is_some());
+        }
     }
 }
