@@ -61,7 +61,6 @@ pub(super) struct Config {
     /// What is done with it: `read`, `write` or `both`.
     pub(super) remote_mode: Option<RemoteMode>,
     /// Whether tarballs that others put there are read as well; what is written is the command line's or the environment's to say.
-    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "read, but not obeyed"))]
     pub(super) remote_tarballs: bool,
     /// Public keys of Nix's, one of which has to have signed what is read from it; without any nothing has to be signed.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]

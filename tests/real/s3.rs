@@ -444,12 +444,10 @@ fn tarballs_that_wait_to_be_written_take_no_memory() {
     let registry = &scene.project.registry;
     let mut published: Vec<_> = small
         .enumerate()
-        .map(|(n, bytes)| registry.publish(&format!("p{n}"), "1.0.0", &[("data", bytes)]))
+        .map(|(n, bytes)| registry.publish_bytes(&format!("p{n}"), "1.0.0", bytes.to_vec()))
         .collect();
-    published.extend(
-        ["a", "b"]
-            .map(|name| registry.publish(name, "1.0.0", &[("data", &noise), ("name", name.as_bytes())])),
-    );
+    let large = |name: &str| registry.publish_bytes(name, "1.0.0", [&noise, name.as_bytes()].concat());
+    published.extend(["a", "b"].map(large));
     scene.project.lock("big", &published.iter().collect::<Vec<_>>());
     // Nothing is written before the end of the run.
     server.rules(&json!({ "slow": [{ "contains": "memory/tarballs-v1", "latency": 20 }] }));
