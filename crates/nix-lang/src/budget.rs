@@ -103,6 +103,8 @@ pub struct Budget {
     overruns: RefCell<Vec<OverBudget>>,
     /// Whether the running entry was refused something before.
     noted: Cell<bool>,
+    /// Whether it was said that an account aside was refused something.
+    told: Cell<bool>,
     /// The expression that paid last: it is the place of costs that have none of their own.
     last: Cell<Option<Location>>,
 }
@@ -114,6 +116,7 @@ impl Default for Budget {
             share: Cell::new(0),
             overruns: RefCell::default(),
             noted: Cell::new(false),
+            told: Cell::new(false),
             last: Cell::new(None),
         }
     }
@@ -188,11 +191,15 @@ impl Budget {
         Self { left: Cell::new(all / 2), ..Self::default() }
     }
 
-    /// Takes back what such an account left over, and what it was refused.
+    /// Takes back what such an account left over, and whether it was refused something.
     pub fn give_back(&self, other: Self) {
         let all = self.rest().saturating_add(other.rest());
         self.left.set(all);
-        self.overruns.borrow_mut().extend(other.overruns.into_inner());
+        // Of what is looked at aside, one word is enough: today's sites do not depend on it.
+        let first = other.overruns.into_inner().into_iter().next();
+        if let Some(first) = first.filter(|_| !self.told.replace(true)) {
+            self.overruns.borrow_mut().push(first);
+        }
     }
 
     /// What was refused, the first of each entry.

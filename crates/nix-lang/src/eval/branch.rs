@@ -23,12 +23,12 @@ impl Eval {
         let test = self.eval(&code.at(condition), env);
         match self.decide(&test, branches.map(|branch| Some(code.ast.location(branch)))) {
             Some(true) => {
-                self.hide_branch(&test, &code.ast, branches[1]);
+                self.hide_branch(&test, &code.ast, branches[1], branches[0]);
                 self.rule_out(&test, code.ast.location(branches[1]));
                 self.eval(&code.at(branches[0]), env)
             }
             Some(false) => {
-                self.hide_branch(&test, &code.ast, branches[0]);
+                self.hide_branch(&test, &code.ast, branches[0], branches[1]);
                 self.rule_out(&test, code.ast.location(branches[0]));
                 self.eval(&code.at(branches[1]), env)
             }
