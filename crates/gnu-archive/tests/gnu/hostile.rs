@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 
+use flate2::{Compression, read::GzEncoder};
 use gnu_archive::gzip::compress;
 use gnu_archive::pack::{Kind, Packer};
 use gnu_archive::repack::{Error, repack};
@@ -182,7 +183,9 @@ fn random_damage() {
             bytes[at] = rng.next().to_le_bytes()[0];
         }
         mend_checksums(&mut bytes);
-        accepted += usize::from(repack(&compress(&bytes)[..], 1 << 20).is_ok());
+        // Uncompressed, since 2000 of them take their time.
+        let archive = GzEncoder::new(&bytes[..], Compression::none());
+        accepted += usize::from(repack(archive, 1 << 20).is_ok());
     }
     assert!(accepted > 300, "most damage must get past the checksum: {accepted}");
 }
