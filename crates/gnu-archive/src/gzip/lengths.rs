@@ -111,7 +111,7 @@ fn describe(lengths: &[u8], items: &mut Vec<Item>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Item, describe};
+    use super::{BitWriter, Code, Description, Item, describe};
 
     fn described(lengths: &[u8]) -> Vec<Item> {
         let mut items = Vec::new();
@@ -136,5 +136,29 @@ mod tests {
             described(&[5; 9]),
             [Item::length(5), Item { symbol: 16, extra: 3, width: 2 }, Item::length(5), Item::length(5)]
         );
+    }
+
+    /// Whether a block is stored, fixed or has codes of its own hangs on single bits of what they take.
+    #[test]
+    fn a_description_takes_the_bits_that_it_says() {
+        let mut rests = [false; 8];
+        for used in 2..280 {
+            let mut literals = [0; 286];
+            (0..used).for_each(|symbol| literals[symbol] = [1, 2, 3, 4, 5, 6, 7][symbol % 7]);
+            literals[256] = 1;
+            let literals = Code::for_counts(&literals, 15);
+            let description = Description::new(&literals, &Code::for_counts(&[3; 30][..used.min(30)], 15));
+            let bits = description.cost();
+            // What is behind it begins a byte of its own only if it fills the one before.
+            let mut out = BitWriter::default();
+            description.write(&mut out);
+            out.write(1, 1);
+            out.align();
+            let bytes = out.bytes_mut();
+            assert_eq!(bytes.len() as u64, bits / 8 + 1, "{used}");
+            assert_eq!(bytes.last().map(|last| u64::from(last.ilog2())), Some(bits % 8), "{used}");
+            rests[usize::try_from(bits % 8).unwrap()] = true;
+        }
+        assert_eq!(rests, [true; 8]);
     }
 }
