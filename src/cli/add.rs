@@ -26,7 +26,7 @@ use npm_nixhash::{
         expression::{self, ByPkgs, Names},
     },
     replace::Replacement,
-    report::Message,
+    report::{Message, messages::Kind},
 };
 use npm_registry::packages::{PackageName, Selector};
 
@@ -246,10 +246,10 @@ fn relative(from: &Path, to: &Path) -> String {
 }
 
 fn refuse(error: &PackagingError, terminal: &Terminal) -> Exit {
-    terminal.message("error", &Message::from_error(error).hinting(error.hint()));
+    terminal.message(Kind::Error, &Message::from_error(error).hinting(error.hint()));
     if let PackagingError::Dependencies(failure) = error {
         for obstacle in &failure.obstacles {
-            terminal.message("error", &Message::from_error(obstacle).hinting(obstacle.hint()));
+            terminal.message(Kind::Error, &Message::from_error(obstacle).hinting(obstacle.hint()));
         }
     }
     Exit::Failed

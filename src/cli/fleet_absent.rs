@@ -7,7 +7,7 @@ use nix_binary_cache::store_path::Name;
 use npm_lockfile::options::HashOptions;
 use npm_nixhash::{
     drift::Plan,
-    report::{Message, PublishedReport, Report},
+    report::{Message, PublishedReport, Report, messages::Kind},
 };
 use npm_registry::Options;
 use npm_tarballs::store::{
@@ -57,7 +57,7 @@ impl Caches {
         (_, terminal): (&Environment, &Terminal),
     ) -> Result<Self, Fatal> {
         if config.is_some_and(|config| !config.publish.0.is_empty()) {
-            terminal.message("warning", &left_out("publish"));
+            terminal.message(Kind::Warning, &left_out("publish"));
         }
         Ok(Self)
     }
@@ -97,7 +97,7 @@ impl Memory {
         (_, terminal): (&Handle, &Terminal),
     ) -> Result<Option<Arc<Self>>, Fatal> {
         if config.remote.0.is_some() {
-            terminal.message("warning", &left_out("remote"));
+            terminal.message(Kind::Warning, &left_out("remote"));
         }
         Ok(None)
     }

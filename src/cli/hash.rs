@@ -10,7 +10,10 @@ use npm_deps::{Computed, NarHash, Obstacle, Outputs, Request, Warning};
 use npm_lockfile::{completeness::Completeness, options::HashOptions};
 use npm_nixhash::{
     drift::SiteWarning,
-    report::{Message, PublishedReport, messages},
+    report::{
+        Message, PublishedReport,
+        messages::{self, Kind},
+    },
 };
 use serde_json::json;
 
@@ -74,7 +77,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         published = standings.into_iter().flatten().collect();
         failed = !trouble.is_empty();
         for message in &trouble {
-            terminal.message("error", message);
+            terminal.message(Kind::Error, message);
         }
     }
     terminal.data(&if args.json {
@@ -119,7 +122,7 @@ fn look_at(
     if !completeness.respelled.is_empty() {
         let warning = SiteWarning::Respelled(completeness.respelled.clone());
         let message = Message::plain(format!("{path}: {warning}")).hinting(Some(warning.hint()));
-        terminal.message("warning", &message);
+        terminal.message(Kind::Warning, &message);
     }
     match completeness.passed_over() {
         Some(lacks) if !allow_incomplete => {
@@ -149,7 +152,7 @@ pub(super) fn compute(
         }
         Err(failure) => {
             let errors = failure.obstacles.iter().map(|obstacle| about(path, obstacle));
-            terminal.messages(&messages::all("error", errors, terminal.room()));
+            terminal.messages(&messages::all(Kind::Error, errors, terminal.room()));
             None
         }
     }
@@ -207,7 +210,7 @@ pub(super) fn options(flags: Flags, environment: &Environment) -> Result<HashOpt
 fn warn(path: &Path, computed: &Computed, terminal: &Terminal) {
     let about =
         |warning: &Warning| Message::plain(format!("{}: {warning}", path.display())).hinting(warning.hint());
-    terminal.messages(&messages::all("warning", computed.warnings.iter().map(about), terminal.room()));
+    terminal.messages(&messages::all(Kind::Warning, computed.warnings.iter().map(about), terminal.room()));
 }
 
 fn about(path: &Path, obstacle: &Obstacle) -> Message {

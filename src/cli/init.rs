@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use npm_nixhash::{
     create::{CreateError, Creation, create_all},
     replace::Replacement,
-    report::{Message, diff},
+    report::{Message, diff, messages::Kind},
 };
 use repository_files::git::{Git, MergedBy, merged_by};
 
@@ -253,7 +253,7 @@ pub(super) fn run(args: &InitArgs, environment: &Environment, terminal: &Termina
         (Some(_), Some((path, how))) if !is_there && !args.force => {
             let old = existing(&root.join(path))?;
             put(&Place { root: &root, path }, old, new, args, terminal)?;
-            terminal.message("note", &Message::plain(format!("{} exists: {how}", template.path)));
+            terminal.message(Kind::Note, &Message::plain(format!("{} exists: {how}", template.path)));
             Ok(Exit::Fine)
         }
         (Some(_), None) if !is_there && !args.force && !args.dry_run => {
@@ -287,7 +287,7 @@ fn tell_of_other_drivers(root: &Path, terminal: &Terminal) {
         shown(file)
     );
     let hint = "`npm-nixhash update --resolve` solves them after the merge";
-    terminal.message("note", &Message::plain(text).hinting(Some(hint)));
+    terminal.message(Kind::Note, &Message::plain(text).hinting(Some(hint)));
 }
 
 /// A file to write.
@@ -305,7 +305,7 @@ fn put(
     terminal: &Terminal,
 ) -> Outcome {
     if old.as_ref().is_some_and(|old| *old == new.as_bytes()) {
-        terminal.message("note", &Message::plain(format!("{} is there already", place.path)));
+        terminal.message(Kind::Note, &Message::plain(format!("{} is there already", place.path)));
         return Ok(Exit::Fine);
     }
     terminal.patch(&diff::unified(Path::new(place.path), old.as_deref().unwrap_or_default(), new.as_bytes()));

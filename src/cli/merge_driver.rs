@@ -9,7 +9,7 @@ use std::{
 
 use npm_nixhash::{
     conflicts::{self, Means, Solved},
-    report::Message,
+    report::{Message, messages::Kind},
     source::head::is_read,
 };
 use repository_files::git::{Git, Marks, Versions, merge};
@@ -47,12 +47,12 @@ pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &
         Ok(Some(solved)) => {
             write(&environment.absolute(&args.ours), solved.text.as_bytes())?;
             let text = solved.message(&args.path.display().to_string());
-            terminal.message("note", &Message::plain(text));
+            terminal.message(Kind::Note, &Message::plain(text));
             Ok(if solved.left == 0 { Exit::Fine } else { Exit::Drift })
         }
         Ok(None) => Ok(Exit::Drift),
         Err(Fatal(message)) => {
-            terminal.message("note", &message);
+            terminal.message(Kind::Note, &message);
             Ok(Exit::Drift)
         }
     }

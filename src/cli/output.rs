@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use npm_nixhash::report::{
     Message, diff, github,
     layout::{self, Look},
-    messages,
+    messages::{self, Kind, Part, Said},
 };
 use terminal_size::{Height, Width, terminal_size_of};
 
@@ -76,7 +76,7 @@ pub(super) struct Terminal {
     columns: Option<usize>,
     lines: Cell<usize>,
     /// What was said and is not to be said again.
-    said: RefCell<BTreeSet<String>>,
+    said: RefCell<BTreeSet<Said>>,
     /// The first failure to write to standard output.
     lost: RefCell<Option<io::Error>>,
 }
@@ -162,45 +162,61 @@ impl Terminal {
         match self.lost.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 let message = Message::plain("cannot write to standard output");
-                self.message("error", &Message { causes: vec![error.to_string()], ..message });
+                self.message(Kind::Error, &Message { causes: vec![error.to_string()], ..message });
                 Exit::Failed
             }
             _ => exit,
         }
     }
 
-    /// Messages that were rendered already; `--quiet` keeps the errors.
-    pub(super) fn messages(&self, text: &str) {
-        let mut wanted = true;
-        for line in text.lines() {
-            if !line.starts_with("  ") {
-                wanted = !self.quiet || line.starts_with("error:");
-            }
-            if wanted {
-                self.line(line);
+    /// Messages; `--quiet` keeps the errors.
+    pub(super) fn messages(&self, all: &[Said]) {
+        for Said { kind, lines } in all.iter().filter(|said| !self.quiet || said.kind == Kind::Error) {
+            for (part, text) in lines {
+                self.line(*kind, *part, text);
             }
         }
     }
 
     /// One message.
-    pub(super) fn message(&self, kind: &str, message: &Message) {
-        self.messages(&messages::render(kind, message));
+    pub(super) fn message(&self, kind: Kind, message: &Message) {
+        self.messages(&[messages::one(kind, message)]);
     }
 
     /// A warning about the surroundings, which a run that goes on finds again and again.
     pub(super) fn warn_once(&self, message: &Message) {
-        let text = messages::render("warning", message);
-        if self.said.borrow_mut().insert(text.clone()) {
-            self.messages(&text);
+        let said = messages::one(Kind::Warning, message);
+        if self.said.borrow_mut().insert(said.clone()) {
+            self.messages(&[said]);
         }
     }
 
-    fn line(&self, line: &str) {
+    fn line(&self, kind: Kind, part: Part, text: &str) {
         self.lines.set(self.lines.get() + 1);
+        let (indent, word) = part.start(kind);
         // Nothing is broken for what is no terminal: a line of a log is searched for as a whole.
-        let text = layout::wrapped(line, stderr_width().map(|width| width.max(FEWEST_COLUMNS)));
+        let width = stderr_width().map(|width| width.max(FEWEST_COLUMNS));
+        let text = layout::wrapped(&format!("{indent}{word} {text}"), width);
         let text = if self.in_github_actions { github::inert(&text) } else { text };
-        let _ = AutoStream::auto(io::stderr().lock()).write_all(emphasised(&text).as_bytes());
+        let style = style(kind, part);
+        // On a narrow terminal the word may be broken itself.
+        let text = match text.strip_prefix(indent).and_then(|text| text.strip_prefix(word)) {
+            Some(rest) => format!("{indent}{style}{word}{style:#}{rest}"),
+            None => text,
+        };
+        let _ = AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes());
+    }
+}
+
+/// How the word is shown that a line begins with.
+fn style(kind: Kind, part: Part) -> Style {
+    match (part, kind) {
+        (Part::Message, Kind::Error) => AnsiColor::Red.on_default().bold(),
+        (Part::Message, Kind::Warning) => AnsiColor::Yellow.on_default().bold(),
+        (Part::Message, Kind::Note) => AnsiColor::Cyan.on_default().bold(),
+        (Part::Cause, _) => Style::new().bold(),
+        (Part::Hint, _) => AnsiColor::Cyan.on_default(),
+        (Part::Others, _) => Style::new(),
     }
 }
 
@@ -212,23 +228,4 @@ pub(super) fn stderr_width() -> Option<usize> {
 fn width(size: Option<(Width, Height)>) -> Option<usize> {
     // Some terminals that are none, such as those of `script` without a window, say zero.
     size.map(|(Width(width), _)| usize::from(width)).filter(|width| *width > 0)
-}
-
-/// A message with the word that it begins with in its colour.
-fn emphasised(text: &str) -> String {
-    let words = [
-        ("error:", AnsiColor::Red.on_default().bold()),
-        ("warning:", AnsiColor::Yellow.on_default().bold()),
-        ("note:", AnsiColor::Cyan.on_default().bold()),
-        ("  caused by:", Style::new().bold()),
-        ("  hint:", AnsiColor::Cyan.on_default()),
-    ];
-    let found = words.into_iter().find_map(|(word, style)| Some((word, style, text.strip_prefix(word)?)));
-    match found {
-        Some((word, style, rest)) => {
-            let start = word.trim_start();
-            format!("{}{style}{start}{style:#}{rest}", &word[..word.len() - start.len()])
-        }
-        None => text.to_owned(),
-    }
 }

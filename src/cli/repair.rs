@@ -13,7 +13,7 @@ use npm_nixhash::{
     drift::{RepairedLockfile, Repairs},
     repair::{Filled, RepairError, Repaired, Thoroughness, repair},
     replace::{Replacement, replace_all, sweep},
-    report::{Message, Paths, RepairReport, RepairStatus, RepairSummary, repair_messages},
+    report::{Message, Paths, RepairReport, RepairStatus, RepairSummary, messages::Kind, repair_messages},
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
         let (status, filled, errors) = conclude(result, (path, old), args.check);
         for message in &errors {
             let told = format!("{lockfile}: {}", message.message);
-            terminal.message("error", &Message { message: told, ..message.clone() });
+            terminal.message(Kind::Error, &Message { message: told, ..message.clone() });
         }
         report.add(lockfile, status, &filled, errors);
     }

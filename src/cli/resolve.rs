@@ -10,7 +10,7 @@ use std::{
 use npm_nixhash::{
     conflicts::{self, Means, Solved},
     replace::{Replacement, replace_all},
-    report::Message,
+    report::{Message, messages::Kind},
     source::head::is_read,
 };
 use repository_files::git::Git;
@@ -57,7 +57,7 @@ pub(super) fn resolve(
     replace_all(&replacements).map_err(|error| Fatal::new(&error))?;
     let paths = paths(environment, root);
     for (path, solved) in &solved {
-        terminal.message("note", &Message::plain(solved.message(&paths.show(path))));
+        terminal.message(Kind::Note, &Message::plain(solved.message(&paths.show(path))));
     }
     for path in files.keys().filter(|path| !solved.contains_key(*path)) {
         let text = format!(
@@ -65,7 +65,7 @@ pub(super) fn resolve(
             paths.show(path)
         );
         let hint = "solve those first; a conflict in a lockfile with `npm install --package-lock-only`";
-        terminal.message("warning", &Message::plain(text).hinting(Some(hint)));
+        terminal.message(Kind::Warning, &Message::plain(text).hinting(Some(hint)));
     }
     Ok(())
 }

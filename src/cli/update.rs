@@ -6,7 +6,10 @@ use std::{error::Error, sync::Arc, time::Instant};
 use npm_nixhash::{
     drift::{Plan, Rules},
     replace::{ReplaceError, Replacement, replace_all, sweep},
-    report::{Message, Report, human, messages},
+    report::{
+        Message, Report, human,
+        messages::{self, Kind},
+    },
     rewrite::{groups, rewrite},
     source::head::Head,
 };
@@ -66,7 +69,7 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     // The last line is kept for what became of the files.
     terminal.messages(&messages::messages(&report, terminal.room().saturating_sub(1)));
     for unnamed in added.transpose()?.into_iter().flatten() {
-        terminal.message("warning", &unnamed);
+        terminal.message(Kind::Warning, &unnamed);
     }
     Ok(conclude(&State::of(&report, &deny), held_back, terminal))
 }
@@ -168,9 +171,9 @@ fn conclude(state: &State, held_back: bool, terminal: &Terminal) -> Exit {
         } else {
             format!("there are {denied}")
         };
-        terminal.message("error", &Message::plain(format!("nothing was changed, because {why}")));
+        terminal.message(Kind::Error, &Message::plain(format!("nothing was changed, because {why}")));
     } else if !state.denied.is_empty() {
-        terminal.message("error", &Message::plain(format!("there are {denied}")));
+        terminal.message(Kind::Error, &Message::plain(format!("there are {denied}")));
     }
     if state.failed || state.incomplete || state.nothing || !state.denied.is_empty() {
         Exit::Failed

@@ -6,7 +6,7 @@ use super::{
     Message, Report, SiteReport, SiteStatus,
     human::{self, at},
     layout::Look,
-    messages,
+    messages::{self, Kind, Said},
 };
 
 /// How services stood when they were looked at last.
@@ -24,7 +24,7 @@ pub struct News {
     /// A line for each service that stands otherwise now.
     pub lines: String,
     /// Errors that were not there before.
-    pub messages: String,
+    pub messages: Vec<Said>,
 }
 
 impl Seen {
@@ -74,7 +74,7 @@ impl Seen {
         let failed = changed.iter().map(|index| &report.sites[*index]);
         let failed = failed.flat_map(|site| &site.errors).cloned();
         let all = problems.into_iter().chain(findings).chain(failed);
-        News { lines, messages: messages::all("error", all, messages::MOST_LINES) }
+        News { lines, messages: messages::all(Kind::Error, all, messages::MOST_LINES) }
     }
 }
 

@@ -25,31 +25,83 @@ const SHOWN_OTHERS: usize = 3;
 /// A longer line is cut.
 const LONGEST_LINE: usize = 500;
 
+/// What kind of message is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Something failed, or will.
+    Error,
+    /// Something that should be known nevertheless.
+    Warning,
+    /// Something that is as it should be, and worth a word.
+    Note,
+}
+
+/// What a line of a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The message itself.
+    Message,
+    /// What led to it.
+    Cause,
+    /// What to do about it.
+    Hint,
+    /// For what else the same holds.
+    Others,
+}
+
+/// A message as it is shown, in lines that are short enough, until it is printed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Said {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its lines; the first is the message itself.
+    pub lines: Vec<(Part, String)>,
+}
+
+impl Said {
+    fn line(kind: Kind, text: String) -> Self {
+        Self { kind, lines: vec![(Part::Message, text)] }
+    }
+}
+
+impl Part {
+    /// What such a line begins with: how far it is moved in, and a word.
+    #[must_use]
+    pub fn start(self, kind: Kind) -> (&'static str, &'static str) {
+        match (self, kind) {
+            (Self::Message, Kind::Error) => ("", "error:"),
+            (Self::Message, Kind::Warning) => ("", "warning:"),
+            (Self::Message, Kind::Note) => ("", "note:"),
+            (Self::Cause, _) => ("  ", "caused by:"),
+            (Self::Hint, _) => ("  ", "hint:"),
+            (Self::Others, _) => ("  ", "the same:"),
+        }
+    }
+}
+
 /// Everything that is to be said, in at most `room` lines (or a few, if there is less room than that).
 #[must_use]
-pub fn messages(report: &Report, room: usize) -> String {
-    let mut warnings = blocks("warning", warnings(report));
-    let elsewhere = report.elsewhere.iter().map(|message| block("note", message));
+pub fn messages(report: &Report, room: usize) -> Vec<Said> {
+    let mut warnings = blocks(Kind::Warning, warnings(report));
+    let elsewhere = report.elsewhere.iter().map(|message| one(Kind::Note, message));
     warnings.splice(0..0, elsewhere.chain(borders(report)).chain(unchanged(report)));
-    let errors = blocks("error", errors(report));
-    let kept = warnings.iter().map(Vec::len).sum::<usize>().min(WARNING_LINES);
-    let errors = fit("error", &errors, room.saturating_sub(kept), ", all of which --json lists");
-    let room = room.saturating_sub(errors.len());
-    let warnings = fit("warning", &warnings, room, ", all of which --json lists");
-    warnings.into_iter().chain(errors).fold(String::new(), |text, line| text + &line + "\n")
+    let errors = blocks(Kind::Error, errors(report));
+    let kept = length(&warnings).min(WARNING_LINES);
+    let mut errors = fit(Kind::Error, errors, room.saturating_sub(kept), ", all of which --json lists");
+    let room = room.saturating_sub(length(&errors));
+    let mut said = fit(Kind::Warning, warnings, room, ", all of which --json lists");
+    said.append(&mut errors);
+    said
 }
 
 /// Messages of one kind in at most `room` lines, equal causes told once.
 #[must_use]
-pub fn all(kind: &str, messages: impl IntoIterator<Item = Message>, room: usize) -> String {
-    let blocks = blocks(kind, messages.into_iter().map(Item::of).collect());
-    fit(kind, &blocks, room, "").into_iter().fold(String::new(), |text, line| text + &line + "\n")
+pub fn all(kind: Kind, messages: impl IntoIterator<Item = Message>, room: usize) -> Vec<Said> {
+    fit(kind, blocks(kind, messages.into_iter().map(Item::of).collect()), room, "")
 }
 
-/// One message in the form of all: `error:`, `caused by:`, `hint:`.
-#[must_use]
-pub fn render(kind: &str, message: &Message) -> String {
-    block(kind, message).into_iter().fold(String::new(), |text, line| text + &line + "\n")
+fn length(said: &[Said]) -> usize {
+    said.iter().map(|one| one.lines.len()).sum()
 }
 
 /// A message, and what makes others equal to it.
@@ -126,14 +178,15 @@ fn undecided(site: &SiteReport) -> Option<Item> {
 }
 
 /// Folders that were not searched, in one line.
-fn borders(report: &Report) -> Option<Vec<String>> {
+fn borders(report: &Report) -> Option<Said> {
     let what: Vec<String> =
         report.borders.iter().map(|border| format!("{} ({})", border.folder, border.what)).collect();
-    (!what.is_empty()).then(|| vec![line("note: not searched: ", &some(&what, SHOWN_OTHERS, ", "))])
+    let text = || format!("not searched: {}", short(&some(&what, SHOWN_OTHERS, ", ")));
+    (!what.is_empty()).then(|| Said::line(Kind::Note, text()))
 }
 
 /// What a comparison with an older commit does not see, in one line.
-fn unchanged(report: &Report) -> Option<Vec<String>> {
+fn unchanged(report: &Report) -> Option<Said> {
     let LeftOutReport { unchanged: count @ 1.., since: Some(since), .. } = &report.left_out else {
         return None;
     };
@@ -142,7 +195,8 @@ fn unchanged(report: &Report) -> Option<Vec<String>> {
     let what = if *count == 1 { what.to_owned() } else { format!("{count} {what}") };
     let commit = since.get(..10).unwrap_or(since);
     let unseen = "a hash that was wrong there already is not seen, nor what moved outside of the repository";
-    Some(vec![line("note: not looked at: ", &format!("{what} at {commit}; {unseen}"))])
+    let text = short(&format!("{what} at {commit}; {unseen}"));
+    Some(Said::line(Kind::Note, format!("not looked at: {text}")))
 }
 
 fn untracked(report: &Report) -> Option<Item> {
@@ -194,8 +248,8 @@ fn subject(site: &SiteReport, message: &Message) -> String {
     }
 }
 
-/// Items as the lines of their messages, those with equal keys as one block.
-fn blocks(kind: &str, items: Vec<Item>) -> Vec<Vec<String>> {
+/// Items as their messages, those with equal keys as one.
+fn blocks(kind: Kind, items: Vec<Item>) -> Vec<Said> {
     let mut groups: IndexMap<String, (Message, IndexSet<String>)> = IndexMap::new();
     for Item { message, key } in items {
         match groups.entry(key) {
@@ -206,42 +260,47 @@ fn blocks(kind: &str, items: Vec<Item>) -> Vec<Vec<String>> {
             Entry::Occupied(_) => {}
         }
     }
-    let lines = |(first, others): (Message, IndexSet<String>)| {
-        let mut lines = block(kind, &first);
+    let said = |(first, others): (Message, IndexSet<String>)| {
+        let mut said = one(kind, &first);
         if !others.is_empty() {
-            lines.push(line("  the same: ", &some(&others, SHOWN_OTHERS, "; ")));
+            said.lines.push((Part::Others, short(&some(&others, SHOWN_OTHERS, "; "))));
         }
-        lines
+        said
     };
-    groups.into_values().map(lines).collect()
+    groups.into_values().map(said).collect()
 }
 
-/// The first blocks that have room, and how many more there are (and where: `rest`); the first one always, be it cut.
-fn fit(kind: &str, blocks: &[Vec<String>], room: usize, rest: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for (index, block) in blocks.iter().enumerate() {
-        let last = index + 1 == blocks.len();
-        if !lines.is_empty() && lines.len() + block.len() + usize::from(!last) > room {
-            lines.push(format!("{kind}: and {} more{rest}", blocks.len() - index));
+/// The first messages that have room, and how many more there are (and where: `rest`); the first one always, be it cut.
+fn fit(kind: Kind, all: Vec<Said>, room: usize, rest: &str) -> Vec<Said> {
+    let (mut fitting, mut used, count) = (Vec::new(), 0, all.len());
+    for (index, mut said) in all.into_iter().enumerate() {
+        let last = index + 1 == count;
+        if used > 0 && used + said.lines.len() + usize::from(!last) > room {
+            fitting.push(Said::line(kind, format!("and {} more{rest}", count - index)));
             break;
         }
-        lines.extend(block.iter().take(room.saturating_sub(usize::from(!last)).max(1)).cloned());
+        said.lines.truncate(room.saturating_sub(usize::from(!last)).max(1));
+        used += said.lines.len();
+        fitting.push(said);
     }
-    lines
+    fitting
 }
 
-fn block(kind: &str, message: &Message) -> Vec<String> {
+/// One message in the form of all: itself, its causes, what to do.
+#[must_use]
+pub fn one(kind: Kind, message: &Message) -> Said {
     let place = message.place.as_ref().map(|place: &PlaceReport| at(place) + ": ").unwrap_or_default();
-    let mut lines = vec![line(&format!("{kind}: "), &format!("{place}{}", message.message))];
-    lines.extend(message.causes.iter().map(|cause| line("  caused by: ", cause)));
-    lines.extend(message.hint.iter().map(|hint| line("  hint: ", hint)));
-    lines
+    let mut said = Said::line(kind, short(&format!("{place}{}", message.message)));
+    said.lines.extend(message.causes.iter().map(|cause| (Part::Cause, short(cause))));
+    said.lines.extend(message.hint.iter().map(|hint| (Part::Hint, short(hint))));
+    said
 }
 
-fn line(start: &str, text: &str) -> String {
+/// A text for one line, in which nothing moves what a terminal shows.
+fn short(text: &str) -> String {
     let text = plain(text);
     match text.char_indices().nth(LONGEST_LINE) {
-        Some((end, _)) => format!("{start}{}...", &text[..end]),
-        None => format!("{start}{text}"),
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use npm_nixhash::{
     packaging::{Form, Package, Platform, Shape},
-    report::{Message, Paths, SCHEMA_VERSION},
+    report::{Message, Paths, SCHEMA_VERSION, messages::Kind},
 };
 use serde_json::json;
 
@@ -13,14 +13,14 @@ use crate::cli::{output::Terminal, publish::patch};
 
 pub(super) fn warn(package: &Package, work: &Work, paths: &Paths, dry_run: bool, terminal: &Terminal) {
     for text in warnings(package) {
-        terminal.message("warning", &Message::plain(text));
+        terminal.message(Kind::Warning, &Message::plain(text));
     }
-    terminal.message("note", &Message::plain(package.signature.to_string()));
-    terminal.message("note", &Message::plain(advice(package)));
+    terminal.message(Kind::Note, &Message::plain(package.signature.to_string()));
+    terminal.message(Kind::Note, &Message::plain(advice(package)));
     for creation in work.creations.iter().filter(|_| !dry_run) {
         let path = paths.show(&creation.path);
         let message = Message::plain(format!("wrote {path}: let git track it, a flake sees nothing else"));
-        terminal.message("note", &message);
+        terminal.message(Kind::Note, &message);
     }
 }
 

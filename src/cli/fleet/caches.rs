@@ -22,7 +22,7 @@ use npm_deps::{Outputs, Reception, Recipient, Request};
 use npm_lockfile::options::HashOptions;
 use npm_nixhash::{
     drift::Plan,
-    report::{Message, PublishedReport, PublishedState, Report},
+    report::{Message, PublishedReport, PublishedState, Report, messages::Kind},
 };
 use tokio::runtime::Handle;
 
@@ -84,13 +84,13 @@ impl Caches {
             match open(location, environment, &sources.options, (Patience::default(), true))? {
                 Ok(storage) => caches.all.push(Arc::new(Cache::new(storage))),
                 Err(error) if error.lacks_credentials() => {
-                    terminal.message("warning", &unopened(location, &error));
+                    terminal.message(Kind::Warning, &unopened(location, &error));
                 }
                 Err(error) => return Err(Fatal(unopened(location, &error))),
             }
         }
         if remote.sign_key.is_some() && caches.all.is_empty() && !sources.tells_others() {
-            terminal.message("warning", &unsigned());
+            terminal.message(Kind::Warning, &unsigned());
         }
         Ok(caches)
     }
@@ -178,7 +178,7 @@ impl Caches {
             }
         }
         for message in trouble {
-            terminal.message("error", &message);
+            terminal.message(Kind::Error, &message);
         }
     }
 

@@ -26,7 +26,7 @@ use nix_binary_cache::{
     storage::{Failure, Patience, Storage},
 };
 use npm_deps::ALGORITHM;
-use npm_nixhash::report::Message;
+use npm_nixhash::report::{Message, messages::Kind};
 use npm_registry::Options;
 use npm_tarballs::integrity::hex;
 use npm_tarballs::store::{
@@ -170,9 +170,9 @@ impl Memory {
         let sharing = (shares || config.remote_tarballs, shares && named.is_some());
         let Some(location) = named.or_else(|| config.remote.0.clone()) else {
             if shares {
-                terminal.message("warning", &nowhere("tarballs are not shared"));
+                terminal.message(Kind::Warning, &nowhere("tarballs are not shared"));
             } else if args.remote_mode.is_some() {
-                terminal.message("warning", &nowhere("--remote-mode changes nothing"));
+                terminal.message(Kind::Warning, &nowhere("--remote-mode changes nothing"));
             }
             return Ok(None);
         };
@@ -188,7 +188,7 @@ impl Memory {
                     message: format!("{}; hashes are computed without it", message.message),
                     ..message
                 };
-                terminal.message("warning", &message);
+                terminal.message(Kind::Warning, &message);
                 Ok(None)
             }
             Ok(storage) => Ok(Some(Arc::new(Self {
