@@ -5,12 +5,14 @@
 mod names;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
 pub use names::{InvalidPattern, Pattern, closest};
 
+use error_advice::Advise;
 use nix_sites::{Outcome, Patch, Place, Site, Survey, Undecided, Warning, WarningKind};
 use repository_files::git::Changed;
 
@@ -112,18 +114,14 @@ pub enum ChoiceError {
     },
 }
 
-impl ChoiceError {
-    /// What can be done about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Advise for ChoiceError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Unknown { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
-            Self::Unknown { meant: None, .. } => Some("`npm-nixhash list` shows them all".to_owned()),
-            Self::Ambiguous(word) => Some(format!("write ./{word} or .#{word}")),
+            Self::Unknown { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?").into()),
+            Self::Unknown { meant: None, .. } => Some("`npm-nixhash list` shows them all".into()),
+            Self::Ambiguous(word) => Some(format!("write ./{word} or .#{word}").into()),
             Self::Nothing { elsewhere: 0, .. } => None,
-            Self::Nothing { .. } => {
-                Some("`npm-nixhash list` at the top of the repository shows them".to_owned())
-            }
+            Self::Nothing { .. } => Some("`npm-nixhash list` at the top of the repository shows them".into()),
         }
     }
 }

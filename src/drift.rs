@@ -16,7 +16,6 @@ mod workspaces;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    error::Error,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,6 +34,7 @@ use self::{
     lockfiles::{Chosen, Lockfiles},
 };
 use crate::source::{Npm, head::Head};
+use error_advice::Advise;
 use nix_sites::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning};
 use npm_deps::{Computed, Failure, Request, Settings, supply::Supply};
 use repository_files::Border;
@@ -222,15 +222,10 @@ impl Plan {
     }
 
     /// Makes a failure of every site that would change something in one of these files, none of which can be written.
-    pub fn refuse(
-        &mut self,
-        files: &[PathBuf],
-        error: &Arc<dyn Error + Send + Sync>,
-        hint: Option<&'static str>,
-    ) {
+    pub fn refuse(&mut self, files: &[PathBuf], error: &Arc<dyn Advise + Send + Sync>) {
         for planned in &mut self.sites {
             if planned.changes().iter().any(|(file, _)| files.contains(file)) {
-                planned.status = Status::Failed(SiteFailure::Unwritten { error: Arc::clone(error), hint });
+                planned.status = Status::Failed(SiteFailure::Unwritten { error: Arc::clone(error) });
             }
         }
         conflict::hold_back(&mut self.sites);

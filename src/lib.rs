@@ -40,6 +40,7 @@
 //!
 //! | crate | what it knows | rests on |
 //! |---|---|---|
+//! | `error-advice` | what can be done about an error | |
 //! | `gnu-archive` | tar and gzip, byte for byte | |
 //! | `merge-markers` | conflicts that a merge left | |
 //! | `nix-binary-cache` | store paths, narinfo, object stores | |

@@ -9,6 +9,7 @@
 mod draft;
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
     io,
     io::Read as _,
@@ -17,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use error_advice::Advise;
 use tracing::info;
 
 pub(crate) use draft::Draft;
@@ -62,13 +64,11 @@ pub enum ReplaceError {
     },
 }
 
-impl ReplaceError {
-    /// What can be done about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Advise for ReplaceError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Changed(_) => Some("somebody else is writing to it; run it again"),
-            Self::Half { .. } => Some("git has the old texts; the new ones are right by themselves"),
+            Self::Changed(_) => Some("somebody else is writing to it; run it again".into()),
+            Self::Half { .. } => Some("git has the old texts; the new ones are right by themselves".into()),
             Self::Io { .. } => None,
         }
     }

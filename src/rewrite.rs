@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use error_advice::Advise;
+
 use crate::{
     drift::{Plan, Planned, Status},
     replace::Replacement,
@@ -27,6 +29,9 @@ pub enum RewriteError {
     #[error("the text of {} is not known", .0.display())]
     NoText(PathBuf),
 }
+
+// Nothing helps but to look at the file.
+impl Advise for RewriteError {}
 
 impl RewriteError {
     /// The file.

@@ -66,8 +66,7 @@ impl Npm for Vendoring<'_> {
         let Relock { package_json, shrinkwrap, existing } = *relock;
         let existing = self.completed(existing);
         let request = RelockRequest { package_json, shrinkwrap, existing: Some(&existing), omit_dev: false };
-        relock::relock(&self.npm, &request)
-            .map_err(|error| NpmFailure { hint: error.hint().map(str::to_owned), error: Arc::new(error) })
+        relock::relock(&self.npm, &request).map_err(|error| NpmFailure { error: Arc::new(error) })
     }
 }
 
@@ -135,7 +134,7 @@ fn cell<K: Eq + Hash, V>(answers: &Answers<K, V>, key: K) -> Arc<OnceCell<Result
 }
 
 fn failure(error: PackageError) -> NpmFailure {
-    NpmFailure { hint: error.hint(), error: Arc::new(error) }
+    NpmFailure { error: Arc::new(error) }
 }
 
 impl Vendoring<'_> {

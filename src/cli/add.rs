@@ -18,6 +18,7 @@ use super::{
     supply::Sources,
     survey::paths,
 };
+use error_advice::advice_on;
 use nix_sites::insert::{AttrPath, InsertError, Slot};
 use npm_nixhash::{
     create::{Creation, create_all},
@@ -155,7 +156,7 @@ impl Target {
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         let refuse = |error: InsertError| {
             let message = Message { message: format!("{}: {error}", path.display()), ..Message::plain("") };
-            Fatal(message.hinting(hint(&error)))
+            Fatal(message.hinting(advice_on(&error)))
         };
         let slot = Slot::find(&text, &attr).map_err(refuse)?;
         let target = Self { path: path.to_owned(), text, slot };
@@ -181,16 +182,6 @@ fn builders(shape: Shape) -> &'static [&'static str] {
         Shape::Lockfile => &["buildNpmPackage"],
         Shape::Bundled => &["stdenvNoCC", "stdenv"],
         Shape::Platforms => &["stdenv"],
-    }
-}
-
-fn hint(error: &InsertError) -> Option<&'static str> {
-    match error {
-        InsertError::NotASet(_) | InsertError::Missing(_) => {
-            Some("name the path as it is written in the file, or run it without --into")
-        }
-        InsertError::Exists(_) => Some("bump its `version` and run `npm-nixhash update`"),
-        _ => None,
     }
 }
 
@@ -246,10 +237,10 @@ fn relative(from: &Path, to: &Path) -> String {
 }
 
 fn refuse(error: &PackagingError, terminal: &Terminal) -> Exit {
-    terminal.message(Kind::Error, &Message::from_error(error).hinting(error.hint()));
+    terminal.message(Kind::Error, &Message::of(error));
     if let PackagingError::Dependencies(failure) = error {
         for obstacle in &failure.obstacles {
-            terminal.message(Kind::Error, &Message::from_error(obstacle).hinting(obstacle.hint()));
+            terminal.message(Kind::Error, &Message::of(obstacle));
         }
     }
     Exit::Failed

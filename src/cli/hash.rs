@@ -42,7 +42,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         recipient: None,
     };
     // Said before anything is downloaded.
-    outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
+    outputs.check().map_err(|error| Fatal(Message::of(&error)))?;
     let options = options(Flags::of(args), environment)?;
     let mut sources = Sources::new(
         &args.sources,
@@ -214,7 +214,7 @@ fn warn(path: &Path, computed: &Computed, terminal: &Terminal) {
 }
 
 fn about(path: &Path, obstacle: &Obstacle) -> Message {
-    let message = Message::from_error(obstacle).hinting(obstacle.hint());
+    let message = Message::of(obstacle);
     Message { message: format!("{}: {}", path.display(), message.message), ..message }
 }
 

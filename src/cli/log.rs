@@ -198,10 +198,8 @@ impl Told {
             return;
         }
         let quoted = value.is_empty() || value.contains([' ', '"']);
-        let _ = match quoted {
-            true => write!(self.fields, " {}=\"{}\"", field.name(), value.replace('"', "\\\"")),
-            false => write!(self.fields, " {}={value}", field.name()),
-        };
+        let value = if quoted { format!("\"{}\"", value.replace('"', "\\\"")) } else { value };
+        let _ = write!(self.fields, " {}={value}", field.name());
     }
 }
 

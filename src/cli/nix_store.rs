@@ -3,8 +3,9 @@
 //! `nix-store --add-fixed` makes the path of a recursively hashed fixed output from a folder's name and content, which is
 //! all that Nix asks of such an output, no matter who made it.
 
-use std::{io, path::Path, process::Command};
+use std::{borrow::Cow, io, path::Path, process::Command};
 
+use error_advice::Advise;
 use nix_binary_cache::store_path::{Name, NameError};
 use npm_deps::{Failure, NarHash, Outputs, Request};
 use npm_nixhash::{
@@ -40,11 +41,11 @@ pub(super) enum NixStoreError {
 #[error("{0}")]
 pub(super) struct Said(String);
 
-impl NixStoreError {
-    fn hint(&self) -> Option<&'static str> {
+impl Advise for NixStoreError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Run(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("install Nix, or leave --add-to-store out: the hashes need no Nix")
+                Some("install Nix, or leave --add-to-store out: the hashes need no Nix".into())
             }
             _ => None,
         }
@@ -53,7 +54,7 @@ impl NixStoreError {
 
 impl From<NixStoreError> for Fatal {
     fn from(error: NixStoreError) -> Self {
-        Self(Message::from_error(&error).hinting(error.hint()))
+        Self(Message::of(&error))
     }
 }
 

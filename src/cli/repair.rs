@@ -79,7 +79,7 @@ fn conclude(
     match replace_all(&[Replacement { path, old, new }]) {
         Ok(()) => (RepairStatus::Completed, filled, Vec::new()),
         Err(error) => {
-            let message = Message::from_error(&error).hinting(error.hint());
+            let message = Message::of(&error);
             (RepairStatus::Failed, Vec::new(), vec![message])
         }
     }

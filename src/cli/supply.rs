@@ -188,7 +188,7 @@ impl Sources {
     pub(super) fn finish(&self, terminal: &Terminal) {
         self.bar.finish();
         if let Some(trouble) = self.supply.store().and_then(Store::trouble) {
-            terminal.warn_once(&Message::from_error(trouble).hinting(Some(trouble.hint())));
+            terminal.warn_once(&Message::of(trouble));
         }
         if let Some(trouble) = self.memory.as_ref().and_then(|memory| memory.settle()) {
             terminal.message(Kind::Warning, &trouble);
@@ -270,7 +270,7 @@ fn options(
     let mut options = surroundings(environment);
     options.trust.extra_files.extend(environment.path("NODE_EXTRA_CA_CERTS"));
     let ignored = npmrc.apply(&mut options, environment.home().as_deref(), &environment.here);
-    let ignored = ignored.map_err(|error| Fatal(Message::from_error(&error).hinting(Some(&error.hint()))))?;
+    let ignored = ignored.map_err(|error| Fatal(Message::of(&error)))?;
     add_access(&mut options, &args.registry_override, environment)?;
     source_tokens::add(&mut options.access, environment, args.github_token);
     if let Some(jobs) = args.jobs {

@@ -181,7 +181,7 @@ fn no_name(error: &InvalidPattern) -> Fatal {
 }
 
 fn refused(error: &ChoiceError) -> Fatal {
-    Fatal(Message::from_error(error).hinting(error.hint()))
+    Fatal(Message::of(error))
 }
 
 /// The report of a command.

@@ -1,8 +1,9 @@
 //! `update`: every stale hash becomes its lockfile's, in place. Derivations are independent: what is proven is written, what
 //! is not is told. What belongs to one derivation, or is shared by several, changes together or not at all.
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
+use error_advice::Advise;
 use npm_nixhash::{
     drift::{Plan, Rules},
     replace::{ReplaceError, Replacement, replace_all, sweep},
@@ -190,7 +191,7 @@ fn rewritten(plan: &mut Plan) -> Vec<Replacement> {
             // One site fewer each time.
             Err(error) => {
                 let file = error.path().to_owned();
-                plan.refuse(&[file], &(Arc::new(error) as Arc<dyn Error + Send + Sync>), None);
+                plan.refuse(&[file], &(Arc::new(error) as Arc<dyn Advise + Send + Sync>));
             }
         }
     }
@@ -206,8 +207,7 @@ fn replaced(plan: &mut Plan, replacements: Vec<Replacement>) -> (Vec<Replacement
             Err(error) => {
                 let files: Vec<_> = group.into_iter().map(|replacement| replacement.path).collect();
                 overtaken |= matches!(error, ReplaceError::Changed(_));
-                let hint = error.hint();
-                plan.refuse(&files, &(Arc::new(error) as Arc<dyn Error + Send + Sync>), hint);
+                plan.refuse(&files, &(Arc::new(error) as Arc<dyn Advise + Send + Sync>));
             }
         }
     }

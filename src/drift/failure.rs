@@ -1,6 +1,8 @@
 //! Why the hash of a site is not known.
 
-use std::{error::Error, io, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, io, path::PathBuf, sync::Arc};
+
+use error_advice::Advise;
 
 use crate::source::{LookError, NpmFailure, SourceFailure, digest::Digest};
 use npm_deps::Failure;
@@ -101,9 +103,7 @@ pub enum SiteFailure {
     Unwritten {
         /// Why.
         #[source]
-        error: Arc<dyn Error + Send + Sync>,
-        /// What can be done about it.
-        hint: Option<&'static str>,
+        error: Arc<dyn Advise + Send + Sync>,
     },
     /// The vendored lockfile cannot be regenerated.
     #[error("cannot regenerate {}", path.display())]
@@ -120,17 +120,15 @@ fn in_folder(folder: &str) -> String {
     if folder.is_empty() { String::new() } else { format!(" in its folder {folder}") }
 }
 
-impl SiteFailure {
-    /// What the user can do about it, where the failure itself does not say.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Advise for SiteFailure {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
             Self::NoLockfile { npm_root: Some(root), .. } => {
                 return Some(format!(
                     "`npmRoot` says where the build runs npm, and does not move the lockfile that is hashed: in place of \
                      `npmDepsHash` write `npmDeps = fetchNpmDeps {{ src = SRC + \"/{root}\"; hash = \"\"; }};`, SRC being \
                      what `src` is"
-                ));
+                ).into());
             }
             Self::NoLockfile { npm_root: None, .. } => {
                 "write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else"
@@ -143,23 +141,34 @@ impl SiteFailure {
                 return Some(format!(
                     "if version or URL were changed, that is as it should be ({why}); if not, see what changed; \
                      then use --accept-changed-sources"
-                ));
+                ).into());
             }
             Self::Replaced { .. } => {
                 "the file was replaced under its name: see what changed, then use --accept-changed-sources"
             }
             Self::Forged { .. } => "a mirror or proxy may have changed it; do not accept it",
-            Self::Source(failure) => return failure.hint(),
-            Self::Relock { failure, .. } | Self::Unvouched(failure) => return failure.hint.clone(),
             Self::Assumed { .. } => "without --deny assumed it is written as well",
             Self::Foreign { folder, .. } => {
-                return Some(format!("run `npm-nixhash -C {} update` there", folder.display()));
+                return Some(format!("run `npm-nixhash -C {} update` there", folder.display()).into());
             }
-            Self::Unreadable { .. } | Self::Uncomputable { .. } | Self::Inside(_) | Self::HeldBack { .. } => {
-                return None;
-            }
-            Self::Unwritten { hint, .. } => return hint.map(str::to_owned),
+            Self::Unreadable { .. }
+            | Self::Uncomputable { .. }
+            | Self::Source(_)
+            | Self::Inside(_)
+            | Self::Unvouched(_)
+            | Self::HeldBack { .. }
+            | Self::Unwritten { .. }
+            | Self::Relock { .. } => return None,
         };
-        Some(hint.to_owned())
+        Some(hint.into())
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        match self {
+            Self::Source(failure) => Some(failure),
+            Self::Relock { failure, .. } | Self::Unvouched(failure) => Some(failure),
+            Self::Unwritten { error } => Some(&**error),
+            _ => None,
+        }
     }
 }

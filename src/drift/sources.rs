@@ -1,7 +1,7 @@
 //! How the recorded hashes of sources compare to what was fetched, and what a mismatch means.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::error::Error;
 use std::sync::Arc;
 
 use super::{Rules, SiteFailure, Status, Work, undecided};
@@ -11,6 +11,7 @@ use crate::source::{
     digest::{Digest, Kind, Recorded},
     origin::{Hashed, Origin},
 };
+use error_advice::Advise;
 use nix_sites::{Literal, Outcome, Reason, RemoteKind, RemoteSource, Site};
 use npm_deps::{Settings, supply::Supply};
 use npm_tarballs::redaction::redacted;
@@ -278,6 +279,17 @@ fn requests(sites: &[Site], states: &[Vec<SourceState>]) -> Vec<SourceRequest> {
     requests.into_values().collect()
 }
 
+/// A release is not signed as it has to be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unsigned(String);
+
+impl Advise for Unsigned {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        Some("do not accept it unexamined".into())
+    }
+}
+
 /// `said` is what the registry says of it, if somebody was asked.
 fn judge(
     site: &Site,
@@ -297,9 +309,7 @@ fn judge(
         Some(Ok(Word::Vouched(_))) => true,
         Some(Ok(Word::Other(published))) => return Standing::Forged { found, published: published.clone() },
         Some(Ok(Word::Unsigned(message))) => {
-            let hint = Some("do not accept it unexamined".to_owned());
-            let error: Box<dyn Error + Send + Sync> = message.clone().into();
-            return Standing::Unvouched(NpmFailure { error: error.into(), hint });
+            return Standing::Unvouched(NpmFailure { error: Arc::new(Unsigned(message.clone())) });
         }
         None | Some(Ok(Word::None)) => false,
         Some(Err(failure)) => return Standing::Unvouched(failure.clone()),

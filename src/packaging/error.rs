@@ -1,11 +1,13 @@
 //! Why a release cannot be packaged.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::{
     packaging::{Fit, Shape},
     relock::RelockError,
 };
+use error_advice::Advise;
 use npm_deps::{Failure, supply::SupplyError};
 use npm_lockfile::LockfileError;
 use npm_registry::packages::{PackageError, signature::Verdict};
@@ -88,33 +90,37 @@ fn what(shape: Shape) -> &'static str {
     }
 }
 
-impl PackagingError {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Advise for PackagingError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Offline => Some("run it without --offline".to_owned()),
-            Self::Package(error) => error.hint(),
-            Self::Fetch(error) => error.hint(),
-            Self::Relock(error) => error.hint().map(str::to_owned),
+            Self::Offline => Some("run it without --offline".into()),
             Self::Shape { fit, .. } => Some(
                 match fit.shape() {
                     Shape::Lockfile => "run it without --bundled and --platforms: a lockfile fits",
                     Shape::Bundled => "run it with --bundled",
                     Shape::Platforms => "run it with --platforms",
                 }
-                .to_owned(),
+                .into(),
             ),
             Self::Bundled { .. } => Some(
                 "what is bundled is installed if this package is a dependency: package one that depends on it"
-                    .to_owned(),
+                    .into(),
             ),
             Self::Signature { verdict: Verdict::Invalid { .. }, .. } => {
-                Some("do not use this release unexamined; a mirror may also be out of date".to_owned())
+                Some("do not use this release unexamined; a mirror may also be out of date".into())
             }
             Self::Signature { .. } => {
-                Some("without --require-signatures the registry's integrity is what is relied on".to_owned())
+                Some("without --require-signatures the registry's integrity is what is relied on".into())
             }
+            _ => None,
+        }
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        match self {
+            Self::Package(error) => Some(error),
+            Self::Fetch(error) => Some(error),
+            Self::Relock(error) => Some(error),
             _ => None,
         }
     }

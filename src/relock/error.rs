@@ -1,7 +1,8 @@
 //! Why there is no new lockfile.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{borrow::Cow, io, path::PathBuf, time::Duration};
 
+use error_advice::Advise;
 use npm_lockfile::{LockfileError, listing::some};
 
 /// Places in a message before the rest is only counted.
@@ -58,24 +59,18 @@ pub enum RelockError {
 #[error("{}", .0.join("; "))]
 pub struct Said(pub Vec<String>);
 
-impl RelockError {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Advise for RelockError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::NoNpm(_) => Some(
-                "install Node.js with npm 8 or later, or run this where it is on PATH (`nix shell nixpkgs#nodejs`)",
-            ),
-            Self::TooSlow(_) => Some(
-                "check the network and the registry in your .npmrc, or give the run longer with --timeout",
-            ),
+            Self::NoNpm(_) => Some("install Node.js with npm 8 or later, or run this where it is on PATH (`nix shell nixpkgs#nodejs`)".into()),
+            Self::TooSlow(_) => Some("check the network and the registry in your .npmrc, or give the run longer with --timeout".into()),
             Self::Npm { .. } => {
-                Some("try `npm install --package-lock-only --ignore-scripts` on the unpacked tarball")
+                Some("try `npm install --package-lock-only --ignore-scripts` on the unpacked tarball".into())
             }
             Self::Existing(_) => {
-                Some("restore the lockfile, or remove it and write it again with `npm-nixhash add`")
+                Some("restore the lockfile, or remove it and write it again with `npm-nixhash add`".into())
             }
-            Self::Incomplete(_) => Some("this registry does not tell npm what an offline install needs"),
+            Self::Incomplete(_) => Some("this registry does not tell npm what an offline install needs".into()),
             _ => None,
         }
     }

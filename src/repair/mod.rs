@@ -11,8 +11,9 @@ mod answers;
 mod edit;
 mod entries;
 
-use std::{collections::BTreeSet, io};
+use std::{borrow::Cow, collections::BTreeSet, io};
 
+use error_advice::Advise;
 use tokio::runtime::Handle;
 use url::Url;
 
@@ -116,16 +117,27 @@ pub enum Reason {
     Integrity(#[from] npm_tarballs::integrity::IntegrityError),
 }
 
-impl Reason {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Advise for RepairError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        matches!(self, Self::Offline).then(|| "run it without --offline".into())
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        match self {
+            Self::Lockfile(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Advise for Reason {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
             Self::Package(error) => match &**error {
                 PackageError::NoRelease { .. } => {
                     "that version is gone: depend on another one, and let `npm install` lock it"
                 }
-                error => return error.hint(),
+                _ => return None,
             },
             Self::OtherBytes { .. } => {
                 "one of the two was tampered with, or comes from another registry: do not accept it unexamined"
@@ -135,7 +147,14 @@ impl Reason {
             }
             Self::Name(_) => return None,
         };
-        Some(hint.to_owned())
+        Some(hint.into())
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        match self {
+            Self::Package(error) => Some(&**error),
+            _ => None,
+        }
     }
 }
 

@@ -19,8 +19,9 @@ use crate::{
     repair::{EntryError, RepairError},
     source::digest::Digest,
 };
+use error_advice::{Advise, advice_on};
 use nix_sites::{Condition, Literal, Outcome, Place, Site, Step, edit, elsewhere::Elsewhere};
-use npm_deps::{Computed, Obstacle};
+use npm_deps::Computed;
 use npm_lockfile::options::HashOptions;
 use repository_files::Border;
 
@@ -49,8 +50,10 @@ impl Message {
         Self { hint: hint.map(Into::into), ..self }
     }
 
-    fn from_obstacle(obstacle: &Obstacle) -> Self {
-        Self::from_error(obstacle).hinting(obstacle.hint())
+    /// An error, what led to it, and what can be done about it.
+    #[must_use]
+    pub fn of(error: &(dyn Advise + 'static)) -> Self {
+        Self::from_error(error).hinting(advice_on(error))
     }
 }
 
@@ -439,25 +442,23 @@ pub fn repair_messages(error: &RepairError) -> Vec<Message> {
         RepairError::Entries(errors) => errors
             .iter()
             .map(|EntryError { place, reason }| {
-                let message = Message::from_error(reason).hinting(reason.hint());
+                let message = Message::of(reason);
                 Message { message: format!("{place}: {}", message.message), ..message }
             })
             .collect(),
-        RepairError::Lockfile(source) => vec![Message::from_error(error).hinting(source.hint())],
-        RepairError::Offline => vec![Message::from_error(error).hinting(Some("run it without --offline"))],
-        RepairError::Edit(_) | RepairError::Io(_) => vec![Message::from_error(error)],
+        _ => vec![Message::of(error)],
     }
 }
 
 fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
     match failure {
         SiteFailure::Uncomputable { failure, .. } => {
-            failure.obstacles.iter().map(Message::from_obstacle).collect()
+            failure.obstacles.iter().map(|obstacle| Message::of(obstacle)).collect()
         }
         SiteFailure::NoLockfile { path, .. } => {
             vec![
                 Message::plain(format!("there is no lockfile at {}", paths.show(path)))
-                    .hinting(failure.hint()),
+                    .hinting(advice_on(failure)),
             ]
         }
         SiteFailure::Unreadable { path, error } => {
@@ -466,9 +467,9 @@ fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
         }
         SiteFailure::Relock { path, .. } => {
             let message = format!("cannot regenerate {}", paths.show(path));
-            vec![Message { message, ..Message::from_error(failure).hinting(failure.hint()) }]
+            vec![Message { message, ..Message::of(failure) }]
         }
-        _ => vec![Message::from_error(failure).hinting(failure.hint())],
+        _ => vec![Message::of(failure)],
     }
 }
 

@@ -3,12 +3,14 @@
 //! What was verified is remembered: *this origin had that hash*. Such a pair is never taken apart, so a hash that stayed
 //! behind when its URL moved on is not found again under the new one. The archive's bytes lie in the store.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use error_advice::Advise;
 use futures::future::join_all;
 use sha2::{Digest as _, Sha256};
 use tracing::{debug, info};
@@ -86,25 +88,32 @@ impl TooLarge for SourceFailure {
     }
 }
 
+impl Advise for SourceFailure {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        let Self::Supply(error) = self else { return None };
+        match &**error {
+            SupplyError::Offline { .. } => Some("run once without --offline".into()),
+            SupplyError::Fetch { source, .. } if source.is_missing() => Some(format!(
+                "check version, rev and tag: the server has no such file, or hides it from those without access; {}",
+                source.access_hint()
+            ).into()),
+            _ => None,
+        }
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        match self {
+            Self::Supply(error) => Some(&**error),
+            Self::Archive { .. } | Self::Io { .. } => None,
+        }
+    }
+}
+
 impl SourceFailure {
     /// Whether the server has no such file, as far as it tells.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Supply(error) if matches!(&**error, SupplyError::Fetch { source, .. } if source.is_missing()))
-    }
-
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let Self::Supply(error) = self else { return None };
-        match &**error {
-            SupplyError::Offline { .. } => Some("run once without --offline".to_owned()),
-            SupplyError::Fetch { source, .. } if source.is_missing() => Some(format!(
-                "check version, rev and tag: the server has no such file, or hides it from those without access; {}",
-                source.access_hint()
-            )),
-            other => other.hint(),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use error_advice::Advise;
 use url::Url;
 
 use npm_tarballs::integrity::ContentId;
@@ -45,9 +46,7 @@ pub struct Relock<'a> {
 #[derive(Debug, Clone)]
 pub struct NpmFailure {
     /// What went wrong.
-    pub error: Arc<dyn Error + Send + Sync>,
-    /// What can be done about it.
-    pub hint: Option<String>,
+    pub error: Arc<dyn Advise + Send + Sync>,
 }
 
 impl fmt::Display for NpmFailure {
@@ -59,6 +58,12 @@ impl fmt::Display for NpmFailure {
 impl Error for NpmFailure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
+    }
+}
+
+impl Advise for NpmFailure {
+    fn because(&self) -> Option<&dyn Advise> {
+        Some(&*self.error)
     }
 }
 

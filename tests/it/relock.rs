@@ -3,6 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration, time::Instant};
 
+use error_advice::advice_on;
 use npm_nixhash::relock::{Npm, RelockError, RelockRequest, Running, npmrc::Passed, relock};
 use npm_registry::{Access, Options, npmrc::Npmrc};
 use npm_tarballs::integrity::ContentId;
@@ -78,7 +79,7 @@ fn run(npm: &Npm, existing: Option<&str>) -> Result<Vec<u8>, RelockError> {
 
 fn everything(error: &RelockError) -> String {
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!("{error}\n{source}\n{}", error.hint().unwrap_or_default())
+    format!("{error}\n{source}\n{}", advice_on(error).unwrap_or_default())
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use error_advice::Advise;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     runtime::Handle,
@@ -93,12 +94,10 @@ pub enum CacheError {
     Compression(io::ErrorKind),
 }
 
-impl CacheError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Advise for CacheError {
+    fn because(&self) -> Option<&dyn Advise> {
         match self {
-            Self::Storage { failure, .. } => failure.hint(),
+            Self::Storage { failure, .. } => Some(failure),
             _ => None,
         }
     }

@@ -4,12 +4,14 @@
 //! The environment is looked up through a function, name by name, so that the embedding program decides what is seen.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use error_advice::Advise;
 use object_store::{
     ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
@@ -59,11 +61,9 @@ pub enum CredentialsError {
     NoAccount,
 }
 
-impl CredentialsError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
+impl Advise for CredentialsError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
             Self::None("S3") => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with ?profile= or AWS_PROFILE; on an instance \
                  with a role, say ?credentials=instance"
@@ -84,7 +84,8 @@ impl CredentialsError {
             Self::Endpoint(_) => "write it with its scheme, such as https://host",
             Self::Unusable(_) => "try them with the cloud's own tool",
             Self::NoAccount => "say ?account=NAME, or set AZURE_STORAGE_ACCOUNT",
-        }
+        };
+        Some(hint.into())
     }
 }
 

@@ -8,8 +8,9 @@
 //! https://host/path                               GET, HEAD and PUT, as Nix's own HTTP caches
 //! ```
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr};
 
+use error_advice::Advise;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -71,14 +72,13 @@ pub enum LocationError {
     Nowhere(&'static str),
 }
 
-impl LocationError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Advise for LocationError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Credentials | Self::Parameter(_) => Some(
                 "credentials come from the environment, profile files or netrc, never from a URL; s3:// knows endpoint, \
-                 region, profile and credentials=instance",
+                 region, profile and credentials=instance"
+                    .into(),
             ),
             _ => None,
         }

@@ -1,8 +1,9 @@
 //! Objects by their keys, wherever they lie. Nothing appears under a key before it is whole.
 
-use std::{error::Error, fmt, fs, io, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, fs, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use error_advice::Advise;
 use futures::{
     StreamExt as _, TryStreamExt as _,
     stream::{BoxStream, FuturesUnordered},
@@ -145,20 +146,21 @@ fn status_words(status: u16) -> String {
     }
 }
 
-impl Failure {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Advise for Failure {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Status(401 | 403) => {
-                Some("the credentials have to allow to read, to write and to look whether objects are there")
-            }
-            Self::Status(405 | 501) => Some("this server takes no uploads; name the bucket behind it"),
-            Self::NoSuchPlace => Some("make it first, or correct the URL"),
+            Self::Status(401 | 403) => Some(
+                "the credentials have to allow to read, to write and to look whether objects are there"
+                    .into(),
+            ),
+            Self::Status(405 | 501) => Some("this server takes no uploads; name the bucket behind it".into()),
+            Self::NoSuchPlace => Some("make it first, or correct the URL".into()),
             _ => None,
         }
     }
+}
 
+impl Failure {
     pub(crate) fn of_reqwest(error: &reqwest::Error) -> Self {
         if error.is_timeout() {
             Self::Timeout
@@ -218,16 +220,16 @@ pub enum OpenError {
     Folder(#[from] Failure),
 }
 
-impl OpenError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Credentials(error) => Some(error.hint()),
-            Self::Folder(error) => error.hint(),
-        }
+impl Advise for OpenError {
+    fn because(&self) -> Option<&dyn Advise> {
+        Some(match self {
+            Self::Credentials(error) => error,
+            Self::Folder(error) => error,
+        })
     }
+}
 
+impl OpenError {
     /// Whether nothing was found to open it with.
     #[must_use]
     pub fn lacks_credentials(&self) -> bool {

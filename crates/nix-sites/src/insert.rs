@@ -8,6 +8,9 @@
 mod quote;
 mod scope;
 
+use std::borrow::Cow;
+
+use error_advice::Advise;
 use rnix::ast::{self, Attr, Entry, Expr, HasEntry as _};
 use rnix::{SyntaxKind, tokenize};
 use rowan::ast::AstNode as _;
@@ -51,6 +54,18 @@ pub enum InsertError {
     /// The edit would have changed something else.
     #[error("the edit would change more than it inserts")]
     MoreThanInserted,
+}
+
+impl Advise for InsertError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::NotASet(_) | Self::Missing(_) => {
+                Some("name the path as it is written in the file, or run it without --into".into())
+            }
+            Self::Exists(_) => Some("bump its `version` and run `npm-nixhash update`".into()),
+            _ => None,
+        }
+    }
 }
 
 impl InsertError {

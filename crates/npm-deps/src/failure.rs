@@ -1,8 +1,9 @@
 //! Why a hash could not be computed: every reason, not only the first.
 
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 use super::{outputs::OutputError, supply::SupplyError, verdict::Refusal};
+use error_advice::Advise;
 use npm_lockfile::LockfileError;
 
 /// One reason why there is no hash.
@@ -37,18 +38,22 @@ pub enum Obstacle {
     Lost(#[source] Arc<io::Error>),
 }
 
-impl Obstacle {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Advise for Obstacle {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Lockfile(error) | Self::Nested { error, .. } => error.hint().map(str::to_owned),
-            Self::Refused(refusal) => refusal.hint().map(str::to_owned),
-            Self::Supply(error) => error.hint(),
-            Self::Output(error) => error.hint().map(str::to_owned),
-            Self::Assembly(_) => None,
-            Self::Lost(_) => Some("try again; if it happens again, use --no-cache".to_owned()),
+            Self::Lost(_) => Some("try again; if it happens again, use --no-cache".into()),
+            _ => None,
         }
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        Some(match self {
+            Self::Lockfile(error) | Self::Nested { error, .. } => &**error,
+            Self::Refused(refusal) => refusal,
+            Self::Supply(error) => &**error,
+            Self::Output(error) => &**error,
+            Self::Assembly(_) | Self::Lost(_) => return None,
+        })
     }
 }
 

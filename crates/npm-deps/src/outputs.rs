@@ -5,6 +5,7 @@
 //! for it may be a mount point, and `$out` inside a Nix build, beside which nothing may be made.
 
 use std::{
+    borrow::Cow,
     fmt,
     fs::{self, File},
     io::{self, Write},
@@ -12,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use error_advice::Advise;
 use tempfile::{NamedTempFile, TempDir};
 
 /// Where, besides into the hash, the tree goes.
@@ -66,19 +68,21 @@ pub enum OutputError {
     },
 }
 
+impl Advise for OutputError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Occupied(_) => {
+                Some("name a folder that does not exist yet, or remove what is there".into())
+            }
+            Self::Io { .. } | Self::Reception(_) => None,
+        }
+    }
+}
+
 impl OutputError {
     fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
-    }
-
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Occupied(_) => Some("name a folder that does not exist yet, or remove what is there"),
-            Self::Io { .. } | Self::Reception(_) => None,
-        }
     }
 }
 
@@ -336,7 +340,7 @@ mod tests {
         assert!(matches!(outputs.check(), Err(OutputError::Occupied(_))));
         fs::remove_file(folder.path().join("out")).unwrap();
         fs::create_dir_all(folder.path().join("out/below")).unwrap();
-        assert!(outputs.check().unwrap_err().hint().is_some());
+        assert!(outputs.check().unwrap_err().advice().is_some());
         assert!(matches!(Staged::begin(&outputs), Err(OutputError::Occupied(_))));
     }
 }

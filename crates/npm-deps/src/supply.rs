@@ -1,9 +1,11 @@
 //! One tarball, wherever it is: this run's store, npm's cache, the network.
 
+use std::borrow::Cow;
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use error_advice::Advise;
 use reqwest::StatusCode;
 use tokio::runtime::Handle;
 use tracing::{debug, trace};
@@ -132,6 +134,24 @@ pub(super) fn scope_of(package: &str) -> Option<&str> {
     package.split_once('/').map(|(scope, _)| scope).filter(|scope| scope.starts_with('@'))
 }
 
+impl Advise for SupplyError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Offline { .. } | Self::FromElsewhere { .. } => {
+                Some("run once without --offline, or run `npm ci` first".into())
+            }
+            _ => None,
+        }
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        match self {
+            Self::Fetch { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
 impl SupplyError {
     pub(super) fn archive(package: &str, url: &Url, source: repack::Error) -> Self {
         Self::Archive { package: package.to_owned(), url: redacted(url), source }
@@ -139,18 +159,6 @@ impl SupplyError {
 
     pub(super) fn packument(package: &str, url: &Url, source: serde_json::Error) -> Self {
         Self::Packument { package: package.to_owned(), url: redacted(url), source }
-    }
-
-    /// What to do about it, where something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Archive { .. } | Self::Packument { .. } => None,
-            Self::Offline { .. } | Self::FromElsewhere { .. } => {
-                Some("run once without --offline, or run `npm ci` first".to_owned())
-            }
-            Self::Fetch { source, .. } => source.hint(),
-        }
     }
 
     /// Whether the bytes that arrived were others than the lockfile's.
@@ -272,16 +280,12 @@ impl Supply {
         let stored = self.known(want).and_then(|store| store.get(&want.id)).map(|found| ("the store", found));
         let found =
             stored.or_else(|| self.in_npm_cache(want, NpmCache::get).map(|found| ("npm's cache", found)));
-        match found {
-            Some((place, tarball)) => {
-                debug!(package = want.package, from = place, bytes = tarball.len(), "a tarball");
-                Some(tarball)
-            }
-            None => {
-                trace!(package = want.package, "a tarball that is not on disk");
-                None
-            }
-        }
+        let Some((place, tarball)) = found else {
+            trace!(package = want.package, "a tarball that is not on disk");
+            return None;
+        };
+        debug!(package = want.package, from = place, bytes = tarball.len(), "a tarball");
+        Some(tarball)
     }
 
     /// Whether the store knows that the URL served the content, which may be gone since.

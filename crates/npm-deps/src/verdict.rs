@@ -3,8 +3,10 @@
 //! Three kinds of answer: a *refusal* (its build fails and no hash exists), a *warning* (the hash is computable, but the
 //! user should know something), and nothing. Each names the place, the reason and a cure.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use error_advice::Advise;
 use serde::{Deserialize, Serialize};
 
 use npm_lockfile::{
@@ -56,11 +58,9 @@ pub enum Refusal {
     FetcherVersion(u32),
 }
 
-impl Refusal {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+impl Advise for Refusal {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
             Self::NothingToFetch { without_url } if without_url.is_empty() => {
                 "set forceEmptyCache = true if it really needs nothing"
             }
@@ -71,9 +71,10 @@ impl Refusal {
             Self::Entry(Problem { aside: Some(_), .. }) => {
                 "write the lockfile again with `npm install --package-lock-only --lockfile-version 3`"
             }
-            Self::Entry(Problem { kind, .. }) => return kind_hint(kind),
+            Self::Entry(Problem { kind, .. }) => kind_hint(kind)?,
             Self::Names { .. } => REWRITE,
-        })
+        };
+        Some(hint.into())
     }
 }
 

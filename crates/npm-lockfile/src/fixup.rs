@@ -3,8 +3,10 @@
 //! A lockfile may name one URL with several integrities, of which the cache holds the strongest; and the integrity of
 //! a git dependency is that of an archive npm would have packed, not of the one in the cache, so it goes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use error_advice::Advise;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -32,14 +34,12 @@ pub enum FixupError {
     },
 }
 
-impl FixupError {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Advise for FixupError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::NotCached { .. } => {
-                Some("the cache was made from another lockfile: bring npmDepsHash up to date with this one")
-            }
+            Self::NotCached { .. } => Some(
+                "the cache was made from another lockfile: bring npmDepsHash up to date with this one".into(),
+            ),
             Self::Json(_) | Self::Version(_) => None,
         }
     }
@@ -223,10 +223,10 @@ mod tests {
         let error = fixup(entry("https://h/a", "").as_bytes(), Some(&cache(&[]))).unwrap_err();
         assert_eq!(error.to_string(), "a: the cache holds nothing for https://h/a");
         assert_eq!(
-            error.hint(),
+            error.advice().as_deref(),
             Some("the cache was made from another lockfile: bring npmDepsHash up to date with this one")
         );
-        assert_eq!(FixupError::Version("4".to_owned()).hint(), None);
+        assert_eq!(FixupError::Version("4".to_owned()).advice(), None);
         assert!(fixed(&entry("HTTPS://H/a", ""), &[("https://h/a", "sha1-b")]).unwrap().contains("sha1-b"));
     }
 

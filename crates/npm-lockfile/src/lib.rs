@@ -23,6 +23,9 @@ mod places;
 mod text;
 mod v1;
 
+use std::borrow::Cow;
+
+use error_advice::Advise;
 use serde::Deserialize;
 
 pub use canonical_url::CanonicalUrl;
@@ -86,16 +89,14 @@ pub enum LockfileError {
     Version(u64),
 }
 
-impl LockfileError {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Advise for LockfileError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Conflict { .. } => {
-                Some("resolve the conflict with `npm install --package-lock-only`, then run this again")
-            }
+            Self::Conflict { .. } => Some(
+                "resolve the conflict with `npm install --package-lock-only`, then run this again".into(),
+            ),
             Self::Version(_) => {
-                Some("write it again with `npm install --package-lock-only --lockfile-version 3`")
+                Some("write it again with `npm install --package-lock-only --lockfile-version 3`".into())
             }
             Self::Utf8 { .. } | Self::Json(_) => None,
         }

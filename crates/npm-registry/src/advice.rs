@@ -1,29 +1,27 @@
 //! What to do about a failed fetch: which setting, and where it is written.
 
+use std::borrow::Cow;
+
+use error_advice::Advise;
 use url::Url;
 
 use super::access::Access;
 use super::credentials::{CredentialUse, Purpose, Withheld, authority};
 use super::error::{FetchError, Problem, Wanted};
 
-impl FetchError {
-    /// Where the request went: `host` or `host:port`.
-    fn host(&self) -> String {
-        let url = Url::parse(self.asked.as_ref().unwrap_or(&self.url)).ok();
-        url.and_then(|url| authority(&url)).unwrap_or_default()
-    }
-
-    /// What to do about it, where something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Advise for FetchError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         if self.is_refusal() {
-            return Some(self.refusal_hint());
+            return Some(self.refusal_hint().into());
         }
         if self.is_missing() {
-            return Some(format!(
-                "the registry has no such version any more, or hides it from those without access: {}",
-                self.access_hint()
-            ));
+            return Some(
+                format!(
+                    "the registry has no such version any more, or hides it from those without access: {}",
+                    self.access_hint()
+                )
+                .into(),
+            );
         }
         let hint = match &self.problem {
             Problem::Mismatch(_) => {
@@ -33,9 +31,11 @@ impl FetchError {
                 "a sign-in page, a captive portal or a filtering proxy answers in the registry's place: sign in, or name \
                  the right registry, mirror or proxy"
             }
-            Problem::Identity { certificate, .. } => return Some(self.identity_hint(certificate.is_some())),
+            Problem::Identity { certificate, .. } => {
+                return Some(self.identity_hint(certificate.is_some()).into());
+            }
             Problem::Status { asks_for, .. } if asks_for.certificate => {
-                return Some(self.identity_hint(false));
+                return Some(self.identity_hint(false).into());
             }
             Problem::Certificate { .. } => {
                 "if a company's proxy re-signs the traffic, name its certificate with NODE_EXTRA_CA_CERTS or `cafile` in .npmrc"
@@ -48,7 +48,7 @@ impl FetchError {
                     "if {0} can be reached only from elsewhere, lead its requests to another mirror with \
                      `--registry-override {0}=URL`, or with `registry` and `replace-registry-host={0}` in ~/.npmrc",
                     self.host()
-                ));
+                ).into());
             }
             Problem::Connect { .. } | Problem::Lookup { .. } => {
                 "check the network, the proxy settings and the registry in .npmrc; --offline uses only what is on disk"
@@ -65,13 +65,24 @@ impl FetchError {
             }
             Problem::AskedToWait { .. } => "try again later, or ask for less at once with --jobs",
             Problem::Unset { variable, .. } => {
-                return Some(format!(
-                    "set {variable}, or write ${{{variable}?}} if the setting may be empty without it"
-                ));
+                return Some(
+                    format!(
+                        "set {variable}, or write ${{{variable}?}} if the setting may be empty without it"
+                    )
+                    .into(),
+                );
             }
             _ => return None,
         };
-        Some(hint.to_owned())
+        Some(hint.into())
+    }
+}
+
+impl FetchError {
+    /// Where the request went: `host` or `host:port`.
+    fn host(&self) -> String {
+        let url = Url::parse(self.asked.as_ref().unwrap_or(&self.url)).ok();
+        url.and_then(|url| authority(&url)).unwrap_or_default()
     }
 
     fn refusal_hint(&self) -> String {

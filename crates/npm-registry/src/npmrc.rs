@@ -12,11 +12,13 @@
 //! registry (npm refuses those too). `@scope:registry` says whom to ask about a package by name, and whose credentials
 //! go to tarballs of the same host.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use error_advice::Advise;
 use url::Url;
 
 use super::access::ReplaceHost;
@@ -60,11 +62,13 @@ pub struct UnsetVariable {
     pub variable: String,
 }
 
-impl UnsetVariable {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        format!("set {0}, or write ${{{0}?}} if the setting may be empty without it", self.variable)
+impl Advise for UnsetVariable {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        let variable = &self.variable;
+        Some(
+            format!("set {variable}, or write ${{{variable}?}} if the setting may be empty without it")
+                .into(),
+        )
     }
 }
 
@@ -465,7 +469,10 @@ mod tests {
             let expected =
                 format!("the setting `{name}` in .npmrc needs the variable WHERE, which is not set");
             assert_eq!(error.to_string(), expected);
-            assert_eq!(error.hint(), "set WHERE, or write ${WHERE?} if the setting may be empty without it");
+            assert_eq!(
+                error.advice().unwrap(),
+                "set WHERE, or write ${WHERE?} if the setting may be empty without it"
+            );
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &
     let old = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let cache = cache_map(environment)?;
     let fixed = fixup::fixup(&old, cache.as_ref()).map_err(|error| {
-        let message = Message::from_error(&error).hinting(error.hint());
+        let message = Message::of(&error);
         Fatal(Message { message: format!("{}: {}", path.display(), message.message), ..message })
     })?;
     if let Some(new) = fixed {

@@ -83,7 +83,7 @@ fn usage(program: &OsStr, terminal: &Terminal) -> Exit {
 fn prefetch(lockfile: &Path, out: Option<&Path>, environment: &Environment, terminal: &Terminal) -> Outcome {
     let outputs =
         Outputs { tree: out.map(Path::to_owned), in_place: environment.in_nix_build(), ..Outputs::default() };
-    outputs.check().map_err(|error| Fatal(Message::from_error(&error).hinting(error.hint())))?;
+    outputs.check().map_err(|error| Fatal(Message::of(&error)))?;
     let options: HashOptions = hash::options(Flags::default(), environment)?;
     let sources = Sources::for_drop_in(environment, terminal)?;
     let request = hash::request(lockfile, options, outputs)?;

@@ -7,6 +7,7 @@ use clap::{
     builder::TypedValueParser,
     error::{ContextKind, ErrorKind},
 };
+use error_advice::advice_on;
 use nix_binary_cache::location::{Location, LocationError};
 
 use crate::cli::args::RemoteMode;
@@ -102,7 +103,7 @@ impl TypedValueParser for LocationParser {
     ) -> Result<Location, clap::Error> {
         let text = value.to_str().ok_or(LocationError::NoUrl);
         text.and_then(str::parse).map_err(|error: LocationError| {
-            let hint = error.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+            let hint = advice_on(&error).map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
             let message = format!("invalid value for '{} <URL>': {error}{hint}\n", self.0);
             let mut said = clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command);
             said.remove(ContextKind::InvalidValue);

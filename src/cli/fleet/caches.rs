@@ -5,11 +5,13 @@
 //! was that hash.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, btree_map::Entry},
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use error_advice::advice_on;
 use futures::{StreamExt as _, stream};
 use nix_binary_cache::{
     cache::{Cache, CacheError, Presence, Published, Upload},
@@ -389,7 +391,7 @@ fn settle(
 /// What a reason kept from being done with one cache.
 #[derive(Default)]
 struct Failed {
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     outputs: Vec<String>,
 }
 
@@ -404,7 +406,7 @@ struct Troubles {
 impl Troubles {
     fn add(&mut self, location: &Location, error: &CacheError, output: &FixedOutput) {
         let entry = self.caches.entry((location.to_string(), error.to_string())).or_default();
-        entry.hint = error.hint();
+        entry.hint = advice_on(error);
         entry.outputs.push(output.name().as_str().to_owned());
     }
 

@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use error_advice::advice_on;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use nix_binary_cache::{
     location::Location,
@@ -495,7 +496,7 @@ fn variable(environment: &Environment, name: &str) -> Result<Option<Location>, F
     let Some(text) = environment.text(name) else { return Ok(None) };
     let wrong = |error: nix_binary_cache::location::LocationError| {
         let message = Message::plain(format!("{name} is no location"));
-        Fatal(Message { causes: vec![error.to_string()], ..message }.hinting(error.hint()))
+        Fatal(Message { causes: vec![error.to_string()], ..message }.hinting(advice_on(&error)))
     };
     Location::from_str(text).map(Some).map_err(wrong)
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use error_advice::advice_on;
 use nix_binary_cache::{
     credentials::Surroundings,
     location::Location,
@@ -52,5 +53,5 @@ fn read_key(file: &Path) -> Result<Arc<SecretKey>, Fatal> {
 /// Why a place cannot be opened, for people.
 pub(super) fn unopened(location: &Location, error: &OpenError) -> Message {
     let message = Message::plain(format!("{location} cannot be used"));
-    Message { causes: vec![error.to_string()], ..message }.hinting(error.hint())
+    Message { causes: vec![error.to_string()], ..message }.hinting(advice_on(error))
 }

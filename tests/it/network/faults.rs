@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use error_advice::advice_on;
 use npm_registry::{Client, Credential, Problem};
 use url::Url;
 
@@ -92,7 +93,7 @@ fn other_statuses_fail_at_once() {
             let text = chain(&error);
             assert!(text.starts_with("left-pad@1.3.0 is not available\ncannot fetch https://"), "{text}");
             assert!(text.contains(&published.url) && text.contains(&status.to_string()), "{text}");
-            assert_eq!(error.hint().is_some(), [401, 403, 404, 410].contains(&status));
+            assert_eq!(advice_on(&error).is_some(), [401, 403, 404, 410].contains(&status));
         });
     }
 }
@@ -130,7 +131,7 @@ fn a_pause_beyond_all_patience_fails_at_once_and_for_all() {
             error.problem.to_string(),
             "the server answered 429 Too Many Requests and asks to wait 1day"
         );
-        assert!(error.hint().unwrap().contains("--jobs"));
+        assert!(advice_on(&error).unwrap().contains("--jobs"));
     }
     assert!(registry.requests().len() <= 8, "{}", registry.requests().len());
 }
@@ -159,7 +160,7 @@ fn a_trickle_ends_and_so_does_the_whole_run() {
     let error = fetch_error(download(options(&registry), &want(&published)).unwrap_err());
     assert!(matches!(error.problem, Problem::TooSlow { .. }), "{error:?}");
     assert_eq!(registry.count(&published.path), 2);
-    assert!(error.hint().unwrap().contains("--registry-override"));
+    assert!(advice_on(&error).unwrap().contains("--registry-override"));
 
     let mut options = options(&registry);
     options.timeouts.run = Duration::from_millis(1200);
@@ -184,7 +185,7 @@ fn a_body_without_end_is_cut_off_and_the_limit_can_be_raised() {
         let small = Options { max_download: 100_000, ..options.clone() };
         let error = fetch_error(download(small, &want(&published)).unwrap_err());
         assert_eq!(error.problem.to_string(), "the answer is larger than 100000 bytes");
-        assert!(error.hint().unwrap().contains("--max-download"));
+        assert!(advice_on(&error).unwrap().contains("--max-download"));
         registry.fault(&published.path, 99, Fault::Endless);
         let started = Instant::now();
         let large = Options { max_download: 3 << 20, ..options.clone() };
@@ -201,7 +202,7 @@ fn a_page_for_people_is_not_taken_for_tampering() {
         let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
         let text = error.problem.to_string();
         assert!(text.ends_with(" sent a web page instead of the file"), "{text}");
-        assert!(error.hint().unwrap().contains("sign-in page"));
+        assert!(advice_on(&error).unwrap().contains("sign-in page"));
         registry.fault("/left-pad", 99, Fault::Page("\n<html>no</html>".into()));
         let url = Url::parse(&format!("https://{PUBLIC}/left-pad")).unwrap();
         let error = run(Client::new(options).get(&document(&url, 10_000))).unwrap_err();
@@ -217,7 +218,7 @@ fn a_refusal_names_the_scheme_and_the_credential_by_its_place() {
     let refused = |options: &Options, challenge: &str| {
         registry.fault(&published.path, 1, Fault::Challenge(challenge.into()));
         let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
-        (error.problem.to_string(), error.hint().unwrap())
+        (error.problem.to_string(), advice_on(&error).unwrap())
     };
     let mut options = options(&registry);
     let (problem, hint) = refused(&options, "Basic realm=\"a, b\", Bearer");
@@ -245,7 +246,7 @@ fn a_refusal_names_the_scheme_and_the_credential_by_its_place() {
     );
     registry.fault(&published.path, 1, Fault::Status(404));
     let error = fetch_error(download(options, &want(&published)).unwrap_err());
-    let hint = error.hint().unwrap();
+    let hint = advice_on(&error).unwrap();
     assert!(
         hint.starts_with(
             "the registry has no such version any more, or hides it from those without access: "
@@ -284,7 +285,7 @@ fn wrong_bytes_are_asked_for_once_more_and_then_named() {
         registry.fault(&published.path, 99, Fault::WrongBytes);
         let error = download(options, &want(&published)).unwrap_err();
         assert_eq!(registry.count(&published.path), 4);
-        assert!(error.is_mismatch() && error.hint().is_some());
+        assert!(error.is_mismatch() && advice_on(&error).is_some());
         let text = chain(&error);
         let got = npm_tarballs::integrity::ContentId::sha512_of(&vec![b'x'; published.bytes.len()]).sri();
         for part in ["left-pad@1.3.0", &published.url, &published.integrity, &got] {

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use error_advice::advice_on;
 use npm_registry::npmrc::Npmrc;
 use npm_registry::{Credential, Problem, Secret};
 
@@ -37,9 +38,9 @@ fn a_refused_connection_ends_soon_and_for_all() {
     let given_up = errors.iter().filter(|error| error.attempts == 1).count();
     assert!(given_up > 300, "{given_up}");
     let causes: std::collections::HashSet<_> =
-        errors.iter().map(|error| (error.problem.to_string(), error.hint())).collect();
+        errors.iter().map(|error| (error.problem.to_string(), advice_on(error))).collect();
     assert_eq!(causes.len(), 1, "one cause is one message: {causes:?}");
-    assert!(errors[0].hint().unwrap().contains("--offline"));
+    assert!(advice_on(&errors[0]).unwrap().contains("--offline"));
     assert!(chain(&errors[499]).contains(&port.to_string()));
 }
 
@@ -50,7 +51,7 @@ fn a_host_that_swallows_connections_ends_at_the_deadline() {
     let (errors, elapsed) = unreachable(&format!("https://{}", silent.local_addr().unwrap()), 500);
     let limit = quick().unreachable + quick().connect * 2;
     assert!(elapsed < limit, "{elapsed:?}");
-    assert!(errors.iter().all(|error| error.hint().is_some()), "{:?}", errors[0]);
+    assert!(errors.iter().all(|error| advice_on(error).is_some()), "{:?}", errors[0]);
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn an_untrusted_certificate_fails_at_once_and_other_roots_help() {
     let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
     assert!(matches!(error.problem, Problem::Certificate { .. }), "{error:?}");
     assert_eq!(error.attempts, 1);
-    assert!(error.hint().unwrap().contains("NODE_EXTRA_CA_CERTS"));
+    assert!(advice_on(&error).unwrap().contains("NODE_EXTRA_CA_CERTS"));
     options.trust.extra_files.push(registry.ca_file());
     download(options.clone(), &want(&published)).unwrap();
     options.trust.extra_files.clear();
@@ -150,7 +151,7 @@ fn npmrc_leads_to_the_registry_and_opens_its_door() {
     let text = chain(&error);
     assert!(text.contains(&format!("{} from {}/npm/", published.url, registry.url())), "{text}");
     assert!(text.contains("401") && !text.contains("s3cret"), "{text}");
-    assert!(error.hint().unwrap().contains("_authToken"));
+    assert!(advice_on(&error).unwrap().contains("_authToken"));
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn a_dead_proxy_is_named_as_the_proxy() {
     let error = fetch_error(download(options.clone(), &want(&published)).unwrap_err());
     let text = error.problem.to_string();
     assert!(text.starts_with(&format!("the proxy 127.0.0.1:{port} cannot be used: ")), "{text}");
-    assert!(error.hint().unwrap().contains("no_proxy") && !chain(&error).contains("hunter2"));
+    assert!(advice_on(&error).unwrap().contains("no_proxy") && !chain(&error).contains("hunter2"));
     options.proxies.exempt = Some("localhost".to_owned());
     download(options, &want(&published)).unwrap();
 }
@@ -217,7 +218,7 @@ fn a_mirror_in_the_lockfile_that_cannot_be_found_has_a_way_round_it() {
     want.url = "https://mirror.invalid/a/-/a-1.0.0.tgz".parse().unwrap();
     let options = Options { timeouts: quick(), ..Options::default() };
     let error = fetch_error(download(options, &want).unwrap_err());
-    let hint = error.hint().unwrap();
+    let hint = advice_on(&error).unwrap();
     assert!(hint.contains("--registry-override mirror.invalid=URL"), "{hint}");
     assert!(hint.contains("replace-registry-host=mirror.invalid"), "{hint}");
 }
@@ -270,7 +271,7 @@ fn a_client_certificate_that_is_missing_or_refused_is_said_to_be() {
             said, "the server asked for a client certificate, got none, and ended the connection",
             "{asks:?}"
         );
-        let hint = error.hint().unwrap();
+        let hint = advice_on(&error).unwrap();
         assert!(
             hint.starts_with(&format!("set `{host}/:certfile` and `{host}/:keyfile` in ~/.npmrc to ")),
             "{hint}"
@@ -288,7 +289,7 @@ fn a_client_certificate_that_is_missing_or_refused_is_said_to_be() {
             "the server asked for a client certificate, and refused the one in {certfile}: received fatal alert: "
         );
         assert!(said == lost || said.starts_with(&known), "{asks:?}: {said}");
-        let hint = error.hint().unwrap();
+        let hint = advice_on(&error).unwrap();
         assert!(hint.starts_with(&format!("`{host}/:certfile` in .npmrc is what applies: ")), "{hint}");
         assert!(registry.requests().is_empty());
     }
@@ -307,7 +308,7 @@ fn an_answer_tells_of_a_client_certificate_where_one_was_asked_for() {
         registry.fault(&published.path, 1, Fault::Status(status));
         let error = fetch_error(download(tls_options(&registry), &want(&published)).unwrap_err());
         assert_eq!(error.problem.to_string(), said);
-        assert_eq!(error.hint().unwrap().contains(":certfile`"), status != 404);
+        assert_eq!(advice_on(&error).unwrap().contains(":certfile`"), status != 404);
     }
     // A connection that breaks is no refusal where others were served, and is tried again where none was.
     registry.fault(&published.path, 1, Fault::Close);

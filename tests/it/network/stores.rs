@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
+use error_advice::advice_on;
 use npm_tarballs::integrity::ContentId;
 use npm_tarballs::store::Store;
 use npm_tarballs::store::npm_cache::NpmCache;
@@ -50,7 +51,7 @@ fn offline_uses_the_store_and_npms_cache_and_says_what_is_missing() {
     assert_eq!(run(supply.obtain(&want(&a))).unwrap().bytes().unwrap(), &a.bytes);
     let error = run(supply.obtain(&want(&b))).unwrap_err();
     assert_eq!(error.to_string(), format!("b@1.0.0 is not on disk ({})", b.url));
-    assert!(error.hint().is_some());
+    assert!(advice_on(&error).is_some());
     assert!(registry.requests().is_empty());
 }
 

@@ -1,7 +1,10 @@
 //! Why the registry does not tell about a package.
 
+use std::borrow::Cow;
+
 use super::{NameError, PackageName, SelectorError};
 use crate::FetchError;
+use error_advice::Advise;
 use npm_tarballs::integrity::IntegrityError;
 
 /// Why a package or one of its releases is not known.
@@ -79,12 +82,9 @@ pub enum PackageError {
     Keys(#[source] serde_json::Error),
 }
 
-impl PackageError {
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Advise for PackageError {
+    fn advice(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
-            Self::Fetch { source, .. } => return source.hint(),
             Self::Unknown { .. } => {
                 "check the name; a private package needs its registry and token in your .npmrc"
             }
@@ -93,7 +93,14 @@ impl PackageError {
             }
             _ => return None,
         };
-        Some(hint.to_owned())
+        Some(hint.into())
+    }
+
+    fn because(&self) -> Option<&dyn Advise> {
+        match self {
+            Self::Fetch { source, .. } => Some(&**source),
+            _ => None,
+        }
     }
 }
 

@@ -23,10 +23,13 @@ mod packing;
 mod prune;
 pub mod shared;
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+
+use error_advice::Advise;
 
 use self::checking::Distrusted;
 use self::origins::Origins;
@@ -70,11 +73,9 @@ pub struct StoreTrouble {
     pub source: io::Error,
 }
 
-impl StoreTrouble {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        "name a writable folder with NPM_NIXHASH_CACHE, or use --no-cache"
+impl Advise for StoreTrouble {
+    fn advice(&self) -> Option<Cow<'static, str>> {
+        Some("name a writable folder with NPM_NIXHASH_CACHE, or use --no-cache".into())
     }
 }
 
