@@ -16,6 +16,7 @@ mod binary_cache;
 mod clouds;
 mod conformance;
 mod credentials;
+mod examples;
 mod faults;
 mod fixed_output;
 mod gzip;

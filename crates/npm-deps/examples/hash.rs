@@ -1,23 +1,31 @@
-//! Computes `npmDepsHash`: `hash package-lock.json` downloads every tarball and writes nothing.
+//! Computes `npmDepsHash`: `hash package-lock.json [REGISTRY]` downloads every tarball and writes nothing.
 
 use std::{
     error::Error,
     fs,
     io::{self, Write as _},
+    path::Path,
     sync::Arc,
 };
 
 use npm_deps::{Failure, Request, Settings, compute, supply::Supply};
 use npm_lockfile::options::HashOptions;
-use npm_registry::{Client, Options};
+use npm_registry::{Client, Options, npmrc::Npmrc};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let file = std::env::args().nth(1).ok_or("hash package-lock.json")?;
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().ok_or("hash package-lock.json [REGISTRY]")?;
     let request = Request::new(fs::read(file)?.into(), HashOptions::default());
+    let mut options = Options::default();
+    if let Some(registry) = arguments.next() {
+        // As npm does: URLs of the public registry are asked for here instead.
+        let mut npmrc = Npmrc::default();
+        npmrc.layer(&format!("registry={registry}"), &|_| None);
+        npmrc.apply(&mut options, None, Path::new("."))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let client = Client::new(Options::default());
-    let supply = Arc::new(Supply::new(None, None, Some(client), runtime.handle().clone()));
-    for computed in compute(&[request], &supply, &Settings::default()) {
+    let supply = Supply::new(None, None, Some(Client::new(options)), runtime.handle().clone());
+    for computed in compute(&[request], &Arc::new(supply), &Settings::default()) {
         let all = |failure: Failure| {
             failure.obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
