@@ -174,7 +174,9 @@ impl Demo {
             for case in step.command.split(' ').filter(|word| word.starts_with("fixtures/")) {
                 let files = files_below(&root().join(case));
                 assert!(!files.is_empty(), "{}: there is no {case}", page.name());
-                files.iter().for_each(|(file, bytes)| self.project.write(&format!("{case}/{file}"), bytes));
+                for (file, bytes) in &files {
+                    self.project.write(&format!("{case}/{file}"), bytes);
+                }
                 self.git(&["add", case]);
             }
         }
