@@ -183,7 +183,7 @@ fn line(seconds: f64, metadata: &Metadata<'_>, told: &Told) -> String {
     format!("{seconds:>8.3}s {style}{word}{style:#} {}: {message}{fields}\n", target(metadata))
 }
 
-/// An event as text, in which nothing moves what a terminal shows: names come from whoever wrote the repository.
+/// An event as text, in which nothing moves what a terminal shows: names come from the authors of the repository.
 #[derive(Default)]
 struct Told {
     message: String,

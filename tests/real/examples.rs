@@ -38,6 +38,7 @@ fn the_example_of_each_crate_runs() {
     assert_eq!(run("strings", &["some.nix"]), "1:7: x${...}");
     text("sum.nix", "{ a = 1 + 1; b = [ \"c\" null ]; }");
     assert_eq!(run("eval", &["sum.nix"]), "{ a = 2; b = [ \"c\" null ]; }");
+    assert_eq!(run("disk", &[]), "nothing was saved: no space is left; remove something");
     text("words", "left and right");
     assert_eq!(run("edit", &["words", "left", "right"]), "right and right");
 
@@ -48,8 +49,8 @@ fn the_example_of_each_crate_runs() {
     let hash = run("hash", &["package-lock.json", &registry.url()]);
     let mut ours = place.npm_nixhash(["hash", "package-lock.json", "--no-cache"]);
     assert_eq!(hash, succeed(ours.args(overrides(&registry))));
-    let newest = run("releases", &[&registry.url(), "left-pad"]);
-    assert!(newest.starts_with("left-pad 1.3.0 "), "{newest}");
+    let release = run("releases", &[&registry.url(), "left-pad", "1.3.0"]);
+    assert!(release.starts_with("left-pad 1.3.0 "), "{release}");
 
     place.write("repo/package-lock.json", lockfile("a", &[&package]));
     place.write("repo/.git/HEAD", "ref: refs/heads/main\n");

@@ -333,7 +333,7 @@ impl Page {
         self.blocks.iter().filter(wanted)
     }
 
-    /// The commands of all its blocks, whoever runs them, and those within its text.
+    /// The commands of all its blocks, whatever runs them, and those within its text.
     pub fn commands(&self) -> Vec<String> {
         let is_command = |block: &&Block| matches!(block.info.split(' ').next(), Some("console" | "sh"));
         let in_blocks = self.blocks.iter().filter(is_command).flat_map(|block| self.steps(block));

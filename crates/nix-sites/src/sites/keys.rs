@@ -91,7 +91,7 @@ impl Walk<'_> {
         }
     }
 
-    /// An expression to which names lead; what they do not lead to begins anew.
+    /// An expression to which names lead; what they do not lead to begins a new one.
     fn expression(&mut self, id: ExprId, path: &str, item: bool) {
         self.note(id, path, item);
         let ast = self.ast;
