@@ -50,7 +50,7 @@
 //! | `npm-registry` | requests, credentials, packuments, signatures | `npm-tarballs` |
 //! | `npm-deps` | the pipeline from lockfile to hash | the three above |
 //! | `nix-lang` | the language: syntax, values, evaluation, builtins | `merge-markers` |
-//! | `phase-shell` | what phases do to a lockfile | `nix-lang` |
+//! | `phase-shell` | what phases do to a lockfile | `nix-lang`, `npm-lockfile` |
 //! | `nixpkgs-model` | builders, fetchers, `lib`, modules, flakes | `phase-shell` |
 //! | `nix-sites` | derivations and their hashes in every configuration; edits | `nixpkgs-model`, `repository-files` |
 //! | `npm-nixhash` | this one: drift, sources, reports, rewriting, `add`, the program | all |

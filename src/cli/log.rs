@@ -105,8 +105,7 @@ impl Filter {
     }
 
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        let index = TARGETS.iter().position(|known| *known == target(metadata));
-        index.is_some_and(|index| *metadata.level() <= self.0[index])
+        target(metadata).is_some_and(|index| *metadata.level() <= self.0[index])
     }
 }
 
@@ -124,10 +123,10 @@ fn level(text: &str) -> Result<LevelFilter, Wrong> {
     found.map(|(_, level)| level).ok_or_else(|| Wrong::Level(text.to_owned()))
 }
 
-/// The crate that tells, out of the path of its module.
-fn target(metadata: &Metadata<'_>) -> &'static str {
-    let known = |name: &&&str| metadata.target().split("::").next() == Some(**name);
-    TARGETS.iter().find(known).copied().unwrap_or_default()
+/// Which of [`TARGETS`] tells, out of the path of its module.
+fn target(metadata: &Metadata<'_>) -> Option<usize> {
+    let name = metadata.target().split("::").next();
+    TARGETS.iter().position(|known| name == Some(*known))
 }
 
 struct Log {
@@ -180,7 +179,8 @@ fn line(seconds: f64, metadata: &Metadata<'_>, told: &Told) -> String {
         Level::TRACE => ("trace", Style::new().dimmed()),
     };
     let Told { message, fields } = told;
-    format!("{seconds:>8.3}s {style}{word}{style:#} {}: {message}{fields}\n", target(metadata))
+    let name = target(metadata).map_or("", |index| TARGETS[index]);
+    format!("{seconds:>8.3}s {style}{word}{style:#} {name}: {message}{fields}\n")
 }
 
 /// An event as text, in which nothing moves what a terminal shows: names come from the authors of the repository.

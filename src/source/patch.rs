@@ -4,11 +4,10 @@ use std::fs;
 use std::sync::Arc;
 
 use nix_sites::{Patch, RemoteSource, apply_diff};
+use npm_lockfile::FILE_NAMES;
 
 /// The two files, in the order in which npm looks for them.
 pub type Files = [Option<Arc<[u8]>>; 2];
-
-const NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
 
 /// Why it is not known what patches make of a lockfile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,11 +20,11 @@ pub struct Unpatched(String);
 /// When a patch is not known, or does not fit exactly.
 pub fn apply_all(source: &RemoteSource, folder: &str, mut files: Files) -> Result<Files, Unpatched> {
     let join = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-    let targets = NAMES.map(join);
+    let targets = FILE_NAMES.map(join);
     for patch in &source.patches {
         match patch {
             Patch::Other(what) => return Err(Unpatched(format!("{what} may touch the lockfile"))),
-            Patch::Local { path, strip } => {
+            Patch::Local { path, strip, .. } => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let fail = |why: String| Unpatched(format!("the patch {name} {why}"));
                 let bytes = fs::read(path).map_err(|error| fail(format!("cannot be read: {error}")))?;

@@ -4,9 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread::sleep,
-    time::Duration,
+    process::Command,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -14,6 +12,7 @@ use serde_json::json;
 
 use crate::{
     binary_cache::{Scene, paths},
+    running::{Running, modules},
     s3::{Server, forget, python},
     support::{
         program::{Ran, Scratch, run, succeed},
@@ -30,39 +29,10 @@ const REFRESH_TOKEN: &str = "1//pl4nted-refresh-token";
 const CLIENT_SECRET: &str = "pl4nted-client-secret";
 const ACCESS_TOKEN: &str = "ya29.pl4nted-access-token";
 
-/// A server; it ends when this is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(command: &mut Command, port: u16) -> Running {
-    let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    for _ in 0..300 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return running;
-        }
-        sleep(Duration::from_millis(200));
-    }
-    panic!("{command:?} did not start");
-}
-
-/// Azurite's blob service, installed once.
+/// Azurite's blob service.
 fn azurite() -> PathBuf {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/ci-tools/azurite"));
-    let main = folder.join("node_modules/azurite/dist/src/blob/main.js");
-    if !main.exists() {
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("package.json"), "{\"private\":true}").unwrap();
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
-        succeed(npm.arg(format!("azurite@{AZURITE}")).current_dir(&folder));
-    }
-    main
+    const MAIN: &str = "azurite/dist/src/blob/main.js";
+    modules("azurite", AZURITE, &json!({ "private": true }), MAIN).join(MAIN)
 }
 
 /// Runs, and sees that no secret shows.
@@ -114,7 +84,7 @@ fn azures_own_server_is_a_cache_and_a_memory() {
     command.arg(azurite()).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--silent"]);
     command.args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
     command.env("AZURITE_ACCOUNTS", format!("acme:{AZURE_KEY}")).current_dir(place.path("."));
-    let _server = start(&mut command, port);
+    let _server = Running::start(&mut command, port);
     let mut make = Command::new("python3");
     make.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/azure.py"));
     let sas = succeed(make.args([&port.to_string(), "acme", AZURE_KEY, "cache"]));
@@ -166,7 +136,7 @@ fn googles_interface_is_a_cache_and_a_memory_for_who_has_its_token() {
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/google.py")).args([&leaf, &key]);
     command.arg(port.to_string()).arg(&log).env_clear();
     command.env("REFRESH_TOKEN", REFRESH_TOKEN).env("CLIENT_SECRET", CLIENT_SECRET);
-    let _google = start(command.env("ACCESS_TOKEN", ACCESS_TOKEN), port);
+    let _google = Running::start(command.env("ACCESS_TOKEN", ACCESS_TOKEN), port);
     let credentials = |refresh_token: &str| {
         // As `gcloud auth application-default login` writes it.
         let text = json!({ "type": "authorized_user", "client_id": "id", "client_secret": CLIENT_SECRET, "refresh_token": refresh_token });

@@ -35,6 +35,7 @@ mod own_flake;
 mod pages;
 mod repack;
 mod repair;
+mod running;
 mod s3;
 mod shell_phases;
 mod sources;

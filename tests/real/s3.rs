@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread::{self, sleep},
     time::{Duration, Instant},
 };
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     binary_cache::{Scene, paths},
+    running::Running,
     support::{
         program::{Ran, Scratch, run, succeed},
         registry::closed_port,
@@ -38,7 +39,7 @@ pub fn python() -> PathBuf {
 
 /// The running server; it ends when this is dropped.
 pub struct Server {
-    child: Child,
+    _running: Running,
     place: Scratch,
     pub port: u16,
 }
@@ -51,16 +52,9 @@ impl Server {
         let mut command = Command::new(python());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/s3_server.py"));
         command.args([place.path("rules.json"), place.path("log")]).arg(port.to_string());
-        let child = command.env_clear().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let server = Self { child, place, port };
-        for _ in 0..300 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                server.curl(&["-X", "PUT"], "cache");
-                return server;
-            }
-            sleep(Duration::from_millis(200));
-        }
-        panic!("moto did not start");
+        let server = Self { _running: Running::start(command.env_clear(), port), place, port };
+        server.curl(&["-X", "PUT"], "cache");
+        server
     }
 
     fn curl(&self, arguments: &[&str], path: &str) -> String {
@@ -105,13 +99,6 @@ impl Server {
 
     pub fn unfinished_uploads(&self) -> usize {
         self.curl(&[], "cache?uploads").matches("<UploadId>").count()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

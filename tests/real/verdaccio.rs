@@ -1,32 +1,21 @@
 //! A real registry that asks for credentials: Verdaccio, from npm, behind a path prefix, with a scope.
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::running::{Running, modules};
 use crate::support::program::{Ran, Scratch, run, succeed};
 use crate::support::registry::closed_port;
 
 const VERSION: &str = "6.8.0";
 
-/// The folder of its modules, installed once.
-fn modules() -> PathBuf {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/ci-tools/verdaccio"));
-    let modules = folder.join("node_modules");
-    if !modules.join(".bin/verdaccio").exists() {
-        fs::create_dir_all(&folder).unwrap();
-        // It names a tag of one dependency, which a registry need not have.
-        let manifest = json!({ "private": true, "overrides": { "node-fetch": "2.6.13" } });
-        fs::write(folder.join("package.json"), manifest.to_string()).unwrap();
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
-        succeed(npm.arg(format!("verdaccio@{VERSION}")).current_dir(&folder));
-    }
-    modules
+/// Its modules.
+fn installed() -> PathBuf {
+    // It names a tag of one dependency, which a registry need not have.
+    let manifest = json!({ "private": true, "overrides": { "node-fetch": "2.6.13" } });
+    modules("verdaccio", VERSION, &manifest, ".bin/verdaccio")
 }
 
 /// Verdaccio leaves it to a proxy to take its prefix off: here that is done in its own process.
@@ -40,7 +29,7 @@ require('verdaccio').runServer(config).then((server) => {
 
 /// The running registry; it ends when this is dropped.
 struct Verdaccio {
-    child: Child,
+    _running: Running,
     place: Scratch,
     port: u16,
     token: String,
@@ -53,10 +42,9 @@ impl Verdaccio {
                       packages: { '**': { access: $authenticated, publish: $authenticated } }\nlog: { type: stdout, level: warn }\n";
         let config = place.write("config.yaml", config);
         let mut command = Command::new("node");
-        command.args(["-e", SERVER]).arg(config).arg(port.to_string()).env("NODE_PATH", modules());
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut registry = Self { child, place, port, token: String::new() };
-        registry.wait();
+        command.args(["-e", SERVER]).arg(config).arg(port.to_string()).env("NODE_PATH", installed());
+        let mut registry =
+            Self { _running: Running::start(&mut command, port), place, port, token: String::new() };
         let user = json!({ "name": "me", "password": "s3cret-pw" }).to_string();
         let answer = registry.curl(
             &["-X", "PUT", "-d", &user, "-H", "content-type: application/json"],
@@ -72,16 +60,6 @@ impl Verdaccio {
 
     fn nerf(&self) -> String {
         self.url().replace("http:", "")
-    }
-
-    fn wait(&self) {
-        for _ in 0..300 {
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return;
-            }
-            sleep(Duration::from_millis(200));
-        }
-        panic!("Verdaccio did not start");
     }
 
     fn curl(&self, arguments: &[&str], path: &str) -> Value {
@@ -132,13 +110,6 @@ fn npm_installs(place: &Scratch) -> bool {
     npm.current_dir(place.path("web")).env_clear().env("PATH", crate::inherited("PATH").unwrap());
     npm.env("HOME", place.path("home")).env("npm_config_cache", place.path("npm-cache"));
     npm.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
-}
-
-impl Drop for Verdaccio {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]

@@ -101,6 +101,17 @@ impl Files {
     }
 
     fn load(&mut self, path: &Path) -> Result<FileId, ReadError> {
+        let text = String::from_utf8(self.content(path)?).map_err(|_| ReadError::NotText)?;
+        Ok(self.add(path.to_owned(), &text))
+    }
+
+    /// The bytes of a file that is no text of the evaluation, such as a patch.
+    #[must_use]
+    pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
+        self.content(&normalize(path)).ok()
+    }
+
+    fn content(&self, path: &Path) -> Result<Vec<u8>, ReadError> {
         if !self.contains(path) {
             return Err(ReadError::Outside);
         }
@@ -120,22 +131,7 @@ impl Files {
             return Err(ReadError::TooLarge);
         }
         let instead = self.instead.get(path).cloned();
-        let bytes = instead.map_or_else(|| std::fs::read(&real), Ok).map_err(io)?;
-        let text = String::from_utf8(bytes).map_err(|_| ReadError::NotText)?;
-        Ok(self.add(path.to_owned(), &text))
-    }
-
-    /// The bytes of a file that is no text of the evaluation, such as a patch.
-    #[must_use]
-    pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
-        let path = normalize(path);
-        let real = self.real(&path).filter(|real| real.is_file())?;
-        let bytes = match self.instead.get(&path) {
-            Some(bytes) => bytes.clone(),
-            None if std::fs::metadata(&real).ok()?.len() > MAX_BYTES => return None,
-            None => std::fs::read(&real).ok()?,
-        };
-        Some(bytes)
+        instead.map_or_else(|| std::fs::read(&real), Ok).map_err(io)
     }
 
     fn add(&mut self, path: PathBuf, text: &str) -> FileId {

@@ -41,6 +41,8 @@ pub enum Patch {
         path: std::path::PathBuf,
         /// How many leading parts of the names in it do not count: `-p` of `patch`.
         strip: usize,
+        /// Whether its text names a lockfile anywhere; also where it cannot be read.
+        names_lockfile: bool,
     },
     /// Something else: what it is.
     Other(String),

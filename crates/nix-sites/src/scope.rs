@@ -12,7 +12,7 @@ use tracing::debug;
 
 use super::areas::Areas;
 use nix_lang::files::{MAX_BYTES, is_in, normalize};
-use phase_shell::LOCKFILES;
+use npm_lockfile::FILE_NAMES;
 use repository_files::{
     Border, Listing,
     git::{Git, GitError, Tracked},
@@ -79,7 +79,7 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
     let root = scope.root.canonicalize().map_err(|error| error.kind().to_string())?;
     let tracked = Git::of(&root).tracked().cloned();
     let Listing { mut nix, mut lockfiles, borders } =
-        repository_files::list(&root, tracked.as_ref().ok(), &LOCKFILES);
+        repository_files::list(&root, tracked.as_ref().ok(), &FILE_NAMES);
     nix.extend(scope.also.iter().cloned());
     for files in [&mut nix, &mut lockfiles] {
         files.retain(|path| !is_in(path, &scope.absent));

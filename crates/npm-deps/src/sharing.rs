@@ -67,9 +67,9 @@ impl Supply {
     /// Keeps what another machine had, for as long as its word counts.
     fn taken_in(&self, shared: &dyn SharedTarballs, want: &Want, tarball: Tarball) -> Tarball {
         debug!(package = want.package, from = "another machine", bytes = tarball.len(), "a tarball");
-        self.keep(&tarball);
-        if let (Some(store), Some(name)) = (self.store(), by_word_of(shared, want)) {
-            store.learn(&name, &want.id);
+        match by_word_of(shared, want) {
+            Some(name) => self.keep_from(&name, &tarball),
+            None => self.keep(&tarball),
         }
         tarball
     }

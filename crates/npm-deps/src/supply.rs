@@ -346,6 +346,14 @@ impl Supply {
         }
     }
 
+    /// Keeps bytes, and that they came from there.
+    pub(super) fn keep_from(&self, origin: &str, tarball: &Tarball) {
+        self.keep(tarball);
+        if let Some(store) = &self.store {
+            store.learn(origin, &tarball.id());
+        }
+    }
+
     /// Completes what is kept; to be called at the end of a run.
     pub(super) fn settle(&self) {
         if let Some(store) = &self.store {
@@ -367,10 +375,7 @@ impl Supply {
             .await
             .map_err(|source| SupplyError::Fetch { package: want.package.clone(), source: source.into() })?;
         debug!(package = want.package, from = "the network", bytes = tarball.len(), "a tarball");
-        self.keep(&tarball);
-        if let Some(store) = &self.store {
-            store.learn(want.url.as_str(), &want.id);
-        }
+        self.keep_from(want.url.as_str(), &tarball);
         Ok(tarball)
     }
 
@@ -386,10 +391,7 @@ impl Supply {
             }
         }
         let tarball = receiver.finish().ok()?;
-        self.keep(&tarball);
-        if let Some(store) = &self.store {
-            store.learn(want.url.as_str(), &want.id);
-        }
+        self.keep_from(want.url.as_str(), &tarball);
         Some(tarball)
     }
 

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::LOCKFILES;
 use super::builtins::{self, forget, guard};
 use super::cause::Cause;
 use super::expand::Place;
 use super::field::{Field, Seg};
+use super::is_lockfile;
 use super::log::{Change, File, Origin};
 use super::look::Look;
 use super::programs::{Arguments, Builtin, Effect, Means, Program, program};
@@ -361,8 +361,4 @@ fn is_declaration(name: &str) -> bool {
 /// `/bin/name`
 fn is_program(path: &str) -> bool {
     path.strip_prefix("/bin/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
-}
-
-pub(super) fn is_lockfile(path: &str) -> bool {
-    LOCKFILES.contains(&path.rsplit('/').next().unwrap_or_default())
 }

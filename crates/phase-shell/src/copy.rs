@@ -2,15 +2,16 @@
 
 use std::rc::Rc;
 
-use super::LOCKFILES;
 use super::cause::Cause;
 use super::expand::Place;
 use super::field::{Field, Pattern};
+use super::is_lockfile;
 use super::log::{Change, File, Key, Origin};
 use super::look::Look;
 use super::programs::{Arguments, Means};
 use super::run::{Runner, State, Status};
 use nix_lang::value::source::{Base, Source};
+use npm_lockfile::FILE_NAMES;
 
 /// Which program copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +127,7 @@ impl Runner<'_> {
             _ if several || slash => Some(true),
             Look::File(_) | Look::Absent => Some(false),
             // A folder of this name would be unheard of.
-            Look::Perhaps(_) | Look::Unknown(_) if LOCKFILES.contains(&name) => Some(false),
+            Look::Perhaps(_) | Look::Unknown(_) if FILE_NAMES.contains(&name) => Some(false),
             Look::Perhaps(_) | Look::Unknown(_) => None,
         };
         let origin = self.origin(job, source, state);
@@ -419,7 +420,7 @@ fn sorted(job: &Job<'_>, look: Look, tree: Tree) -> Origins {
         Tree::Store(source) => source.sub.clone(),
         Tree::Own(key) => key.path.clone(),
     };
-    let lockfile = LOCKFILES.contains(&name.rsplit('/').next().unwrap_or_default());
+    let lockfile = is_lockfile(&name);
     match look {
         Look::File(file) => Origins::File(file),
         Look::Perhaps(file) if !whole || lockfile => Origins::File(file),

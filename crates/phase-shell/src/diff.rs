@@ -14,7 +14,8 @@ use std::iter::Peekable;
 use std::str::SplitInclusive;
 use std::sync::Arc;
 
-use super::LOCKFILES;
+use super::is_lockfile;
+use npm_lockfile::FILE_NAMES;
 
 /// How lines begin that name files.
 pub const HEADS: [&str; 7] =
@@ -50,12 +51,6 @@ pub fn touched(text: &str, strip: Option<usize>) -> BTreeSet<String> {
     touched
 }
 
-/// Whether a path is that of a lockfile, in whatever folder.
-#[must_use]
-pub fn names_lockfile(path: &str) -> bool {
-    LOCKFILES.contains(&path.rsplit('/').next().unwrap_or(path))
-}
-
 /// Applies a patch, in a folder and with as many leading parts of names taken away as `-p` says, to those of two files that
 /// it changes.
 ///
@@ -67,17 +62,15 @@ pub fn apply(
     targets: &[String; 2],
     files: &mut [Option<Arc<[u8]>>; 2],
 ) -> Result<(), &'static str> {
-    let mentioned = |line: &[u8]| {
-        let line = String::from_utf8_lossy(line);
-        LOCKFILES.iter().any(|name| line.contains(name))
-    };
     let Ok(text) = std::str::from_utf8(patch) else {
         return Err("is not plain text; whether it touches the lockfile is not known");
     };
+    // Asked once: a diff may have as many lines that are odd as it has lines.
+    let mentioned = FILE_NAMES.iter().any(|name| text.contains(name));
     let mut lines = text.split_inclusive('\n').peekable();
     while let Some(line) = lines.next() {
         let odd = ["rename ", "copy ", "GIT binary patch", "Binary files "];
-        if odd.iter().any(|start| line.starts_with(start)) && mentioned(patch) {
+        if odd.iter().any(|start| line.starts_with(start)) && mentioned {
             return Err("is more than a plain unified diff");
         }
         let Some(old) = line.strip_prefix("--- ") else { continue };
@@ -110,7 +103,7 @@ fn stripped(text: &str, strip: usize) -> Result<Option<&str>, &'static str> {
     let rest = (0..strip).try_fold(name, |name, _| Some(name.split_once('/')?.1.trim_start_matches('/')));
     match rest {
         Some(rest) => Ok(Some(rest)),
-        None if names_lockfile(name) => Err("names a lockfile in fewer folders than `-p` takes away"),
+        None if is_lockfile(name) => Err("names a lockfile in fewer folders than `-p` takes away"),
         None => Ok(Some("")),
     }
 }

@@ -202,7 +202,7 @@ impl Runner<'_> {
                 key
             });
         }
-        let lockfile = rest.last().is_some_and(|name| super::LOCKFILES.contains(name));
+        let lockfile = rest.last().is_some_and(|name| npm_lockfile::FILE_NAMES.contains(name));
         if rest.len() > up && lockfile { Place::Unknown } else { Place::At(key) }
     }
 

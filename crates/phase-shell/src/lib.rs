@@ -36,10 +36,14 @@ use look::Look;
 use nix_lang::budget::Budget;
 use nix_lang::files::Files;
 use nix_lang::value::source::Source;
+use npm_lockfile::FILE_NAMES;
 use run::{Runner, State};
 
-/// The two names under which npm looks for a lockfile; the first one wins.
-pub const LOCKFILES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
+/// Whether a path is that of a lockfile, in whatever folder.
+#[must_use]
+pub fn is_lockfile(path: &str) -> bool {
+    FILE_NAMES.contains(&path.rsplit('/').next().unwrap_or_default())
+}
 
 /// What is at the place of one of the two files.
 #[derive(Debug, Clone)]
@@ -63,10 +67,10 @@ pub enum Side {
     Out,
 }
 
-/// Both files behind the last script, in the order of [`LOCKFILES`].
+/// Both files behind the last script, in the order of [`FILE_NAMES`].
 #[derive(Debug, Clone)]
 pub struct Left {
-    /// What is at both names of [`LOCKFILES`].
+    /// What is at both names of [`FILE_NAMES`].
     pub slots: [Slot; 2],
     /// What is replaced in them.
     pub edits: [Vec<Edit>; 2],
@@ -148,7 +152,7 @@ impl<'a> Shell<'a> {
     pub fn patch_unknown(&mut self, remote: bool, why: &str) {
         self.patched_any = true;
         if remote {
-            for name in LOCKFILES {
+            for name in FILE_NAMES {
                 self.patch(name, remote, why);
             }
         } else {
@@ -178,7 +182,7 @@ impl<'a> Shell<'a> {
     pub fn left(&mut self, side: Side, folder: &str) -> Left {
         let root = if side == Side::Tree { Root::Tree } else { Root::Out };
         let mut left = Left::untouched();
-        for (i, name) in LOCKFILES.iter().enumerate() {
+        for (i, name) in FILE_NAMES.iter().enumerate() {
             let key = Key::new(root, &format!("{folder}/{name}"));
             let (slot, edits) = self.slot(&key);
             left.slots[i] = slot;

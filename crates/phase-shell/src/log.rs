@@ -305,7 +305,7 @@ fn told(change: &Change, before: At, key: &Key) -> Option<Found> {
         Change::Unpacked(at, cause) => {
             // A shrinkwrap in a published package beside a vendored lockfile would be unheard of, and the folder is often
             // filled before the lockfile is copied (fixture wrapper-of-release-source).
-            let lockfile = !key.path.ends_with(super::LOCKFILES[0]);
+            let lockfile = !key.path.ends_with(npm_lockfile::FILE_NAMES[0]);
             key.below(at).filter(|rest| !rest.is_empty() && lockfile).map(|_| Found::Doubt(cause.clone()))
         }
         Change::Either { .. } => None,

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::LOCKFILES;
 use super::cause::Cause;
 use super::expand::is_single_file;
 use super::log::{At, File, Found, Key, Origin, Root};
 use super::run::{Ground, Runner, State};
 use nix_lang::value::source::{Base, Source};
+use npm_lockfile::FILE_NAMES;
 
 /// What stands at a path.
 #[derive(Debug, Clone)]
@@ -63,9 +63,9 @@ impl Runner<'_> {
     fn laid_over(&self, look: Look, key: &Key, before: At, steps: &mut u64, depth: u32) -> Look {
         let Look::Perhaps(file) = look else { return look };
         let name = key.path.rsplit('/').next().unwrap_or_default();
-        if name == LOCKFILES[1] {
+        if name == FILE_NAMES[1] {
             Look::File(file)
-        } else if name == LOCKFILES[0] {
+        } else if name == FILE_NAMES[0] {
             self.look_at(key, before, steps, depth + 1)
         } else {
             Look::Perhaps(file)

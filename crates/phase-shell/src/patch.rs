@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::cause::Cause;
-use super::diff::{names_lockfile, touched};
 use super::edit::{Diff, Edit};
 use super::expand::Place;
 use super::field::Field;
@@ -11,6 +10,7 @@ use super::log::{Change, Key, Origin, Root};
 use super::look::Look;
 use super::programs::{Arguments, Means};
 use super::run::{Ground, Runner, State, Status};
+use super::{diff::touched, is_lockfile};
 use nix_lang::value::source::{Base, Source};
 
 /// A patch that can be read.
@@ -46,7 +46,7 @@ impl Runner<'_> {
         for path in touched(text, strip) {
             let key = folder.join(&path);
             match strip {
-                Some(strip) if names_lockfile(&path) => {
+                Some(strip) if is_lockfile(&path) => {
                     self.patch_lockfile(&key, (&read, strip, path), state);
                 }
                 _ => {

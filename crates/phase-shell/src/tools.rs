@@ -2,16 +2,16 @@
 
 use std::rc::Rc;
 
-use super::LOCKFILES;
 use super::cause::Cause;
-use super::commands::is_lockfile;
 use super::edit::Edit;
 use super::expand::{Place, glob_segs};
 use super::field::{Field, Pattern, Seg};
+use super::is_lockfile;
 use super::log::{Change, Key, Origin};
 use super::look::Look;
 use super::programs::{Effect, program};
 use super::run::{Runner, State, Status};
+use npm_lockfile::FILE_NAMES;
 
 impl Runner<'_> {
     /// A program rewrites files that it is given by name.
@@ -39,7 +39,7 @@ impl Runner<'_> {
         // The text of a program for sed or awk may name files: `w file`, `print > "file"`.
         let named = |word: &Field| {
             let text = word.spelt();
-            LOCKFILES.iter().any(|lockfile| text.contains(lockfile)) && text.contains([' ', '>', ';'])
+            FILE_NAMES.iter().any(|lockfile| text.contains(lockfile)) && text.contains([' ', '>', ';'])
         };
         if rest.iter().any(named) {
             self.change(state, Change::Havoc(Cause::Tool(Rc::clone(name))));
@@ -92,7 +92,7 @@ impl Runner<'_> {
             Place::Elsewhere => return Some(false),
             Place::Unknown => {
                 let (folder, pattern) = Place::pattern(self, word, state)?;
-                let reaches = LOCKFILES.iter().any(|name| pattern.matches(name));
+                let reaches = FILE_NAMES.iter().any(|name| pattern.matches(name));
                 return (!matches!(folder, Place::Unknown) && !reaches && !pattern.matches("a"))
                     .then_some(true);
             }
@@ -303,7 +303,7 @@ impl Runner<'_> {
                 .collect()
         };
         if pattern.is_some_and(|pattern| {
-            !LOCKFILES.iter().any(|name| pattern.matches(name)) && !pattern.matches(".")
+            !FILE_NAMES.iter().any(|name| pattern.matches(name)) && !pattern.matches(".")
         }) && !texts.iter().any(|text| text.contains("rm") || *text == "-delete")
         {
             return Status::Unknown;

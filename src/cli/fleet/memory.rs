@@ -137,6 +137,12 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    fn damaged(&self) -> Option<Trouble> {
+        Some(self.damaged_tarballs).filter(|n| *n > 0).map(Trouble::DamagedTarballs)
+    }
+}
+
 /// Something that is being written.
 type Write = JoinHandle<Result<(), Failure>>;
 
@@ -298,14 +304,12 @@ impl Memory {
             let mut state = self.state();
             state.spent_writing += began.elapsed();
             let lost = (hashes + tarballs > 0).then_some(Trouble::SlowWriting { hashes, tarballs });
-            let damaged = Some(state.damaged_tarballs).filter(|n| *n > 0).map(Trouble::DamagedTarballs);
             let failed = failed.or(also).map(Trouble::Writing);
-            state.trouble = state.trouble.take().or(failed).or(damaged).or(lost);
+            state.trouble = state.trouble.take().or(failed).or_else(|| state.damaged()).or(lost);
         }
         let mut state = self.state();
         let slow = state.slow_tarballs.then_some(Trouble::SlowTarballs);
-        let damaged = Some(state.damaged_tarballs).filter(|n| *n > 0).map(Trouble::DamagedTarballs);
-        let trouble = state.trouble.clone().or(damaged).or(slow);
+        let trouble = state.trouble.clone().or_else(|| state.damaged()).or(slow);
         let trouble = trouble.filter(|_| !std::mem::replace(&mut state.told, true))?;
         Some(self.message(&trouble))
     }

@@ -113,24 +113,25 @@ fn map_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 
 fn map_attrs_renamed(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[1], at, &mut |ev, attrs| {
-        let mut items = Vec::new();
-        for (name, attr) in &attrs.map {
-            let key = ev.done(name_value(name));
-            let item = item_of(ev, attr);
-            items.push(later2(ev, args[0], key, item, at));
-        }
+        let items = mapped(ev, args[0], attrs, at);
         from_pairs(ev, &items, openness(attrs, at), at)
     })
 }
 
+/// What a function makes of each name and its value, when that is needed.
+fn mapped(ev: &mut Eval, function: ThunkId, attrs: &Attrs, at: Location) -> Vec<ThunkId> {
+    let mut items = Vec::new();
+    for (name, attr) in &attrs.map {
+        let key = ev.done(name_value(name));
+        let item = item_of(ev, attr);
+        items.push(later2(ev, function, key, item, at));
+    }
+    items
+}
+
 fn map_to_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[1], at, &mut |ev, attrs| {
-        let mut items = Vec::new();
-        for (name, attr) in &attrs.map {
-            let key = ev.done(name_value(name));
-            let item = item_of(ev, attr);
-            items.push(later2(ev, args[0], key, item, at));
-        }
+        let items = mapped(ev, args[0], attrs, at);
         Value::new(Kind::List(Rc::new(List { items, open: openness(attrs, at) })))
     })
 }

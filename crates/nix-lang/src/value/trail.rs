@@ -83,3 +83,14 @@ pub enum Instead {
     /// The list lacks this item, or the set this attribute.
     Without(Name),
 }
+
+impl Instead {
+    /// The item or attribute that is there besides, or is not; none where another value stands at the token itself.
+    #[must_use]
+    pub fn member(&self) -> Option<&Name> {
+        match self {
+            Self::With(name) | Self::Without(name) => Some(name),
+            _ => None,
+        }
+    }
+}

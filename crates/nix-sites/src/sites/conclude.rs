@@ -11,7 +11,8 @@ use crate::remote::Patch;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::{Base, Filter, Source};
-use phase_shell::{Edit, LOCKFILES as NAMES, Left, Slot};
+use npm_lockfile::FILE_NAMES as NAMES;
+use phase_shell::{Edit, Left, Slot};
 
 /// What a derivation does with a source that it patches.
 pub(super) struct Patched<'a> {

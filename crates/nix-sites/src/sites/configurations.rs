@@ -409,8 +409,8 @@ pub(super) fn alternatives(ev: &Eval, flip: &Flip) -> Vec<Flip> {
 
 /// Whether a token already stands otherwise than this flip would have it.
 fn is_contrary(flips: &[Flip], flip: &Flip) -> bool {
-    let adds = matches!(flip.to, Instead::With(_) | Instead::Without(_));
-    flips.iter().any(|known| known.leaf == flip.leaf && (!adds || known.to == flip.to))
+    let is_member = flip.to.member().is_some();
+    flips.iter().any(|known| known.leaf == flip.leaf && (!is_member || known.to == flip.to))
 }
 
 /// Whether the hash of a record is a literal that no configuration before used.

@@ -21,8 +21,8 @@ use nix_lang::value::{Doubt, Kind, Move, Trail, Unknown, Value};
 use nixpkgs_model::flake;
 use nixpkgs_model::packages::record::Declarations as _;
 use nixpkgs_model::packages::record::{Declared, Record, RecordKind};
+use npm_lockfile::FILE_NAMES;
 use npm_lockfile::options::HashOptions;
-use phase_shell::LOCKFILES;
 
 /// A site and what is needed to compare it with others.
 pub(crate) struct Draft {
@@ -250,7 +250,7 @@ fn callee_name(callee: &Unknown) -> String {
 fn candidates(ev: &Eval, located: &[Located], npm_root: Option<&str>) -> Vec<PathBuf> {
     let folders = located.iter().filter_map(|located| Some(located.local.as_ref()?.join(npm_root?)));
     let below: Vec<PathBuf> = folders
-        .flat_map(|folder| LOCKFILES.map(|name| folder.join(name)))
+        .flat_map(|folder| FILE_NAMES.map(|name| folder.join(name)))
         .filter(|path| ev.files.is_file(path))
         .collect();
     let mut all: Vec<PathBuf> = located.iter().flat_map(|located| located.candidates.clone()).collect();

@@ -16,7 +16,8 @@ use nix_lang::syntax::ast::Location;
 use nix_lang::value::formula::{Under, both, can_meet};
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Kind, Value};
-use phase_shell::{Ground, LOCKFILES, Left, Script, Shell, Side, Slot, Trouble};
+use npm_lockfile::FILE_NAMES;
+use phase_shell::{Ground, Left, Script, Shell, Side, Slot, Trouble};
 
 /// The attributes that decide where a lockfile is, each with its alternatives.
 struct Inputs {
@@ -295,7 +296,7 @@ fn run_phases(
 
 /// The lockfiles of the repository that an answer is about.
 fn candidates(ev: &Eval, tree: &Source, folder: &str, answer: &Answer) -> Vec<PathBuf> {
-    let own = LOCKFILES.iter().filter_map(|name| tree.inside(folder).inside(name).local_path());
+    let own = FILE_NAMES.iter().filter_map(|name| tree.inside(folder).inside(name).local_path());
     own.filter(|path| ev.files.is_file(path)).chain(answer.local()).collect()
 }
 

@@ -14,7 +14,7 @@ use nix_lang::eval::Eval;
 use nix_lang::place::Place;
 use nix_lang::syntax::ast::Location;
 use npm_lockfile::options::HashOptions;
-use phase_shell::{Edit, LOCKFILES};
+use phase_shell::Edit;
 
 /// One set of literals with one answer is one site; without literals, one call is.
 pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
@@ -322,14 +322,7 @@ pub(super) fn says_nothing(why: &Undecided) -> bool {
 /// The patches that may change the lockfile, and where they are applied: two derivations of one source that patch it otherwise
 /// need other hashes (fixture `patches-differ`).
 fn patched(source: &RemoteSource) -> (Vec<Patch>, String) {
-    let names_one = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        LOCKFILES.iter().any(|name| text.contains(name))
-    };
-    let counts = |patch: &&Patch| match patch {
-        Patch::Local { path, .. } => std::fs::read(path).map_or(true, |bytes| names_one(&bytes)),
-        Patch::Other(_) => true,
-    };
+    let counts = |patch: &&Patch| !matches!(patch, Patch::Local { names_lockfile: false, .. });
     let patches: Vec<Patch> = source.patches.iter().filter(counts).cloned().collect();
     let place = if patches.is_empty() { String::new() } else { source.patched_in.clone() };
     (patches, place)

@@ -8,7 +8,11 @@ use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::Base;
 use nix_lang::value::{Kind, Value};
-use phase_shell::diff::{HEADS, names_lockfile, touched as touches};
+use npm_lockfile::FILE_NAMES;
+use phase_shell::{
+    diff::{HEADS, touched as touches},
+    is_lockfile,
+};
 
 /// How many parts of names go where nothing else is said.
 const USUAL: usize = 1;
@@ -32,7 +36,7 @@ impl Patches {
 
     /// Takes in what is applied under a condition that is not known.
     fn absorb_one_of(&mut self, inner: Self) {
-        if inner.doubt.is_some() || inner.touched.keys().any(|path| names_lockfile(path)) {
+        if inner.doubt.is_some() || inner.touched.keys().any(|path| is_lockfile(path)) {
             self.list.push(Patch::Other("a patch that depends on something that is not known".to_owned()));
         }
         self.doubt = self.doubt.take().or(inner.doubt);
@@ -98,7 +102,7 @@ fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches:
         && source.sub.is_empty()
     {
         let touched = touches(text, strip);
-        if touched.iter().any(|path| names_lockfile(path)) {
+        if touched.iter().any(|path| is_lockfile(path)) {
             patches.list.push(Patch::Other("a patch that the Nix files write".to_owned()));
         }
         let why = "a patch that the Nix files write changes the lockfile";
@@ -119,30 +123,31 @@ fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches:
         patches.list.push(Patch::Other(what));
         return;
     };
-    let mut touched_any = false;
+    let (mut touched_any, mut names_lockfile) = (false, true);
     if let Ok(file) = ev.files.read(&path) {
         let text = Rc::clone(&ev.files.get(file).text);
         let name = ev.files.display(&path);
+        names_lockfile = FILE_NAMES.iter().any(|name| text.contains(name));
         if template.is_some() && names_words(&text) {
             patches.doubt.get_or_insert(format!("the patch {name} may touch the lockfile"));
             touched_any = true;
         }
         for touched in touches(&text, strip) {
-            touched_any |= names_lockfile(&touched);
-            let what = if names_lockfile(&touched) { "the lockfile" } else { touched.as_str() };
+            touched_any |= is_lockfile(&touched);
+            let what = if is_lockfile(&touched) { "the lockfile" } else { touched.as_str() };
             let why = format!("the patch {name} changes {what}");
             patches.touched.insert(touched, why);
         }
     } else {
         patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
     }
-    let strange = strip.is_none() && patches.touched.keys().any(|path| names_lockfile(path));
+    let strange = strip.is_none() && patches.touched.keys().any(|path| is_lockfile(path));
     let listed = if strange {
         Patch::Other("a patch that is applied with `patchFlags`".to_owned())
     } else if template.is_some() && touched_any {
         Patch::Other("a patch in which words are replaced".to_owned())
     } else {
-        Patch::Local { path, strip: strip.unwrap_or(USUAL) }
+        Patch::Local { path, strip: strip.unwrap_or(USUAL), names_lockfile }
     };
     patches.list.push(listed);
 }

@@ -9,7 +9,6 @@
 //! takes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::rc::Rc;
 
 use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
 use super::decide::{self, Draft};
@@ -73,8 +72,10 @@ impl Others {
     pub(super) fn offer<'a>(&mut self, flips: impl Iterator<Item = &'a Flip>) {
         let known = self.own();
         for flip in flips {
-            if !can_be_opened(&flip.to) {
-                let is_known = known.members.iter().any(|own| own.leaf == flip.leaf && same_name(own, flip));
+            // Any value may stand at a token; what is in a list or in a set, or is not, is looked at one by one.
+            if let Some(member) = flip.to.member() {
+                let is_same = |own: &Flip| own.leaf == flip.leaf && own.to.member() == Some(member);
+                let is_known = known.members.iter().any(is_same);
                 if known.members.len() < MOST_FLAGS && !is_known {
                     known.members.push(flip.clone());
                 }
@@ -364,21 +365,7 @@ impl Others {
     }
 }
 
-/// Whether a token can stand for any value. What is in a list or in a set, or is not, is looked at one by one.
-fn can_be_opened(to: &Instead) -> bool {
-    !matches!(to, Instead::With(_) | Instead::Without(_))
-}
-
 /// The flags as they stand for any value.
 fn opened(flips: &[Flip]) -> Vec<Flip> {
     flips.iter().map(|flip| Flip { leaf: flip.leaf, to: Instead::Open }).collect()
-}
-
-/// Whether both are about the same member.
-fn same_name(one: &Flip, two: &Flip) -> bool {
-    let name = |to: &Instead| match to {
-        Instead::With(name) | Instead::Without(name) => Some(Rc::clone(name)),
-        _ => None,
-    };
-    name(&one.to) == name(&two.to)
 }

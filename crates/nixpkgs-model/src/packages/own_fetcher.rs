@@ -11,8 +11,8 @@ use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::Source;
 use nix_lang::value::{Attrs, Kind, Piece, Text, Unknown, Value};
+use npm_lockfile::FILE_NAMES;
 use npm_lockfile::options::HashOptions;
-use phase_shell::LOCKFILES;
 
 /// nixpkgs' tool.
 const TOOL: &str = "prefetch-npm-deps";
@@ -183,7 +183,7 @@ fn lockfile(word: &Word) -> Option<ToolFile> {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
             let plain =
                 !path.starts_with('/') && !path.contains(['$', '`', '*', '?', '~']) && !path.contains("..");
-            (plain && LOCKFILES.contains(&name))
+            (plain && FILE_NAMES.contains(&name))
                 .then(|| ToolFile::InTree { folder: folder.to_owned(), name: name.to_owned() })
         }
         Word::Program(_) => None,
