@@ -187,6 +187,9 @@ fn objection(ev: &Eval, site: &Site, rival: &Site) -> Option<(Place, String)> {
     let needs = match &rival.outcome {
         Outcome::Undecided(why) => format!("its lockfile is another one: {}", why.message),
         _ if site.options != rival.options => "it is made with other options".to_owned(),
+        _ if lock_of(ev, site) == lock_of(ev, rival) => {
+            "its lockfile is changed otherwise before it is hashed".to_owned()
+        }
         _ => format!("its lockfile is {}", lock_of(ev, rival)),
     };
     let message = format!("one hash cannot be right in two configurations: when {when}, {needs}");

@@ -195,8 +195,7 @@ impl Others {
     /// with the name, a list with one more item is not one with any, and what nothing knows how to do with a value that is
     /// not known may be plain where it is another one.
     fn modes(&mut self, today: &Sweep<'_>, flips: Vec<Flip>) -> Vec<Vec<Flip>> {
-        let (keys, others): (Vec<Flip>, Vec<Flip>) =
-            flips.iter().cloned().partition(|flip| today.ev.keys.contains(&flip.leaf));
+        let (keys, others) = apart(today, &flips);
         let open = opened(&others);
         let members = self.own().members.clone();
         let (added, removed): (Vec<Flip>, Vec<Flip>) =
@@ -287,13 +286,29 @@ impl Others {
         self.open(today);
         let open = std::mem::take(&mut self.own().sites);
         let flips = self.flags(today);
-        // One flag alone is weighed without this.
-        if flips.len() < 2 {
-            return;
+        let (keys, others) = apart(today, &flips);
+        let mut states = vec![(flips, open)];
+        // What is selected by a name that may be any says nothing any more (fixture `flags-together-beside-key`).
+        if !keys.is_empty() {
+            let open = self.rivals(today, &opened(&others), None);
+            states.push((others, open));
         }
+        // One flag alone is weighed without this.
+        for (flips, open) in states.into_iter().filter(|(flips, _)| flips.len() > 1) {
+            self.weigh_state(today, drafts, (&flips, &open));
+        }
+    }
+
+    /// Settles what the sites say that there are where all of these flags are open.
+    fn weigh_state(
+        &mut self,
+        today: &mut Sweep<'_>,
+        drafts: &mut [&mut Draft],
+        (flips, open): (&[Flip], &[Draft]),
+    ) {
         let mut tokens = Tokens::default();
-        for draft in drafts {
-            if rivals::rival_of(draft, &open).is_none() {
+        for draft in drafts.iter_mut().filter(|draft| rivals::is_settled(&draft.site)) {
+            if rivals::rival_of(draft, open).is_none() {
                 continue;
             }
             // What is no flag for this hash stays as it is.
@@ -363,6 +378,11 @@ impl Others {
             rivals::mark(today.ev, &mut draft.site, &rival.site);
         }
     }
+}
+
+/// Names by which something is selected, and other flags.
+fn apart(today: &Sweep<'_>, flips: &[Flip]) -> (Vec<Flip>, Vec<Flip>) {
+    flips.iter().cloned().partition(|flip| today.ev.keys.contains(&flip.leaf))
 }
 
 /// The flags as they stand for any value.
