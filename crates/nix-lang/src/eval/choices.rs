@@ -109,6 +109,9 @@ impl Eval {
 
     /// A value as the configuration has it, by the token that it is.
     pub fn configured(&mut self, value: Value, leaf: Location) -> Value {
+        if is_constant(&value) {
+            self.observer.constant(leaf);
+        }
         if self.configuration.is_empty() {
             return value;
         }
@@ -162,6 +165,15 @@ impl Eval {
             },
         };
         Value { kind, trail: value.trail }
+    }
+}
+
+/// Whether a value stands as a whole for something that somebody chose; of what is in a set each has a token of its own.
+fn is_constant(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Attrs(set) => set.map.is_empty(),
+        Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Str(_) | Kind::List(_) => true,
+        _ => false,
     }
 }
 

@@ -16,6 +16,8 @@ pub trait Observer {
     fn read(&self, _file: FileId, _document: &Spanned) {}
     /// An expression, or a value of a data file, was evaluated.
     fn evaluated(&self, _at: Location) {}
+    /// A text, number or list of the text was evaluated, or an empty set: something else may stand in its place.
+    fn constant(&self, _at: Location) {}
     /// A scope or a set with this name was made; what is bound to the name may never be evaluated.
     fn bound(&self, _name: &str, _at: Location) {}
     /// A set was made of its text.

@@ -7,7 +7,10 @@ use super::{Eval, reason_of};
 use crate::budget::Cost;
 use crate::syntax::ast::{ExprId, Location, Op};
 use crate::value::formula::{Atom, Formula, Identity, Under, both, either};
-use crate::value::{Code, Doubt, EnvId, Kind, List, Value};
+use crate::value::{Code, Doubt, EnvId, Kind, List, ThunkId, Value};
+
+/// Lists in lists are compared so far.
+const DEEPEST: u32 = 20;
 
 impl Eval {
     /// Evaluates a binary operator.
@@ -46,11 +49,22 @@ impl Eval {
             return Value { kind: Kind::Bool(op != Op::And), trail: a.trail };
         }
         let b = self.eval(&code.at(right), env);
+        self.join((op, short), (a, first), b, code.location())
+    }
+
+    /// What two conditions say together, the first of which does not settle the answer.
+    fn join(
+        &mut self,
+        (op, short): (Op, Option<bool>),
+        (a, first): (Value, Option<bool>),
+        b: Value,
+        here: Location,
+    ) -> Value {
         let second = crate::value::truth(&b);
         if second != short {
             // Both have a part in the answer, which can remember one (fixture `flags-together-hide`).
             let lost = if first.is_some() { &a } else { &b };
-            self.turned_as_well(lost, code.location());
+            self.turned_as_well(lost, here);
         }
         match (first, second) {
             (Some(_), Some(_)) if op != Op::And && b.flip().is_none() => Value { trail: a.trail, ..b },
@@ -58,9 +72,8 @@ impl Eval {
             (None, Some(value)) if Some(value) == short => b,
             // The first side decides nothing more.
             (None, Some(_)) if op != Op::Implies => a,
-            (None, Some(_)) => negated(a, code.location()),
+            (None, Some(_)) => negated(a, here),
             _ => {
-                let here = code.location();
                 let value = Value::doubtful(reason_of(&a, "a condition is not known", here));
                 value.standing_for(logic(op, &a, &b), here)
             }
@@ -78,9 +91,9 @@ impl Eval {
                 let b = b.clone();
                 ev.each(b, &mut |ev, b| ev.add(&a, &b, here).nameless())
             }),
-            Op::Equal => self.equality(&a, b, here),
+            Op::Equal => self.equality(&a, b, here, 0),
             Op::NotEqual => {
-                let equal = self.equality(&a, b, here);
+                let equal = self.equality(&a, b, here, 0);
                 negated(equal, here)
             }
             Op::Less => compare(self, [&a, b], here, std::cmp::Ordering::is_lt),
@@ -91,8 +104,15 @@ impl Eval {
         }
     }
 
-    fn equality(&mut self, a: &Value, b: &Value, here: Location) -> Value {
-        if let Some(value) = self.equal(a, b, 0) {
+    /// Whether two values are equal, with what would turn the answer; what is in them may be flags as well (fixture
+    /// `condition-compares-lists`).
+    fn equality(&mut self, a: &Value, b: &Value, here: Location, depth: u32) -> Value {
+        if depth <= DEEPEST
+            && let Parts::Pairs(pairs) = parts(a, b)
+        {
+            return self.equality_of_all(&pairs, here, depth);
+        }
+        if let Some(value) = self.equal(a, b, depth) {
             self.compared(value, [a, b], here)
         } else {
             let doubtful = if a.as_unknown().is_some() { a } else { b };
@@ -101,10 +121,27 @@ impl Eval {
         }
     }
 
+    fn equality_of_all(&mut self, pairs: &[(ThunkId, ThunkId)], here: Location, depth: u32) -> Value {
+        let mut all = Value::bool(true);
+        for (a, b) in pairs {
+            let known = crate::value::truth(&all);
+            if known == Some(false) {
+                break;
+            }
+            if let Err(over) = self.budget.charge(Cost::Step, Some(here)) {
+                return over.value();
+            }
+            let (a, b) = (self.force(*a), self.force(*b));
+            let next = self.equality(&a, &b, here, depth + 1);
+            all = self.join((Op::And, Some(false)), (all, known), next, here);
+        }
+        all
+    }
+
     /// Whether two values are equal; `None` when it is not known.
     pub fn equal(&mut self, a: &Value, b: &Value, depth: u32) -> Option<bool> {
         // Lists of one list, over and over, are a tree of any size.
-        if depth > 20 || self.budget.charge(Cost::Step, None).is_err() {
+        if depth > DEEPEST || self.budget.charge(Cost::Step, None).is_err() {
             return None;
         }
         match (&a.kind, &b.kind) {
@@ -127,37 +164,17 @@ impl Eval {
                     (a.system || b.system) && super::select::is_system(&x) && super::select::is_system(&y);
                 if systems { None } else { Some(x == y) }
             }
-            (Kind::List(a), Kind::List(b)) => {
-                if a.open.is_some() || b.open.is_some() {
-                    return None;
-                }
-                if a.items.len() != b.items.len() {
-                    return Some(false);
-                }
-                let pairs: Vec<_> = a.items.iter().copied().zip(b.items.iter().copied()).collect();
-                self.all_equal(&pairs, depth)
-            }
-            (Kind::Attrs(a), Kind::Attrs(b)) => {
-                if a.open.is_some() || b.open.is_some() || !a.special.is_none() || !b.special.is_none() {
-                    return None;
-                }
-                if !a.map.keys().eq(b.map.keys()) {
-                    return Some(false);
-                }
-                let pairs: Vec<_> =
-                    a.map.values().zip(b.map.values()).map(|(x, y)| (x.thunk, y.thunk)).collect();
-                self.all_equal(&pairs, depth)
-            }
+            (Kind::List(_), Kind::List(_)) | (Kind::Attrs(_), Kind::Attrs(_)) => match parts(a, b) {
+                Parts::Unknown => None,
+                Parts::Others => Some(false),
+                Parts::Pairs(pairs) => self.all_equal(&pairs, depth),
+            },
             _ if a.is_function() || b.is_function() => None,
             _ => Some(false),
         }
     }
 
-    fn all_equal(
-        &mut self,
-        pairs: &[(crate::value::ThunkId, crate::value::ThunkId)],
-        depth: u32,
-    ) -> Option<bool> {
+    fn all_equal(&mut self, pairs: &[(ThunkId, ThunkId)], depth: u32) -> Option<bool> {
         let mut known = true;
         for (a, b) in pairs {
             let (a, b) = (self.force(*a), self.force(*b));
@@ -168,6 +185,34 @@ impl Eval {
             }
         }
         known.then_some(true)
+    }
+}
+
+/// What is held against what when two lists, or two sets, are compared.
+enum Parts {
+    Pairs(Vec<(ThunkId, ThunkId)>),
+    /// Not as many, or under other names.
+    Others,
+    Unknown,
+}
+
+fn parts(a: &Value, b: &Value) -> Parts {
+    match (&a.kind, &b.kind) {
+        (Kind::List(a), Kind::List(b)) if a.open.is_none() && b.open.is_none() => {
+            if a.items.len() != b.items.len() {
+                return Parts::Others;
+            }
+            Parts::Pairs(a.items.iter().copied().zip(b.items.iter().copied()).collect())
+        }
+        (Kind::Attrs(a), Kind::Attrs(b))
+            if [a, b].iter().all(|set| set.open.is_none() && set.special.is_none()) =>
+        {
+            if !a.map.keys().eq(b.map.keys()) {
+                return Parts::Others;
+            }
+            Parts::Pairs(a.map.values().zip(b.map.values()).map(|(x, y)| (x.thunk, y.thunk)).collect())
+        }
+        _ => Parts::Unknown,
     }
 }
 

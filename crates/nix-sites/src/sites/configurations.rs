@@ -37,11 +37,12 @@ const MOST: usize = 64;
 const DEEPEST: usize = 4;
 
 /// Which hashes are looked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Those to which an entry point leads.
     Reached,
     /// Those, too, that are bound and reached by nothing.
+    #[default]
     Entered,
 }
 
@@ -102,6 +103,25 @@ struct World {
     choices: Vec<Choice>,
     /// Choices that were noted on the way here.
     known: Rc<HashSet<Choice>>,
+}
+
+/// Which flags are turned. A name by which something is selected may be that of another service, so that the hash of one
+/// is found with the lockfile of the other; what other flags lead to comes first (fixture `flags-together-beside-key`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Flags,
+    Keys,
+    Any,
+}
+
+impl Step {
+    fn takes(self, ev: &Eval, flip: &Flip) -> bool {
+        match self {
+            Self::Flags => !ev.keys.contains(&flip.leaf),
+            Self::Keys => ev.keys.contains(&flip.leaf),
+            Self::Any => true,
+        }
+    }
 }
 
 /// Configurations that are not today's.
@@ -181,20 +201,43 @@ impl Others {
 
     fn explore_area(&mut self, today: &mut Sweep<'_>, stage: Stage, choices: Vec<Choice>) {
         let known = Rc::new(choices.iter().cloned().collect());
-        let mut level = vec![World { flips: Vec::new(), choices, known }];
-        for _ in 0..DEEPEST {
+        let own = World { flips: Vec::new(), choices, known };
+        let worlds = self.explore_levels(today, stage, vec![own], Step::Flags);
+        let has_keys =
+            |world: &World| world.choices.iter().any(|choice| Step::Keys.takes(today.ev, &choice.flip));
+        if worlds.iter().any(has_keys) && self.is_anything_hidden(today) {
+            self.discover_beside_keys(today, stage);
+            self.explore_levels(today, stage, worlds, Step::Keys);
+        }
+    }
+
+    /// Explores what further flags make of these configurations, the nearest first, and tells which ones it met. The first
+    /// step turns flags of one kind.
+    fn explore_levels(
+        &mut self,
+        today: &mut Sweep<'_>,
+        stage: Stage,
+        mut level: Vec<World>,
+        step: Step,
+    ) -> Vec<World> {
+        let mut met = Vec::new();
+        for depth in 0..DEEPEST {
+            let step = if depth > 0 && step == Step::Keys { Step::Any } else { step };
             let mut next = Vec::new();
             let mut found = Vec::new();
             for world in &level {
-                if !self.follow(today, world, stage, &mut next, &mut found) {
+                if !self.follow(today, (world, step), stage, &mut next, &mut found) {
                     break;
                 }
             }
             let found = decide::combine(today.ev, found);
             self.accounted.extend(found.iter().flat_map(|draft| &draft.literals));
             self.drafts.extend(found);
+            met.append(&mut level);
             level = next;
         }
+        met.append(&mut level);
+        met
     }
 
     /// Looks for configurations in which a hash of today is needed for another lockfile.
@@ -211,7 +254,7 @@ impl Others {
                     }
                     let part = self.part(today);
                     let leaf = flip.leaf;
-                    let (drafts, _) = rivals_in(today, &part, &[flip], Some(literals));
+                    let (drafts, _) = rivals_in(today, (&part, Stage::Entered), &[flip], Some(literals));
                     found.push(Rivals { leaf, drafts });
                 }
             }
@@ -223,7 +266,7 @@ impl Others {
     fn follow(
         &mut self,
         today: &mut Sweep<'_>,
-        world: &World,
+        (world, step): (&World, Step),
         stage: Stage,
         next: &mut Vec<World>,
         found: &mut Vec<Draft>,
@@ -232,7 +275,8 @@ impl Others {
         for flip in
             world.choices.iter().flat_map(|choice| alternatives(today.ev, &choice.flip)).collect::<Vec<_>>()
         {
-            if is_contrary(&world.flips, &flip) || !tried.insert(flip.clone()) {
+            if !step.takes(today.ev, &flip) || is_contrary(&world.flips, &flip) || !tried.insert(flip.clone())
+            {
                 continue;
             }
             if !self.is_anything_hidden(today) {
@@ -256,7 +300,7 @@ impl Others {
     }
 
     /// Whether a hash was never evaluated, so that a condition may hide it.
-    fn is_anything_hidden(&mut self, today: &mut Sweep<'_>) -> bool {
+    pub(super) fn is_anything_hidden(&mut self, today: &mut Sweep<'_>) -> bool {
         today.look_at_records();
         let part = self.part(today);
         let ev = &today.ev;
@@ -357,12 +401,12 @@ fn come_back(today: &mut Sweep<'_>, mut ev: Eval) {
 /// The sites of another configuration, or those that use one of these literals, and the flags that were met.
 pub(super) fn rivals_in(
     today: &mut Sweep<'_>,
-    part: &Part,
+    (part, stage): (&Part, Stage),
     flips: &[Flip],
     literals: Option<&HashSet<Location>>,
 ) -> (Vec<Draft>, Vec<Flip>) {
     let before = today.ev.budget.overruns().len();
-    let mut ev = enter(today, part, flips, (Stage::Entered, &HashSet::new()));
+    let mut ev = enter(today, part, flips, (stage, &HashSet::new()));
     let mut records = std::mem::take(&mut ev.declared().records);
     ev.budget.begin();
     if let Some(literals) = literals {

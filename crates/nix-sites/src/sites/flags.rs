@@ -42,8 +42,7 @@ pub(super) struct Tokens {
 impl Tokens {
     /// What a token is to the hashes of a site.
     pub fn of(&mut self, ev: &Eval, leaf: Location, draft: &Draft) -> Token {
-        let bearers =
-            self.files.entry(leaf.file).or_insert_with(|| ev.parsed(leaf.file).map(|ast| bearers(&ast)));
+        let bearers = self.bearers(ev, leaf.file);
         // What is no Nix file is a file of data.
         let Some(bearers) = bearers else { return Token::Flag };
         let is_near = |hash: &Location| hash.file == leaf.file;
@@ -60,6 +59,18 @@ impl Tokens {
             Bearer::Variable if draft.literals.iter().any(is_near) => Token::Constant,
             Bearer::Default | Bearer::Formal(_) | Bearer::Set(_) | Bearer::Variable => Token::Flag,
         }
+    }
+}
+
+impl Tokens {
+    /// Whether a constant is a setting: somebody chose it and may choose otherwise, in a file of data or under a name.
+    pub fn is_setting(&mut self, ev: &Eval, leaf: Location) -> bool {
+        let Some(bearers) = self.bearers(ev, leaf.file) else { return true };
+        bearers.get(&leaf.span).is_some_and(|bearer| !matches!(bearer, Bearer::Argument))
+    }
+
+    fn bearers(&mut self, ev: &Eval, file: FileId) -> Option<&HashMap<Span, Bearer>> {
+        self.files.entry(file).or_insert_with(|| ev.parsed(file).map(|ast| bearers(&ast))).as_ref()
     }
 }
 

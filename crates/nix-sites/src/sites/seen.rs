@@ -26,6 +26,7 @@ pub(crate) struct Seen {
     /// Bindings of hash attributes whose scope or set was made.
     bound: RefCell<HashSet<Location>>,
     sets: RefCell<HashSet<Location>>,
+    constants: RefCell<HashSet<Location>>,
     entered: RefCell<HashSet<Location>>,
     /// Branches that the files that are there rule out.
     ruled_out: RefCell<Vec<Location>>,
@@ -71,6 +72,13 @@ impl Seen {
     /// Whether the set was made.
     pub fn was_made(&self, set: Location) -> bool {
         self.sets.borrow().contains(&set)
+    }
+
+    /// The constants that were evaluated, in the order of the files.
+    pub fn constants(&self) -> Vec<Location> {
+        let mut all: Vec<Location> = self.constants.borrow().iter().copied().collect();
+        all.sort_unstable();
+        all
     }
 
     /// Whether the function was called.
@@ -160,6 +168,10 @@ impl Observer for Seen {
 
     fn made_set(&self, at: Location) {
         self.sets.borrow_mut().insert(at);
+    }
+
+    fn constant(&self, at: Location) {
+        self.constants.borrow_mut().insert(at);
     }
 
     fn entered(&self, function: Location) {

@@ -106,6 +106,8 @@ impl<'a> Sweep<'a> {
                 }
             }
         }
+        // The last of them leaves records, too.
+        self.look_at_records();
     }
 
     /// The occurrences that no record accounts for.

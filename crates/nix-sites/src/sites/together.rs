@@ -41,6 +41,9 @@ pub(super) struct Flags {
     leaves: HashSet<Location>,
     /// What may be in lists and sets besides, or not be there: that is looked for, but not weighed.
     members: Vec<Flip>,
+    /// What else somebody chose.
+    settings: Vec<Location>,
+    pass: Pass,
     /// How many of the flags were opened last, and the sites that there were then.
     opened: usize,
     sites: Vec<Draft>,
@@ -54,10 +57,34 @@ pub(super) struct Flags {
     spent: usize,
 }
 
+/// What is looked for, and by which flags.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Pass {
+    stage: Stage,
+    by: By,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum By {
+    #[default]
+    Flags,
+    /// Names by which something is selected stay as they are: other flags come first (fixture `flags-together-beside-key`).
+    FlagsBesideKeys,
+    /// Everything else that somebody chose is open as well.
+    Settings,
+}
+
 /// Hidden literals, each with the number of the state of flags from which it was looked for.
 type Tried = BTreeMap<Location, usize>;
 
 impl Flags {
+    /// Begins again with the flags that are known.
+    fn begin(&mut self, pass: Pass) {
+        let known = std::mem::take(self);
+        let Self { flips, leaves, members, settings, spent, .. } = known;
+        *self = Self { flips, leaves, members, settings, spent, pass, ..Self::default() };
+    }
+
     /// Notes what was reached with flags in this state; with more of them it is surer than with less.
     fn note(&mut self, mode: Vec<Flip>, literals: Vec<Location>) {
         for literal in literals {
@@ -102,11 +129,47 @@ impl Others {
             for area in areas {
                 self.area = area;
                 // Where no hash is written there is nothing to be found.
-                if !self.part(today).index.is_empty() {
-                    self.discover(today);
+                if self.part(today).index.is_empty() {
+                    continue;
+                }
+                self.discover_beside_keys(today, Stage::Entered);
+                self.own().begin(Pass::default());
+                self.discover(today);
+                if self.is_anything_hidden(today) {
+                    self.discover_behind_settings(today);
                 }
             }
         });
+    }
+
+    /// Looks for hashes behind conditions of which nothing tells what would turn them, such as the length of a list or a part
+    /// of a text (fixture `flag-by-settings`): everything may stand otherwise that somebody chose and that was read.
+    fn discover_behind_settings(&mut self, today: &mut Sweep<'_>) {
+        let mut tokens = Tokens::default();
+        let mut settings = today.seen.constants();
+        settings.retain(|leaf| {
+            let is_hash = today.seen.is_watched(*leaf) || self.is_known(today, leaf);
+            !is_hash && area_of(today, *leaf) == self.area && tokens.is_setting(today.ev, *leaf)
+        });
+        // Files of data are settings more often than code is.
+        settings.sort_by_key(|leaf| today.ev.parsed(leaf.file).is_some());
+        settings.truncate(MOST_FLAGS);
+        let own = self.own();
+        settings.retain(|leaf| !own.leaves.contains(leaf));
+        own.settings = settings;
+        if !own.settings.is_empty() {
+            own.begin(Pass { by: By::Settings, ..Pass::default() });
+            self.discover(today);
+            self.own().begin(Pass::default());
+        }
+    }
+
+    /// The same with names as they are by which something is selected.
+    pub(super) fn discover_beside_keys(&mut self, today: &mut Sweep<'_>, stage: Stage) {
+        if self.own().flips.iter().any(|flip| today.ev.keys.contains(&flip.leaf)) {
+            self.own().begin(Pass { stage, by: By::FlagsBesideKeys });
+            self.discover(today);
+        }
     }
 
     fn discover(&mut self, today: &mut Sweep<'_>) {
@@ -123,7 +186,8 @@ impl Others {
             }
             tried.insert(literal, mode);
             let is_enough = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
-                let (_, drafts) = others.evaluate(today, flips, Stage::Entered);
+                let stage = others.own().pass.stage;
+                let (_, drafts) = others.evaluate(today, flips, stage);
                 drafts.iter().any(|draft| draft.literals.contains(&literal))
             };
             let needed = self.least(today, flips, usize::MAX, is_enough);
@@ -146,6 +210,10 @@ impl Others {
 
     /// Turns one flag after the other, as long as something is hidden: nearly always one alone hides it.
     fn turn_each(&mut self, today: &mut Sweep<'_>, tried: &Tried) {
+        // Of the settings a single one is not told apart so.
+        if self.own().pass.by == By::Settings {
+            return;
+        }
         let all = [self.flags(today), self.own().members.clone()].concat();
         for flip in all.iter().flat_map(|flip| alternatives(today.ev, flip)).collect::<Vec<_>>() {
             if self.next_hidden(today, tried).is_none() {
@@ -159,7 +227,8 @@ impl Others {
 
     /// The literals of the sites that a configuration has besides those that are known, which they are from then on.
     fn turn(&mut self, today: &mut Sweep<'_>, flips: &[Flip]) -> Vec<Location> {
-        let (_, found) = self.evaluate(today, flips, Stage::Entered);
+        let stage = self.own().pass.stage;
+        let (_, found) = self.evaluate(today, flips, stage);
         let found = decide::combine(today.ev, found);
         let literals: Vec<Location> = found.iter().flat_map(|draft| draft.literals.clone()).collect();
         self.accounted.extend(&literals);
@@ -328,9 +397,13 @@ impl Others {
     /// The flags of the part that is looked at. A hash that is held against a placeholder is none (fixture
     /// `hash-empty-means-fake`).
     fn flags(&self, today: &Sweep<'_>) -> Vec<Flip> {
+        let Some(own) = self.flags.get(&self.area) else { return Vec::new() };
         let is_hash = |leaf: &Location| today.seen.is_watched(*leaf) || self.is_known(today, leaf);
-        let flips = self.flags.get(&self.area).into_iter().flat_map(|flags| &flags.flips);
-        flips.filter(|flip| !is_hash(&flip.leaf)).cloned().collect()
+        let is_fixed = |leaf: &Location| own.pass.by != By::Flags && today.ev.keys.contains(leaf);
+        let flips = own.flips.iter().filter(|flip| !is_hash(&flip.leaf) && !is_fixed(&flip.leaf));
+        let settings = own.settings.iter().filter(|_| own.pass.by == By::Settings);
+        let settings = settings.filter(|leaf| !is_fixed(leaf) && !own.leaves.contains(leaf));
+        flips.cloned().chain(settings.map(|leaf| Flip { leaf: *leaf, to: Instead::Open })).collect()
     }
 
     /// Evaluates the part that is looked at with all of its flags open, also those that are met only then.
@@ -354,7 +427,8 @@ impl Others {
         literals: Option<&HashSet<Location>>,
     ) -> Vec<Draft> {
         let part = self.part(today);
-        let (drafts, met) = rivals_in(today, &part, flips, literals);
+        let stage = self.own().pass.stage;
+        let (drafts, met) = rivals_in(today, (&part, stage), flips, literals);
         self.offer(met.iter());
         drafts
     }
