@@ -10,8 +10,8 @@ use std::{
 };
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use nix_sites::Scope;
-use npm_deps::{Outputs, Request, Settings, supply::Supply};
+use nix_sites::SurveyScope;
+use npm_deps::{HashRequest, Outputs, Settings, supply::Supply};
 use npm_lockfile::{Lockfile, options::HashOptions};
 use npm_nixhash::{
     drift::{Plan, Rules},
@@ -86,7 +86,7 @@ fn hash_a_nar_of_100_mib(bencher: Bencher) {
     let tarballs: Vec<_> = (0..300).map(tarball).collect();
     let supply = supplied(folder.path(), &tarballs);
     let bytes: u64 = tarballs.iter().map(Tarball::len).sum();
-    let request = Request {
+    let request = HashRequest {
         lockfile: lockfile(tarballs).into_bytes().into(),
         options: HashOptions::default(),
         outputs: Outputs::default(),
@@ -153,7 +153,7 @@ fn module(n: usize) -> String {
 fn resolve_ten_services(bencher: Bencher) {
     let folder = tempfile::tempdir().unwrap();
     repository(folder.path());
-    let scope = Scope::of(folder.path());
+    let scope = SurveyScope::of(folder.path());
     assert_eq!(nix_sites::survey(&scope).sites.len(), 10);
     bencher.bench(|| nix_sites::survey(black_box(&scope)));
 }
@@ -163,7 +163,7 @@ fn rewrite_ten_services(bencher: Bencher) {
     let folder = tempfile::tempdir().unwrap();
     repository(folder.path());
     let supply = supplied(folder.path(), &(0..13).map(small).collect::<Vec<_>>());
-    let survey = nix_sites::survey(&Scope::of(folder.path()));
+    let survey = nix_sites::survey(&SurveyScope::of(folder.path()));
     let head = Head::of(survey.root.clone());
     let plan = Plan::computed(survey, &supply, &Settings::default(), &Rules::telling(&head, None));
     assert_eq!(rewrite(&plan).unwrap().len(), 1);

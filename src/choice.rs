@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use names::{InvalidPattern, Pattern, closest};
+pub use names::{InvalidPattern, NamePattern, closest};
 
 use error_advice::Advise;
 use nix_sites::{Outcome, Patch, Place, Site, Survey, Undecided, Warning, WarningKind};
@@ -24,23 +24,23 @@ pub enum Wanted {
     /// What is called so, in this folder where one is named.
     Name {
         /// The name.
-        name: Pattern,
+        name: NamePattern,
         /// The folder of the flake.
         within: Option<PathBuf>,
     },
     /// A word that is a path and may be a name.
-    Either(PathBuf, Pattern),
+    Either(PathBuf, NamePattern),
 }
 
 /// What a run is about.
 #[derive(Debug, Clone, Default)]
-pub struct Choice {
+pub struct SiteChoice {
     /// What was asked for; nothing is everything.
     pub wanted: Vec<Wanted>,
     /// What is left out.
-    pub exclude: Vec<Pattern>,
+    pub exclude: Vec<NamePattern>,
     /// Left out are also sites of which nothing changed.
-    pub since: Option<Since>,
+    pub since: Option<ChangedSince>,
 }
 
 /// How a repository differs from what it was.
@@ -49,14 +49,14 @@ pub struct Choice {
 /// with each of them. So files are compared where they belong to one derivation alone, and of Nix and data files what
 /// they say of each derivation.
 #[derive(Debug, Clone, Default)]
-pub struct Since {
+pub struct ChangedSince {
     /// The files that changed.
     changed: Changed,
     /// The derivations as they were, without positions, by their attribute paths.
     before: HashMap<Option<String>, Vec<Site>>,
 }
 
-impl Since {
+impl ChangedSince {
     /// The difference between two surveys of one repository, of which these files changed.
     #[must_use]
     pub fn new(changed: Changed, before: &[Site]) -> Self {
@@ -153,7 +153,7 @@ pub struct LeftOut {
 ///
 /// # Errors
 /// When something that was asked for is not there.
-pub fn choose(survey: &mut Survey, choice: &Choice) -> Result<LeftOut, ChoiceError> {
+pub fn choose(survey: &mut Survey, choice: &SiteChoice) -> Result<LeftOut, ChoiceError> {
     let all: BTreeSet<usize> = (0..survey.sites.len()).collect();
     let mut chosen = BTreeSet::new();
     for wanted in &choice.wanted {
@@ -202,16 +202,16 @@ fn choose_one(survey: &Survey, wanted: &Wanted) -> Result<BTreeSet<usize>, Choic
     }
 }
 
-fn named(survey: &Survey, name: &Pattern) -> BTreeSet<usize> {
+fn named(survey: &Survey, name: &NamePattern) -> BTreeSet<usize> {
     survey.sites.iter().enumerate().filter(|(_, site)| name.fits(site)).map(|(at, _)| at).collect()
 }
 
-fn unknown(survey: &Survey, name: &Pattern) -> ChoiceError {
+fn unknown(survey: &Survey, name: &NamePattern) -> ChoiceError {
     let meant = names::nearest(name.text(), survey.sites.iter().flat_map(names::all));
     ChoiceError::Unknown { name: name.text().to_owned(), meant }
 }
 
-fn excluded(survey: &Survey, patterns: &[Pattern]) -> Result<BTreeSet<usize>, ChoiceError> {
+fn excluded(survey: &Survey, patterns: &[NamePattern]) -> Result<BTreeSet<usize>, ChoiceError> {
     let mut all = BTreeSet::new();
     for pattern in patterns {
         let mut found = named(survey, pattern);
@@ -308,7 +308,7 @@ fn nearest(survey: &Survey, path: &Path) -> Option<PathBuf> {
 /// Adds what shares a token or a lockfile of the repository that may be written.
 fn close(sites: &[Site], kept: &mut BTreeSet<usize>) {
     loop {
-        let tokens: BTreeSet<Token<'_>> = kept.iter().flat_map(|at| tokens(&sites[*at])).collect();
+        let tokens: BTreeSet<LiteralRef<'_>> = kept.iter().flat_map(|at| tokens(&sites[*at])).collect();
         let more = sites
             .iter()
             .enumerate()
@@ -322,9 +322,9 @@ fn close(sites: &[Site], kept: &mut BTreeSet<usize>) {
 }
 
 /// A file and an offset in it; of a lockfile that may be regenerated no offset.
-type Token<'a> = (&'a Path, Option<usize>);
+type LiteralRef<'a> = (&'a Path, Option<usize>);
 
-fn tokens(site: &Site) -> impl Iterator<Item = Token<'_>> {
+fn tokens(site: &Site) -> impl Iterator<Item = LiteralRef<'_>> {
     let literals = site.hashes.iter().chain(site.source_literals());
     let vendored = match (&site.outcome, &site.source) {
         (Outcome::Local { lockfile, .. }, Some(_)) => Some((lockfile.as_path(), None)),
@@ -334,7 +334,7 @@ fn tokens(site: &Site) -> impl Iterator<Item = Token<'_>> {
 }
 
 /// Only what belongs to the chosen sites, or lies at or below a chosen path.
-fn restrict(survey: &mut Survey, choice: &Choice, kept: &BTreeSet<usize>) {
+fn restrict(survey: &mut Survey, choice: &SiteChoice, kept: &BTreeSet<usize>) {
     let mut at = 0..;
     survey.sites.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
     if choice.wanted.is_empty() && choice.since.is_none() {

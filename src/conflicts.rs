@@ -14,10 +14,10 @@ use std::{
 
 use merge_markers::{Part, parts};
 use nix_sites::{
-    Edit, Literal, Outcome, Scope, Site, Survey, apply_edits,
+    Literal, LockfileEdit, Outcome, Site, Survey, SurveyScope, apply_edits,
     edit::{self, FileKind, Replacement},
 };
-use npm_deps::{Request, Settings, supply::Supply};
+use npm_deps::{HashRequest, Settings, supply::Supply};
 use npm_lockfile::{completeness::Completeness, options::HashOptions};
 
 /// What became of the conflicts of a file.
@@ -42,7 +42,7 @@ impl Solved {
 }
 
 /// Where hashes come from.
-pub struct Means<'a> {
+pub struct HashSupply<'a> {
     /// Tarballs.
     pub supply: &'a Arc<Supply>,
     /// How hashes are computed.
@@ -82,7 +82,7 @@ impl Side {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Decided {
     lockfile: PathBuf,
-    edits: Vec<Edit>,
+    edits: Vec<LockfileEdit>,
     options: HashOptions,
 }
 
@@ -102,7 +102,7 @@ pub fn solve(
     root: &Path,
     files: &BTreeMap<PathBuf, String>,
     merged: &BTreeMap<PathBuf, Vec<u8>>,
-    means: &Means<'_>,
+    means: &HashSupply<'_>,
 ) -> BTreeMap<PathBuf, Solved> {
     let files: BTreeMap<&PathBuf, Vec<Part<'_>>> =
         files.iter().filter_map(|(path, text)| Some((path, parts(text)?))).collect();
@@ -111,7 +111,7 @@ pub fn solve(
             files.iter().map(|(path, parts)| (*path, Side::of(parts, is_ours))).collect();
         let mut instead = merged.clone();
         instead.extend(sides.iter().map(|(path, side)| ((*path).clone(), side.text.clone().into_bytes())));
-        let survey = nix_sites::survey(&Scope { instead, ..Scope::of(root) });
+        let survey = nix_sites::survey(&SurveyScope { instead, ..SurveyScope::of(root) });
         (sides, survey)
     });
     let mut solved = BTreeMap::new();
@@ -128,7 +128,7 @@ fn solve_file(
     path: &Path,
     parts: &[Part<'_>],
     sides: [(&Side, &Survey); 2],
-    (merged, means): (&BTreeMap<PathBuf, Vec<u8>>, &Means<'_>),
+    (merged, means): (&BTreeMap<PathBuf, Vec<u8>>, &HashSupply<'_>),
 ) -> Option<Solved> {
     let mut edits: Vec<(usize, FileKind, Replacement)> = Vec::new();
     for index in 0..sides[0].0.ranges.len() {
@@ -197,21 +197,23 @@ fn masked(text: &str, range: &Range<usize>, tokens: &[(&Literal, Decided)]) -> S
 fn written(
     tokens: &[(&Literal, Decided)],
     merged: &BTreeMap<PathBuf, Vec<u8>>,
-    means: &Means<'_>,
+    means: &HashSupply<'_>,
 ) -> Option<Vec<(FileKind, Replacement)>> {
     let request = |(_, decided): &(&Literal, Decided)| {
         let bytes = merged.get(&decided.lockfile).cloned().or_else(|| fs::read(&decided.lockfile).ok())?;
         let lockfile = apply_edits(&bytes.into(), &decided.edits).ok()?;
         let lacks = Completeness::of(&lockfile, None).ok()?.incomplete(&[]);
-        lacks.is_none().then(|| Request::new(lockfile, decided.options))
+        lacks.is_none().then(|| HashRequest::new(lockfile, decided.options))
     };
-    let requests: Vec<Request> = tokens.iter().map(request).collect::<Option<_>>()?;
+    let requests: Vec<HashRequest> = tokens.iter().map(request).collect::<Option<_>>()?;
     let results = npm_deps::compute(&requests, means.supply, means.settings);
-    let edit =
-        |((literal, _), result): (&(&Literal, Decided), Result<npm_deps::Computed, npm_deps::Failure>)| {
-            let sri = result.ok()?.hash.sri();
-            Some((FileKind::of(literal.kind), edit::replacement(literal, &sri)))
-        };
+    let edit = |((literal, _), result): (
+        &(&Literal, Decided),
+        Result<npm_deps::Computed, npm_deps::HashFailure>,
+    )| {
+        let sri = result.ok()?.hash.sri();
+        Some((FileKind::of(literal.kind), edit::replacement(literal, &sri)))
+    };
     tokens.iter().zip(results).map(edit).collect()
 }
 

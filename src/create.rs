@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::replace::{Draft, ReplaceError, Replacement, replace_all};
+use crate::replace::{FileDraft, FileReplacement, ReplaceError, replace_all};
 
 /// A file that shall come into being.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,25 +40,25 @@ pub enum CreateError {
 ///
 /// # Errors
 /// A file exists, cannot be written, or cannot be replaced. What had been created by then is removed.
-pub fn create_all(creations: &[Creation], replacements: &[Replacement]) -> Result<(), CreateError> {
+pub fn create_all(creations: &[Creation], replacements: &[FileReplacement]) -> Result<(), CreateError> {
     let mut made = Vec::new();
     let result = creations
         .iter()
         .try_for_each(|creation| create(creation, &mut made))
         .and_then(|()| Ok(replace_all(replacements)?));
     if result.is_err() {
-        made.iter().rev().for_each(Made::undo);
+        made.iter().rev().for_each(Created::undo);
     }
     result
 }
 
 /// What was made, in the order of making.
-enum Made {
+enum Created {
     Folder(PathBuf),
     File(PathBuf),
 }
 
-impl Made {
+impl Created {
     fn undo(&self) {
         // Somebody else's file in a folder keeps it.
         let _ = match self {
@@ -68,26 +68,26 @@ impl Made {
     }
 }
 
-fn create(creation: &Creation, made: &mut Vec<Made>) -> Result<(), CreateError> {
+fn create(creation: &Creation, made: &mut Vec<Created>) -> Result<(), CreateError> {
     let Creation { path, bytes } = creation;
     let failed = |source| CreateError::Io { path: path.clone(), source };
     let folder = path.parent().unwrap_or(Path::new("/"));
     make_folders(folder, made).map_err(failed)?;
-    let mut draft = Draft::in_folder(folder).map_err(failed)?;
+    let mut draft = FileDraft::in_folder(folder).map_err(failed)?;
     draft.write(bytes).map_err(failed)?;
     draft.create(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CreateError::Exists(path.clone()),
         _ => failed(error),
     })?;
-    made.push(Made::File(path.clone()));
+    made.push(Created::File(path.clone()));
     Ok(())
 }
 
-fn make_folders(folder: &Path, made: &mut Vec<Made>) -> io::Result<()> {
+fn make_folders(folder: &Path, made: &mut Vec<Created>) -> io::Result<()> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     for folder in missing.into_iter().rev() {
         fs::create_dir(folder)?;
-        made.push(Made::Folder(folder.to_owned()));
+        made.push(Created::Folder(folder.to_owned()));
     }
     Ok(())
 }
@@ -105,7 +105,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (new, old) = (folder.path().join("a/b/c.json"), folder.path().join("flake.nix"));
         fs::write(&old, "changed meanwhile").unwrap();
-        let stale = Replacement { path: old.clone(), old: b"1".to_vec(), new: b"2".to_vec() };
+        let stale = FileReplacement { path: old.clone(), old: b"1".to_vec(), new: b"2".to_vec() };
         assert!(matches!(create_all(&[creation(&new)], &[stale]), Err(CreateError::Replace(_))));
         assert!(!folder.path().join("a").exists(), "the folders are gone, too");
         create_all(&[creation(&new)], &[]).unwrap();

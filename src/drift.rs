@@ -30,13 +30,13 @@ pub use self::{
     warnings::SiteWarning,
 };
 use self::{
-    because::Means,
+    because::HistorySearch,
     lockfiles::{Chosen, Lockfiles},
 };
-use crate::source::{Npm, head::Head};
+use crate::source::{NpmServices, head::Head};
 use error_advice::Advise;
 use nix_sites::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning};
-use npm_deps::{Computed, Failure, Request, Settings, supply::Supply};
+use npm_deps::{Computed, HashFailure, HashRequest, Settings, supply::Supply};
 use repository_files::Border;
 
 /// What is to be done about what is found.
@@ -56,7 +56,7 @@ pub struct Rules<'a> {
     /// Lockfiles that cannot be installed from offline are hashed nevertheless, as nixpkgs' fetcher does.
     pub allow_incomplete: bool,
     /// What npm can tell and do; without it neither happens.
-    pub npm: Option<&'a dyn Npm>,
+    pub npm: Option<&'a dyn NpmServices>,
     /// The last commit.
     pub head: &'a Head,
     /// The branch that the last commit is meant for, where that is known: a revision of git's.
@@ -66,7 +66,7 @@ pub struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// Tells what is there, and does nothing about it.
     #[must_use]
-    pub fn telling(head: &'a Head, npm: Option<&'a dyn Npm>) -> Self {
+    pub fn telling(head: &'a Head, npm: Option<&'a dyn NpmServices>) -> Self {
         Self {
             alarm: false,
             accept_changed_sources: false,
@@ -81,7 +81,7 @@ impl<'a> Rules<'a> {
 }
 
 /// A computation under way.
-struct Work<'a> {
+struct PlanMaker<'a> {
     rules: &'a Rules<'a>,
     lockfiles: RefCell<Lockfiles>,
 }
@@ -154,7 +154,7 @@ impl Plan {
     pub fn tied(survey: Survey) -> Self {
         Self::with(survey, |sites| {
             let sources = sources::resolve(sites).into_iter();
-            let verdict = |(site, sources): (&Site, Vec<_>)| Verdict::bare(tie(site, &sources), sources);
+            let verdict = |(site, sources): (&Site, Vec<_>)| Judgement::bare(tie(site, &sources), sources);
             sites.iter().zip(sources).map(verdict).collect()
         })
     }
@@ -171,11 +171,11 @@ impl Plan {
         plan
     }
 
-    fn with(mut survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Verdict>) -> Self {
+    fn with(mut survey: Survey, judge: impl FnOnce(&[Site]) -> Vec<Judgement>) -> Self {
         survey.sites.sort_by_cached_key(Site::hash_place);
         let verdicts = judge(&survey.sites);
         let planned = |(site, verdict)| {
-            let Verdict { status, sources, outdated, repaired, warnings, because, hashed } = verdict;
+            let Judgement { status, sources, outdated, repaired, warnings, because, hashed } = verdict;
             Planned { site, status, sources, outdated, repaired, warnings, because, hashed }
         };
         let mut sites: Vec<Planned> = survey.sites.into_iter().zip(verdicts).map(planned).collect();
@@ -233,7 +233,7 @@ impl Plan {
 }
 
 /// A file and the offset of a literal in it; of a whole lockfile no offset.
-pub type Token = (PathBuf, Option<usize>);
+pub type LiteralPlace = (PathBuf, Option<usize>);
 
 impl Planned {
     /// The literals of the site's own hash that have to change, each with the SRI it should say.
@@ -256,7 +256,7 @@ impl Planned {
 
     /// Everything that changes when the site is made right; it moves together or not at all.
     #[must_use]
-    pub fn changes(&self) -> Vec<Token> {
+    pub fn changes(&self) -> Vec<LiteralPlace> {
         let literals = self.stale_literals().chain(self.stale_source_literals());
         let literals = literals.map(|(literal, _)| (literal.file.clone(), Some(literal.range.start)));
         let renewed = self.outdated.as_ref().filter(|outdated| outdated.new.is_some());
@@ -288,7 +288,7 @@ impl Planned {
 }
 
 /// What became of a site.
-struct Verdict {
+struct Judgement {
     status: Status,
     sources: Vec<SourceState>,
     outdated: Option<Outdated>,
@@ -298,7 +298,7 @@ struct Verdict {
     hashed: Option<Arc<[u8]>>,
 }
 
-impl Verdict {
+impl Judgement {
     fn bare(status: Status, sources: Vec<SourceState>) -> Self {
         let (outdated, repaired, because, hashed) = (None, None, None, None);
         Self { status, sources, outdated, repaired, warnings: Vec::new(), because, hashed }
@@ -354,8 +354,8 @@ fn undecided(site: &Site, reason: Reason, message: impl Into<String>) -> Undecid
     Undecided::new(reason, message, site.place.clone())
 }
 
-fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Vec<Verdict> {
-    let work = Work { rules, lockfiles: RefCell::new(Lockfiles::with(rules.repairs, rules.head)) };
+fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Vec<Judgement> {
+    let work = PlanMaker { rules, lockfiles: RefCell::new(Lockfiles::with(rules.repairs, rules.head)) };
     let mut sources = sources::resolve(sites);
     sources::examine(sites, &mut sources, supply, settings, &work);
     let moved = |site: &Site| match &site.outcome {
@@ -373,14 +373,14 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     let respelled = completeness::judge(sites, &mut chosen, rules);
     let request = |(site, chosen): (&Site, &Result<Chosen, Status>)| {
         let lockfile = Arc::clone(&chosen.as_ref().ok()?.bytes);
-        Some(Request { label: label(site), ..Request::new(lockfile, site.options) })
+        Some(HashRequest { label: label(site), ..HashRequest::new(lockfile, site.options) })
     };
     let requests: Vec<_> = sites.iter().zip(&chosen).filter_map(request).collect();
     let mut results = npm_deps::compute(&requests, supply, settings).into_iter();
     let mut verdicts = Vec::new();
     for (((site, sources), chosen), respelled) in sites.iter().zip(sources).zip(chosen).zip(respelled) {
         verdicts.push(match chosen {
-            Err(status) => Verdict::bare(status, sources),
+            Err(status) => Judgement::bare(status, sources),
             Ok(Chosen { outdated, bytes, .. }) => {
                 let result = results.next().expect("bug: there is a result for each request");
                 let repaired = completeness::repaired(site, outdated.as_ref(), rules);
@@ -390,11 +390,11 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
                 let all = [respelled, line_ends, warnings::old_nixpkgs(site)];
                 let warnings = all.into_iter().flatten().collect();
                 let hashed = Some(bytes);
-                Verdict { status, sources, outdated, repaired, warnings, because: None, hashed }
+                Judgement { status, sources, outdated, repaired, warnings, because: None, hashed }
             }
         });
     }
-    because::explain(sites, &mut verdicts, &Means { work: &work, supply, settings });
+    because::explain(sites, &mut verdicts, &HistorySearch { work: &work, supply, settings });
     verdicts
 }
 
@@ -408,7 +408,7 @@ fn judge(
     site: &Site,
     sources: &[SourceState],
     lockfile_changes: bool,
-    result: Result<Computed, Failure>,
+    result: Result<Computed, HashFailure>,
 ) -> Status {
     match result {
         Err(failure) => {

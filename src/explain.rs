@@ -8,10 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use nix_sites::{Edit, HashText, apply_edits};
-use npm_deps::{Computed, Failure, Manner, Modes, Request, Settings, supply::Supply};
+use nix_sites::{HashText, LockfileEdit, apply_edits};
+use npm_deps::{Computed, HashFailure, HashRequest, Manner, Modes, Settings, supply::Supply};
 use npm_lockfile::{
-    Lockfile, Source,
+    DependencySource, Lockfile,
     changes::Changes,
     line_ends::{has_crlf, with_crlf, with_line_feeds},
     options::HashOptions,
@@ -30,7 +30,7 @@ pub struct Subject {
     /// The hash as it is written.
     pub recorded: HashText,
     /// The lockfile that it should be the hash of, if that is known.
-    pub lockfile: Option<Own>,
+    pub lockfile: Option<OwnLockfile>,
     /// The options that decide it.
     pub options: HashOptions,
     /// Other lockfiles of the repository.
@@ -39,17 +39,17 @@ pub struct Subject {
 
 /// The lockfile of a subject.
 #[derive(Debug, Clone)]
-pub struct Own {
+pub struct OwnLockfile {
     /// The file.
     pub path: PathBuf,
     /// Its bytes.
     pub bytes: Arc<[u8]>,
     /// What phases replace in it before it is hashed.
-    pub edits: Vec<Edit>,
+    pub edits: Vec<LockfileEdit>,
 }
 
 /// What a search may use.
-pub struct Means<'a> {
+pub struct SearchSupply<'a> {
     /// Where tarballs come from.
     pub supply: &'a Arc<Supply>,
     /// How hashes are computed.
@@ -64,7 +64,7 @@ pub struct Means<'a> {
 
 /// What a recorded hash turned out to be.
 #[derive(Debug, Clone)]
-pub enum Verdict {
+pub enum HashVerdict {
     /// Just what it should be.
     Right,
     /// It only holds a hash's place.
@@ -72,16 +72,16 @@ pub enum Verdict {
     /// It is no sha256, so it is the hash of no lockfile.
     NoHash,
     /// That of something else.
-    Is(Identity),
+    Is(HashIdentity),
     /// Nothing that was tried.
     Unknown,
 }
 
 /// What a hash is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct HashIdentity {
     /// Which text.
-    pub text: Text,
+    pub text: HashedText,
     /// The options, if others than those of the derivation.
     pub options: Option<HashOptions>,
     /// The fetcher ran otherwise.
@@ -92,7 +92,7 @@ pub struct Identity {
 
 /// A text that may have been hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Text {
+pub enum HashedText {
     /// The lockfile as it is.
     Itself,
     /// The lockfile with CRLF.
@@ -143,25 +143,25 @@ pub enum Group {
 #[derive(Debug, Clone)]
 pub struct Explanation {
     /// What the hash is.
-    pub verdict: Verdict,
+    pub verdict: HashVerdict,
     /// What was tried.
     pub tried: Vec<Tried>,
     /// Whether all earlier states of the lockfile were looked at, if any were.
     pub whole_past: bool,
 }
 
-struct Candidate {
-    text: Text,
+struct HashCandidate {
+    text: HashedText,
     bytes: Arc<[u8]>,
     options: HashOptions,
 }
 
 /// Finds out what a hash is.
 #[must_use]
-pub fn explain(subject: &Subject, means: &Means<'_>) -> Explanation {
+pub fn explain(subject: &Subject, means: &SearchSupply<'_>) -> Explanation {
     let verdict = match &subject.recorded {
-        recorded if recorded.is_placeholder() => Some(Verdict::Placeholder),
-        recorded if recorded.digest.is_none() => Some(Verdict::NoHash),
+        recorded if recorded.is_placeholder() => Some(HashVerdict::Placeholder),
+        recorded if recorded.digest.is_none() => Some(HashVerdict::NoHash),
         _ => None,
     };
     if let Some(verdict) = verdict {
@@ -169,33 +169,33 @@ pub fn explain(subject: &Subject, means: &Means<'_>) -> Explanation {
     }
     let mut search = Search { subject, means, tried: Vec::new(), whole_past: true };
     let identity = search.run();
-    let is_right = |identity: &Identity| {
-        let Identity { text, options, manner, .. } = identity;
-        *text == Text::Itself && options.is_none() && *manner == Manner::default()
+    let is_right = |identity: &HashIdentity| {
+        let HashIdentity { text, options, manner, .. } = identity;
+        *text == HashedText::Itself && options.is_none() && *manner == Manner::default()
     };
     let verdict = match identity {
-        Some(identity) if is_right(&identity) => Verdict::Right,
-        Some(identity) => Verdict::Is(identity),
-        None => Verdict::Unknown,
+        Some(identity) if is_right(&identity) => HashVerdict::Right,
+        Some(identity) => HashVerdict::Is(identity),
+        None => HashVerdict::Unknown,
     };
     Explanation { verdict, tried: search.tried, whole_past: search.whole_past }
 }
 
 struct Search<'a> {
     subject: &'a Subject,
-    means: &'a Means<'a>,
+    means: &'a SearchSupply<'a>,
     tried: Vec<Tried>,
     whole_past: bool,
 }
 
 impl Search<'_> {
-    fn run(&mut self) -> Option<Identity> {
+    fn run(&mut self) -> Option<HashIdentity> {
         let own = self.subject.lockfile.as_ref();
         own.and_then(|own| self.of_own(own)).or_else(|| self.others()).or_else(|| self.earlier(own?))
     }
 
     /// The lockfile itself, in all ways that do not need another one.
-    fn of_own(&mut self, own: &Own) -> Option<Identity> {
+    fn of_own(&mut self, own: &OwnLockfile) -> Option<HashIdentity> {
         let manner = Manner::default();
         let found = self.attempt(Group::Spellings, self.spellings(own), (manner, true));
         if found.is_some() {
@@ -203,8 +203,8 @@ impl Search<'_> {
         }
         let whole_dist = Manner { whole_dist: true, ..manner };
         let edited = edited(&own.bytes, &own.edits)?;
-        let of_version = |fetcher_version| Candidate {
-            text: Text::Itself,
+        let of_version = |fetcher_version| HashCandidate {
+            text: HashedText::Itself,
             bytes: Arc::clone(&edited),
             options: HashOptions { fetcher_version, ..self.subject.options },
         };
@@ -221,29 +221,29 @@ impl Search<'_> {
     }
 
     /// The text of the lockfile as it is and in other spellings, under all options.
-    fn spellings(&self, own: &Own) -> Vec<Candidate> {
+    fn spellings(&self, own: &OwnLockfile) -> Vec<HashCandidate> {
         let mut texts = Vec::new();
         if let Some(edited) = edited(&own.bytes, &own.edits) {
-            texts.push((Text::Itself, edited));
+            texts.push((HashedText::Itself, edited));
         }
         if !own.edits.is_empty() {
-            texts.push((Text::Unedited, Arc::clone(&own.bytes)));
+            texts.push((HashedText::Unedited, Arc::clone(&own.bytes)));
         }
         if own.bytes.contains(&b'\n') {
             let (text, bytes) = if has_crlf(&own.bytes) {
-                (Text::LineFeeds, with_line_feeds(&own.bytes))
+                (HashedText::LineFeeds, with_line_feeds(&own.bytes))
             } else {
-                (Text::Crlf, with_crlf(&own.bytes))
+                (HashedText::Crlf, with_crlf(&own.bytes))
             };
             texts.push((text, bytes.into()));
         }
         texts.push(match own.bytes.strip_suffix(b"\n") {
-            Some(bytes) => (Text::WithoutLastLineFeed, bytes.into()),
-            None => (Text::WithLineFeed, [&own.bytes, &b"\n"[..]].concat().into()),
+            Some(bytes) => (HashedText::WithoutLastLineFeed, bytes.into()),
+            None => (HashedText::WithLineFeed, [&own.bytes, &b"\n"[..]].concat().into()),
         });
         let all = self.options();
-        let of = |(text, bytes): (Text, Arc<[u8]>)| {
-            let candidate = move |options: &HashOptions| Candidate {
+        let of = |(text, bytes): (HashedText, Arc<[u8]>)| {
+            let candidate = move |options: &HashOptions| HashCandidate {
                 text: text.clone(),
                 bytes: Arc::clone(&bytes),
                 options: *options,
@@ -265,14 +265,14 @@ impl Search<'_> {
         all
     }
 
-    fn others(&mut self) -> Option<Identity> {
+    fn others(&mut self) -> Option<HashIdentity> {
         let own = self.subject.lockfile.as_ref().map(|own| own.path.as_path());
         let others = self.subject.others.iter().filter(|path| Some(path.as_path()) != own).take(MOST_OTHERS);
         let read = |path: &PathBuf| Some((path.clone(), Arc::<[u8]>::from(std::fs::read(path).ok()?)));
         let mut candidates = Vec::new();
         for (path, bytes) in others.filter_map(read) {
-            candidates.extend(self.options().into_iter().map(|options| Candidate {
-                text: Text::Other(path.clone()),
+            candidates.extend(self.options().into_iter().map(|options| HashCandidate {
+                text: HashedText::Other(path.clone()),
                 bytes: Arc::clone(&bytes),
                 options,
             }));
@@ -280,7 +280,7 @@ impl Search<'_> {
         self.attempt(Group::OtherLockfiles, candidates, (Manner::default(), self.means.download))
     }
 
-    fn earlier(&mut self, own: &Own) -> Option<Identity> {
+    fn earlier(&mut self, own: &OwnLockfile) -> Option<HashIdentity> {
         let past = self.means.git.past(&own.path, &own.bytes, self.means.earlier).ok()?;
         self.whole_past = past.is_whole;
         for states in past.states.chunks(AT_ONCE) {
@@ -291,7 +291,7 @@ impl Search<'_> {
                     .into_iter()
                     .map(move |options| {
                         let bytes = Arc::clone(&bytes);
-                        Candidate { text: Text::Earlier(commit.clone()), bytes, options }
+                        HashCandidate { text: HashedText::Earlier(commit.clone()), bytes, options }
                     })
                     .collect::<Vec<_>>()
             };
@@ -299,8 +299,8 @@ impl Search<'_> {
             let found = self.attempt(Group::Earlier, candidates, (Manner::default(), self.means.download));
             if let Some(identity) = found {
                 let then =
-                    states.iter().find(|state| identity.text == Text::Earlier(state.commit.clone()))?;
-                return Some(Identity { changes: Changes::between(&then.bytes, &own.bytes), ..identity });
+                    states.iter().find(|state| identity.text == HashedText::Earlier(state.commit.clone()))?;
+                return Some(HashIdentity { changes: Changes::between(&then.bytes, &own.bytes), ..identity });
             }
         }
         None
@@ -310,13 +310,14 @@ impl Search<'_> {
     fn attempt(
         &mut self,
         group: Group,
-        candidates: Vec<Candidate>,
+        candidates: Vec<HashCandidate>,
         (manner, network): (Manner, bool),
-    ) -> Option<Identity> {
+    ) -> Option<HashIdentity> {
         if candidates.is_empty() {
             return None;
         }
-        let request = |candidate: &Candidate| Request::new(Arc::clone(&candidate.bytes), candidate.options);
+        let request =
+            |candidate: &HashCandidate| HashRequest::new(Arc::clone(&candidate.bytes), candidate.options);
         let requests: Vec<_> = candidates.iter().map(request).collect();
         let own = self.means.settings.in_manner(manner);
         let settings = if manner == Manner::default() { self.means.settings } else { &own };
@@ -325,17 +326,22 @@ impl Search<'_> {
         let results = npm_deps::compute(&requests, supply, settings);
         self.note(group, &candidates, &results);
         let digest = self.subject.recorded.digest;
-        let is_it = |result: &Result<Computed, Failure>| {
+        let is_it = |result: &Result<Computed, HashFailure>| {
             result.as_ref().is_ok_and(|computed| Some(computed.hash.0) == digest)
         };
         let (candidate, _) = candidates.into_iter().zip(&results).find(|(_, result)| is_it(result))?;
         let options = Some(candidate.options).filter(|options| *options != self.subject.options);
-        Some(Identity { text: candidate.text, options, manner, changes: None })
+        Some(HashIdentity { text: candidate.text, options, manner, changes: None })
     }
 
     /// Counts what was computed: a text under some options, however often it was asked for.
-    fn note(&mut self, group: Group, candidates: &[Candidate], results: &[Result<Computed, Failure>]) {
-        let mut seen: Vec<(&Text, u32, Option<&Failure>)> = Vec::new();
+    fn note(
+        &mut self,
+        group: Group,
+        candidates: &[HashCandidate],
+        results: &[Result<Computed, HashFailure>],
+    ) {
+        let mut seen: Vec<(&HashedText, u32, Option<&HashFailure>)> = Vec::new();
         for (candidate, result) in candidates.iter().zip(results) {
             let (text, version) = (&candidate.text, candidate.options.fetcher_version);
             let known = seen.iter_mut().find(|(other, of, _)| *other == text && *of == version);
@@ -345,7 +351,7 @@ impl Search<'_> {
                 (Some(_), Err(_)) => {}
             }
         }
-        let failures: Vec<&Failure> = seen.iter().filter_map(|(_, _, failure)| *failure).collect();
+        let failures: Vec<&HashFailure> = seen.iter().filter_map(|(_, _, failure)| *failure).collect();
         let why = failures.first().and_then(|failure| failure.obstacles.first()).map(ToString::to_string);
         let (computed, failed) = (seen.len() - failures.len(), failures.len());
         match self.tried.iter_mut().find(|tried| tried.group == group) {
@@ -359,13 +365,13 @@ impl Search<'_> {
     }
 }
 
-fn edited(bytes: &[u8], edits: &[Edit]) -> Option<Arc<[u8]>> {
+fn edited(bytes: &[u8], edits: &[LockfileEdit]) -> Option<Arc<[u8]>> {
     apply_edits(&bytes.into(), edits).ok()
 }
 
 fn has_git(bytes: &[u8]) -> bool {
     let is_git = |lockfile: Lockfile| {
-        lockfile.dependencies.iter().any(|one| matches!(one.source, Source::GitArchive { .. }))
+        lockfile.dependencies.iter().any(|one| matches!(one.source, DependencySource::GitArchive { .. }))
     };
     Lockfile::parse(bytes).is_ok_and(is_git)
 }
@@ -374,7 +380,7 @@ fn has_git(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn own(path: &Path, edits: &[Edit]) -> std::io::Result<Own> {
+pub fn own(path: &Path, edits: &[LockfileEdit]) -> std::io::Result<OwnLockfile> {
     let bytes = std::fs::read(path)?.into();
-    Ok(Own { path: path.to_owned(), bytes, edits: edits.to_vec() })
+    Ok(OwnLockfile { path: path.to_owned(), bytes, edits: edits.to_vec() })
 }

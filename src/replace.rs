@@ -21,7 +21,7 @@ use std::{
 use error_advice::Advise;
 use tracing::info;
 
-pub(crate) use draft::Draft;
+pub(crate) use draft::FileDraft;
 pub use draft::sweep;
 
 /// How long another run is waited for, which takes milliseconds for its turn.
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A file whose bytes shall change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replacement {
+pub struct FileReplacement {
     /// The file; of a symbolic link the target is replaced.
     pub path: PathBuf,
     /// What the file held when the new bytes were made.
@@ -83,12 +83,12 @@ fn names(paths: &[PathBuf]) -> String {
 /// # Errors
 /// When a file changed to something else meanwhile, or cannot be read, written or renamed. What had been replaced by then
 /// is put back.
-pub fn replace_all(replacements: &[Replacement]) -> Result<(), ReplaceError> {
+pub fn replace_all(replacements: &[FileReplacement]) -> Result<(), ReplaceError> {
     // One order for all runs, so that no two wait for each other.
-    let mut ordered: Vec<&Replacement> = replacements.iter().collect();
+    let mut ordered: Vec<&FileReplacement> = replacements.iter().collect();
     ordered.sort_by(|a, b| a.path.cmp(&b.path));
     let staged = ordered.iter().map(|one| Staged::prepare(one)).collect::<Result<Vec<_>, _>>()?;
-    let mut done: Vec<&Replacement> = Vec::new();
+    let mut done: Vec<&FileReplacement> = Vec::new();
     for (staged, replacement) in staged.into_iter().zip(ordered) {
         let Some(staged) = staged else { continue };
         if let Err(error) = staged.commit() {
@@ -102,11 +102,11 @@ pub fn replace_all(replacements: &[Replacement]) -> Result<(), ReplaceError> {
 }
 
 /// Puts back all that can be put back, and names the rest.
-fn put_back(done: &[&Replacement]) -> Result<(), ReplaceError> {
+fn put_back(done: &[&FileReplacement]) -> Result<(), ReplaceError> {
     let mut left = Vec::new();
     let mut first = None;
-    for Replacement { path, old, new } in done {
-        let back = Replacement { path: path.clone(), old: new.clone(), new: old.clone() };
+    for FileReplacement { path, old, new } in done {
+        let back = FileReplacement { path: path.clone(), old: new.clone(), new: old.clone() };
         let restored = Staged::prepare(&back).and_then(|staged| staged.map_or(Ok(()), Staged::commit));
         if let Err(error) = restored {
             left.push(path.clone());
@@ -121,7 +121,7 @@ fn put_back(done: &[&Replacement]) -> Result<(), ReplaceError> {
 
 /// A new text that waits for its place.
 struct Staged {
-    draft: Draft,
+    draft: FileDraft,
     target: PathBuf,
     /// The file as it was, locked.
     _old: File,
@@ -129,8 +129,8 @@ struct Staged {
 
 impl Staged {
     /// `None` where the file holds its new bytes already.
-    fn prepare(replacement: &Replacement) -> Result<Option<Self>, ReplaceError> {
-        let Replacement { path, old, new } = replacement;
+    fn prepare(replacement: &FileReplacement) -> Result<Option<Self>, ReplaceError> {
+        let FileReplacement { path, old, new } = replacement;
         let fail = |source| ReplaceError::Io { path: path.clone(), source };
         let target = fs::canonicalize(path).map_err(fail)?;
         let (file, now) = locked(&target).map_err(fail)?;
@@ -176,8 +176,8 @@ fn is_same(file: &File, path: &Path) -> io::Result<bool> {
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
-fn write_beside(target: &Path, bytes: &[u8]) -> io::Result<Draft> {
-    let mut draft = Draft::in_folder(target.parent().unwrap_or(Path::new("/")))?;
+fn write_beside(target: &Path, bytes: &[u8]) -> io::Result<FileDraft> {
+    let mut draft = FileDraft::in_folder(target.parent().unwrap_or(Path::new("/")))?;
     draft.allow_as(target)?;
     draft.write(bytes)?;
     Ok(draft)
@@ -187,8 +187,8 @@ fn write_beside(target: &Path, bytes: &[u8]) -> io::Result<Draft> {
 mod tests {
     use super::*;
 
-    fn replacement(path: PathBuf, old: &str, new: &str) -> Replacement {
-        Replacement { path, old: old.into(), new: new.into() }
+    fn replacement(path: PathBuf, old: &str, new: &str) -> FileReplacement {
+        FileReplacement { path, old: old.into(), new: new.into() }
     }
 
     #[test]

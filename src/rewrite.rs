@@ -9,7 +9,7 @@ use error_advice::Advise;
 
 use crate::{
     drift::{Plan, Planned, Status},
-    replace::Replacement,
+    replace::FileReplacement,
 };
 use nix_sites::edit::{self, EditError, FileKind};
 
@@ -48,7 +48,7 @@ impl RewriteError {
 ///
 /// # Errors
 /// An edit that would change anything but its literal.
-pub fn rewrite(plan: &Plan) -> Result<Vec<Replacement>, RewriteError> {
+pub fn rewrite(plan: &Plan) -> Result<Vec<FileReplacement>, RewriteError> {
     let mut edits: BTreeMap<PathBuf, (FileKind, Vec<edit::Replacement>)> = BTreeMap::new();
     let stale = |planned| Planned::stale_literals(planned).chain(planned.stale_source_literals());
     let own: Vec<&Planned> = plan.sites.iter().filter(|planned| is_own(plan, planned)).collect();
@@ -70,14 +70,14 @@ fn is_own(plan: &Plan, planned: &Planned) -> bool {
 
 /// Replacements in groups of files that change together or not at all, because a site changes something in each of them.
 #[must_use]
-pub fn groups(plan: &Plan, replacements: Vec<Replacement>) -> Vec<Vec<Replacement>> {
-    let mut groups: Vec<(BTreeSet<PathBuf>, Vec<Replacement>)> = replacements
+pub fn groups(plan: &Plan, replacements: Vec<FileReplacement>) -> Vec<Vec<FileReplacement>> {
+    let mut groups: Vec<(BTreeSet<PathBuf>, Vec<FileReplacement>)> = replacements
         .into_iter()
         .map(|replacement| (BTreeSet::from([replacement.path.clone()]), vec![replacement]))
         .collect();
     for planned in &plan.sites {
         let files: BTreeSet<PathBuf> = planned.changes().into_iter().map(|(file, _)| file).collect();
-        let together = |(own, _): &mut (BTreeSet<PathBuf>, Vec<Replacement>)| !own.is_disjoint(&files);
+        let together = |(own, _): &mut (BTreeSet<PathBuf>, Vec<FileReplacement>)| !own.is_disjoint(&files);
         let mut joined = (BTreeSet::new(), Vec::new());
         for (own, mut members) in groups.extract_if(.., together) {
             joined.0.extend(own);
@@ -91,13 +91,13 @@ pub fn groups(plan: &Plan, replacements: Vec<Replacement>) -> Vec<Vec<Replacemen
 }
 
 /// Vendored lockfiles that were regenerated, and those that were completed, each once.
-fn lockfiles(plan: &Plan, sites: &[&Planned]) -> Vec<Replacement> {
-    let mut renewed: BTreeMap<&PathBuf, Replacement> = BTreeMap::new();
+fn lockfiles(plan: &Plan, sites: &[&Planned]) -> Vec<FileReplacement> {
+    let mut renewed: BTreeMap<&PathBuf, FileReplacement> = BTreeMap::new();
     let stale = sites.iter().filter(|planned| matches!(planned.status, Status::Stale(_)));
     for outdated in stale.filter_map(|planned| planned.outdated.as_ref()) {
         let Some(new) = &outdated.new else { continue };
         let (path, old) = (outdated.path.clone(), outdated.old.to_vec());
-        renewed.insert(&outdated.path, Replacement { path, old, new: new.to_vec() });
+        renewed.insert(&outdated.path, FileReplacement { path, old, new: new.to_vec() });
     }
     let stale = sites.iter().filter(|planned| matches!(planned.status, Status::Stale(_)));
     let of_sites = stale.filter_map(|planned| planned.repaired.as_ref());
@@ -105,7 +105,7 @@ fn lockfiles(plan: &Plan, sites: &[&Planned]) -> Vec<Replacement> {
     let own_uses = of_uses.filter(|repaired| plan.border_of(&repaired.path).is_none());
     for repaired in of_sites.chain(own_uses) {
         let (path, old) = (repaired.path.clone(), repaired.old.to_vec());
-        let replacement = Replacement { path, old, new: repaired.new.to_vec() };
+        let replacement = FileReplacement { path, old, new: repaired.new.to_vec() };
         renewed.entry(&repaired.path).or_insert(replacement);
     }
     renewed.into_values().collect()
@@ -116,13 +116,13 @@ fn rewrite_file(
     path: PathBuf,
     kind: FileKind,
     mut edits: Vec<edit::Replacement>,
-) -> Result<Replacement, RewriteError> {
+) -> Result<FileReplacement, RewriteError> {
     // Several derivations may share a literal; they were found to want the same hash.
     edits.sort();
     edits.dedup();
     let Some(text) = plan.files.get(&path) else { return Err(RewriteError::NoText(path)) };
     match edit::rewrite(kind, text, &edits) {
-        Ok(new) => Ok(Replacement { path, old: text.clone().into(), new: new.into() }),
+        Ok(new) => Ok(FileReplacement { path, old: text.clone().into(), new: new.into() }),
         Err(source) => Err(RewriteError::Edit { path, source }),
     }
 }

@@ -17,12 +17,12 @@ use url::Url;
 use crate::{
     relock::{self, RelockRequest},
     repair::{self, Thoroughness},
-    source::{Npm, NpmFailure, Question, Relock, Word},
+    source::{NpmFailure, NpmServices, Relock, TarballQuestion, Word},
 };
 use npm_registry::{
     Access, Client,
     packages::{
-        self, Key, PackageError, PackageName, Packument, Published, Release, Vouch, published_at, signature,
+        self, Key, PackageError, PackageName, Packument, Release, TarballName, Vouch, published_at, signature,
     },
 };
 use npm_tarballs::integrity::{Algorithm, ContentId};
@@ -40,19 +40,19 @@ pub struct Vendoring<'a> {
     /// Where questions are asked.
     pub runtime: &'a Handle,
     /// The client that resolves.
-    pub npm: relock::Npm,
+    pub npm: relock::NpmClient,
     /// Whether a release without a good signature is refused.
     pub require_signatures: bool,
     /// What registries said already.
-    pub said: Said,
+    pub said: RegistryAnswers,
 }
 
-impl Npm for Vendoring<'_> {
+impl NpmServices for Vendoring<'_> {
     fn publishes(&self, url: &Url) -> bool {
         published_at(url).is_some()
     }
 
-    fn words(&self, questions: &[Question<'_>]) -> Vec<Result<Word, NpmFailure>> {
+    fn words(&self, questions: &[TarballQuestion<'_>]) -> Vec<Result<Word, NpmFailure>> {
         let words = stream::iter(questions).map(|question| self.word(question));
         self.runtime.block_on(words.buffered(AT_ONCE).collect())
     }
@@ -71,14 +71,14 @@ impl Npm for Vendoring<'_> {
 }
 
 /// An answer that all who ask share.
-type Answers<K, V> = Mutex<HashMap<K, Arc<OnceCell<Result<V, Refusal>>>>>;
+type SharedAnswers<K, V> = Mutex<HashMap<K, Arc<OnceCell<Result<V, Refusal>>>>>;
 
 /// What registries said in a run: each is asked once about its keys, and once about a package, however many want to know.
 #[derive(Default)]
-pub struct Said {
+pub struct RegistryAnswers {
     /// Keys, by the URL at which a registry tells them.
-    keys: Answers<Url, Arc<[Key]>>,
-    packuments: Answers<PackageName, Arc<Packument>>,
+    keys: SharedAnswers<Url, Arc<[Key]>>,
+    packuments: SharedAnswers<PackageName, Arc<Packument>>,
     /// Bytes of the packuments that are kept.
     kept: AtomicUsize,
 }
@@ -108,7 +108,7 @@ impl From<PackageError> for Refusal {
     }
 }
 
-impl Said {
+impl RegistryAnswers {
     async fn keys(&self, client: &Client, name: &PackageName) -> Result<Arc<[Key]>, NpmFailure> {
         let cell = cell(&self.keys, packages::keys_url(client, name));
         let ask = async || Ok(packages::keys(client, name).await?.into());
@@ -129,7 +129,7 @@ impl Said {
 }
 
 /// The place of an answer.
-fn cell<K: Eq + Hash, V>(answers: &Answers<K, V>, key: K) -> Arc<OnceCell<Result<V, Refusal>>> {
+fn cell<K: Eq + Hash, V>(answers: &SharedAnswers<K, V>, key: K) -> Arc<OnceCell<Result<V, Refusal>>> {
     Arc::clone(answers.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
 }
 
@@ -148,7 +148,7 @@ impl Vendoring<'_> {
     }
 
     /// Who is to be asked about a URL, and about what.
-    fn registry_of(&self, url: &Url) -> Option<(&Client, Published)> {
+    fn registry_of(&self, url: &Url) -> Option<(&Client, TarballName)> {
         let (client, published) = (self.client?, published_at(url)?);
         is_asked_about(client, url, &published.name).then_some((client, published))
     }
@@ -168,7 +168,10 @@ impl Vendoring<'_> {
         Ok(matches!(self.signed(&release, &keys), Word::Vouched(_)).then_some(stated))
     }
 
-    async fn word(&self, &Question { url, content }: &Question<'_>) -> Result<Word, NpmFailure> {
+    async fn word(
+        &self,
+        &TarballQuestion { url, content }: &TarballQuestion<'_>,
+    ) -> Result<Word, NpmFailure> {
         let Some((client, published)) = self.registry_of(url) else { return Ok(Word::None) };
         let packument = match self.said.packument(client, &published.name).await {
             Err(Refusal::Unknown(_)) => return Ok(Word::None),

@@ -5,7 +5,7 @@
 mod literals;
 
 use libfuzzer_sys::fuzz_target;
-use nix_sites::{Scope, survey};
+use nix_sites::{SurveyScope, survey};
 
 const READER: &str = r#"let
   pkgs = import <nixpkgs> { };
@@ -20,7 +20,7 @@ in {
 fuzz_target!(|bytes: &[u8]| {
     let folder =
         literals::folder(&[("default.nix", READER.as_bytes()), ("data.json", bytes), ("data.toml", bytes)]);
-    let scope = Scope::of(folder.path());
+    let scope = SurveyScope::of(folder.path());
     let texts = literals::rewritten(&survey(&scope), &scope);
     let old = std::str::from_utf8(bytes).unwrap_or_default();
     for (file, new) in texts {

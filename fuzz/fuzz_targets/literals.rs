@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use nix_sites::{
-    Literal, Scope, Survey,
+    Literal, SurveyScope, Survey,
     edit::{self, FileKind},
     survey,
 };
@@ -25,7 +25,7 @@ pub fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 ///
 /// An edit that is refused would be a literal that the survey misunderstood. Afterwards the program must find the new hash
 /// wherever it still finds a literal: an expression may ask for the old one and choose something else now.
-pub fn rewritten(found: &Survey, scope: &Scope) -> BTreeMap<PathBuf, String> {
+pub fn rewritten(found: &Survey, scope: &SurveyScope) -> BTreeMap<PathBuf, String> {
     let mut by_file: BTreeMap<&PathBuf, Vec<&Literal>> = BTreeMap::new();
     for literal in found.sites.iter().flat_map(|site| &site.hashes) {
         by_file.entry(&literal.file).or_default().push(literal);

@@ -5,11 +5,11 @@
 mod literals;
 
 use libfuzzer_sys::fuzz_target;
-use nix_sites::{Scope, survey};
+use nix_sites::{SurveyScope, survey};
 
 fuzz_target!(|bytes: &[u8]| {
     let folder = literals::folder(&[("default.nix", bytes)]);
-    let scope = Scope::of(folder.path());
+    let scope = SurveyScope::of(folder.path());
     let survey = survey(&scope);
     assert!(survey.sites.len() <= bytes.len());
     literals::rewritten(&survey, &scope);

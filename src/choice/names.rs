@@ -9,7 +9,7 @@ use nix_sites::Site;
 /// A name as somebody writes it: an attribute path, the end of one, the name of the package or of the output that is
 /// fetched; `*`, `?`, `[...]` and `{...}` stand for what they do in a shell.
 #[derive(Debug, Clone)]
-pub struct Pattern {
+pub struct NamePattern {
     text: String,
     glob: Option<GlobMatcher>,
     /// Whether it is an error that nothing is called so.
@@ -28,7 +28,7 @@ impl fmt::Display for InvalidPattern {
     }
 }
 
-impl Pattern {
+impl NamePattern {
     /// Reads a name.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn brackets_that_do_not_match_are_told() {
-        assert!(Pattern::parse("a[").unwrap_err().to_string().starts_with("not a name: "));
-        assert!(Pattern::parse("").is_err());
+        assert!(NamePattern::parse("a[").unwrap_err().to_string().starts_with("not a name: "));
+        assert!(NamePattern::parse("").is_err());
     }
 }

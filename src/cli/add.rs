@@ -19,21 +19,21 @@ use super::{
     survey::paths,
 };
 use error_advice::advice_on;
-use nix_sites::insert::{AttrPath, InsertError, Slot};
+use nix_sites::insert::{AttrPath, InsertError, InsertionPoint};
 use npm_nixhash::{
     create::{Creation, create_all},
     packaging::{
         self, Package, PackageRequest, PackagingError, Shape,
-        expression::{self, ByPkgs, Names},
+        expression::{self, ByPkgs, NixpkgsNames},
     },
-    replace::Replacement,
-    report::{Message, messages::Kind},
+    replace::FileReplacement,
+    report::{Message, messages::MessageKind},
 };
 use npm_registry::packages::{PackageName, Selector};
 
 pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let (name, selector) = wanted(&args.package)?;
-    let plan = Plan::of(args, &name, environment)?;
+    let plan = AddPlan::of(args, &name, environment)?;
     let sources = Sources::new(&args.sources, &Config::around(&environment.here)?, environment, terminal)?;
     let request = PackageRequest {
         name,
@@ -83,33 +83,33 @@ fn shape(args: &AddArgs) -> Shape {
 }
 
 /// Where everything goes; made before anything is fetched.
-struct Plan {
+struct AddPlan {
     /// Where a lockfile goes, if there will be one.
     lockfile: PathBuf,
     /// The lockfile as the expression names it.
     reference: String,
-    target: Option<Target>,
+    target: Option<ExpressionFile>,
 }
 
 /// The file that takes the expression.
-struct Target {
+struct ExpressionFile {
     path: PathBuf,
     text: String,
-    slot: Slot,
+    slot: InsertionPoint,
 }
 
 /// What is to be written.
-struct Work {
+struct Additions {
     expression: String,
     creations: Vec<Creation>,
-    replacements: Vec<Replacement>,
+    replacements: Vec<FileReplacement>,
 }
 
-impl Plan {
+impl AddPlan {
     fn of(args: &AddArgs, name: &PackageName, environment: &Environment) -> Result<Self, Fatal> {
         let target = match (&args.into, &args.attr) {
             (Some(file), Some(attr)) => {
-                Some(Target::find(&environment.absolute(file), attr, builders(shape(args)))?)
+                Some(ExpressionFile::find(&environment.absolute(file), attr, builders(shape(args)))?)
             }
             _ => None,
         };
@@ -130,13 +130,13 @@ impl Plan {
         Ok(Self { lockfile, reference, target })
     }
 
-    fn carry_out(self, package: &Package) -> Result<Work, Fatal> {
+    fn carry_out(self, package: &Package) -> Result<Additions, Fatal> {
         let bytes = package.locked().and_then(|locked| locked.lockfile.clone());
         let creations =
             bytes.into_iter().map(|bytes| Creation { path: self.lockfile.clone(), bytes }).collect();
         let Some(target) = self.target else {
             let expression = expression::render(package, &self.reference, &ByPkgs);
-            return Ok(Work { expression, creations, replacements: Vec::new() });
+            return Ok(Additions { expression, creations, replacements: Vec::new() });
         };
         let names = InScope { slot: &target.slot, missing: RefCell::default() };
         let expression = expression::render(package, &self.reference, &names);
@@ -144,12 +144,12 @@ impl Plan {
             return Err(target.out_of_scope(missing));
         }
         let new = target.slot.insert(&target.text, &expression).map_err(|error| target.fatal(&error))?;
-        let replacement = Replacement { path: target.path, old: target.text.into(), new: new.into() };
-        Ok(Work { expression, creations, replacements: vec![replacement] })
+        let replacement = FileReplacement { path: target.path, old: target.text.into(), new: new.into() };
+        Ok(Additions { expression, creations, replacements: vec![replacement] })
     }
 }
 
-impl Target {
+impl ExpressionFile {
     /// Finds the place; one of the builders has to be in scope there, or `pkgs`.
     fn find(path: &Path, attr: &str, builders: &[&str]) -> Result<Self, Fatal> {
         let attr = AttrPath::parse(attr).map_err(|error| Fatal::new(&error))?;
@@ -158,7 +158,7 @@ impl Target {
             let message = Message { message: format!("{}: {error}", path.display()), ..Message::plain("") };
             Fatal(message.hinting(advice_on(&error)))
         };
-        let slot = Slot::find(&text, &attr).map_err(refuse)?;
+        let slot = InsertionPoint::find(&text, &attr).map_err(refuse)?;
         let target = Self { path: path.to_owned(), text, slot };
         let any = builders.iter().chain(&["pkgs"]).any(|name| target.slot.binds(name));
         if any { Ok(target) } else { Err(target.out_of_scope(builders[0])) }
@@ -187,7 +187,7 @@ fn builders(shape: Shape) -> &'static [&'static str] {
 
 /// Names as they can be used at a place.
 struct InScope<'a> {
-    slot: &'a Slot,
+    slot: &'a InsertionPoint,
     missing: RefCell<Vec<String>>,
 }
 
@@ -206,7 +206,7 @@ impl InScope<'_> {
     }
 }
 
-impl Names for InScope<'_> {
+impl NixpkgsNames for InScope<'_> {
     fn package(&self, name: &str) -> String {
         self.of(name, "")
     }
@@ -237,10 +237,10 @@ fn relative(from: &Path, to: &Path) -> String {
 }
 
 fn refuse(error: &PackagingError, terminal: &Terminal) -> Exit {
-    terminal.message(Kind::Error, &Message::of(error));
+    terminal.message(MessageKind::Error, &Message::of(error));
     if let PackagingError::Dependencies(failure) = error {
         for obstacle in &failure.obstacles {
-            terminal.message(Kind::Error, &Message::of(obstacle));
+            terminal.message(MessageKind::Error, &Message::of(obstacle));
         }
     }
     Exit::Failed

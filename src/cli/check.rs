@@ -17,7 +17,7 @@ use super::{
     output::{Exit, Fatal, Outcome, Terminal},
     publish::{patch, publish},
     supply::Sources,
-    survey::{State, report, survey},
+    survey::{RunState, report, survey},
     watch,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let human = |look| human::check(&report, look);
     publish(&args.report, &report, (Format::Human, &human), environment, terminal)?;
     terminal.messages(&messages::messages(&report, terminal.room()));
-    let state = State::of(&report, &deny);
+    let state = RunState::of(&report, &deny);
     Ok(if state.failed {
         Exit::Failed
     } else if state.stale

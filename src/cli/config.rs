@@ -14,12 +14,12 @@ use std::{
 use clap::ValueEnum as _;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nix_binary_cache::{
-    location::{Location, LocationError},
+    location::{CacheLocation, LocationError},
     signing::PublicKey,
 };
 use nix_sites::Survey;
 use npm_nixhash::{
-    choice::{Pattern, closest},
+    choice::{NamePattern, closest},
     report::{Message, PlaceReport},
 };
 use repository_files::CONFIG;
@@ -57,20 +57,20 @@ pub(super) struct Config {
     pub(super) publish: Places,
     /// The object store in which machines share remembered hashes, likewise.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) remote: Place,
+    pub(super) remote: ConfiguredLocation,
     /// What is done with it: `read`, `write` or `both`.
     pub(super) remote_mode: Option<RemoteMode>,
     /// Whether tarballs that others put there are read as well; what is written is the command line's or the environment's to say.
     pub(super) remote_tarballs: bool,
     /// Public keys of Nix's, one of which has to have signed what is read from it; without any nothing has to be signed.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
-    pub(super) remote_keys: Keys,
+    pub(super) remote_keys: TrustedKeys,
 }
 
 /// Locations of caches.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Vec<String>")]
-pub(super) struct Places(pub(super) Vec<Location>);
+pub(super) struct Places(pub(super) Vec<CacheLocation>);
 
 impl TryFrom<Vec<String>> for Places {
     type Error = String;
@@ -83,9 +83,9 @@ impl TryFrom<Vec<String>> for Places {
 /// The location of a store.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Place(pub(super) Option<Location>);
+pub(super) struct ConfiguredLocation(pub(super) Option<CacheLocation>);
 
-impl TryFrom<String> for Place {
+impl TryFrom<String> for ConfiguredLocation {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -95,8 +95,8 @@ impl TryFrom<String> for Place {
 
 /// A location that says nothing of where credentials go: with a stranger's endpoint in this file, all who run this program on
 /// the stranger's change would send their session tokens there.
-fn place(text: &str) -> Result<Location, String> {
-    let location: Location = text.parse().map_err(|error: LocationError| error.to_string())?;
+fn place(text: &str) -> Result<CacheLocation, String> {
+    let location: CacheLocation = text.parse().map_err(|error: LocationError| error.to_string())?;
     if location.directs_credentials() {
         return Err("`endpoint` cannot be set in this file, because credentials are sent there: set AWS_ENDPOINT_URL, or use a flag".to_owned());
     }
@@ -107,9 +107,9 @@ fn place(text: &str) -> Result<Location, String> {
 #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "read, but not obeyed"))]
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Vec<String>")]
-pub(super) struct Keys(pub(super) Vec<PublicKey>);
+pub(super) struct TrustedKeys(pub(super) Vec<PublicKey>);
 
-impl TryFrom<Vec<String>> for Keys {
+impl TryFrom<Vec<String>> for TrustedKeys {
     type Error = String;
 
     fn try_from(texts: Vec<String>) -> Result<Self, String> {
@@ -168,10 +168,10 @@ impl Config {
     }
 
     /// What is left out. That one of them is gone is no error: the file is for all branches.
-    pub(super) fn exclude(&self) -> Result<Vec<Pattern>, Fatal> {
+    pub(super) fn exclude(&self) -> Result<Vec<NamePattern>, Fatal> {
         let pattern = |text: &String| {
-            Pattern::parse(text)
-                .map(Pattern::lenient)
+            NamePattern::parse(text)
+                .map(NamePattern::lenient)
                 .map_err(|error| refusal("", None, &error.to_string(), None))
         };
         self.exclude.iter().map(pattern).collect()

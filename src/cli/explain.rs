@@ -2,7 +2,7 @@
 
 use nix_sites::{Outcome as Tied, Site};
 use npm_nixhash::{
-    explain::{Means, Own, Subject, Verdict, explain, own},
+    explain::{HashVerdict, OwnLockfile, SearchSupply, Subject, explain, own},
     report::{
         explained::{self, Explained},
         service,
@@ -24,7 +24,7 @@ pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Term
     let sources = Sources::new(&args.sources, &config, environment, terminal)?;
     let git = Git::of(&survey.root);
     let listing = repository_files::list(&survey.root, git.tracked().ok(), &npm_lockfile::FILE_NAMES);
-    let means = Means {
+    let means = SearchSupply {
         supply: &sources.supply,
         settings: &sources.settings,
         git: &git,
@@ -54,12 +54,12 @@ pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Term
     } else {
         terminal.text(&explained::human(&all, &paths, terminal.look()));
     }
-    let unknown = all.iter().any(|one| matches!(one.explanation.verdict, Verdict::Unknown));
+    let unknown = all.iter().any(|one| matches!(one.explanation.verdict, HashVerdict::Unknown));
     Ok(if unknown { Exit::Drift } else { Exit::Fine })
 }
 
 /// The lockfile that the derivation hashes, if it is a file of the repository.
-fn lockfile_of(site: &Site) -> Result<Option<Own>, Fatal> {
+fn lockfile_of(site: &Site) -> Result<Option<OwnLockfile>, Fatal> {
     match &site.outcome {
         Tied::Local { lockfile, edits } => {
             own(lockfile, edits).map(Some).map_err(|error| unreadable(lockfile, &error))

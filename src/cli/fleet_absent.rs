@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use clap::Args;
-use nix_binary_cache::store_path::Name;
+use nix_binary_cache::store_path::DerivationName;
 use npm_lockfile::options::HashOptions;
 use npm_nixhash::{
     drift::Plan,
-    report::{Message, PublishedReport, Report, messages::Kind},
+    report::{Message, PublishedReport, Report, messages::MessageKind},
 };
 use npm_registry::Options;
 use npm_tarballs::store::{
@@ -40,8 +40,8 @@ pub(super) struct PublishedArgs {}
 pub(super) struct RemoteArgs {}
 
 #[expect(dead_code, reason = "as in the other build")]
-pub(super) struct Wanted {
-    pub(super) name: Name,
+pub(super) struct WantedOutput {
+    pub(super) name: DerivationName,
     pub(super) nar_hash: [u8; 32],
     pub(super) lockfile: Arc<[u8]>,
     pub(super) options: HashOptions,
@@ -57,7 +57,7 @@ impl Caches {
         (_, terminal): (&Environment, &Terminal),
     ) -> Result<Self, Fatal> {
         if config.is_some_and(|config| !config.publish.0.is_empty()) {
-            terminal.message(Kind::Warning, &left_out("publish"));
+            terminal.message(MessageKind::Warning, &left_out("publish"));
         }
         Ok(Self)
     }
@@ -80,7 +80,11 @@ impl Caches {
 
     pub(super) fn look_for_all(&self, _: &Plan, _: &mut Report, _: &Terminal) {}
 
-    pub(super) fn publish(&self, _: &[Wanted], _: &Sources) -> (Vec<Vec<PublishedReport>>, Vec<Message>) {
+    pub(super) fn publish(
+        &self,
+        _: &[WantedOutput],
+        _: &Sources,
+    ) -> (Vec<Vec<PublishedReport>>, Vec<Message>) {
         (Vec::new(), Vec::new())
     }
 }
@@ -97,7 +101,7 @@ impl Memory {
         (_, terminal): (&Handle, &Terminal),
     ) -> Result<Option<Arc<Self>>, Fatal> {
         if config.remote.0.is_some() {
-            terminal.message(Kind::Warning, &left_out("remote"));
+            terminal.message(MessageKind::Warning, &left_out("remote"));
         }
         Ok(None)
     }

@@ -5,14 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix_binary_cache::store_path::Name;
-use npm_deps::{Computed, NarHash, Obstacle, Outputs, Request, Warning};
+use nix_binary_cache::store_path::DerivationName;
+use npm_deps::{Computed, HashRequest, LockfileWarning, NarHash, Obstacle, Outputs};
 use npm_lockfile::{completeness::Completeness, options::HashOptions};
 use npm_nixhash::{
     drift::SiteWarning,
     report::{
         Message, PublishedReport,
-        messages::{self, Kind},
+        messages::{self, MessageKind},
     },
 };
 use serde_json::json;
@@ -21,7 +21,7 @@ use super::{
     args::{Allowed, HashArgs},
     config::Config,
     env::Environment,
-    fleet::{Caches, Wanted},
+    fleet::{Caches, WantedOutput},
     nix_store::NixStore,
     output::{Exit, Fatal, Outcome, Terminal},
     supply::Sources,
@@ -30,7 +30,7 @@ use super::{
 pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let path = find_lockfile(&environment.absolute(&args.lockfile))?;
     let name = args.store_path.as_deref().or(args.add_to_store.as_deref());
-    let name = name.map(|name| Name::parse(name).map_err(|e| Fatal::new(&e))).transpose()?;
+    let name = name.map(|name| DerivationName::parse(name).map_err(|e| Fatal::new(&e))).transpose()?;
     // `nix-store` takes the name of a tree from its folder.
     let to_add =
         args.add_to_store.is_some().then(tempfile::tempdir).transpose().map_err(|e| Fatal::new(&e))?;
@@ -71,13 +71,13 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     };
     let (mut published, mut failed) = (Vec::new(), false);
     if let (false, Some(name)) = (caches.is_empty(), name) {
-        let Request { lockfile, options, .. } = request;
-        let wanted = Wanted { name, nar_hash: computed.hash.0, lockfile, options };
+        let HashRequest { lockfile, options, .. } = request;
+        let wanted = WantedOutput { name, nar_hash: computed.hash.0, lockfile, options };
         let (standings, trouble) = caches.publish(&[wanted], &sources);
         published = standings.into_iter().flatten().collect();
         failed = !trouble.is_empty();
         for message in &trouble {
-            terminal.message(Kind::Error, message);
+            terminal.message(MessageKind::Error, message);
         }
     }
     terminal.data(&if args.json {
@@ -91,7 +91,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
 /// Where the output is published, if anywhere.
 fn caches(
     args: &HashArgs,
-    name: Option<&Name>,
+    name: Option<&DerivationName>,
     sources: &Sources,
     around: (&Environment, &Terminal),
 ) -> Result<Caches, Fatal> {
@@ -105,9 +105,9 @@ fn caches(
 }
 
 /// What is to be computed of the lockfile at `path`.
-pub(super) fn request(path: &Path, options: HashOptions, outputs: Outputs) -> Result<Request, Fatal> {
+pub(super) fn request(path: &Path, options: HashOptions, outputs: Outputs) -> Result<HashRequest, Fatal> {
     let lockfile = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    Ok(Request { outputs, ..Request::new(lockfile.into(), options) })
+    Ok(HashRequest { outputs, ..HashRequest::new(lockfile.into(), options) })
 }
 
 /// Stops at a lockfile that cannot be installed from offline, unless that is allowed, and warns of what breaks nixpkgs'
@@ -122,7 +122,7 @@ fn look_at(
     if !completeness.respelled.is_empty() {
         let warning = SiteWarning::Respelled(completeness.respelled.clone());
         let message = Message::plain(format!("{path}: {warning}")).hinting(Some(warning.hint()));
-        terminal.message(Kind::Warning, &message);
+        terminal.message(MessageKind::Warning, &message);
     }
     match completeness.passed_over() {
         Some(lacks) if !allow_incomplete => {
@@ -139,7 +139,7 @@ fn look_at(
 /// Computes the hash of one lockfile and tells what there is to tell; `None` if it failed and that was told.
 pub(super) fn compute(
     path: &Path,
-    request: &Request,
+    request: &HashRequest,
     sources: &Sources,
     terminal: &Terminal,
 ) -> Option<Computed> {
@@ -152,7 +152,7 @@ pub(super) fn compute(
         }
         Err(failure) => {
             let errors = failure.obstacles.iter().map(|obstacle| about(path, obstacle));
-            terminal.messages(&messages::all(Kind::Error, errors, terminal.room()));
+            terminal.messages(&messages::all(MessageKind::Error, errors, terminal.room()));
             None
         }
     }
@@ -208,9 +208,14 @@ pub(super) fn options(flags: Flags, environment: &Environment) -> Result<HashOpt
 }
 
 fn warn(path: &Path, computed: &Computed, terminal: &Terminal) {
-    let about =
-        |warning: &Warning| Message::plain(format!("{}: {warning}", path.display())).hinting(warning.hint());
-    terminal.messages(&messages::all(Kind::Warning, computed.warnings.iter().map(about), terminal.room()));
+    let about = |warning: &LockfileWarning| {
+        Message::plain(format!("{}: {warning}", path.display())).hinting(warning.hint())
+    };
+    terminal.messages(&messages::all(
+        MessageKind::Warning,
+        computed.warnings.iter().map(about),
+        terminal.room(),
+    ));
 }
 
 fn about(path: &Path, obstacle: &Obstacle) -> Message {

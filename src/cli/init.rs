@@ -9,8 +9,8 @@ use std::{
 use clap::{Args, ValueEnum};
 use npm_nixhash::{
     create::{CreateError, Creation, create_all},
-    replace::Replacement,
-    report::{Message, diff, messages::Kind},
+    replace::FileReplacement,
+    report::{Message, diff, messages::MessageKind},
 };
 use repository_files::git::{Git, MergedBy, merged_by};
 
@@ -43,7 +43,7 @@ pub(super) struct InitArgs {
     print: bool,
     /// Where this program's repository is, and the tag (v1.2.3) or whole commit to pin; by default this release of it
     #[arg(long, value_name = "OWNER/REPO@REF", value_parser = source)]
-    source: Option<Source>,
+    source: Option<PinnedRepository>,
 }
 
 /// Whom a file is for.
@@ -75,7 +75,7 @@ enum InitFor {
 
 /// A repository at a tag or commit.
 #[derive(Debug, Clone)]
-struct Source {
+struct PinnedRepository {
     repository: String,
     reference: Reference,
 }
@@ -252,8 +252,8 @@ pub(super) fn run(args: &InitArgs, environment: &Environment, terminal: &Termina
     let exit = match (&old, template.beside) {
         (Some(_), Some((path, how))) if !is_there && !args.force => {
             let old = existing(&root.join(path))?;
-            put(&Place { root: &root, path }, old, new, args, terminal)?;
-            terminal.message(Kind::Note, &Message::plain(format!("{} exists: {how}", template.path)));
+            put(&Destination { root: &root, path }, old, new, args, terminal)?;
+            terminal.message(MessageKind::Note, &Message::plain(format!("{} exists: {how}", template.path)));
             Ok(Exit::Fine)
         }
         (Some(_), None) if !is_there && !args.force && !args.dry_run => {
@@ -261,7 +261,7 @@ pub(super) fn run(args: &InitArgs, environment: &Environment, terminal: &Termina
             let message = Message::plain(format!("{} exists", template.path));
             Err(Fatal(Message { hint: Some(hint), ..message }))
         }
-        _ => put(&Place { root: &root, path: template.path }, old, new, args, terminal),
+        _ => put(&Destination { root: &root, path: template.path }, old, new, args, terminal),
     };
     if args.wanted == InitFor::MergeDriver {
         tell_of_other_drivers(&root, terminal);
@@ -287,25 +287,25 @@ fn tell_of_other_drivers(root: &Path, terminal: &Terminal) {
         shown(file)
     );
     let hint = "`npm-nixhash update --resolve` solves them after the merge";
-    terminal.message(Kind::Note, &Message::plain(text).hinting(Some(hint)));
+    terminal.message(MessageKind::Note, &Message::plain(text).hinting(Some(hint)));
 }
 
 /// A file to write.
-struct Place<'a> {
+struct Destination<'a> {
     root: &'a Path,
     path: &'static str,
 }
 
 /// Shows the change, and makes it unless this is a dry run.
 fn put(
-    place: &Place<'_>,
+    place: &Destination<'_>,
     old: Option<Vec<u8>>,
     new: String,
     args: &InitArgs,
     terminal: &Terminal,
 ) -> Outcome {
     if old.as_ref().is_some_and(|old| *old == new.as_bytes()) {
-        terminal.message(Kind::Note, &Message::plain(format!("{} is there already", place.path)));
+        terminal.message(MessageKind::Note, &Message::plain(format!("{} is there already", place.path)));
         return Ok(Exit::Fine);
     }
     terminal.patch(&diff::unified(Path::new(place.path), old.as_deref().unwrap_or_default(), new.as_bytes()));
@@ -316,7 +316,7 @@ fn put(
 }
 
 /// The source to pin: the one that is named, else this release of the repository that Cargo.toml names.
-fn chosen(args: &InitArgs, template: &Template) -> Result<Option<Source>, Fatal> {
+fn chosen(args: &InitArgs, template: &Template) -> Result<Option<PinnedRepository>, Fatal> {
     let source = match (&args.source, published()) {
         (Some(source), _) => source.clone(),
         (None, Ok(source)) => source,
@@ -330,7 +330,7 @@ fn chosen(args: &InitArgs, template: &Template) -> Result<Option<Source>, Fatal>
     Ok(Some(source))
 }
 
-fn published() -> Result<Source, Fatal> {
+fn published() -> Result<PinnedRepository, Fatal> {
     let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
     // The placeholder of a checkout that was not published under its own name.
     if repository.starts_with("OWNER/") {
@@ -341,7 +341,7 @@ fn published() -> Result<Source, Fatal> {
         }));
     }
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(Source { repository: repository.to_owned(), reference: Reference::Version(version) })
+    Ok(PinnedRepository { repository: repository.to_owned(), reference: Reference::Version(version) })
 }
 
 /// Why a folder is not the one in which tools look for their files.
@@ -374,7 +374,7 @@ fn existing(path: &Path) -> Result<Option<Vec<u8>>, Fatal> {
 const PLACEHOLDER: &str = "OWNER/npm-nixhash";
 
 /// The text with the source that is pinned.
-fn filled_in(text: &str, source: Option<&Source>) -> String {
+fn filled_in(text: &str, source: Option<&PinnedRepository>) -> String {
     let Some(source) = source else {
         return text
             .lines()
@@ -393,11 +393,11 @@ fn write(path: PathBuf, old: Option<Vec<u8>>, new: String) -> Result<(), CreateE
     let bytes = new.into_bytes();
     match old {
         None => create_all(&[Creation { path, bytes }], &[]),
-        Some(old) => create_all(&[], &[Replacement { path, old, new: bytes }]),
+        Some(old) => create_all(&[], &[FileReplacement { path, old, new: bytes }]),
     }
 }
 
-fn source(text: &str) -> Result<Source, String> {
+fn source(text: &str) -> Result<PinnedRepository, String> {
     const EXPECTED: &str = "expected OWNER/REPO@v1.2.3 or OWNER/REPO@ and a commit's 40 digits";
     let plain = |text: &str| {
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
@@ -414,5 +414,5 @@ fn source(text: &str) -> Result<Source, String> {
         let version = semver::Version::parse(version).map_err(|error| format!("{EXPECTED}: {error}"))?;
         Reference::Version(version.to_string())
     };
-    Ok(Source { repository: repository.to_owned(), reference })
+    Ok(PinnedRepository { repository: repository.to_owned(), reference })
 }

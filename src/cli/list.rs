@@ -13,7 +13,7 @@ use super::{
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
     publish::publish,
-    survey::{State, report, survey},
+    survey::{RunState, report, survey},
 };
 
 pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
@@ -30,7 +30,7 @@ pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Termina
     let human = |look| human::list(&report, args.explain, look);
     publish(&args.report, &report, (Format::Human, &human), environment, terminal)?;
     terminal.messages(&messages::messages(&report, terminal.room()));
-    Ok(if State::of(&report, &[]).failed { Exit::Failed } else { Exit::Fine })
+    Ok(if RunState::of(&report, &[]).failed { Exit::Failed } else { Exit::Fine })
 }
 
 /// The folders and files that are looked at, if no name chooses from them: who names a derivation does not ask about others.

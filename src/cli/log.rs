@@ -146,7 +146,7 @@ impl Subscriber for Log {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut told = Told::default();
+        let mut told = EventText::default();
         event.record(&mut told);
         let metadata = event.metadata();
         let line = line(self.started.elapsed().as_secs_f64(), metadata, &told);
@@ -170,7 +170,7 @@ impl Subscriber for Log {
 }
 
 /// `   0.124s debug npm_registry: GET url=https://host/a.tgz status=200`
-fn line(seconds: f64, metadata: &Metadata<'_>, told: &Told) -> String {
+fn line(seconds: f64, metadata: &Metadata<'_>, told: &EventText) -> String {
     let (word, style) = match *metadata.level() {
         Level::ERROR => ("error", AnsiColor::Red.on_default().bold()),
         Level::WARN => ("warn", AnsiColor::Yellow.on_default()),
@@ -178,19 +178,19 @@ fn line(seconds: f64, metadata: &Metadata<'_>, told: &Told) -> String {
         Level::DEBUG => ("debug", AnsiColor::Cyan.on_default()),
         Level::TRACE => ("trace", Style::new().dimmed()),
     };
-    let Told { message, fields } = told;
+    let EventText { message, fields } = told;
     let name = target(metadata).map_or("", |index| TARGETS[index]);
     format!("{seconds:>8.3}s {style}{word}{style:#} {name}: {message}{fields}\n")
 }
 
 /// An event as text, in which nothing moves what a terminal shows: names come from the authors of the repository.
 #[derive(Default)]
-struct Told {
+struct EventText {
     message: String,
     fields: String,
 }
 
-impl Told {
+impl EventText {
     fn add(&mut self, field: &Field, value: &str) {
         let value = plain(value);
         if field.name() == "message" {
@@ -203,7 +203,7 @@ impl Told {
     }
 }
 
-impl Visit for Told {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // Of a time more than a digit behind the point is noise.
         let is_time = matches!(field.name(), "took" | "pause");

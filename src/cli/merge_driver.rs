@@ -8,8 +8,8 @@ use std::{
 };
 
 use npm_nixhash::{
-    conflicts::{self, Means, Solved},
-    report::{Message, messages::Kind},
+    conflicts::{self, HashSupply, Solved},
+    report::{Message, messages::MessageKind},
     source::head::is_read,
 };
 use repository_files::git::{Git, Marks, Versions, merge};
@@ -47,12 +47,12 @@ pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &
         Ok(Some(solved)) => {
             write(&environment.absolute(&args.ours), solved.text.as_bytes())?;
             let text = solved.message(&args.path.display().to_string());
-            terminal.message(Kind::Note, &Message::plain(text));
+            terminal.message(MessageKind::Note, &Message::plain(text));
             Ok(if solved.left == 0 { Exit::Fine } else { Exit::Drift })
         }
         Ok(None) => Ok(Exit::Drift),
         Err(Fatal(message)) => {
-            terminal.message(Kind::Note, &message);
+            terminal.message(MessageKind::Note, &message);
             Ok(Exit::Drift)
         }
     }
@@ -83,7 +83,7 @@ fn solve(
     })?;
     others.remove(&path);
     let sources = Sources::new(&args.sources, &Config::read(&root)?, environment, terminal)?;
-    let means = Means { supply: &sources.supply, settings: &sources.settings };
+    let means = HashSupply { supply: &sources.supply, settings: &sources.settings };
     // A file that conflicts as well may be what leads to this one.
     let conflicted = |path: &PathBuf, bytes: &mut Vec<u8>| {
         !is_lockfile(path) && std::str::from_utf8(bytes).is_ok_and(conflicts::has_conflict)

@@ -39,7 +39,7 @@ use clap::Parser as _;
 
 use args::{Cli, Command};
 use env::Environment;
-use npm_nixhash::report::messages::Kind;
+use npm_nixhash::report::messages::MessageKind;
 use output::{Exit, Fatal, Terminal};
 
 /// Runs the program.
@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
         Command::Man { dir } => packaging::man(dir.as_deref(), &environment, &terminal),
     });
     let exit = outcome.unwrap_or_else(|Fatal(message)| {
-        terminal.message(Kind::Error, &message);
+        terminal.message(MessageKind::Error, &message);
         Exit::Failed
     });
     terminal.end(exit).into()

@@ -6,8 +6,8 @@
 use std::{borrow::Cow, io, path::Path, process::Command};
 
 use error_advice::Advise;
-use nix_binary_cache::store_path::{Name, NameError};
-use npm_deps::{Failure, NarHash, Outputs, Request};
+use nix_binary_cache::store_path::{DerivationName, DerivationNameError};
+use npm_deps::{HashFailure, HashRequest, NarHash, Outputs};
 use npm_nixhash::{
     drift::{Plan, Planned},
     report::{Message, Report},
@@ -24,22 +24,22 @@ pub(super) enum NixStoreError {
     Refused {
         name: String,
         #[source]
-        said: Said,
+        said: ProgramOutput,
     },
     #[error("the store calls the tree {got} instead of {expected}")]
     OtherPath { got: String, expected: String },
     #[error(transparent)]
-    Name(#[from] NameError),
+    Name(#[from] DerivationNameError),
     #[error("cannot make a temporary folder")]
     Folder(#[source] io::Error),
     #[error("cannot make the tree of {0} again")]
-    Tree(String, #[source] Said),
+    Tree(String, #[source] ProgramOutput),
 }
 
 /// What another program, or the pipeline, had to say.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Said(String);
+pub(super) struct ProgramOutput(String);
 
 impl Advise for NixStoreError {
     fn advice(&self) -> Option<Cow<'static, str>> {
@@ -69,7 +69,7 @@ impl<'a> NixStore<'a> {
     }
 
     /// Where the output will be.
-    pub(super) fn path(&self, name: &Name, hash: &NarHash) -> String {
+    pub(super) fn path(&self, name: &DerivationName, hash: &NarHash) -> String {
         match self.environment.text("NIX_STORE_DIR") {
             Some(store) => name.fixed_output_path_in(store.trim_end_matches('/'), &hash.0),
             None => name.fixed_output_path(&hash.0),
@@ -77,12 +77,17 @@ impl<'a> NixStore<'a> {
     }
 
     /// Adds the tree that lies in a folder of its name.
-    pub(super) fn add(&self, tree: &Path, name: &Name, hash: &NarHash) -> Result<String, NixStoreError> {
+    pub(super) fn add(
+        &self,
+        tree: &Path,
+        name: &DerivationName,
+        hash: &NarHash,
+    ) -> Result<String, NixStoreError> {
         let mut command = self.command()?;
         let output = command.args(["--add-fixed", "--recursive", "sha256"]).arg(tree).output();
         let output = output.map_err(NixStoreError::Run)?;
         if !output.status.success() {
-            let said = Said(last_line(&output.stderr).unwrap_or_else(|| output.status.to_string()));
+            let said = ProgramOutput(last_line(&output.stderr).unwrap_or_else(|| output.status.to_string()));
             return Err(NixStoreError::Refused { name: name.as_str().to_owned(), said });
         }
         let got = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -127,7 +132,7 @@ pub(super) fn add_all(
             unnamed.push(Message::plain(format!("{}: {message}", site.service)));
             continue;
         };
-        let name = Name::parse(name)?;
+        let name = DerivationName::parse(name)?;
         let path = store.path(&name, &computed.hash);
         if !store.has(&path)? {
             add_one(planned, &name, &computed.hash, &store, sources)?;
@@ -140,7 +145,7 @@ pub(super) fn add_all(
 /// The tree is made again from what the first computation left on disk, and has to hash the same.
 fn add_one(
     planned: &Planned,
-    name: &Name,
+    name: &DerivationName,
     hash: &NarHash,
     store: &NixStore<'_>,
     sources: &Sources,
@@ -150,17 +155,17 @@ fn add_one(
     let tree = folder.path().join(name.as_str());
     let outputs = Outputs { tree: Some(tree.clone()), ..Outputs::default() };
     let lockfile = planned.hashed.clone().expect("bug: what was computed was hashed");
-    let request = Request { outputs, ..Request::new(lockfile, planned.site.options) };
+    let request = HashRequest { outputs, ..HashRequest::new(lockfile, planned.site.options) };
     let result = npm_deps::compute(&[request], &sources.supply, &sources.settings).pop();
     match result.expect("bug: one request has one result") {
         Err(failure) => Err(NixStoreError::Tree(shown(), first(&failure))),
         Ok(computed) if computed.hash.0 != hash.0 => {
-            Err(NixStoreError::Tree(shown(), Said("its hash is another one now".to_owned())))
+            Err(NixStoreError::Tree(shown(), ProgramOutput("its hash is another one now".to_owned())))
         }
         Ok(_) => store.add(&tree, name, hash).map(drop),
     }
 }
 
-fn first(failure: &Failure) -> Said {
-    Said(failure.obstacles.first().map(ToString::to_string).unwrap_or_default())
+fn first(failure: &HashFailure) -> ProgramOutput {
+    ProgramOutput(failure.obstacles.first().map(ToString::to_string).unwrap_or_default())
 }

@@ -6,8 +6,8 @@
 use std::ffi::OsString;
 
 use npm_nixhash::{
-    relock::{self, Npm, Running, npmrc::Passed},
-    vendoring::{Said, Vendoring},
+    relock::{self, NpmClient, Running, npmrc::Passed},
+    vendoring::{RegistryAnswers, Vendoring},
 };
 use npm_registry::Client;
 
@@ -44,11 +44,17 @@ pub(super) fn vendoring<'a>(
 ) -> Vendoring<'a> {
     let client = sources.supply.registry();
     let runtime = sources.supply.runtime();
-    Vendoring { client, runtime, npm: npm(environment, client), require_signatures, said: Said::default() }
+    Vendoring {
+        client,
+        runtime,
+        npm: npm(environment, client),
+        require_signatures,
+        said: RegistryAnswers::default(),
+    }
 }
 
 /// The npm client; `client` knows where registries are, and how long the run may take.
-pub(super) fn npm(environment: &Environment, client: Option<&Client>) -> Npm {
+pub(super) fn npm(environment: &Environment, client: Option<&Client>) -> NpmClient {
     let network = NETWORK
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), environment.path(name)?.into_os_string())));
@@ -65,7 +71,7 @@ pub(super) fn npm(environment: &Environment, client: Option<&Client>) -> Npm {
     let running = Running::default();
     // Without it npm runs on after Ctrl-C, as it would if this were a shell script.
     let _ = end_with_signals(&running);
-    Npm {
+    NpmClient {
         program: environment.program("npm").unwrap_or_else(|| "npm".into()),
         path: environment.programs().unwrap_or_default(),
         variables: network.chain(settings).collect(),

@@ -11,8 +11,8 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use npm_nixhash::report::{
     Message, diff, github,
-    layout::{self, Look},
-    messages::{self, Kind, Part, Said},
+    layout::{self, LayoutOptions},
+    messages::{self, LinePart, MessageKind, ShownMessage},
 };
 use terminal_size::{Height, Width, terminal_size_of};
 
@@ -76,7 +76,7 @@ pub(super) struct Terminal {
     columns: Option<usize>,
     lines: Cell<usize>,
     /// What was said and is not to be said again.
-    said: RefCell<BTreeSet<Said>>,
+    said: RefCell<BTreeSet<ShownMessage>>,
     /// The first failure to write to standard output.
     lost: RefCell<Option<io::Error>>,
 }
@@ -103,9 +103,9 @@ impl Terminal {
 
     /// How texts for people on standard output are laid out. What is no terminal has all the room there is, unless
     /// `COLUMNS` says otherwise.
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn look(&self) -> LayoutOptions {
         let width = self.columns.or_else(|| width(terminal_size_of(io::stdout())));
-        Look { width: width.map(|width| width.max(FEWEST_COLUMNS)), details: self.verbose > 0 }
+        LayoutOptions { width: width.map(|width| width.max(FEWEST_COLUMNS)), details: self.verbose > 0 }
     }
 
     /// Lines that standard error has room for.
@@ -162,7 +162,7 @@ impl Terminal {
         match self.lost.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 let message = Message::plain("cannot write to standard output");
-                self.message(Kind::Error, &Message { causes: vec![error.to_string()], ..message });
+                self.message(MessageKind::Error, &Message { causes: vec![error.to_string()], ..message });
                 Exit::Failed
             }
             _ => exit,
@@ -170,8 +170,10 @@ impl Terminal {
     }
 
     /// Messages; `--quiet` keeps the errors.
-    pub(super) fn messages(&self, all: &[Said]) {
-        for Said { kind, lines } in all.iter().filter(|said| !self.quiet || said.kind == Kind::Error) {
+    pub(super) fn messages(&self, all: &[ShownMessage]) {
+        for ShownMessage { kind, lines } in
+            all.iter().filter(|said| !self.quiet || said.kind == MessageKind::Error)
+        {
             for (part, text) in lines {
                 self.line(*kind, *part, text);
             }
@@ -179,19 +181,19 @@ impl Terminal {
     }
 
     /// One message.
-    pub(super) fn message(&self, kind: Kind, message: &Message) {
+    pub(super) fn message(&self, kind: MessageKind, message: &Message) {
         self.messages(&[messages::one(kind, message)]);
     }
 
     /// A warning about the surroundings, which a run that goes on finds again and again.
     pub(super) fn warn_once(&self, message: &Message) {
-        let said = messages::one(Kind::Warning, message);
+        let said = messages::one(MessageKind::Warning, message);
         if self.said.borrow_mut().insert(said.clone()) {
             self.messages(&[said]);
         }
     }
 
-    fn line(&self, kind: Kind, part: Part, text: &str) {
+    fn line(&self, kind: MessageKind, part: LinePart, text: &str) {
         self.lines.set(self.lines.get() + 1);
         let (indent, word) = part.start(kind);
         // Nothing is broken for what is no terminal: a line of a log is searched for as a whole.
@@ -209,14 +211,14 @@ impl Terminal {
 }
 
 /// How the word is shown that a line begins with.
-fn style(kind: Kind, part: Part) -> Style {
+fn style(kind: MessageKind, part: LinePart) -> Style {
     match (part, kind) {
-        (Part::Message, Kind::Error) => AnsiColor::Red.on_default().bold(),
-        (Part::Message, Kind::Warning) => AnsiColor::Yellow.on_default().bold(),
-        (Part::Message, Kind::Note) => AnsiColor::Cyan.on_default().bold(),
-        (Part::Cause, _) => Style::new().bold(),
-        (Part::Hint, _) => AnsiColor::Cyan.on_default(),
-        (Part::Others, _) => Style::new(),
+        (LinePart::Message, MessageKind::Error) => AnsiColor::Red.on_default().bold(),
+        (LinePart::Message, MessageKind::Warning) => AnsiColor::Yellow.on_default().bold(),
+        (LinePart::Message, MessageKind::Note) => AnsiColor::Cyan.on_default().bold(),
+        (LinePart::Cause, _) => Style::new().bold(),
+        (LinePart::Hint, _) => AnsiColor::Cyan.on_default(),
+        (LinePart::Others, _) => Style::new(),
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use anstream::adapter::strip_str;
 use npm_nixhash::{
-    replace::Replacement,
-    report::{Message, Report, codequality, diff, github, layout::Look, markdown, sarif},
+    replace::FileReplacement,
+    report::{Message, Report, codequality, diff, github, layout::LayoutOptions, markdown, sarif},
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 };
 
 /// The command's text for people.
-type Human<'a> = &'a dyn Fn(Look) -> String;
+type Human<'a> = &'a dyn Fn(LayoutOptions) -> String;
 
 /// Writes a report to all places that were asked for; to standard output as `default` unless told.
 ///
@@ -50,11 +50,11 @@ pub(super) fn publish(
 
 /// Replacements as a patch of the repository at `root`. Files are named as git has them: without links on the way, which git
 /// follows no more than it leaves the repository.
-pub(super) fn patch(root: &Path, replacements: &[Replacement]) -> String {
+pub(super) fn patch(root: &Path, replacements: &[FileReplacement]) -> String {
     let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     // A file and a link to it are rewritten alike, and are one file to git.
     let mut diffs: Vec<String> = Vec::new();
-    for Replacement { path, old, new } in replacements {
+    for FileReplacement { path, old, new } in replacements {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let diff = diff::unified(path.strip_prefix(&root).unwrap_or(&path), old, new);
         if !diffs.contains(&diff) {
@@ -67,7 +67,7 @@ pub(super) fn patch(root: &Path, replacements: &[Replacement]) -> String {
 fn render(format: Format, report: &Report, human: Human<'_>, terminal: &Terminal) -> String {
     match format {
         // A file has no width, and shows no colours.
-        Format::Human => strip_str(&human(Look { width: None, ..terminal.look() })).to_string(),
+        Format::Human => strip_str(&human(LayoutOptions { width: None, ..terminal.look() })).to_string(),
         Format::Json => report.json(),
         Format::Github => github::annotations(report),
         Format::Markdown => markdown::report(report),

@@ -12,8 +12,10 @@ use nix_sites::{Outcome as Tied, Survey};
 use npm_nixhash::{
     drift::{RepairedLockfile, Repairs},
     repair::{Filled, RepairError, Repaired, Thoroughness, repair},
-    replace::{Replacement, replace_all, sweep},
-    report::{Message, Paths, RepairReport, RepairStatus, RepairSummary, messages::Kind, repair_messages},
+    replace::{FileReplacement, replace_all, sweep},
+    report::{
+        Message, Paths, RepairReport, RepairStatus, RepairSummary, messages::MessageKind, repair_messages,
+    },
 };
 
 use super::{
@@ -44,7 +46,7 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
         let (status, filled, errors) = conclude(result, (path, old), args.check);
         for message in &errors {
             let told = format!("{lockfile}: {}", message.message);
-            terminal.message(Kind::Error, &Message { message: told, ..message.clone() });
+            terminal.message(MessageKind::Error, &Message { message: told, ..message.clone() });
         }
         report.add(lockfile, status, &filled, errors);
     }
@@ -76,7 +78,7 @@ fn conclude(
         Err(error) => return (RepairStatus::Failed, Vec::new(), repair_messages(&error)),
     };
     path.parent().map(sweep);
-    match replace_all(&[Replacement { path, old, new }]) {
+    match replace_all(&[FileReplacement { path, old, new }]) {
         Ok(()) => (RepairStatus::Completed, filled, Vec::new()),
         Err(error) => {
             let message = Message::of(&error);

@@ -8,9 +8,9 @@ use std::{
 };
 
 use npm_nixhash::{
-    conflicts::{self, Means, Solved},
-    replace::{Replacement, replace_all},
-    report::{Message, messages::Kind},
+    conflicts::{self, HashSupply, Solved},
+    replace::{FileReplacement, replace_all},
+    report::{Message, messages::MessageKind},
     source::head::is_read,
 };
 use repository_files::git::Git;
@@ -45,10 +45,10 @@ pub(super) fn resolve(
         return Ok(());
     }
     let sources = Sources::new(args, &Config::read(root)?, environment, terminal)?;
-    let means = Means { supply: &sources.supply, settings: &sources.settings };
+    let means = HashSupply { supply: &sources.supply, settings: &sources.settings };
     let solved = conflicts::solve(root, &files, &BTreeMap::new(), &means);
     sources.finish(terminal);
-    let replacement = |(path, Solved { text, .. }): (&PathBuf, &Solved)| Replacement {
+    let replacement = |(path, Solved { text, .. }): (&PathBuf, &Solved)| FileReplacement {
         path: path.clone(),
         old: files[path].clone().into_bytes(),
         new: text.clone().into_bytes(),
@@ -57,7 +57,7 @@ pub(super) fn resolve(
     replace_all(&replacements).map_err(|error| Fatal::new(&error))?;
     let paths = paths(environment, root);
     for (path, solved) in &solved {
-        terminal.message(Kind::Note, &Message::plain(solved.message(&paths.show(path))));
+        terminal.message(MessageKind::Note, &Message::plain(solved.message(&paths.show(path))));
     }
     for path in files.keys().filter(|path| !solved.contains_key(*path)) {
         let text = format!(
@@ -65,7 +65,7 @@ pub(super) fn resolve(
             paths.show(path)
         );
         let hint = "solve those first; a conflict in a lockfile with `npm install --package-lock-only`";
-        terminal.message(Kind::Warning, &Message::plain(text).hinting(Some(hint)));
+        terminal.message(MessageKind::Warning, &Message::plain(text).hinting(Some(hint)));
     }
     Ok(())
 }

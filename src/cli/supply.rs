@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, io, path::PathBuf, sync::Arc};
 
 use npm_deps::{Settings, supply::Supply};
-use npm_nixhash::report::{Message, messages::Kind};
+use npm_nixhash::report::{Message, messages::MessageKind};
 use npm_registry::{
     Client, Credential, Options, Roots, Secret,
     npmrc::{Ignored, Npmrc},
@@ -191,7 +191,7 @@ impl Sources {
             terminal.warn_once(&Message::of(trouble));
         }
         if let Some(trouble) = self.memory.as_ref().and_then(|memory| memory.settle()) {
-            terminal.message(Kind::Warning, &trouble);
+            terminal.message(MessageKind::Warning, &trouble);
         }
     }
 }
@@ -249,7 +249,7 @@ fn npmrc(environment: &Environment, terminal: &Terminal) -> Npmrc {
     match user_npmrc(environment) {
         Ok(text) => npmrc.layer(&text.unwrap_or_default(), &|name| environment.expand(name)),
         // npm goes on, too: a home that somebody else has is no reason to stop where nothing of it is needed.
-        Err(message) => terminal.message(Kind::Warning, &message),
+        Err(message) => terminal.message(MessageKind::Warning, &message),
     }
     for name in super::env::NPM_SETTINGS {
         if let Some(value) = environment.npm_config(name) {

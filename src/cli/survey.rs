@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix_sites::{Place, Scope, Survey, Warning, WarningKind};
+use nix_sites::{Place, Survey, SurveyScope, Warning, WarningKind};
 use npm_nixhash::{
-    choice::{Choice, ChoiceError, InvalidPattern, LeftOut, Pattern, Since, Wanted, choose},
+    choice::{ChangedSince, ChoiceError, InvalidPattern, LeftOut, NamePattern, SiteChoice, Wanted, choose},
     drift::Plan,
     report::{Message, Paths, Report, SiteReport},
     source::head::is_read,
@@ -59,10 +59,10 @@ pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surv
         Wanted::Name { .. } => None,
     });
     let is_nix = |path: &&PathBuf| path.is_file() && path.extension() == Some(OsStr::new("nix"));
-    let scope = Scope {
+    let scope = SurveyScope {
         also: also.filter(is_nix).cloned().collect(),
         stated: config.stated(&root),
-        ..Scope::of(&root)
+        ..SurveyScope::of(&root)
     };
     let mut survey = nix_sites::survey(&scope);
     let since = args.changed_since.as_deref().map(|revision| since(revision, &scope, &survey)).transpose()?;
@@ -84,17 +84,17 @@ fn choice(
     args: &ScopeArgs,
     wanted: Vec<Wanted>,
     config: &Config,
-    since: Option<Since>,
-) -> Result<Choice, Fatal> {
+    since: Option<ChangedSince>,
+) -> Result<SiteChoice, Fatal> {
     let mut exclude = config.exclude()?;
     for text in &args.exclude {
-        exclude.push(Pattern::parse(text.trim_start_matches(".#")).map_err(|error| no_name(&error))?);
+        exclude.push(NamePattern::parse(text.trim_start_matches(".#")).map_err(|error| no_name(&error))?);
     }
-    Ok(Choice { wanted, exclude, since })
+    Ok(SiteChoice { wanted, exclude, since })
 }
 
 /// What changed since a revision. The repository is surveyed a second time, with the texts that it had then.
-fn since(revision: &str, scope: &Scope, survey: &Survey) -> Result<Since, Fatal> {
+fn since(revision: &str, scope: &SurveyScope, survey: &Survey) -> Result<ChangedSince, Fatal> {
     let refused = |error: GitError| {
         let hint = "fetch it first: a shallow clone has neither old commits nor merge bases";
         Fatal(Message::from_error(&error).hinting(Some(hint)))
@@ -102,13 +102,13 @@ fn since(revision: &str, scope: &Scope, survey: &Survey) -> Result<Since, Fatal>
     let git = Git::of(&scope.root);
     let changed = git.changed_since(revision).map_err(refused)?;
     if changed.paths.is_empty() {
-        return Ok(Since::new(changed, &survey.sites));
+        return Ok(ChangedSince::new(changed, &survey.sites));
     }
     let Before { texts, absent } = git.before(&changed, is_read).map_err(refused)?;
     // What is stated of a derivation may have been something else.
     let stated = if changed.has(&scope.root.join(CONFIG)) { BTreeMap::new() } else { scope.stated.clone() };
-    let before = nix_sites::survey(&Scope { instead: texts, absent, stated, ..scope.clone() });
-    Ok(Since::new(changed, &before.sites))
+    let before = nix_sites::survey(&SurveyScope { instead: texts, absent, stated, ..scope.clone() });
+    Ok(ChangedSince::new(changed, &before.sites))
 }
 
 /// What a word of the command line means.
@@ -119,13 +119,13 @@ fn read(word: &OsStr, here: &Path) -> Result<Wanted, Fatal> {
         Ok(path) => {
             let plain = text.filter(|text| !text.contains(['/', '\\']) && *text != "." && *text != "..");
             // What is no name because of its brackets is a path alone.
-            let name = plain.and_then(|text| Pattern::parse(text).ok());
+            let name = plain.and_then(|text| NamePattern::parse(text).ok());
             Ok(name.map_or_else(|| Wanted::Path(path.clone()), |name| Wanted::Either(path.clone(), name)))
         }
         Err(error) => match text {
             Some(text) if text.contains('#') => in_flake(text, here),
             Some(text) if !is_path(text) => Ok(Wanted::Name {
-                name: Pattern::parse(text).map_err(|error| no_name(&error))?,
+                name: NamePattern::parse(text).map_err(|error| no_name(&error))?,
                 within: None,
             }),
             _ => Err(unreadable(&path, &error)),
@@ -142,8 +142,8 @@ fn is_path(text: &str) -> bool {
 /// `.#web`, as Nix has it: the flake's folder and the name.
 fn in_flake(text: &str, here: &Path) -> Result<Wanted, Fatal> {
     let (folder, name) = text.split_once('#').unwrap_or(("", text));
-    let name =
-        Pattern::parse(if name.is_empty() { "default" } else { name }).map_err(|error| no_name(&error))?;
+    let name = NamePattern::parse(if name.is_empty() { "default" } else { name })
+        .map_err(|error| no_name(&error))?;
     if matches!(folder, "" | ".") {
         return Ok(Wanted::Name { name, within: None });
     }
@@ -202,7 +202,7 @@ pub(super) fn paths(environment: &Environment, root: &Path) -> Paths {
 
 /// What a report comes down to for the exit code.
 #[expect(clippy::struct_excessive_bools, reason = "each may hold beside the others")]
-pub(super) struct State {
+pub(super) struct RunState {
     /// A hash or file could not be computed or read.
     pub(super) failed: bool,
     /// What is there that `--deny` names, for people.
@@ -219,7 +219,7 @@ pub(super) struct State {
     pub(super) unpublished: bool,
 }
 
-impl State {
+impl RunState {
     pub(super) fn of(report: &Report, deny: &[Denied]) -> Self {
         let found = |what: &Denied| {
             let (there, name) = match what {

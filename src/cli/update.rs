@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Instant};
 use error_advice::Advise;
 use npm_nixhash::{
     drift::{Plan, Rules},
-    replace::{ReplaceError, Replacement, replace_all, sweep},
+    replace::{FileReplacement, ReplaceError, replace_all, sweep},
     report::{
         Message, Report, human,
-        messages::{self, Kind},
+        messages::{self, MessageKind},
     },
     rewrite::{groups, rewrite},
     source::head::Head,
@@ -27,7 +27,7 @@ use super::{
     repair,
     resolve::resolve,
     supply::Sources,
-    survey::{State, Surveyed, report, survey},
+    survey::{RunState, Surveyed, report, survey},
 };
 
 /// How often a run begins again because somebody else wrote to its files meanwhile: each time others got on with theirs, so
@@ -46,16 +46,16 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
         sources.keep_for_the_run();
     }
     let deny = surveyed.deny(&args.deny);
-    let mut work = Work::carry_out(surveyed, args, (&sources, environment), &deny);
+    let mut work = Update::carry_out(surveyed, args, (&sources, environment), &deny);
     for _ in 0..AGAIN {
         if !work.overtaken {
             break;
         }
         surveyed = survey(&args.scope, environment)?;
-        work = Work::carry_out(surveyed, args, (&sources, environment), &deny).after(work);
+        work = Update::carry_out(surveyed, args, (&sources, environment), &deny).after(work);
     }
     sources.finish(terminal);
-    let Work { plan, mut report, written, held_back, .. } = work;
+    let Update { plan, mut report, written, held_back, .. } = work;
     report.patch = patch(&plan.root, &written);
     report.set_changed_files(written.iter().map(|replacement| replacement.path.as_path()));
     // The files are right whatever becomes of the store.
@@ -70,9 +70,9 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     // The last line is kept for what became of the files.
     terminal.messages(&messages::messages(&report, terminal.room().saturating_sub(1)));
     for unnamed in added.transpose()?.into_iter().flatten() {
-        terminal.message(Kind::Warning, &unnamed);
+        terminal.message(MessageKind::Warning, &unnamed);
     }
-    Ok(conclude(&State::of(&report, &deny), held_back, terminal))
+    Ok(conclude(&RunState::of(&report, &deny), held_back, terminal))
 }
 
 /// Where outputs are published, if anywhere.
@@ -97,17 +97,17 @@ fn caches(
 }
 
 /// What was done.
-struct Work {
+struct Update {
     plan: Plan,
     report: Report,
-    written: Vec<Replacement>,
+    written: Vec<FileReplacement>,
     /// Nothing was written, because not everything is as it was wanted.
     held_back: bool,
     /// Something was not written, because somebody else wrote to its file meanwhile.
     overtaken: bool,
 }
 
-impl Work {
+impl Update {
     fn carry_out(
         surveyed: Surveyed,
         args: &UpdateArgs,
@@ -135,7 +135,7 @@ impl Work {
             plan.refuse_assumed();
         }
         let replacements = rewritten(&mut plan);
-        let before = State::of(&report("update", &plan, left_out.clone(), environment), deny);
+        let before = RunState::of(&report("update", &plan, left_out.clone(), environment), deny);
         let held_back =
             args.all_or_nothing && (before.failed || before.incomplete || !before.denied.is_empty());
         let (written, overtaken) = match (held_back, args.dry_run) {
@@ -164,7 +164,7 @@ impl Work {
     }
 }
 
-fn conclude(state: &State, held_back: bool, terminal: &Terminal) -> Exit {
+fn conclude(state: &RunState, held_back: bool, terminal: &Terminal) -> Exit {
     let denied = state.denied.join(" and ");
     if held_back {
         let why = if state.failed || state.incomplete {
@@ -172,9 +172,9 @@ fn conclude(state: &State, held_back: bool, terminal: &Terminal) -> Exit {
         } else {
             format!("there are {denied}")
         };
-        terminal.message(Kind::Error, &Message::plain(format!("nothing was changed, because {why}")));
+        terminal.message(MessageKind::Error, &Message::plain(format!("nothing was changed, because {why}")));
     } else if !state.denied.is_empty() {
-        terminal.message(Kind::Error, &Message::plain(format!("there are {denied}")));
+        terminal.message(MessageKind::Error, &Message::plain(format!("there are {denied}")));
     }
     if state.failed || state.incomplete || state.nothing || !state.denied.is_empty() {
         Exit::Failed
@@ -184,7 +184,7 @@ fn conclude(state: &State, held_back: bool, terminal: &Terminal) -> Exit {
 }
 
 /// The new texts of all files that can have one; sites of other files become failures.
-fn rewritten(plan: &mut Plan) -> Vec<Replacement> {
+fn rewritten(plan: &mut Plan) -> Vec<FileReplacement> {
     loop {
         match rewrite(plan) {
             Ok(replacements) => return replacements,
@@ -199,7 +199,7 @@ fn rewritten(plan: &mut Plan) -> Vec<Replacement> {
 
 /// Replaces files, each group of those that belong together or none of it; gives those that were replaced, and whether one
 /// changed meanwhile. Sites of the others become failures.
-fn replaced(plan: &mut Plan, replacements: Vec<Replacement>) -> (Vec<Replacement>, bool) {
+fn replaced(plan: &mut Plan, replacements: Vec<FileReplacement>) -> (Vec<FileReplacement>, bool) {
     let (mut written, mut overtaken) = (Vec::new(), false);
     for group in groups(plan, replacements) {
         match replace_all(&group) {

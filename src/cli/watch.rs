@@ -19,7 +19,7 @@ use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode, MetadataKind, ModifyKind},
 };
-use npm_nixhash::report::{Message, changes::Seen, messages::Kind};
+use npm_nixhash::report::{Message, changes::Seen, messages::MessageKind};
 use repository_files::git::Git;
 
 use super::{
@@ -50,7 +50,10 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     let mut changes = Changes::of(&root, args.poll.map(Into::into));
     let number = changes.follow(&root, terminal).number;
     let how = changes.how();
-    terminal.message(Kind::Note, &Message::plain(format!("watching {number} folders{how}; Ctrl-C ends it")));
+    terminal.message(
+        MessageKind::Note,
+        &Message::plain(format!("watching {number} folders{how}; Ctrl-C ends it")),
+    );
     let mut last_error = None;
     let mut since = Instant::now();
     loop {
@@ -69,7 +72,7 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
             Err(Fatal(message)) if !root.is_dir() => return Err(Fatal(message)),
             Err(Fatal(message)) => {
                 if last_error.as_ref() != Some(&message) {
-                    terminal.message(Kind::Error, &message);
+                    terminal.message(MessageKind::Error, &message);
                 }
                 last_error = Some(message);
             }
@@ -176,7 +179,7 @@ impl Changes {
             if let Some(error) = refused {
                 let text = format!("the system does not tell of all changes here ({error})");
                 let message = Message::plain(format!("{text}: looking every second"));
-                terminal.message(Kind::Note, &message);
+                terminal.message(MessageKind::Note, &message);
                 self.teller = Teller::Looking(PAUSE);
                 self.look(PAUSE);
             }

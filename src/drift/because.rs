@@ -5,11 +5,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Verdict, Work, says};
+use super::{Judgement, PlanMaker, says};
 use nix_sites::{Literal, Outcome, Site};
-use npm_deps::{Request, Settings, supply::Supply};
+use npm_deps::{HashRequest, Settings, supply::Supply};
 use npm_lockfile::{changes::Changes, options::HashOptions};
-use repository_files::git::{Answer, Git, Last, Question, Since};
+use repository_files::git::{ComparedState, Git, HistoryAnswer, HistoryQuestion, Last};
 
 /// Why a hash is stale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Because {
         /// The file.
         lockfile: PathBuf,
         /// Since which state.
-        since: Since,
+        since: ComparedState,
         /// What changed; `None` if one of the states is no lockfile.
         changes: Option<Changes>,
         /// The commit that last changed it.
@@ -45,8 +45,8 @@ pub enum Because {
 }
 
 /// What a run has at hand to find reasons.
-pub(super) struct Means<'a> {
-    pub(super) work: &'a Work<'a>,
+pub(super) struct HistorySearch<'a> {
+    pub(super) work: &'a PlanMaker<'a>,
     pub(super) supply: &'a Supply,
     pub(super) settings: &'a Settings,
 }
@@ -55,13 +55,13 @@ pub(super) struct Means<'a> {
 struct Open {
     /// The site's.
     index: usize,
-    question: Question,
+    question: HistoryQuestion,
     /// The lockfile's bytes as they are to be.
     now: Arc<[u8]>,
 }
 
 /// Says of each stale site why it is, where that is known.
-pub(super) fn explain(sites: &[Site], verdicts: &mut [Verdict], means: &Means<'_>) {
+pub(super) fn explain(sites: &[Site], verdicts: &mut [Judgement], means: &HistorySearch<'_>) {
     let mut open: Vec<Open> = Vec::new();
     for (index, site) in sites.iter().enumerate() {
         let Some(literal) = stale_literal(site, &verdicts[index]) else { continue };
@@ -84,7 +84,7 @@ pub(super) fn explain(sites: &[Site], verdicts: &mut [Verdict], means: &Means<'_
 }
 
 /// The literal of a site that says another hash. One that holds only the place of a hash needs no reason.
-fn stale_literal<'a>(site: &'a Site, verdict: &Verdict) -> Option<&'a Literal> {
+fn stale_literal<'a>(site: &'a Site, verdict: &Judgement) -> Option<&'a Literal> {
     let super::Status::Stale(Some(computed)) = &verdict.status else { return None };
     let is_stale = |literal: &&Literal| {
         let written = &literal.written;
@@ -98,7 +98,7 @@ fn of_another_lockfile(
     literal: &Literal,
     own: &Site,
     sites: &[Site],
-    verdicts: &[Verdict],
+    verdicts: &[Judgement],
 ) -> Option<Because> {
     let same = sites.iter().zip(verdicts).find(|(_, verdict)| match &verdict.status {
         super::Status::InSync(Some(computed)) | super::Status::Stale(Some(computed)) => {
@@ -123,16 +123,16 @@ fn of_another_lockfile(
 fn question(
     literal: &Literal,
     site: &Site,
-    verdict: &Verdict,
-    means: &Means<'_>,
-) -> Option<(Question, Arc<[u8]>)> {
+    verdict: &Judgement,
+    means: &HistorySearch<'_>,
+) -> Option<(HistoryQuestion, Arc<[u8]>)> {
     let Outcome::Local { lockfile, .. } = &site.outcome else { return None };
     let renewed = verdict.outdated.as_ref().and_then(|outdated| outdated.new.clone());
     let now = match renewed {
         Some(new) => new,
         None => means.work.lockfiles.borrow_mut().read(lockfile, means.work.rules.head).ok()?,
     };
-    let question = Question {
+    let question = HistoryQuestion {
         file: literal.file.clone(),
         text: literal.written.text.trim().to_owned(),
         lockfile: lockfile.clone(),
@@ -140,8 +140,13 @@ fn question(
     Some((question, now))
 }
 
-fn judge(site: &Site, question: Question, (now, answer): (&Arc<[u8]>, Answer), means: &Means<'_>) -> Because {
-    let Answer { since, then, last } = answer;
+fn judge(
+    site: &Site,
+    question: HistoryQuestion,
+    (now, answer): (&Arc<[u8]>, HistoryAnswer),
+    means: &HistorySearch<'_>,
+) -> Because {
+    let HistoryAnswer { since, then, last } = answer;
     let lockfile = question.lockfile;
     if then != **now {
         return Because::Changed { lockfile, since, changes: Changes::between(&then, now), last };
@@ -152,9 +157,14 @@ fn judge(site: &Site, question: Question, (now, answer): (&Arc<[u8]>, Answer), m
 }
 
 /// The other fetcher version, if the hash is that of the lockfile under it. Only what is on disk is used.
-fn other_options(site: &Site, recorded: &str, now: &Arc<[u8]>, means: &Means<'_>) -> Option<HashOptions> {
+fn other_options(
+    site: &Site,
+    recorded: &str,
+    now: &Arc<[u8]>,
+    means: &HistorySearch<'_>,
+) -> Option<HashOptions> {
     let options = site.options.with_other_version();
-    let request = Request::new(Arc::clone(now), options);
+    let request = HashRequest::new(Arc::clone(now), options);
     let supply = Arc::new(means.supply.without_network());
     let computed = npm_deps::compute(&[request], &supply, means.settings).pop()?.ok()?;
     let says =

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Planned, SiteFailure, SourceState, Status, Token, lockfiles::Chosen, undecided};
+use super::{LiteralPlace, Planned, SiteFailure, SourceState, Status, lockfiles::Chosen, undecided};
 use nix_sites::{Outcome, Reason, Site};
 
 /// Makes sites undecided that share a token or a lockfile and need different ones.
@@ -47,7 +47,7 @@ pub(super) fn settle(sites: &[Site], sources: &[Vec<SourceState>], chosen: &mut 
 /// Makes failures of stale sites that share a token or lockfile, which they would change, with a site that failed: the
 /// literals of one derivation move together or not at all, and so does what is shared, from one to the next.
 pub(super) fn hold_back(sites: &mut [Planned]) {
-    let mut stuck: BTreeMap<Token, String> = BTreeMap::new();
+    let mut stuck: BTreeMap<LiteralPlace, String> = BTreeMap::new();
     for planned in sites.iter().filter(|planned| matches!(planned.status, Status::Failed(_))) {
         stuck.extend(tokens(&planned.site).map(|token| (token, called(&planned.site))));
     }
@@ -64,7 +64,7 @@ pub(super) fn hold_back(sites: &mut [Planned]) {
 }
 
 /// What makes a site, as far as it can be shared: its own literals, those of its sources, and a vendored lockfile.
-fn tokens(site: &Site) -> impl Iterator<Item = Token> {
+fn tokens(site: &Site) -> impl Iterator<Item = LiteralPlace> {
     let literals = site.hashes.iter().chain(site.source_literals());
     let lockfile = match (&site.outcome, &site.source) {
         (Outcome::Local { lockfile, .. }, Some(_)) => Some((lockfile.clone(), None)),

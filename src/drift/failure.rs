@@ -4,8 +4,8 @@ use std::{borrow::Cow, io, path::PathBuf, sync::Arc};
 
 use error_advice::Advise;
 
-use crate::source::{LookError, NpmFailure, SourceFailure, digest::Digest};
-use npm_deps::Failure;
+use crate::source::{LookError, NpmFailure, SourceFailure, digest::SourceDigest};
+use npm_deps::HashFailure;
 
 /// Why the hash of a site is not known although its lockfile is.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum SiteFailure {
         /// The lockfile.
         path: PathBuf,
         /// All reasons.
-        failure: Failure,
+        failure: HashFailure,
     },
     /// A source is not available.
     #[error(transparent)]
@@ -55,7 +55,7 @@ pub enum SiteFailure {
         /// The recorded hash.
         recorded: String,
         /// The hash of what is there.
-        found: Digest,
+        found: SourceDigest,
         /// Why the last commit tells nothing, if it does not.
         unknown: Option<String>,
         /// Whether `flake.lock` records it.
@@ -71,7 +71,7 @@ pub enum SiteFailure {
         /// What the registry says.
         published: String,
         /// The hash of what is there.
-        found: Digest,
+        found: SourceDigest,
     },
     /// The registry does not vouch for a tarball as it has to.
     #[error(transparent)]

@@ -7,16 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use super::{RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, Work, undecided};
-use crate::source::{Excerpt, LookError, Npm, Relock, head::Head, patch};
-use nix_sites::{Edit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits};
+use super::{PlanMaker, RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, undecided};
+use crate::source::{Excerpt, LookError, NpmServices, Relock, head::Head, patch};
+use nix_sites::{LockfileEdit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits};
 use npm_lockfile::line_ends::{has_crlf, with_line_feeds};
 
 /// Lockfiles that were read, so that sites that share one share its bytes.
 #[derive(Default)]
 pub struct Lockfiles {
     read: HashMap<PathBuf, Arc<[u8]>>,
-    made: HashMap<PathBuf, Made>,
+    made: HashMap<PathBuf, Regenerated>,
     /// What the file holds of a lockfile that was completed.
     originals: HashMap<PathBuf, Arc<[u8]>>,
     /// Files of which git has the same text with other line ends.
@@ -25,7 +25,7 @@ pub struct Lockfiles {
 
 /// A lockfile that was regenerated.
 #[derive(Clone)]
-struct Made {
+struct Regenerated {
     package_json: Arc<[u8]>,
     lockfile: Arc<[u8]>,
 }
@@ -103,7 +103,7 @@ pub(super) struct Chosen {
 }
 
 /// The lockfile of a site whose sources were examined.
-pub(super) fn choose(site: &Site, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
+pub(super) fn choose(site: &Site, sources: &[SourceState], work: &PlanMaker<'_>) -> Result<Chosen, Status> {
     match &site.outcome {
         Outcome::Local { lockfile, edits } => {
             let chosen = vendored(site, lockfile, sources, work)?;
@@ -133,7 +133,7 @@ pub(super) fn choose(site: &Site, sources: &[SourceState], work: &Work<'_>) -> R
 fn inside(
     site: &Site,
     source: &RemoteSource,
-    (folder, edits): (&str, &[Vec<Edit>; 2]),
+    (folder, edits): (&str, &[Vec<LockfileEdit>; 2]),
     sources: &[SourceState],
 ) -> Result<Arc<[u8]>, Status> {
     let state = followed(site, source, sources).map_err(Status::Undecided)?;
@@ -154,7 +154,7 @@ fn inside(
 }
 
 /// The lockfile as phases leave it.
-fn edited(site: &Site, bytes: &Arc<[u8]>, edits: &[Edit]) -> Result<Arc<[u8]>, Status> {
+fn edited(site: &Site, bytes: &Arc<[u8]>, edits: &[LockfileEdit]) -> Result<Arc<[u8]>, Status> {
     apply_edits(bytes, edits).map_err(|error| {
         let message = format!("a phase edits the lockfile: {error}");
         let cure = "make the replacement fit the lockfile, or commit the edited lockfile and drop the step";
@@ -189,7 +189,12 @@ fn unfollowed(site: &Site, why: &str) -> Undecided {
 }
 
 /// A lockfile of the repository, which may be copied into a source.
-fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) -> Result<Chosen, Status> {
+fn vendored(
+    site: &Site,
+    path: &Path,
+    sources: &[SourceState],
+    work: &PlanMaker<'_>,
+) -> Result<Chosen, Status> {
     let old = work.lockfiles.borrow_mut().read(path, work.rules.head).map_err(Status::Failed)?;
     let plain = Chosen { bytes: Arc::clone(&old), outdated: None };
     let Some(state) = sources.iter().find(|state| state.source.vendored_in.is_some()) else {
@@ -216,9 +221,10 @@ fn vendored(site: &Site, path: &Path, sources: &[SourceState], work: &Work<'_>) 
 
 /// Whether a vendored lockfile has to follow its source's version: always for published packages, else when the source
 /// changes. Who keeps one for a repository may have reasons for another version in it.
-fn follows(state: &SourceState, work: &Work<'_>) -> bool {
-    let published =
-        |npm: &dyn Npm| state.resolved.as_ref().is_ok_and(|resolved| npm.publishes(resolved.origin.url()));
+fn follows(state: &SourceState, work: &PlanMaker<'_>) -> bool {
+    let published = |npm: &dyn NpmServices| {
+        state.resolved.as_ref().is_ok_and(|resolved| npm.publishes(resolved.origin.url()))
+    };
     state.wanted().is_some() || work.rules.npm.is_some_and(published)
 }
 
@@ -230,7 +236,12 @@ fn outdated(path: &Path, old: &Arc<[u8]>, excerpt: &Excerpt) -> Option<Outdated>
 }
 
 /// The lockfile for the version that was fetched, if it may be made.
-fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) -> Result<Chosen, Status> {
+fn renewed(
+    site: &Site,
+    outdated: Outdated,
+    excerpt: &Excerpt,
+    work: &PlanMaker<'_>,
+) -> Result<Chosen, Status> {
     let (Some(npm), true, Some(package_json)) =
         (work.rules.npm, work.rules.renew_lockfiles, &excerpt.package_json)
     else {
@@ -251,7 +262,7 @@ fn renewed(site: &Site, outdated: Outdated, excerpt: &Excerpt, work: &Work<'_>) 
             let new: Arc<[u8]> = npm.relock(&relock).map(Arc::from).map_err(|failure| {
                 Status::Failed(SiteFailure::Relock { path: outdated.path.clone(), failure })
             })?;
-            let kept = Made { package_json: Arc::clone(package_json), lockfile: Arc::clone(&new) };
+            let kept = Regenerated { package_json: Arc::clone(package_json), lockfile: Arc::clone(&new) };
             work.lockfiles.borrow_mut().made.insert(outdated.path.clone(), kept);
             new
         }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Rules, SiteFailure, Status, Work, undecided};
+use super::{PlanMaker, Rules, SiteFailure, Status, undecided};
 use crate::source::{
-    self, Excerpt, Fetched, Look, LookError, Npm, NpmFailure, Question, Resolved, SourceFailure,
-    SourceRequest, Word,
-    digest::{Digest, Kind, Recorded},
+    self, Excerpt, FetchedSource, LookError, NpmFailure, NpmServices, Resolved, SourceFailure, SourcePlace,
+    SourceRequest, TarballQuestion, Word,
+    digest::{DigestKind, Recorded, SourceDigest},
     origin::{Hashed, Origin},
 };
 use error_advice::Advise;
@@ -39,15 +39,15 @@ pub enum Standing {
     /// It is right.
     InSync,
     /// It is not written yet; this is it.
-    Blank(Digest),
+    Blank(SourceDigest),
     /// It is that of another source, because the URL or version changed; this is the right one.
-    Moved(Digest),
+    Moved(SourceDigest),
     /// It differs, and the npm registry vouches for what was fetched.
-    Vouched(Digest),
+    Vouched(SourceDigest),
     /// It differs for no reason that is known: the file was replaced under its name.
     Replaced {
         /// What was fetched.
-        found: Digest,
+        found: SourceDigest,
         /// Whether that was accepted beforehand.
         accepted: bool,
         /// Why the committed files tell nothing, if they do not.
@@ -56,7 +56,7 @@ pub enum Standing {
     /// The npm registry says that other bytes were published.
     Forged {
         /// What was fetched.
-        found: Digest,
+        found: SourceDigest,
         /// The integrity of what was published.
         published: String,
     },
@@ -73,7 +73,7 @@ pub enum Standing {
 impl SourceState {
     /// What the hash should be, where it has to be written.
     #[must_use]
-    pub fn wanted(&self) -> Option<&Digest> {
+    pub fn wanted(&self) -> Option<&SourceDigest> {
         match &self.standing {
             Standing::Blank(digest) | Standing::Moved(digest) | Standing::Vouched(digest) => Some(digest),
             Standing::Replaced { found, .. } => Some(found),
@@ -92,7 +92,7 @@ impl SourceState {
 
     /// The hash of what was fetched.
     #[must_use]
-    pub fn digest(&self) -> Option<&Digest> {
+    pub fn digest(&self) -> Option<&SourceDigest> {
         match (&self.standing, &self.resolved) {
             (Standing::InSync, Ok(Resolved { recorded: Recorded::Known(digest), .. })) => Some(digest),
             (Standing::Forged { found, .. }, _) => Some(found),
@@ -109,14 +109,14 @@ impl SourceState {
 }
 
 /// What to read of a site's source.
-fn look_at(site: &Site, source: &RemoteSource) -> Look {
+fn look_at(site: &Site, source: &RemoteSource) -> SourcePlace {
     let folder = match &site.outcome {
         Outcome::Remote { source: of_lockfile, folder, .. } if of_lockfile.place == source.place => {
             folder.clone()
         }
         _ => source.vendored_in.clone().unwrap_or_default(),
     };
-    Look { source_root: source.source_root.clone(), folder }
+    SourcePlace { source_root: source.source_root.clone(), folder }
 }
 
 /// All sources of all sites that are decided, not yet fetched.
@@ -146,7 +146,7 @@ pub(super) fn examine(
     states: &mut [Vec<SourceState>],
     supply: &Arc<Supply>,
     settings: &Settings,
-    work: &Work<'_>,
+    work: &PlanMaker<'_>,
 ) {
     ask(sites, states, work);
     let requests = requests(sites, states);
@@ -178,8 +178,8 @@ pub(super) fn examine(
 /// What registries say of the sources whose recorded hash is not that of what was fetched, each asked about once.
 fn words(
     states: &[Vec<SourceState>],
-    results: &HashMap<String, Result<Fetched, SourceFailure>>,
-    npm: Option<&dyn Npm>,
+    results: &HashMap<String, Result<FetchedSource, SourceFailure>>,
+    npm: Option<&dyn NpmServices>,
 ) -> HashMap<String, Result<Word, NpmFailure>> {
     let Some(npm) = npm else { return HashMap::new() };
     let mut questions = BTreeMap::new();
@@ -190,7 +190,7 @@ fn words(
             && resolved.origin.more.is_none()
             && !is_recorded(resolved, &fetched.digests[&resolved.recorded.kind()])
         {
-            let question = Question { url: resolved.origin.url(), content: &fetched.contents };
+            let question = TarballQuestion { url: resolved.origin.url(), content: &fetched.contents };
             questions.insert(identity, question);
         }
     }
@@ -198,13 +198,13 @@ fn words(
     questions.into_keys().zip(said).collect()
 }
 
-fn is_recorded(resolved: &Resolved, found: &Digest) -> bool {
+fn is_recorded(resolved: &Resolved, found: &SourceDigest) -> bool {
     matches!(&resolved.recorded, Recorded::Known(recorded) if recorded == found)
 }
 
 /// What registries state themselves: the SHA-512 of a tarball is the integrity of its release, so it is known without a
 /// download.
-fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &Work<'_>) {
+fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &PlanMaker<'_>) {
     let Some(npm) = work.rules.npm else { return };
     let mut pinned: Vec<(&Site, &mut SourceState)> = sites
         .iter()
@@ -218,7 +218,7 @@ fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &Work<'_>) {
     for ((site, state), answer) in pinned.iter_mut().zip(answers) {
         match answer {
             Ok(Some(found)) => {
-                state.standing = compare(site, state, Digest::from(&found), true, work);
+                state.standing = compare(site, state, SourceDigest::from(&found), true, work);
                 state.stated = true;
             }
             // The tarball itself tells what the registry does not.
@@ -233,7 +233,7 @@ fn ask(sites: &[Site], states: &mut [Vec<SourceState>], work: &Work<'_>) {
 
 /// Whether the hash of a source is what a registry states of a tarball.
 fn is_integrity(resolved: &Resolved) -> bool {
-    resolved.origin.hashed == Hashed::File && resolved.recorded.kind() == Kind::Sha512
+    resolved.origin.hashed == Hashed::File && resolved.recorded.kind() == DigestKind::Sha512
 }
 
 /// What registries say of pinned tarballs that are not there: one that has no such release says more than a URL that is not
@@ -241,8 +241,8 @@ fn is_integrity(resolved: &Resolved) -> bool {
 fn missing(
     sites: &[Site],
     states: &[Vec<SourceState>],
-    results: &HashMap<String, Result<Fetched, SourceFailure>>,
-    npm: Option<&dyn Npm>,
+    results: &HashMap<String, Result<FetchedSource, SourceFailure>>,
+    npm: Option<&dyn NpmServices>,
 ) -> HashMap<String, NpmFailure> {
     let Some(npm) = npm else { return HashMap::new() };
     let pinned = sites.iter().zip(states).filter(|(site, _)| matches!(site.outcome, Outcome::Tarball(_)));
@@ -294,9 +294,9 @@ impl Advise for Unsigned {
 fn judge(
     site: &Site,
     state: &SourceState,
-    found: &Digest,
+    found: &SourceDigest,
     said: Option<&Result<Word, NpmFailure>>,
-    work: &Work<'_>,
+    work: &PlanMaker<'_>,
 ) -> Standing {
     let (Ok(resolved), found) = (&state.resolved, found.clone()) else { return Standing::NotFetched };
     if let Some(why) = &resolved.origin.more {
@@ -318,7 +318,7 @@ fn judge(
 }
 
 /// What can be said of a hash that only a build can tell.
-fn untold(resolved: &Resolved, why: &str, work: &Work<'_>) -> Standing {
+fn untold(resolved: &Resolved, why: &str, work: &PlanMaker<'_>) -> Standing {
     match &resolved.recorded {
         Recorded::Placeholder(_) => Standing::Untold(format!("its source has no hash yet: {why}")),
         Recorded::Known(recorded) if work.rules.head.has_for_other_origin(&resolved.origin, recorded) => {
@@ -329,7 +329,13 @@ fn untold(resolved: &Resolved, why: &str, work: &Work<'_>) -> Standing {
 }
 
 /// What it means that a hash is recorded and another one was found, for which a registry vouches or does not.
-fn compare(site: &Site, state: &SourceState, found: Digest, vouched: bool, work: &Work<'_>) -> Standing {
+fn compare(
+    site: &Site,
+    state: &SourceState,
+    found: SourceDigest,
+    vouched: bool,
+    work: &PlanMaker<'_>,
+) -> Standing {
     let Ok(resolved) = &state.resolved else { return Standing::NotFetched };
     let Recorded::Known(recorded) = &resolved.recorded else { return Standing::Blank(found) };
     if *recorded == found {
@@ -411,7 +417,7 @@ fn unwritable(site: &Site, state: &SourceState) -> Option<Status> {
 }
 
 /// Whether the vendored lockfile is that of another version than the derivation's.
-fn lockfile_stayed_behind(site: &Site, work: &Work<'_>) -> bool {
+fn lockfile_stayed_behind(site: &Site, work: &PlanMaker<'_>) -> bool {
     let Outcome::Local { lockfile, .. } = &site.outcome else { return false };
     let Some(version) = &site.version else { return false };
     let bytes = work.lockfiles.borrow_mut().read(lockfile, work.rules.head);

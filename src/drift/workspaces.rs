@@ -13,10 +13,10 @@ const DEEPEST: usize = 32;
 
 /// The folders below a project's that these globs name, `/`-separated.
 pub(super) fn workspaces(project: &Path, globs: &[String]) -> BTreeSet<String> {
-    let (mut wanted, mut unwanted): (Vec<Pattern>, Vec<Pattern>) = (Vec::new(), Vec::new());
+    let (mut wanted, mut unwanted): (Vec<FolderPattern>, Vec<FolderPattern>) = (Vec::new(), Vec::new());
     for glob in globs {
         let plain = glob.trim_start_matches('!');
-        let Some(pattern) = Pattern::read(plain) else { continue };
+        let Some(pattern) = FolderPattern::read(plain) else { continue };
         if (glob.len() - plain.len()) % 2 == 1 {
             unwanted.push(pattern);
         } else {
@@ -34,12 +34,12 @@ pub(super) fn workspaces(project: &Path, globs: &[String]) -> BTreeSet<String> {
 }
 
 /// A pattern of folders.
-struct Pattern {
+struct FolderPattern {
     parts: Vec<String>,
     matcher: GlobMatcher,
 }
 
-impl Pattern {
+impl FolderPattern {
     /// `None` for what is no pattern, or leads out of the project.
     fn read(glob: &str) -> Option<Self> {
         let parts: Vec<String> =

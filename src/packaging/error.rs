@@ -8,9 +8,9 @@ use crate::{
     relock::RelockError,
 };
 use error_advice::Advise;
-use npm_deps::{Failure, supply::SupplyError};
+use npm_deps::{HashFailure, supply::SupplyError};
 use npm_lockfile::LockfileError;
-use npm_registry::packages::{PackageError, signature::Verdict};
+use npm_registry::packages::{PackageError, signature::SignatureVerdict};
 
 /// What stands in the way.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum PackagingError {
         /// Name and version.
         package: String,
         /// What the signatures say.
-        verdict: Verdict,
+        verdict: SignatureVerdict,
     },
     /// The tarball cannot be fetched, or is not what the registry says.
     #[error(transparent)]
@@ -78,7 +78,7 @@ pub enum PackagingError {
     },
     /// Their hash cannot be computed.
     #[error("cannot compute the hash of the dependencies")]
-    Dependencies(Failure),
+    Dependencies(HashFailure),
 }
 
 /// A shape, as it is spoken of.
@@ -106,7 +106,7 @@ impl Advise for PackagingError {
                 "what is bundled is installed if this package is a dependency: package one that depends on it"
                     .into(),
             ),
-            Self::Signature { verdict: Verdict::Invalid { .. }, .. } => {
+            Self::Signature { verdict: SignatureVerdict::Invalid { .. }, .. } => {
                 Some("do not use this release unexamined; a mirror may also be out of date".into())
             }
             Self::Signature { .. } => {

@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-use super::{Form, Locked, Package};
+use super::{Form, LockedDependencies, Package};
 use nix_sites::insert::{attribute, string};
 
 /// How a name of nixpkgs is written where the expression stands.
-pub trait Names {
+pub trait NixpkgsNames {
     /// `buildNpmPackage`, `fetchurl`, `jq`, `nodejs_22`: an attribute of nixpkgs.
     fn package(&self, name: &str) -> String;
     /// `licenses.mit`: an attribute of nixpkgs' `lib`.
@@ -21,7 +21,7 @@ pub trait Names {
 /// Everything by way of `pkgs`.
 pub struct ByPkgs;
 
-impl Names for ByPkgs {
+impl NixpkgsNames for ByPkgs {
     fn package(&self, name: &str) -> String {
         format!("pkgs.{name}")
     }
@@ -49,7 +49,7 @@ pub fn check_path(path: &str) -> Result<(), UnwritablePath> {
 
 /// Writes the expression down. `lockfile` is a path that [`check_path`] accepted; it is used if there is one to keep.
 #[must_use]
-pub fn render(package: &Package, lockfile: &str, names: &dyn Names) -> String {
+pub fn render(package: &Package, lockfile: &str, names: &dyn NixpkgsNames) -> String {
     let builder = match &package.form {
         Form::Lockfile(_) => names.package("buildNpmPackage"),
         Form::Bundled | Form::Platforms(_) => program::builder(package, names),
@@ -69,7 +69,7 @@ pub fn render(package: &Package, lockfile: &str, names: &dyn Names) -> String {
 
 type Block = Vec<String>;
 
-fn blocks(package: &Package, lockfile: &str, names: &dyn Names) -> Vec<Block> {
+fn blocks(package: &Package, lockfile: &str, names: &dyn NixpkgsNames) -> Vec<Block> {
     let mut blocks = vec![identity(package), source(package, names)];
     match &package.form {
         Form::Lockfile(locked) => {
@@ -93,7 +93,7 @@ fn identity(package: &Package) -> Block {
     ]
 }
 
-fn source(package: &Package, names: &dyn Names) -> Block {
+fn source(package: &Package, names: &dyn NixpkgsNames) -> Block {
     let mut block = vec![
         format!("src = {} {{", names.package("fetchurl")),
         format!("  url = {};", url(&package.url, &package.release.version)),
@@ -117,7 +117,11 @@ fn url(url: &Url, version: &str) -> String {
     format!("{}${{finalAttrs.version}}{}", &start[..start.len() - 1], &end[1..])
 }
 
-fn post_patch(package: &Package, locked: &Locked, (lockfile, names): (&str, &dyn Names)) -> Option<Block> {
+fn post_patch(
+    package: &Package,
+    locked: &LockedDependencies,
+    (lockfile, names): (&str, &dyn NixpkgsNames),
+) -> Option<Block> {
     locked.lockfile.as_ref()?;
     let name = if locked.has_shrinkwrap { "npm-shrinkwrap.json" } else { "package-lock.json" };
     let mut block = vec!["postPatch = ''".to_owned(), format!("  cp ${{{lockfile}}} {name}")];
@@ -131,7 +135,7 @@ fn post_patch(package: &Package, locked: &Locked, (lockfile, names): (&str, &dyn
     Some(block)
 }
 
-fn dependencies(locked: &Locked) -> Block {
+fn dependencies(locked: &LockedDependencies) -> Block {
     let mut block = vec![format!("npmDepsHash = {};", string(&locked.npm_deps_hash))];
     if locked.options.force_empty_cache {
         block.push("forceEmptyCache = true;".to_owned());
@@ -139,7 +143,7 @@ fn dependencies(locked: &Locked) -> Block {
     block
 }
 
-fn build(package: &Package, locked: &Locked, names: &dyn Names) -> Block {
+fn build(package: &Package, locked: &LockedDependencies, names: &dyn NixpkgsNames) -> Block {
     let manifest = &package.manifest;
     let mut block = Block::new();
     if !manifest.needs_build {
@@ -152,7 +156,7 @@ fn build(package: &Package, locked: &Locked, names: &dyn Names) -> Block {
     block
 }
 
-fn meta(package: &Package, names: &dyn Names) -> Block {
+fn meta(package: &Package, names: &dyn NixpkgsNames) -> Block {
     let manifest = &package.manifest;
     let mut block = vec!["meta = {".to_owned()];
     let mut line = |name: &str, value: Option<String>| {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{PackagingError, engines, license};
 use npm_registry::packages::Release;
-use npm_tarballs::package::{Contents, FileKind};
+use npm_tarballs::package::{Contents, RunBy};
 
 /// Scripts that npm runs when the package is installed.
 const INSTALL: [&str; 3] = ["preinstall", "install", "postinstall"];
@@ -62,7 +62,7 @@ pub struct Program {
     /// The file in the package, below its folder.
     pub file: String,
     /// What runs that file; none if the tarball does not hold it.
-    pub kind: Option<FileKind>,
+    pub kind: Option<RunBy>,
 }
 
 impl Manifest {
@@ -235,7 +235,7 @@ mod tests {
         own.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let contents = Contents {
             tops: ["package".to_owned()].into(),
-            files: files.iter().map(|&file| (file.to_owned(), FileKind::Other)).collect(),
+            files: files.iter().map(|&file| (file.to_owned(), RunBy::Other)).collect(),
             manifest: Some(own.to_string().into_bytes()),
             shrinkwrap: None,
         };

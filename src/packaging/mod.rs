@@ -25,15 +25,15 @@ pub use manifest::{Manifest, Program};
 pub use platforms::Platform;
 pub use shape::{Fit, Shape};
 
-use crate::relock::{self, Npm, RelockRequest};
+use crate::relock::{self, NpmClient, RelockRequest};
 use npm_deps::{
-    Request, Settings,
+    HashRequest, Settings,
     supply::{Supply, Want},
 };
 use npm_lockfile::{CanonicalUrl, Lockfile, options::HashOptions};
 use npm_registry::{
     Client,
-    packages::{self, PackageName, Packument, Release, Selector, signature::Verdict},
+    packages::{self, PackageName, Packument, Release, Selector, signature::SignatureVerdict},
 };
 use npm_tarballs::{
     Tarball,
@@ -56,7 +56,7 @@ pub struct PackageRequest<'a> {
     /// What hashes are computed under.
     pub settings: &'a Settings,
     /// The npm client.
-    pub npm: &'a Npm,
+    pub npm: &'a NpmClient,
 }
 
 /// A release, ready to be written down.
@@ -67,7 +67,7 @@ pub struct Package {
     /// The tarball's address to write down.
     pub url: Url,
     /// What its signatures say.
-    pub signature: Verdict,
+    pub signature: SignatureVerdict,
     /// The sha512 of its tarball, as SRI.
     pub source_hash: String,
     /// What its own manifest says.
@@ -84,7 +84,7 @@ pub struct Package {
 #[derive(Debug)]
 pub enum Form {
     /// A lockfile and a hash.
-    Lockfile(Box<Locked>),
+    Lockfile(Box<LockedDependencies>),
     /// Nothing.
     Bundled,
     /// The packages of all systems.
@@ -93,7 +93,7 @@ pub enum Form {
 
 /// Dependencies that are installed by a lockfile.
 #[derive(Debug)]
-pub struct Locked {
+pub struct LockedDependencies {
     /// Whether the tarball has a shrinkwrap, which npm prefers to any lockfile.
     pub has_shrinkwrap: bool,
     /// The lockfile to keep beside the expression; none where the tarball's own shrinkwrap will do.
@@ -107,13 +107,13 @@ pub struct Locked {
     /// Installed packages that have install scripts, by their place.
     pub install_scripts: Vec<String>,
     /// What the user should know of the dependencies.
-    pub warnings: Vec<npm_deps::Warning>,
+    pub warnings: Vec<npm_deps::LockfileWarning>,
 }
 
 impl Package {
     /// What there is of a lockfile.
     #[must_use]
-    pub fn locked(&self) -> Option<&Locked> {
+    pub fn locked(&self) -> Option<&LockedDependencies> {
         match &self.form {
             Form::Lockfile(locked) => Some(locked),
             Form::Bundled | Form::Platforms(_) => None,
@@ -121,7 +121,7 @@ impl Package {
     }
 }
 
-impl Locked {
+impl LockedDependencies {
     /// Whether an install would run scripts that want a network, or tools that are not there.
     #[must_use]
     pub fn runs_scripts(&self, manifest: &Manifest) -> bool {
@@ -138,7 +138,8 @@ impl Locked {
 pub fn package(request: &PackageRequest<'_>) -> Result<Package, PackagingError> {
     let client = request.supply.registry().ok_or(PackagingError::Offline)?;
     let runtime = request.supply.runtime();
-    let Fetched { release, packument, signature, tarball } = runtime.block_on(fetch(request, client))?;
+    let FetchedPackage { release, packument, signature, tarball } =
+        runtime.block_on(fetch(request, client))?;
     let source_hash = sha512(&tarball).map_err(PackagingError::Tarball)?;
     let contents = tarball.reader().and_then(package::look).map_err(PackagingError::Tarball)?;
     let manifest = Manifest::of(&release, &contents)?;
@@ -175,18 +176,18 @@ fn locked(
     release: &Release,
     manifest: &Manifest,
     contents: &Contents,
-) -> Result<(Locked, Fit), PackagingError> {
+) -> Result<(LockedDependencies, Fit), PackagingError> {
     let lock = lock(request, manifest, contents)?;
     let parsed = Lockfile::parse(&lock.bytes).map_err(PackagingError::Lockfile)?;
     let options = HashOptions { force_empty_cache: parsed.dependencies.is_empty(), ..HashOptions::default() };
     let install_scripts = manifest::install_scripts(&lock.bytes);
     let fit = Fit::of(manifest, &release.version, &shape::of_lockfile(manifest, &lock.bytes));
-    let hash = Request::new(lock.bytes.as_slice().into(), options);
+    let hash = HashRequest::new(lock.bytes.as_slice().into(), options);
     let computed = npm_deps::compute(&[hash], request.supply, request.settings)
         .pop()
         .expect("bug: one request has one result")
         .map_err(PackagingError::Dependencies)?;
-    let locked = Locked {
+    let locked = LockedDependencies {
         has_shrinkwrap: contents.shrinkwrap.is_some(),
         lockfile: lock.vendored.then_some(lock.bytes),
         npm_deps_hash: computed.hash.sri(),
@@ -199,14 +200,14 @@ fn locked(
 }
 
 /// What comes from the registry.
-struct Fetched {
+struct FetchedPackage {
     release: Release,
     packument: Packument,
-    signature: Verdict,
+    signature: SignatureVerdict,
     tarball: Tarball,
 }
 
-async fn fetch(request: &PackageRequest<'_>, client: &Client) -> Result<Fetched, PackagingError> {
+async fn fetch(request: &PackageRequest<'_>, client: &Client) -> Result<FetchedPackage, PackagingError> {
     let packument = packages::fetch(client, &request.name).await?;
     let release = packument.select(&request.selector)?;
     let keys = packages::keys(client, &request.name).await?;
@@ -215,7 +216,7 @@ async fn fetch(request: &PackageRequest<'_>, client: &Client) -> Result<Fetched,
         return Err(PackagingError::Signature { package: label(&release), verdict: signature });
     }
     let tarball = obtain(request, &release).await?;
-    Ok(Fetched { release, packument, signature, tarball })
+    Ok(FetchedPackage { release, packument, signature, tarball })
 }
 
 /// A release's tarball, verified.

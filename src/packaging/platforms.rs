@@ -14,7 +14,7 @@ use npm_registry::{
     Client,
     packages::{
         self, Key, PackageError, PackageName, Packument, Release, Selector,
-        signature::{self, Verdict},
+        signature::{self, SignatureVerdict},
     },
 };
 use npm_tarballs::integrity::Algorithm;
@@ -83,7 +83,7 @@ impl Limits {
 
 /// An optional dependency: what it says of itself.
 #[derive(Debug, Clone)]
-pub(super) struct Candidate {
+pub(super) struct PlatformCandidate {
     /// The name under which it is installed.
     pub(super) folder: PackageName,
     /// Its version.
@@ -94,7 +94,7 @@ pub(super) struct Candidate {
     pub(super) depends: bool,
 }
 
-impl Candidate {
+impl PlatformCandidate {
     /// Reads a manifest, or the entry of a lockfile. `None` without a name and a version.
     pub(super) fn of(folder: &str, fields: &Map<String, Value>) -> Option<Self> {
         let has =
@@ -112,7 +112,7 @@ impl Candidate {
 type Several = (&'static str, Vec<String>);
 
 /// The one of each system, by its place; in the order of [`SYSTEMS`].
-pub(super) fn by_system(candidates: &[Candidate]) -> Result<Vec<(&'static str, usize)>, Several> {
+pub(super) fn by_system(candidates: &[PlatformCandidate]) -> Result<Vec<(&'static str, usize)>, Several> {
     let mut chosen = Vec::new();
     for system in SYSTEMS {
         let fitting: Vec<usize> =
@@ -145,11 +145,11 @@ pub struct Platform {
     /// The sha512 of its tarball, as SRI.
     pub hash: String,
     /// What its signatures say.
-    pub signature: Verdict,
+    pub signature: SignatureVerdict,
 }
 
 /// What the registry tells of the packages of all systems.
-pub(super) struct Found {
+pub(super) struct PlatformPackages {
     pub(super) fit: Fit,
     pub(super) platforms: Vec<Platform>,
     /// Optional dependencies that the registry does not have.
@@ -162,18 +162,18 @@ pub(super) async fn find(
     client: &Client,
     (release, own): (&Release, Packument),
     manifest: &Manifest,
-) -> Result<Found, PackagingError> {
+) -> Result<PlatformPackages, PackagingError> {
     if manifest.optional.len() > MOST {
         return Err(PackagingError::TooManyOptional {
             package: label(release),
             number: manifest.optional.len(),
         });
     }
-    let wanted = manifest.optional.iter().filter_map(|(folder, spec)| Wanted::of(folder, spec));
-    let wanted: Vec<Wanted> = wanted.collect();
+    let wanted = manifest.optional.iter().filter_map(|(folder, spec)| OptionalDependency::of(folder, spec));
+    let wanted: Vec<OptionalDependency> = wanted.collect();
     let packuments = packuments(client, own, release, &wanted).await?;
     let (mut candidates, mut releases, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-    for Wanted { folder, name, selector } in wanted {
+    for OptionalDependency { folder, name, selector } in wanted {
         let found =
             packuments.get(&name).and_then(Option::as_ref).map(|packument| packument.select(&selector));
         let release = match found {
@@ -183,29 +183,29 @@ pub(super) async fn find(
             }
             Some(release) => release?,
         };
-        let Some(candidate) = Candidate::of(folder.as_str(), &release.manifest) else { continue };
+        let Some(candidate) = PlatformCandidate::of(folder.as_str(), &release.manifest) else { continue };
         candidates.push(candidate);
         releases.push(release);
     }
     let fit = Fit::of(manifest, &release.version, &candidates);
-    let (mut platforms, mut keys) = (Vec::new(), Keys::new());
+    let (mut platforms, mut keys) = (Vec::new(), KeysByUrl::new());
     if matches!(fit, Fit::Platforms { .. }) {
         for (system, at) in by_system(&candidates).unwrap_or_default() {
             let of = (system, &candidates[at].folder);
             platforms.push(platform(request, client, of, &releases[at], &mut keys).await?);
         }
     }
-    Ok(Found { fit, platforms, missing })
+    Ok(PlatformPackages { fit, platforms, missing })
 }
 
 /// What a program wants of an optional dependency.
-struct Wanted {
+struct OptionalDependency {
     folder: PackageName,
     name: PackageName,
     selector: Selector,
 }
 
-impl Wanted {
+impl OptionalDependency {
     /// Reads `"folder": "range"` and `"folder": "npm:name@range"`; `None` for what no registry has.
     fn of(folder: &str, spec: &str) -> Option<Self> {
         let folder = PackageName::parse(folder).ok()?;
@@ -228,7 +228,7 @@ async fn packuments(
     client: &Client,
     own: Packument,
     release: &Release,
-    wanted: &[Wanted],
+    wanted: &[OptionalDependency],
 ) -> Result<BTreeMap<PackageName, Option<Packument>>, PackagingError> {
     let mut names: Vec<&PackageName> =
         wanted.iter().map(|wanted| &wanted.name).filter(|name| **name != release.name).collect();
@@ -248,14 +248,14 @@ async fn packuments(
 }
 
 /// The keys of registries, by the URL at which they tell them.
-type Keys = HashMap<Url, Vec<Key>>;
+type KeysByUrl = HashMap<Url, Vec<Key>>;
 
 async fn platform(
     request: &PackageRequest<'_>,
     client: &Client,
     (system, folder): (&'static str, &PackageName),
     release: &Release,
-    keys: &mut Keys,
+    keys: &mut KeysByUrl,
 ) -> Result<Platform, PackagingError> {
     let keys = match keys.entry(packages::keys_url(client, &release.name)) {
         Entry::Occupied(told) => told.into_mut(),
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn names_that_stand_for_others() {
         let read = |folder: &str, spec: &str| {
-            Wanted::of(folder, spec).map(|wanted| (wanted.name.to_string(), wanted.selector))
+            OptionalDependency::of(folder, spec).map(|wanted| (wanted.name.to_string(), wanted.selector))
         };
         let exact = |version: &str| Selector::Exact(version.to_owned());
         assert_eq!(read("@s/a", "1.0.0"), Some(("@s/a".to_owned(), exact("1.0.0"))));

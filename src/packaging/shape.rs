@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Manifest,
-    platforms::{self, Candidate},
+    platforms::{self, PlatformCandidate},
 };
 use npm_lockfile::listing::some;
 
@@ -83,7 +83,7 @@ impl Fit {
     }
 
     /// What fits a package whose optional dependencies are these. `version` is its own.
-    pub(super) fn of(manifest: &Manifest, version: &str, optional: &[Candidate]) -> Self {
+    pub(super) fn of(manifest: &Manifest, version: &str, optional: &[PlatformCandidate]) -> Self {
         if let Some(flaw) = Self::flaw(manifest) {
             return flaw;
         }
@@ -137,12 +137,12 @@ fn is_plain(text: &str, is_path: bool) -> bool {
 }
 
 /// The optional dependencies of a package as its lockfile has them.
-pub(super) fn of_lockfile(manifest: &Manifest, lockfile: &[u8]) -> Vec<Candidate> {
+pub(super) fn of_lockfile(manifest: &Manifest, lockfile: &[u8]) -> Vec<PlatformCandidate> {
     let lockfile: Value = serde_json::from_slice(lockfile).unwrap_or_default();
     let entry = |name: &String| -> Option<&Map<String, Value>> {
         lockfile["packages"][format!("node_modules/{name}")].as_object()
     };
-    manifest.optional.keys().filter_map(|name| Candidate::of(name, entry(name)?)).collect()
+    manifest.optional.keys().filter_map(|name| PlatformCandidate::of(name, entry(name)?)).collect()
 }
 
 impl fmt::Display for Fit {
@@ -191,20 +191,20 @@ mod tests {
 
     use super::*;
     use crate::packaging::manifest::Program;
-    use npm_tarballs::package::FileKind;
+    use npm_tarballs::package::RunBy;
 
     fn manifest(optional: &[&str]) -> Manifest {
         let program =
-            Program { name: "tool".to_owned(), file: "bin/tool".to_owned(), kind: Some(FileKind::Node) };
+            Program { name: "tool".to_owned(), file: "bin/tool".to_owned(), kind: Some(RunBy::Node) };
         let optional: BTreeMap<_, _> =
             optional.iter().map(|&name| (name.to_owned(), "1.0.0".to_owned())).collect();
         Manifest { programs: vec![program], optional, ..Manifest::default() }
     }
 
-    fn candidate(name: &str, more: &Value) -> Candidate {
+    fn candidate(name: &str, more: &Value) -> PlatformCandidate {
         let mut entry = json!({ "version": "1.0.0" });
         entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        Candidate::of(name, entry.as_object().unwrap()).unwrap()
+        PlatformCandidate::of(name, entry.as_object().unwrap()).unwrap()
     }
 
     #[test]

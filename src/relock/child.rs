@@ -11,7 +11,9 @@ use std::{
 
 use url::Url;
 
-use super::{Npm, RelockError, error::Said, npmrc::Selected, running::Registered, start::Start, words};
+use super::{
+    NpmClient, RelockError, error::NpmOutput, npmrc::Selected, running::Registered, start::Start, words,
+};
 
 /// How often a running npm is looked at.
 const LOOK: Duration = Duration::from_millis(25);
@@ -20,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(25);
 const HEARD: u64 = 64 << 10;
 
 /// npm's temporary folder; gone when this is dropped, or when a signal ends the program.
-pub(super) struct Place {
+pub(super) struct NpmFolder {
     registered: Registered,
     folder: tempfile::TempDir,
     secrets: Vec<String>,
@@ -29,8 +31,8 @@ pub(super) struct Place {
     package: String,
 }
 
-impl Place {
-    pub(super) fn new(npm: &Npm, start: &Start) -> Result<Self, RelockError> {
+impl NpmFolder {
+    pub(super) fn new(npm: &NpmClient, start: &Start) -> Result<Self, RelockError> {
         let folder = private_folder().map_err(RelockError::Run)?;
         let registered = npm.running.register(folder.path()).map_err(RelockError::Run)?;
         let Selected { text, variables, secrets } = npm.npmrc.select(start, &npm.access);
@@ -63,7 +65,7 @@ impl Place {
 }
 
 /// Has npm write the lockfile.
-pub(super) fn run(npm: &Npm, place: &Place) -> Result<(), RelockError> {
+pub(super) fn run(npm: &NpmClient, place: &NpmFolder) -> Result<(), RelockError> {
     let stderr = place.path("stderr");
     let mut child = start(npm, place, &stderr)?;
     let status = wait(&mut child, npm.time());
@@ -75,10 +77,10 @@ pub(super) fn run(npm: &Npm, place: &Place) -> Result<(), RelockError> {
     let heard = heard(&stderr).map_err(RelockError::Run)?;
     let said = words::last_of(&heard, &place.secrets, place.folder.path());
     let said = if said.is_empty() { vec![status.to_string()] } else { said };
-    Err(RelockError::Npm { package: place.package.clone(), said: Said(said) })
+    Err(RelockError::Npm { package: place.package.clone(), said: NpmOutput(said) })
 }
 
-impl Npm {
+impl NpmClient {
     /// What is left of its own time, and of the run's.
     fn time(&self) -> Duration {
         let of_run = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -86,7 +88,7 @@ impl Npm {
     }
 }
 
-fn start(npm: &Npm, place: &Place, stderr: &Path) -> Result<Child, RelockError> {
+fn start(npm: &NpmClient, place: &NpmFolder, stderr: &Path) -> Result<Child, RelockError> {
     let stderr = File::create(stderr).map_err(RelockError::Run)?;
     let mut command = Command::new(&npm.program);
     command.args(["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"]);
@@ -131,7 +133,7 @@ fn private(path: &Path) -> io::Result<File> {
 }
 
 /// What stands in for the public registry by an override.
-fn mirror(npm: &Npm) -> Option<Url> {
+fn mirror(npm: &NpmClient) -> Option<Url> {
     npm.access.mirror_of(&npm.access.registry_url(None, ""))
 }
 

@@ -27,7 +27,7 @@ pub enum RelockError {
         package: String,
         /// The last that it said, without secrets.
         #[source]
-        said: Said,
+        said: NpmOutput,
     },
     /// The manifest is no JSON object.
     #[error("the package's package.json cannot be read")]
@@ -57,7 +57,7 @@ pub enum RelockError {
 /// What npm said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
-pub struct Said(pub Vec<String>);
+pub struct NpmOutput(pub Vec<String>);
 
 impl Advise for RelockError {
     fn advice(&self) -> Option<Cow<'static, str>> {

@@ -7,7 +7,7 @@
 //!
 //! * An empty temporary folder that holds `package.json` and the lockfile, and its own empty home and cache. npm's cache
 //!   of the user is neither read nor written: what is resolved depends on the registry alone.
-//! * An environment made of what [`Npm`] lists, and nothing else. The caller's own is not inherited, so no token that
+//! * An environment made of what [`NpmClient`] lists, and nothing else. The caller's own is not inherited, so no token that
 //!   happens to be in it can reach npm, or a proxy that npm talks to.
 //! * Of the user's `.npmrc` the settings that say where registries are (see [`npmrc`]), and the credentials of those hosts
 //!   alone that this resolution may ask: the default registry's, those of scopes that `package.json` or the lockfile
@@ -57,7 +57,7 @@ pub struct RelockRequest<'a> {
 
 /// The npm client, and all that it is given.
 #[derive(Debug, Clone)]
-pub struct Npm {
+pub struct NpmClient {
     /// Its name, looked up in `path`, or its path.
     pub program: PathBuf,
     /// `PATH`.
@@ -83,9 +83,9 @@ pub const TIMEOUT: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 /// Npm is missing, fails or takes too long; or what it wrote is not enough for an offline install.
-pub fn relock(npm: &Npm, request: &RelockRequest<'_>) -> Result<Vec<u8>, RelockError> {
+pub fn relock(npm: &NpmClient, request: &RelockRequest<'_>) -> Result<Vec<u8>, RelockError> {
     let start = start::Start::of(request)?;
-    let place = child::Place::new(npm, &start)?;
+    let place = child::NpmFolder::new(npm, &start)?;
     child::run(npm, &place)?;
     let written = place.lockfile()?;
     let written = optional::account(outcome::public_urls(written, &npm.access));

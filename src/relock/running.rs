@@ -11,10 +11,10 @@ use std::{
 
 /// What a signal has to end: Ctrl-C reaches this program alone, for npm is in a process group of its own.
 #[derive(Debug, Clone, Default)]
-pub struct Running(Arc<Mutex<State>>);
+pub struct Running(Arc<Mutex<RunningChildren>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct RunningChildren {
     /// Nothing begins any more.
     over: bool,
     runs: Vec<Run>,
@@ -34,7 +34,7 @@ pub(super) struct Registered {
 }
 
 impl Running {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RunningChildren> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -9,7 +9,7 @@ use std::{
 use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
-use super::Reason;
+use super::Unrepairable;
 use npm_registry::{
     Client,
     packages::{self, PackageError, PackageName, Release},
@@ -20,20 +20,24 @@ const AT_ONCE: usize = 32;
 
 /// A release that is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Wanted {
+pub(super) struct WantedRelease {
     pub name: PackageName,
     pub version: String,
 }
 
 /// The registry's word about each.
 #[derive(Default)]
-pub(super) struct Answers(BTreeMap<Wanted, Result<Release, Arc<PackageError>>>);
+pub(super) struct Releases(BTreeMap<WantedRelease, Result<Release, Arc<PackageError>>>);
 
-impl Answers {
+impl Releases {
     /// Asks about each name once.
-    pub(super) fn fetch(client: &Client, wanted: &BTreeSet<Wanted>, runtime: &Handle) -> io::Result<Self> {
+    pub(super) fn fetch(
+        client: &Client,
+        wanted: &BTreeSet<WantedRelease>,
+        runtime: &Handle,
+    ) -> io::Result<Self> {
         let mut versions: BTreeMap<&PackageName, Vec<&str>> = BTreeMap::new();
-        for Wanted { name, version } in wanted {
+        for WantedRelease { name, version } in wanted {
             versions.entry(name).or_default().push(version);
         }
         let asked = versions.into_iter().map(|(name, versions)| {
@@ -51,18 +55,18 @@ impl Answers {
         Ok(Self(answers.into_iter().flatten().collect()))
     }
 
-    pub(super) fn release(&self, wanted: &Wanted) -> Result<&Release, Reason> {
+    pub(super) fn release(&self, wanted: &WantedRelease) -> Result<&Release, Unrepairable> {
         let answer = self.0.get(wanted).map(|answer| answer.as_ref().map_err(Arc::clone));
         let missing = || PackageError::NoRelease {
             name: wanted.name.clone(),
             version: wanted.version.clone(),
             nearest: Vec::new(),
         };
-        answer.unwrap_or_else(|| Err(Arc::new(missing()))).map_err(Reason::Package)
+        answer.unwrap_or_else(|| Err(Arc::new(missing()))).map_err(Unrepairable::Package)
     }
 }
 
-type Answer = (Wanted, Result<Release, Arc<PackageError>>);
+type Answer = (WantedRelease, Result<Release, Arc<PackageError>>);
 
 async fn ask(client: Client, name: PackageName, versions: Vec<String>) -> Vec<Answer> {
     let packument = packages::fetch_abbreviated(&client, &name).await.map_err(Arc::new);
@@ -71,7 +75,7 @@ async fn ask(client: Client, name: PackageName, versions: Vec<String>) -> Vec<An
             Ok(packument) => packument.release(&version).map_err(Arc::new),
             Err(error) => Err(Arc::clone(error)),
         };
-        (Wanted { name: name.clone(), version }, release)
+        (WantedRelease { name: name.clone(), version }, release)
     };
     versions.into_iter().map(answer).collect()
 }

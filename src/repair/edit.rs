@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::entries::Entry;
+use super::entries::LockfileEntry;
 
 /// What an entry is to get.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,7 +15,7 @@ pub(super) struct Fill {
 
 /// Why a text was not edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EditError {
+pub enum FillError {
     /// An entry without a field that others can follow.
     #[error("an entry has no `version` to write behind")]
     NoAnchor,
@@ -25,43 +25,43 @@ pub enum EditError {
 }
 
 /// A piece of new text in the place of an old one, which may be empty.
-struct Edit {
+struct Splice {
     range: Range<usize>,
     text: String,
 }
 
 /// The text with all fields in, where npm writes them: `version`, `resolved`, `integrity`.
-pub(super) fn apply(text: &str, fills: &[(&Entry<'_>, Fill)]) -> Result<String, EditError> {
+pub(super) fn apply(text: &str, fills: &[(&LockfileEntry<'_>, Fill)]) -> Result<String, FillError> {
     let mut edits = Vec::new();
     for (entry, fill) in fills {
-        edit_entry(entry, fill, &mut edits).ok_or(EditError::NoAnchor)?;
+        edit_entry(entry, fill, &mut edits).ok_or(FillError::NoAnchor)?;
     }
     // Of two at one place the first in the list stays the first.
     edits.sort_by_key(|edit| edit.range.start);
     let mut new = String::with_capacity(text.len() + edits.iter().map(|edit| edit.text.len()).sum::<usize>());
     let mut end = 0;
-    for Edit { range, text: piece } in edits {
-        new.push_str(text.get(end..range.start).ok_or(EditError::Unproven)?);
+    for Splice { range, text: piece } in edits {
+        new.push_str(text.get(end..range.start).ok_or(FillError::Unproven)?);
         new.push_str(&piece);
         end = range.end;
     }
     new.push_str(&text[end..]);
-    if is_proven(text, &new, fills) { Ok(new) } else { Err(EditError::Unproven) }
+    if is_proven(text, &new, fills) { Ok(new) } else { Err(FillError::Unproven) }
 }
 
-fn edit_entry(entry: &Entry<'_>, fill: &Fill, edits: &mut Vec<Edit>) -> Option<()> {
-    let Entry { object, .. } = entry;
+fn edit_entry(entry: &LockfileEntry<'_>, fill: &Fill, edits: &mut Vec<Splice>) -> Option<()> {
+    let LockfileEntry { object, .. } = entry;
     let mut anchor = "version";
     for (name, value) in [("resolved", &fill.resolved), ("integrity", &fill.integrity)] {
         let old = object.span(name);
         if let Some(value) = value {
             let value = Value::from(value.as_str()).to_string();
             let edit = if let Some(range) = old.clone() {
-                Edit { range, text: value }
+                Splice { range, text: value }
             } else {
                 let (at, spacing) = (object.span(anchor)?.end, object.spacing(anchor)?);
                 let text = format!(",{}\"{name}\"{}{value}", spacing.before, spacing.colon);
-                Edit { range: at..at, text }
+                Splice { range: at..at, text }
             };
             edits.push(edit);
         }
@@ -74,7 +74,7 @@ fn edit_entry(entry: &Entry<'_>, fill: &Fill, edits: &mut Vec<Edit>) -> Option<(
 }
 
 /// Whether the new text is the old one but for the fields.
-fn is_proven(old: &str, new: &str, fills: &[(&Entry<'_>, Fill)]) -> bool {
+fn is_proven(old: &str, new: &str, fills: &[(&LockfileEntry<'_>, Fill)]) -> bool {
     let (Ok(mut old), Ok(new)) = (serde_json::from_str::<Value>(old), serde_json::from_str::<Value>(new))
     else {
         return false;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use npm_lockfile::{Lockfile, LockfileError, Version, is_installed, package_name};
 
 /// An entry that comes from a registry, or from another server as a tarball.
-pub(super) struct Entry<'a> {
+pub(super) struct LockfileEntry<'a> {
     /// The keys that lead to it from the top.
     pub path: Vec<String>,
     /// Where it stands, for people.
@@ -146,7 +146,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
 ///
 /// # Errors
 /// When the text is no lockfile.
-pub(super) fn entries(text: &str) -> Result<Vec<Entry<'_>>, LockfileError> {
+pub(super) fn entries(text: &str) -> Result<Vec<LockfileEntry<'_>>, LockfileError> {
     // With its judgement of what is none, and its words for it.
     let version = Lockfile::parse(text.as_bytes())?.version;
     let Fields(top) = serde_json::from_str(text).map_err(LockfileError::Json)?;
@@ -168,7 +168,7 @@ fn objects<'a>(whole: &str, map: &'a RawValue) -> impl Iterator<Item = (Cow<'a, 
     fields.into_iter().filter_map(read).collect::<Vec<_>>().into_iter()
 }
 
-fn flat<'a>(whole: &str, map: &'a RawValue, entries: &mut Vec<Entry<'a>>) {
+fn flat<'a>(whole: &str, map: &'a RawValue, entries: &mut Vec<LockfileEntry<'a>>) {
     for (place, object) in objects(whole, map) {
         let (version, resolved) = (object.text("version"), object.text("resolved"));
         // Without a version an optional entry stands in for one that the registry does not have.
@@ -176,7 +176,7 @@ fn flat<'a>(whole: &str, map: &'a RawValue, entries: &mut Vec<Entry<'a>>) {
         if object.is("link") || object.is("inBundle") || absent || !is_installed(&place) {
             continue;
         }
-        let entry = Entry {
+        let entry = LockfileEntry {
             path: vec!["packages".to_owned(), place.clone().into_owned()],
             name: object.text("name").unwrap_or_else(|| package_name(&place).to_owned()),
             place: place.into_owned(),
@@ -185,12 +185,12 @@ fn flat<'a>(whole: &str, map: &'a RawValue, entries: &mut Vec<Entry<'a>>) {
             integrity: object.text("integrity"),
             object,
         };
-        entries.extend(Some(entry).filter(Entry::is_tarball));
+        entries.extend(Some(entry).filter(LockfileEntry::is_tarball));
     }
 }
 
 /// `serde_json` bounds the nesting, and so this recursion.
-fn nested<'a>(whole: &str, map: &'a RawValue, parents: &[String], entries: &mut Vec<Entry<'a>>) {
+fn nested<'a>(whole: &str, map: &'a RawValue, parents: &[String], entries: &mut Vec<LockfileEntry<'a>>) {
     for (name, object) in objects(whole, map) {
         if object.is("bundled") {
             continue;
@@ -209,7 +209,7 @@ fn nested<'a>(whole: &str, map: &'a RawValue, parents: &[String], entries: &mut 
             Some(_) => (name.into_owned(), None, version),
             None => (name.into_owned(), version, None),
         };
-        let entry = Entry {
+        let entry = LockfileEntry {
             path,
             place: names.join(" > "),
             name: real,
@@ -218,14 +218,14 @@ fn nested<'a>(whole: &str, map: &'a RawValue, parents: &[String], entries: &mut 
             integrity: object.text("integrity"),
             object,
         };
-        entries.extend(Some(entry).filter(Entry::is_tarball));
+        entries.extend(Some(entry).filter(LockfileEntry::is_tarball));
         if let Some(below) = below {
             nested(whole, below, &names, entries);
         }
     }
 }
 
-impl Entry<'_> {
+impl LockfileEntry<'_> {
     /// Whether it is downloaded as a tarball: not a folder, file or git repository.
     fn is_tarball(&self) -> bool {
         match self.resolved.as_deref().map(str::trim).and_then(|url| url.split_once(':')) {

@@ -17,17 +17,17 @@ use error_advice::Advise;
 use tokio::runtime::Handle;
 use url::Url;
 
-pub use edit::EditError;
+pub use edit::FillError;
 
 use self::{
-    answers::{Answers, Wanted},
+    answers::{Releases, WantedRelease},
     edit::Fill,
-    entries::Entry,
+    entries::LockfileEntry,
 };
 use npm_lockfile::LockfileError;
 use npm_registry::{
     Access, Client,
-    packages::{NameError, PackageError, PackageName, Release, published_at},
+    packages::{PackageError, PackageName, PackageNameError, Release, published_at},
 };
 use npm_tarballs::{
     integrity::{Algorithm, Integrity},
@@ -67,7 +67,7 @@ pub enum RepairError {
     Entries(Vec<EntryError>),
     /// The text cannot be edited.
     #[error("cannot edit the lockfile")]
-    Edit(#[from] EditError),
+    Edit(#[from] FillError),
     /// The registry may not be asked.
     #[error("it lacks `resolved` or `integrity`, which only the registry knows")]
     Offline,
@@ -84,15 +84,15 @@ pub struct EntryError {
     pub place: String,
     /// Why.
     #[source]
-    pub reason: Reason,
+    pub reason: Unrepairable,
 }
 
 /// Why there is nothing to fill in.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Reason {
+pub enum Unrepairable {
     /// No package can have this name.
     #[error(transparent)]
-    Name(#[from] NameError),
+    Name(#[from] PackageNameError),
     /// The registry does not say.
     #[error(transparent)]
     Package(#[from] std::sync::Arc<PackageError>),
@@ -130,7 +130,7 @@ impl Advise for RepairError {
     }
 }
 
-impl Advise for Reason {
+impl Advise for Unrepairable {
     fn advice(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
             Self::Package(error) => match &**error {
@@ -175,15 +175,15 @@ pub fn repair(
     thoroughness: Thoroughness,
 ) -> Vec<Result<Repaired, RepairError>> {
     let due: Vec<_> = lockfiles.iter().map(|bytes| Due::of(bytes, thoroughness)).collect();
-    let wanted: BTreeSet<Wanted> = due.iter().flatten().flat_map(Due::wanted).collect();
-    let ask = |(client, runtime)| (client, Answers::fetch(client, &wanted, runtime));
+    let wanted: BTreeSet<WantedRelease> = due.iter().flatten().flat_map(Due::wanted).collect();
+    let ask = |(client, runtime)| (client, Releases::fetch(client, &wanted, runtime));
     let answers = registry.filter(|_| !wanted.is_empty()).map(ask);
     let complete = |due: Result<Due<'_>, RepairError>| {
         let due = due?;
         match &answers {
             _ if due.entries.is_empty() => Ok(Repaired { bytes: due.text.into(), filled: Vec::new() }),
             None if registry.is_none() => Err(RepairError::Offline),
-            None => due.complete(&Answers::default(), &Access::default()),
+            None => due.complete(&Releases::default(), &Access::default()),
             Some((client, Ok(answers))) => due.complete(answers, &client.options().access),
             Some((_, Err(error))) => Err(RepairError::Io(io::Error::new(error.kind(), error.to_string()))),
         }
@@ -195,7 +195,7 @@ pub fn repair(
 struct Due<'a> {
     text: &'a str,
     /// Those that lack something.
-    entries: Vec<Entry<'a>>,
+    entries: Vec<LockfileEntry<'a>>,
     thoroughness: Thoroughness,
 }
 
@@ -207,14 +207,14 @@ impl<'a> Due<'a> {
         Ok(Self { text, entries, thoroughness })
     }
 
-    fn wanted(&self) -> impl Iterator<Item = Wanted> {
+    fn wanted(&self) -> impl Iterator<Item = WantedRelease> {
         self.entries.iter().filter_map(|entry| {
             let name = PackageName::parse(&entry.name).ok()?;
-            Some(Wanted { name, version: published_version(entry)? })
+            Some(WantedRelease { name, version: published_version(entry)? })
         })
     }
 
-    fn complete(&self, answers: &Answers, access: &Access) -> Result<Repaired, RepairError> {
+    fn complete(&self, answers: &Releases, access: &Access) -> Result<Repaired, RepairError> {
         let (mut fills, mut errors) = (Vec::new(), Vec::new());
         for entry in &self.entries {
             match self.fill(entry, answers, access) {
@@ -237,14 +237,19 @@ impl<'a> Due<'a> {
         Ok(Repaired { bytes, filled: filled.collect() })
     }
 
-    fn fill(&self, entry: &Entry<'_>, answers: &Answers, access: &Access) -> Result<Fill, Reason> {
+    fn fill(
+        &self,
+        entry: &LockfileEntry<'_>,
+        answers: &Releases,
+        access: &Access,
+    ) -> Result<Fill, Unrepairable> {
         let name = PackageName::parse(&entry.name)?;
         let version = match (published_version(entry), &entry.resolved) {
             (Some(version), _) => version,
-            (None, Some(url)) => return Err(Reason::Elsewhere(url.clone())),
-            (None, None) => return Err(Reason::NoVersion),
+            (None, Some(url)) => return Err(Unrepairable::Elsewhere(url.clone())),
+            (None, None) => return Err(Unrepairable::NoVersion),
         };
-        let release = answers.release(&Wanted { name, version })?;
+        let release = answers.release(&WantedRelease { name, version })?;
         let published = &release.dist.integrity;
         let present = present(entry)?;
         if let Some(present) = &present {
@@ -260,7 +265,7 @@ impl<'a> Due<'a> {
 }
 
 /// Whether there is something to fill in, or to strengthen.
-fn lacks(entry: &Entry<'_>, thoroughness: Thoroughness) -> bool {
+fn lacks(entry: &LockfileEntry<'_>, thoroughness: Thoroughness) -> bool {
     let weak = || present(entry).is_ok_and(|present| present.is_some_and(|one| is_sha1(&one)));
     entry.resolved.is_none() || has_none(entry) || (thoroughness.strengthen && weak())
 }
@@ -269,18 +274,18 @@ fn is_sha1(integrity: &Integrity) -> bool {
     integrity.id().algorithm() == Algorithm::Sha1
 }
 
-fn has_none(entry: &Entry<'_>) -> bool {
+fn has_none(entry: &LockfileEntry<'_>) -> bool {
     entry.integrity.as_ref().is_none_or(|text| text.trim().is_empty())
 }
 
 /// The integrity that an entry has.
-fn present(entry: &Entry<'_>) -> Result<Option<Integrity>, Reason> {
+fn present(entry: &LockfileEntry<'_>) -> Result<Option<Integrity>, Unrepairable> {
     let text = entry.integrity.as_deref().filter(|_| !has_none(entry));
-    text.map(Integrity::strongest_of).transpose().map_err(Reason::Integrity)
+    text.map(Integrity::strongest_of).transpose().map_err(Unrepairable::Integrity)
 }
 
 /// The version under which a registry has the entry's tarball: its own, if its URL, where it has one, is of that.
-fn published_version(entry: &Entry<'_>) -> Option<String> {
+fn published_version(entry: &LockfileEntry<'_>) -> Option<String> {
     let Some(resolved) = &entry.resolved else { return entry.version.clone() };
     let published = published_at(&Url::parse(resolved).ok()?)?;
     let own = entry.version.as_ref().is_none_or(|version| *version == published.version);
@@ -288,18 +293,18 @@ fn published_version(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// `name@version`.
-fn package(entry: &Entry<'_>) -> String {
+fn package(entry: &LockfileEntry<'_>) -> String {
     let version = entry.version.as_deref().unwrap_or("?");
     format!("{}@{version}", entry.name)
 }
 
 /// Refuses an integrity that the registry's word contradicts.
-fn hold_against(present: &Integrity, release: &Release) -> Result<(), Reason> {
+fn hold_against(present: &Integrity, release: &Release) -> Result<(), Unrepairable> {
     let id = present.id();
     let published = [Some(release.dist.integrity.id()), release.dist.shasum];
     let comparable = published.into_iter().flatten().find(|other| other.algorithm() == id.algorithm());
     match comparable {
-        Some(other) if other != id => Err(Reason::OtherBytes {
+        Some(other) if other != id => Err(Unrepairable::OtherBytes {
             package: format!("{}@{}", release.name, release.version),
             has: present.text().to_owned(),
             published: other.sri(),

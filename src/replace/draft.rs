@@ -17,14 +17,14 @@ const PREFIX: &str = ".npm-nixhash-";
 const TRIES: usize = 32;
 
 /// A file that is written and not yet in its place.
-pub(crate) struct Draft {
+pub(crate) struct FileDraft {
     file: File,
     folder: PathBuf,
     /// Its name, where it has one already.
     named: Option<PathBuf>,
 }
 
-impl Draft {
+impl FileDraft {
     /// An empty one for this folder.
     pub(crate) fn in_folder(folder: &Path) -> io::Result<Self> {
         let draft = match unnamed(folder) {
@@ -74,7 +74,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for FileDraft {
     fn drop(&mut self) {
         if let Some(path) = self.named.take() {
             let _ = fs::remove_file(path);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Paths;
 use crate::drift::Because;
 use npm_lockfile::changes::{Changes, Moved};
-use repository_files::git::{Last, Since};
+use repository_files::git::{ComparedState, Last};
 
 /// Packages that the sentence names before it counts the rest.
 const NAMED: usize = 3;
@@ -110,7 +110,7 @@ impl BecauseReport {
                     paths.show(lockfile),
                     short(commit)
                 );
-                let since = Since::Written(commit.clone());
+                let since = ComparedState::Written(commit.clone());
                 Self {
                     since: Some(SinceReport::of(&since)),
                     ..Self::plain(BecauseCode::LockfileUnchanged, text)
@@ -125,11 +125,11 @@ impl BecauseReport {
 }
 
 impl SinceReport {
-    fn of(since: &Since) -> Self {
+    fn of(since: &ComparedState) -> Self {
         let state = match since {
-            Since::Written(_) => "hash-written",
-            Since::MergeBase(_) => "merge-base",
-            Since::LastCommit(_) => "last-commit",
+            ComparedState::Written(_) => "hash-written",
+            ComparedState::MergeBase(_) => "merge-base",
+            ComparedState::LastCommit(_) => "last-commit",
         };
         Self { commit: since.commit().to_owned(), state }
     }
@@ -161,7 +161,7 @@ fn commit(last: &Last) -> Option<String> {
     }
 }
 
-fn when(last: &Last, since: &Since) -> String {
+fn when(last: &Last, since: &ComparedState) -> String {
     match last {
         Last::Commit(commit) => format!("last changed in {}", short(commit)),
         Last::Uncommitted => "changed since the last commit".to_owned(),

@@ -17,7 +17,7 @@ use crate::{
         Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, SourceState, Status,
     },
     repair::{EntryError, RepairError},
-    source::digest::Digest,
+    source::digest::SourceDigest,
 };
 use error_advice::{Advise, advice_on};
 use nix_sites::{Condition, Literal, Outcome, Place, Site, Step, edit, elsewhere::Elsewhere};
@@ -328,14 +328,14 @@ impl SiteReport {
         planned: &Planned,
     ) -> SiteStatus {
         let Some(computed) = computed else {
-            self.hash = planned.sources.iter().find_map(SourceState::digest).map(Digest::sri);
+            self.hash = planned.sources.iter().find_map(SourceState::digest).map(SourceDigest::sri);
             return status;
         };
         self.hash = Some(computed.hash.sri());
         self.packages = Some(computed.packages);
         self.bytes = Some(computed.bytes);
         let message =
-            |warning: &npm_deps::Warning| Message::plain(warning.to_string()).hinting(warning.hint());
+            |warning: &npm_deps::LockfileWarning| Message::plain(warning.to_string()).hinting(warning.hint());
         self.warnings = computed.warnings.iter().map(message).chain(source::warnings(planned)).collect();
         let own = |warning: &SiteWarning| Message::plain(warning.to_string()).hinting(Some(warning.hint()));
         self.warnings.extend(planned.warnings.iter().map(own));

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Message, Report, SiteReport, SiteStatus,
     human::{self, at},
-    layout::Look,
-    messages::{self, Kind, Said},
+    layout::LayoutOptions,
+    messages::{self, MessageKind, ShownMessage},
 };
 
 /// How services stood when they were looked at last.
@@ -24,7 +24,7 @@ pub struct News {
     /// A line for each service that stands otherwise now.
     pub lines: String,
     /// Errors that were not there before.
-    pub messages: Vec<Said>,
+    pub messages: Vec<ShownMessage>,
 }
 
 impl Seen {
@@ -32,13 +32,13 @@ impl Seen {
     #[must_use]
     pub fn of(report: &Report) -> Self {
         let mut seen = Self::default();
-        drop(seen.news(report, Look::default()));
+        drop(seen.news(report, LayoutOptions::default()));
         seen
     }
 
     /// What is new in a report, which is what was looked at last from now on.
     #[must_use]
-    pub fn news(&mut self, report: &Report, look: Look) -> News {
+    pub fn news(&mut self, report: &Report, look: LayoutOptions) -> News {
         let mut now = BTreeMap::new();
         let mut changed = Vec::new();
         let mut number: BTreeMap<&str, usize> = BTreeMap::new();
@@ -74,7 +74,7 @@ impl Seen {
         let failed = changed.iter().map(|index| &report.sites[*index]);
         let failed = failed.flat_map(|site| &site.errors).cloned();
         let all = problems.into_iter().chain(findings).chain(failed);
-        News { lines, messages: messages::all(Kind::Error, all, messages::MOST_LINES) }
+        News { lines, messages: messages::all(MessageKind::Error, all, messages::MOST_LINES) }
     }
 }
 

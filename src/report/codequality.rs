@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Report,
-    finding::{Finding, Level, findings},
+    finding::{Level, PlacedFinding, findings},
     human::plain,
 };
 
@@ -15,8 +15,8 @@ pub fn report(report: &Report) -> String {
     super::json::json(&issues)
 }
 
-fn issue(finding: &Finding) -> Option<Value> {
-    let Finding { level, rule, place, .. } = finding;
+fn issue(finding: &PlacedFinding) -> Option<Value> {
+    let PlacedFinding { level, rule, place, .. } = finding;
     let place = place.as_ref()?;
     let severity = match level {
         Level::Error => "major",

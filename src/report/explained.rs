@@ -9,9 +9,9 @@ use super::{
     Paths, PlaceReport,
     because::{PackagesReport, short, summary},
     human::at,
-    layout::{self, BAD, Cell, DOUBTFUL, Entry, GOOD, Look, NAME, Note},
+    layout::{self, BAD, Cell, DOUBTFUL, GOOD, LayoutOptions, NAME, Note, TableLine},
 };
-use crate::explain::{Explanation, Group, Identity, Subject, Text, Tried, Verdict};
+use crate::explain::{Explanation, Group, HashIdentity, HashVerdict, HashedText, Subject, Tried};
 use nix_sites::Literal;
 use npm_deps::{Manner, Modes};
 use npm_lockfile::options::HashOptions;
@@ -33,16 +33,16 @@ pub struct Explained {
 
 /// The text for people: a line for each hash, and what it is.
 #[must_use]
-pub fn human(all: &[Explained], paths: &Paths, look: Look) -> String {
-    let entries: Vec<Entry> = all.iter().map(|one| entry(one, paths)).collect();
+pub fn human(all: &[Explained], paths: &Paths, look: LayoutOptions) -> String {
+    let entries: Vec<TableLine> = all.iter().map(|one| entry(one, paths)).collect();
     layout::table(&entries, look.width)
 }
 
-fn entry(one: &Explained, paths: &Paths) -> Entry {
+fn entry(one: &Explained, paths: &Paths) -> TableLine {
     let recorded = one.subject.recorded.text.trim();
     let recorded = if recorded.is_empty() { "(empty)" } else { recorded };
     let mut notes = vec![Note::new("recorded", recorded), Note::new("it is", sentence(one, paths))];
-    if let Verdict::Is(Identity { changes: Some(changes), .. }) = &one.explanation.verdict {
+    if let HashVerdict::Is(HashIdentity { changes: Some(changes), .. }) = &one.explanation.verdict {
         notes.push(Note::new("since", summary(changes)));
     }
     if let Some(MergedBy { driver, file, line }) = &one.merged_by {
@@ -50,20 +50,20 @@ fn entry(one: &Explained, paths: &Paths) -> Entry {
             format!("the lockfile by `{driver}` ({}:{line}), not by git line by line", paths.show(file));
         notes.push(Note::new("merged", text));
     }
-    if let Verdict::Unknown = one.explanation.verdict {
+    if let HashVerdict::Unknown = one.explanation.verdict {
         let tried = one.explanation.tried.iter();
         notes.extend(tried.map(|tried| Note::new("tried", attempt(tried, &one.explanation))));
     }
     let (style, word) = match one.explanation.verdict {
-        Verdict::Right => (GOOD, "right"),
-        Verdict::Placeholder => (BAD, "placeholder"),
-        Verdict::NoHash => (BAD, "no hash"),
-        Verdict::Is(_) => (BAD, "other"),
-        Verdict::Unknown => (DOUBTFUL, "unknown"),
+        HashVerdict::Right => (GOOD, "right"),
+        HashVerdict::Placeholder => (BAD, "placeholder"),
+        HashVerdict::NoHash => (BAD, "no hash"),
+        HashVerdict::Is(_) => (BAD, "other"),
+        HashVerdict::Unknown => (DOUBTFUL, "unknown"),
     };
     let place = at(&place(one, paths));
     let cells = vec![Cell::new(style, word), Cell::new(NAME, &one.service), Cell::new(Style::new(), &place)];
-    Entry { cells, notes }
+    TableLine { cells, notes }
 }
 
 fn place(one: &Explained, paths: &Paths) -> PlaceReport {
@@ -76,25 +76,25 @@ fn sentence(one: &Explained, paths: &Paths) -> String {
     let own =
         one.subject.lockfile.as_ref().map_or_else(|| "a lockfile".to_owned(), |own| paths.show(&own.path));
     match &one.explanation.verdict {
-        Verdict::Right => format!("right: the hash of {own}"),
-        Verdict::Placeholder => "a placeholder, which `npm-nixhash update` fills in".to_owned(),
-        Verdict::NoHash => "no sha256, so the hash of no lockfile".to_owned(),
-        Verdict::Unknown => "not known: nothing that was tried has this hash".to_owned(),
-        Verdict::Is(identity) => format!("the hash of {}", identity_text(identity, &own, paths)),
+        HashVerdict::Right => format!("right: the hash of {own}"),
+        HashVerdict::Placeholder => "a placeholder, which `npm-nixhash update` fills in".to_owned(),
+        HashVerdict::NoHash => "no sha256, so the hash of no lockfile".to_owned(),
+        HashVerdict::Unknown => "not known: nothing that was tried has this hash".to_owned(),
+        HashVerdict::Is(identity) => format!("the hash of {}", identity_text(identity, &own, paths)),
     }
 }
 
-fn identity_text(identity: &Identity, own: &str, paths: &Paths) -> String {
-    let Identity { text, options, manner, .. } = identity;
+fn identity_text(identity: &HashIdentity, own: &str, paths: &Paths) -> String {
+    let HashIdentity { text, options, manner, .. } = identity;
     let text = match text {
-        Text::Itself => own.to_owned(),
-        Text::Crlf => format!("{own} with CRLF line ends"),
-        Text::LineFeeds => format!("{own} with LF line ends"),
-        Text::WithoutLastLineFeed => format!("{own} without its last line feed"),
-        Text::WithLineFeed => format!("{own} with a line feed at its end"),
-        Text::Unedited => format!("{own} before a phase edits it"),
-        Text::Other(path) => paths.show(path),
-        Text::Earlier(commit) => format!("{own} as it was in {}", short(commit)),
+        HashedText::Itself => own.to_owned(),
+        HashedText::Crlf => format!("{own} with CRLF line ends"),
+        HashedText::LineFeeds => format!("{own} with LF line ends"),
+        HashedText::WithoutLastLineFeed => format!("{own} without its last line feed"),
+        HashedText::WithLineFeed => format!("{own} with a line feed at its end"),
+        HashedText::Unedited => format!("{own} before a phase edits it"),
+        HashedText::Other(path) => paths.show(path),
+        HashedText::Earlier(commit) => format!("{own} as it was in {}", short(commit)),
     };
     let options = options.map(options_text).unwrap_or_default();
     format!("{text}{options}{}", manner_text(*manner))
@@ -165,11 +165,11 @@ pub fn json(all: &[Explained], paths: &Paths) -> String {
 fn one_json(one: &Explained, paths: &Paths) -> Value {
     let Explanation { verdict, tried, whole_past } = &one.explanation;
     let (word, identity) = match verdict {
-        Verdict::Right => ("right", None),
-        Verdict::Placeholder => ("placeholder", None),
-        Verdict::NoHash => ("no-hash", None),
-        Verdict::Is(identity) => ("other", Some(identity)),
-        Verdict::Unknown => ("unknown", None),
+        HashVerdict::Right => ("right", None),
+        HashVerdict::Placeholder => ("placeholder", None),
+        HashVerdict::NoHash => ("no-hash", None),
+        HashVerdict::Is(identity) => ("other", Some(identity)),
+        HashVerdict::Unknown => ("unknown", None),
     };
     let tried: Vec<Value> = tried
         .iter()
@@ -191,18 +191,18 @@ fn one_json(one: &Explained, paths: &Paths) -> Value {
     })
 }
 
-fn identity_json(identity: &Identity, one: &Explained, paths: &Paths) -> Value {
-    let Identity { text, options, manner, changes } = identity;
+fn identity_json(identity: &HashIdentity, one: &Explained, paths: &Paths) -> Value {
+    let HashIdentity { text, options, manner, changes } = identity;
     let own = one.subject.lockfile.as_ref().map(|own| paths.show(&own.path));
     let (spelling, lockfile, commit) = match text {
-        Text::Itself => ("as-it-is", own, None),
-        Text::Crlf => ("crlf", own, None),
-        Text::LineFeeds => ("lf", own, None),
-        Text::WithoutLastLineFeed => ("without-last-line-feed", own, None),
-        Text::WithLineFeed => ("with-line-feed", own, None),
-        Text::Unedited => ("unedited", own, None),
-        Text::Other(path) => ("as-it-is", Some(paths.show(path)), None),
-        Text::Earlier(commit) => ("earlier", own, Some(commit)),
+        HashedText::Itself => ("as-it-is", own, None),
+        HashedText::Crlf => ("crlf", own, None),
+        HashedText::LineFeeds => ("lf", own, None),
+        HashedText::WithoutLastLineFeed => ("without-last-line-feed", own, None),
+        HashedText::WithLineFeed => ("with-line-feed", own, None),
+        HashedText::Unedited => ("unedited", own, None),
+        HashedText::Other(path) => ("as-it-is", Some(paths.show(path)), None),
+        HashedText::Earlier(commit) => ("earlier", own, Some(commit)),
     };
     let HashOptions { fetcher_version, force_git_deps, force_empty_cache } =
         options.unwrap_or(one.subject.options);

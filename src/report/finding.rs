@@ -17,13 +17,13 @@ pub(super) enum Level {
 
 /// Something at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct PlacedFinding {
     pub(super) level: Level,
     pub(super) rule: Rule,
     /// Its file as seen from the top of the repository.
     pub(super) place: Option<PlaceReport>,
     /// Where the token at the place ends, and what to write instead of it.
-    pub(super) token: Option<Token>,
+    pub(super) token: Option<MarkedToken>,
     /// Another place that it is about, likewise.
     pub(super) related: Option<PlaceReport>,
     pub(super) title: String,
@@ -34,13 +34,13 @@ pub(super) struct Finding {
 
 /// A token of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct MarkedToken {
     pub(super) end: EndReport,
     /// What should stand there.
     pub(super) replacement: Option<String>,
 }
 
-impl Finding {
+impl PlacedFinding {
     /// The whole message.
     pub(super) fn text(&self) -> String {
         let because = self.because.as_ref().map(|text| format!("; because {text}")).unwrap_or_default();
@@ -56,8 +56,8 @@ impl Finding {
 }
 
 /// Everything that a report finds, errors first, each kind in the order of the report.
-pub(super) fn findings(report: &Report) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = report.problems.iter().map(unreadable).collect();
+pub(super) fn findings(report: &Report) -> Vec<PlacedFinding> {
+    let mut findings: Vec<PlacedFinding> = report.problems.iter().map(unreadable).collect();
     findings.extend(report.sites.iter().flat_map(of_site));
     findings.extend(report.uses.iter().flat_map(of_use));
     let level = if report.command == "update" { Level::Warning } else { Level::Error };
@@ -75,7 +75,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     findings
 }
 
-fn of_site(site: &SiteReport) -> Vec<Finding> {
+fn of_site(site: &SiteReport) -> Vec<PlacedFinding> {
     let mut findings = Vec::new();
     if site.status == SiteStatus::Stale {
         findings.extend(site.literals.iter().filter_map(|literal| stale(site, literal)));
@@ -95,7 +95,7 @@ fn of_site(site: &SiteReport) -> Vec<Finding> {
 
 /// What is in the way of a site can stand in a wrapper that makes many services, or in a library: then the finding is at
 /// what belongs to the one service, and says where the other place is.
-fn undecided(site: &SiteReport) -> Option<Finding> {
+fn undecided(site: &SiteReport) -> Option<PlacedFinding> {
     let undecided = site.undecided.as_ref()?;
     let own = own_place(site);
     let is_shared = site.asked_at.is_some() || undecided.place.file != own.file;
@@ -103,7 +103,7 @@ fn undecided(site: &SiteReport) -> Option<Finding> {
     let place = if beside { undecided.place.clone() } else { own };
     let related = (!beside).then(|| undecided.place.clone());
     let at = related.as_ref().map(|place| format!(" ({})", at(place))).unwrap_or_default();
-    Some(Finding {
+    Some(PlacedFinding {
         level: Level::Warning,
         rule: Rule::Undecided,
         place: Some(place),
@@ -121,16 +121,16 @@ fn own_place(site: &SiteReport) -> PlaceReport {
     literal.or(site.asked_at.as_ref()).unwrap_or(&site.place).clone()
 }
 
-fn of_use(used: &UseReport) -> impl Iterator<Item = Finding> {
+fn of_use(used: &UseReport) -> impl Iterator<Item = PlacedFinding> {
     used.errors.iter().map(|error| {
         let message = Message { message: format!("{}: {}", used.lockfile, error.message), ..error.clone() };
         let message = Message { place: Some(used.place.clone()), ..message };
         let title = "a lockfile for importNpmLock is incomplete".to_owned();
-        Finding { title, ..of_message(Level::Error, Rule::Incomplete, &message, None) }
+        PlacedFinding { title, ..of_message(Level::Error, Rule::Incomplete, &message, None) }
     })
 }
 
-fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
+fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<PlacedFinding> {
     let new = literal.new.as_ref()?;
     let lockfile = site.lockfile.as_deref().unwrap_or("what it hashes");
     let (rule, title, what) = if literal.placeholder {
@@ -138,11 +138,11 @@ fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
     } else {
         (Rule::Stale, "is stale", format!("is stale: it says {}", literal.old))
     };
-    Some(Finding {
+    Some(PlacedFinding {
         level: Level::Error,
         rule,
         place: Some(literal.place.clone()),
-        token: Some(Token { end: literal.end, replacement: literal.replacement.clone() }),
+        token: Some(MarkedToken { end: literal.end, replacement: literal.replacement.clone() }),
         related: None,
         title: format!("the {} of {} {title}", site.kind.hash(), site.service),
         message: format!("the hash of {} {what}; {lockfile} needs {new}", site.service),
@@ -150,14 +150,14 @@ fn stale(site: &SiteReport, literal: &LiteralReport) -> Option<Finding> {
     })
 }
 
-fn stale_source(site: &SiteReport, source: &SourceReport) -> Option<Finding> {
+fn stale_source(site: &SiteReport, source: &SourceReport) -> Option<PlacedFinding> {
     let (place, end, new) = (source.hash_place.as_ref()?, source.hash_end?, source.new.as_ref()?);
     let url = source.url.as_deref().unwrap_or("its source");
-    Some(Finding {
+    Some(PlacedFinding {
         level: Level::Error,
         rule: Rule::StaleSource,
         place: Some(place.clone()),
-        token: Some(Token { end, replacement: source.replacement.clone() }),
+        token: Some(MarkedToken { end, replacement: source.replacement.clone() }),
         related: None,
         title: format!("the hash of the source of {} is stale", site.service),
         message: format!(
@@ -169,9 +169,9 @@ fn stale_source(site: &SiteReport, source: &SourceReport) -> Option<Finding> {
     })
 }
 
-fn outdated_lockfile(site: &SiteReport, outdated: &OutdatedReport) -> Finding {
+fn outdated_lockfile(site: &SiteReport, outdated: &OutdatedReport) -> PlacedFinding {
     let OutdatedReport { lockfile, locked, source, .. } = outdated;
-    Finding {
+    PlacedFinding {
         level: Level::Error,
         rule: Rule::OutdatedLockfile,
         place: Some(PlaceReport { file: lockfile.clone(), line: 1, column: 1 }),
@@ -186,11 +186,11 @@ fn outdated_lockfile(site: &SiteReport, outdated: &OutdatedReport) -> Finding {
     }
 }
 
-fn unreadable(problem: &Message) -> Finding {
+fn unreadable(problem: &Message) -> PlacedFinding {
     of_message(Level::Error, Rule::Unreadable, problem, None)
 }
 
-fn of_message(level: Level, rule: Rule, message: &Message, site: Option<&SiteReport>) -> Finding {
+fn of_message(level: Level, rule: Rule, message: &Message, site: Option<&SiteReport>) -> PlacedFinding {
     let title = match (site, rule) {
         (Some(site), Rule::NoHash) => {
             format!("the {} of {} cannot be computed", site.kind.hash(), site.service)
@@ -206,11 +206,11 @@ fn of_message(level: Level, rule: Rule, message: &Message, site: Option<&SiteRep
         text.push_str(hint);
     }
     let place = message.place.clone().or_else(|| site.map(own_place));
-    Finding { level, rule, place, token: None, related: None, title, message: text, because: None }
+    PlacedFinding { level, rule, place, token: None, related: None, title, message: text, because: None }
 }
 
-fn untracked(site: &SiteReport, file: &str) -> Finding {
-    Finding {
+fn untracked(site: &SiteReport, file: &str) -> PlacedFinding {
+    PlacedFinding {
         level: Level::Warning,
         rule: Rule::Untracked,
         place: Some(PlaceReport { file: file.to_owned(), line: 1, column: 1 }),
@@ -222,8 +222,8 @@ fn untracked(site: &SiteReport, file: &str) -> Finding {
     }
 }
 
-fn uncovered(lockfile: &str) -> Finding {
-    Finding {
+fn uncovered(lockfile: &str) -> PlacedFinding {
+    PlacedFinding {
         level: Level::Warning,
         rule: Rule::Uncovered,
         place: Some(PlaceReport { file: lockfile.to_owned(), line: 1, column: 1 }),

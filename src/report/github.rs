@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::{
     PlaceReport, Report,
-    finding::{Finding, Level, findings},
+    finding::{Level, PlacedFinding, findings},
     human::shown,
 };
 
@@ -24,11 +24,11 @@ pub fn annotations(report: &Report) -> String {
 }
 
 /// As many as GitHub shows; if there are more, the last one says how many.
-fn commands(kind: &str, findings: &[&Finding]) -> String {
+fn commands(kind: &str, findings: &[&PlacedFinding]) -> String {
     let shown = if findings.len() > SHOWN { SHOWN - 1 } else { findings.len() };
     let mut text = String::new();
     for finding in findings.iter().take(shown) {
-        let Finding { place, title, .. } = finding;
+        let PlacedFinding { place, title, .. } = finding;
         let place = place.as_ref().map(properties).unwrap_or_default();
         let _ = writeln!(text, "::{kind} {place}title={}::{}", property(title), data(&finding.text()));
     }
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_github_would_drop_is_counted() {
-        let finding = Finding {
+        let finding = PlacedFinding {
             level: Level::Error,
             rule: Rule::Stale,
             place: None,

@@ -7,13 +7,13 @@ use anstyle::Style;
 use super::{
     LiteralReport, OutdatedReport, PlaceReport, RepairedReport, Report, SiteKind, SiteReport, SiteStatus,
     UseReport,
-    layout::{self, BAD, Cell, DIM, DOUBTFUL, Entry, GOOD, Look, NAME, Note},
+    layout::{self, BAD, Cell, DIM, DOUBTFUL, GOOD, LayoutOptions, NAME, Note, TableLine},
     published::{PublishedReport, published_lines, published_notes},
 };
 
 /// What `list` prints: a line for each site, and of undecided ones why; with `explain` also how each answer was found.
 #[must_use]
-pub fn list(report: &Report, explain: bool, look: Look) -> String {
+pub fn list(report: &Report, explain: bool, look: LayoutOptions) -> String {
     let rows = report.sites.iter().zip(names(&report.sites));
     let entry = |(site, name): (&SiteReport, String)| {
         let lockfile = site.lockfile.as_deref().unwrap_or("-");
@@ -29,12 +29,12 @@ pub fn list(report: &Report, explain: bool, look: Look) -> String {
         if explain {
             notes.extend(proof(site));
         }
-        Entry { cells, notes }
+        TableLine { cells, notes }
     };
     layout::table(&rows.map(entry).collect::<Vec<_>>(), look.width)
 }
 
-fn list_notes(site: &SiteReport, look: Look) -> Vec<Note> {
+fn list_notes(site: &SiteReport, look: LayoutOptions) -> Vec<Note> {
     let mut notes: Vec<Note> = whole_path(site).filter(|_| look.details).into_iter().collect();
     notes.extend(other_paths(site).into_iter().map(|path| Note::new("also", path)));
     notes.extend(why(site).map(|why| Note::new("because", why)));
@@ -196,7 +196,7 @@ impl Shown {
 }
 
 /// Lines that show as much of hashes as has room beside the names.
-fn lines(look: Look, entries: impl Fn(Shown) -> Vec<Entry>) -> String {
+fn lines(look: LayoutOptions, entries: impl Fn(Shown) -> Vec<TableLine>) -> String {
     // State, name, change and place; the place is the first to go below.
     const COLUMNS: [usize; 2] = [4, 3];
     let all = [Shown::Whole, Shown::Start, Shown::Few].map(entries);
@@ -208,7 +208,7 @@ fn lines(look: Look, entries: impl Fn(Shown) -> Vec<Entry>) -> String {
 /// What `check` prints: a line for everything that is not as it should be, why, and the count; with details also what is
 /// right, and all that is known.
 #[must_use]
-pub fn check(report: &Report, look: Look) -> String {
+pub fn check(report: &Report, look: LayoutOptions) -> String {
     let wanted = |site: &SiteReport| look.details || is_wrong(site);
     let mut text = lines(look, |shown| {
         let sites = report.sites.iter().zip(names(&report.sites)).filter(|(site, _)| wanted(site));
@@ -230,7 +230,7 @@ fn is_wrong(site: &SiteReport) -> bool {
 }
 
 /// One line about a service, as `check` and `update` have it.
-fn check_entry(site: &SiteReport, name: &str, shown: Shown, look: Look) -> Entry {
+fn check_entry(site: &SiteReport, name: &str, shown: Shown, look: LayoutOptions) -> TableLine {
     let mut cells = row(site, name);
     cells.push(change(site, shown).unwrap_or_default());
     cells.push(Cell::new(DIM, &changed_places(site)));
@@ -244,7 +244,7 @@ fn check_entry(site: &SiteReport, name: &str, shown: Shown, look: Look) -> Entry
     if look.details {
         notes.extend(details(site));
     }
-    Entry { cells, notes }
+    TableLine { cells, notes }
 }
 
 /// `old -> new` of the first literal that changes; of a site that is right its hash.
@@ -324,7 +324,7 @@ fn details(site: &SiteReport) -> Vec<Note> {
 }
 
 /// A lockfile that is used without a hash, and cannot be.
-fn incomplete_use(used: &UseReport) -> Option<Entry> {
+fn incomplete_use(used: &UseReport) -> Option<TableLine> {
     if used.errors.is_empty() {
         return None;
     }
@@ -337,18 +337,18 @@ fn incomplete_use(used: &UseReport) -> Option<Entry> {
     ];
     let mut notes = vec![Note::new("used by", "importNpmLock")];
     notes.extend(used.errors.iter().map(|error| Note::new("lacks", &error.message)));
-    Some(Entry { cells, notes })
+    Some(TableLine { cells, notes })
 }
 
 /// What `check --watch` prints: a line for each of these sites, and for each service that is there no more.
-pub(super) fn changed(report: &Report, sites: &[usize], gone: &[&str], look: Look) -> String {
+pub(super) fn changed(report: &Report, sites: &[usize], gone: &[&str], look: LayoutOptions) -> String {
     let names = names(&report.sites);
     lines(look, |shown| {
         let one = |index: &usize| {
             let entry = check_entry(&report.sites[*index], &names[*index], shown, look);
-            if look.details { entry } else { Entry { notes: Vec::new(), ..entry } }
+            if look.details { entry } else { TableLine { notes: Vec::new(), ..entry } }
         };
-        let gone = gone.iter().map(|name| Entry {
+        let gone = gone.iter().map(|name| TableLine {
             cells: vec![Cell::new(DIM, "gone"), Cell::new(NAME, name)],
             notes: Vec::new(),
         });
@@ -359,7 +359,7 @@ pub(super) fn changed(report: &Report, sites: &[usize], gone: &[&str], look: Loo
 /// What `update` prints: a line for each site that changes or could not be made right, why, and the count; with details
 /// also the others. `seconds` is how long the run took.
 #[must_use]
-pub fn update(report: &Report, seconds: f64, look: Look) -> String {
+pub fn update(report: &Report, seconds: f64, look: LayoutOptions) -> String {
     let wanted = |site: &SiteReport| look.details || is_wrong(site);
     let text = lines(look, |shown| {
         let sites = report.sites.iter().zip(names(&report.sites)).filter(|(site, _)| wanted(site));

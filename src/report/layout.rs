@@ -26,7 +26,7 @@ pub(super) const DIM: Style = Style::new().dimmed();
 
 /// For what a text is laid out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct LayoutOptions {
     /// Columns of the terminal; without them no line is broken and nothing is shortened.
     pub width: Option<usize>,
     /// Whether everything is to be told.
@@ -127,13 +127,13 @@ impl Note {
 
 /// A line, and what belongs to it. All lines of a table have the same columns, of which the second is the name.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Entry {
+pub(super) struct TableLine {
     pub(super) cells: Vec<Cell>,
     pub(super) notes: Vec<Note>,
 }
 
 /// Whether the first `columns` of all lines have room beside each other.
-pub(super) fn fits(entries: &[Entry], columns: usize, width: Option<usize>) -> bool {
+pub(super) fn fits(entries: &[TableLine], columns: usize, width: Option<usize>) -> bool {
     let Some(width) = width else { return true };
     // A name that fills half of a line goes on a line of its own, whatever the others do.
     let most = |column| if column == NAMES { width / 2 } else { usize::MAX };
@@ -142,10 +142,10 @@ pub(super) fn fits(entries: &[Entry], columns: usize, width: Option<usize>) -> b
 }
 
 /// The text of a table.
-pub(super) fn table(entries: &[Entry], width: Option<usize>) -> String {
+pub(super) fn table(entries: &[TableLine], width: Option<usize>) -> String {
     let widths = columns(entries, width);
     let mut text = String::new();
-    for Entry { cells, notes } in entries {
+    for TableLine { cells, notes } in entries {
         line(&mut text, cells, &widths, width);
         for note in notes {
             note.write(&mut text, width);
@@ -154,14 +154,14 @@ pub(super) fn table(entries: &[Entry], width: Option<usize>) -> String {
     text
 }
 
-fn widest(entries: &[Entry], column: usize, most: usize) -> usize {
+fn widest(entries: &[TableLine], column: usize, most: usize) -> usize {
     let widths = entries.iter().filter_map(|entry| entry.cells.get(column)).map(Cell::width);
     widths.filter(|width| *width <= most).max().unwrap_or(0)
 }
 
 /// How wide the columns are. A cell that is wider than its column sticks out, and a name that would leave no room for what
 /// comes behind it has no say in how wide the column is.
-fn columns(entries: &[Entry], width: Option<usize>) -> Vec<usize> {
+fn columns(entries: &[TableLine], width: Option<usize>) -> Vec<usize> {
     let number = entries.iter().map(|entry| entry.cells.len()).max().unwrap_or(0);
     let most = WIDEST.min(width.unwrap_or(WIDEST));
     let mut widths: Vec<usize> = (0..number).map(|column| widest(entries, column, most)).collect();
@@ -233,12 +233,12 @@ pub fn wrapped(line: &str, width: Option<usize>) -> String {
 mod tests {
     use super::*;
 
-    fn entry(name: &str, change: &str) -> Entry {
+    fn entry(name: &str, change: &str) -> TableLine {
         let cells = [("stale", BAD), (name, NAME), (change, Style::new()), ("flake.nix:1:2", DIM)];
-        Entry { cells: cells.map(|(text, style)| Cell::new(style, text)).to_vec(), notes: Vec::new() }
+        TableLine { cells: cells.map(|(text, style)| Cell::new(style, text)).to_vec(), notes: Vec::new() }
     }
 
-    fn shown(entries: &[Entry], width: Option<usize>) -> String {
+    fn shown(entries: &[TableLine], width: Option<usize>) -> String {
         anstream::adapter::strip_str(&table(entries, width)).to_string()
     }
 
@@ -287,7 +287,7 @@ mod tests {
     fn notes_are_broken_between_words() {
         let note =
             Note::new("because", "debug 4.3.5 -> 4.3.6; web/package-lock.json last changed in 1a2b3c4");
-        let entries = [Entry { cells: vec![Cell::new(BAD, "stale")], notes: vec![note] }];
+        let entries = [TableLine { cells: vec![Cell::new(BAD, "stale")], notes: vec![note] }];
         assert_eq!(
             shown(&entries, Some(50)),
             "stale\n  because   debug 4.3.5 -> 4.3.6;\n            web/package-lock.json last changed in\n            1a2b3c4\n"

@@ -27,7 +27,7 @@ const LONGEST_LINE: usize = 500;
 
 /// What kind of message is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum MessageKind {
     /// Something failed, or will.
     Error,
     /// Something that should be known nevertheless.
@@ -38,7 +38,7 @@ pub enum Kind {
 
 /// What a line of a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub enum LinePart {
     /// The message itself.
     Message,
     /// What led to it.
@@ -51,27 +51,27 @@ pub enum Part {
 
 /// A message as it is shown, in lines that are short enough, until it is printed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Said {
+pub struct ShownMessage {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// Its lines; the first is the message itself.
-    pub lines: Vec<(Part, String)>,
+    pub lines: Vec<(LinePart, String)>,
 }
 
-impl Said {
-    fn line(kind: Kind, text: String) -> Self {
-        Self { kind, lines: vec![(Part::Message, text)] }
+impl ShownMessage {
+    fn line(kind: MessageKind, text: String) -> Self {
+        Self { kind, lines: vec![(LinePart::Message, text)] }
     }
 }
 
-impl Part {
+impl LinePart {
     /// What such a line begins with: how far it is moved in, and a word.
     #[must_use]
-    pub fn start(self, kind: Kind) -> (&'static str, &'static str) {
+    pub fn start(self, kind: MessageKind) -> (&'static str, &'static str) {
         match (self, kind) {
-            (Self::Message, Kind::Error) => ("", "error:"),
-            (Self::Message, Kind::Warning) => ("", "warning:"),
-            (Self::Message, Kind::Note) => ("", "note:"),
+            (Self::Message, MessageKind::Error) => ("", "error:"),
+            (Self::Message, MessageKind::Warning) => ("", "warning:"),
+            (Self::Message, MessageKind::Note) => ("", "note:"),
             (Self::Cause, _) => ("  ", "caused by:"),
             (Self::Hint, _) => ("  ", "hint:"),
             (Self::Others, _) => ("  ", "the same:"),
@@ -81,26 +81,27 @@ impl Part {
 
 /// Everything that is to be said, in at most `room` lines (or a few, if there is less room than that).
 #[must_use]
-pub fn messages(report: &Report, room: usize) -> Vec<Said> {
-    let mut warnings = blocks(Kind::Warning, warnings(report));
-    let elsewhere = report.elsewhere.iter().map(|message| one(Kind::Note, message));
+pub fn messages(report: &Report, room: usize) -> Vec<ShownMessage> {
+    let mut warnings = blocks(MessageKind::Warning, warnings(report));
+    let elsewhere = report.elsewhere.iter().map(|message| one(MessageKind::Note, message));
     warnings.splice(0..0, elsewhere.chain(borders(report)).chain(unchanged(report)));
-    let errors = blocks(Kind::Error, errors(report));
+    let errors = blocks(MessageKind::Error, errors(report));
     let kept = length(&warnings).min(WARNING_LINES);
-    let mut errors = fit(Kind::Error, errors, room.saturating_sub(kept), ", all of which --json lists");
+    let mut errors =
+        fit(MessageKind::Error, errors, room.saturating_sub(kept), ", all of which --json lists");
     let room = room.saturating_sub(length(&errors));
-    let mut said = fit(Kind::Warning, warnings, room, ", all of which --json lists");
+    let mut said = fit(MessageKind::Warning, warnings, room, ", all of which --json lists");
     said.append(&mut errors);
     said
 }
 
 /// Messages of one kind in at most `room` lines, equal causes told once.
 #[must_use]
-pub fn all(kind: Kind, messages: impl IntoIterator<Item = Message>, room: usize) -> Vec<Said> {
+pub fn all(kind: MessageKind, messages: impl IntoIterator<Item = Message>, room: usize) -> Vec<ShownMessage> {
     fit(kind, blocks(kind, messages.into_iter().map(Item::of).collect()), room, "")
 }
 
-fn length(said: &[Said]) -> usize {
+fn length(said: &[ShownMessage]) -> usize {
     said.iter().map(|one| one.lines.len()).sum()
 }
 
@@ -178,15 +179,15 @@ fn undecided(site: &SiteReport) -> Option<Item> {
 }
 
 /// Folders that were not searched, in one line.
-fn borders(report: &Report) -> Option<Said> {
+fn borders(report: &Report) -> Option<ShownMessage> {
     let what: Vec<String> =
         report.borders.iter().map(|border| format!("{} ({})", border.folder, border.what)).collect();
     let text = || format!("not searched: {}", short(&some(&what, SHOWN_OTHERS, ", ")));
-    (!what.is_empty()).then(|| Said::line(Kind::Note, text()))
+    (!what.is_empty()).then(|| ShownMessage::line(MessageKind::Note, text()))
 }
 
 /// What a comparison with an older commit does not see, in one line.
-fn unchanged(report: &Report) -> Option<Said> {
+fn unchanged(report: &Report) -> Option<ShownMessage> {
     let LeftOutReport { unchanged: count @ 1.., since: Some(since), .. } = &report.left_out else {
         return None;
     };
@@ -196,7 +197,7 @@ fn unchanged(report: &Report) -> Option<Said> {
     let commit = since.get(..10).unwrap_or(since);
     let unseen = "a hash that was wrong there already is not seen, nor what moved outside of the repository";
     let text = short(&format!("{what} at {commit}; {unseen}"));
-    Some(Said::line(Kind::Note, format!("not looked at: {text}")))
+    Some(ShownMessage::line(MessageKind::Note, format!("not looked at: {text}")))
 }
 
 fn untracked(report: &Report) -> Option<Item> {
@@ -249,7 +250,7 @@ fn subject(site: &SiteReport, message: &Message) -> String {
 }
 
 /// Items as their messages, those with equal keys as one.
-fn blocks(kind: Kind, items: Vec<Item>) -> Vec<Said> {
+fn blocks(kind: MessageKind, items: Vec<Item>) -> Vec<ShownMessage> {
     let mut groups: IndexMap<String, (Message, IndexSet<String>)> = IndexMap::new();
     for Item { message, key } in items {
         match groups.entry(key) {
@@ -263,7 +264,7 @@ fn blocks(kind: Kind, items: Vec<Item>) -> Vec<Said> {
     let said = |(first, others): (Message, IndexSet<String>)| {
         let mut said = one(kind, &first);
         if !others.is_empty() {
-            said.lines.push((Part::Others, short(&some(&others, SHOWN_OTHERS, "; "))));
+            said.lines.push((LinePart::Others, short(&some(&others, SHOWN_OTHERS, "; "))));
         }
         said
     };
@@ -271,12 +272,12 @@ fn blocks(kind: Kind, items: Vec<Item>) -> Vec<Said> {
 }
 
 /// The first messages that have room, and how many more there are (and where: `rest`); the first one always, be it cut.
-fn fit(kind: Kind, all: Vec<Said>, room: usize, rest: &str) -> Vec<Said> {
+fn fit(kind: MessageKind, all: Vec<ShownMessage>, room: usize, rest: &str) -> Vec<ShownMessage> {
     let (mut fitting, mut used, count) = (Vec::new(), 0, all.len());
     for (index, mut said) in all.into_iter().enumerate() {
         let last = index + 1 == count;
         if used > 0 && used + said.lines.len() + usize::from(!last) > room {
-            fitting.push(Said::line(kind, format!("and {} more{rest}", count - index)));
+            fitting.push(ShownMessage::line(kind, format!("and {} more{rest}", count - index)));
             break;
         }
         said.lines.truncate(room.saturating_sub(usize::from(!last)).max(1));
@@ -288,11 +289,11 @@ fn fit(kind: Kind, all: Vec<Said>, room: usize, rest: &str) -> Vec<Said> {
 
 /// One message in the form of all: itself, its causes, what to do.
 #[must_use]
-pub fn one(kind: Kind, message: &Message) -> Said {
+pub fn one(kind: MessageKind, message: &Message) -> ShownMessage {
     let place = message.place.as_ref().map(|place: &PlaceReport| at(place) + ": ").unwrap_or_default();
-    let mut said = Said::line(kind, short(&format!("{place}{}", message.message)));
-    said.lines.extend(message.causes.iter().map(|cause| (Part::Cause, short(cause))));
-    said.lines.extend(message.hint.iter().map(|hint| (Part::Hint, short(hint))));
+    let mut said = ShownMessage::line(kind, short(&format!("{place}{}", message.message)));
+    said.lines.extend(message.causes.iter().map(|cause| (LinePart::Cause, short(cause))));
+    said.lines.extend(message.hint.iter().map(|hint| (LinePart::Hint, short(hint))));
     said
 }
 

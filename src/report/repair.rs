@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     Message, SCHEMA_VERSION,
     human::plain,
-    layout::{self, Look},
+    layout::{self, LayoutOptions},
 };
 use crate::repair::Filled;
 use npm_lockfile::listing::some;
@@ -110,7 +110,7 @@ impl RepairReport {
 
     /// The report for people: a line for each lockfile that got something, and the count.
     #[must_use]
-    pub fn human(&self, look: Look) -> String {
+    pub fn human(&self, look: LayoutOptions) -> String {
         let mut text = String::new();
         for LockfileReport { lockfile, status, entries, .. } in &self.lockfiles {
             match status {
@@ -139,7 +139,7 @@ impl RepairReport {
 }
 
 /// `web/package-lock.json: 72 packages completed: a@1.0.0, ...`
-fn row(path: &str, entries: &[FilledReport], what: &str, look: Look) -> String {
+fn row(path: &str, entries: &[FilledReport], what: &str, look: LayoutOptions) -> String {
     let names: BTreeSet<&str> = entries.iter().map(|entry| entry.package.as_str()).collect();
     let noun = if names.len() == 1 { "package" } else { "packages" };
     let line = format!("{path}: {} {noun} {what}: {}", names.len(), some(&names, NAMED, ", "));

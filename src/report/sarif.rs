@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     PlaceReport, Report, Rule,
-    finding::{Finding, Level, findings},
+    finding::{Level, PlacedFinding, findings},
     human::plain,
 };
 
@@ -64,7 +64,7 @@ fn rule(rule: Rule) -> Value {
     })
 }
 
-fn level(finding: &Finding) -> &'static str {
+fn level(finding: &PlacedFinding) -> &'static str {
     match finding.level {
         Level::Error => "error",
         Level::Warning => "warning",
@@ -72,11 +72,11 @@ fn level(finding: &Finding) -> &'static str {
 }
 
 /// The message with its subject: a viewer shows nothing else of a finding.
-fn text(finding: &Finding) -> String {
+fn text(finding: &PlacedFinding) -> String {
     plain(&format!("{}: {}", finding.title, finding.text()))
 }
 
-fn result(finding: &Finding) -> Option<Value> {
+fn result(finding: &PlacedFinding) -> Option<Value> {
     let place = finding.place.as_ref()?;
     let end = finding.token.as_ref().map(|token| token.end);
     let region = match end {
@@ -116,7 +116,7 @@ fn result(finding: &Finding) -> Option<Value> {
     Some(result)
 }
 
-fn notification(finding: &Finding) -> Value {
+fn notification(finding: &PlacedFinding) -> Value {
     let id = json!({ "id": finding.rule.word() });
     json!({ "level": level(finding), "message": { "text": text(finding) }, "associatedRule": id })
 }

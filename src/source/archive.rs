@@ -112,7 +112,7 @@ fn unpack(bytes: &[u8], limit: u64) -> Result<Tree, ArchiveError> {
 /// How many bytes the files of an archive take once it is unpacked and hashed: where the fuzzer comes in.
 #[cfg(fuzzing)]
 pub fn unpacked_bytes(bytes: &[u8], limit: u64) -> Option<u64> {
-    use super::{digest::Kind, nar};
+    use super::{digest::DigestKind, nar};
     let unpacked = Unpacked::new(bytes, Top::Kept, limit).ok()?;
     let _ = nar::hash(&unpacked, Kind::Sha256);
     let (mut total, mut folders) = (0, vec![Vec::new()]);

@@ -18,7 +18,7 @@ use npm_tarballs::integrity::{Algorithm, ContentId};
 
 /// An algorithm that Nix takes for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum DigestKind {
     /// `sha1`
     Sha1,
     /// `sha256`
@@ -27,7 +27,7 @@ pub enum Kind {
     Sha512,
 }
 
-impl Kind {
+impl DigestKind {
     /// Its name in SRI texts and in attributes.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -53,21 +53,21 @@ impl Kind {
 
 /// The hash of a file or tree.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest {
-    kind: Kind,
+pub struct SourceDigest {
+    kind: DigestKind,
     bytes: Vec<u8>,
 }
 
-impl Digest {
+impl SourceDigest {
     /// Its algorithm.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> DigestKind {
         self.kind
     }
 
     /// The hash of some bytes.
     #[must_use]
-    pub fn of(kind: Kind, bytes: &[u8]) -> Self {
+    pub fn of(kind: DigestKind, bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new(kind);
         hasher.update(bytes);
         hasher.finish()
@@ -103,10 +103,10 @@ impl Digest {
     }
 
     /// The hash that a text states; `kind` is what its attribute's name says of the algorithm.
-    fn parse(kind: Option<Kind>, text: &str) -> Option<Self> {
+    fn parse(kind: Option<DigestKind>, text: &str) -> Option<Self> {
         let (kind, digits) = match text.split_once(['-', ':']) {
             Some((name, digits)) => {
-                (Kind::of(name).filter(|own| kind.is_none_or(|kind| kind == *own))?, digits)
+                (DigestKind::of(name).filter(|own| kind.is_none_or(|kind| kind == *own))?, digits)
             }
             None => (kind?, text),
         };
@@ -114,17 +114,17 @@ impl Digest {
     }
 }
 
-impl From<&ContentId> for Digest {
+impl From<&ContentId> for SourceDigest {
     fn from(content: &ContentId) -> Self {
         let kind = match content.algorithm() {
-            Algorithm::Sha1 => Kind::Sha1,
-            Algorithm::Sha512 => Kind::Sha512,
+            Algorithm::Sha1 => DigestKind::Sha1,
+            Algorithm::Sha512 => DigestKind::Sha512,
         };
         Self { kind, bytes: content.digest().to_vec() }
     }
 }
 
-impl fmt::Display for Digest {
+impl fmt::Display for SourceDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sri())
     }
@@ -138,11 +138,11 @@ pub(super) enum Hasher {
 }
 
 impl Hasher {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: DigestKind) -> Self {
         match kind {
-            Kind::Sha1 => Self::Sha1(Sha1::new()),
-            Kind::Sha256 => Self::Sha256(Sha256::new()),
-            Kind::Sha512 => Self::Sha512(Sha512::new()),
+            DigestKind::Sha1 => Self::Sha1(Sha1::new()),
+            DigestKind::Sha256 => Self::Sha256(Sha256::new()),
+            DigestKind::Sha512 => Self::Sha512(Sha512::new()),
         }
     }
 
@@ -154,11 +154,15 @@ impl Hasher {
         }
     }
 
-    pub(super) fn finish(self) -> Digest {
+    pub(super) fn finish(self) -> SourceDigest {
         match self {
-            Self::Sha1(state) => Digest { kind: Kind::Sha1, bytes: state.finalize().to_vec() },
-            Self::Sha256(state) => Digest { kind: Kind::Sha256, bytes: state.finalize().to_vec() },
-            Self::Sha512(state) => Digest { kind: Kind::Sha512, bytes: state.finalize().to_vec() },
+            Self::Sha1(state) => SourceDigest { kind: DigestKind::Sha1, bytes: state.finalize().to_vec() },
+            Self::Sha256(state) => {
+                SourceDigest { kind: DigestKind::Sha256, bytes: state.finalize().to_vec() }
+            }
+            Self::Sha512(state) => {
+                SourceDigest { kind: DigestKind::Sha512, bytes: state.finalize().to_vec() }
+            }
         }
     }
 }
@@ -167,15 +171,15 @@ impl Hasher {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Recorded {
     /// Nothing yet: `""`, `lib.fakeHash` and their like, to be replaced by a hash of this kind.
-    Placeholder(Kind),
+    Placeholder(DigestKind),
     /// This.
-    Known(Digest),
+    Known(SourceDigest),
 }
 
 impl Recorded {
     /// The algorithm.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> DigestKind {
         match self {
             Self::Placeholder(kind) => *kind,
             Self::Known(digest) => digest.kind,
@@ -185,11 +189,11 @@ impl Recorded {
     /// Reads the text of an attribute of this name; `None` if it is no hash that Nix would take there.
     #[must_use]
     pub fn read(attribute: &str, written: &HashText) -> Option<Self> {
-        let kind = Kind::of(attribute);
+        let kind = DigestKind::of(attribute);
         if matches!(written.form, HashForm::Fake | HashForm::Empty) {
-            return Some(Self::Placeholder(kind.unwrap_or(Kind::Sha256)));
+            return Some(Self::Placeholder(kind.unwrap_or(DigestKind::Sha256)));
         }
-        let digest = Digest::parse(kind, written.text.trim())?;
+        let digest = SourceDigest::parse(kind, written.text.trim())?;
         let zero = digest.bytes.iter().all(|byte| *byte == 0);
         Some(if zero { Self::Placeholder(digest.kind) } else { Self::Known(digest) })
     }
@@ -205,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_form_is_one_hash() {
-        let empty = Some(Recorded::Known(Digest::of(Kind::Sha256, b"")));
+        let empty = Some(Recorded::Known(SourceDigest::of(DigestKind::Sha256, b"")));
         for text in [
             "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
             "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
@@ -228,9 +232,9 @@ mod tests {
 
     #[test]
     fn other_algorithms_keep_their_own() {
-        let sha1 = Digest::of(Kind::Sha1, b"");
+        let sha1 = SourceDigest::of(DigestKind::Sha1, b"");
         assert_eq!(read("sha1", "da39a3ee5e6b4b0d3255bfef95601890afd80709"), Some(Recorded::Known(sha1)));
-        let sha512 = Digest::of(Kind::Sha512, b"");
+        let sha512 = SourceDigest::of(DigestKind::Sha512, b"");
         assert_eq!(read("hash", &sha512.sri()), Some(Recorded::Known(sha512.clone())));
         let hex = npm_tarballs::integrity::hex(&sha512.bytes);
         assert_eq!(read("sha512", &hex), Some(Recorded::Known(sha512)));
@@ -238,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_spelt_as_the_one_before() {
-        let other = Digest::of(Kind::Sha256, b"x");
+        let other = SourceDigest::of(DigestKind::Sha256, b"x");
         let sri = "sha256-LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=";
         for (before, after) in [
             ("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", sri),
@@ -252,15 +256,15 @@ mod tests {
             ("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", &BASE64.encode(&other.bytes)),
         ] {
             assert_eq!(other.spelt_like(&HashText::parse(before)), after, "{before}");
-            assert_eq!(Digest::parse(Some(Kind::Sha256), after), Some(other.clone()), "{after}");
+            assert_eq!(SourceDigest::parse(Some(DigestKind::Sha256), after), Some(other.clone()), "{after}");
         }
     }
 
     #[test]
     fn placeholders() {
-        assert_eq!(read("hash", ""), Some(Recorded::Placeholder(Kind::Sha256)));
-        assert_eq!(read("sha512", ""), Some(Recorded::Placeholder(Kind::Sha512)));
-        assert_eq!(read("sha1", &"0".repeat(40)), Some(Recorded::Placeholder(Kind::Sha1)));
+        assert_eq!(read("hash", ""), Some(Recorded::Placeholder(DigestKind::Sha256)));
+        assert_eq!(read("sha512", ""), Some(Recorded::Placeholder(DigestKind::Sha512)));
+        assert_eq!(read("sha1", &"0".repeat(40)), Some(Recorded::Placeholder(DigestKind::Sha1)));
         assert_eq!(read("hash", "nonsense"), None);
     }
 }

@@ -16,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 use tracing::{debug, info};
 
 use super::archive::{ArchiveError, Unpacked};
-use super::digest::{Digest, Kind, Recorded};
-use super::look::{Excerpt, Look, LookError};
+use super::digest::{DigestKind, Recorded, SourceDigest};
+use super::look::{Excerpt, LookError, SourcePlace};
 use super::nar;
 use super::origin::{Hashed, Origin, Top};
 use npm_deps::supply::{Supply, SupplyError};
@@ -38,18 +38,18 @@ pub struct SourceRequest {
     /// What is said of its hash, by everybody who uses it.
     pub recorded: BTreeSet<Recorded>,
     /// What to read from it.
-    pub looks: BTreeSet<Look>,
+    pub looks: BTreeSet<SourcePlace>,
 }
 
 /// A source that was fetched, or is known from an earlier run.
 #[derive(Debug, Clone)]
-pub struct Fetched {
+pub struct FetchedSource {
     /// Its hash, by each algorithm that was asked for.
-    pub digests: BTreeMap<Kind, Digest>,
+    pub digests: BTreeMap<DigestKind, SourceDigest>,
     /// What the bytes of the download are, by the algorithms of npm; of one that was recalled only the first.
     pub contents: Vec<ContentId>,
     /// What was read from it.
-    pub excerpts: BTreeMap<Look, Result<Excerpt, LookError>>,
+    pub excerpts: BTreeMap<SourcePlace, Result<Excerpt, LookError>>,
 }
 
 /// Why nothing is known of a source.
@@ -123,7 +123,7 @@ pub fn fetch(
     requests: &[SourceRequest],
     supply: &Arc<Supply>,
     memo: Option<&Memo>,
-) -> Vec<Result<Fetched, SourceFailure>> {
+) -> Vec<Result<FetchedSource, SourceFailure>> {
     let job = async |request: &SourceRequest| {
         let work = async |room| obtain(request, supply, memo, room).await;
         supply.unpacking().within(work).await
@@ -147,7 +147,7 @@ async fn obtain(
     supply: &Supply,
     memo: Option<&Memo>,
     room: Room,
-) -> Result<Fetched, SourceFailure> {
+) -> Result<FetchedSource, SourceFailure> {
     if let Some(known) = memo.and_then(|memo| recall(request, supply, memo)) {
         debug!(url = %Redacted(request.origin.url().as_str()), from = "the store", "a source");
         return examine(request, known, room.unpacked).await;
@@ -175,10 +175,10 @@ async fn obtain(
 struct Known {
     bytes: Bytes,
     contents: Vec<ContentId>,
-    digests: Option<BTreeMap<Kind, Digest>>,
+    digests: Option<BTreeMap<DigestKind, SourceDigest>>,
 }
 
-fn key(identity: &str, digest: &Digest) -> [u8; 32] {
+fn key(identity: &str, digest: &SourceDigest) -> [u8; 32] {
     Sha256::digest(format!("{ALGORITHM}\n{identity}\n{digest}")).into()
 }
 
@@ -212,7 +212,11 @@ async fn download(request: &SourceRequest, supply: &Supply, limit: usize) -> Res
 }
 
 /// Hashes a source and reads what is wanted from it.
-async fn examine(request: &SourceRequest, known: Known, unpacked: u64) -> Result<Fetched, SourceFailure> {
+async fn examine(
+    request: &SourceRequest,
+    known: Known,
+    unpacked: u64,
+) -> Result<FetchedSource, SourceFailure> {
     let (url, request) = (shown(request), request.clone());
     let worked = tokio::task::spawn_blocking(move || work(&request, known, unpacked)).await;
     match worked {
@@ -222,9 +226,9 @@ async fn examine(request: &SourceRequest, known: Known, unpacked: u64) -> Result
     }
 }
 
-fn work(request: &SourceRequest, known: Known, limit: u64) -> Result<Fetched, ArchiveError> {
+fn work(request: &SourceRequest, known: Known, limit: u64) -> Result<FetchedSource, ArchiveError> {
     let Known { bytes, contents, digests } = known;
-    let kinds: BTreeSet<Kind> = request.recorded.iter().map(Recorded::kind).collect();
+    let kinds: BTreeSet<DigestKind> = request.recorded.iter().map(Recorded::kind).collect();
     let hashed = request.origin.hashed;
     let unpacked = match hashed {
         Hashed::Tree(top) if digests.is_none() || !request.looks.is_empty() => {
@@ -239,19 +243,19 @@ fn work(request: &SourceRequest, known: Known, limit: u64) -> Result<Fetched, Ar
         }
         _ => Err(Arc::new(ArchiveError::NotOne("nothing is wanted from it"))),
     };
-    let hash = |kind: Kind| match (hashed, &unpacked) {
+    let hash = |kind: DigestKind| match (hashed, &unpacked) {
         (Hashed::Tree(_), Ok(tree)) => nar::hash(tree, kind).map_err(ArchiveError::Nar),
         (Hashed::StoreFile, _) => nar::hash_file(&bytes, kind).map_err(ArchiveError::Nar),
-        _ => Ok(Digest::of(kind, &bytes)),
+        _ => Ok(SourceDigest::of(kind, &bytes)),
     };
     let digests = match digests {
         Some(digests) => digests,
         None => kinds.into_iter().map(|kind| Ok((kind, hash(kind)?))).collect::<Result<_, ArchiveError>>()?,
     };
-    let see = |look: &Look| match &unpacked {
+    let see = |look: &SourcePlace| match &unpacked {
         Ok(tree) => look.at(tree, hashed),
         Err(error) => Err(LookError::Archive(Arc::clone(error))),
     };
     let excerpts = request.looks.iter().map(|look| (look.clone(), see(look))).collect();
-    Ok(Fetched { digests, contents, excerpts })
+    Ok(FetchedSource { digests, contents, excerpts })
 }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::digest::{Digest, Recorded};
+use super::digest::{Recorded, SourceDigest};
 use super::origin::Origin;
 use super::resolve;
-use nix_sites::{Outcome, Reason, Scope};
+use nix_sites::{Outcome, Reason, SurveyScope};
 use repository_files::git::{Git, GitError};
 
 /// Files that Nix expressions are made of, or read.
@@ -50,7 +50,7 @@ struct Build {
 struct CommittedSource {
     /// `None` if its origin is not known.
     identity: Option<String>,
-    recorded: Option<Digest>,
+    recorded: Option<SourceDigest>,
 }
 
 impl Head {
@@ -70,7 +70,7 @@ impl Head {
     ///
     /// # Errors
     /// When that is not known: why.
-    pub fn records(&self, origin: &Origin, recorded: &Digest) -> Result<bool, String> {
+    pub fn records(&self, origin: &Origin, recorded: &SourceDigest) -> Result<bool, String> {
         let committed = &self.committed_state()?.sources;
         let identity = origin.identity();
         let same_hash: Vec<_> =
@@ -86,7 +86,7 @@ impl Head {
 
     /// Whether the last commit has this hash for other origins, and not for this one.
     #[must_use]
-    pub fn has_for_other_origin(&self, origin: &Origin, recorded: &Digest) -> bool {
+    pub fn has_for_other_origin(&self, origin: &Origin, recorded: &SourceDigest) -> bool {
         let Ok(Committed { sources, .. }) = self.committed_state() else { return false };
         let identity = origin.identity();
         let mut same = sources.iter().filter(|source| source.recorded.as_ref() == Some(recorded)).peekable();
@@ -123,7 +123,7 @@ impl Head {
 
     fn read(&self) -> Result<Committed, GitError> {
         let instead = Git::of(&self.root).committed(is_read)?;
-        let scope = Scope { instead, ..Scope::of(&self.root) };
+        let scope = SurveyScope { instead, ..SurveyScope::of(&self.root) };
         let survey = nix_sites::survey(&scope);
         let sources = survey.sites.iter().flat_map(nix_sites::Site::sources);
         let committed = sources.map(|source| match resolve(source) {

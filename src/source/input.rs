@@ -7,12 +7,12 @@ use super::origin::{Hashed, Origin, Top, Unsupported, url};
 use nix_sites::{HashText, RemoteSource};
 
 /// The locked node of an input.
-struct Locked {
+struct LockedInput {
     name: String,
     node: Value,
 }
 
-impl Locked {
+impl LockedInput {
     fn of(source: &RemoteSource) -> Result<Self, Unsupported> {
         let unlocked = || Unsupported(format!("`{}` is not in flake.lock", source.fetcher));
         let (name, text) = source.input.as_ref().ok_or_else(unlocked)?;
@@ -38,7 +38,7 @@ impl Locked {
 
 /// Where an input comes from.
 pub(super) fn origin(source: &RemoteSource) -> Result<Origin, Unsupported> {
-    let locked = Locked::of(source)?;
+    let locked = LockedInput::of(source)?;
     if locked.text("dir").is_some_and(|dir| !dir.is_empty()) {
         return Err(locked.refuse("is a folder of a repository (`dir`), which is not followed"));
     }
@@ -69,21 +69,21 @@ pub(super) fn origin(source: &RemoteSource) -> Result<Origin, Unsupported> {
     Ok(Origin::plain(vec![url(&text)?], Hashed::Tree(Top::OnlyFolder)))
 }
 
-fn host<'a>(locked: &'a Locked, default: &'a str) -> &'a str {
+fn host<'a>(locked: &'a LockedInput, default: &'a str) -> &'a str {
     locked.text("host").unwrap_or(default)
 }
 
-fn slug(locked: &Locked) -> Result<String, Unsupported> {
+fn slug(locked: &LockedInput) -> Result<String, Unsupported> {
     Ok(format!("{}/{}", locked.needed("owner")?, locked.needed("repo")?))
 }
 
-fn rev(locked: &Locked) -> Result<&str, Unsupported> {
+fn rev(locked: &LockedInput) -> Result<&str, Unsupported> {
     locked.needed("rev")
 }
 
 /// The hash that `flake.lock` states.
 pub(super) fn recorded(source: &RemoteSource) -> Result<Recorded, Unsupported> {
-    let locked = Locked::of(source)?;
+    let locked = LockedInput::of(source)?;
     let text = HashText::parse(locked.needed("narHash")?);
     let known = Recorded::read("narHash", &text).filter(|recorded| matches!(recorded, Recorded::Known(_)));
     known.ok_or_else(|| locked.refuse("has a `narHash` that cannot be read"))

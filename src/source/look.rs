@@ -8,7 +8,7 @@ use gnu_archive::tree::Entry;
 
 /// A place in a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Look {
+pub struct SourcePlace {
     /// `sourceRoot` as it is written, whose first part names the folder that an archive unpacks to.
     pub source_root: Option<String>,
     /// The folder of the package, relative to the source, `/`-separated.
@@ -40,7 +40,7 @@ pub enum LookError {
     Missing(String),
 }
 
-impl Look {
+impl SourcePlace {
     /// Reads the files.
     pub(super) fn at(&self, source: &Unpacked, hashed: Hashed) -> Result<Excerpt, LookError> {
         let place = self.place(source, hashed)?;

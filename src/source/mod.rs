@@ -19,12 +19,12 @@ pub mod patch;
 pub mod tokens;
 mod zip;
 
-pub use fetch::{Fetched, SourceFailure, SourceRequest, fetch};
-pub use look::{Excerpt, Look, LookError};
-pub use npm::{Npm, NpmFailure, Question, Relock, Word};
+pub use fetch::{FetchedSource, SourceFailure, SourceRequest, fetch};
+pub use look::{Excerpt, LookError, SourcePlace};
+pub use npm::{NpmFailure, NpmServices, Relock, TarballQuestion, Word};
 pub use zip::ZipError;
 
-use digest::{Digest, Recorded};
+use digest::{Recorded, SourceDigest};
 use origin::{Origin, Unsupported};
 
 use nix_sites::{AttributeValue, HASHES, HashText, Literal, RemoteKind, RemoteSource, SourceAttribute};
@@ -70,7 +70,7 @@ fn written(source: &RemoteSource) -> Result<(&SourceAttribute, HashText), Unsupp
 }
 
 /// The hash that is recorded for a source, whatever its origin.
-fn recorded(source: &RemoteSource) -> Option<Digest> {
+fn recorded(source: &RemoteSource) -> Option<SourceDigest> {
     let (attribute, written) = written(source).ok()?;
     match Recorded::read(&attribute.name, &written)? {
         Recorded::Known(digest) => Some(digest),

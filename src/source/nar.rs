@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
 
 use super::archive::Unpacked;
-use super::digest::{Digest, Hasher, Kind};
+use super::digest::{DigestKind, Hasher, SourceDigest};
 use gnu_archive::tree::Entry;
 
 /// Bytes that are encoded and hashed at a time.
@@ -16,7 +16,7 @@ const CHUNK: usize = 64 * 1024;
 ///
 /// # Errors
 /// When a name or the target of a link is not UTF-8.
-pub(super) fn hash(tree: &Unpacked, kind: Kind) -> io::Result<Digest> {
+pub(super) fn hash(tree: &Unpacked, kind: DigestKind) -> io::Result<SourceDigest> {
     hashed(Encoder::new_with_filesystem("", View(tree)).map_err(io::Error::other)?, kind)
 }
 
@@ -24,11 +24,11 @@ pub(super) fn hash(tree: &Unpacked, kind: Kind) -> io::Result<Digest> {
 ///
 /// # Errors
 /// Never, but the encoder could have some.
-pub(super) fn hash_file(content: &[u8], kind: Kind) -> io::Result<Digest> {
+pub(super) fn hash_file(content: &[u8], kind: DigestKind) -> io::Result<SourceDigest> {
     hashed(Encoder::new_with_filesystem("", File(content)).map_err(io::Error::other)?, kind)
 }
 
-fn hashed(mut encoder: impl io::Read, kind: Kind) -> io::Result<Digest> {
+fn hashed(mut encoder: impl io::Read, kind: DigestKind) -> io::Result<SourceDigest> {
     let mut hasher = Hasher::new(kind);
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -112,10 +112,10 @@ mod tests {
     /// `nix-hash --type sha256 FILE`, as SRI.
     #[test]
     fn a_file_is_hashed_as_nix_does_it() {
-        let hash = hash_file(b"hello\n", Kind::Sha256).unwrap();
+        let hash = hash_file(b"hello\n", DigestKind::Sha256).unwrap();
         assert_eq!(hash.sri(), "sha256-HDfQGvQL4ugGkd48w99EN3ppmvuxfGjwgJZLL9Bx/BM=");
         assert_eq!(
-            hash_file(b"", Kind::Sha256).unwrap().sri(),
+            hash_file(b"", DigestKind::Sha256).unwrap().sri(),
             "sha256-d6xi4mKdjkX2JFicDIv5niSzpyI0m/Hnm8GGAIU04kY="
         );
     }

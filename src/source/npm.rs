@@ -24,7 +24,7 @@ pub enum Word {
 
 /// What a registry is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct TarballQuestion<'a> {
     /// Where the bytes came from.
     pub url: &'a Url,
     /// Their digests, by the algorithms of npm.
@@ -68,13 +68,13 @@ impl Advise for NpmFailure {
 }
 
 /// Registries and the npm client.
-pub trait Npm: Sync {
+pub trait NpmServices: Sync {
     /// Whether this is the URL of a registry's tarball.
     fn publishes(&self, url: &Url) -> bool;
 
     /// What registries say of the bytes at URLs, in the order of the questions. All are asked side by side: one after the
     /// other took 11 s for 16 sources where an answer takes 0.3 s.
-    fn words(&self, questions: &[Question<'_>]) -> Vec<Result<Word, NpmFailure>>;
+    fn words(&self, questions: &[TarballQuestion<'_>]) -> Vec<Result<Word, NpmFailure>>;
 
     /// The SHA-512 of the tarball at each URL, as its registry states it; all are asked side by side. `None` if the URL is
     /// not that of a tarball of a registry that is asked, or if the registry states another algorithm's hash; a failure when

@@ -7,7 +7,7 @@ use nix_sites::{Patch, RemoteSource, apply_diff};
 use npm_lockfile::FILE_NAMES;
 
 /// The two files, in the order in which npm looks for them.
-pub type Files = [Option<Arc<[u8]>>; 2];
+pub type LockfilePair = [Option<Arc<[u8]>>; 2];
 
 /// Why it is not known what patches make of a lockfile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,11 @@ pub struct Unpatched(String);
 ///
 /// # Errors
 /// When a patch is not known, or does not fit exactly.
-pub fn apply_all(source: &RemoteSource, folder: &str, mut files: Files) -> Result<Files, Unpatched> {
+pub fn apply_all(
+    source: &RemoteSource,
+    folder: &str,
+    mut files: LockfilePair,
+) -> Result<LockfilePair, Unpatched> {
     let join = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
     let targets = FILE_NAMES.map(join);
     for patch in &source.patches {

@@ -9,7 +9,7 @@ use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipSliceArchive};
 
 use gnu_archive::tree::Tree;
-use gnu_archive::unpack::{self, Modes, Names, Problem};
+use gnu_archive::unpack::{self, EntryProblem, Modes, Names};
 
 /// Why a zip archive is not unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,9 @@ fn add(
     let mode = header.mode();
     let permissions = mode.value() & Modes::SANDBOX.kept;
     if header.is_dir() {
-        return tree.directory(&path, permissions | 0o700).map_err(|_| refused(Problem::Replaces).into());
+        return tree
+            .directory(&path, permissions | 0o700)
+            .map_err(|_| refused(EntryProblem::Replaces).into());
     }
     let content = content(archive, header, name, left, limit)?;
     let placed = if mode.is_symlink() {
@@ -85,7 +87,7 @@ fn add(
     } else {
         tree.file(&path, permissions, content)
     };
-    placed.map_err(|_| refused(Problem::Through).into())
+    placed.map_err(|_| refused(EntryProblem::Through).into())
 }
 
 /// Refuses what different programs unpack differently.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix_sites::{Outcome, Scope, Survey, WarningKind, survey};
+use nix_sites::{Outcome, Survey, SurveyScope, WarningKind, survey};
 
 /// What stops a bomb.
 #[derive(Clone, Copy)]
@@ -187,7 +187,7 @@ fn run(folder: &Path, definitions: &str, trigger: &str) -> Survey {
          src = ./. + \"/${{{trigger}}}\"; npmDepsHash = \"\"; }};\n}}\n"
     );
     fs::write(folder.join("default.nix"), text).expect("a file of our own");
-    survey(&Scope::of(folder))
+    survey(&SurveyScope::of(folder))
 }
 
 fn problem(survey: &Survey, stop: Stop) -> Option<String> {
@@ -247,7 +247,7 @@ fn bombs_leave_something_for_everybody_else() {
     }
     text.push_str("  z = pkgs.buildNpmPackage { pname = \"good\"; version = \"1\"; src = ./good; npmDepsHash = \"\"; };\n}\n");
     fs::write(folder.join("default.nix"), text).expect("a file of our own");
-    let survey = survey(&Scope::of(&folder));
+    let survey = survey(&SurveyScope::of(&folder));
     let good = survey.sites.iter().find(|site| site.name.as_deref() == Some("good")).expect("a site");
     assert!(matches!(good.outcome, Outcome::Local { .. }), "{:?}", good.outcome);
     assert_eq!(survey.sites.iter().filter(|site| matches!(site.outcome, Outcome::Undecided(_))).count(), 5);
@@ -274,7 +274,7 @@ fn a_package_that_overrides_itself_ends() {
     let text = "{ pkgs }:\nrec {\n  tool = pkgs.callPackage ./tool.nix { inherit tool; };\n  good = pkgs.buildNpmPackage { \
                 pname = \"good\"; version = \"1\"; src = ./good; npmDepsHash = \"\"; };\n}\n";
     fs::write(folder.join("default.nix"), text).expect("a file of our own");
-    let survey = survey(&Scope::of(&folder));
+    let survey = survey(&SurveyScope::of(&folder));
     let spent: Vec<_> =
         survey.warnings.iter().filter(|warning| warning.kind == WarningKind::Budget).collect();
     assert!(spent.is_empty(), "{spent:?}");

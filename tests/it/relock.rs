@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration, time::Instant};
 
 use error_advice::advice_on;
-use npm_nixhash::relock::{Npm, RelockError, RelockRequest, Running, npmrc::Passed, relock};
+use npm_nixhash::relock::{NpmClient, RelockError, RelockRequest, Running, npmrc::Passed, relock};
 use npm_registry::{Access, Options, npmrc::Npmrc};
 use npm_tarballs::integrity::ContentId;
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ impl StandIn {
         Self(folder)
     }
 
-    fn npm(&self) -> Npm {
-        Npm {
+    fn npm(&self) -> NpmClient {
+        NpmClient {
             program: "npm".into(),
             path: format!("{}:/usr/bin:/bin", self.0.path().display()).into(),
             variables: vec![("https_proxy".to_owned(), "http://me:hunter2@proxy:1".into())],
@@ -66,7 +66,7 @@ fn lockfile(version: &str) -> String {
     )
 }
 
-fn run(npm: &Npm, existing: Option<&str>) -> Result<Vec<u8>, RelockError> {
+fn run(npm: &NpmClient, existing: Option<&str>) -> Result<Vec<u8>, RelockError> {
     let manifest = manifest().to_string();
     let request = RelockRequest {
         package_json: manifest.as_bytes(),
@@ -173,7 +173,7 @@ fn what_npm_says_is_passed_on_without_secrets() {
 #[test]
 fn no_npm_is_said_clearly() {
     let stand_in = StandIn::new("");
-    let npm = Npm { path: "/nonexistent".into(), ..stand_in.npm() };
+    let npm = NpmClient { path: "/nonexistent".into(), ..stand_in.npm() };
     let error = run(&npm, None).unwrap_err();
     assert!(matches!(error, RelockError::NoNpm(_)));
     assert!(
@@ -186,14 +186,14 @@ fn no_npm_is_said_clearly() {
 #[test]
 fn npm_and_its_children_end_with_their_time() {
     let stand_in = StandIn::new("(sleep 2; touch $OUT/late) & sleep 60");
-    let npm = Npm { timeout: Duration::from_millis(300), ..stand_in.npm() };
+    let npm = NpmClient { timeout: Duration::from_millis(300), ..stand_in.npm() };
     let begun = Instant::now();
     let error = run(&npm, None).unwrap_err();
     assert_eq!(error.to_string(), "npm did not resolve the dependencies within 300ms");
     assert!(begun.elapsed() < Duration::from_secs(10));
     std::thread::sleep(Duration::from_millis(2500));
     assert!(!stand_in.0.path().join("out/late").exists(), "its child went on");
-    let npm = Npm { deadline: Some(Instant::now() + Duration::from_millis(300)), ..stand_in.npm() };
+    let npm = NpmClient { deadline: Some(Instant::now() + Duration::from_millis(300)), ..stand_in.npm() };
     let begun = Instant::now();
     assert!(matches!(run(&npm, None), Err(RelockError::TooSlow(_))), "the run is over");
     assert!(begun.elapsed() < Duration::from_secs(10));

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix_sites::{Outcome, Scope, survey};
+use nix_sites::{Outcome, SurveyScope, survey};
 
 use crate::support::nix::random_call::CallWriter;
 use crate::variable;
@@ -86,7 +86,7 @@ fn ours(root: &Path, batch: &[String]) -> BTreeMap<usize, String> {
     text.push_str("}\n");
     fs::write(root.join("default.nix"), text).expect("a file of our own");
     let folder = root.canonicalize().expect("a folder of our own").join("r");
-    let survey = survey(&Scope::of(root));
+    let survey = survey(&SurveyScope::of(root));
     assert!(survey.problems.is_empty(), "{:?}", survey.problems);
     let mut known = BTreeMap::new();
     for site in &survey.sites {

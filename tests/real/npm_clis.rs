@@ -194,10 +194,10 @@ fn all_nine_if_asked_for() {
 /// npm itself resolves from the old lockfile: what fits stays where it was, twice the same.
 #[test]
 fn npm_moves_only_what_must_move() {
-    use npm_nixhash::relock::{Npm, RelockRequest, Running, TIMEOUT, npmrc::Passed, relock};
+    use npm_nixhash::relock::{NpmClient, RelockRequest, Running, TIMEOUT, npmrc::Passed, relock};
     use npm_registry::Access;
     let variables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "https_proxy"];
-    let npm = Npm {
+    let npm = NpmClient {
         program: "npm".into(),
         path: crate::inherited("PATH").unwrap(),
         variables: variables

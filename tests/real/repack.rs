@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gnu_archive::gzip::compress;
-use gnu_archive::pack::{Kind, Packer};
+use gnu_archive::pack::{EntryKind, Packer};
 use gnu_archive::repack::{Modes, repack, repack_as};
 
 use crate::inputs::{Rng, structured};
@@ -259,11 +259,11 @@ fn archive(entries: &[&str]) -> Vec<u8> {
         let target = words.next().unwrap_or_default();
         let mode = u32::from_str_radix(&entry[1..how.len()], 8).expect("a mode");
         let kind = match how[0] {
-            b'f' => Kind::File(entry.as_bytes()),
-            b'e' => Kind::File(b""),
-            b'd' => Kind::Directory,
-            b'l' => Kind::Symlink(target),
-            _ => Kind::HardLink(target),
+            b'f' => EntryKind::File(entry.as_bytes()),
+            b'e' => EntryKind::File(b""),
+            b'd' => EntryKind::Directory,
+            b'l' => EntryKind::Symlink(target),
+            _ => EntryKind::HardLink(target),
         };
         packer.append(name, mode, kind).expect("memory");
     }
@@ -362,11 +362,11 @@ fn other_users_permissions_are_those_that_gnu_tar_gives_them() {
 fn packed() -> Vec<u8> {
     let mut packer = Packer::new(Vec::new());
     for (name, mode, kind) in [
-        (&b"top/"[..], 0o775, Kind::Directory),
-        (b"top/bin/run.sh", 0o775, Kind::File(b"#!/bin/sh\n")),
-        (b"top/lib/", 0o775, Kind::Directory),
-        (b"top/lib/a.js", 0o664, Kind::File(b"1\n")),
-        (b"top/package.json", 0o664, Kind::File(b"{}\n")),
+        (&b"top/"[..], 0o775, EntryKind::Directory),
+        (b"top/bin/run.sh", 0o775, EntryKind::File(b"#!/bin/sh\n")),
+        (b"top/lib/", 0o775, EntryKind::Directory),
+        (b"top/lib/a.js", 0o664, EntryKind::File(b"1\n")),
+        (b"top/package.json", 0o664, EntryKind::File(b"{}\n")),
     ] {
         packer.append(name, mode, kind).expect("an entry");
     }

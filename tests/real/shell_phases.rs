@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix_sites::{Outcome, Scope};
+use nix_sites::{Outcome, SurveyScope};
 
 use crate::support::nix::random_phase::{Drawn, PhaseWriter};
 
@@ -112,7 +112,7 @@ fn run_all(root: &Path, drawn: &[Drawn]) -> Vec<Truth> {
 
 fn judge(root: &Path, drawn: &[Drawn], truth: &[Truth], tally: &mut Tally) {
     let root = root.canonicalize().expect("the folder exists");
-    let scope = Scope::of(&root);
+    let scope = SurveyScope::of(&root);
     let survey = nix_sites::survey(&scope);
     for (at, (one, truth)) in drawn.iter().zip(truth).enumerate() {
         let name = format!("p{at}");
@@ -150,7 +150,7 @@ fn judge(root: &Path, drawn: &[Drawn], truth: &[Truth], tally: &mut Tally) {
     }
 }
 
-fn edited(lockfile: &Path, edits: &[nix_sites::Edit]) -> Option<Vec<u8>> {
+fn edited(lockfile: &Path, edits: &[nix_sites::LockfileEdit]) -> Option<Vec<u8>> {
     let bytes = fs::read(lockfile).ok()?.into();
     nix_sites::apply_edits(&bytes, edits).ok().map(|bytes| bytes.to_vec())
 }

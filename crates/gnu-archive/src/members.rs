@@ -27,7 +27,7 @@ pub struct Member<'a, R: Read> {
 
 /// The names that belong to the next member.
 #[derive(Default)]
-struct Names {
+struct LongNames {
     name: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
 }
@@ -51,7 +51,7 @@ impl<'a, R: Read> Members<'a, R> {
     /// # Errors
     /// The archive is damaged, cut off, or cannot be read.
     pub fn next_member(&mut self) -> io::Result<Option<Member<'a, R>>> {
-        let mut names = Names::default();
+        let mut names = LongNames::default();
         for entry in self.entries.by_ref() {
             let mut entry = entry?;
             match entry.header().entry_type() {
@@ -67,7 +67,7 @@ impl<'a, R: Read> Members<'a, R> {
 }
 
 impl<'a, R: Read> Member<'a, R> {
-    fn new(entry: Entry<'a, R>, names: Names) -> io::Result<Self> {
+    fn new(entry: Entry<'a, R>, names: LongNames) -> io::Result<Self> {
         let header = entry.header();
         let name = names.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let target =
@@ -95,7 +95,7 @@ impl<'a, R: Read> Member<'a, R> {
     }
 }
 
-impl Names {
+impl LongNames {
     /// Takes the names from pax records. Records that give the data another size or shape are refused: hosts
     /// have no use for them below 8 GiB, and to ignore them would be to read data as headers.
     fn pax(&mut self, mut records: &[u8]) -> io::Result<()> {
@@ -148,7 +148,7 @@ fn invalid(message: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, record};
+    use super::{LongNames, record};
 
     #[test]
     fn a_record_may_hold_line_breaks_and_equals_signs() {
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn sizes_and_holes_are_refused() {
         for bytes in ["10 size=1\n", "24 GNU.sparse.name=abcd\n"] {
-            assert!(Names::default().pax(bytes.as_bytes()).is_err(), "{bytes:?}");
+            assert!(LongNames::default().pax(bytes.as_bytes()).is_err(), "{bytes:?}");
         }
     }
 }

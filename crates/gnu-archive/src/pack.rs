@@ -23,7 +23,7 @@ const LONG: &[u8] = b"././@LongLink";
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind<'a> {
+pub enum EntryKind<'a> {
     /// A directory.
     Directory,
     /// A regular file with this content.
@@ -34,22 +34,22 @@ pub enum Kind<'a> {
     HardLink(&'a [u8]),
 }
 
-impl Kind<'_> {
+impl EntryKind<'_> {
     fn flag(self) -> u8 {
         match self {
-            Kind::File(_) => b'0',
-            Kind::HardLink(_) => b'1',
-            Kind::Symlink(_) => b'2',
-            Kind::Directory => b'5',
+            EntryKind::File(_) => b'0',
+            EntryKind::HardLink(_) => b'1',
+            EntryKind::Symlink(_) => b'2',
+            EntryKind::Directory => b'5',
         }
     }
 
     /// The bytes behind the header, and the name in it to which a link points.
     fn content_and_target(&self) -> (&[u8], &[u8]) {
         match self {
-            Kind::Directory => (b"", b""),
-            Kind::File(content) => (content, b""),
-            Kind::Symlink(target) | Kind::HardLink(target) => (b"", target),
+            EntryKind::Directory => (b"", b""),
+            EntryKind::File(content) => (content, b""),
+            EntryKind::Symlink(target) | EntryKind::HardLink(target) => (b"", target),
         }
     }
 }
@@ -73,7 +73,7 @@ impl<W: Write> Packer<W> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn append(&mut self, name: &[u8], mode: u32, kind: Kind<'_>) -> io::Result<()> {
+    pub fn append(&mut self, name: &[u8], mode: u32, kind: EntryKind<'_>) -> io::Result<()> {
         let (content, target) = kind.content_and_target();
         self.long(b'K', target)?;
         self.long(b'L', name)?;
@@ -161,7 +161,7 @@ fn number(field: &mut [u8], value: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Packer, number};
+    use super::{EntryKind, Packer, number};
 
     fn written(width: usize, value: u64) -> Vec<u8> {
         let mut field = vec![b'?'; width];
@@ -185,7 +185,7 @@ mod tests {
     fn names_are_long_from_101_bytes() {
         for (length, blocks) in [(100, 1), (101, 3), (511, 3), (512, 4)] {
             let mut packer = Packer::new(Vec::new());
-            packer.append(&vec![b'n'; length], 0o644, Kind::File(b"")).unwrap();
+            packer.append(&vec![b'n'; length], 0o644, EntryKind::File(b"")).unwrap();
             assert_eq!(packer.written, blocks * 512, "{length}");
         }
     }
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_long_target_comes_before_a_long_name() {
         let mut packer = Packer::new(Vec::new());
-        packer.append(&[b'n'; 101], 0o777, Kind::Symlink(&[b't'; 101])).unwrap();
+        packer.append(&[b'n'; 101], 0o777, EntryKind::Symlink(&[b't'; 101])).unwrap();
         let bytes = packer.finish().unwrap();
         assert_eq!([bytes[156], bytes[1024 + 156], bytes[2048 + 156]], *b"KL2");
         assert_eq!(bytes[2048 + 157..][..101], [&[b't'; 100][..], b"u"].concat());

@@ -33,7 +33,7 @@ use super::pack::Packer;
 use super::tree::{PackError, Tree};
 use super::unpack::{Names, unpack};
 
-pub use super::unpack::{Error, Modes, Problem};
+pub use super::unpack::{EntryProblem, Error, Modes};
 
 /// The folder that all entries are put in.
 const TOP: &[u8] = b"package";
@@ -53,7 +53,7 @@ pub struct Repacked {
 impl From<PackError> for Error {
     fn from(error: PackError) -> Self {
         match error {
-            PackError::Unreadable(name) => Error::entry(&name, Problem::Unreadable),
+            PackError::Unreadable(name) => Error::entry(&name, EntryProblem::Unreadable),
             PackError::Write(source) => Error::Write(source),
         }
     }

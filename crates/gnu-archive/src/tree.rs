@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::io::{self, Write};
 
-use super::pack::{Kind, Packer};
+use super::pack::{EntryKind, Packer};
 
 /// Permissions of directories that no entry describes, and of the top: all that umask 022 leaves.
 const DIRECTORY: u32 = 0o755;
@@ -327,7 +327,7 @@ impl Tree {
         if mode & 0o500 != 0o500 {
             return Err(PackError::Unreadable(name.to_vec()));
         }
-        packer.append(name, *mode, Kind::Directory)?;
+        packer.append(name, *mode, EntryKind::Directory)?;
         Ok(children.iter())
     }
 
@@ -340,14 +340,14 @@ impl Tree {
     ) -> Result<(), PackError> {
         let file = &self.files[index];
         let (mode, kind) = match &file.body {
-            Body::Regular { mode, content } => (*mode, Kind::File(content)),
-            Body::Symlink(target) => (SYMLINK, Kind::Symlink(target)),
+            Body::Regular { mode, content } => (*mode, EntryKind::File(content)),
+            Body::Symlink(target) => (SYMLINK, EntryKind::Symlink(target)),
         };
         if mode & 0o400 == 0 {
             return Err(PackError::Unreadable(name.to_vec()));
         }
         if let Some(first) = first_names.get(&index) {
-            packer.append(name, mode, Kind::HardLink(first))?;
+            packer.append(name, mode, EntryKind::HardLink(first))?;
             return Ok(());
         }
         if file.names > 1 {

@@ -61,7 +61,7 @@ pub enum Error {
         /// The entry's name; control characters and bytes that are not UTF-8 are escaped or replaced.
         entry: String,
         /// What is wrong with it.
-        problem: Problem,
+        problem: EntryProblem,
     },
     /// The new archive could not be written.
     #[error("the archive cannot be packed again")]
@@ -71,7 +71,7 @@ pub enum Error {
 /// What is wrong with an entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum EntryProblem {
     /// Its name begins with a slash, or does so once its first part is dropped.
     #[error("has an absolute path")]
     Absolute,
@@ -162,25 +162,25 @@ fn add<R: Read>(tree: &mut Tree, member: Member<'_, R>, names: Names, modes: Mod
             tree.file(&path, mode, member.content().map_err(Error::Damaged)?)
         }
         EntryType::Symlink if target.is_empty() || target.len() > PATH || target.contains(&0) => {
-            return Err(refused(Problem::Target(shown(&target))));
+            return Err(refused(EntryProblem::Target(shown(&target))));
         }
         EntryType::Symlink => tree.symlink(&path, &target),
         EntryType::Link => match place(&target, names) {
             Ok(Some(target)) => tree.hard_link(&path, &target),
             _ => Err(Misfit::Target),
         },
-        other => return Err(refused(Problem::Type(char::from(other.as_byte())))),
+        other => return Err(refused(EntryProblem::Type(char::from(other.as_byte())))),
     };
     outcome.map_err(|misfit| refused(explain(misfit, &target)))
 }
 
 /// What to say when an entry has no place, `target` being what it links to.
-fn explain(misfit: Misfit, target: &[u8]) -> Problem {
+fn explain(misfit: Misfit, target: &[u8]) -> EntryProblem {
     match misfit {
-        Misfit::Through => Problem::Through,
-        Misfit::Replaces => Problem::Replaces,
-        Misfit::Placeholder => Problem::Placeholder,
-        Misfit::Target => Problem::HardLink(shown(target)),
+        Misfit::Through => EntryProblem::Through,
+        Misfit::Replaces => EntryProblem::Replaces,
+        Misfit::Placeholder => EntryProblem::Placeholder,
+        Misfit::Target => EntryProblem::HardLink(shown(target)),
     }
 }
 
@@ -189,25 +189,25 @@ fn explain(misfit: Misfit, target: &[u8]) -> Problem {
 ///
 /// # Errors
 /// The name leads out of the tree, is too long, or holds a zero byte.
-pub fn place(name: &[u8], names: Names) -> Result<Option<Vec<&[u8]>>, Problem> {
+pub fn place(name: &[u8], names: Names) -> Result<Option<Vec<&[u8]>>, EntryProblem> {
     if name.starts_with(b"/") {
-        return Err(Problem::Absolute);
+        return Err(EntryProblem::Absolute);
     }
     if name.contains(&0) {
-        return Err(Problem::ZeroByte);
+        return Err(EntryProblem::ZeroByte);
     }
     let mut parts = name.split(|byte| *byte == b'/');
     let first = if names == Names::WithoutFirstPart { parts.next() } else { None };
     if first.is_some() && parts.clone().next() == Some(b"") && parts.clone().nth(1).is_some() {
-        return Err(Problem::Absolute);
+        return Err(EntryProblem::Absolute);
     }
     let parts: Vec<_> = parts.filter(|part| !matches!(*part, b"" | b".")).collect();
     if first.iter().chain(&parts).any(|part| *part == b"..") {
-        return Err(Problem::Parent);
+        return Err(EntryProblem::Parent);
     }
     let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();
     if length > PATH + 1 || parts.iter().any(|part| part.len() > PART) {
-        return Err(Problem::LongPath);
+        return Err(EntryProblem::LongPath);
     }
     Ok((!parts.is_empty()).then_some(parts))
 }
@@ -215,7 +215,7 @@ pub fn place(name: &[u8], names: Names) -> Result<Option<Vec<&[u8]>>, Problem> {
 impl Error {
     /// What is wrong with the entry of this name.
     #[must_use]
-    pub fn entry(name: &[u8], problem: Problem) -> Self {
+    pub fn entry(name: &[u8], problem: EntryProblem) -> Self {
         Self::Entry { entry: shown(name), problem }
     }
 }

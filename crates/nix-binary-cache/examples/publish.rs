@@ -5,27 +5,27 @@ use std::{error::Error, fs::File, io, sync::Arc};
 use nix_binary_cache::{
     cache::{Cache, Upload},
     credentials::Surroundings,
-    location::Location,
-    storage::{Patience, Storage},
-    store_path::{FixedOutput, Name},
+    location::CacheLocation,
+    storage::{RetryLimits, Storage},
+    store_path::{DerivationName, FixedOutput},
 };
 use sha2::{Digest as _, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let [_, location, name, file] =
         std::env::args().collect::<Vec<_>>().try_into().map_err(|_| "publish URL NAME FILE")?;
-    let location: Location = location.parse()?;
+    let location: CacheLocation = location.parse()?;
     // Folders need neither; a program that writes to S3 looks up variables here, and has a client with its certificates.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
     let http = reqwest::Client::builder().tls_backend_preconfigured(tls).build()?;
     let around = Surroundings { variable: &|_| None, home: None, authorization: &|_| None, http };
-    let cache = Arc::new(Cache::new(Storage::open(&location, &around, Patience::default(), true)?));
+    let cache = Arc::new(Cache::new(Storage::open(&location, &around, RetryLimits::default(), true)?));
 
     let mut hash = Hashing(Sha256::new());
     io::copy(&mut File::open(&file)?, &mut hash)?;
-    let output = FixedOutput::new(Name::parse(&name)?, hash.0.finalize().into());
+    let output = FixedOutput::new(DerivationName::parse(&name)?, hash.0.finalize().into());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut upload = Upload::begin(output.clone(), &[cache], None, runtime.handle().clone())?;
     io::copy(&mut File::open(&file)?, &mut upload)?;

@@ -27,9 +27,9 @@ use tokio::{
 use zstd::stream::write::Encoder;
 
 use crate::{
-    narinfo::{CacheInfo, Digest, NarInfo, NarInfoError, Unfit},
+    narinfo::{CacheInfo, NarInfo, NarInfoError, SizedDigest, Unfit},
     signing::SecretKey,
-    storage::{Failure, Part, Storage},
+    storage::{Storage, StorageFailure, UploadPart},
     store_path::{FixedOutput, STORE, nix_base32},
 };
 
@@ -78,7 +78,7 @@ pub enum CacheError {
         /// What was being done.
         doing: &'static str,
         /// Why it failed.
-        failure: Failure,
+        failure: StorageFailure,
     },
     /// It is a cache of another store.
     #[error("it is a cache for the store {0}, not for {STORE}")]
@@ -103,7 +103,7 @@ impl Advise for CacheError {
     }
 }
 
-fn doing(doing: &'static str) -> impl FnOnce(Failure) -> CacheError {
+fn doing(doing: &'static str) -> impl FnOnce(StorageFailure) -> CacheError {
     move |failure| CacheError::Storage { doing, failure }
 }
 
@@ -170,13 +170,13 @@ impl Cache {
     async fn receive(
         self: Arc<Self>,
         output: FixedOutput,
-        parts: mpsc::Receiver<Part>,
+        parts: mpsc::Receiver<UploadPart>,
         info: oneshot::Receiver<NarInfo>,
     ) -> Result<(), CacheError> {
         self.introduce().await?;
         let written = self.storage.receive(&nar_key(&output), "application/x-nix-nar", parts).await;
         written.map_err(doing("writing the NAR"))?;
-        let info = info.await.map_err(|_| doing("writing the NAR")(Failure::GivenUp))?;
+        let info = info.await.map_err(|_| doing("writing the NAR")(StorageFailure::GivenUp))?;
         let text = Bytes::from(info.to_string());
         let written = self.storage.put(&narinfo_key(&output), text, "text/x-nix-narinfo").await;
         written.map_err(doing("writing the narinfo"))
@@ -202,11 +202,11 @@ pub struct Upload {
     /// There until the end.
     encoder: Option<Encoder<'static, Parts>>,
     nar: Counted,
-    lanes: Vec<Lane>,
+    lanes: Vec<CacheUpload>,
     runtime: Handle,
 }
 
-struct Lane {
+struct CacheUpload {
     cache: Arc<Cache>,
     info: oneshot::Sender<NarInfo>,
     task: JoinHandle<Result<(), CacheError>>,
@@ -214,7 +214,7 @@ struct Lane {
 
 /// What became of an upload to one cache.
 #[derive(Debug)]
-pub struct Published {
+pub struct UploadResult {
     /// The cache.
     pub cache: Arc<Cache>,
     /// Size of the compressed NAR, if it is there now.
@@ -238,7 +238,7 @@ impl Upload {
             let (info, told) = oneshot::channel();
             let task = runtime.spawn(Arc::clone(cache).receive(output.clone(), parts, told));
             senders.push(Some(sender));
-            lanes.push(Lane { cache: Arc::clone(cache), info, task });
+            lanes.push(CacheUpload { cache: Arc::clone(cache), info, task });
         }
         let parts = Parts { senders, buffer: BytesMut::new(), file: Counted::default() };
         let encoder = Encoder::new(parts, LEVEL)?;
@@ -247,7 +247,7 @@ impl Upload {
 
     /// Ends the upload: when the NAR is there and was the right one, the narinfo follows. Waits until it is.
     #[must_use]
-    pub fn finish(mut self) -> Vec<Published> {
+    pub fn finish(mut self) -> Vec<UploadResult> {
         let nar = std::mem::take(&mut self.nar).digest();
         let encoder = self.encoder.take().filter(|_| nar.sha256 == *self.output.nar_hash());
         let file = encoder.map_or(Err(CacheError::OtherContent), |encoder| {
@@ -255,7 +255,7 @@ impl Upload {
             ended.map_err(|error| CacheError::Compression(error.kind()))
         });
         let (output, key) = (&self.output, &self.key);
-        let wait = std::mem::take(&mut self.lanes).into_iter().map(|Lane { cache, info, task }| {
+        let wait = std::mem::take(&mut self.lanes).into_iter().map(|CacheUpload { cache, info, task }| {
             if let Ok(file) = &file {
                 let mut said = NarInfo::of(output, nar_key(output), *file, nar.size);
                 if let Some(key) = key {
@@ -266,9 +266,10 @@ impl Upload {
             }
             let file = file.clone();
             async move {
-                let done = task.await.unwrap_or_else(|_| Err(doing("writing the NAR")(Failure::Other)));
+                let done =
+                    task.await.unwrap_or_else(|_| Err(doing("writing the NAR")(StorageFailure::Other)));
                 let result = file.and_then(|file| done.map(|()| file.size));
-                Published { cache, result }
+                UploadResult { cache, result }
             }
         });
         let wait: Vec<_> = wait.collect();
@@ -314,20 +315,20 @@ impl Counted {
         self.size += bytes.len() as u64;
     }
 
-    fn digest(self) -> Digest {
-        Digest { sha256: self.hash.finalize().into(), size: self.size }
+    fn digest(self) -> SizedDigest {
+        SizedDigest { sha256: self.hash.finalize().into(), size: self.size }
     }
 }
 
 /// Cuts what the compressor writes into parts, and hands them to all caches that still listen.
 struct Parts {
-    senders: Vec<Option<mpsc::Sender<Part>>>,
+    senders: Vec<Option<mpsc::Sender<UploadPart>>>,
     buffer: BytesMut,
     file: Counted,
 }
 
 impl Parts {
-    fn send(&mut self, part: impl Fn() -> Part) {
+    fn send(&mut self, part: impl Fn() -> UploadPart) {
         for sender in &mut self.senders {
             if sender.as_ref().is_some_and(|open| open.blocking_send(part()).is_err()) {
                 *sender = None;
@@ -335,9 +336,9 @@ impl Parts {
         }
     }
 
-    fn end(mut self) -> Digest {
+    fn end(mut self) -> SizedDigest {
         let rest = self.buffer.split().freeze();
-        self.send(|| Part::Last(rest.clone()));
+        self.send(|| UploadPart::Last(rest.clone()));
         self.file.digest()
     }
 }
@@ -348,7 +349,7 @@ impl Write for Parts {
         self.buffer.extend_from_slice(bytes);
         while self.buffer.len() >= PART {
             let part = self.buffer.split_to(PART).freeze();
-            self.send(|| Part::More(part.clone()));
+            self.send(|| UploadPart::More(part.clone()));
         }
         Ok(bytes.len())
     }
@@ -363,7 +364,9 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::{credentials::Surroundings, location::Location, storage::Patience, store_path::Name};
+    use crate::{
+        credentials::Surroundings, location::CacheLocation, storage::RetryLimits, store_path::DerivationName,
+    };
 
     /// No NAR of Nix's: a cache does not look inside.
     fn nar(length: usize) -> Vec<u8> {
@@ -376,14 +379,14 @@ mod tests {
     }
 
     fn output(nar: &[u8]) -> FixedOutput {
-        FixedOutput::new(Name::parse("web-npm-deps").unwrap(), Sha256::digest(nar).into())
+        FixedOutput::new(DerivationName::parse("web-npm-deps").unwrap(), Sha256::digest(nar).into())
     }
 
     fn open(folder: &Path) -> Arc<Cache> {
         let http = crate::tests::client();
         let around = Surroundings { variable: &|_| None, home: None, authorization: &|_| None, http };
-        let location: Location = format!("file://{}", folder.display()).parse().unwrap();
-        Arc::new(Cache::new(Storage::open(&location, &around, Patience::default(), true).unwrap()))
+        let location: CacheLocation = format!("file://{}", folder.display()).parse().unwrap();
+        Arc::new(Cache::new(Storage::open(&location, &around, RetryLimits::default(), true).unwrap()))
     }
 
     fn files(folder: &Path) -> Vec<String> {
@@ -395,7 +398,7 @@ mod tests {
         names
     }
 
-    fn upload(nar: &[u8], output: &FixedOutput, caches: &[Arc<Cache>]) -> Vec<Published> {
+    fn upload(nar: &[u8], output: &FixedOutput, caches: &[Arc<Cache>]) -> Vec<UploadResult> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let mut upload = Upload::begin(output.clone(), caches, None, runtime.handle().clone()).unwrap();
         upload.write_all(nar).unwrap();
@@ -424,7 +427,7 @@ mod tests {
                 let text = fs::read_to_string(folder.path().join(narinfo_key(&output))).unwrap();
                 let info = NarInfo::parse(&text).unwrap();
                 let file = fs::read(folder.path().join(&info.url)).unwrap();
-                let digest = Digest { sha256: Sha256::digest(&file).into(), size: file.len() as u64 };
+                let digest = SizedDigest { sha256: Sha256::digest(&file).into(), size: file.len() as u64 };
                 assert_eq!(info.file, Some(digest));
                 assert!(zstd::decode_all(&*file).unwrap() == nar);
                 assert_eq!(info.nar.size, length as u64);

@@ -386,7 +386,7 @@ fn azure(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::location::{Kind, Location};
+    use crate::location::{CacheLocation, Kind};
 
     fn opened(location: &str, variables: &[(&str, &str)], home: &Path) -> Result<String, CredentialsError> {
         let variable = |name: &str| {
@@ -398,7 +398,7 @@ mod tests {
             authorization: &|_| None,
             http: crate::tests::client(),
         };
-        let location: Location = location.parse().unwrap();
+        let location: CacheLocation = location.parse().unwrap();
         let Kind::Bucket(bucket) = location.kind() else { panic!("no bucket") };
         open(bucket, &around, RetryConfig::default()).map(|store| format!("{store}"))
     }

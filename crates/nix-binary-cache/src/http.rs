@@ -11,7 +11,7 @@ use reqwest::{
 use tokio::{fs::File, io::AsyncWriteExt as _, sync::mpsc::Receiver, time::timeout};
 use url::Url;
 
-use crate::storage::{Failure, Incoming, Part, Patience};
+use crate::storage::{Incoming, RetryLimits, StorageFailure, UploadPart};
 
 /// Redirects that are followed; Nix follows as many of any kind as curl does, but caches answer with one.
 const REDIRECTS: usize = 5;
@@ -25,7 +25,7 @@ pub(crate) struct HttpCache {
     base: Url,
     client: reqwest::Client,
     authorization: Option<HeaderValue>,
-    patience: Patience,
+    patience: RetryLimits,
 }
 
 impl HttpCache {
@@ -33,7 +33,7 @@ impl HttpCache {
         base: &Url,
         client: reqwest::Client,
         authorization: Option<String>,
-        patience: Patience,
+        patience: RetryLimits,
     ) -> Self {
         let mut base = base.clone();
         if !base.path().ends_with('/') {
@@ -47,11 +47,11 @@ impl HttpCache {
         Self { base, client, authorization: authorization.and_then(secret), patience }
     }
 
-    fn url(&self, key: &str) -> Result<Url, Failure> {
-        self.base.join(key).map_err(|_| Failure::Key)
+    fn url(&self, key: &str) -> Result<Url, StorageFailure> {
+        self.base.join(key).map_err(|_| StorageFailure::Key)
     }
 
-    pub(crate) async fn exists(&self, key: &str) -> Result<bool, Failure> {
+    pub(crate) async fn exists(&self, key: &str) -> Result<bool, StorageFailure> {
         Ok(self.read(Method::HEAD, key).await?.is_some())
     }
 
@@ -59,19 +59,19 @@ impl HttpCache {
         self.patience.request = request;
     }
 
-    pub(crate) async fn open_object(&self, key: &str) -> Result<Option<Incoming>, Failure> {
+    pub(crate) async fn open_object(&self, key: &str) -> Result<Option<Incoming>, StorageFailure> {
         let Some(response) = self.read(Method::GET, key).await? else { return Ok(None) };
         let length = response.content_length();
-        let body = response.bytes_stream().map_err(|error| Failure::of_reqwest(&error)).boxed();
+        let body = response.bytes_stream().map_err(|error| StorageFailure::of_reqwest(&error)).boxed();
         Ok(Some(Incoming::new(length, body, self.patience.request)))
     }
 
-    pub(crate) async fn get(&self, key: &str, limit: usize) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn get(&self, key: &str, limit: usize) -> Result<Option<Bytes>, StorageFailure> {
         let Some(mut incoming) = self.open_object(key).await? else { return Ok(None) };
         let mut bytes = BytesMut::new();
         while let Some(chunk) = incoming.next().await? {
             if bytes.len() + chunk.len() > limit {
-                return Err(Failure::TooLarge(limit));
+                return Err(StorageFailure::TooLarge(limit));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -79,19 +79,20 @@ impl HttpCache {
     }
 
     /// The answer, or nothing where there is no such object. Credentials go to the cache's own origin alone.
-    async fn read(&self, method: Method, key: &str) -> Result<Option<Response>, Failure> {
+    async fn read(&self, method: Method, key: &str) -> Result<Option<Response>, StorageFailure> {
         let mut url = self.url(key)?;
         for _ in 0..=REDIRECTS {
             let response = self.repeated(|| self.request(method.clone(), &url)).await?;
             let target = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
             let Some(target) = target else { return present(response) };
-            url = target.to_str().ok().and_then(|text| url.join(text).ok()).ok_or(Failure::Redirect)?;
+            url =
+                target.to_str().ok().and_then(|text| url.join(text).ok()).ok_or(StorageFailure::Redirect)?;
             // What was encrypted stays so.
             if self.base.scheme() == "https" && url.scheme() != "https" {
-                return Err(Failure::Redirect);
+                return Err(StorageFailure::Redirect);
             }
         }
-        Err(Failure::Redirect)
+        Err(StorageFailure::Redirect)
     }
 
     fn request(&self, method: Method, url: &Url) -> reqwest::RequestBuilder {
@@ -103,15 +104,15 @@ impl HttpCache {
     }
 
     /// Repeats what failed for a reason that may pass.
-    async fn repeated(&self, make: impl Fn() -> reqwest::RequestBuilder) -> Result<Response, Failure> {
+    async fn repeated(&self, make: impl Fn() -> reqwest::RequestBuilder) -> Result<Response, StorageFailure> {
         let mut pause = Duration::from_millis(100);
         let mut left = self.patience.retries;
         loop {
             let answer = match timeout(self.patience.request, make().send()).await {
-                Err(_) => Err(Failure::Timeout),
-                Ok(Err(error)) => Err(Failure::of_reqwest(&error)),
+                Err(_) => Err(StorageFailure::Timeout),
+                Ok(Err(error)) => Err(StorageFailure::of_reqwest(&error)),
                 Ok(Ok(response)) if passes(response.status()) => {
-                    Err(Failure::Status(response.status().as_u16()))
+                    Err(StorageFailure::Status(response.status().as_u16()))
                 }
                 Ok(Ok(response)) => Ok(response),
             };
@@ -129,7 +130,7 @@ impl HttpCache {
         key: &str,
         bytes: Bytes,
         content_type: &'static str,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), StorageFailure> {
         let url = self.url(key)?;
         let make = || self.request(Method::PUT, &url).header(CONTENT_TYPE, content_type).body(bytes.clone());
         accepted(&self.repeated(make).await?)
@@ -140,17 +141,17 @@ impl HttpCache {
         &self,
         key: &str,
         content_type: &'static str,
-        mut parts: Receiver<Part>,
-    ) -> Result<(), Failure> {
-        let spilled = tempfile::tempfile().map_err(|error| Failure::Io(error.kind()))?;
-        let mut file = File::from_std(spilled.try_clone().map_err(|error| Failure::Io(error.kind()))?);
-        let io = |error: io::Error| Failure::Io(error.kind());
+        mut parts: Receiver<UploadPart>,
+    ) -> Result<(), StorageFailure> {
+        let spilled = tempfile::tempfile().map_err(|error| StorageFailure::Io(error.kind()))?;
+        let mut file = File::from_std(spilled.try_clone().map_err(|error| StorageFailure::Io(error.kind()))?);
+        let io = |error: io::Error| StorageFailure::Io(error.kind());
         let mut length = 0;
         loop {
             let (bytes, last) = match parts.recv().await {
-                None => return Err(Failure::GivenUp),
-                Some(Part::More(bytes)) => (bytes, false),
-                Some(Part::Last(bytes)) => (bytes, true),
+                None => return Err(StorageFailure::GivenUp),
+                Some(UploadPart::More(bytes)) => (bytes, false),
+                Some(UploadPart::Last(bytes)) => (bytes, true),
             };
             length += bytes.len() as u64;
             file.write_all(&bytes).await.map_err(io)?;
@@ -167,22 +168,22 @@ impl HttpCache {
         url: &Url,
         content_type: &'static str,
         (spilled, length): (&std::fs::File, u64),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), StorageFailure> {
         use std::io::Seek as _;
         let mut left = self.patience.retries;
         loop {
-            let mut again = spilled.try_clone().map_err(|error| Failure::Io(error.kind()))?;
-            again.rewind().map_err(|error| Failure::Io(error.kind()))?;
+            let mut again = spilled.try_clone().map_err(|error| StorageFailure::Io(error.kind()))?;
+            again.rewind().map_err(|error| StorageFailure::Io(error.kind()))?;
             let request = self
                 .request(Method::PUT, url)
                 .header(CONTENT_LENGTH, length)
                 .header(CONTENT_TYPE, content_type)
                 .body(File::from_std(again));
             let answer = match timeout(UPLOAD, request.send()).await {
-                Err(_) => Err(Failure::Timeout),
-                Ok(Err(error)) => Err(Failure::of_reqwest(&error)),
+                Err(_) => Err(StorageFailure::Timeout),
+                Ok(Err(error)) => Err(StorageFailure::of_reqwest(&error)),
                 Ok(Ok(response)) if passes(response.status()) => {
-                    Err(Failure::Status(response.status().as_u16()))
+                    Err(StorageFailure::Status(response.status().as_u16()))
                 }
                 Ok(Ok(response)) => return accepted(&response),
             };
@@ -202,15 +203,15 @@ fn passes(status: StatusCode) -> bool {
         || status == StatusCode::REQUEST_TIMEOUT
 }
 
-fn present(response: Response) -> Result<Option<Response>, Failure> {
+fn present(response: Response) -> Result<Option<Response>, StorageFailure> {
     match response.status() {
         status if status.is_success() => Ok(Some(response)),
         StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
-        status => Err(Failure::Status(status.as_u16())),
+        status => Err(StorageFailure::Status(status.as_u16())),
     }
 }
 
-fn accepted(response: &Response) -> Result<(), Failure> {
+fn accepted(response: &Response) -> Result<(), StorageFailure> {
     let status = response.status();
-    if status.is_success() { Ok(()) } else { Err(Failure::Status(status.as_u16())) }
+    if status.is_success() { Ok(()) } else { Err(StorageFailure::Status(status.as_u16())) }
 }

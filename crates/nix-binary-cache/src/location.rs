@@ -16,7 +16,7 @@ use url::Url;
 
 /// The place of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Location {
+pub struct CacheLocation {
     kind: Kind,
     /// As it was given.
     text: String,
@@ -85,7 +85,7 @@ impl Advise for LocationError {
     }
 }
 
-impl Location {
+impl CacheLocation {
     /// Whether it says where credentials are sent to. What comes with a repository must not, or a stranger's change would
     /// have the session tokens of all who run it.
     #[must_use]
@@ -99,13 +99,13 @@ impl Location {
     }
 }
 
-impl fmt::Display for Location {
+impl fmt::Display for CacheLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl FromStr for Location {
+impl FromStr for CacheLocation {
     type Err = LocationError;
 
     fn from_str(text: &str) -> Result<Self, LocationError> {
@@ -204,20 +204,21 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> String {
-        text.parse::<Location>().map_or_else(|error| error.to_string(), |location| location.to_string())
+        text.parse::<CacheLocation>().map_or_else(|error| error.to_string(), |location| location.to_string())
     }
 
     #[test]
     fn all_kinds_of_places_are_read() {
         let s3 =
             "s3://cache/a/b?endpoint=http://127.0.0.1:9000&region=eu-west-1&profile=ci&credentials=instance";
-        let Kind::Bucket(bucket) = s3.parse::<Location>().unwrap().kind else { panic!() };
+        let Kind::Bucket(bucket) = s3.parse::<CacheLocation>().unwrap().kind else { panic!() };
         assert_eq!((bucket.name.as_str(), bucket.prefix.as_str()), ("cache", "a/b"));
         assert_eq!(bucket.endpoint.unwrap().as_str(), "http://127.0.0.1:9000/");
         assert_eq!((bucket.region.as_deref(), bucket.profile.as_deref()), (Some("eu-west-1"), Some("ci")));
         assert!(bucket.instance);
         // As `nix copy --to` has it.
-        let Kind::Bucket(nix) = "s3://c?endpoint=host:9000&scheme=http".parse::<Location>().unwrap().kind
+        let Kind::Bucket(nix) =
+            "s3://c?endpoint=host:9000&scheme=http".parse::<CacheLocation>().unwrap().kind
         else {
             panic!()
         };
@@ -246,7 +247,7 @@ mod tests {
             "https://cache.example/#hunter2",
             "hunter2",
         ] {
-            let error = text.parse::<Location>().unwrap_err();
+            let error = text.parse::<CacheLocation>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         }
         assert_eq!(said("ftp://h/"), "`ftp:` is no kind of cache: expected file, s3, gs, az or https");
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_location_that_says_where_credentials_go_is_known_as_one() {
-        let directs = |text: &str| text.parse::<Location>().unwrap().directs_credentials();
+        let directs = |text: &str| text.parse::<CacheLocation>().unwrap().directs_credentials();
         assert!(
             directs("s3://b?endpoint=https://h") && !directs("s3://b?region=x") && !directs("https://h/")
         );

@@ -25,9 +25,9 @@ pub struct NarInfo {
     /// How it is compressed.
     pub compression: String,
     /// Hash and size of the compressed NAR.
-    pub file: Option<Digest>,
+    pub file: Option<SizedDigest>,
     /// Hash and size of the NAR.
-    pub nar: Digest,
+    pub nar: SizedDigest,
     /// Base names of other paths that it refers to.
     pub references: Vec<String>,
     /// `name:base64`, each by one key.
@@ -38,7 +38,7 @@ pub struct NarInfo {
 
 /// What some bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digest {
+pub struct SizedDigest {
     /// Their sha256.
     pub sha256: [u8; 32],
     /// How many they are.
@@ -79,13 +79,13 @@ pub enum Unfit {
 impl NarInfo {
     /// The narinfo of an output whose compressed NAR lies at `url`.
     #[must_use]
-    pub fn of(output: &FixedOutput, url: String, file: Digest, nar_size: u64) -> Self {
+    pub fn of(output: &FixedOutput, url: String, file: SizedDigest, nar_size: u64) -> Self {
         Self {
             store_path: output.path().to_owned(),
             url,
             compression: "zstd".to_owned(),
             file: Some(file),
-            nar: Digest { sha256: *output.nar_hash(), size: nar_size },
+            nar: SizedDigest { sha256: *output.nar_hash(), size: nar_size },
             references: Vec::new(),
             signatures: Vec::new(),
             content_address: Some(output.content_address()),
@@ -132,7 +132,7 @@ impl NarInfo {
         let lines = Lines::of(text)?;
         let size = |key| lines.one(key)?.parse().map_err(|_| NarInfoError::Value(key));
         let digest = |hash_key, size_key| {
-            Ok(Digest { sha256: read_hash(lines.one(hash_key)?, hash_key)?, size: size(size_key)? })
+            Ok(SizedDigest { sha256: read_hash(lines.one(hash_key)?, hash_key)?, size: size(size_key)? })
         };
         Ok(Self {
             store_path: lines.one("StorePath")?.to_owned(),
@@ -237,11 +237,11 @@ impl fmt::Display for CacheInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store_path::Name;
+    use crate::store_path::DerivationName;
 
     fn info() -> (FixedOutput, NarInfo) {
-        let output = FixedOutput::new(Name::parse("web-1.0.0-npm-deps").unwrap(), [7; 32]);
-        let file = Digest { sha256: [9; 32], size: 12 };
+        let output = FixedOutput::new(DerivationName::parse("web-1.0.0-npm-deps").unwrap(), [7; 32]);
+        let file = SizedDigest { sha256: [9; 32], size: 12 };
         (output.clone(), NarInfo::of(&output, "nar/x.nar.zst".to_owned(), file, 34))
     }
 
@@ -261,9 +261,9 @@ mod tests {
     #[test]
     fn what_would_not_serve_is_told() {
         let (output, info) = info();
-        let other = FixedOutput::new(Name::parse("other").unwrap(), [7; 32]);
+        let other = FixedOutput::new(DerivationName::parse("other").unwrap(), [7; 32]);
         assert_eq!(info.serves(&other), Err(Unfit::Path(info.store_path.clone())));
-        let wrong = NarInfo { nar: Digest { sha256: [1; 32], size: 1 }, ..info.clone() };
+        let wrong = NarInfo { nar: SizedDigest { sha256: [1; 32], size: 1 }, ..info.clone() };
         assert_eq!(wrong.serves(&output), Err(Unfit::Hash));
         let signed_only = NarInfo { content_address: None, ..info };
         assert_eq!(signed_only.serves(&output), Err(Unfit::NoContentAddress));

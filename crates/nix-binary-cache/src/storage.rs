@@ -18,7 +18,7 @@ use tokio::{sync::mpsc::Receiver, time::timeout};
 use crate::{
     credentials::{self, CredentialsError, Surroundings},
     http::HttpCache,
-    location::{Kind, Location},
+    location::{CacheLocation, Kind},
 };
 
 /// Parts that are on their way at once for one upload; each is in memory.
@@ -29,14 +29,14 @@ const PART: Duration = Duration::from_mins(5);
 
 /// How long failures are borne.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryLimits {
     /// How often a request is repeated.
     pub retries: usize,
     /// How long a request for a small object may take, repetitions included, where the store counts them.
     pub request: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryLimits {
     fn default() -> Self {
         Self { retries: 5, request: Duration::from_mins(1) }
     }
@@ -45,8 +45,8 @@ impl Default for Patience {
 /// A place with objects in it.
 #[derive(Clone)]
 pub struct Storage {
-    location: Location,
-    patience: Patience,
+    location: CacheLocation,
+    patience: RetryLimits,
     inner: Inner,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Debug for Storage {
 pub struct Incoming {
     /// How many bytes there are, if the store tells beforehand.
     pub length: Option<u64>,
-    body: BoxStream<'static, Result<Bytes, Failure>>,
+    body: BoxStream<'static, Result<Bytes, StorageFailure>>,
     /// How long the next bytes may take.
     patience: Duration,
 }
@@ -75,7 +75,7 @@ pub struct Incoming {
 impl Incoming {
     pub(crate) fn new(
         length: Option<u64>,
-        body: BoxStream<'static, Result<Bytes, Failure>>,
+        body: BoxStream<'static, Result<Bytes, StorageFailure>>,
         patience: Duration,
     ) -> Self {
         Self { length, body, patience }
@@ -85,14 +85,14 @@ impl Incoming {
     ///
     /// # Errors
     /// They do not come.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        timeout(self.patience, self.body.next()).await.map_err(|_| Failure::Timeout)?.transpose()
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StorageFailure> {
+        timeout(self.patience, self.body.next()).await.map_err(|_| StorageFailure::Timeout)?.transpose()
     }
 }
 
 /// A part of an object that is on its way. An object whose last part does not come never appears.
 #[derive(Debug)]
-pub enum Part {
+pub enum UploadPart {
     /// There is more to come; at least 5 MiB, which S3 asks for.
     More(Bytes),
     /// The end, which may be empty.
@@ -102,7 +102,7 @@ pub enum Part {
 /// Why an object cannot be read or written. It says nothing that a server said: answers of S3 quote the headers of
 /// requests, with session tokens in them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum StorageFailure {
     /// A server's refusal, such as 403.
     #[error("{}", status_words(*.0))]
     Status(u16),
@@ -146,7 +146,7 @@ fn status_words(status: u16) -> String {
     }
 }
 
-impl Advise for Failure {
+impl Advise for StorageFailure {
     fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Status(401 | 403) => Some(
@@ -160,7 +160,7 @@ impl Advise for Failure {
     }
 }
 
-impl Failure {
+impl StorageFailure {
     pub(crate) fn of_reqwest(error: &reqwest::Error) -> Self {
         if error.is_timeout() {
             Self::Timeout
@@ -217,7 +217,7 @@ pub enum OpenError {
     Credentials(#[from] CredentialsError),
     /// It is a folder that cannot be used.
     #[error(transparent)]
-    Folder(#[from] Failure),
+    Folder(#[from] StorageFailure),
 }
 
 impl Advise for OpenError {
@@ -243,28 +243,29 @@ impl Storage {
     /// # Errors
     /// No credentials, or a folder that is not there.
     pub fn open(
-        location: &Location,
+        location: &CacheLocation,
         around: &Surroundings<'_>,
-        patience: Patience,
+        patience: RetryLimits,
         write: bool,
     ) -> Result<Self, OpenError> {
         let inner = match location.kind() {
             Kind::Folder(folder) => {
                 let io = |error: io::Error| match error.kind() {
-                    io::ErrorKind::NotFound => Failure::NoSuchPlace,
-                    kind => Failure::Io(kind),
+                    io::ErrorKind::NotFound => StorageFailure::NoSuchPlace,
+                    kind => StorageFailure::Io(kind),
                 };
                 if write {
                     fs::create_dir_all(folder).map_err(io)?;
                 }
                 fs::metadata(folder).map_err(io)?;
-                let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| Failure::of(&error))?;
+                let store =
+                    LocalFileSystem::new_with_prefix(folder).map_err(|error| StorageFailure::of(&error))?;
                 // A narinfo must not outlive the NAR that a power cut took.
                 let store = Arc::new(store.with_fsync(true));
                 Inner::Objects { store, prefix: Path::default(), attributes: false }
             }
             Kind::Bucket(bucket) => {
-                let prefix = Path::parse(&bucket.prefix).map_err(|_| Failure::Key)?;
+                let prefix = Path::parse(&bucket.prefix).map_err(|_| StorageFailure::Key)?;
                 let store = credentials::open(bucket, around, patience.retry())?;
                 Inner::Objects { store, prefix, attributes: true }
             }
@@ -287,7 +288,7 @@ impl Storage {
 
     /// Where it is.
     #[must_use]
-    pub fn location(&self) -> &Location {
+    pub fn location(&self) -> &CacheLocation {
         &self.location
     }
 
@@ -295,12 +296,12 @@ impl Storage {
     ///
     /// # Errors
     /// It cannot be known.
-    pub async fn exists(&self, key: &str) -> Result<bool, Failure> {
+    pub async fn exists(&self, key: &str) -> Result<bool, StorageFailure> {
         match &self.inner {
             Inner::Http(cache) => cache.exists(key).await,
             Inner::Objects { store, prefix, .. } => {
                 let head = timeout(self.patience.request, async { store.head(&below(prefix, key)).await });
-                missing(head.await.map_err(|_| Failure::Timeout)?).map(|meta| meta.is_some())
+                missing(head.await.map_err(|_| StorageFailure::Timeout)?).map(|meta| meta.is_some())
             }
         }
     }
@@ -309,18 +310,18 @@ impl Storage {
     ///
     /// # Errors
     /// It cannot be read, or is larger.
-    pub async fn get(&self, key: &str, limit: usize) -> Result<Option<Bytes>, Failure> {
+    pub async fn get(&self, key: &str, limit: usize) -> Result<Option<Bytes>, StorageFailure> {
         match &self.inner {
             Inner::Http(cache) => cache.get(key, limit).await,
             Inner::Objects { store, prefix, .. } => {
                 let read = async {
                     let Some(found) = missing(store.get(&below(prefix, key)).await)? else { return Ok(None) };
                     if found.meta.size > limit as u64 {
-                        return Err(Failure::TooLarge(limit));
+                        return Err(StorageFailure::TooLarge(limit));
                     }
-                    found.bytes().await.map(Some).map_err(|error| Failure::of(&error))
+                    found.bytes().await.map(Some).map_err(|error| StorageFailure::of(&error))
                 };
-                timeout(self.patience.request, read).await.map_err(|_| Failure::Timeout)?
+                timeout(self.patience.request, read).await.map_err(|_| StorageFailure::Timeout)?
             }
         }
     }
@@ -329,15 +330,15 @@ impl Storage {
     ///
     /// # Errors
     /// It cannot be read.
-    pub async fn open_object(&self, key: &str) -> Result<Option<Incoming>, Failure> {
+    pub async fn open_object(&self, key: &str) -> Result<Option<Incoming>, StorageFailure> {
         match &self.inner {
             Inner::Http(cache) => cache.open_object(key).await,
             Inner::Objects { store, prefix, .. } => {
                 let begin = timeout(self.patience.request, async { store.get(&below(prefix, key)).await });
-                let found = missing(begin.await.map_err(|_| Failure::Timeout)?)?;
+                let found = missing(begin.await.map_err(|_| StorageFailure::Timeout)?)?;
                 Ok(found.map(|found| {
                     let length = Some(found.meta.size);
-                    let body = found.into_stream().map_err(|error| Failure::of(&error)).boxed();
+                    let body = found.into_stream().map_err(|error| StorageFailure::of(&error)).boxed();
                     Incoming::new(length, body, self.patience.request)
                 }))
             }
@@ -348,14 +349,20 @@ impl Storage {
     ///
     /// # Errors
     /// It cannot be written.
-    pub async fn put(&self, key: &str, bytes: Bytes, content_type: &'static str) -> Result<(), Failure> {
+    pub async fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<(), StorageFailure> {
         match &self.inner {
             Inner::Http(cache) => cache.put(key, bytes, content_type).await,
             Inner::Objects { store, prefix, attributes } => {
                 let options = PutOptions::from(described(*attributes, content_type));
                 let write = async { store.put_opts(&below(prefix, key), bytes.into(), options).await };
-                let written = timeout(self.patience.request, write).await.map_err(|_| Failure::Timeout)?;
-                written.map(drop).map_err(|error| Failure::of(&error))
+                let written =
+                    timeout(self.patience.request, write).await.map_err(|_| StorageFailure::Timeout)?;
+                written.map(drop).map_err(|error| StorageFailure::of(&error))
             }
         }
     }
@@ -368,21 +375,21 @@ impl Storage {
         &self,
         key: &str,
         content_type: &'static str,
-        mut parts: Receiver<Part>,
-    ) -> Result<(), Failure> {
+        mut parts: Receiver<UploadPart>,
+    ) -> Result<(), StorageFailure> {
         let (store, prefix, attributes) = match &self.inner {
             Inner::Http(cache) => return cache.receive(key, content_type, parts).await,
             Inner::Objects { store, prefix, attributes } => (store, prefix, *attributes),
         };
         let first = match parts.recv().await {
-            None => return Err(Failure::GivenUp),
-            Some(Part::Last(bytes)) => return self.put(key, bytes, content_type).await,
-            Some(Part::More(bytes)) => bytes,
+            None => return Err(StorageFailure::GivenUp),
+            Some(UploadPart::Last(bytes)) => return self.put(key, bytes, content_type).await,
+            Some(UploadPart::More(bytes)) => bytes,
         };
         let options = PutMultipartOptions::from(described(attributes, content_type));
         let begin = async { store.put_multipart_opts(&below(prefix, key), options).await };
-        let upload = timeout(self.patience.request, begin).await.map_err(|_| Failure::Timeout)?;
-        let mut upload = upload.map_err(|error| Failure::of(&error))?;
+        let upload = timeout(self.patience.request, begin).await.map_err(|_| StorageFailure::Timeout)?;
+        let mut upload = upload.map_err(|error| StorageFailure::of(&error))?;
         let result = send(&mut upload, first, parts).await;
         if result.is_err() {
             // Where this fails too, the bucket's rules for unfinished uploads clean up.
@@ -395,20 +402,23 @@ impl Storage {
 async fn send(
     upload: &mut Box<dyn MultipartUpload>,
     first: Bytes,
-    mut parts: Receiver<Part>,
-) -> Result<(), Failure> {
+    mut parts: Receiver<UploadPart>,
+) -> Result<(), StorageFailure> {
     let mut flight = FuturesUnordered::new();
-    let mut next = Some(Part::More(first));
+    let mut next = Some(UploadPart::More(first));
     loop {
         let (bytes, last) = match next {
-            None => return Err(Failure::GivenUp),
-            Some(Part::More(bytes)) => (bytes, false),
-            Some(Part::Last(bytes)) => (bytes, true),
+            None => return Err(StorageFailure::GivenUp),
+            Some(UploadPart::More(bytes)) => (bytes, false),
+            Some(UploadPart::Last(bytes)) => (bytes, true),
         };
         if !bytes.is_empty() {
             let part = upload.put_part(bytes.into());
             flight.push(async {
-                timeout(PART, part).await.map_err(|_| Failure::Timeout)?.map_err(|error| Failure::of(&error))
+                timeout(PART, part)
+                    .await
+                    .map_err(|_| StorageFailure::Timeout)?
+                    .map_err(|error| StorageFailure::of(&error))
             });
         }
         if last {
@@ -420,11 +430,12 @@ async fn send(
         next = parts.recv().await;
     }
     flight.try_collect::<()>().await?;
-    let completed = timeout(PART, async { upload.complete().await }).await.map_err(|_| Failure::Timeout)?;
-    completed.map(drop).map_err(|error| Failure::of(&error))
+    let completed =
+        timeout(PART, async { upload.complete().await }).await.map_err(|_| StorageFailure::Timeout)?;
+    completed.map(drop).map_err(|error| StorageFailure::of(&error))
 }
 
-impl Patience {
+impl RetryLimits {
     fn retry(self) -> RetryConfig {
         RetryConfig {
             backoff: BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() },
@@ -446,10 +457,10 @@ fn described(attributes: bool, content_type: &'static str) -> Attributes {
 }
 
 /// Nothing, where there is no such object. A bucket that is not there says the same; what is written there fails.
-fn missing<T>(result: object_store::Result<T>) -> Result<Option<T>, Failure> {
+fn missing<T>(result: object_store::Result<T>) -> Result<Option<T>, StorageFailure> {
     match result {
         Ok(found) => Ok(Some(found)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(Failure::of(&error)),
+        Err(error) => Err(StorageFailure::of(&error)),
     }
 }

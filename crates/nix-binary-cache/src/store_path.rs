@@ -17,25 +17,25 @@ const HASH_DIGITS: usize = 32;
 
 /// A derivation's name that Nix accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Name(String);
+pub struct DerivationName(String);
 
 /// Why a text is no derivation name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a name that Nix accepts: `{0}` (1 to {MAX_NAME} letters, digits and any of + - . _ ? =, no dot first)"
 )]
-pub struct NameError(String);
+pub struct DerivationNameError(String);
 
-impl Name {
+impl DerivationName {
     /// Reads a name.
     ///
     /// # Errors
     /// A name that Nix would not take.
-    pub fn parse(name: &str) -> Result<Self, NameError> {
+    pub fn parse(name: &str) -> Result<Self, DerivationNameError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
         let fine =
             (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed);
-        if fine { Ok(Self(name.to_owned())) } else { Err(NameError(name.to_owned())) }
+        if fine { Ok(Self(name.to_owned())) } else { Err(DerivationNameError(name.to_owned())) }
     }
 
     /// The path of the output with this NAR hash under this name.
@@ -62,7 +62,7 @@ impl Name {
 /// A recursively hashed sha256 output in the usual store: all that a cache has to know to have it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FixedOutput {
-    name: Name,
+    name: DerivationName,
     nar_hash: [u8; 32],
     path: String,
 }
@@ -70,14 +70,14 @@ pub struct FixedOutput {
 impl FixedOutput {
     /// The output with this name and NAR hash.
     #[must_use]
-    pub fn new(name: Name, nar_hash: [u8; 32]) -> Self {
+    pub fn new(name: DerivationName, nar_hash: [u8; 32]) -> Self {
         let path = name.fixed_output_path(&nar_hash);
         Self { name, nar_hash, path }
     }
 
     /// Its derivation's name, with the output's.
     #[must_use]
-    pub fn name(&self) -> &Name {
+    pub fn name(&self) -> &DerivationName {
         &self.name
     }
 
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_path_is_the_one_that_nix_computes() {
         let hash = Sha256::digest(b"").into();
-        let name = Name::parse("npm-deps").unwrap();
+        let name = DerivationName::parse("npm-deps").unwrap();
         assert_eq!(name.fixed_output_path(&hash), "/nix/store/7bkrvxxw7bih7axpi23v2xm2k22qvy16-npm-deps");
         let output = FixedOutput::new(name, hash);
         assert_eq!(output.hash_part(), "7bkrvxxw7bih7axpi23v2xm2k22qvy16");
@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn names_that_nix_refuses_are_refused() {
         for name in ["", ".hidden", "a b", "a/b", &"x".repeat(212)] {
-            assert!(Name::parse(name).is_err(), "{name}");
+            assert!(DerivationName::parse(name).is_err(), "{name}");
         }
-        assert!(Name::parse("web-1.0.0-npm-deps").is_ok());
+        assert!(DerivationName::parse("web-1.0.0-npm-deps").is_ok());
     }
 }

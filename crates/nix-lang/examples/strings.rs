@@ -9,7 +9,7 @@ use std::{
 use nix_lang::{
     files::Files,
     syntax::{
-        ast::{Expr, Part},
+        ast::{Expr, StringPart},
         parse,
     },
 };
@@ -22,8 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     for (expression, span) in ast.exprs.iter().zip(&ast.spans) {
         if let Expr::Str(parts) = expression {
-            let text: String =
-                parts.iter().map(|part| if let Part::Text(text) = part { text } else { "${...}" }).collect();
+            let text: String = parts
+                .iter()
+                .map(|part| if let StringPart::Text(text) = part { text } else { "${...}" })
+                .collect();
             let (line, column) = files.position(file, span.start);
             writeln!(out, "{line}:{column}: {text}")?;
         }

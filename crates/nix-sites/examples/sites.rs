@@ -5,12 +5,12 @@ use std::{
     io::{self, Write as _},
 };
 
-use nix_sites::{Outcome, Scope, survey};
+use nix_sites::{Outcome, SurveyScope, survey};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::path::absolute(std::env::args().nth(1).ok_or("sites FOLDER")?)?;
     let mut out = io::stdout().lock();
-    for site in survey(&Scope::of(repository_files::around(&folder))).sites {
+    for site in survey(&SurveyScope::of(repository_files::around(&folder))).sites {
         let place = site.hash_place();
         let answer = match &site.outcome {
             Outcome::Local { lockfile, .. } => lockfile.display().to_string(),

@@ -131,8 +131,8 @@ fn prove_nix(before: &str, after: &str, edits: &[Replacement]) -> Result<(), Edi
         return Err(EditError::MoreThanLiterals(0));
     }
     checked_root(new_body).map_err(|error| EditError::Unparsable(error.message))?;
-    let mut old = Tokens::new(old_body, shift);
-    let mut new = Tokens::new(new_body, shift);
+    let mut old = TokenStream::new(old_body, shift);
+    let mut new = TokenStream::new(new_body, shift);
     for edit in edits {
         while old.at < edit.range.0 {
             step(&mut old, &mut new)?;
@@ -152,19 +152,19 @@ fn prove_nix(before: &str, after: &str, edits: &[Replacement]) -> Result<(), Edi
     }
 }
 
-fn step(old: &mut Tokens, new: &mut Tokens) -> Result<(), EditError> {
+fn step(old: &mut TokenStream, new: &mut TokenStream) -> Result<(), EditError> {
     match (old.next(), new.next()) {
         (Some(a), Some(b)) if a == b => Ok(()),
         _ => Err(EditError::MoreThanLiterals(old.at)),
     }
 }
 
-struct Tokens<'a> {
+struct TokenStream<'a> {
     all: std::vec::IntoIter<(SyntaxKind, &'a str)>,
     at: usize,
 }
 
-impl<'a> Tokens<'a> {
+impl<'a> TokenStream<'a> {
     fn new(body: &'a str, at: usize) -> Self {
         Self { all: tokenize(body).collect::<Vec<_>>().into_iter(), at }
     }

@@ -147,14 +147,14 @@ fn read(path: &Path) -> Option<String> {
 }
 
 /// A token that is neither white space nor a comment, and where it begins.
-type Token<'a> = (SyntaxKind, &'a str, usize);
+type PlacedToken<'a> = (SyntaxKind, &'a str, usize);
 
 fn look(path: &Path, text: &str) -> Vec<Elsewhere> {
     if !WORDS.iter().any(|word| text.contains(word.text)) {
         return Vec::new();
     }
     let mut offset = 0;
-    let mut tokens: Vec<Token<'_>> = Vec::new();
+    let mut tokens: Vec<PlacedToken<'_>> = Vec::new();
     for (kind, token) in tokenize(text) {
         if !matches!(kind, SyntaxKind::TOKEN_WHITESPACE | SyntaxKind::TOKEN_COMMENT) {
             tokens.push((kind, token, offset));
@@ -174,7 +174,7 @@ fn look(path: &Path, text: &str) -> Vec<Elsewhere> {
     found.collect()
 }
 
-fn is_meant(word: &Word, tokens: &[Token<'_>], at: usize) -> bool {
+fn is_meant(word: &Word, tokens: &[PlacedToken<'_>], at: usize) -> bool {
     let kind = |at: usize| tokens.get(at).map(|token| token.0);
     let follows = match word.follows {
         Follows::Argument => matches!(

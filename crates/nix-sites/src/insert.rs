@@ -21,7 +21,7 @@ use nix_lang::syntax::{BOM, checked_root};
 
 /// One component of an attribute path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Key {
+enum Component {
     Name(String),
     /// `${...}`, as written.
     Dynamic(String),
@@ -30,7 +30,7 @@ enum Key {
 /// A path of attributes, such as `packages.x86_64-linux.web`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttrPath {
-    keys: Vec<Key>,
+    keys: Vec<Component>,
 }
 
 /// Why an attribute is not inserted. Nothing was changed.
@@ -96,45 +96,47 @@ impl AttrPath {
         let zero = entry.value().is_some_and(|value| value.syntax().text() == "0");
         let comment = text.contains(['#', '\n']) || text.contains("/*");
         match keys(&entry) {
-            Some(keys) if zero && !comment && matches!(keys.last(), Some(Key::Name(_))) => Ok(Self { keys }),
+            Some(keys) if zero && !comment && matches!(keys.last(), Some(Component::Name(_))) => {
+                Ok(Self { keys })
+            }
             _ => Err(wrong()),
         }
     }
 
     /// The same below `outputs`.
     fn of_outputs(&self) -> Self {
-        let outputs = Key::Name("outputs".to_owned());
+        let outputs = Component::Name("outputs".to_owned());
         Self { keys: std::iter::once(outputs).chain(self.keys.iter().cloned()).collect() }
     }
 }
 
-fn keys(entry: &ast::AttrpathValue) -> Option<Vec<Key>> {
+fn keys(entry: &ast::AttrpathValue) -> Option<Vec<Component>> {
     Some(entry.attrpath()?.attrs().map(|attr| key(&attr)).collect())
 }
 
-fn key(attr: &Attr) -> Key {
+fn key(attr: &Attr) -> Component {
     match attr {
-        Attr::Ident(ident) => Key::Name(ident.syntax().text().to_string()),
-        Attr::Dynamic(dynamic) => Key::Dynamic(dynamic.syntax().text().to_string()),
+        Attr::Ident(ident) => Component::Name(ident.syntax().text().to_string()),
+        Attr::Dynamic(dynamic) => Component::Dynamic(dynamic.syntax().text().to_string()),
         Attr::Str(string) => match string.normalized_parts().as_slice() {
-            [] => Key::Name(String::new()),
-            [ast::InterpolPart::Literal(text)] => Key::Name(text.clone()),
-            _ => Key::Dynamic(string.syntax().text().to_string()),
+            [] => Component::Name(String::new()),
+            [ast::InterpolPart::Literal(text)] => Component::Name(text.clone()),
+            _ => Component::Dynamic(string.syntax().text().to_string()),
         },
     }
 }
 
-fn shown(keys: &[Key]) -> String {
-    let shown = |key: &Key| match key {
-        Key::Name(name) => attribute(name),
-        Key::Dynamic(text) => text.clone(),
+fn shown(keys: &[Component]) -> String {
+    let shown = |key: &Component| match key {
+        Component::Name(name) => attribute(name),
+        Component::Dynamic(text) => text.clone(),
     };
     keys.iter().map(shown).collect::<Vec<_>>().join(".")
 }
 
 /// A place for a new attribute.
 #[derive(Debug, Clone)]
-pub struct Slot {
+pub struct InsertionPoint {
     /// The byte before which the text goes.
     at: usize,
     /// What starts each line of it.
@@ -151,7 +153,7 @@ pub struct Slot {
     with: bool,
 }
 
-impl Slot {
+impl InsertionPoint {
     /// Finds the place for an attribute.
     ///
     /// # Errors
@@ -254,9 +256,9 @@ fn tokens(text: &str) -> Vec<(SyntaxKind, String)> {
     all.map(|(kind, text)| (kind, text.to_owned())).collect()
 }
 
-type Found<'a> = (ast::AttrSet, &'a [Key]);
+type ParentSet<'a> = (ast::AttrSet, &'a [Component]);
 
-fn descend<'a>(expr: &Expr, path: &'a [Key]) -> Result<Found<'a>, InsertError> {
+fn descend<'a>(expr: &Expr, path: &'a [Component]) -> Result<ParentSet<'a>, InsertError> {
     let into = |inner: Option<Expr>| match inner {
         Some(inner) => descend(&inner, path),
         None => Err(InsertError::NotASet(String::new())),
@@ -287,7 +289,7 @@ fn enters(call: &ast::Apply) -> bool {
     }
 }
 
-fn in_set<'a>(set: &ast::AttrSet, path: &'a [Key]) -> Result<Found<'a>, InsertError> {
+fn in_set<'a>(set: &ast::AttrSet, path: &'a [Component]) -> Result<ParentSet<'a>, InsertError> {
     let parent = &path[..path.len() - 1];
     let mut sibling = path.len() == 1;
     let mut inner = None;

@@ -31,16 +31,16 @@ use nix_lang::files::Files;
 use nix_lang::syntax::ast::{Expr, Location};
 use nixpkgs_model::world::Nixpkgs;
 use occurrences::Occurrence;
-use scope::Found;
+use scope::RelevantFiles;
 use sites::{Entries, Index, Seen, Unused, literal_of, place_of};
 
 use nixpkgs_model::packages::record::Declarations as _;
 use repository_files::Border;
 
 pub use nixpkgs_model::hash_text::{HASHES, HashForm, HashText, decode_digest};
-pub use phase_shell::{Diff, Edit, EditError, apply as apply_edits, apply_diff};
+pub use phase_shell::{Diff, LockfileEdit, LockfileEditError, apply as apply_edits, apply_diff};
 pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
-pub use scope::Scope;
+pub use scope::SurveyScope;
 pub use site::{
     Condition, FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
     VersionMismatch, Warning, WarningKind,
@@ -74,7 +74,7 @@ const STACK: usize = 512 << 20;
 
 /// Finds every npm derivation of a repository.
 #[must_use]
-pub fn survey(scope: &Scope) -> Survey {
+pub fn survey(scope: &SurveyScope) -> Survey {
     let began = Instant::now();
     let survey = surveyed(scope);
     let undecided = survey.sites.iter().filter(|site| matches!(site.outcome, Outcome::Undecided(_))).count();
@@ -83,7 +83,7 @@ pub fn survey(scope: &Scope) -> Survey {
     survey
 }
 
-fn surveyed(scope: &Scope) -> Survey {
+fn surveyed(scope: &SurveyScope) -> Survey {
     let found = match scope::discover(scope) {
         Ok(found) => found,
         Err(message) => return failed(scope, message),
@@ -100,12 +100,12 @@ fn surveyed(scope: &Scope) -> Survey {
     })
 }
 
-fn failed(scope: &Scope, message: String) -> Survey {
+fn failed(scope: &SurveyScope, message: String) -> Survey {
     let place = Place { file: scope.root.clone(), line: 1, column: 1 };
     Survey { root: scope.root.clone(), problems: vec![FileProblem { place, message }], ..Survey::default() }
 }
 
-fn evaluate(scope: &Scope, found: &Found) -> Survey {
+fn evaluate(scope: &SurveyScope, found: &RelevantFiles) -> Survey {
     let borders = found.borders.clone();
     let mut survey = Survey { root: found.root.clone(), borders, ..Survey::default() };
     survey.uncovered.clone_from(&found.lockfiles);
@@ -131,7 +131,7 @@ fn evaluate(scope: &Scope, found: &Found) -> Survey {
 }
 
 /// Parses every candidate and notes what it spells.
-fn index(ev: &mut Eval, found: &Found) -> Index {
+fn index(ev: &mut Eval, found: &RelevantFiles) -> Index {
     let mut index = Index::new();
     let mut wrapped = false;
     for path in &found.candidates {
@@ -283,20 +283,25 @@ fn unreached(ev: &Eval, occurrence: &Occurrence) -> Option<Site> {
     let ast = ev.parsed(occurrence.at.file)?;
     let id = occurrence.value?;
     let kind = match ast.expr(id) {
-        Expr::Str(parts) if parts.iter().all(|part| matches!(part, nix_lang::syntax::ast::Part::Text(_))) => {
+        Expr::Str(parts)
+            if parts.iter().all(|part| matches!(part, nix_lang::syntax::ast::StringPart::Text(_))) =>
+        {
             LiteralKind::NixString
         }
         expr if names_placeholder(expr) => LiteralKind::NixExpr,
         _ => return None,
     };
     let at = ast.location(id);
-    let text: String = match ast.expr(id) {
-        Expr::Str(parts) => parts
-            .iter()
-            .map(|part| if let nix_lang::syntax::ast::Part::Text(text) = part { text.as_ref() } else { "" })
-            .collect(),
-        _ => HashText::fake().text,
-    };
+    let text: String =
+        match ast.expr(id) {
+            Expr::Str(parts) => parts
+                .iter()
+                .map(|part| {
+                    if let nix_lang::syntax::ast::StringPart::Text(text) = part { text.as_ref() } else { "" }
+                })
+                .collect(),
+            _ => HashText::fake().text,
+        };
     let place = place_of(ev, occurrence.at);
     let literal = Literal {
         file: place.file.clone(),

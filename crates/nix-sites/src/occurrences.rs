@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use nix_lang::syntax::ast::{
-    Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Part, Span,
+    Ast, AttrName, Bindings, Bound, Expr, ExprId, Location, Name, Param, Span, StringPart,
 };
 use nixpkgs_model::hash_text::HASHES;
 use npm_tarballs::tarball_url;
@@ -169,8 +169,8 @@ fn names_tarball(ast: &Ast, bindings: &Bindings) -> bool {
         let Bound::Expr(id) = binding.bound else { return false };
         let Expr::Str(parts) = ast.expr(id) else { return false };
         tarball_url::may_be_named(parts.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text.as_ref()),
-            Part::Expr(_) => None,
+            StringPart::Text(text) => Some(text.as_ref()),
+            StringPart::Expr(_) => None,
         }))
     })
 }
@@ -290,8 +290,11 @@ fn add_bound(ast: &Ast, bindings: &Bindings, is_meant: &dyn Fn(&str) -> bool, al
 
 /// The children of a node, in order.
 pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
-    let parts = |parts: &[Part]| {
-        parts.iter().filter_map(|p| if let Part::Expr(id) = p { Some(*id) } else { None }).collect::<Vec<_>>()
+    let parts = |parts: &[StringPart]| {
+        parts
+            .iter()
+            .filter_map(|p| if let StringPart::Expr(id) = p { Some(*id) } else { None })
+            .collect::<Vec<_>>()
     };
     let dynamic = |path: &[AttrName]| {
         path.iter()

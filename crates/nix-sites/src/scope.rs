@@ -20,7 +20,7 @@ use repository_files::{
 
 /// What to survey: always a repository as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
+pub struct SurveyScope {
     /// The folder that bounds imports and lockfiles, see [`repository_files::around`].
     pub root: PathBuf,
     /// Nix files that count although git ignores them, because somebody named them.
@@ -33,7 +33,7 @@ pub struct Scope {
     pub stated: BTreeMap<String, PathBuf>,
 }
 
-impl Scope {
+impl SurveyScope {
     /// The repository at this folder.
     #[must_use]
     pub fn of(root: impl Into<PathBuf>) -> Self {
@@ -48,7 +48,7 @@ impl Scope {
 }
 
 /// The files of a repository that can matter.
-pub(super) struct Found {
+pub(super) struct RelevantFiles {
     /// The folder that bounds everything, canonical.
     pub root: PathBuf,
     /// Files that spell `npmDeps` or `fetchNpmDeps`, or that may download a registry's tarball.
@@ -74,7 +74,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// When its folder cannot be resolved.
-pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
+pub(super) fn discover(scope: &SurveyScope) -> Result<RelevantFiles, String> {
     let began = Instant::now();
     let root = scope.root.canonicalize().map_err(|error| error.kind().to_string())?;
     let tracked = Git::of(&root).tracked().cloned();
@@ -112,7 +112,7 @@ pub(super) fn discover(scope: &Scope) -> Result<Found, String> {
         took = ?began.elapsed(),
         "files that can matter"
     );
-    Ok(Found { root, candidates, flakes, roots, lockfiles, unreadable, borders, areas, tracked })
+    Ok(RelevantFiles { root, candidates, flakes, roots, lockfiles, unreadable, borders, areas, tracked })
 }
 
 /// As much of a file as is ever parsed, and a byte more.

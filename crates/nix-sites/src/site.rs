@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::remote::RemoteSource;
 use npm_lockfile::options::HashOptions;
-use phase_shell::Edit;
+use phase_shell::LockfileEdit;
 
 pub use super::literal::Literal;
 pub use super::reason::Reason;
@@ -69,7 +69,7 @@ pub enum Outcome {
         /// The file that is hashed; a shrinkwrap wins.
         lockfile: PathBuf,
         /// What phases replace in it before it is hashed, in their order.
-        edits: Vec<Edit>,
+        edits: Vec<LockfileEdit>,
     },
     /// Everything is known, only the file is not there.
     MissingLockfile {
@@ -83,7 +83,7 @@ pub enum Outcome {
         /// Folder of the lockfile inside the unpacked source, `/`-separated, empty at the top.
         folder: String,
         /// What phases replace in `npm-shrinkwrap.json` and in `package-lock.json`, whichever is there.
-        edits: [Vec<Edit>; 2],
+        edits: [Vec<LockfileEdit>; 2],
     },
     /// There is no lockfile: what is pinned is one tarball of a registry, and its hash is that of the source.
     Tarball(Box<RemoteSource>),

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::Survey;
-use super::scope::Found;
+use super::scope::RelevantFiles;
 use super::site::{Outcome, Site, Warning, WarningKind};
 use nix_lang::place::Place;
 use repository_files::git::{GitError, Tracked};
 
 /// Notes which files of sites in flakes git does not track.
-pub(super) fn look(survey: &mut Survey, found: &Found) {
+pub(super) fn look(survey: &mut Survey, found: &RelevantFiles) {
     match &found.tracked {
         Ok(tracked) => {
             for site in &mut survey.sites {
@@ -43,7 +43,7 @@ fn files(site: &Site) -> Vec<&Path> {
 }
 
 /// Whether a file belongs to the flake in which a derivation stands, and is not in git's index.
-fn is_unseen(file: &Path, derivation: &Path, found: &Found, tracked: &Tracked) -> bool {
+fn is_unseen(file: &Path, derivation: &Path, found: &RelevantFiles, tracked: &Tracked) -> bool {
     let of_flake = |path: &Path| found.flakes.iter().any(|folder| path.starts_with(folder));
     let foreign = found.borders.iter().any(|border| file.starts_with(&border.folder));
     // The way to a file may lead through links, which git tracks as well.

@@ -15,7 +15,8 @@ use crate::modules;
 use crate::packages::derivation::{self, Drv};
 use crate::packages::record::Declarations as _;
 use crate::packages::{
-    self, Beside, Entry, Habit, Library, Packages, Scope, fetchers, overlay, overrides, placeholder, scripts,
+    self, Beside, Habit, Library, PackageScope, Packages, UncalledFile, fetchers, overlay, overrides,
+    placeholder, scripts,
 };
 use nix_lang::builtins::{self, Builtins};
 use nix_lang::eval::{self, Eval, Native, Reach, World};
@@ -68,16 +69,16 @@ impl World for Nixpkgs {
         if let Some(drv) = special.shared::<Drv>() {
             return derivation::member(ev, set, &drv, name, here);
         }
-        if let Some(scope) = special.read::<Scope>() {
+        if let Some(scope) = special.read::<PackageScope>() {
             return Some(packages::scope_member(ev, set, scope, name, here));
         }
         if let Some(input) = special.shared::<Input>() {
             return Some(flake::input_member(ev, &input, name, here));
         }
-        if let Some(flake::Own(folder)) = special.read() {
+        if let Some(flake::OwnFlake(folder)) = special.read() {
             return flake::self_member(ev, folder, name, here);
         }
-        if let Some(Entry(folder)) = special.read() {
+        if let Some(UncalledFile(folder)) = special.read() {
             return entry_member(ev, folder, name, here);
         }
         if let Some(Beside(unknown)) = special.read() {
@@ -116,10 +117,10 @@ impl World for Nixpkgs {
         let unknown = if let Some(input) = attrs.special.read::<Input>() {
             called(format!("inputs.{}", input.name), "a flake's input")
         } else {
-            let scope = attrs.special.read::<Scope>()?;
+            let scope = attrs.special.read::<PackageScope>()?;
             match scope {
-                Scope::ImportNpmLock => ev.declared().lock_uses.push((argument, here)),
-                Scope::NixFilter => {
+                PackageScope::ImportNpmLock => ev.declared().lock_uses.push((argument, here)),
+                PackageScope::NixFilter => {
                     return Some(library::nix_filter(ev, &[argument], here));
                 }
                 _ => {}
@@ -172,7 +173,7 @@ impl Nixpkgs {
     /// An attribute of `builtins`.
     fn builtin(&self, name: &str) -> Value {
         let fetched = match name {
-            "toFile" => Some(scripts::function(scripts::Script::WriteText)),
+            "toFile" => Some(scripts::function(scripts::ScriptBuilder::WriteText)),
             "fetchurl" => Some(fetchers::function(RemoteKind::BuiltinFetchUrl, name)),
             "getFlake" => Some(fetchers::function(RemoteKind::FetchTree, name)),
             _ => fetchers::kind(name).map(|kind| fetchers::function(kind, name)),

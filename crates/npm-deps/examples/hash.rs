@@ -8,14 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use npm_deps::{Failure, Request, Settings, compute, supply::Supply};
+use npm_deps::{HashFailure, HashRequest, Settings, compute, supply::Supply};
 use npm_lockfile::options::HashOptions;
 use npm_registry::{Client, Options, npmrc::Npmrc};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().ok_or("hash package-lock.json [REGISTRY]")?;
-    let request = Request::new(fs::read(file)?.into(), HashOptions::default());
+    let request = HashRequest::new(fs::read(file)?.into(), HashOptions::default());
     let mut options = Options::default();
     if let Some(registry) = arguments.next() {
         // As npm does: URLs of the public registry are asked for here instead.
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let supply = Supply::new(None, None, Some(Client::new(options)), runtime.handle().clone());
     for computed in compute(&[request], &Arc::new(supply), &Settings::default()) {
-        let all = |failure: Failure| {
+        let all = |failure: HashFailure| {
             failure.obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         writeln!(io::stdout(), "{}", computed.map_err(all)?.hash.sri())?;

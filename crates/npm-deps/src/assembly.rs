@@ -1,6 +1,6 @@
 //! One tree on its way to its hash: a NAR that is encoded as far as its contents have arrived.
 //!
-//! The NAR's order is known beforehand ([`Tree::contents`]). An [`Assembly`] is advanced by any thread that has time; it stops
+//! The NAR's order is known beforehand ([`CacheTree::contents`]). An [`Assembly`] is advanced by any thread that has time; it stops
 //! without blocking where the next content is not there yet, so that a few threads can serve any number of trees and
 //! no content is held longer than the trees that want it need it.
 
@@ -18,7 +18,7 @@ use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
 use sha2::{Digest as _, Sha256};
 
 use super::outputs::Staged;
-use npm_tarballs::cacache::{Node, Tree};
+use npm_tarballs::cacache::{CacheTree, Node};
 use npm_tarballs::{Tarball, integrity::ContentId};
 
 /// The sha256 of a NAR: what `npmDepsHash` states.
@@ -35,7 +35,7 @@ impl NarHash {
 
 /// How far an [`Assembly`] got.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum AssemblyProgress {
     /// It goes on when this content is there.
     Waits(ContentId),
     /// The whole tree has been hashed.
@@ -68,7 +68,7 @@ impl Assembly {
     ///
     /// # Errors
     /// The encoder will not begin.
-    pub(super) fn new(tree: Arc<Tree>, outputs: Staged) -> io::Result<Self> {
+    pub(super) fn new(tree: Arc<CacheTree>, outputs: Staged) -> io::Result<Self> {
         let mirror = outputs.tree().map(Path::to_owned);
         let view = View(Arc::new(Mutex::new(Contents::new(tree, mirror))));
         let encoder = Encoder::new_with_filesystem("", view.clone()).map_err(io::Error::other)?;
@@ -82,13 +82,13 @@ impl Assembly {
     pub fn advance(
         &mut self,
         mut take: impl FnMut(ContentId) -> Option<Tarball>,
-    ) -> Result<Progress, Broken> {
+    ) -> Result<AssemblyProgress, Broken> {
         self.buffer.resize(CHUNK, 0);
         loop {
             if let Some(missing) = self.view.contents().refill(&mut take) {
                 // A waiting tree holds no buffer: there may be a thousand of them.
                 self.buffer = Vec::new();
-                return Ok(Progress::Waits(missing));
+                return Ok(AssemblyProgress::Waits(missing));
             }
             let length = self.encoder.read(&mut self.buffer).map_err(|error| self.broken(error))?;
             if length == 0 {
@@ -106,12 +106,12 @@ impl Assembly {
         if self.view.contents().lost { Broken::Lost(error) } else { Broken::Failed(error) }
     }
 
-    fn finish(&mut self) -> io::Result<Progress> {
+    fn finish(&mut self) -> io::Result<AssemblyProgress> {
         self.buffer = Vec::new();
         if let Some(outputs) = self.outputs.take() {
             outputs.finish().map_err(io::Error::other)?;
         }
-        Ok(Progress::Done(NarHash(std::mem::take(&mut self.hash).finalize().into())))
+        Ok(AssemblyProgress::Done(NarHash(std::mem::take(&mut self.hash).finalize().into())))
     }
 }
 
@@ -127,7 +127,7 @@ impl View {
 }
 
 struct Contents {
-    tree: Arc<Tree>,
+    tree: Arc<CacheTree>,
     mirror: Option<PathBuf>,
     /// Index of the content that the encoder asks for next.
     next: usize,
@@ -141,7 +141,7 @@ struct Contents {
 }
 
 impl Contents {
-    fn new(tree: Arc<Tree>, mirror: Option<PathBuf>) -> Self {
+    fn new(tree: Arc<CacheTree>, mirror: Option<PathBuf>) -> Self {
         let sizes = HashMap::with_capacity(tree.contents().len());
         Self { tree, mirror, next: 0, loaded: None, unread: 0, lost: false, sizes, index_file: None }
     }

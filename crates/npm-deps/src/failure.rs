@@ -59,19 +59,19 @@ impl Advise for Obstacle {
 
 /// All reasons why there is no hash; there is at least one.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct HashFailure {
     /// The reasons.
     pub obstacles: Vec<Obstacle>,
 }
 
-impl Failure {
+impl HashFailure {
     /// Whether nothing but lost tarballs stands in the way: another attempt would fetch them.
     pub(super) fn is_loss(&self) -> bool {
         self.obstacles.iter().all(|obstacle| matches!(obstacle, Obstacle::Lost(_)))
     }
 }
 
-impl From<Obstacle> for Failure {
+impl From<Obstacle> for HashFailure {
     fn from(obstacle: Obstacle) -> Self {
         Self { obstacles: vec![obstacle] }
     }

@@ -10,8 +10,8 @@ use std::{
 
 use futures::future::join_all;
 
-use super::{Obstacle, Warning, archive::Archive, prepare::Shared, verdict};
-use npm_lockfile::{CanonicalUrl, Dependency, Lockfile, Source, options::HashOptions};
+use super::{LockfileWarning, Obstacle, archive::Archive, prepare::Shared, verdict};
+use npm_lockfile::{CanonicalUrl, Dependency, DependencySource, Lockfile, options::HashOptions};
 use npm_tarballs::Tarball;
 
 /// What was fetched, by the archive's URL.
@@ -19,7 +19,7 @@ pub(super) struct GitArchives {
     archives: BTreeMap<CanonicalUrl, Arc<Archive>>,
     options: HashOptions,
     pub(super) obstacles: Vec<Obstacle>,
-    pub(super) warnings: Vec<Warning>,
+    pub(super) warnings: Vec<LockfileWarning>,
 }
 
 impl GitArchives {
@@ -63,7 +63,9 @@ impl GitArchives {
                 let (refusals, warnings) = verdict::judge(&lockfile, self.options, true);
                 self.obstacles.extend(refusals.into_iter().map(Obstacle::Refused));
                 self.warnings.extend(warnings);
-                let is_git = |dependency: &Dependency| matches!(dependency.source, Source::GitArchive { .. });
+                let is_git = |dependency: &Dependency| {
+                    matches!(dependency.source, DependencySource::GitArchive { .. })
+                };
                 lockfile.dependencies.into_iter().filter(is_git).collect()
             }
         }

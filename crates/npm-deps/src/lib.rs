@@ -32,10 +32,10 @@ use std::{
 use tracing::{debug, info};
 
 pub use assembly::NarHash;
-pub use failure::{Failure, Obstacle};
+pub use failure::{HashFailure, Obstacle};
 pub use outputs::{OutputError, Outputs, Reception, Recipient};
 pub use recall::ALGORITHM;
-pub use verdict::{Refusal, Warning};
+pub use verdict::{LockfileWarning, Refusal};
 
 use self::{
     archive::Archives,
@@ -50,7 +50,7 @@ use self::{
 };
 use npm_lockfile::{Lockfile, options::HashOptions};
 use npm_tarballs::{
-    cacache::Tree,
+    cacache::CacheTree,
     store::memo::{Memo, SharedMemo},
 };
 
@@ -58,7 +58,7 @@ pub use gnu_archive::repack::Modes;
 
 /// One hash to compute.
 #[derive(Debug)]
-pub struct Request {
+pub struct HashRequest {
     /// The lockfile's bytes.
     pub lockfile: Arc<[u8]>,
     /// What else decides the hash.
@@ -69,7 +69,7 @@ pub struct Request {
     pub label: Option<Arc<str>>,
 }
 
-impl Request {
+impl HashRequest {
     /// The hash of a lockfile, and nothing else.
     #[must_use]
     pub fn new(lockfile: Arc<[u8]>, options: HashOptions) -> Self {
@@ -117,7 +117,7 @@ pub struct Computed {
     /// Size of the tree's contents in bytes.
     pub bytes: u64,
     /// What the user should know nevertheless.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<LockfileWarning>,
 }
 
 /// Computes the hashes of all requests, in their order.
@@ -125,16 +125,16 @@ pub struct Computed {
 /// Errors are per request: a lockfile that fails does not keep the others from their hashes.
 #[must_use]
 pub fn compute(
-    requests: &[Request],
+    requests: &[HashRequest],
     supply: &Arc<Supply>,
     settings: &Settings,
-) -> Vec<Result<Computed, Failure>> {
+) -> Vec<Result<Computed, HashFailure>> {
     let (firsts, began) = (first_equals(requests), Instant::now());
     let mut results = Results::new();
     let mut due: Vec<TreeId> = (0..requests.len()).filter(|tree| firsts[*tree] == *tree).collect();
     for careful in ATTEMPTS {
         attempt(requests, &due, supply, settings, careful, &mut results);
-        due.retain(|tree| results[tree].as_ref().is_err_and(Failure::is_loss));
+        due.retain(|tree| results[tree].as_ref().is_err_and(HashFailure::is_loss));
         if due.is_empty() {
             break;
         }
@@ -145,7 +145,7 @@ pub fn compute(
 }
 
 /// Logs where a hash came from.
-fn told(from: &str, request: &Request, computed: &Computed) {
+fn told(from: &str, request: &HashRequest, computed: &Computed) {
     let Computed { packages, bytes, .. } = computed;
     debug!(of = request.label.as_deref(), from, packages, bytes, hash = %computed.hash.sri(), "a hash");
 }
@@ -157,7 +157,7 @@ const ATTEMPTS: [bool; 3] = [false, true, true];
 
 /// Computes the hashes of the requests in `due`.
 fn attempt(
-    requests: &[Request],
+    requests: &[HashRequest],
     due: &[TreeId],
     supply: &Arc<Supply>,
     settings: &Settings,
@@ -197,9 +197,9 @@ fn attempt(
 }
 
 /// For each request the first one that asks for the same hash.
-fn first_equals(requests: &[Request]) -> Vec<TreeId> {
+fn first_equals(requests: &[HashRequest]) -> Vec<TreeId> {
     let mut seen = HashMap::new();
-    let first = |(index, request): (TreeId, &Request)| {
+    let first = |(index, request): (TreeId, &HashRequest)| {
         if request.outputs.wanted() {
             return index;
         }
@@ -209,21 +209,21 @@ fn first_equals(requests: &[Request]) -> Vec<TreeId> {
     requests.iter().enumerate().map(first).collect()
 }
 
-fn parse(request: &Request) -> Result<(Lockfile, Vec<Warning>), Failure> {
+fn parse(request: &HashRequest) -> Result<(Lockfile, Vec<LockfileWarning>), HashFailure> {
     let lockfile = Lockfile::parse(&request.lockfile).map_err(|error| Obstacle::Lockfile(Arc::new(error)))?;
     let (refusals, warnings) = verdict::judge(&lockfile, request.options, false);
     if refusals.is_empty() {
         return Ok((lockfile, warnings));
     }
-    Err(Failure { obstacles: refusals.into_iter().map(Obstacle::Refused).collect() })
+    Err(HashFailure { obstacles: refusals.into_iter().map(Obstacle::Refused).collect() })
 }
 
 /// A hash that is being computed.
 struct Job<'a> {
     tree: TreeId,
-    request: &'a Request,
+    request: &'a HashRequest,
     lockfile: Lockfile,
-    warnings: Vec<Warning>,
+    warnings: Vec<LockfileWarning>,
 }
 
 /// What is known of a job once its tree was started or given up.
@@ -232,14 +232,14 @@ struct Begun {
     packages: usize,
     /// Whether the tree can never come out otherwise.
     pinned: bool,
-    warnings: Vec<Warning>,
+    warnings: Vec<LockfileWarning>,
     obstacles: Vec<Obstacle>,
 }
 
-type Results = HashMap<TreeId, Result<Computed, Failure>>;
+type Results = HashMap<TreeId, Result<Computed, HashFailure>>;
 
 fn hash_all(
-    requests: &[Request],
+    requests: &[HashRequest],
     jobs: Vec<Job<'_>>,
     supply: &Arc<Supply>,
     settings: &Settings,
@@ -328,7 +328,7 @@ async fn begin(job: Job<'_>, shared: &Shared<'_>) -> Begun {
     let mut packages = 0;
     if obstacles.is_empty() {
         let shape =
-            Tree::new(request.options.fetcher_version, prepared.entries, Arc::clone(&request.lockfile));
+            CacheTree::new(request.options.fetcher_version, prepared.entries, Arc::clone(&request.lockfile));
         packages = shape.contents().len();
         match assemble(shape, &request.outputs) {
             Ok(assembly) => shared.scheduler.start(tree, assembly),
@@ -341,12 +341,12 @@ async fn begin(job: Job<'_>, shared: &Shared<'_>) -> Begun {
     Begun { tree, packages, pinned: prepared.pinned, warnings, obstacles }
 }
 
-fn assemble(shape: Tree, outputs: &Outputs) -> Result<Assembly, Box<Obstacle>> {
+fn assemble(shape: CacheTree, outputs: &Outputs) -> Result<Assembly, Box<Obstacle>> {
     let staged = Staged::begin(outputs).map_err(|error| Box::new(Obstacle::Output(Arc::new(error))))?;
     Assembly::new(Arc::new(shape), staged).map_err(|error| Box::new(Obstacle::Assembly(Arc::new(error))))
 }
 
-fn conclude(begun: Begun, ended: Ended) -> Result<Computed, Failure> {
+fn conclude(begun: Begun, ended: Ended) -> Result<Computed, HashFailure> {
     let Begun { packages, warnings, mut obstacles, .. } = begun;
     obstacles.extend(ended.failures.into_iter().map(Obstacle::Supply));
     match ended.outcome {
@@ -358,12 +358,12 @@ fn conclude(begun: Begun, ended: Ended) -> Result<Computed, Failure> {
                 Broken::Lost(error) => Obstacle::Lost(Arc::new(error)),
                 Broken::Failed(error) => Obstacle::Assembly(Arc::new(error)),
             });
-            Err(Failure { obstacles })
+            Err(HashFailure { obstacles })
         }
         _ if obstacles.is_empty() => {
             let error = io::Error::other("the tree was left unfinished");
-            Err(Failure::from(Obstacle::Assembly(Arc::new(error))))
+            Err(HashFailure::from(Obstacle::Assembly(Arc::new(error))))
         }
-        _ => Err(Failure { obstacles }),
+        _ => Err(HashFailure { obstacles }),
     }
 }

@@ -11,14 +11,14 @@ use std::{
 use futures::future::join_all;
 
 use super::{
-    Obstacle, Warning,
+    LockfileWarning, Obstacle,
     archive::Archives,
     git_archives::GitArchives,
     packuments::Packuments,
     scheduler::{Scheduler, TreeId},
     supply::{Want, scope_of},
 };
-use npm_lockfile::{CanonicalUrl, Dependency, Lockfile, Source, options::HashOptions};
+use npm_lockfile::{CanonicalUrl, Dependency, DependencySource, Lockfile, options::HashOptions};
 use npm_tarballs::cacache::{IndexEntry, PACKUMENT_ACCEPTS};
 use npm_tarballs::{Tarball, integrity::Integrity};
 
@@ -39,7 +39,7 @@ pub(super) struct Preparation<'a> {
     names: BTreeMap<String, BTreeSet<String>>,
     pinned: bool,
     obstacles: Vec<Obstacle>,
-    warnings: Vec<Warning>,
+    warnings: Vec<LockfileWarning>,
 }
 
 /// What came of it.
@@ -48,7 +48,7 @@ pub(super) struct Prepared {
     /// Whether every content is pinned, by integrity or by commit.
     pub(super) pinned: bool,
     pub(super) obstacles: Vec<Obstacle>,
-    pub(super) warnings: Vec<Warning>,
+    pub(super) warnings: Vec<LockfileWarning>,
 }
 
 /// Package names of a lockfile, each with its versions: what fetcher version 2 asks packuments for.
@@ -82,14 +82,14 @@ impl<'a> Preparation<'a> {
         let mut archives = Vec::new();
         for dependency in lockfile.dependencies {
             match &dependency.source {
-                Source::GitArchive { pinned } => {
+                DependencySource::GitArchive { pinned } => {
                     self.pinned &= *pinned;
                     archives.push(dependency);
                 }
-                Source::Tarball(integrity) if !self.entries.contains_key(&dependency.url) => {
+                DependencySource::Tarball(integrity) if !self.entries.contains_key(&dependency.url) => {
                     self.add_tarball(&dependency, &integrity.clone());
                 }
-                Source::Tarball(_) => {}
+                DependencySource::Tarball(_) => {}
             }
         }
         archives
@@ -151,7 +151,7 @@ impl<'a> Preparation<'a> {
             }
         }
         if !cycles.is_empty() {
-            self.warnings.push(Warning::GitCycle { places: cycles });
+            self.warnings.push(LockfileWarning::GitCycle { places: cycles });
         }
     }
 
@@ -181,7 +181,7 @@ impl<'a> Preparation<'a> {
             names.into_iter().partition(|(name, _)| self.shared.packuments.is_assumed_absent(name));
         if !assumed_absent.is_empty() {
             let packages = assumed_absent.into_iter().map(|(name, _)| name).collect();
-            self.warnings.push(Warning::AssumedAbsent { packages });
+            self.warnings.push(LockfileWarning::AssumedAbsent { packages });
         }
         let packuments = &self.shared.packuments;
         let fetched = join_all(asked.iter().map(|(name, versions)| packuments.get(name, versions))).await;

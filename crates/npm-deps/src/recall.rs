@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Computed, Request, Settings, Warning, assembly::NarHash};
+use super::{Computed, HashRequest, LockfileWarning, Settings, assembly::NarHash};
 use npm_tarballs::store::memo::{Memo, SharedMemo};
 
 /// To be raised whenever the same lockfile and options lead to another hash or to other warnings, or when a hash is believed
@@ -21,15 +21,15 @@ struct Record {
     hash: [u8; 32],
     packages: usize,
     bytes: u64,
-    warnings: Vec<Warning>,
+    warnings: Vec<LockfileWarning>,
 }
 
 /// Whether a request's result may be looked up: its tree must not be wanted for itself.
-fn applies(request: &Request) -> bool {
+fn applies(request: &HashRequest) -> bool {
     !request.outputs.wanted() && request.options.fetcher_version == 1
 }
 
-fn key(request: &Request) -> [u8; 32] {
+fn key(request: &HashRequest) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update(ALGORITHM.to_le_bytes());
     hasher.update([u8::from(request.options.force_git_deps), u8::from(request.options.force_empty_cache)]);
@@ -45,7 +45,7 @@ fn by_word_of(shared: &dyn SharedMemo, key: &[u8; 32]) -> Option<[u8; 32]> {
 }
 
 /// The result of an equal request of an earlier run.
-pub(super) fn recall(settings: &Settings, request: &Request) -> Option<Computed> {
+pub(super) fn recall(settings: &Settings, request: &HashRequest) -> Option<Computed> {
     let memo = settings.memo.as_ref()?;
     if !applies(request) {
         return None;
@@ -68,7 +68,7 @@ fn read(value: &[u8]) -> Option<Computed> {
 pub(super) fn recall_shared(
     shared: &dyn SharedMemo,
     memo: Option<&Memo>,
-    requests: &[Request],
+    requests: &[HashRequest],
     due: &[usize],
 ) -> Vec<(usize, Computed)> {
     let asked: Vec<usize> = due.iter().copied().filter(|index| applies(&requests[*index])).collect();
@@ -90,7 +90,7 @@ pub(super) fn recall_shared(
 }
 
 /// Keeps a result that cannot change.
-pub(super) fn remember(settings: &Settings, request: &Request, computed: &Computed) {
+pub(super) fn remember(settings: &Settings, request: &HashRequest, computed: &Computed) {
     // A tree that was wanted for itself has the same hash as one that was not.
     if request.options.fetcher_version != 1 {
         return;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    assembly::{Assembly, Broken, NarHash, Progress},
+    assembly::{Assembly, AssemblyProgress, Broken, NarHash},
     queue::Queue,
     supply::{Supply, SupplyError, Want},
 };
@@ -310,7 +310,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn advance(&self, tree: TreeId, mut assembly: Assembly) -> (Assembly, Result<Progress, Broken>) {
+    fn advance(&self, tree: TreeId, mut assembly: Assembly) -> (Assembly, Result<AssemblyProgress, Broken>) {
         let progress = assembly.advance(|id| self.take(tree, id));
         (assembly, progress)
     }
@@ -319,11 +319,11 @@ impl<'a> Scheduler<'a> {
         &self,
         state: &mut State,
         tree: TreeId,
-        (assembly, progress): (Assembly, Result<Progress, Broken>),
+        (assembly, progress): (Assembly, Result<AssemblyProgress, Broken>),
     ) {
         let Some(entry) = state.trees.get_mut(&tree) else { return };
         match progress {
-            Ok(Progress::Waits(id)) => {
+            Ok(AssemblyProgress::Waits(id)) => {
                 entry.assembly = Some(assembly);
                 let slot = entry.contents.get(&id).copied();
                 match slot.and_then(|slot| state.slots.get_mut(slot)) {
@@ -333,7 +333,7 @@ impl<'a> Scheduler<'a> {
                     Some(_) => state.wake(tree),
                 }
             }
-            Ok(Progress::Done(hash)) => entry.outcome = Some(Ok(hash)),
+            Ok(AssemblyProgress::Done(hash)) => entry.outcome = Some(Ok(hash)),
             Err(error) => {
                 entry.outcome = Some(Err(error));
                 abandon(state, tree);

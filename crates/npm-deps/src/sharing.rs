@@ -9,7 +9,7 @@ use tracing::debug;
 use super::supply::{Supply, SupplyError, Want};
 use npm_tarballs::{
     Tarball,
-    store::shared::{Answer, Pace, SharedTarballs},
+    store::shared::{Pace, SharedAnswer, SharedTarballs},
 };
 
 impl Supply {
@@ -33,7 +33,7 @@ impl Supply {
         // Who comes first has it: that the others are slow must not cost more than was waited until here.
         let download = pin!(self.download_for(shared, want, false));
         match select(asked, download).await {
-            Either::Left((Answer::Here(tarball), _)) => Ok(self.taken_in(&**shared, want, tarball)),
+            Either::Left((SharedAnswer::Here(tarball), _)) => Ok(self.taken_in(&**shared, want, tarball)),
             Either::Left((_, download)) => {
                 shared.lost(began, late);
                 download.await
@@ -44,8 +44,8 @@ impl Supply {
             }
             // Without credentials, for instance, it is worth the while.
             Either::Right((Err(error), asked)) => match asked.await {
-                Answer::Here(tarball) => Ok(self.taken_in(&**shared, want, tarball)),
-                Answer::Absent | Answer::Unknown => Err(error),
+                SharedAnswer::Here(tarball) => Ok(self.taken_in(&**shared, want, tarball)),
+                SharedAnswer::Absent | SharedAnswer::Unknown => Err(error),
             },
         }
     }
@@ -54,14 +54,14 @@ impl Supply {
         &self,
         shared: &Arc<dyn SharedTarballs>,
         want: &Want,
-        answer: Answer,
+        answer: SharedAnswer,
         began: Instant,
     ) -> Result<Tarball, SupplyError> {
-        if let Answer::Here(tarball) = answer {
+        if let SharedAnswer::Here(tarball) = answer {
             return Ok(self.taken_in(&**shared, want, tarball));
         }
         shared.lost(began, Instant::now());
-        self.download_for(shared, want, matches!(answer, Answer::Absent)).await
+        self.download_for(shared, want, matches!(answer, SharedAnswer::Absent)).await
     }
 
     /// Keeps what another machine had, for as long as its word counts.

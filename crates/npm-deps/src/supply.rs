@@ -15,7 +15,7 @@ use super::sharing::by_word_of;
 use super::unpacking::{TooLarge, Unpacking};
 use gnu_archive::repack;
 use npm_lockfile::CanonicalUrl;
-use npm_registry::{Access, Client, FetchError, Get, Problem, Purpose, Reply, Request, Watch};
+use npm_registry::{Access, Client, FetchError, Get, Problem, Purpose, Reply, TarballRequest, Watch};
 use npm_tarballs::integrity::ContentId;
 use npm_tarballs::redaction::redacted;
 use npm_tarballs::spill::SpillFile;
@@ -369,7 +369,7 @@ impl Supply {
         let url = want.url.to_url();
         let client = self.client(&want.package, &url).map_err(|error| self.elsewhere(want, error))?;
         let receiver = self.receiver(want);
-        let request = Request { url: &url, scope: want.scope.as_deref(), watch: &*self.progress };
+        let request = TarballRequest { url: &url, scope: want.scope.as_deref(), watch: &*self.progress };
         let tarball = client
             .download(&request, receiver)
             .await

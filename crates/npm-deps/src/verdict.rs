@@ -106,7 +106,7 @@ fn kind_hint(kind: &ProblemKind) -> Option<&'static str> {
 
 /// Something the user should know although the hash could be computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Warning {
+pub enum LockfileWarning {
     /// Packages that an install wants from the registry but that the lockfile gives no URL for.
     NoUrl {
         /// `name or path@version`, in file order.
@@ -131,7 +131,7 @@ pub enum Warning {
     },
 }
 
-impl fmt::Display for Warning {
+impl fmt::Display for LockfileWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoUrl { packages } => write!(
@@ -165,7 +165,7 @@ impl fmt::Display for Warning {
     }
 }
 
-impl Warning {
+impl LockfileWarning {
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -206,7 +206,11 @@ fn count(items: &[String], noun: &str) -> String {
 }
 
 /// What can be said of a lockfile before anything is fetched. `nested` is a lockfile inside a git dependency.
-pub(super) fn judge(lockfile: &Lockfile, options: HashOptions, nested: bool) -> (Vec<Refusal>, Vec<Warning>) {
+pub(super) fn judge(
+    lockfile: &Lockfile,
+    options: HashOptions,
+    nested: bool,
+) -> (Vec<Refusal>, Vec<LockfileWarning>) {
     let mut refusals = Vec::new();
     if options.fetcher_version == 0 {
         refusals.push(Refusal::FetcherVersion(0));
@@ -241,7 +245,7 @@ fn is_fatal(kind: &ProblemKind) -> bool {
     !matches!(kind, ProblemKind::NotAUrl(_))
 }
 
-fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<Warning> {
+fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<LockfileWarning> {
     let places = |wanted: fn(&ProblemKind) -> bool| -> Vec<String> {
         lockfile
             .problems
@@ -254,9 +258,9 @@ fn warnings(lockfile: &Lockfile, options: HashOptions, nested: bool) -> Vec<Warn
     let not_urls = places(|kind| matches!(kind, ProblemKind::NotAUrl(_)));
     let version = options.fetcher_version;
     let all = [
-        (!packages.is_empty()).then_some(Warning::NoUrl { packages }),
-        (!not_urls.is_empty()).then_some(Warning::NotAUrl { places: not_urls }),
-        (version > 2 && !nested).then_some(Warning::FetcherVersion(version)),
+        (!packages.is_empty()).then_some(LockfileWarning::NoUrl { packages }),
+        (!not_urls.is_empty()).then_some(LockfileWarning::NotAUrl { places: not_urls }),
+        (version > 2 && !nested).then_some(LockfileWarning::FetcherVersion(version)),
     ];
     all.into_iter().flatten().collect()
 }

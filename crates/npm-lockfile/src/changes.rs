@@ -47,7 +47,7 @@ struct Packages {
 }
 
 #[derive(Deserialize)]
-struct Document<'a> {
+struct ComparedDocument<'a> {
     #[serde(borrow, default)]
     packages: Option<Entries<'a, Flat<'a>>>,
     #[serde(borrow, default)]
@@ -57,7 +57,7 @@ struct Document<'a> {
 impl Packages {
     /// Reads a lockfile; `None` if it is none.
     fn of(bytes: &[u8]) -> Option<Self> {
-        let Object(Document { packages, dependencies }) = serde_json::from_slice(bytes).ok()?;
+        let Object(ComparedDocument { packages, dependencies }) = serde_json::from_slice(bytes).ok()?;
         let mut all = Self::default();
         match (packages, dependencies) {
             // Version 2 repeats them as `dependencies`.

@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, fmt};
 pub use platform::{GLIBC, admits};
 pub use platform::{Limits, System};
 
-use self::read::{Document, Found};
+use self::read::{DownloadsDocument, GapCollector};
 use super::{CanonicalUrl, LockfileError};
 use crate::listing::some;
 use npm_tarballs::redaction::redacted;
@@ -121,8 +121,9 @@ impl Completeness {
     /// When the bytes are no lockfile.
     pub fn of(lockfile: &[u8], manifest: Option<&[u8]>) -> Result<Self, LockfileError> {
         let text = super::utf8(lockfile)?;
-        let document: Document = serde_json::from_str(text).map_err(|error| super::explain(text, error))?;
-        let mut found = Found::default();
+        let document: DownloadsDocument =
+            serde_json::from_str(text).map_err(|error| super::explain(text, error))?;
+        let mut found = GapCollector::default();
         if document.version == 1 {
             found.collect_nested(&document.dependencies.unwrap_or_default(), "");
             found.assume_needed(manifest);

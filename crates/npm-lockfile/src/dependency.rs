@@ -34,7 +34,7 @@ pub struct Dependency {
     /// Whether the entry is limited to some platforms: such packages carry binaries and tend to be large.
     pub platform_specific: bool,
     /// What the bytes are checked against.
-    pub source: Source,
+    pub source: DependencySource,
 }
 
 impl Dependency {
@@ -47,7 +47,7 @@ impl Dependency {
 
 /// How a dependency's bytes are obtained.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum DependencySource {
     /// A tarball that goes into the cache as it is.
     Tarball(Integrity),
     /// A code host's archive, which is unpacked and packed again.
@@ -135,7 +135,7 @@ struct Merged {
 
 /// What has been gathered of a lockfile so far, equal URLs merged.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct DependencyCollector {
     pub(super) urls: UrlReader,
     merged: Vec<Merged>,
     /// Where the entry of a URL stands. A map of the entries themselves would move them about.
@@ -144,7 +144,7 @@ pub(super) struct Found {
     problems: Vec<Problem>,
 }
 
-impl Found {
+impl DependencyCollector {
     /// Nothing yet, with room for so many entries.
     pub(super) fn with_capacity(entries: usize) -> Self {
         Self {
@@ -200,7 +200,7 @@ impl Found {
                 Err(kind) => self.problems.push(Problem { place, kind, aside: None }),
                 Ok(dependency) if archives.contains(&dependency.url) => {}
                 Ok(dependency) => {
-                    if let Source::GitArchive { .. } = dependency.source {
+                    if let DependencySource::GitArchive { .. } = dependency.source {
                         archives.insert(dependency.url.clone());
                     }
                     dependencies.push(dependency);
@@ -246,16 +246,19 @@ impl Merged {
     }
 }
 
-fn source_of(url: CanonicalUrl, integrity: Option<Candidate>) -> Result<(CanonicalUrl, Source), ProblemKind> {
+fn source_of(
+    url: CanonicalUrl,
+    integrity: Option<Candidate>,
+) -> Result<(CanonicalUrl, DependencySource), ProblemKind> {
     if is_git(url.scheme()) {
         let (archive, pinned) = hosted_archive(&url.to_url())?;
-        return Ok((archive, Source::GitArchive { pinned }));
+        return Ok((archive, DependencySource::GitArchive { pinned }));
     }
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ProblemKind::Scheme(url));
     }
     let Some(integrity) = integrity else { return Err(ProblemKind::NoIntegrity(url)) };
-    Ok((url, Source::Tarball(integrity.chosen()?)))
+    Ok((url, DependencySource::Tarball(integrity.chosen()?)))
 }
 
 /// The fields of an entry that nixpkgs reads as text, by their names.

@@ -37,7 +37,7 @@ pub struct Disagreement {
 
 /// A manifest.
 #[derive(Debug, Clone)]
-pub struct Manifest {
+pub struct ManifestFile {
     /// Its folder, as seen from the lockfile's; empty for the project's own.
     pub folder: String,
     /// Its bytes.
@@ -47,7 +47,7 @@ pub struct Manifest {
 }
 
 #[derive(Deserialize)]
-struct Document<'a> {
+struct LockedDocument<'a> {
     #[serde(rename = "lockfileVersion")]
     version: u64,
     #[serde(borrow, default)]
@@ -101,8 +101,8 @@ pub fn manifests(
     lockfile: &[u8],
     workspaces: impl IntoIterator<Item = String>,
     read: impl Fn(&str) -> Option<Vec<u8>>,
-) -> Vec<Manifest> {
-    let Some(document) = Document::read(lockfile) else { return Vec::new() };
+) -> Vec<ManifestFile> {
+    let Some(document) = LockedDocument::read(lockfile) else { return Vec::new() };
     let view = View::of(&document);
     let mut queue: Vec<(String, bool)> = workspaces.into_iter().map(|folder| (folder, true)).collect();
     queue.push((String::new(), false));
@@ -117,7 +117,7 @@ pub fn manifests(
         let linked = wanted(&parsed).into_keys().filter_map(|name| view.folder_of(&folder, &name));
         // A workspace that another one depends on is in the queue already.
         queue.splice(0..0, linked.map(|folder| (folder, false)));
-        all.push(Manifest { folder, bytes, is_workspace });
+        all.push(ManifestFile { folder, bytes, is_workspace });
     }
     all.sort_by(|a, b| a.folder.cmp(&b.folder));
     all
@@ -134,17 +134,17 @@ pub fn workspace_globs(manifest: &[u8]) -> Vec<String> {
 
 /// Everything that `npm ci` would refuse the lockfile for, as far as it can be known; nothing for what is no lockfile.
 #[must_use]
-pub fn disagreements(lockfile: &[u8], manifests: &[Manifest]) -> Vec<Disagreement> {
-    let Some(document) = Document::read(lockfile) else { return Vec::new() };
+pub fn disagreements(lockfile: &[u8], manifests: &[ManifestFile]) -> Vec<Disagreement> {
+    let Some(document) = LockedDocument::read(lockfile) else { return Vec::new() };
     let view = View::of(&document);
-    let parsed: Vec<(&Manifest, Map<String, Value>)> = manifests
+    let parsed: Vec<(&ManifestFile, Map<String, Value>)> = manifests
         .iter()
         .filter_map(|manifest| Some((manifest, serde_json::from_slice(&manifest.bytes).ok()?)))
         .collect();
     let root = parsed.iter().find(|(manifest, _)| manifest.folder.is_empty()).map(|(_, root)| root);
     let overridden = root.map(overridden).unwrap_or_default();
     let mut found: Vec<Disagreement> = root.map(|root| view.overrides(root)).unwrap_or_default();
-    for (Manifest { folder, is_workspace, .. }, manifest) in &parsed {
+    for (ManifestFile { folder, is_workspace, .. }, manifest) in &parsed {
         if *is_workspace && let Some(missing) = view.missing_workspace(folder, manifest) {
             found.push(missing);
             continue;
@@ -163,7 +163,7 @@ pub fn disagreements(lockfile: &[u8], manifests: &[Manifest]) -> Vec<Disagreemen
     found
 }
 
-impl<'a> Document<'a> {
+impl<'a> LockedDocument<'a> {
     fn read(lockfile: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(lockfile).ok()
     }
@@ -205,7 +205,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(document: &'a Document<'_>) -> Self {
+    fn of(document: &'a LockedDocument<'_>) -> Self {
         let nested = document.version == 1;
         let entries = if nested { &document.dependencies } else { &document.packages };
         let entries = entries.iter().flat_map(|entries| &entries.list);

@@ -29,7 +29,7 @@ use error_advice::Advise;
 use serde::Deserialize;
 
 pub use canonical_url::CanonicalUrl;
-pub use dependency::{Dependency, Problem, ProblemKind, Skipped, Source};
+pub use dependency::{Dependency, DependencySource, Problem, ProblemKind, Skipped};
 pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
 
 use text::{Entries, Object};
@@ -109,9 +109,9 @@ struct Document<'a> {
     #[serde(rename = "lockfileVersion")]
     version: u64,
     #[serde(borrow, default)]
-    dependencies: Option<Entries<'a, v1::Entry<'a>>>,
+    dependencies: Option<Entries<'a, v1::DependencyEntry<'a>>>,
     #[serde(borrow, default)]
-    packages: Option<Entries<'a, packages::Entry<'a>>>,
+    packages: Option<Entries<'a, packages::PackageEntry<'a>>>,
 }
 
 impl Lockfile {

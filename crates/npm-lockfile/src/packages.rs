@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::{
-    dependency::{Found, ProblemKind, Raw, verdict, wrong_types},
+    dependency::{DependencyCollector, ProblemKind, Raw, verdict, wrong_types},
     text::{Entries, Flag, Text},
 };
 use npm_tarballs::integrity::Candidate;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry<'a> {
+pub(super) struct PackageEntry<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
     #[serde(borrow, default)]
@@ -34,9 +34,9 @@ pub(super) struct Entry<'a> {
 }
 
 /// Gathers what is fetched. A lockfile without the map has nothing to fetch.
-pub(super) fn collect(packages: Option<Entries<'_, Entry<'_>>>) -> Found {
+pub(super) fn collect(packages: Option<Entries<'_, PackageEntry<'_>>>) -> DependencyCollector {
     let entries = packages.unwrap_or_default();
-    let mut found = Found::with_capacity(entries.list.len());
+    let mut found = DependencyCollector::with_capacity(entries.list.len());
     for (path, entry) in &entries.replaced {
         found.problems(path, faults(entry));
     }
@@ -50,26 +50,26 @@ pub(super) fn collect(packages: Option<Entries<'_, Entry<'_>>>) -> Found {
 ///
 /// # Errors
 /// What nixpkgs refuses the whole lockfile for.
-fn examine(entry: &Entry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
-    let Entry { name, version, resolved, integrity, .. } = entry;
+fn examine(entry: &PackageEntry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
+    let PackageEntry { name, version, resolved, integrity, .. } = entry;
     let fields = [("name", name), ("version", version), ("resolved", resolved), ("integrity", integrity)];
     verdict(wrong_types(&fields), integrity)
 }
 
-fn faults(entry: &Entry<'_>) -> Vec<ProblemKind> {
+fn faults(entry: &PackageEntry<'_>) -> Vec<ProblemKind> {
     examine(entry).err().unwrap_or_default()
 }
 
 /// What nixpkgs would refuse a map for that it only reads.
-pub(super) fn all_faults(entries: &Entries<'_, Entry<'_>>) -> Vec<(String, ProblemKind)> {
-    let faults = |(path, entry): &(Cow<'_, str>, Entry<'_>)| {
+pub(super) fn all_faults(entries: &Entries<'_, PackageEntry<'_>>) -> Vec<(String, ProblemKind)> {
+    let faults = |(path, entry): &(Cow<'_, str>, PackageEntry<'_>)| {
         let path = path.to_string();
         faults(entry).into_iter().map(move |kind| (path.clone(), kind))
     };
     entries.all().flat_map(faults).collect()
 }
 
-fn collect_one(path: Cow<'_, str>, entry: Entry<'_>, found: &mut Found) {
+fn collect_one(path: Cow<'_, str>, entry: PackageEntry<'_>, found: &mut DependencyCollector) {
     let integrity = match examine(&entry) {
         Ok(integrity) => integrity,
         Err(kinds) => {

@@ -6,13 +6,13 @@ use url::Url;
 use super::{
     CanonicalUrl,
     canonical_url::UrlReader,
-    dependency::{Found, ProblemKind, Raw, verdict, wrong_types},
+    dependency::{DependencyCollector, ProblemKind, Raw, verdict, wrong_types},
     text::{Boolean, Entries, Text},
 };
 use npm_tarballs::integrity::Candidate;
 
 #[derive(Deserialize)]
-pub(super) struct Entry<'a> {
+pub(super) struct DependencyEntry<'a> {
     #[serde(borrow, default)]
     version: Text<'a>,
     #[serde(borrow, default)]
@@ -22,12 +22,12 @@ pub(super) struct Entry<'a> {
     #[serde(default)]
     bundled: Boolean,
     #[serde(borrow, default)]
-    dependencies: Option<Entries<'a, Entry<'a>>>,
+    dependencies: Option<Entries<'a, DependencyEntry<'a>>>,
 }
 
 /// Gathers what is fetched. A lockfile without dependencies has nothing to fetch.
-pub(super) fn collect(dependencies: Option<Entries<'_, Entry<'_>>>) -> Found {
-    let mut found = Found::default();
+pub(super) fn collect(dependencies: Option<Entries<'_, DependencyEntry<'_>>>) -> DependencyCollector {
+    let mut found = DependencyCollector::default();
     if let Some(entries) = dependencies {
         collect_all(entries, "", &mut found);
     }
@@ -38,8 +38,8 @@ pub(super) fn collect(dependencies: Option<Entries<'_, Entry<'_>>>) -> Found {
 ///
 /// # Errors
 /// What nixpkgs refuses the whole lockfile for.
-fn examine(entry: &Entry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
-    let Entry { version, resolved, integrity, bundled, .. } = entry;
+fn examine(entry: &DependencyEntry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
+    let DependencyEntry { version, resolved, integrity, bundled, .. } = entry;
     let fields = [("version", version), ("resolved", resolved), ("integrity", integrity)];
     let bundled =
         bundled.other.map(|found| ProblemKind::WrongType { field: "bundled", expected: "a boolean", found });
@@ -50,7 +50,10 @@ fn examine(entry: &Entry<'_>) -> Result<Option<Candidate>, Vec<ProblemKind>> {
 /// What nixpkgs would refuse a map for that it only reads, or that travels inside a tarball.
 ///
 /// `serde_json` bounds the nesting, and so this recursion.
-pub(super) fn all_faults(entries: &Entries<'_, Entry<'_>>, parents: &str) -> Vec<(String, ProblemKind)> {
+pub(super) fn all_faults(
+    entries: &Entries<'_, DependencyEntry<'_>>,
+    parents: &str,
+) -> Vec<(String, ProblemKind)> {
     let mut all = Vec::new();
     for (name, entry) in entries.all() {
         let place = join(parents, name);
@@ -63,7 +66,7 @@ pub(super) fn all_faults(entries: &Entries<'_, Entry<'_>>, parents: &str) -> Vec
     all
 }
 
-fn collect_all(entries: Entries<'_, Entry<'_>>, parents: &str, found: &mut Found) {
+fn collect_all(entries: Entries<'_, DependencyEntry<'_>>, parents: &str, found: &mut DependencyCollector) {
     let Entries { list, replaced } = entries;
     note_all(&Entries { list: replaced, replaced: Vec::new() }, parents, found);
     for (name, entry) in list {
@@ -72,13 +75,13 @@ fn collect_all(entries: Entries<'_, Entry<'_>>, parents: &str, found: &mut Found
     }
 }
 
-fn note_all(entries: &Entries<'_, Entry<'_>>, parents: &str, found: &mut Found) {
+fn note_all(entries: &Entries<'_, DependencyEntry<'_>>, parents: &str, found: &mut DependencyCollector) {
     for (place, kind) in all_faults(entries, parents) {
         found.problem(&place, kind);
     }
 }
 
-fn collect_one(name: String, place: String, mut entry: Entry<'_>, found: &mut Found) {
+fn collect_one(name: String, place: String, mut entry: DependencyEntry<'_>, found: &mut DependencyCollector) {
     let examined = examine(&entry);
     let nested = entry.dependencies.take();
     // What is bundled travels inside its parent's tarball, with everything below it.

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::access::Access;
 use super::credentials::{CredentialUse, Purpose, Withheld, authority};
-use super::error::{FetchError, Problem, Wanted};
+use super::error::{Challenge, FetchError, Problem};
 
 impl Advise for FetchError {
     fn advice(&self) -> Option<Cow<'static, str>> {
@@ -118,7 +118,7 @@ impl FetchError {
     /// Where to write a credential for this server, of the kind that it asked for.
     fn where_to_write_one(&self) -> String {
         let host = self.host();
-        let nothing = Wanted::default();
+        let nothing = Challenge::default();
         let asked = if let Problem::Status { asks_for, .. } = &self.problem { asks_for } else { &nothing };
         let basic = asked.scheme("basic") && !asked.scheme("bearer");
         if asked.certificate && asked.schemes.is_empty() {

@@ -14,7 +14,7 @@ use url::Url;
 use super::Watch;
 use super::client::Inner;
 use super::credentials::{Chosen, CredentialUse, Purpose, authority};
-use super::error::{self, Problem, Wanted, Way};
+use super::error::{self, Challenge, Problem, Way};
 use super::health::{Failed, GivenUp};
 use super::retry;
 use super::transport::{Lane, Transport};
@@ -348,7 +348,7 @@ impl Inner {
             Cure::None
         };
         let certificate = lacks_certificate && is_about_access(status);
-        let asks_for = Wanted { schemes: schemes(response.headers()), certificate };
+        let asks_for = Challenge { schemes: schemes(response.headers()), certificate };
         Failure { problem: Problem::Status { status, asks_for }, cure, used: None }
     }
 }
@@ -380,7 +380,7 @@ fn given_up(url: &Url, why: GivenUp) -> Problem {
         GivenUp::Unreachable(reason) => Problem::Connect { host: host(url), reason },
         GivenUp::Unknown(reason) => Problem::Lookup { host: host(url), reason },
         GivenUp::Proxy { proxy, reason } => Problem::Proxy { proxy, reason },
-        GivenUp::Refuses(status) => Problem::Status { status, asks_for: Wanted::default() },
+        GivenUp::Refuses(status) => Problem::Status { status, asks_for: Challenge::default() },
         GivenUp::Silent(after) => Problem::Stalled { after },
         GivenUp::Slow { received, after } => Problem::TooSlow { received, after },
         GivenUp::Wait { status, wait } => Problem::AskedToWait { status, wait },

@@ -52,7 +52,7 @@ pub(super) struct Inner {
 }
 
 /// A tarball to download.
-pub struct Request<'a> {
+pub struct TarballRequest<'a> {
     /// The URL in the lockfile; overrides and the configured registry are applied to it.
     pub url: &'a Url,
     /// The scope of the package, `@acme`: whose registry's credential may go along.
@@ -119,7 +119,11 @@ impl Client {
     ///
     /// # Errors
     /// Every failure for good, after the repetitions that make sense.
-    pub async fn download(&self, request: &Request<'_>, receiver: Receiver) -> Result<Tarball, FetchError> {
+    pub async fn download(
+        &self,
+        request: &TarballRequest<'_>,
+        receiver: Receiver,
+    ) -> Result<Tarball, FetchError> {
         let (url, led) = self.inner.options.access.locate_tarball(request.url);
         let (scope, watch) = (request.scope, request.watch);
         let purpose = Purpose::Package;

@@ -93,7 +93,7 @@ impl Credential {
 
 /// A client certificate and its key, as PEM files (`certfile`, `keyfile`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
+pub struct ClientIdentity {
     /// The certificate chain.
     pub certfile: PathBuf,
     /// The private key.
@@ -106,7 +106,7 @@ pub struct Grant {
     /// What is sent in a header.
     pub credential: Option<Credential>,
     /// What is shown in the TLS handshake.
-    pub identity: Option<Arc<Identity>>,
+    pub identity: Option<Arc<ClientIdentity>>,
     /// The variable that the value needs and that is not set.
     pub unset: Option<String>,
     /// Where it is configured, for messages: "`//host/:_authToken` in .npmrc".
@@ -204,7 +204,7 @@ pub enum Withheld {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chosen {
     pub header: Option<(HeaderName, HeaderValue)>,
-    pub identity: Option<Arc<Identity>>,
+    pub identity: Option<Arc<ClientIdentity>>,
     pub used: CredentialUse,
 }
 

@@ -65,7 +65,7 @@ pub enum Problem {
         /// The answer.
         status: StatusCode,
         /// What it wants to let somebody in.
-        asks_for: Wanted,
+        asks_for: Challenge,
     },
     /// The proxy, not the server, could not be reached, or refused.
     #[error("the proxy {proxy} cannot be used: {reason}")]
@@ -206,14 +206,14 @@ pub enum Problem {
 
 /// What a server wants to let somebody in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Challenge {
     /// The schemes, as `www-authenticate` names them.
     pub schemes: Vec<String>,
     /// A client certificate, in the handshake, and it got none. Only for answers that may be about that.
     pub certificate: bool,
 }
 
-impl Wanted {
+impl Challenge {
     pub(super) fn scheme(&self, name: &str) -> bool {
         self.schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case(name))
     }
@@ -223,7 +223,7 @@ impl Wanted {
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let certificate = self.certificate.then_some("a client certificate");
         let all: Vec<_> = self.schemes.iter().map(String::as_str).chain(certificate).collect();
@@ -231,7 +231,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-fn asks(wanted: &Wanted) -> String {
+fn asks(wanted: &Challenge) -> String {
     if wanted.is_nothing() { String::new() } else { format!(" and asks for {wanted}") }
 }
 

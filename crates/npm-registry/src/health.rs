@@ -17,11 +17,11 @@ use url::Url;
 
 #[derive(Default)]
 pub(super) struct Health {
-    hosts: Mutex<HashMap<String, Host>>,
+    hosts: Mutex<HashMap<String, HostHealth>>,
 }
 
 #[derive(Default)]
-struct Host {
+struct HostHealth {
     /// Since when connecting has been failing.
     trying_since: Option<Instant>,
     answered_at: Option<Instant>,
@@ -86,7 +86,7 @@ fn key(url: &Url) -> String {
 }
 
 impl Health {
-    fn with<T>(&self, url: &Url, change: impl FnOnce(&mut Host) -> T) -> T {
+    fn with<T>(&self, url: &Url, change: impl FnOnce(&mut HostHealth) -> T) -> T {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         change(hosts.entry(key(url)).or_default())
     }

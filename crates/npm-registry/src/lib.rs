@@ -24,9 +24,9 @@ mod transport;
 mod trust;
 
 pub use access::{Access, InvalidOverride};
-pub use client::{Client, Get, Reply, Request};
-pub use credentials::{Credential, CredentialUse, Grant, Identity, Purpose, Withheld};
-pub use error::{FetchError, Problem, Wanted};
+pub use client::{Client, Get, Reply, TarballRequest};
+pub use credentials::{ClientIdentity, Credential, CredentialUse, Grant, Purpose, Withheld};
+pub use error::{Challenge, FetchError, Problem};
 pub use options::{Options, Proxies, Roots, Timeouts, Trust};
 pub use retry::Retry;
 pub use secret::Secret;

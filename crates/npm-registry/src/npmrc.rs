@@ -22,7 +22,7 @@ use error_advice::Advise;
 use url::Url;
 
 use super::access::ReplaceHost;
-use super::credentials::{Credential, Grant, Identity};
+use super::credentials::{ClientIdentity, Credential, Grant};
 use super::options::Options;
 use super::secret::Secret;
 
@@ -270,7 +270,7 @@ impl Npmrc {
         }
         let mut identity = None;
         if let (Some(certfile), Some(keyfile)) = (field("certfile"), field("keyfile")) {
-            identity = Some(Arc::new(Identity { certfile: path(certfile), keyfile: path(keyfile) }));
+            identity = Some(Arc::new(ClientIdentity { certfile: path(certfile), keyfile: path(keyfile) }));
             used.extend(["certfile", "keyfile"]);
         }
         let unset = used.iter().find_map(|field| self.unset(&name(field))).map(str::to_owned);

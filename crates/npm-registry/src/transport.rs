@@ -13,7 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard, OwnedSemaphorePermit, Semapho
 use tokio::time::timeout;
 use url::Url;
 
-use super::credentials::Identity;
+use super::credentials::ClientIdentity;
 use super::options::{Options, Proxies};
 use super::secret::Secret;
 use super::trust::{self, ASKED, TrustError};
@@ -54,17 +54,17 @@ pub(super) struct Transport {
     proxies: Matcher,
     clients: Clients,
     /// For each client certificate clients of its own: it is part of a connection.
-    identified: Mutex<HashMap<Arc<Identity>, Identified>>,
-    hosts: Mutex<HashMap<HostKey, Arc<Host>>>,
+    identified: Mutex<HashMap<Arc<ClientIdentity>, Identified>>,
+    hosts: Mutex<HashMap<HostKey, Arc<HostClients>>>,
 }
 
 type Clients = Arc<[reqwest::Client]>;
 type Identified = Result<Clients, Arc<SetupError>>;
 /// An origin, and the certificate that is shown there.
-type HostKey = (String, Option<Arc<Identity>>);
+type HostKey = (String, Option<Arc<ClientIdentity>>);
 
 /// What is known of a host, and how requests are spread over the clients.
-struct Host {
+struct HostClients {
     next: AtomicUsize,
     /// Whether a handshake asked for a client certificate.
     asked: Arc<AtomicBool>,
@@ -76,7 +76,7 @@ struct Host {
 /// A client to use for one request to a host.
 pub(super) struct Lane {
     clients: Clients,
-    host: Arc<Host>,
+    host: Arc<HostClients>,
     index: usize,
 }
 
@@ -99,7 +99,11 @@ impl Transport {
     }
 
     /// The next lane to `url`'s host, in turn, with this client certificate.
-    pub(super) fn lane(&self, url: &Url, identity: Option<&Arc<Identity>>) -> Result<Lane, Arc<SetupError>> {
+    pub(super) fn lane(
+        &self,
+        url: &Url,
+        identity: Option<&Arc<ClientIdentity>>,
+    ) -> Result<Lane, Arc<SetupError>> {
         let clients = match identity {
             None => Arc::clone(&self.clients),
             Some(identity) => self.identified(identity)?,
@@ -109,16 +113,16 @@ impl Transport {
         Ok(Lane { clients, host, index })
     }
 
-    fn identified(&self, identity: &Arc<Identity>) -> Result<Clients, Arc<SetupError>> {
+    fn identified(&self, identity: &Arc<ClientIdentity>) -> Result<Clients, Arc<SetupError>> {
         let mut identified = self.identified.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || clients(&self.options, Some(identity)).map_err(Arc::new);
         identified.entry(Arc::clone(identity)).or_insert_with(made).clone()
     }
 
-    fn host(&self, url: &Url, identity: Option<&Arc<Identity>>) -> Arc<Host> {
+    fn host(&self, url: &Url, identity: Option<&Arc<ClientIdentity>>) -> Arc<HostClients> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts.entry((url.origin().ascii_serialization(), identity.cloned()));
-        Arc::clone(host.or_insert_with(|| Arc::new(Host::new(self.clients.len()))))
+        Arc::clone(host.or_insert_with(|| Arc::new(HostClients::new(self.clients.len()))))
     }
 
     /// The proxy that stands between here and `url`, as `host:port`.
@@ -128,7 +132,7 @@ impl Transport {
     }
 }
 
-fn clients(options: &Options, identity: Option<&Identity>) -> Result<Clients, SetupError> {
+fn clients(options: &Options, identity: Option<&ClientIdentity>) -> Result<Clients, SetupError> {
     let tls = trust::tls_config(&options.trust, identity)?;
     (0..options.connections.max(1)).map(|_| client(options, tls.clone())).collect()
 }
@@ -145,7 +149,7 @@ fn matcher(proxies: &Proxies) -> Matcher {
         .build()
 }
 
-impl Host {
+impl HostClients {
     fn new(clients: usize) -> Self {
         Self {
             next: AtomicUsize::new(0),

@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-use super::credentials::Identity;
+use super::credentials::ClientIdentity;
 use super::options::{Roots, Trust};
 
 /// Why there are no trusted certificates.
@@ -49,7 +49,10 @@ pub enum TrustError {
 }
 
 /// The TLS configuration for HTTP/2 and HTTP/1.1; loading the system's trust store takes milliseconds, so it is made once and on demand.
-pub(super) fn tls_config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, TrustError> {
+pub(super) fn tls_config(
+    trust: &Trust,
+    identity: Option<&ClientIdentity>,
+) -> Result<ClientConfig, TrustError> {
     let verifying = verifying(trust)?;
     let mut config = match identity {
         None => verifying.with_no_client_auth(),

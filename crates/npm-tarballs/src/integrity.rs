@@ -275,9 +275,9 @@ pub enum IntegrityError {
 }
 
 /// An incremental digest of content that should have a known identity.
-pub struct Hasher(State);
+pub struct Hasher(RunningDigest);
 
-enum State {
+enum RunningDigest {
     Sha1(Sha1),
     /// Half of a cold run's processor time goes into this digest, and `ring`, which TLS brings along, is the quickest at it.
     Sha512(digest::Context),
@@ -288,16 +288,16 @@ impl Hasher {
     #[must_use]
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Sha1 => State::Sha1(Sha1::new()),
-            Algorithm::Sha512 => State::Sha512(digest::Context::new(&digest::SHA512)),
+            Algorithm::Sha1 => RunningDigest::Sha1(Sha1::new()),
+            Algorithm::Sha512 => RunningDigest::Sha512(digest::Context::new(&digest::SHA512)),
         })
     }
 
     /// Adds the next bytes of the content.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Sha1(state) => state.update(bytes),
-            State::Sha512(state) => state.update(bytes),
+            RunningDigest::Sha1(state) => state.update(bytes),
+            RunningDigest::Sha512(state) => state.update(bytes),
         }
     }
 
@@ -305,8 +305,8 @@ impl Hasher {
     #[must_use]
     pub fn finish(self) -> ContentId {
         let (algorithm, digest) = match self.0 {
-            State::Sha1(state) => (Algorithm::Sha1, state.finalize().to_vec()),
-            State::Sha512(state) => (Algorithm::Sha512, state.finish().as_ref().to_vec()),
+            RunningDigest::Sha1(state) => (Algorithm::Sha1, state.finalize().to_vec()),
+            RunningDigest::Sha512(state) => (Algorithm::Sha512, state.finish().as_ref().to_vec()),
         };
         ContentId::new(algorithm, &digest).expect("bug: a digest has its algorithm's length")
     }

@@ -21,7 +21,7 @@ const HEAD: usize = 128;
 
 /// What runs a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
+pub enum RunBy {
     /// Node.js: its first line says so, or it has none for an interpreter and the ending of a script.
     Node,
     /// The machine itself: ELF, Mach-O.
@@ -30,7 +30,7 @@ pub enum FileKind {
     Other,
 }
 
-impl FileKind {
+impl RunBy {
     fn of(name: &str, head: &[u8]) -> Self {
         // ELF; Mach-O for one processor or, with 0xcafebabe, for several.
         const NATIVE: [&[u8]; 4] =
@@ -54,7 +54,7 @@ pub struct Contents {
     /// The folders (or files) at the top; npm writes one, mostly `package`.
     pub tops: BTreeSet<String>,
     /// Its files, below the top folder.
-    pub files: BTreeMap<String, FileKind>,
+    pub files: BTreeMap<String, RunBy>,
     /// `package.json`.
     pub manifest: Option<Vec<u8>>,
     /// `npm-shrinkwrap.json`.
@@ -83,7 +83,7 @@ pub fn look(tarball: impl Read) -> io::Result<Contents> {
             _ => None,
         };
         let Some(place) = place else {
-            let kind = FileKind::of(rest, &member.head(HEAD)?);
+            let kind = RunBy::of(rest, &member.head(HEAD)?);
             contents.files.insert(rest.to_owned(), kind);
             continue;
         };
@@ -92,14 +92,14 @@ pub fn look(tarball: impl Read) -> io::Result<Contents> {
             return Err(io::Error::other("a document is larger than anything sensible"));
         }
         *place = Some(document);
-        contents.files.insert(rest.to_owned(), FileKind::Other);
+        contents.files.insert(rest.to_owned(), RunBy::Other);
     }
     Ok(contents)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::FileKind::{self, Native, Node, Other};
+    use super::RunBy::{self, Native, Node, Other};
 
     #[test]
     fn the_first_bytes_tell_what_runs_a_file() {
@@ -114,7 +114,7 @@ mod tests {
             ("cli.js", b"\xcf\xfa\xed\xfe", Native),
             ("cli", b"", Other),
         ] {
-            assert_eq!(FileKind::of(name, head), kind, "{name} {head:?}");
+            assert_eq!(RunBy::of(name, head), kind, "{name} {head:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::integrity::ContentId;
 use crate::positioned::{read_at, write_at};
-use crate::verified::{Draft, Source, SpillTarget};
+use crate::verified::{Draft, SpillTarget, VerifiedContent};
 
 /// The room of an extent, and what a draft gathers before it writes: large, so that few of them are needed.
 const EXTENT: usize = 256 << 10;
@@ -70,7 +70,7 @@ impl SpillFile {
 impl SpillTarget for SpillFile {
     fn begin(&self, _: &ContentId) -> io::Result<Box<dyn Draft>> {
         let extents = Extents { area: self.area()?, list: Vec::new() };
-        Ok(Box::new(SpoolDraft { extents, pending: Vec::new() }))
+        Ok(Box::new(SpillDraft { extents, pending: Vec::new() }))
     }
 }
 
@@ -106,12 +106,12 @@ impl Drop for Extents {
     }
 }
 
-struct SpoolDraft {
+struct SpillDraft {
     extents: Extents,
     pending: Vec<u8>,
 }
 
-impl SpoolDraft {
+impl SpillDraft {
     fn flush(&mut self) -> io::Result<()> {
         if !self.pending.is_empty() {
             self.extents.append(&self.pending)?;
@@ -121,7 +121,7 @@ impl SpoolDraft {
     }
 }
 
-impl Draft for SpoolDraft {
+impl Draft for SpillDraft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.pending.len() + bytes.len() > EXTENT {
             self.flush()?;
@@ -132,27 +132,27 @@ impl Draft for SpoolDraft {
         Ok(())
     }
 
-    fn keep(mut self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+    fn keep(mut self: Box<Self>) -> io::Result<Arc<dyn VerifiedContent>> {
         self.flush()?;
-        Ok(Arc::new(Spooled(Arc::new(self.extents))))
+        Ok(Arc::new(SpilledContent(Arc::new(self.extents))))
     }
 }
 
-struct Spooled(Arc<Extents>);
+struct SpilledContent(Arc<Extents>);
 
-impl Source for Spooled {
+impl VerifiedContent for SpilledContent {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(SpoolReader { extents: Arc::clone(&self.0), current: 0, position: 0 }))
+        Ok(Box::new(SpillReader { extents: Arc::clone(&self.0), current: 0, position: 0 }))
     }
 }
 
-struct SpoolReader {
+struct SpillReader {
     extents: Arc<Extents>,
     current: usize,
     position: usize,
 }
 
-impl Read for SpoolReader {
+impl Read for SpillReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(extent) = self.extents.list.get(self.current) else { return Ok(0) };
         let want = buffer.len().min(extent.len - self.position);
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    fn park(spill: &SpillFile, byte: u8) -> Arc<dyn Source> {
+    fn park(spill: &SpillFile, byte: u8) -> Arc<dyn VerifiedContent> {
         let mut draft = spill.begin(&ContentId::sha512_of(b"")).unwrap();
         draft.write(&vec![byte; 3 * EXTENT + 1]).unwrap();
         draft.keep().unwrap()

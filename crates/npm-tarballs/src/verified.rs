@@ -18,8 +18,8 @@ pub const IN_MEMORY: usize = 1 << 20;
 /// Where verified content lies when it is not in memory.
 ///
 /// The implementation answers for the bytes, to those who read all of them: other bytes than the right ones are an
-/// error of [`Source::open`], or of the reader in place of the last bytes.
-pub trait Source: Send + Sync {
+/// error of [`VerifiedContent::open`], or of the reader in place of the last bytes.
+pub trait VerifiedContent: Send + Sync {
     /// A reader of all the bytes from the start. What it said is to be believed once the last byte was read.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ pub trait Draft: Send {
     ///
     /// # Errors
     /// The disk does not keep it.
-    fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>>;
+    fn keep(self: Box<Self>) -> io::Result<Arc<dyn VerifiedContent>>;
 }
 
 /// A tarball whose bytes were verified, or are while they are read. Cheap to clone.
@@ -61,7 +61,7 @@ pub struct Tarball {
 #[derive(Clone)]
 enum Body {
     Memory(Bytes),
-    Shelved(Arc<dyn Source>),
+    Spilled(Arc<dyn VerifiedContent>),
 }
 
 impl Tarball {
@@ -91,8 +91,8 @@ impl Tarball {
     }
 
     /// Verified content that lies elsewhere.
-    pub(crate) fn on_disk(id: ContentId, len: u64, source: Arc<dyn Source>) -> Self {
-        Self { id, len, body: Body::Shelved(source) }
+    pub(crate) fn on_disk(id: ContentId, len: u64, source: Arc<dyn VerifiedContent>) -> Self {
+        Self { id, len, body: Body::Spilled(source) }
     }
 
     /// What the bytes are.
@@ -118,7 +118,7 @@ impl Tarball {
     pub fn bytes(&self) -> Option<&Bytes> {
         match &self.body {
             Body::Memory(bytes) => Some(bytes),
-            Body::Shelved(_) => None,
+            Body::Spilled(_) => None,
         }
     }
 
@@ -126,11 +126,11 @@ impl Tarball {
     ///
     /// # Errors
     /// The file that holds them vanished, cannot be read, or was damaged; the latter may also be the reader's
-    /// error in place of the last bytes (see [`Source`]).
+    /// error in place of the last bytes (see [`VerifiedContent`]).
     pub fn reader(&self) -> io::Result<Reader> {
         Ok(match &self.body {
             Body::Memory(bytes) => Reader::Memory(Cursor::new(bytes.clone())),
-            Body::Shelved(source) => Reader::Shelved(source.open()?),
+            Body::Spilled(source) => Reader::Shelved(source.open()?),
         })
     }
 
@@ -141,7 +141,7 @@ impl Tarball {
     pub fn prove(&self) -> io::Result<()> {
         match &self.body {
             Body::Memory(_) => Ok(()),
-            Body::Shelved(_) => io::copy(&mut self.reader()?, &mut io::sink()).map(drop),
+            Body::Spilled(_) => io::copy(&mut self.reader()?, &mut io::sink()).map(drop),
         }
     }
 
@@ -153,7 +153,7 @@ impl Tarball {
         let Body::Memory(bytes) = &self.body else { return Ok(self) };
         let mut draft = place.begin(&self.id)?;
         draft.write(bytes)?;
-        Ok(Self { id: self.id, len: self.len, body: Body::Shelved(draft.keep()?) })
+        Ok(Self { id: self.id, len: self.len, body: Body::Spilled(draft.keep()?) })
     }
 }
 
@@ -303,7 +303,7 @@ impl Receiver {
         }
         let body = match draft {
             None => Body::Memory(memory.into()),
-            Some(draft) => Body::Shelved(draft.keep()?),
+            Some(draft) => Body::Spilled(draft.keep()?),
         };
         Ok(Tarball { id: expected, len, body })
     }
@@ -375,12 +375,12 @@ mod tests {
             Ok(())
         }
 
-        fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+        fn keep(self: Box<Self>) -> io::Result<Arc<dyn VerifiedContent>> {
             Ok(Arc::new(*self))
         }
     }
 
-    impl Source for Vec<u8> {
+    impl VerifiedContent for Vec<u8> {
         fn open(&self) -> io::Result<Box<dyn Read + Send>> {
             struct Cut;
             impl Read for Cut {
@@ -395,9 +395,9 @@ mod tests {
     #[test]
     fn one_mebibyte_stays_in_memory_and_what_is_announced_as_more_does_not() {
         let most = vec![7; IN_MEMORY];
-        let shelf = Arc::new(Damaged::default());
-        let begun = || shelf.0.load(std::sync::atomic::Ordering::Relaxed);
-        let mut receiver = Receiver::new(ContentId::sha512_of(&most), shelf.clone());
+        let target = Arc::new(Damaged::default());
+        let begun = || target.0.load(std::sync::atomic::Ordering::Relaxed);
+        let mut receiver = Receiver::new(ContentId::sha512_of(&most), target.clone());
         assert_eq!((receiver.expected(), receiver.received()), (ContentId::sha512_of(&most), 0));
         receiver.announce(IN_MEMORY as u64).unwrap();
         receiver.write(&most[1..]).unwrap();

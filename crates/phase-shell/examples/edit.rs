@@ -6,12 +6,13 @@ use std::{
     io::{self, Write as _},
 };
 
-use phase_shell::{Edit, apply};
+use phase_shell::{LockfileEdit, apply};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let [_, file, pattern, replacement] =
         std::env::args().collect::<Vec<_>>().try_into().map_err(|_| "edit FILE FROM TO")?;
-    let edited = apply(&fs::read(file)?.into(), &[Edit::Replace { pattern, replacement, required: true }])?;
+    let edited =
+        apply(&fs::read(file)?.into(), &[LockfileEdit::Replace { pattern, replacement, required: true }])?;
     io::stdout().write_all(&edited)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::diff;
 
 /// What a phase does to a lockfile.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Edit {
+pub enum LockfileEdit {
     /// `substituteInPlace`: every place of a text becomes another text.
     Replace {
         /// What is looked for, left to right; found texts do not overlap. Empty text is never found.
@@ -33,7 +33,7 @@ pub struct Diff {
     pub target: String,
 }
 
-impl Edit {
+impl LockfileEdit {
     /// The bytes that it is made of, for the budget.
     pub(super) fn size(&self) -> usize {
         match self {
@@ -45,7 +45,7 @@ impl Edit {
 
 /// Why a lockfile cannot be edited as the build would.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EditError {
+pub enum LockfileEditError {
     /// `--replace-fail` finds nothing: the build stops.
     #[error("`--replace-fail` does not find {0:?} in the lockfile, so the build stops there")]
     NotFound(String),
@@ -70,14 +70,14 @@ const LARGEST: usize = 64 << 20;
 ///
 /// # Errors
 /// Where the build would stop, or the text grows without bounds.
-pub fn apply(bytes: &Arc<[u8]>, edits: &[Edit]) -> Result<Arc<[u8]>, EditError> {
+pub fn apply(bytes: &Arc<[u8]>, edits: &[LockfileEdit]) -> Result<Arc<[u8]>, LockfileEditError> {
     let mut bytes = Arc::clone(bytes);
     for edit in edits {
         bytes = match edit {
-            Edit::Replace { pattern, replacement, required } => {
+            LockfileEdit::Replace { pattern, replacement, required } => {
                 replaced(&bytes, pattern, replacement, *required)?
             }
-            Edit::Patch(diff) => patched(bytes, diff)?,
+            LockfileEdit::Patch(diff) => patched(bytes, diff)?,
         };
     }
     Ok(bytes)
@@ -88,23 +88,26 @@ fn replaced(
     pattern: &str,
     replacement: &str,
     required: bool,
-) -> Result<Arc<[u8]>, EditError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| EditError::NotText)?;
+) -> Result<Arc<[u8]>, LockfileEditError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| LockfileEditError::NotText)?;
     if text.contains('\0') {
-        return Err(EditError::NullByte);
+        return Err(LockfileEditError::NullByte);
     }
     let count = if pattern.is_empty() { 0 } else { text.matches(pattern).count() };
     if count == 0 && required && !pattern.is_empty() {
-        return Err(EditError::NotFound(pattern.to_owned()));
+        return Err(LockfileEditError::NotFound(pattern.to_owned()));
     }
     if text.len() + count.saturating_mul(replacement.len()) > LARGEST {
-        return Err(EditError::TooLarge(LARGEST));
+        return Err(LockfileEditError::TooLarge(LARGEST));
     }
     Ok(if count > 0 { text.replace(pattern, replacement).into_bytes().into() } else { Arc::clone(bytes) })
 }
 
-fn patched(bytes: Arc<[u8]>, Diff { name, text, strip, target }: &Diff) -> Result<Arc<[u8]>, EditError> {
-    let misfit = |why| EditError::Misfit(name.clone(), why);
+fn patched(
+    bytes: Arc<[u8]>,
+    Diff { name, text, strip, target }: &Diff,
+) -> Result<Arc<[u8]>, LockfileEditError> {
+    let misfit = |why| LockfileEditError::Misfit(name.clone(), why);
     let mut files = [Some(bytes), None];
     diff::apply(text, (*strip, ""), &[target.clone(), String::new()], &mut files).map_err(misfit)?;
     let [file, _] = files;
@@ -115,8 +118,8 @@ fn patched(bytes: Arc<[u8]>, Diff { name, text, strip, target }: &Diff) -> Resul
 mod tests {
     use super::*;
 
-    fn edit(pattern: &str, replacement: &str, required: bool) -> Edit {
-        Edit::Replace { pattern: pattern.to_owned(), replacement: replacement.to_owned(), required }
+    fn edit(pattern: &str, replacement: &str, required: bool) -> LockfileEdit {
+        LockfileEdit::Replace { pattern: pattern.to_owned(), replacement: replacement.to_owned(), required }
     }
 
     #[test]
@@ -129,8 +132,8 @@ mod tests {
     #[test]
     fn what_has_to_be_there_and_is_not_stops() {
         let bytes: Arc<[u8]> = Arc::from(&b"{}"[..]);
-        assert_eq!(apply(&bytes, &[edit("x", "y", true)]), Err(EditError::NotFound("x".to_owned())));
-        assert_eq!(apply(&Arc::from(&b"\0"[..]), &[edit("x", "y", false)]), Err(EditError::NullByte));
+        assert_eq!(apply(&bytes, &[edit("x", "y", true)]), Err(LockfileEditError::NotFound("x".to_owned())));
+        assert_eq!(apply(&Arc::from(&b"\0"[..]), &[edit("x", "y", false)]), Err(LockfileEditError::NullByte));
     }
 
     #[test]
@@ -138,14 +141,20 @@ mod tests {
         let bytes: Arc<[u8]> = Arc::from(&b"ab"[..]);
         let exact = "y".repeat(LARGEST - 2);
         assert_eq!(apply(&bytes, &[edit("a", &exact, true)]).map(|text| text.len()), Ok(LARGEST - 1));
-        assert_eq!(apply(&bytes, &[edit("a", &(exact + "y"), true)]), Err(EditError::TooLarge(LARGEST)));
+        assert_eq!(
+            apply(&bytes, &[edit("a", &(exact + "y"), true)]),
+            Err(LockfileEditError::TooLarge(LARGEST))
+        );
     }
 
     #[test]
     fn an_edit_costs_what_its_texts_hold() {
         assert_eq!(edit("abc", "de", true).size(), 5);
         let (name, target) = ("x.patch".to_owned(), "package-lock.json".to_owned());
-        assert_eq!(Edit::Patch(Diff { name, text: Arc::from(&b"four"[..]), strip: 1, target }).size(), 4);
+        assert_eq!(
+            LockfileEdit::Patch(Diff { name, text: Arc::from(&b"four"[..]), strip: 1, target }).size(),
+            4
+        );
     }
 
     #[test]
@@ -160,9 +169,9 @@ mod tests {
         };
         let (right, other) = (diff("web/package-lock.json"), diff("package-lock.json"));
         let bytes: Arc<[u8]> = Arc::from(&b"one\ntwo\n"[..]);
-        let edits = [Edit::Patch(right), edit("three", "four", true)];
+        let edits = [LockfileEdit::Patch(right), edit("three", "four", true)];
         assert_eq!(&*apply(&bytes, &edits).expect("it fits"), b"one\nfour\n");
-        assert_eq!(apply(&bytes, &[Edit::Patch(other)]).as_ref(), Ok(&bytes));
+        assert_eq!(apply(&bytes, &[LockfileEdit::Patch(other)]).as_ref(), Ok(&bytes));
         let moved: Arc<[u8]> = Arc::from(&b"zero\none\ntwo\n"[..]);
         let misfit = apply(&moved, &edits).expect_err("it has moved");
         assert_eq!(misfit.to_string(), "the patch x.patch does not fit the lockfile exactly");

@@ -27,11 +27,11 @@ use std::rc::Rc;
 
 pub use cause::{Cause, Trouble};
 pub use diff::apply as apply_diff;
-pub use edit::{Diff, Edit, EditError, apply};
+pub use edit::{Diff, LockfileEdit, LockfileEditError, apply};
 pub use run::{Ground, Script};
 
 use field::{Field, Seg};
-use log::{Change, File, Found, Key, Origin, Root};
+use log::{Change, File, Key, Origin, PathState, Root};
 use look::Look;
 use nix_lang::budget::Budget;
 use nix_lang::files::Files;
@@ -47,7 +47,7 @@ pub fn is_lockfile(path: &str) -> bool {
 
 /// What is at the place of one of the two files.
 #[derive(Debug, Clone)]
-pub enum Slot {
+pub enum LockfileState {
     /// As the source has it.
     Original,
     /// This file.
@@ -71,16 +71,16 @@ pub enum Side {
 #[derive(Debug, Clone)]
 pub struct Left {
     /// What is at both names of [`FILE_NAMES`].
-    pub slots: [Slot; 2],
+    pub slots: [LockfileState; 2],
     /// What is replaced in them.
-    pub edits: [Vec<Edit>; 2],
+    pub edits: [Vec<LockfileEdit>; 2],
 }
 
 impl Left {
     /// What no script touched.
     #[must_use]
     pub fn untouched() -> Self {
-        Self { slots: [Slot::Original, Slot::Original], edits: [Vec::new(), Vec::new()] }
+        Self { slots: [LockfileState::Original, LockfileState::Original], edits: [Vec::new(), Vec::new()] }
     }
 }
 
@@ -141,7 +141,7 @@ impl<'a> Shell<'a> {
         self.patched.insert(path.to_owned());
         let key = Key::new(Root::Tree, path);
         let mut steps = 0;
-        if !(remote && matches!(self.runner.log.find(self.state.at, &key, &mut steps), Found::Base)) {
+        if !(remote && matches!(self.runner.log.find(self.state.at, &key, &mut steps), PathState::Base)) {
             let change = Change::Doubt(key, Cause::Patched(why.into()));
             self.runner.change(&mut self.state, change);
             self.ends.push(("patches", self.state.clone()));
@@ -191,40 +191,42 @@ impl<'a> Shell<'a> {
         left
     }
 
-    fn slot(&mut self, key: &Key) -> (Slot, Vec<Edit>) {
+    fn slot(&mut self, key: &Key) -> (LockfileState, Vec<LockfileEdit>) {
         if let Some(cause) = self.state.lost.clone() {
             let first = self.ends.iter().find(|(_, state)| state.lost.is_some());
             let phase = first.map_or("postPatch", |(phase, _)| phase);
-            return (Slot::Doubt(Trouble { phase, cause }), Vec::new());
+            return (LockfileState::Doubt(Trouble { phase, cause }), Vec::new());
         }
         let mut steps = 0;
-        let untouched = matches!(self.runner.log.find(self.state.at, key, &mut steps), Found::Base);
+        let untouched = matches!(self.runner.log.find(self.state.at, key, &mut steps), PathState::Base);
         if untouched && matches!(key.root, Root::Tree) {
-            return (Slot::Original, Vec::new());
+            return (LockfileState::Original, Vec::new());
         }
         let mut state = self.state.clone();
         match self.runner.look(key, &mut state) {
             Look::File(file) | Look::Perhaps(file) => self.file(key, &file),
-            Look::Absent => (Slot::Absent, Vec::new()),
-            Look::Folder => (Slot::Doubt(self.trouble(key, Cause::Folder)), Vec::new()),
-            Look::Unknown(cause) => (Slot::Doubt(self.trouble(key, cause)), Vec::new()),
+            Look::Absent => (LockfileState::Absent, Vec::new()),
+            Look::Folder => (LockfileState::Doubt(self.trouble(key, Cause::Folder)), Vec::new()),
+            Look::Unknown(cause) => (LockfileState::Doubt(self.trouble(key, cause)), Vec::new()),
         }
     }
 
-    fn file(&mut self, key: &Key, file: &File) -> (Slot, Vec<Edit>) {
+    fn file(&mut self, key: &Key, file: &File) -> (LockfileState, Vec<LockfileEdit>) {
         let slot = match &file.origin {
-            Origin::Base(from) if from == key => Slot::Original,
-            Origin::Base(from) if self.patched_any || self.patched.contains(&from.path) => Slot::Doubt(
-                self.trouble(key, Cause::Patched("a patch may change the file that is copied".into())),
-            ),
+            Origin::Base(from) if from == key => LockfileState::Original,
+            Origin::Base(from) if self.patched_any || self.patched.contains(&from.path) => {
+                LockfileState::Doubt(
+                    self.trouble(key, Cause::Patched("a patch may change the file that is copied".into())),
+                )
+            }
             Origin::Base(from) => match (from.root, &self.runner.tree, &self.runner.out) {
                 (Root::Tree, Ground::Source(source), _) | (Root::Out, _, Ground::Source(source)) => {
-                    Slot::Copied(Rc::new(source.inside(&from.path)))
+                    LockfileState::Copied(Rc::new(source.inside(&from.path)))
                 }
-                _ => Slot::Doubt(self.trouble(key, Cause::Origin("the build".into()))),
+                _ => LockfileState::Doubt(self.trouble(key, Cause::Origin("the build".into()))),
             },
-            Origin::Source(source) => Slot::Copied(Rc::clone(source)),
-            Origin::Other(cause) => Slot::Doubt(self.trouble(key, cause.clone())),
+            Origin::Source(source) => LockfileState::Copied(Rc::clone(source)),
+            Origin::Other(cause) => LockfileState::Doubt(self.trouble(key, cause.clone())),
         };
         (slot, file.edits.clone())
     }

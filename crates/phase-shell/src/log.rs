@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::cause::Cause;
-use super::edit::Edit;
+use super::edit::LockfileEdit;
 use super::field::{Field, Pattern};
 use nix_lang::value::source::Source;
 
@@ -54,7 +54,7 @@ impl Key {
 pub(super) struct File {
     pub origin: Origin,
     /// Literal replacements, in their order.
-    pub edits: Vec<Edit>,
+    pub edits: Vec<LockfileEdit>,
     /// Whether it can be written: a copy of a file in the store, and a link to one, cannot.
     pub writable: bool,
 }
@@ -129,7 +129,7 @@ pub(super) struct Log {
 
 /// What is known of a path.
 #[derive(Debug, Clone)]
-pub(super) enum Found {
+pub(super) enum PathState {
     /// As it was where the script began.
     Base,
     File(Box<File>),
@@ -159,11 +159,11 @@ impl Log {
     }
 
     /// What is known of a path in a state; `steps` counts the entries that were looked at.
-    pub fn find(&self, at: At, key: &Key, steps: &mut u64) -> Found {
-        self.until(at, START, key, steps).unwrap_or(Found::Base)
+    pub fn find(&self, at: At, key: &Key, steps: &mut u64) -> PathState {
+        self.until(at, START, key, steps).unwrap_or(PathState::Base)
     }
 
-    fn until(&self, mut at: At, end: At, key: &Key, steps: &mut u64) -> Option<Found> {
+    fn until(&self, mut at: At, end: At, key: &Key, steps: &mut u64) -> Option<PathState> {
         while at != end {
             let (change, before) = &self.entries[at.0 - 1];
             *steps += 1;
@@ -173,19 +173,19 @@ impl Log {
                 match (left, right) {
                     (None, None) => {}
                     (Some(x), Some(y)) if x.same(&y) => return Some(x),
-                    (Some(Found::Doubt(cause)), _) | (_, Some(Found::Doubt(cause))) => {
-                        return Some(Found::Doubt(cause));
+                    (Some(PathState::Doubt(cause)), _) | (_, Some(PathState::Doubt(cause))) => {
+                        return Some(PathState::Doubt(cause));
                     }
                     // `jq ... > x && mv x package-lock.json`: the tool is what is in the way, not the condition.
                     (a, b) => {
                         let inner = [a, b].into_iter().flatten().find_map(|found| match found {
-                            Found::File(file) => match file.origin {
+                            PathState::File(file) => match file.origin {
                                 Origin::Other(inner) => Some(inner),
                                 _ => None,
                             },
                             _ => None,
                         });
-                        return Some(Found::Doubt(inner.unwrap_or_else(|| cause.clone())));
+                        return Some(PathState::Doubt(inner.unwrap_or_else(|| cause.clone())));
                     }
                 }
                 at = *from;
@@ -259,40 +259,40 @@ impl Log {
 }
 
 /// What one change says of a path.
-fn told(change: &Change, before: At, key: &Key) -> Option<Found> {
+fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
     match change {
         Change::File(at, file) => match (key.below(at), at.below(key)) {
-            (Some(""), _) => Some(Found::File(file.clone())),
-            (Some(_), _) => Some(Found::Absent),
-            (None, Some(_)) => Some(Found::Folder),
+            (Some(""), _) => Some(PathState::File(file.clone())),
+            (Some(_), _) => Some(PathState::Absent),
+            (None, Some(_)) => Some(PathState::Folder),
             _ => None,
         },
-        Change::Folder(at) => at.below(key).map(|_| Found::Folder),
-        Change::Gone(at) => key.below(at).map(|_| Found::Absent),
+        Change::Folder(at) => at.below(key).map(|_| PathState::Folder),
+        Change::Gone(at) => key.below(at).map(|_| PathState::Absent),
         Change::GoneAll(folder, pattern) => {
             let name = key.below(folder).filter(|rest| !rest.is_empty())?.split('/').next()?;
-            pattern.matches(name).then_some(Found::Absent)
+            pattern.matches(name).then_some(PathState::Absent)
         }
         Change::Tree { at, source, only, writable } => {
-            let Some(rest) = key.below(at) else { return at.below(key).map(|_| Found::Folder) };
+            let Some(rest) = key.below(at) else { return at.below(key).map(|_| PathState::Folder) };
             if rest.is_empty() {
-                return Some(Found::Folder);
+                return Some(PathState::Folder);
             }
             let first = rest.split('/').next()?;
             if only.as_ref().is_some_and(|pattern| !pattern.matches(first)) {
                 return None;
             }
-            Some(Found::InSource { file: Rc::new(source.inside(rest)), before, writable: *writable })
+            Some(PathState::InSource { file: Rc::new(source.inside(rest)), before, writable: *writable })
         }
-        Change::Doubt(at, cause) => key.below(at).map(|_| Found::Doubt(cause.clone())),
-        Change::Havoc(cause) => Some(Found::Doubt(cause.clone())),
+        Change::Doubt(at, cause) => key.below(at).map(|_| PathState::Doubt(cause.clone())),
+        Change::Havoc(cause) => Some(PathState::Doubt(cause.clone())),
         Change::DoubtLike { field, folder, deep, cause } => {
-            field.may_reach(key, folder.as_ref(), *deep).then(|| Found::Doubt(cause.clone()))
+            field.may_reach(key, folder.as_ref(), *deep).then(|| PathState::Doubt(cause.clone()))
         }
         Change::Mirror { at, from, state, only, writable } => {
-            let Some(rest) = key.below(at) else { return at.below(key).map(|_| Found::Folder) };
+            let Some(rest) = key.below(at) else { return at.below(key).map(|_| PathState::Folder) };
             if rest.is_empty() {
-                return Some(Found::Folder);
+                return Some(PathState::Folder);
             }
             if only
                 .as_ref()
@@ -300,13 +300,13 @@ fn told(change: &Change, before: At, key: &Key) -> Option<Found> {
             {
                 return None;
             }
-            Some(Found::Mirror { from: from.join(rest), state: *state, before, writable: *writable })
+            Some(PathState::Mirror { from: from.join(rest), state: *state, before, writable: *writable })
         }
         Change::Unpacked(at, cause) => {
             // A shrinkwrap in a published package beside a vendored lockfile would be unheard of, and the folder is often
             // filled before the lockfile is copied (fixture wrapper-of-release-source).
             let lockfile = !key.path.ends_with(npm_lockfile::FILE_NAMES[0]);
-            key.below(at).filter(|rest| !rest.is_empty() && lockfile).map(|_| Found::Doubt(cause.clone()))
+            key.below(at).filter(|rest| !rest.is_empty() && lockfile).map(|_| PathState::Doubt(cause.clone()))
         }
         Change::Either { .. } => None,
     }
@@ -342,7 +342,7 @@ impl Change {
     }
 }
 
-impl Found {
+impl PathState {
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Folder, Self::Folder) | (Self::Absent, Self::Absent) => true,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::cause::Cause;
 use super::expand::is_single_file;
-use super::log::{At, File, Found, Key, Origin, Root};
+use super::log::{At, File, Key, Origin, PathState, Root};
 use super::run::{Ground, Runner, State};
 use nix_lang::value::source::{Base, Source};
 use npm_lockfile::FILE_NAMES;
@@ -36,16 +36,16 @@ impl Runner<'_> {
             return Look::Unknown(Cause::Budget);
         }
         match self.log.find(at, key, steps) {
-            Found::Base => self.ground(key),
-            Found::File(file) => Look::File(file),
-            Found::Folder => Look::Folder,
-            Found::Absent => Look::Absent,
-            Found::Doubt(cause) => Look::Unknown(cause),
-            Found::InSource { file, before, writable } => match self.stored(&file, writable) {
+            PathState::Base => self.ground(key),
+            PathState::File(file) => Look::File(file),
+            PathState::Folder => Look::Folder,
+            PathState::Absent => Look::Absent,
+            PathState::Doubt(cause) => Look::Unknown(cause),
+            PathState::InSource { file, before, writable } => match self.stored(&file, writable) {
                 Look::Absent => self.look_at(key, before, steps, depth + 1),
                 look => self.laid_over(look, key, before, steps, depth),
             },
-            Found::Mirror { from, state, before, writable } => {
+            PathState::Mirror { from, state, before, writable } => {
                 match self.look_at(&from, state, steps, depth + 1) {
                     Look::Absent => self.look_at(key, before, steps, depth + 1),
                     Look::File(file) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cause::Cause;
-use super::edit::{Diff, Edit};
+use super::edit::{Diff, LockfileEdit};
 use super::expand::Place;
 use super::field::Field;
 use super::log::{Change, Key, Origin, Root};
@@ -71,7 +71,7 @@ impl Runner<'_> {
         };
         let change = if let Some(mut file) = before {
             let (name, text) = (read.name.clone(), Arc::clone(&read.text));
-            file.edits.push(Edit::Patch(Diff { name, text, strip, target }));
+            file.edits.push(LockfileEdit::Patch(Diff { name, text, strip, target }));
             file.writable = true;
             Change::File(key.clone(), file)
         } else {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::cause::Cause;
-use super::edit::Edit;
+use super::edit::LockfileEdit;
 use super::expand::{Place, glob_segs};
 use super::field::{Field, Pattern, Seg};
 use super::is_lockfile;
@@ -352,7 +352,7 @@ fn name_pattern(rest: &[Field], texts: &[&str]) -> Option<Pattern> {
 }
 
 /// The replacements of `substituteInPlace`; `None` if one is not a literal text.
-fn edits(options: &[Field]) -> Option<Vec<Edit>> {
+fn edits(options: &[Field]) -> Option<Vec<LockfileEdit>> {
     let mut edits = Vec::new();
     let mut words = options.iter();
     while let Some(option) = words.next() {
@@ -365,7 +365,7 @@ fn edits(options: &[Field]) -> Option<Vec<Edit>> {
             _ => return None,
         };
         let replacement = words.next()?.known()?.to_owned();
-        edits.push(Edit::Replace { pattern, replacement, required });
+        edits.push(LockfileEdit::Replace { pattern, replacement, required });
     }
     Some(edits)
 }

@@ -28,7 +28,7 @@ use tracing::debug;
 
 pub use self::{
     attributes::{MergedBy, merged_by},
-    history::{Answer, Earlier, Last, Past, Question, Since},
+    history::{ComparedState, Earlier, HistoryAnswer, HistoryQuestion, Last, Past},
     merging::{Marks, Versions, merge},
 };
 use self::{now::Now, reader::Reader};

@@ -4,23 +4,23 @@ use std::path::Path;
 
 use npm_nixhash::{
     packaging::{Form, Package, Platform, Shape},
-    report::{Message, Paths, SCHEMA_VERSION, messages::Kind},
+    report::{Message, Paths, SCHEMA_VERSION, messages::MessageKind},
 };
 use serde_json::json;
 
-use super::Work;
+use super::Additions;
 use crate::cli::{output::Terminal, publish::patch};
 
-pub(super) fn warn(package: &Package, work: &Work, paths: &Paths, dry_run: bool, terminal: &Terminal) {
+pub(super) fn warn(package: &Package, work: &Additions, paths: &Paths, dry_run: bool, terminal: &Terminal) {
     for text in warnings(package) {
-        terminal.message(Kind::Warning, &Message::plain(text));
+        terminal.message(MessageKind::Warning, &Message::plain(text));
     }
-    terminal.message(Kind::Note, &Message::plain(package.signature.to_string()));
-    terminal.message(Kind::Note, &Message::plain(advice(package)));
+    terminal.message(MessageKind::Note, &Message::plain(package.signature.to_string()));
+    terminal.message(MessageKind::Note, &Message::plain(advice(package)));
     for creation in work.creations.iter().filter(|_| !dry_run) {
         let path = paths.show(&creation.path);
         let message = Message::plain(format!("wrote {path}: let git track it, a flake sees nothing else"));
-        terminal.message(Kind::Note, &message);
+        terminal.message(MessageKind::Note, &message);
     }
 }
 
@@ -102,7 +102,13 @@ fn extent(package: &Package) -> String {
     }
 }
 
-pub(super) fn plain(package: &Package, work: &Work, root: &Path, paths: &Paths, dry_run: bool) -> String {
+pub(super) fn plain(
+    package: &Package,
+    work: &Additions,
+    root: &Path,
+    paths: &Paths,
+    dry_run: bool,
+) -> String {
     let release = &package.release;
     let Some(replacement) = work.replacements.first() else { return format!("{}\n", work.expression) };
     if dry_run {
@@ -112,7 +118,7 @@ pub(super) fn plain(package: &Package, work: &Work, root: &Path, paths: &Paths, 
     format!("added {} {} to {file}, {}\n", release.name, release.version, extent(package))
 }
 
-pub(super) fn json_form(package: &Package, work: &Work, paths: &Paths, dry_run: bool) -> String {
+pub(super) fn json_form(package: &Package, work: &Additions, paths: &Paths, dry_run: bool) -> String {
     let created = work.creations.iter().map(|creation| &creation.path);
     let changed = work.replacements.iter().map(|replacement| &replacement.path);
     let manifest = &package.manifest;

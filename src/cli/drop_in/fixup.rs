@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
 
 use npm_lockfile::fixup;
 use npm_nixhash::{
-    replace::{Replacement, replace_all},
+    replace::{FileReplacement, replace_all},
     report::Message,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &
     })?;
     if let Some(new) = fixed {
         terminal.data("Fixing lockfile\n");
-        replace_all(&[Replacement { path, old, new }]).map_err(|error| Fatal::new(&error))?;
+        replace_all(&[FileReplacement { path, old, new }]).map_err(|error| Fatal::new(&error))?;
     }
     Ok(Exit::Fine)
 }

@@ -18,7 +18,7 @@ use std::{
 
 use npm_deps::Outputs;
 use npm_lockfile::options::HashOptions;
-use npm_nixhash::report::{Message, messages::Kind};
+use npm_nixhash::report::{Message, messages::MessageKind};
 
 use super::{
     env::Environment,
@@ -46,7 +46,7 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
     let terminal = Terminal::new(false, 0, &environment);
     let outcome = log::begin(&environment, false, 0).and_then(|()| run(arguments, &environment, &terminal));
     let outcome = outcome.unwrap_or_else(|Fatal(message)| {
-        terminal.message(Kind::Error, &message);
+        terminal.message(MessageKind::Error, &message);
         Exit::Failed
     });
     match outcome {

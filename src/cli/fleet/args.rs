@@ -8,7 +8,7 @@ use clap::{
     error::{ContextKind, ErrorKind},
 };
 use error_advice::advice_on;
-use nix_binary_cache::location::{Location, LocationError};
+use nix_binary_cache::location::{CacheLocation, LocationError};
 
 use crate::cli::args::RemoteMode;
 
@@ -20,7 +20,7 @@ file:///dir, s3://bucket/prefix, gs://, az:// or https://; may be given several 
 pub(in crate::cli) struct PublishArgs {
     /// Where the outputs go besides.
     #[arg(long, help = PUBLISH, value_name = "URL", value_parser = LocationParser("--publish"))]
-    pub(super) publish: Vec<Location>,
+    pub(super) publish: Vec<CacheLocation>,
 }
 
 impl PublishArgs {
@@ -36,16 +36,16 @@ pub(in crate::cli) struct PublishedArgs {
     /// Also say which outputs this binary cache lacks, and count that as drift; may be given several times; without a URL those
     /// that npm-nixhash.toml names
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "", value_parser = TargetParser)]
-    pub(super) published: Vec<Target>,
+    pub(super) published: Vec<PublishedTarget>,
 }
 
 /// Caches to look into.
 #[derive(Debug, Clone)]
-pub(super) enum Target {
+pub(super) enum PublishedTarget {
     /// Those of the team.
     Configured,
     /// One.
-    At(Box<Location>),
+    At(Box<CacheLocation>),
 }
 
 /// Reads what follows `--published`.
@@ -53,18 +53,18 @@ pub(super) enum Target {
 struct TargetParser;
 
 impl TypedValueParser for TargetParser {
-    type Value = Target;
+    type Value = PublishedTarget;
 
     fn parse_ref(
         &self,
         command: &clap::Command,
         arg: Option<&clap::Arg>,
         value: &OsStr,
-    ) -> Result<Target, clap::Error> {
+    ) -> Result<PublishedTarget, clap::Error> {
         if value.is_empty() {
-            return Ok(Target::Configured);
+            return Ok(PublishedTarget::Configured);
         }
-        LocationParser("--published").parse_ref(command, arg, value).map(Box::new).map(Target::At)
+        LocationParser("--published").parse_ref(command, arg, value).map(Box::new).map(PublishedTarget::At)
     }
 }
 
@@ -73,7 +73,7 @@ impl TypedValueParser for TargetParser {
 pub(in crate::cli) struct RemoteArgs {
     /// Share remembered hashes with other machines in this object store [or set `NPM_NIXHASH_REMOTE`]
     #[arg(long, value_name = "URL", value_parser = LocationParser("--remote"))]
-    pub(super) remote: Option<Location>,
+    pub(super) remote: Option<CacheLocation>,
     /// Whether to read from it, write to it, or both [default: both; or set `NPM_NIXHASH_REMOTE_MODE`]
     #[arg(long, value_name = "MODE", value_enum)]
     pub(super) remote_mode: Option<RemoteMode>,
@@ -93,14 +93,14 @@ pub(in crate::cli) struct RemoteArgs {
 struct LocationParser(&'static str);
 
 impl TypedValueParser for LocationParser {
-    type Value = Location;
+    type Value = CacheLocation;
 
     fn parse_ref(
         &self,
         command: &clap::Command,
         _: Option<&clap::Arg>,
         value: &OsStr,
-    ) -> Result<Location, clap::Error> {
+    ) -> Result<CacheLocation, clap::Error> {
         let text = value.to_str().ok_or(LocationError::NoUrl);
         text.and_then(str::parse).map_err(|error: LocationError| {
             let hint = advice_on(&error).map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();

@@ -14,23 +14,23 @@ use std::{
 use error_advice::advice_on;
 use futures::{StreamExt as _, stream};
 use nix_binary_cache::{
-    cache::{Cache, CacheError, Presence, Published, Upload},
-    location::Location,
+    cache::{Cache, CacheError, Presence, Upload, UploadResult},
+    location::CacheLocation,
     signing::SecretKey,
-    storage::Patience,
-    store_path::{FixedOutput, Name},
+    storage::RetryLimits,
+    store_path::{DerivationName, FixedOutput},
 };
-use npm_deps::{Outputs, Reception, Recipient, Request};
+use npm_deps::{HashRequest, Outputs, Reception, Recipient};
 use npm_lockfile::options::HashOptions;
 use npm_nixhash::{
     drift::Plan,
-    report::{Message, PublishedReport, PublishedState, Report, messages::Kind},
+    report::{Message, PublishedReport, PublishedState, Report, messages::MessageKind},
 };
 use tokio::runtime::Handle;
 
 use super::{
     PublishArgs, PublishedArgs, RemoteArgs,
-    args::Target,
+    args::PublishedTarget,
     outside::{open, sign_key, unopened},
 };
 use crate::cli::{
@@ -50,8 +50,8 @@ const LOOKS: usize = 16;
 const UNNAMED: &str = "the name of its derivation is not known";
 
 /// An output that should be in the caches, and what its tree is made of.
-pub(in crate::cli) struct Wanted {
-    pub(in crate::cli) name: Name,
+pub(in crate::cli) struct WantedOutput {
+    pub(in crate::cli) name: DerivationName,
     pub(in crate::cli) nar_hash: [u8; 32],
     pub(in crate::cli) lockfile: Arc<[u8]>,
     pub(in crate::cli) options: HashOptions,
@@ -83,16 +83,16 @@ impl Caches {
             if args.publish.contains(location) {
                 continue;
             }
-            match open(location, environment, &sources.options, (Patience::default(), true))? {
+            match open(location, environment, &sources.options, (RetryLimits::default(), true))? {
                 Ok(storage) => caches.all.push(Arc::new(Cache::new(storage))),
                 Err(error) if error.lacks_credentials() => {
-                    terminal.message(Kind::Warning, &unopened(location, &error));
+                    terminal.message(MessageKind::Warning, &unopened(location, &error));
                 }
                 Err(error) => return Err(Fatal(unopened(location, &error))),
             }
         }
         if remote.sign_key.is_some() && caches.all.is_empty() && !sources.tells_others() {
-            terminal.message(Kind::Warning, &unsigned());
+            terminal.message(MessageKind::Warning, &unsigned());
         }
         Ok(caches)
     }
@@ -104,12 +104,12 @@ impl Caches {
         sources: &Sources,
         environment: &Environment,
     ) -> Result<Self, Fatal> {
-        let mut locations: Vec<Location> = Vec::new();
+        let mut locations: Vec<CacheLocation> = Vec::new();
         for target in &args.published {
             let meant = match target {
-                Target::At(location) => std::slice::from_ref(&**location),
-                Target::Configured if config.publish.0.is_empty() => return Err(Fatal(no_team())),
-                Target::Configured => &config.publish.0,
+                PublishedTarget::At(location) => std::slice::from_ref(&**location),
+                PublishedTarget::Configured if config.publish.0.is_empty() => return Err(Fatal(no_team())),
+                PublishedTarget::Configured => &config.publish.0,
             };
             for location in meant {
                 if !locations.contains(location) {
@@ -147,7 +147,7 @@ impl Caches {
         plan: &Plan,
         report: &mut Report,
         terminal: &Terminal,
-        judge: impl FnOnce(&[Wanted]) -> (Standings, Vec<Message>),
+        judge: impl FnOnce(&[WantedOutput]) -> (Standings, Vec<Message>),
     ) {
         if self.all.is_empty() {
             return;
@@ -156,7 +156,8 @@ impl Caches {
         let (mut all, mut of_sites, mut known) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (index, planned) in plan.sites.iter().enumerate() {
             let (Some(computed), Some(lockfile)) = (planned.computed(), &planned.hashed) else { continue };
-            let Some(name) = planned.site.output_name.as_deref().and_then(|name| Name::parse(name).ok())
+            let Some(name) =
+                planned.site.output_name.as_deref().and_then(|name| DerivationName::parse(name).ok())
             else {
                 if let Some(site) = report.sites.get_mut(index) {
                     site.published.extend(self.all.iter().map(unnamed));
@@ -167,7 +168,7 @@ impl Caches {
                 Entry::Occupied(place) => *place.get(),
                 Entry::Vacant(vacant) => {
                     let (lockfile, options) = (Arc::clone(lockfile), planned.site.options);
-                    all.push(Wanted { name, nar_hash: computed.hash.0, lockfile, options });
+                    all.push(WantedOutput { name, nar_hash: computed.hash.0, lockfile, options });
                     *vacant.insert(all.len() - 1)
                 }
             };
@@ -180,13 +181,17 @@ impl Caches {
             }
         }
         for message in trouble {
-            terminal.message(Kind::Error, &message);
+            terminal.message(MessageKind::Error, &message);
         }
     }
 
     /// Publishes what is not there yet.
-    pub(in crate::cli) fn publish(&self, wanted: &[Wanted], sources: &Sources) -> (Standings, Vec<Message>) {
-        let outputs: Vec<FixedOutput> = wanted.iter().map(Wanted::output).collect();
+    pub(in crate::cli) fn publish(
+        &self,
+        wanted: &[WantedOutput],
+        sources: &Sources,
+    ) -> (Standings, Vec<Message>) {
+        let outputs: Vec<FixedOutput> = wanted.iter().map(WantedOutput::output).collect();
         let mut troubles = Troubles::default();
         let looks = self.ask(&outputs, &async |cache: &Cache, output: &FixedOutput| {
             Ok(if cache.has(output).await? { Presence::There } else { Presence::Missing })
@@ -222,10 +227,10 @@ impl Caches {
     /// Makes some trees again, side by side, into the caches that lack them.
     fn upload(
         &self,
-        wanted: &[Wanted],
+        wanted: &[WantedOutput],
         lacking: &[(usize, Vec<Arc<Cache>>)],
         sources: &Sources,
-    ) -> Vec<(usize, Result<Vec<Published>, String>)> {
+    ) -> Vec<(usize, Result<Vec<UploadResult>, String>)> {
         let publishing = |(index, caches): &(usize, Vec<Arc<Cache>>)| Publishing {
             output: wanted[*index].output(),
             caches: caches.clone(),
@@ -236,11 +241,11 @@ impl Caches {
         let publishings: Vec<_> = lacking.iter().map(publishing).map(Arc::new).collect();
         let request = |((index, _), publishing): (&(usize, _), &Arc<Publishing>)| {
             let outputs = Outputs { recipient: Some(Arc::clone(publishing) as _), ..Outputs::default() };
-            let Wanted { lockfile, options, name, .. } = &wanted[*index];
-            Request {
+            let WantedOutput { lockfile, options, name, .. } = &wanted[*index];
+            HashRequest {
                 outputs,
                 label: Some(name.as_str().into()),
-                ..Request::new(Arc::clone(lockfile), *options)
+                ..HashRequest::new(Arc::clone(lockfile), *options)
             }
         };
         let requests: Vec<_> = lacking.iter().zip(&publishings).map(request).collect();
@@ -249,7 +254,7 @@ impl Caches {
             let done = std::mem::take(&mut *publishing.done.lock().unwrap_or_else(PoisonError::into_inner));
             let told = match result {
                 Ok(_) => Ok(done),
-                Err(npm_deps::Failure { obstacles }) => {
+                Err(npm_deps::HashFailure { obstacles }) => {
                     Err(obstacles.first().map(ToString::to_string).unwrap_or_default())
                 }
             };
@@ -259,8 +264,8 @@ impl Caches {
     }
 
     /// Tells what is there, by what the narinfo says, and whether its NAR is there.
-    fn look(&self, wanted: &[Wanted]) -> (Standings, Vec<Message>) {
-        let outputs: Vec<FixedOutput> = wanted.iter().map(Wanted::output).collect();
+    fn look(&self, wanted: &[WantedOutput]) -> (Standings, Vec<Message>) {
+        let outputs: Vec<FixedOutput> = wanted.iter().map(WantedOutput::output).collect();
         let mut troubles = Troubles::default();
         let looks = self.ask(&outputs, &async |cache: &Cache, output: &FixedOutput| cache.look(output).await);
         let mut standings = Vec::new();
@@ -292,13 +297,13 @@ impl Caches {
 
 /// The caches at these places, which have to be usable.
 fn all_of(
-    locations: &[Location],
+    locations: &[CacheLocation],
     sources: &Sources,
     environment: &Environment,
     writes: bool,
 ) -> Result<Vec<Arc<Cache>>, Fatal> {
     let cache = |location| {
-        let opened = open(location, environment, &sources.options, (Patience::default(), writes))?;
+        let opened = open(location, environment, &sources.options, (RetryLimits::default(), writes))?;
         let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
         Ok(Arc::new(Cache::new(storage)))
     };
@@ -317,7 +322,7 @@ fn no_team() -> Message {
         .hinting(Some("name a cache: --published URL"))
 }
 
-impl Wanted {
+impl WantedOutput {
     fn output(&self) -> FixedOutput {
         FixedOutput::new(self.name.clone(), self.nar_hash)
     }
@@ -362,12 +367,12 @@ fn failed(
 fn settle(
     standing: &mut [PublishedReport],
     output: &FixedOutput,
-    done: Result<Vec<Published>, String>,
+    done: Result<Vec<UploadResult>, String>,
     troubles: &mut Troubles,
 ) {
     match done {
         Ok(done) => {
-            for Published { cache, result } in done {
+            for UploadResult { cache, result } in done {
                 let new = match result {
                     Ok(_) => state(&cache, output, PublishedState::Published, None),
                     Err(error) => failed(&cache, output, &error, troubles),
@@ -404,7 +409,7 @@ struct Troubles {
 }
 
 impl Troubles {
-    fn add(&mut self, location: &Location, error: &CacheError, output: &FixedOutput) {
+    fn add(&mut self, location: &CacheLocation, error: &CacheError, output: &FixedOutput) {
         let entry = self.caches.entry((location.to_string(), error.to_string())).or_default();
         entry.hint = advice_on(error);
         entry.outputs.push(output.name().as_str().to_owned());
@@ -436,7 +441,7 @@ struct Publishing {
     caches: Vec<Arc<Cache>>,
     key: Option<Arc<SecretKey>>,
     runtime: Handle,
-    done: Arc<Mutex<Vec<Published>>>,
+    done: Arc<Mutex<Vec<UploadResult>>>,
 }
 
 impl Recipient for Publishing {
@@ -449,7 +454,7 @@ impl Recipient for Publishing {
 
 struct Receiving {
     upload: Upload,
-    done: Arc<Mutex<Vec<Published>>>,
+    done: Arc<Mutex<Vec<UploadResult>>>,
 }
 
 impl Write for Receiving {

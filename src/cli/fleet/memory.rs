@@ -22,12 +22,12 @@ use std::{
 use error_advice::advice_on;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use nix_binary_cache::{
-    location::Location,
+    location::CacheLocation,
     signing::{PublicKey, SecretKey},
-    storage::{Failure, Patience, Storage},
+    storage::{RetryLimits, Storage, StorageFailure},
 };
 use npm_deps::ALGORITHM;
-use npm_nixhash::report::{Message, messages::Kind};
+use npm_nixhash::report::{Message, messages::MessageKind};
 use npm_registry::Options;
 use npm_tarballs::integrity::hex;
 use npm_tarballs::store::{
@@ -72,7 +72,7 @@ const TOOL: &str = concat!("npm-nixhash/", env!("CARGO_PKG_VERSION"));
 
 /// What is kept under a key.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct MemoryRecord {
     format: u32,
     tool: String,
     algorithm: u32,
@@ -82,7 +82,7 @@ struct Entry {
     signature: Option<String>,
 }
 
-impl Entry {
+impl MemoryRecord {
     /// What is signed: all of it, so that no part can be moved to another entry.
     fn message(&self) -> String {
         let value = hex(&Sha256::digest(&self.value));
@@ -107,7 +107,7 @@ pub(in crate::cli) struct Memory {
     key: Option<Arc<SecretKey>>,
     trusted: Vec<PublicKey>,
     runtime: Handle,
-    state: Mutex<State>,
+    state: Mutex<Usage>,
     slots: Arc<Semaphore>,
     /// What this machine remembers, and when the store was told of it.
     told: Option<Memo>,
@@ -118,7 +118,7 @@ pub(in crate::cli) struct Memory {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Usage {
     /// Of [`READING`] and [`WRITING`].
     spent_reading: Duration,
     spent_writing: Duration,
@@ -137,19 +137,19 @@ struct State {
     closed: bool,
 }
 
-impl State {
+impl Usage {
     fn damaged(&self) -> Option<Trouble> {
         Some(self.damaged_tarballs).filter(|n| *n > 0).map(Trouble::DamagedTarballs)
     }
 }
 
 /// Something that is being written.
-type Write = JoinHandle<Result<(), Failure>>;
+type Write = JoinHandle<Result<(), StorageFailure>>;
 
 #[derive(Debug, Clone)]
 enum Trouble {
-    Reading(Failure),
-    Writing(Failure),
+    Reading(StorageFailure),
+    Writing(StorageFailure),
     SlowReading,
     SlowWriting { hashes: usize, tarballs: usize },
     SlowTarballs,
@@ -177,9 +177,9 @@ impl Memory {
         let sharing = (shares || config.remote_tarballs, shares && named.is_some());
         let Some(location) = named.or_else(|| config.remote.0.clone()) else {
             if shares {
-                terminal.message(Kind::Warning, &nowhere("tarballs are not shared"));
+                terminal.message(MessageKind::Warning, &nowhere("tarballs are not shared"));
             } else if args.remote_mode.is_some() {
-                terminal.message(Kind::Warning, &nowhere("--remote-mode changes nothing"));
+                terminal.message(MessageKind::Warning, &nowhere("--remote-mode changes nothing"));
             }
             return Ok(None);
         };
@@ -187,7 +187,7 @@ impl Memory {
         let mode = args.remote_mode.or(mode).or(config.remote_mode).unwrap_or(RemoteMode::Both);
         let key = sign_key(args, environment)?;
         // A request that failed is not repeated: computing is the better use of the time.
-        let patience = Patience { retries: 1, request: READING };
+        let patience = RetryLimits { retries: 1, request: READING };
         match open(&location, environment, options, (patience, mode != RemoteMode::Read))? {
             Err(error) => {
                 let message = unopened(&location, &error);
@@ -195,7 +195,7 @@ impl Memory {
                     message: format!("{}; hashes are computed without it", message.message),
                     ..message
                 };
-                terminal.message(Kind::Warning, &message);
+                terminal.message(MessageKind::Warning, &message);
                 Ok(None)
             }
             Ok(storage) => Ok(Some(Arc::new(Self {
@@ -224,7 +224,7 @@ impl Memory {
         Sha256::new().chain_update(key).chain_update(whom).finalize().into()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Usage> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -261,16 +261,19 @@ impl Memory {
         self.state().damaged_tarballs += 1;
     }
 
-    pub(super) fn failed_to_read(&self, failure: Failure) {
+    pub(super) fn failed_to_read(&self, failure: StorageFailure) {
         let trouble = match failure {
-            Failure::Timeout => Trouble::SlowReading,
+            StorageFailure::Timeout => Trouble::SlowReading,
             failure => Trouble::Reading(failure),
         };
         self.state().trouble.get_or_insert(trouble);
     }
 
     /// Writes a tarball, unless the store failed before.
-    pub(super) fn write_tarball(&self, write: impl Future<Output = Result<(), Failure>> + Send + 'static) {
+    pub(super) fn write_tarball(
+        &self,
+        write: impl Future<Output = Result<(), StorageFailure>> + Send + 'static,
+    ) {
         let mut state = self.state();
         if !state.closed && state.trouble.is_none() {
             let write = self.spawn(write);
@@ -279,7 +282,7 @@ impl Memory {
     }
 
     /// Begins to write something, unless the store did not take something else meanwhile.
-    fn spawn(&self, write: impl Future<Output = Result<(), Failure>> + Send + 'static) -> Write {
+    fn spawn(&self, write: impl Future<Output = Result<(), StorageFailure>> + Send + 'static) -> Write {
         let refused = Arc::clone(&self.refused);
         self.runtime.spawn(async move {
             if refused.load(Ordering::Relaxed) {
@@ -343,7 +346,7 @@ impl Memory {
                 None,
             ),
         };
-        let refused = matches!(trouble, Trouble::Writing(Failure::Status(401 | 403)));
+        let refused = matches!(trouble, Trouble::Writing(StorageFailure::Status(401 | 403)));
         let hint = if refused { Some("--remote-mode read only reads") } else { None };
         let causes = failure.map(ToString::to_string).into_iter().collect();
         Message { causes, ..Message::plain(message) }.hinting(hint)
@@ -368,7 +371,7 @@ fn nowhere(so: &str) -> Message {
 }
 
 /// Waits for what is being written, no longer than `left`; gives the first failure, and how much was given up.
-async fn wait(writing: Vec<Write>, left: Duration) -> (Option<Failure>, usize) {
+async fn wait(writing: Vec<Write>, left: Duration) -> (Option<StorageFailure>, usize) {
     let aborts: Vec<_> = writing.iter().map(JoinHandle::abort_handle).collect();
     let mut all: FuturesUnordered<_> = writing.into_iter().collect();
     let mut failure = None;
@@ -378,7 +381,7 @@ async fn wait(writing: Vec<Write>, left: Duration) -> (Option<Failure>, usize) {
             None => return (failure, 0),
             Some(Ok(Ok(()))) => {}
             Some(Ok(Err(failed))) => failure = failure.or(Some(failed)),
-            Some(Err(_)) => failure = failure.or(Some(Failure::Other)),
+            Some(Err(_)) => failure = failure.or(Some(StorageFailure::Other)),
         }
     }
     aborts.iter().for_each(tokio::task::AbortHandle::abort);
@@ -386,12 +389,12 @@ async fn wait(writing: Vec<Write>, left: Duration) -> (Option<Failure>, usize) {
 }
 
 /// When the store was told of something, as this machine remembers it.
-struct Told {
+struct LastReport {
     memo: Option<Memo>,
     key: [u8; 32],
 }
 
-impl Told {
+impl LastReport {
     fn lately(&self) -> bool {
         let when = || {
             let seconds = self.memo.as_ref()?.get(&self.key)?;
@@ -437,7 +440,9 @@ impl SharedMemo for Memory {
             loop {
                 match tokio::time::timeout_at(end, all.next()).await {
                     Ok(None) => return None,
-                    Err(_) | Ok(Some((_, Err(Failure::Timeout)))) => return Some(Trouble::SlowReading),
+                    Err(_) | Ok(Some((_, Err(StorageFailure::Timeout)))) => {
+                        return Some(Trouble::SlowReading);
+                    }
                     Ok(Some((_, Err(failure)))) => return Some(Trouble::Reading(failure)),
                     Ok(Some((index, Ok(bytes)))) => {
                         if let (Some(bytes), Some(place), Some(key)) =
@@ -461,11 +466,11 @@ impl SharedMemo for Memory {
         let Ok(value) = String::from_utf8(value.to_vec()) else { return };
         let mut state = self.state();
         let asks = self.mode != RemoteMode::Read && state.trouble.is_none() && !state.closed;
-        let told = Told { memo: self.told.clone(), key: self.told_key(key) };
+        let told = LastReport { memo: self.told.clone(), key: self.told_key(key) };
         if !asks || !state.known.insert(*key) || told.lately() {
             return;
         }
-        let mut entry = Entry {
+        let mut entry = MemoryRecord {
             format: FORMAT,
             tool: TOOL.to_owned(),
             algorithm: ALGORITHM,
@@ -486,7 +491,7 @@ impl SharedMemo for Memory {
 }
 
 fn believed(bytes: &[u8], key: &[u8; 32], trusted: &[PublicKey]) -> Option<Vec<u8>> {
-    let entry: Entry = serde_json::from_slice(bytes).ok()?;
+    let entry: MemoryRecord = serde_json::from_slice(bytes).ok()?;
     entry.is_believed(key, trusted).then(|| entry.value.into_bytes())
 }
 
@@ -496,13 +501,13 @@ fn path(key: &[u8; 32]) -> String {
 }
 
 /// A location in a variable, whose text is not repeated where it is none.
-fn variable(environment: &Environment, name: &str) -> Result<Option<Location>, Fatal> {
+fn variable(environment: &Environment, name: &str) -> Result<Option<CacheLocation>, Fatal> {
     let Some(text) = environment.text(name) else { return Ok(None) };
     let wrong = |error: nix_binary_cache::location::LocationError| {
         let message = Message::plain(format!("{name} is no location"));
         Fatal(Message { causes: vec![error.to_string()], ..message }.hinting(advice_on(&error)))
     };
-    Location::from_str(text).map(Some).map_err(wrong)
+    CacheLocation::from_str(text).map(Some).map_err(wrong)
 }
 
 fn mode(environment: &Environment) -> Result<Option<RemoteMode>, Fatal> {
@@ -522,9 +527,9 @@ mod tests {
         SecretKey::parse(&format!("test-1:{key}")).unwrap()
     }
 
-    fn entry(key: &[u8; 32]) -> Entry {
+    fn entry(key: &[u8; 32]) -> MemoryRecord {
         let (tool, value) = (TOOL.to_owned(), "{}".to_owned());
-        Entry { format: FORMAT, tool, algorithm: ALGORITHM, key: hex(key), value, signature: None }
+        MemoryRecord { format: FORMAT, tool, algorithm: ALGORITHM, key: hex(key), value, signature: None }
     }
 
     #[test]
@@ -532,7 +537,7 @@ mod tests {
         let good = serde_json::to_vec(&entry(&[7; 32])).unwrap();
         assert_eq!(believed(&good, &[7; 32], &[]).as_deref(), Some(&b"{}"[..]));
         assert_eq!(believed(&good, &[8; 32], &[]), None);
-        let other = Entry { algorithm: ALGORITHM + 1, ..entry(&[7; 32]) };
+        let other = MemoryRecord { algorithm: ALGORITHM + 1, ..entry(&[7; 32]) };
         assert_eq!(believed(&serde_json::to_vec(&other).unwrap(), &[7; 32], &[]), None);
         assert_eq!(believed(&good[..good.len() - 1], &[7; 32], &[]), None);
     }

@@ -8,5 +8,5 @@ mod outside;
 mod tarballs;
 
 pub(super) use args::{PublishArgs, PublishedArgs, RemoteArgs};
-pub(super) use caches::{Caches, Wanted};
+pub(super) use caches::{Caches, WantedOutput};
 pub(super) use memory::Memory;

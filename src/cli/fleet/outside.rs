@@ -5,9 +5,9 @@ use std::{fs, path::Path, sync::Arc};
 use error_advice::advice_on;
 use nix_binary_cache::{
     credentials::Surroundings,
-    location::Location,
+    location::CacheLocation,
     signing::SecretKey,
-    storage::{OpenError, Patience, Storage},
+    storage::{OpenError, RetryLimits, Storage},
 };
 use npm_nixhash::report::Message;
 use npm_registry::{Options, plain_client};
@@ -17,10 +17,10 @@ use crate::cli::{env::Environment, output::Fatal};
 
 /// Opens the place at a location.
 pub(super) fn open(
-    location: &Location,
+    location: &CacheLocation,
     environment: &Environment,
     options: &Options,
-    (patience, write): (Patience, bool),
+    (patience, write): (RetryLimits, bool),
 ) -> Result<Result<Storage, OpenError>, Fatal> {
     let http = plain_client(options).map_err(|error| Fatal::new(&error))?;
     let around = Surroundings {
@@ -51,7 +51,7 @@ fn read_key(file: &Path) -> Result<Arc<SecretKey>, Fatal> {
 }
 
 /// Why a place cannot be opened, for people.
-pub(super) fn unopened(location: &Location, error: &OpenError) -> Message {
+pub(super) fn unopened(location: &CacheLocation, error: &OpenError) -> Message {
     let message = Message::plain(format!("{location} cannot be used"));
     Message { causes: vec![error.to_string()], ..message }.hinting(advice_on(error))
 }

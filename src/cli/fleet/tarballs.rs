@@ -22,11 +22,11 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
-use nix_binary_cache::storage::{Failure, Part, Storage};
+use nix_binary_cache::storage::{Storage, StorageFailure, UploadPart};
 use npm_tarballs::{
     Tarball,
     integrity::{ContentId, hex},
-    store::shared::{Answer, Pace, Patience, SharedTarballs},
+    store::shared::{Pace, SharedAnswer, SharedTarballs, WaitingTime},
     verified::{ReceiveError, Receiver},
 };
 use sha2::{Digest as _, Sha256};
@@ -132,15 +132,15 @@ impl Tarballs {
 /// Why a tarball was not read.
 enum Unread {
     /// The store failed.
-    Failed(Failure),
+    Failed(StorageFailure),
     /// Other bytes than their name says.
     Damaged,
     /// For a reason of this machine, which the registry's answer will meet as well.
     Elsewhere,
 }
 
-impl From<Failure> for Unread {
-    fn from(failure: Failure) -> Self {
+impl From<StorageFailure> for Unread {
+    fn from(failure: StorageFailure) -> Self {
         Self::Failed(failure)
     }
 }
@@ -159,7 +159,7 @@ impl SharedTarballs for Tarballs {
         self.sharing.reads.then(|| self.storage.location().to_string())
     }
 
-    fn patience(&self) -> Option<Patience> {
+    fn patience(&self) -> Option<WaitingTime> {
         if !self.sharing.reads {
             return None;
         }
@@ -168,26 +168,26 @@ impl SharedTarballs for Tarballs {
             self.memory.slow_tarballs();
             return None;
         }
-        Some(Patience { usual: left.min(PATIENCE), longest: left })
+        Some(WaitingTime { usual: left.min(PATIENCE), longest: left })
     }
 
-    fn get<'a>(&'a self, url: &'a str, receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, url: &'a str, receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, SharedAnswer> {
         async move {
             let key = path(url, &receiver.expected());
             match timeout(LONGEST, self.read(&key, receiver, pace)).await.unwrap_or(Err(Unread::Elsewhere)) {
                 Ok(Some(tarball)) => {
                     self.known().insert(key);
-                    return Answer::Here(tarball);
+                    return SharedAnswer::Here(tarball);
                 }
-                Ok(None) => return Answer::Absent,
+                Ok(None) => return SharedAnswer::Absent,
                 Err(Unread::Damaged) => {
                     self.memory.damaged_tarball();
-                    return Answer::Absent;
+                    return SharedAnswer::Absent;
                 }
                 Err(Unread::Failed(failure)) => self.memory.failed_to_read(failure),
                 Err(Unread::Elsewhere) => {}
             }
-            Answer::Unknown
+            SharedAnswer::Unknown
         }
         .boxed()
     }
@@ -219,7 +219,7 @@ fn weight(len: u64) -> u32 {
     if len > PART as u64 { IN_MEMORY } else { u32::try_from(len >> 20).unwrap_or(IN_MEMORY) + 1 }
 }
 
-async fn write(storage: &Storage, key: &str, tarball: Tarball) -> Result<(), Failure> {
+async fn write(storage: &Storage, key: &str, tarball: Tarball) -> Result<(), StorageFailure> {
     const TYPE: &str = "application/gzip";
     if tarball.len() <= PART as u64 {
         let read = spawn_blocking(move || {
@@ -240,7 +240,7 @@ async fn write(storage: &Storage, key: &str, tarball: Tarball) -> Result<(), Fai
 }
 
 /// Sends a large tarball in parts; the last one only when all of it was read, and so was right.
-fn send(tarball: &Tarball, parts: &mpsc::Sender<Part>) -> io::Result<()> {
+fn send(tarball: &Tarball, parts: &mpsc::Sender<UploadPart>) -> io::Result<()> {
     let mut reader = tarball.reader()?;
     let mut next = || {
         let mut part = Vec::with_capacity(PART);
@@ -250,7 +250,7 @@ fn send(tarball: &Tarball, parts: &mpsc::Sender<Part>) -> io::Result<()> {
     loop {
         let following = next()?;
         let last = following.is_empty();
-        let sent = if last { Part::Last(part) } else { Part::More(part) };
+        let sent = if last { UploadPart::Last(part) } else { UploadPart::More(part) };
         // Where nobody takes it, writing has failed, and says so itself.
         if parts.blocking_send(sent).is_err() || last {
             return Ok(());

@@ -4,24 +4,24 @@
 
 use std::fmt::Write as _;
 
-use super::{Block, Names, url};
+use super::{Block, NixpkgsNames, url};
 use crate::packaging::{Form, Package, Platform, Program};
 use nix_sites::insert::{attribute, string};
-use npm_tarballs::package::FileKind;
+use npm_tarballs::package::RunBy;
 
 /// The function that makes the derivation. Prebuilt programs are linked with the compiler's libraries.
-pub(super) fn builder(package: &Package, names: &dyn Names) -> String {
+pub(super) fn builder(package: &Package, names: &dyn NixpkgsNames) -> String {
     let stdenv = if is_native(package) { "stdenv" } else { "stdenvNoCC" };
     format!("{}.mkDerivation", names.package(stdenv))
 }
 
 /// Whether there are programs that were compiled for a machine.
 fn is_native(package: &Package) -> bool {
-    let native = |program: &Program| program.kind == Some(FileKind::Native);
+    let native = |program: &Program| program.kind == Some(RunBy::Native);
     matches!(package.form, Form::Platforms(_)) || package.manifest.programs.iter().any(native)
 }
 
-pub(super) fn blocks(package: &Package, platforms: &[Platform], names: &dyn Names) -> Vec<Block> {
+pub(super) fn blocks(package: &Package, platforms: &[Platform], names: &dyn NixpkgsNames) -> Vec<Block> {
     let mut blocks = Vec::new();
     if !platforms.is_empty() {
         blocks.push(passthru(package, platforms, names));
@@ -32,7 +32,7 @@ pub(super) fn blocks(package: &Package, platforms: &[Platform], names: &dyn Name
 }
 
 /// A tarball for each system.
-fn passthru(package: &Package, platforms: &[Platform], names: &dyn Names) -> Block {
+fn passthru(package: &Package, platforms: &[Platform], names: &dyn NixpkgsNames) -> Block {
     let version = &package.release.version;
     let mut block = vec![
         "# What npm finds through optionalDependencies.".to_owned(),
@@ -51,7 +51,7 @@ fn passthru(package: &Package, platforms: &[Platform], names: &dyn Names) -> Blo
     block
 }
 
-fn tools(package: &Package, names: &dyn Names) -> Block {
+fn tools(package: &Package, names: &dyn NixpkgsNames) -> Block {
     let wrapper = names.package("makeWrapper");
     let mut block = Block::new();
     if is_native(package) {
@@ -72,7 +72,7 @@ fn tools(package: &Package, names: &dyn Names) -> Block {
     block
 }
 
-fn install(package: &Package, by_system: bool, names: &dyn Names) -> Block {
+fn install(package: &Package, by_system: bool, names: &dyn NixpkgsNames) -> Block {
     let mut lines = vec![
         "runHook preInstall".to_owned(),
         format!("package=$out/lib/node_modules/{}", package.release.name),
@@ -100,20 +100,20 @@ fn install(package: &Package, by_system: bool, names: &dyn Names) -> Block {
     start.into_iter().chain(lines).chain(["  '';".to_owned()]).collect()
 }
 
-fn wrap(package: &Package, program: &Program, lines: &mut Vec<String>, names: &dyn Names) {
+fn wrap(package: &Package, program: &Program, lines: &mut Vec<String>, names: &dyn NixpkgsNames) {
     let node = names.package(package.manifest.nodejs.as_deref().unwrap_or("nodejs"));
     let Program { name, file, kind } = program;
     let mut line = String::from("makeWrapper ");
     let _ = match kind {
-        Some(FileKind::Node) => {
+        Some(RunBy::Node) => {
             write!(line, "${{{node}}}/bin/node $out/bin/{name} --add-flags $package/{file}")
         }
-        Some(FileKind::Native) => write!(line, "$package/{file} $out/bin/{name}"),
-        Some(FileKind::Other) | None => {
+        Some(RunBy::Native) => write!(line, "$package/{file} $out/bin/{name}"),
+        Some(RunBy::Other) | None => {
             write!(line, "$package/{file} $out/bin/{name} --prefix PATH : ${{{node}}}/bin")
         }
     };
-    if !matches!(kind, Some(FileKind::Node)) {
+    if !matches!(kind, Some(RunBy::Node)) {
         lines.push(format!("chmod +x $package/{file}"));
     }
     lines.push(line);

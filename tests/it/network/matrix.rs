@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use npm_deps::supply::Supply;
-use npm_deps::{Outputs, Request, Settings, compute};
+use npm_deps::{HashRequest, Outputs, Settings, compute};
 use npm_lockfile::options::HashOptions;
 use npm_registry::{Client, Options, Roots, Secret, Timeouts};
 
@@ -520,7 +520,7 @@ fn child() {
         options.trust.roots = Roots::File(other.ca_file());
     }
     let supply = Arc::new(Supply::new(None, None, Some(Client::new(options)), runtime()));
-    let request = Request {
+    let request = HashRequest {
         lockfile: std::fs::read(format!("{folder}/lock")).unwrap().into(),
         options: HashOptions::default(),
         outputs: Outputs::default(),

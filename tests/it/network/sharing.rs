@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::{FutureExt as _, future::BoxFuture};
 use npm_tarballs::{
-    store::shared::{Answer, Pace, Patience, SharedTarballs},
+    store::shared::{Pace, SharedAnswer, SharedTarballs, WaitingTime},
     verified::Receiver,
 };
 
@@ -14,7 +14,7 @@ use crate::support::registry::Fault;
 /// Other machines, as a test wants them.
 #[derive(Debug)]
 struct Others {
-    patience: Option<Patience>,
+    patience: Option<WaitingTime>,
     /// What they have, and how long it takes them.
     bytes: Option<bytes::Bytes>,
     pause: Duration,
@@ -26,7 +26,7 @@ struct Others {
 impl Others {
     fn new(patience: u64, bytes: Option<&bytes::Bytes>, pause: u64) -> Arc<Self> {
         let (usual, pause) = (Duration::from_millis(patience), Duration::from_millis(pause));
-        let patience = Some(Patience { usual, longest: usual.max(Duration::from_mins(1)) });
+        let patience = Some(WaitingTime { usual, longest: usual.max(Duration::from_mins(1)) });
         Arc::new(Self { patience, bytes: bytes.cloned(), pause, half: false, log: Mutex::default() })
     }
 
@@ -44,20 +44,20 @@ impl SharedTarballs for Others {
         Some("others".to_owned())
     }
 
-    fn patience(&self) -> Option<Patience> {
+    fn patience(&self) -> Option<WaitingTime> {
         self.patience
     }
 
-    fn get<'a>(&'a self, _: &'a str, mut receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, _: &'a str, mut receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, SharedAnswer> {
         async move {
             if self.half {
                 pace.announce(100);
                 pace.add(50);
             }
             tokio::time::sleep(self.pause).await;
-            let Some(bytes) = &self.bytes else { return Answer::Absent };
+            let Some(bytes) = &self.bytes else { return SharedAnswer::Absent };
             receiver.write(bytes).unwrap();
-            receiver.finish().map_or(Answer::Absent, Answer::Here)
+            receiver.finish().map_or(SharedAnswer::Absent, SharedAnswer::Here)
         }
         .boxed()
     }

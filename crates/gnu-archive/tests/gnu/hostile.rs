@@ -5,16 +5,16 @@ use std::error::Error as _;
 
 use flate2::{Compression, read::GzEncoder};
 use gnu_archive::gzip::compress;
-use gnu_archive::pack::{Kind, Packer};
+use gnu_archive::pack::{EntryKind, Packer};
 use gnu_archive::repack::{Error, repack};
 
 use crate::inputs::Rng;
 
 const LIMIT: u64 = 1 << 24;
-const FILE: Kind<'_> = Kind::File(b"content");
+const FILE: EntryKind<'_> = EntryKind::File(b"content");
 
 /// Name, mode and kind of an entry.
-type Entries<'a> = &'a [(&'a [u8], u32, Kind<'a>)];
+type Entries<'a> = &'a [(&'a [u8], u32, EntryKind<'a>)];
 
 fn tar(entries: Entries<'_>) -> Vec<u8> {
     let mut packer = Packer::new(Vec::new());
@@ -37,7 +37,7 @@ fn typed(kind: u8, mut tar: Vec<u8>) -> Vec<u8> {
 /// A pax header with this text before the rest.
 fn pax(kind: u8, records: &str, rest: &[u8]) -> Vec<u8> {
     let mut packer = Packer::new(Vec::new());
-    packer.append(b"pax_global_header", 0o644, Kind::File(records.as_bytes())).expect("memory");
+    packer.append(b"pax_global_header", 0o644, EntryKind::File(records.as_bytes())).expect("memory");
     let whole = packer.finish().expect("memory");
     let length = 512 + records.len().next_multiple_of(512);
     [&typed(kind, whole[..length].to_vec()), rest].concat()
@@ -61,33 +61,36 @@ fn names_and_links_that_lead_elsewhere() {
         (&[(b"/r/x", 0o644, FILE)], "archive entry `/r/x` has an absolute path"),
         (&[(b"r//x", 0o644, FILE)], "archive entry `r//x` has an absolute path"),
         (
-            &[(b"r/a", 0o777, Kind::Symlink(b"b")), (b"r/a/b", 0o644, FILE)],
+            &[(b"r/a", 0o777, EntryKind::Symlink(b"b")), (b"r/a/b", 0o644, FILE)],
             "archive entry `r/a/b` lies below something that is not a directory",
         ),
         (
-            &[(b"r/a", 0o777, Kind::Symlink(b".")), (b"r/a/", 0o755, Kind::Directory)],
+            &[(b"r/a", 0o777, EntryKind::Symlink(b".")), (b"r/a/", 0o755, EntryKind::Directory)],
             "archive entry `r/a/` exists twice, once as a directory and once as something else",
         ),
         (
-            &[(b"r/a", 0o777, Kind::Symlink(b"/b")), (b"r/a", 0o644, FILE)],
+            &[(b"r/a", 0o777, EntryKind::Symlink(b"/b")), (b"r/a", 0o644, FILE)],
             "archive entry `r/a` has the name of an earlier link that points out of its folder",
         ),
         (
-            &[(b"r/a", 0o644, Kind::HardLink(b"r/../../etc/passwd"))],
+            &[(b"r/a", 0o644, EntryKind::HardLink(b"r/../../etc/passwd"))],
             "archive entry `r/a` is a hard link to `r/../../etc/passwd`, which is no earlier file",
         ),
         (
-            &[(b"r/a", 0o644, Kind::HardLink(b""))],
+            &[(b"r/a", 0o644, EntryKind::HardLink(b""))],
             "archive entry `r/a` is a hard link to ``, which is no earlier file",
         ),
         (
-            &[(b"r/a", 0o777, Kind::Symlink(b""))],
+            &[(b"r/a", 0o777, EntryKind::Symlink(b""))],
             "archive entry `r/a` is a link to ``, which cannot be a link's target",
         ),
         (&[(&long, 0o644, FILE)], "has a path of over 4095 bytes, or a part of it of over 255"),
         (&[(&deep, 0o644, FILE)], "has a path of over 4095 bytes, or a part of it of over 255"),
         (&[(b"r/a", 0o044, FILE)], "archive entry `package/a` may not be read by its owner"),
-        (&[(b"r/a/", 0o644, Kind::Directory)], "archive entry `package/a/` may not be read by its owner"),
+        (
+            &[(b"r/a/", 0o644, EntryKind::Directory)],
+            "archive entry `package/a/` may not be read by its owner",
+        ),
         (&[(b"r/\n\xff", 0o000, FILE)], "archive entry `package/\\n\u{fffd}` may not be read by its owner"),
     ];
     for (entries, message) in cases {
@@ -134,7 +137,7 @@ fn pax_headers() {
 
 #[test]
 fn too_much() {
-    let zeros = tar(&[(b"r/a", 0o644, Kind::File(&vec![0; 1 << 20]))]);
+    let zeros = tar(&[(b"r/a", 0o644, EntryKind::File(&vec![0; 1 << 20]))]);
     let whole = zeros.len() as u64;
     let zeros = compress(&zeros);
     assert!(repack(&zeros[..], whole).is_ok());
@@ -153,7 +156,7 @@ fn too_much() {
 
 #[test]
 fn damaged_files() {
-    let whole = compress(&tar(&[(b"r/a", 0o644, FILE), (b"r/b", 0o777, Kind::Symlink(b"a"))]));
+    let whole = compress(&tar(&[(b"r/a", 0o644, FILE), (b"r/b", 0o777, EntryKind::Symlink(b"a"))]));
     for length in 0..whole.len() {
         assert!(matches!(repack(&whole[..length], LIMIT), Err(Error::Damaged(_))), "{length}");
     }
@@ -168,11 +171,11 @@ fn damaged_files() {
 #[test]
 fn random_damage() {
     let base = tar(&[
-        (b"r/", 0o755, Kind::Directory),
+        (b"r/", 0o755, EntryKind::Directory),
         (&[b"r/".as_slice(), &[b'n'; 120]].concat(), 0o644, FILE),
-        (b"r/b", 0o777, Kind::Symlink(&[b't'; 140])),
+        (b"r/b", 0o777, EntryKind::Symlink(&[b't'; 140])),
         (b"r/c", 0o644, FILE),
-        (b"r/d", 0o644, Kind::HardLink(b"r/c")),
+        (b"r/d", 0o644, EntryKind::HardLink(b"r/c")),
     ]);
     let mut accepted = 0;
     for seed in 0..2000 {

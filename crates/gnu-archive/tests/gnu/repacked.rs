@@ -5,7 +5,7 @@ use std::fs;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use gnu_archive::{
     gzip::compress,
-    pack::{Kind, Packer},
+    pack::{EntryKind, Packer},
     repack::{Repacked, repack},
 };
 use sha2::{Digest, Sha512};
@@ -21,7 +21,7 @@ fn repacked(name: &str) -> Repacked {
 }
 
 /// An archive of these entries, as a host would serve it.
-fn archive(entries: &[(&str, u32, Kind<'_>)]) -> Vec<u8> {
+fn archive(entries: &[(&str, u32, EntryKind<'_>)]) -> Vec<u8> {
     let mut packer = Packer::new(Vec::new());
     for (name, mode, kind) in entries {
         packer.append(name.as_bytes(), *mode, *kind).expect("memory");
@@ -61,19 +61,19 @@ fn what_it_says_of_itself() {
 fn texts_are_found_through_links_and_only_if_they_are_texts() {
     let of = |entries: &[_]| repack(&archive(entries)[..], LIMIT).expect("an archive");
     let linked = of(&[
-        ("r/package.json", 0o777, Kind::Symlink(b"sub/p.json")),
-        ("r/sub/p.json", 0o644, Kind::File(b"{}")),
-        ("r/package-lock.json", 0o777, Kind::Symlink(b"../package/sub/p.json")),
+        ("r/package.json", 0o777, EntryKind::Symlink(b"sub/p.json")),
+        ("r/sub/p.json", 0o644, EntryKind::File(b"{}")),
+        ("r/package-lock.json", 0o777, EntryKind::Symlink(b"../package/sub/p.json")),
     ]);
     assert_eq!((linked.package_json.as_deref(), linked.package_lock), (Some("{}"), None));
     let latin = of(&[
-        ("r/package.json", 0o644, Kind::File(b"\xe9")),
-        ("r/package-lock.json/", 0o755, Kind::Directory),
+        ("r/package.json", 0o644, EntryKind::File(b"\xe9")),
+        ("r/package-lock.json/", 0o755, EntryKind::Directory),
     ]);
     assert_eq!((latin.package_json, latin.package_lock), (None, None));
     let shrinkwrap = of(&[
-        ("r/npm-shrinkwrap.json", 0o644, Kind::File(b"{}")),
-        ("package-lock.json", 0o644, Kind::File(b"{}")),
+        ("r/npm-shrinkwrap.json", 0o644, EntryKind::File(b"{}")),
+        ("package-lock.json", 0o644, EntryKind::File(b"{}")),
     ]);
     assert_eq!((shrinkwrap.package_json, shrinkwrap.package_lock), (None, None));
 }
@@ -82,11 +82,11 @@ fn texts_are_found_through_links_and_only_if_they_are_texts() {
 #[test]
 fn order_and_umask_of_the_host_do_not_matter() {
     let one = archive(&[
-        ("r/", 0o775, Kind::Directory),
-        ("r/b", 0o664, Kind::File(b"1")),
-        ("r/a", 0o775, Kind::File(b"2")),
+        ("r/", 0o775, EntryKind::Directory),
+        ("r/b", 0o664, EntryKind::File(b"1")),
+        ("r/a", 0o775, EntryKind::File(b"2")),
     ]);
-    let other = archive(&[("s/a", 0o755, Kind::File(b"2")), ("s/b", 0o644, Kind::File(b"1"))]);
+    let other = archive(&[("s/a", 0o755, EntryKind::File(b"2")), ("s/b", 0o644, EntryKind::File(b"1"))]);
     let [one, other] = [one, other].map(|archive| repack(&archive[..], LIMIT).expect("an archive"));
     assert_eq!(one, other);
 }

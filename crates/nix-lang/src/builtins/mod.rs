@@ -31,20 +31,20 @@ impl Meaning for Builtins {
 }
 
 /// What a function of a table does.
-type Run = fn(&mut Eval, &[ThunkId], Location) -> Value;
+type NativeRun = fn(&mut Eval, &[ThunkId], Location) -> Value;
 
 /// A row: a function of `lib`.
-const fn lib(name: &'static str, arity: usize, run: Run) -> Native {
+const fn lib(name: &'static str, arity: usize, run: NativeRun) -> Native {
     Native::new(name, arity, run)
 }
 
 /// A row: a function of `builtins`.
-const fn builtin(name: &'static str, arity: usize, run: Run) -> Native {
+const fn builtin(name: &'static str, arity: usize, run: NativeRun) -> Native {
     Native::new(name, arity, run).known(Reach::Builtins)
 }
 
 /// A row: a function of `builtins` that is known by its bare name, too.
-const fn global(name: &'static str, arity: usize, run: Run) -> Native {
+const fn global(name: &'static str, arity: usize, run: NativeRun) -> Native {
     Native::new(name, arity, run).known(Reach::Everywhere)
 }
 

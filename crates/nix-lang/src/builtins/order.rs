@@ -104,7 +104,7 @@ fn merge_runs(
 /// `lib.naturalSort`: numbers inside of texts count as numbers.
 fn natural_sort(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_list(ev, args[0], at, &mut |ev, list| {
-        let keys: Option<Vec<(Vec<Part>, ThunkId)>> = list
+        let keys: Option<Vec<(Vec<NaturalPart>, ThunkId)>> = list
             .items
             .iter()
             .map(|item| Some((natural_parts(&ev.force(*item).known_text()?)?, *item)))
@@ -123,14 +123,14 @@ fn natural_sort(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+enum NaturalPart {
     Text(String),
     Number(u64),
 }
 
 /// Texts and numbers in turn; `None` for numbers with leading zeros, which are several numbers.
-fn natural_parts(text: &str) -> Option<Vec<Part>> {
-    let mut parts = vec![Part::Text(String::new())];
+fn natural_parts(text: &str) -> Option<Vec<NaturalPart>> {
+    let mut parts = vec![NaturalPart::Text(String::new())];
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         if first.is_ascii_digit() {
@@ -138,11 +138,11 @@ fn natural_parts(text: &str) -> Option<Vec<Part>> {
             if end > 1 && first == '0' {
                 return None;
             }
-            parts.push(Part::Number(rest[..end].parse().ok()?));
-            parts.push(Part::Text(String::new()));
+            parts.push(NaturalPart::Number(rest[..end].parse().ok()?));
+            parts.push(NaturalPart::Text(String::new()));
             rest = &rest[end..];
         } else {
-            if let Some(Part::Text(text)) = parts.last_mut() {
+            if let Some(NaturalPart::Text(text)) = parts.last_mut() {
                 text.push(first);
             }
             rest = &rest[first.len_utf8()..];

@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use super::{Eval, World};
-use crate::syntax::ast::{Ast, Expr, ExprId, Location, Part};
+use crate::syntax::ast::{Ast, Expr, ExprId, Location, StringPart};
 use crate::value::formula::Identity;
 use crate::value::{Attr, Attrs, Doubt, Flip, Instead, Kind, List, Value, truth};
 
@@ -68,7 +68,7 @@ impl Eval {
     fn is_looked_for(&self, ast: &Ast, id: ExprId) -> bool {
         match ast.expr(id) {
             Expr::Str(parts) => {
-                matches!(parts.as_slice(), [Part::Text(text)] if self.world.is_of_interest(text))
+                matches!(parts.as_slice(), [StringPart::Text(text)] if self.world.is_of_interest(text))
             }
             _ => false,
         }
@@ -306,7 +306,7 @@ fn may_matter(world: &dyn World, ast: &Ast, id: ExprId) -> bool {
     match ast.expr(id) {
         Expr::Str(parts) => match parts.as_slice() {
             [] => false,
-            [Part::Text(text)] => world.is_of_interest(text),
+            [StringPart::Text(text)] => world.is_of_interest(text),
             _ => true,
         },
         Expr::Int(_) | Expr::Float(_) | Expr::Uri(_) | Expr::SearchPath(_) | Expr::Malformed => false,

@@ -59,10 +59,10 @@ impl Native {
 }
 
 /// What a function of one argument does, with the data that it carries.
-type Run = dyn Fn(&mut Eval, ThunkId, Location) -> Value;
+type LambdaRun = dyn Fn(&mut Eval, ThunkId, Location) -> Value;
 
 /// Such a function.
-struct Carrying(Box<Run>);
+struct Carrying(Box<LambdaRun>);
 
 impl Callable for Carrying {}
 

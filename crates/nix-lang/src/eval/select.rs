@@ -8,7 +8,7 @@ use crate::value::formula::{Atom, Formula, Identity, Under};
 use crate::value::{Attrs, Code, Doubt, EnvId, Instead, Kind, Meaning, Move, Unknown, Value};
 
 /// What a look-up can find: values, or nothing, or either.
-struct Found {
+struct Selected {
     values: Vec<Value>,
     missing: bool,
 }
@@ -34,15 +34,15 @@ impl Eval {
         self.world.member_of_unknown(self, unknown, name, here)
     }
 
-    fn find(&mut self, set: &Value, name: &str, here: Location) -> Found {
+    fn find(&mut self, set: &Value, name: &str, here: Location) -> Selected {
         match &set.kind {
             Kind::Attrs(attrs) => self.find_in(set, attrs, name, here),
             Kind::Unknown(unknown) => {
                 let value = self.world.member_of_unknown(self, unknown, name, here);
-                Found { values: vec![value], missing: false }
+                Selected { values: vec![value], missing: false }
             }
             Kind::Alt(sets) => {
-                let mut all = Found { values: Vec::new(), missing: false };
+                let mut all = Selected { values: Vec::new(), missing: false };
                 for set in sets.iter() {
                     let found = self.find(set, name, here);
                     all.values.extend(found.values.into_iter().flat_map(|v| counting_with(v, set)));
@@ -52,13 +52,13 @@ impl Eval {
             }
             Kind::Function(_) | Kind::Native(_) => {
                 let values: Vec<Value> = self.world.member_of_function(set, name).into_iter().collect();
-                Found { missing: values.is_empty(), values }
+                Selected { missing: values.is_empty(), values }
             }
-            _ => Found { values: Vec::new(), missing: true },
+            _ => Selected { values: Vec::new(), missing: true },
         }
     }
 
-    fn find_in(&mut self, set: &Value, attrs: &Rc<Attrs>, name: &str, here: Location) -> Found {
+    fn find_in(&mut self, set: &Value, attrs: &Rc<Attrs>, name: &str, here: Location) -> Selected {
         if let Some(attr) = attrs.map.get(name) {
             let value = self.force(attr.thunk);
             let value = match attr.pos {
@@ -71,16 +71,16 @@ impl Eval {
             if let Some(unknown) = &attr.maybe {
                 values.push(Value::doubtful(Rc::clone(unknown)));
             }
-            return Found { values, missing: false };
+            return Selected { values, missing: false };
         }
         if !attrs.special.is_none()
             && let Some(value) = self.world.member(self, set, attrs, name, here)
         {
-            return Found { values: vec![value], missing: false };
+            return Selected { values: vec![value], missing: false };
         }
         match &attrs.open {
-            Some(unknown) => Found { values: vec![Value::doubtful(Rc::clone(unknown))], missing: true },
-            None => Found { values: Vec::new(), missing: true },
+            Some(unknown) => Selected { values: vec![Value::doubtful(Rc::clone(unknown))], missing: true },
+            None => Selected { values: Vec::new(), missing: true },
         }
     }
 
@@ -145,7 +145,13 @@ impl Eval {
     }
 
     /// What one component of a path leads to, and its name, where it is one.
-    fn step(&mut self, code: &Code, set: &Value, component: &AttrName, env: EnvId) -> (Found, Option<Name>) {
+    fn step(
+        &mut self,
+        code: &Code,
+        set: &Value,
+        component: &AttrName,
+        env: EnvId,
+    ) -> (Selected, Option<Name>) {
         let here = code.location();
         match component {
             AttrName::Static(name) => (self.find(set, name, here), Some(Rc::clone(name))),
@@ -160,10 +166,10 @@ impl Eval {
         }
     }
 
-    fn find_dynamic(&mut self, set: &Value, key: &Value, here: Location) -> Found {
+    fn find_dynamic(&mut self, set: &Value, key: &Value, here: Location) -> Selected {
         match &key.kind {
             Kind::Alt(keys) => {
-                let mut all = Found { values: Vec::new(), missing: false };
+                let mut all = Selected { values: Vec::new(), missing: false };
                 for key in keys.iter() {
                     let found = self.find_dynamic(set, key, here);
                     all.values.extend(found.values.into_iter().flat_map(|v| counting_with(v, key)));
@@ -187,7 +193,7 @@ impl Eval {
 
     /// A set indexed by a system: the answer for this system is as good as that for any other. Two answers of which each is
     /// for another system never meet (`tarball-per-system`).
-    fn find_system(&mut self, set: &Value, name: &str, here: Location) -> Found {
+    fn find_system(&mut self, set: &Value, name: &str, here: Location) -> Selected {
         let Kind::Attrs(attrs) = &set.kind else { return self.find(set, name, here) };
         let systems: Vec<_> = attrs.map.keys().filter(|key| is_system(key)).cloned().collect();
         // Other names beside them are those of no system (fixture `system-keys-beside-others`).
@@ -203,11 +209,11 @@ impl Eval {
             let found = self.find(set, key, here).values.into_iter();
             values.extend(found.filter_map(|value| value.only_under(&under, here)));
         }
-        Found { values, missing: !attrs.map.contains_key(name) }
+        Selected { values, missing: !attrs.map.contains_key(name) }
     }
 
     /// A set indexed by something unknown: any of its attributes.
-    fn find_any(&mut self, set: &Value, key: &Value, here: Location) -> Found {
+    fn find_any(&mut self, set: &Value, key: &Value, here: Location) -> Selected {
         match &set.kind {
             Kind::Attrs(attrs)
                 if attrs.special.is_none() && attrs.open.is_none() && attrs.map.len() <= 16 =>
@@ -219,12 +225,12 @@ impl Eval {
                     let found = self.find(set, name, here).values.into_iter();
                     values.extend(found.filter_map(|value| value.only_under(&under, here)));
                 }
-                Found { values, missing: true }
+                Selected { values, missing: true }
             }
-            Kind::Unknown(_) => Found { values: vec![set.clone()], missing: false },
+            Kind::Unknown(_) => Selected { values: vec![set.clone()], missing: false },
             _ => {
                 let unknown = reason_of(key, "an attribute name is not known", here);
-                Found { values: vec![Value::doubtful(unknown)], missing: true }
+                Selected { values: vec![Value::doubtful(unknown)], missing: true }
             }
         }
     }

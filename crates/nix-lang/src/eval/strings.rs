@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{Eval, reason_of};
 use crate::budget::{Cost, OverBudget};
 use crate::files::normalize;
-use crate::syntax::ast::{Location, Part};
+use crate::syntax::ast::{Location, StringPart};
 use crate::value::LiteralKind;
 use crate::value::formula::{Under, both, can_meet};
 use crate::value::source::Source;
@@ -14,7 +14,7 @@ use crate::value::{Code, Doubt, EnvId, Kind, Move, Piece, Text, Token, Unknown, 
 
 impl Eval {
     /// A string literal.
-    pub fn eval_string(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
+    pub fn eval_string(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
         let here = code.location();
         let token = || Some(Rc::new(Token { location: here, kind: LiteralKind::NixString }));
         match parts {
@@ -22,12 +22,12 @@ impl Eval {
                 let value = string(Text { token: token(), ..Text::default() }).moved(here, Move::Literal);
                 self.configured(value, here)
             }
-            [Part::Text(text)] => {
+            [StringPart::Text(text)] => {
                 let pieces = vec![Piece::Text(Rc::clone(text))];
                 let value = string(Text { pieces, token: token(), ..Text::default() });
                 self.configured(value.moved(here, Move::Literal), here)
             }
-            [Part::Expr(id)] => {
+            [StringPart::Expr(id)] => {
                 let value = self.eval(&code.at(*id), env);
                 self.each(value, &mut |ev, v| match &v.kind {
                     Kind::Str(_) => v,
@@ -38,17 +38,18 @@ impl Eval {
         }
     }
 
-    fn interpolated(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
+    fn interpolated(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
         let here = code.location();
         let mut versions = vec![Version::default()];
         for part in parts {
             let texts = match part {
-                Part::Text(text) => {
+                StringPart::Text(text) => {
                     vec![(Text { pieces: vec![Piece::Text(Rc::clone(text))], ..Text::default() }, None)]
                 }
-                Part::Expr(id) => {
+                StringPart::Expr(id) => {
                     let value = self.eval(&code.at(*id), env);
-                    let in_path = matches!(parts.first(), Some(Part::Text(text)) if text.starts_with('/'));
+                    let in_path =
+                        matches!(parts.first(), Some(StringPart::Text(text)) if text.starts_with('/'));
                     let options = match &value.kind {
                         Kind::Alt(values) => values.as_ref().clone(),
                         _ if in_path => self.systems_of(&value),
@@ -135,7 +136,7 @@ impl Eval {
     pub fn concat(&self, texts: &[Text], here: Location) -> Result<Text, OverBudget> {
         let bytes = texts.iter().map(Text::weight).sum();
         self.budget.charge(Cost::Bytes(bytes), Some(here))?;
-        let mut whole = Builder::default();
+        let mut whole = StringBuilder::default();
         for text in texts {
             whole.push(text);
         }
@@ -143,14 +144,14 @@ impl Eval {
     }
 
     /// A path literal, relative to its file.
-    pub fn eval_path(&mut self, code: &Code, parts: &[Part], env: EnvId) -> Value {
+    pub fn eval_path(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
         const MOST_PATHS: usize = 16;
         let here = code.location();
         let mut texts = vec![(String::new(), None)];
         for part in parts {
             let options = match part {
-                Part::Text(text) => vec![(text.to_string(), None)],
-                Part::Expr(id) => {
+                StringPart::Text(text) => vec![(text.to_string(), None)],
+                StringPart::Expr(id) => {
                     let value = self.eval(&code.at(*id), env);
                     let all = self.systems_of(&value);
                     let value = crate::eval::join(all);
@@ -206,13 +207,13 @@ pub fn string(text: Text) -> Value {
 
 /// A string in the making: neighbouring known pieces grow together, in time that grows with their length alone.
 #[derive(Clone, Default)]
-struct Builder {
+struct StringBuilder {
     pieces: Vec<Piece>,
     /// Known text behind the last piece.
     tail: String,
 }
 
-impl Builder {
+impl StringBuilder {
     fn push(&mut self, text: &Text) {
         for piece in &text.pieces {
             match piece {
@@ -244,7 +245,7 @@ impl Builder {
 /// One alternative of a string, and when it counts.
 #[derive(Clone, Default)]
 struct Version {
-    text: Builder,
+    text: StringBuilder,
     under: Under,
 }
 
@@ -261,7 +262,7 @@ fn product(mut heads: Vec<Version>, tails: &[(Text, Under)]) -> Vec<Version> {
     if meet.len() > MOST {
         let message = "too many alternatives".into();
         let unknown = Rc::new(Unknown { doubt: Doubt::Limit, message, at: None, name: None });
-        let text = Builder { pieces: vec![Piece::Unknown(unknown)], ..Builder::default() };
+        let text = StringBuilder { pieces: vec![Piece::Unknown(unknown)], ..StringBuilder::default() };
         return vec![Version { text, under: None }];
     }
     let pair = |(head, (tail, under)): (&Version, &(Text, Under))| {

@@ -119,7 +119,7 @@ impl Ast {
 
 /// A piece of a string or path.
 #[derive(Debug)]
-pub enum Part {
+pub enum StringPart {
     /// Text as written, escapes taken out.
     Text(Rc<str>),
     /// `${...}`
@@ -251,9 +251,9 @@ pub enum Expr {
     /// A URL without quotes.
     Uri(Rc<str>),
     /// A string.
-    Str(Vec<Part>),
+    Str(Vec<StringPart>),
     /// A path.
-    Path(Vec<Part>),
+    Path(Vec<StringPart>),
     /// `<nixpkgs>`
     SearchPath(Rc<str>),
     /// A variable.

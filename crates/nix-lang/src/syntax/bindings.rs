@@ -7,7 +7,7 @@ use super::ast::{AttrName, Bound, ExprId, Name, Span};
 
 /// Bindings while they are merged.
 #[derive(Default)]
-pub(super) struct Builder {
+pub(super) struct BindingsBuilder {
     pub entries: Vec<(Name, Span, Node)>,
     pub index: HashMap<Name, usize>,
     pub sources: Vec<ExprId>,
@@ -16,10 +16,10 @@ pub(super) struct Builder {
 
 pub(super) enum Node {
     Bound(Bound),
-    Set { recursive: bool, span: Span, inner: Box<Builder> },
+    Set { recursive: bool, span: Span, inner: Box<BindingsBuilder> },
 }
 
-impl Builder {
+impl BindingsBuilder {
     pub fn insert(&mut self, name: Name, span: Span, node: Node) {
         let slot = self.index.get(&name).copied();
         let existing = slot.and_then(|i| self.entries.get_mut(i));
@@ -39,7 +39,7 @@ impl Builder {
         let node = if names.len() == 0 {
             node
         } else {
-            let mut inner = Builder::default();
+            let mut inner = BindingsBuilder::default();
             inner.insert_path(names, whole, node);
             Node::Set { recursive: false, span: whole, inner: Box::new(inner) }
         };
@@ -50,7 +50,7 @@ impl Builder {
     }
 
     /// The bindings of a second definition of the same set join the first.
-    pub fn merge(&mut self, more: Builder) {
+    pub fn merge(&mut self, more: BindingsBuilder) {
         let shift = self.sources.len();
         self.sources.extend(more.sources);
         self.dynamic.extend(more.dynamic);

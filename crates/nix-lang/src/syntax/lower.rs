@@ -7,9 +7,9 @@ use rowan::ast::AstNode;
 
 use super::ast::{
     Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, FileId, Formal, Functions, Lambda, Name, Op,
-    Param, Part, Span,
+    Param, Span, StringPart,
 };
-use super::bindings::{Builder, Node};
+use super::bindings::{BindingsBuilder, Node};
 
 /// Lowers a whole file; `shift` is added to every offset (the length of a byte order mark).
 pub(super) fn lower(file: FileId, root: &ast::Root, shift: usize) -> Ast {
@@ -155,27 +155,29 @@ impl Lowerer {
         Some(Formal { name: ident_name(&ident), span: self.span(ident.syntax()), default })
     }
 
-    fn string_parts(&mut self, string: &ast::Str) -> Vec<Part> {
+    fn string_parts(&mut self, string: &ast::Str) -> Vec<StringPart> {
         let mut parts = Vec::new();
         for part in string.normalized_parts() {
             match part {
                 InterpolPart::Literal(text) if text.is_empty() => {}
-                InterpolPart::Literal(text) => parts.push(Part::Text(Rc::from(text))),
+                InterpolPart::Literal(text) => parts.push(StringPart::Text(Rc::from(text))),
                 InterpolPart::Interpolation(inner) => {
-                    parts.push(Part::Expr(self.optional(inner.expr(), inner.syntax())));
+                    parts.push(StringPart::Expr(self.optional(inner.expr(), inner.syntax())));
                 }
             }
         }
         parts
     }
 
-    fn path_parts(&mut self, parts: Vec<InterpolPart<ast::PathContent>>) -> Vec<Part> {
+    fn path_parts(&mut self, parts: Vec<InterpolPart<ast::PathContent>>) -> Vec<StringPart> {
         let mut lowered = Vec::new();
         for part in parts {
             match part {
-                InterpolPart::Literal(content) => lowered.push(Part::Text(Rc::from(content.syntax().text()))),
+                InterpolPart::Literal(content) => {
+                    lowered.push(StringPart::Text(Rc::from(content.syntax().text())))
+                }
                 InterpolPart::Interpolation(inner) => {
-                    lowered.push(Part::Expr(self.optional(inner.expr(), inner.syntax())));
+                    lowered.push(StringPart::Expr(self.optional(inner.expr(), inner.syntax())));
                 }
             }
         }
@@ -198,7 +200,7 @@ impl Lowerer {
                 let parts = self.string_parts(string);
                 match parts.as_slice() {
                     [] => AttrName::Static(Rc::from("")),
-                    [Part::Text(text)] => AttrName::Static(Rc::clone(text)),
+                    [StringPart::Text(text)] => AttrName::Static(Rc::clone(text)),
                     _ => AttrName::Dynamic(self.push(Expr::Str(parts), span)),
                 }
             }
@@ -206,8 +208,8 @@ impl Lowerer {
         (name, span)
     }
 
-    fn bindings(&mut self, set: &impl HasEntry) -> Builder {
-        let mut builder = Builder::default();
+    fn bindings(&mut self, set: &impl HasEntry) -> BindingsBuilder {
+        let mut builder = BindingsBuilder::default();
         for entry in set.entries() {
             match entry {
                 ast::Entry::Inherit(inherit) => self.inherit(&inherit, &mut builder),
@@ -217,7 +219,7 @@ impl Lowerer {
         builder
     }
 
-    fn inherit(&mut self, inherit: &ast::Inherit, builder: &mut Builder) {
+    fn inherit(&mut self, inherit: &ast::Inherit, builder: &mut BindingsBuilder) {
         let source = inherit.from().map(|from| {
             let expr = self.optional(from.expr(), from.syntax());
             builder.sources.push(expr);
@@ -231,7 +233,7 @@ impl Lowerer {
         }
     }
 
-    fn binding(&mut self, binding: &ast::AttrpathValue, builder: &mut Builder) {
+    fn binding(&mut self, binding: &ast::AttrpathValue, builder: &mut BindingsBuilder) {
         let Some(path) = binding.attrpath() else { return };
         let names: Vec<(AttrName, Span)> = path.attrs().map(|attr| self.attr_name(&attr)).collect();
         let span = self.span(binding.syntax());
@@ -246,7 +248,7 @@ impl Lowerer {
         builder.insert_path(names.into_iter(), span, node);
     }
 
-    fn freeze(&mut self, builder: Builder) -> Rc<Bindings> {
+    fn freeze(&mut self, builder: BindingsBuilder) -> Rc<Bindings> {
         let entries = builder
             .entries
             .into_iter()

@@ -3,7 +3,7 @@
 use rnix::ast::{self, Attr, Entry, Expr, HasEntry as _, Param};
 use rowan::ast::AstNode as _;
 
-use super::{Key, key};
+use super::{Component, key};
 
 /// The names that are bound at a set, and whether a `with` is around it.
 pub(super) fn scope(set: &ast::AttrSet) -> (Vec<String>, bool) {
@@ -29,8 +29,8 @@ fn bind(entries: impl Iterator<Item = Entry>, bound: &mut Vec<String>) {
             }
         };
         bound.extend(attrs.iter().map(key).filter_map(|key| match key {
-            Key::Name(name) => Some(name),
-            Key::Dynamic(_) => None,
+            Component::Name(name) => Some(name),
+            Component::Dynamic(_) => None,
         }));
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 
 fn inserted(text: &str, path: &str) -> Result<String, InsertError> {
     let path = AttrPath::parse(path)?;
-    Slot::find(text, &path)?.insert(text, "f {\n  x = 1;\n\n  y = ''\n    z\n  '';\n}")
+    InsertionPoint::find(text, &path)?.insert(text, "f {\n  x = 1;\n\n  y = ''\n    z\n  '';\n}")
 }
 
 #[test]
@@ -60,19 +60,20 @@ fn what_is_there_or_not_literal_is_refused() {
 fn an_expression_cannot_break_out() {
     let path = AttrPath::parse("b").unwrap();
     for (text, expression) in [("{ a = 1; }", "1; c = 2"), ("{ a = 1; }", "1; } // { c = 2"), ("{ }", "\"")] {
-        assert!(Slot::find(text, &path).unwrap().insert(text, expression).is_err(), "{expression}");
+        assert!(InsertionPoint::find(text, &path).unwrap().insert(text, expression).is_err(), "{expression}");
     }
 }
 
 #[test]
 fn names_in_scope() {
     let text = "{ pkgs, lib ? 1, ... }@args: let inherit (pkgs) jq; x.y = 1; in { }";
-    let slot = Slot::find(text, &AttrPath::parse("b").unwrap()).unwrap();
+    let slot = InsertionPoint::find(text, &AttrPath::parse("b").unwrap()).unwrap();
     for name in ["pkgs", "lib", "args", "jq", "x"] {
         assert!(slot.names(name), "{name}");
     }
     assert!(!slot.binds("y") && !slot.names("b"));
-    let slot = Slot::find("with import <nixpkgs> { }; { }", &AttrPath::parse("b").unwrap()).unwrap();
+    let slot =
+        InsertionPoint::find("with import <nixpkgs> { }; { }", &AttrPath::parse("b").unwrap()).unwrap();
     assert!(slot.binds("fetchurl") && !slot.names("fetchurl"));
 }
 

@@ -9,13 +9,13 @@ use nix_lang::syntax::ast::Location;
 use nix_lang::value::formula::Under;
 use nix_lang::value::source::Remote;
 use nix_lang::value::{Doubt, Trail, Unknown};
-use phase_shell::{Cause, Edit, Trouble};
+use phase_shell::{Cause, LockfileEdit, Trouble};
 
 /// The answer for one combination of alternatives.
 #[derive(Clone)]
 pub(super) enum Answer {
     /// A file of the repository, and what phases replace in it.
-    Local(PathBuf, Vec<Edit>),
+    Local(PathBuf, Vec<LockfileEdit>),
     Missing(PathBuf),
     Remote {
         used: Box<Fetched>,
@@ -43,7 +43,7 @@ pub(super) struct Fetched {
     /// Whether the source's own shrinkwrap would win over that copy.
     pub shrinkwrap_wins: bool,
     /// What phases replace in the two lockfiles of the source.
-    pub edits: [Vec<Edit>; 2],
+    pub edits: [Vec<LockfileEdit>; 2],
 }
 
 /// An answer and what it rests on.

@@ -12,7 +12,7 @@ use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::{Base, Filter, Source};
 use npm_lockfile::FILE_NAMES as NAMES;
-use phase_shell::{Edit, Left, Slot};
+use phase_shell::{Left, LockfileEdit, LockfileState};
 
 /// What a derivation does with a source that it patches.
 pub(super) struct Patched<'a> {
@@ -38,17 +38,19 @@ pub(super) fn conclude(
     let patched_in = tree.inside(&patches.folder).sub;
     // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
     let (slot, edits) = match shrinkwrap {
-        Slot::Original if matches!(lock, Slot::Original) || has_original(ev, &inner, NAMES[0]) => {
+        LockfileState::Original
+            if matches!(lock, LockfileState::Original) || has_original(ev, &inner, NAMES[0]) =>
+        {
             return original(ev, &inner, left, (patches, &patched_in), place);
         }
-        Slot::Original | Slot::Absent => (lock, &left.edits[1]),
+        LockfileState::Original | LockfileState::Absent => (lock, &left.edits[1]),
         other => (other, &left.edits[0]),
     };
     match slot {
-        Slot::Copied(source) => copied(ev, source, edits, at),
-        Slot::Doubt(trouble) => Answer::trouble(trouble, at),
-        Slot::Absent => removed(at),
-        Slot::Original => original(ev, &inner, left, (patches, &patched_in), place),
+        LockfileState::Copied(source) => copied(ev, source, edits, at),
+        LockfileState::Doubt(trouble) => Answer::trouble(trouble, at),
+        LockfileState::Absent => removed(at),
+        LockfileState::Original => original(ev, &inner, left, (patches, &patched_in), place),
     }
 }
 
@@ -69,7 +71,7 @@ fn has_original(ev: &Eval, tree: &Source, name: &str) -> bool {
 }
 
 /// A file that a phase copied over the lockfile.
-pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[Edit], at: Location) -> Answer {
+pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[LockfileEdit], at: Location) -> Answer {
     match (&source.base, source.local_path()) {
         (_, Some(path)) => {
             if filtered_out(ev, source, &path, at) {
@@ -203,7 +205,7 @@ fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {
     let mut left_out = None;
     for ((name, slot), edits) in NAMES.iter().zip(&left.slots).zip(&left.edits) {
         let path = folder.join(name);
-        if !matches!(slot, Slot::Original) || !ev.files.is_file(&path) {
+        if !matches!(slot, LockfileState::Original) || !ev.files.is_file(&path) {
             continue;
         }
         if filtered_out(ev, tree, &path, at) {

@@ -26,7 +26,7 @@ pub(super) fn tarball(ev: &mut Eval, tree: &Source, lockfile: &Path, at: Locatio
     if !matches!(tree.base, Base::Script { .. } | Base::Changed(_) | Base::Built(_) | Base::Farm(_)) {
         return None;
     }
-    let mut found = Found::new(at, lockfile);
+    let mut found = Ingredients::new(at, lockfile);
     found.look(ev, tree, 0);
     match found.remotes.as_slice() {
         [only] if !found.foreign && tarballs::may_be_one(ev, only) => Some(Rc::clone(only)),
@@ -37,7 +37,7 @@ pub(super) fn tarball(ev: &mut Eval, tree: &Source, lockfile: &Path, at: Locatio
 /// What is fetched for a derivation with these arguments: URLs, revisions, locked inputs. Equal texts are equal things, so that
 /// two states of a repository can be compared.
 pub(super) fn fetched(ev: &mut Eval, args: &Value, at: Location) -> BTreeSet<String> {
-    let mut found = Found::new(at, Path::new(""));
+    let mut found = Ingredients::new(at, Path::new(""));
     found.values(ev, args, 0);
     let mut all = found.releases;
     all.extend(found.remotes.iter().map(|remote| told(ev, remote)));
@@ -61,7 +61,7 @@ fn told(ev: &mut Eval, remote: &Rc<Remote>) -> String {
     texts.collect::<Vec<_>>().join(" ")
 }
 
-struct Found<'a> {
+struct Ingredients<'a> {
     at: Location,
     /// The lockfile that may be among the ingredients.
     lockfile: &'a Path,
@@ -73,7 +73,7 @@ struct Found<'a> {
     foreign: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> Ingredients<'a> {
     fn new(at: Location, lockfile: &'a Path) -> Self {
         Self { at, lockfile, remotes: Vec::new(), releases: BTreeSet::new(), foreign: false }
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::occurrences::{callee, children};
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::{
-    Ast, AttrName, Bindings, Bound, Expr, ExprId, FileId, Location, Param, Part, Span,
+    Ast, AttrName, Bindings, Bound, Expr, ExprId, FileId, Location, Param, Span, StringPart,
 };
 use nix_lang::syntax::json::{self, Json, Spanned};
 use nix_lang::syntax::toml;
@@ -162,7 +162,7 @@ impl Walk<'_> {
         };
         let name = |item: &ExprId| match self.ast.expr(*item) {
             Expr::Str(parts) => match parts.as_slice() {
-                [Part::Text(text)] => Some(AttrName::Static(text.as_ref().into())),
+                [StringPart::Text(text)] => Some(AttrName::Static(text.as_ref().into())),
                 _ => None,
             },
             _ => None,

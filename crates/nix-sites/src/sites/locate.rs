@@ -17,7 +17,7 @@ use nix_lang::value::formula::{Under, both, can_meet};
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Kind, Value};
 use npm_lockfile::FILE_NAMES;
-use phase_shell::{Ground, Left, Script, Shell, Side, Slot, Trouble};
+use phase_shell::{Ground, Left, LockfileState, Script, Shell, Side, Trouble};
 
 /// The attributes that decide where a lockfile is, each with its alternatives.
 struct Inputs {
@@ -230,9 +230,9 @@ fn one(
     };
     let answer = match (left, end) {
         (Ok(left), Some(end)) => {
-            if let (Some(remote), Slot::Copied(_)) = (&mut remote, &left.slots[1]) {
+            if let (Some(remote), LockfileState::Copied(_)) = (&mut remote, &left.slots[1]) {
                 remote.vendored_in = Some(tree.inside(&end).sub);
-                remote.shrinkwrap_wins = matches!(left.slots[0], Slot::Original);
+                remote.shrinkwrap_wins = matches!(left.slots[0], LockfileState::Original);
             }
             let patches = Patched { list: &patches.list, root: chosen.root, folder: patched_in };
             conclude(ev, &tree, &end, &left, &patches, (at, depth))
@@ -307,7 +307,7 @@ fn edited_anyway(ev: &Eval, patches: &Patches, phases: [&Phase; 2], at: Location
     let chosen = Chosen { tree, source: None, root: None, below: String::new() };
     match run_phases(ev, &chosen, "", patches, phases, at).left {
         Ok(left) => left.slots.iter().find_map(|slot| match slot {
-            Slot::Doubt(trouble) => Some(Answer::trouble(trouble, at)),
+            LockfileState::Doubt(trouble) => Some(Answer::trouble(trouble, at)),
             _ => None,
         }),
         Err(trouble) => Some(Answer::trouble(&trouble, at)),

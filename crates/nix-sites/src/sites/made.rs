@@ -11,7 +11,7 @@ use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::{Base, Remote, Source};
 use nix_lang::value::{Kind, Text, Value};
 use nixpkgs_model::packages::derivation::{Builder, Drv};
-use phase_shell::{Ground, Left, Script, Shell, Side, Slot};
+use phase_shell::{Ground, Left, LockfileState, Script, Shell, Side};
 
 /// Whether a fetcher's `postFetch` could write the lockfile in a folder of what it makes.
 pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, folder: &str) -> bool {
@@ -26,7 +26,7 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, folder: &str) ->
     let mut shell = Shell::new(&ev.files, &ev.budget, Ground::Unknown, Ground::Source(source));
     shell.run(&Script::new(text), "postFetch");
     let left = shell.left(Side::Out, folder);
-    !left.slots.iter().all(|slot| matches!(slot, Slot::Original))
+    !left.slots.iter().all(|slot| matches!(slot, LockfileState::Original))
         || left.edits.iter().any(|edits| !edits.is_empty())
 }
 
@@ -133,9 +133,9 @@ pub(super) fn scripted(ev: &mut Eval, tree: &Rc<Source>, text: &Text, env: &Valu
 fn conclude_script(ev: &mut Eval, left: &Left, at: Location) -> Answer {
     for (slot, edits) in left.slots.iter().zip(&left.edits) {
         match slot {
-            Slot::Copied(source) => return copied(ev, source, edits, at),
-            Slot::Doubt(trouble) => return Answer::trouble(trouble, at),
-            Slot::Original | Slot::Absent => {}
+            LockfileState::Copied(source) => return copied(ev, source, edits, at),
+            LockfileState::Doubt(trouble) => return Answer::trouble(trouble, at),
+            LockfileState::Original | LockfileState::Absent => {}
         }
     }
     Answer::doubt(Reason::Generated, "the script that makes the source copies no lockfile", Some(at))

@@ -14,14 +14,14 @@ use nix_lang::eval::Eval;
 use nix_lang::place::Place;
 use nix_lang::syntax::ast::Location;
 use npm_lockfile::options::HashOptions;
-use phase_shell::Edit;
+use phase_shell::LockfileEdit;
 
 /// One set of literals with one answer is one site; without literals, one call is.
 pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
     let mut merged: Vec<Draft> = Vec::new();
-    let mut index: HashMap<Key, usize> = HashMap::new();
+    let mut index: HashMap<DraftKey, usize> = HashMap::new();
     for draft in drafts {
-        match index.entry(Key::of(&draft)) {
+        match index.entry(DraftKey::of(&draft)) {
             Entry::Occupied(known) => absorb(&mut merged[*known.get()], draft),
             Entry::Vacant(free) => {
                 free.insert(merged.len());
@@ -49,7 +49,7 @@ pub(super) fn drop_followed(drafts: &mut Vec<Draft>) {
 
 /// What distinguishes drafts.
 #[derive(PartialEq, Eq, Hash)]
-struct Key {
+struct DraftKey {
     own: Own,
     answer: Told,
     options: HashOptions,
@@ -65,13 +65,13 @@ enum Own {
 /// What distinguishes answers; a doubt is distinguished by its class only.
 #[derive(PartialEq, Eq, Hash)]
 enum Told {
-    Local(PathBuf, Vec<Edit>),
+    Local(PathBuf, Vec<LockfileEdit>),
     Missing(PathBuf),
     Remote {
         attributes: Vec<SourceAttribute>,
         open: Option<String>,
         folder: String,
-        edits: [Vec<Edit>; 2],
+        edits: [Vec<LockfileEdit>; 2],
         patches: Vec<Patch>,
         patched_in: String,
     },
@@ -79,7 +79,7 @@ enum Told {
     Undecided(Reason),
 }
 
-impl Key {
+impl DraftKey {
     fn of(draft: &Draft) -> Self {
         let own = if draft.literals.is_empty() {
             Own::Call(draft.call, draft.site.name.clone())
@@ -161,7 +161,7 @@ pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
 /// What a site needs of a hash; equal where the needs surely are.
 #[derive(PartialEq, Eq, Hash)]
 enum Need {
-    Local(Content, Vec<Edit>, HashOptions),
+    Local(Content, Vec<LockfileEdit>, HashOptions),
     Missing(PathBuf, HashOptions),
     Remote(Box<FromRemote>),
     /// What is not wholly known is like nothing else.
@@ -178,7 +178,7 @@ struct FromRemote {
     input: Option<(String, String)>,
     attributes: Vec<(String, AttributeValue)>,
     folder: String,
-    edits: [Vec<Edit>; 2],
+    edits: [Vec<LockfileEdit>; 2],
     patched: (Vec<Patch>, String),
     options: HashOptions,
 }

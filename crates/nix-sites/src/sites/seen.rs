@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::keys::Keys;
 use crate::occurrences::{is_other, other_hashes};
 use nix_lang::eval::Observer;
-use nix_lang::syntax::ast::{Ast, Expr, FileId, Location, Part};
+use nix_lang::syntax::ast::{Ast, Expr, FileId, Location, StringPart};
 use nix_lang::syntax::json::{Json, Spanned};
 use nix_lang::value::ThunkId;
 use nixpkgs_model::hash_text::looks_like_hash;
@@ -131,7 +131,7 @@ impl Observer for Seen {
         let others = other_hashes(ast);
         for (expr, span) in ast.exprs.iter().zip(&ast.spans) {
             if let Expr::Str(parts) = expr
-                && let [Part::Text(text)] = parts.as_slice()
+                && let [StringPart::Text(text)] = parts.as_slice()
                 && looks_like_hash(text)
                 && !others.contains(span)
             {

@@ -12,7 +12,7 @@ use nix_lang::value::{Attrs, Closure, Doubt, Kind, Piece, Special, Text, ThunkId
 use nixpkgs_model::modules;
 use nixpkgs_model::packages::derivation::Drv;
 use nixpkgs_model::packages::record::Declarations as _;
-use nixpkgs_model::packages::{self, Entry};
+use nixpkgs_model::packages::{self, UncalledFile};
 
 /// The order in which the outputs of a flake are visited; the first path found names a site.
 const FIRST: &[&str] =
@@ -299,7 +299,7 @@ fn offers_overlay(path: &str) -> bool {
 
 /// The argument of a function that nothing calls.
 pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: Location) -> ThunkId {
-    let entry = Value::attrs(Attrs::special(Special::of(Entry(folder.to_path_buf()))));
+    let entry = Value::attrs(Attrs::special(Special::of(UncalledFile(folder.to_path_buf()))));
     match &lambda.param {
         Param::Pattern { .. } => ev.done(entry),
         Param::Ident(name) => {

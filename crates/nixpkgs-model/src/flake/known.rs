@@ -7,7 +7,7 @@ use super::{nearest, of_folder, self_member};
 use crate::library;
 use crate::packages::{call_package, nixpkgs};
 use nix_lang::eval::{Eval, lambda};
-use nix_lang::syntax::ast::{Bindings, Bound, Expr, Location, Part};
+use nix_lang::syntax::ast::{Bindings, Bound, Expr, Location, StringPart};
 use nix_lang::value::source::{self, Filter};
 use nix_lang::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
 
@@ -94,7 +94,7 @@ fn get_snowfall_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option
                 None => top,
                 Some(root) => match ast.expr(root?) {
                     Expr::Path(parts) => match parts.as_slice() {
-                        [Part::Text(text)] if text.starts_with('.') => source::join(&top, text),
+                        [StringPart::Text(text)] if text.starts_with('.') => source::join(&top, text),
                         _ => return None,
                     },
                     _ => return None,

@@ -68,9 +68,9 @@ fn arguments(ev: &mut Eval, folder: &Path, flake: &Value, function: &Value, at: 
 }
 
 /// A flake of the repository: its folder.
-pub struct Own(pub PathBuf);
+pub struct OwnFlake(pub PathBuf);
 
-impl Meaning for Own {
+impl Meaning for OwnFlake {
     fn is_files(&self) -> bool {
         true
     }
@@ -83,7 +83,7 @@ impl Meaning for Own {
 
 /// `self`.
 fn own_value(folder: &Path) -> Value {
-    packages::meant(Own(folder.to_path_buf()))
+    packages::meant(OwnFlake(folder.to_path_buf()))
 }
 
 /// The inputs that `flake.lock` and `flake.nix` name.

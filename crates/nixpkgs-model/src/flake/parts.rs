@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Input, default_packages};
 use crate::modules;
-use crate::packages::{DEFAULT_SYSTEMS, Entry};
+use crate::packages::{DEFAULT_SYSTEMS, UncalledFile};
 use nix_lang::builtins;
 use nix_lang::eval::{Eval, is_system, lambda};
 use nix_lang::syntax::ast::Location;
@@ -166,7 +166,7 @@ fn add_systems(ev: &mut Eval, thunk: ThunkId, modules: &mut Modules) {
 
 /// `{ self, inputs, lib, config, withSystem, ... }`.
 fn module_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
-    let mut set = Attrs::special(Special::of(Entry(context.folder.clone())));
+    let mut set = Attrs::special(Special::of(UncalledFile(context.folder.clone())));
     let given = context.given.clone();
     for name in ["inputs", "self"] {
         if let Some(value) = argument_of(ev, &given, name, context.at) {
@@ -247,7 +247,7 @@ fn system_module(
 
 /// `{ pkgs, system, config, self', inputs', lib, ... }`.
 fn system_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
-    let mut set = Attrs::special(Special::of(Entry(context.folder.clone())));
+    let mut set = Attrs::special(Special::of(UncalledFile(context.folder.clone())));
     let (result, at) = (context.result, context.at);
     let pkgs = ev.lazy(move |ev| module_packages(ev, result, at));
     let mut insert = |name: &str, thunk: ThunkId| {

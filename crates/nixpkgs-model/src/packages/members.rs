@@ -1,6 +1,6 @@
 //! The members of package sets and of the sets inside them.
 
-use super::names::{DEFAULT_SYSTEMS, Scope, What, meaning};
+use super::names::{DEFAULT_SYSTEMS, PackageScope, What, meaning};
 use super::{call_package, derivation, fetchers, nixpkgs, overlay, scripts};
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
@@ -51,35 +51,40 @@ pub(super) fn anywhere(ev: &Eval, meaning: &What, name: &str, pkgs: &Value) -> O
 }
 
 /// A set inside nixpkgs.
-pub fn scope(scope: Scope) -> Value {
+pub fn scope(scope: PackageScope) -> Value {
     super::meant(scope)
 }
 
 /// A member of a set inside nixpkgs.
-pub fn scope_member(ev: &mut Eval, set: &Value, own: &Scope, name: &str, here: Location) -> Value {
+pub fn scope_member(ev: &mut Eval, set: &Value, own: &PackageScope, name: &str, here: Location) -> Value {
     let outside = || Value::outside(&format!("{}.{name}", own.name()), Some(here));
     let native = |ev: &Eval, prefix: &str| ev.native(&format!("{prefix}.{name}"));
     match (own, name) {
-        (Scope::Stdenv | Scope::Platform, "hostPlatform" | "buildPlatform" | "targetPlatform") => {
-            scope(Scope::Platform)
-        }
-        (Scope::Stdenv | Scope::Platform, "system") => Value::any_system(),
-        (Scope::PerSystem, _) => nixpkgs(),
+        (
+            PackageScope::Stdenv | PackageScope::Platform,
+            "hostPlatform" | "buildPlatform" | "targetPlatform",
+        ) => scope(PackageScope::Platform),
+        (PackageScope::Stdenv | PackageScope::Platform, "system") => Value::any_system(),
+        (PackageScope::PerSystem, _) => nixpkgs(),
         // It takes its own `npmRoot`, as a call of the set does.
-        (Scope::ImportNpmLock, "buildNodeModules") => scope(Scope::ImportNpmLock),
-        (Scope::Systems, "doubles") => set.clone(),
-        (Scope::Systems, "flakeExposed" | "all" | "unix" | "linux") => system_list(ev),
-        (Scope::Systems, _) => Value::outside(&format!("lib.systems.{name}"), Some(here)),
-        (Scope::Library(own), _) => {
+        (PackageScope::ImportNpmLock, "buildNodeModules") => scope(PackageScope::ImportNpmLock),
+        (PackageScope::Systems, "doubles") => set.clone(),
+        (PackageScope::Systems, "flakeExposed" | "all" | "unix" | "linux") => system_list(ev),
+        (PackageScope::Systems, _) => Value::outside(&format!("lib.systems.{name}"), Some(here)),
+        (PackageScope::Library(own), _) => {
             native(ev, own).unwrap_or_else(|| Value::outside(&format!("lib.{own}.{name}"), Some(here)))
         }
-        (Scope::GitIgnore | Scope::NixFilter, _) => native(ev, own.name()).unwrap_or_else(outside),
+        (PackageScope::GitIgnore | PackageScope::NixFilter, _) => {
+            native(ev, own.name()).unwrap_or_else(outside)
+        }
         (_, "pkgs") if !own.is_python() => nixpkgs(),
         (_, "pkgs" | "packages") if own.is_python() => set.clone(),
-        (Scope::Stdenv | Scope::Platform, _) if name != "mkDerivation" => outside(),
+        (PackageScope::Stdenv | PackageScope::Platform, _) if name != "mkDerivation" => outside(),
         _ => {
             let inner = meaning(name).and_then(|meaning| match meaning {
-                What::Scope(scope @ (Scope::ImportNpmLock | Scope::GitIgnore)) => Some(self::scope(scope)),
+                What::Scope(scope @ (PackageScope::ImportNpmLock | PackageScope::GitIgnore)) => {
+                    Some(self::scope(scope))
+                }
                 meaning => anywhere(ev, &meaning, name, &nixpkgs()),
             });
             inner.unwrap_or_else(|| Value::outside(&format!("pkgs.{}.{name}", own.name()), Some(here)))

@@ -18,7 +18,7 @@ pub mod scripts;
 
 pub use functions::TABLE;
 pub use members::{is_modelled, member, scope_member};
-pub use names::{DEFAULT_SYSTEMS, Habit, Scope, are_of_overlay, firm_habit, habit, is_nixpkgs};
+pub use names::{DEFAULT_SYSTEMS, Habit, PackageScope, are_of_overlay, firm_habit, habit, is_nixpkgs};
 pub use outside::{by_convention, hides_members, import_outside, import_remote, member_of, unknown_call};
 
 use std::path::PathBuf;
@@ -45,9 +45,9 @@ impl Meaning for Packages {
 }
 
 /// The arguments of a file that nothing calls; the folder of that file.
-pub struct Entry(pub PathBuf);
+pub struct UncalledFile(pub PathBuf);
 
-impl Meaning for Entry {
+impl Meaning for UncalledFile {
     fn is_of_arguments(&self) -> bool {
         true
     }
@@ -91,17 +91,17 @@ pub fn nixpkgs() -> Value {
 /// A set inside `lib`, such as `lib.fileset`.
 #[must_use]
 pub fn lib_scope(name: &str) -> Value {
-    members::scope(Scope::Library(name.into()))
+    members::scope(PackageScope::Library(name.into()))
 }
 
 /// `lib.systems`.
 #[must_use]
 pub fn lib_systems() -> Value {
-    members::scope(Scope::Systems)
+    members::scope(PackageScope::Systems)
 }
 
 /// A set of package sets, one for each system.
 #[must_use]
 pub fn per_system() -> Value {
-    members::scope(Scope::PerSystem)
+    members::scope(PackageScope::PerSystem)
 }

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::derivation::Builder;
-use super::scripts::Script;
+use super::scripts::ScriptBuilder;
 use nix_lang::value::Meaning;
 use nix_lang::value::source::RemoteKind;
 
@@ -15,13 +15,13 @@ pub enum What {
     Builder(Builder),
     Fetcher(RemoteKind),
     /// A small builder whose result is a source.
-    Script(Script),
+    Script(ScriptBuilder),
     /// `callPackage`
     Call,
     /// `newScope`
     NewScope,
     /// A set of packages, or of builders.
-    Scope(Scope),
+    Scope(PackageScope),
     /// Another instance of the same package set.
     Same,
     Library,
@@ -34,7 +34,7 @@ pub enum What {
 
 /// A set inside nixpkgs, or one that many flakes have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
+pub enum PackageScope {
     /// Packages, and the builders for them: `python3Packages`. The builders are those of nixpkgs itself.
     Packages(Rc<str>),
     /// `stdenv`
@@ -60,7 +60,7 @@ pub enum Scope {
 enum Row {
     Is(Builder),
     Fetches(RemoteKind),
-    Makes(Script),
+    Makes(ScriptBuilder),
     /// A set of packages.
     Packages,
     Other(fn() -> What),
@@ -70,9 +70,9 @@ use Builder::{FetchDeps, Generic, Join, Npm};
 use Row::{Fetches, Is, Makes, Other, Packages};
 
 const SAME: Row = Other(|| What::Same);
-const STDENV: Row = Other(|| What::Scope(Scope::Stdenv));
-const PLATFORM: Row = Other(|| What::Scope(Scope::Platform));
-const PER_SYSTEM: Row = Other(|| What::Scope(Scope::PerSystem));
+const STDENV: Row = Other(|| What::Scope(PackageScope::Stdenv));
+const PLATFORM: Row = Other(|| What::Scope(PackageScope::Platform));
+const PER_SYSTEM: Row = Other(|| What::Scope(PackageScope::PerSystem));
 
 /// Every name that means something.
 const TABLE: &[(&str, Row)] = &[
@@ -133,28 +133,28 @@ const TABLE: &[(&str, Row)] = &[
     ("fetchdarcs", Fetches(RemoteKind::Other)),
     ("fetchfossil", Fetches(RemoteKind::Other)),
     ("requireFile", Fetches(RemoteKind::Other)),
-    ("runCommand", Makes(Script::RunCommand)),
-    ("runCommandLocal", Makes(Script::RunCommand)),
-    ("runCommandNoCC", Makes(Script::RunCommand)),
-    ("runCommandNoCCLocal", Makes(Script::RunCommand)),
-    ("runCommandCC", Makes(Script::RunCommand)),
-    ("applyPatches", Makes(Script::ApplyPatches)),
-    ("srcOnly", Makes(Script::ApplyPatches)),
-    ("writeText", Makes(Script::WriteText)),
-    ("writeTextDir", Makes(Script::WriteTextDir)),
-    ("writeTextFile", Makes(Script::WriteTextFile)),
-    ("linkFarm", Makes(Script::LinkFarm)),
-    ("replaceVars", Makes(Script::ReplaceVars)),
-    ("replaceVarsWith", Makes(Script::SubstituteAll)),
-    ("substituteAll", Makes(Script::SubstituteAll)),
-    ("substitute", Makes(Script::SubstituteAll)),
+    ("runCommand", Makes(ScriptBuilder::RunCommand)),
+    ("runCommandLocal", Makes(ScriptBuilder::RunCommand)),
+    ("runCommandNoCC", Makes(ScriptBuilder::RunCommand)),
+    ("runCommandNoCCLocal", Makes(ScriptBuilder::RunCommand)),
+    ("runCommandCC", Makes(ScriptBuilder::RunCommand)),
+    ("applyPatches", Makes(ScriptBuilder::ApplyPatches)),
+    ("srcOnly", Makes(ScriptBuilder::ApplyPatches)),
+    ("writeText", Makes(ScriptBuilder::WriteText)),
+    ("writeTextDir", Makes(ScriptBuilder::WriteTextDir)),
+    ("writeTextFile", Makes(ScriptBuilder::WriteTextFile)),
+    ("linkFarm", Makes(ScriptBuilder::LinkFarm)),
+    ("replaceVars", Makes(ScriptBuilder::ReplaceVars)),
+    ("replaceVarsWith", Makes(ScriptBuilder::SubstituteAll)),
+    ("substituteAll", Makes(ScriptBuilder::SubstituteAll)),
+    ("substitute", Makes(ScriptBuilder::SubstituteAll)),
     ("callPackage", Other(|| What::Call)),
     ("callPackages", Other(|| What::Call)),
     ("newScope", Other(|| What::NewScope)),
     ("gitignoreSource", Other(|| What::GitIgnoreSource)),
-    ("importNpmLock", Other(|| What::Scope(Scope::ImportNpmLock))),
-    ("nix-gitignore", Other(|| What::Scope(Scope::GitIgnore))),
-    ("nix-filter", Other(|| What::Scope(Scope::NixFilter))),
+    ("importNpmLock", Other(|| What::Scope(PackageScope::ImportNpmLock))),
+    ("nix-gitignore", Other(|| What::Scope(PackageScope::GitIgnore))),
+    ("nix-filter", Other(|| What::Scope(PackageScope::NixFilter))),
     ("lib", Other(|| What::Library)),
     ("system", Other(|| What::System)),
     ("emptyDirectory", Other(|| What::EmptyDirectory)),
@@ -227,7 +227,7 @@ pub fn meaning(name: &str) -> Option<What> {
         Is(builder) => What::Builder(*builder),
         Fetches(kind) => What::Fetcher(*kind),
         Makes(script) => What::Script(*script),
-        Packages => What::Scope(Scope::Packages(Rc::from(name))),
+        Packages => What::Scope(PackageScope::Packages(Rc::from(name))),
         Other(make) => make(),
     })
 }
@@ -239,7 +239,7 @@ fn by_version(name: &str) -> Option<What> {
     }
     let sets = [("python", "Packages"), ("python", ""), ("php", "Packages"), ("llvmPackages_", "")];
     let is_set = sets.iter().any(|(head, tail)| is_versioned(name, head, tail));
-    is_set.then(|| What::Scope(Scope::Packages(Rc::from(name))))
+    is_set.then(|| What::Scope(PackageScope::Packages(Rc::from(name))))
 }
 
 fn is_versioned(name: &str, head: &str, tail: &str) -> bool {
@@ -315,7 +315,7 @@ pub fn are_of_overlay(last: &str, previous: &str) -> bool {
 /// The systems that stand for all where a flake names none.
 pub const DEFAULT_SYSTEMS: [&str; 4] = ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"];
 
-impl Meaning for Scope {
+impl Meaning for PackageScope {
     fn yields_to_defaults(&self) -> bool {
         true
     }
@@ -325,7 +325,7 @@ impl Meaning for Scope {
     }
 }
 
-impl Scope {
+impl PackageScope {
     /// The name of the set, as messages have it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn versions_in_names_are_not_spelt_out() {
-        let set = |name: &str| Some(What::Scope(Scope::Packages(Rc::from(name))));
+        let set = |name: &str| Some(What::Scope(PackageScope::Packages(Rc::from(name))));
         for name in ["python3", "python3Packages", "python314Packages", "php84Packages", "pythonPackages"] {
             assert_eq!(meaning(name), set(name), "{name}");
         }

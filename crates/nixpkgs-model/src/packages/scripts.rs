@@ -9,7 +9,7 @@ use nix_lang::value::{Kind, ThunkId, Value};
 
 /// A small builder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Script {
+pub enum ScriptBuilder {
     /// `runCommand name env script`
     RunCommand,
     /// `applyPatches`, and `srcOnly`, which unpacks and patches the source of a derivation.
@@ -39,16 +39,16 @@ static SUBSTITUTE_ALL: Native = Native::new("substituteAll", 1, substitute_all);
 
 /// A builder as a function of the language.
 #[must_use]
-pub fn function(script: Script) -> Value {
+pub fn function(script: ScriptBuilder) -> Value {
     let native = match script {
-        Script::RunCommand => &RUN_COMMAND,
-        Script::ApplyPatches => &APPLY_PATCHES,
-        Script::WriteText => &WRITE_TEXT,
-        Script::WriteTextDir => &WRITE_TEXT_DIR,
-        Script::WriteTextFile => &WRITE_TEXT_FILE,
-        Script::LinkFarm => &LINK_FARM,
-        Script::ReplaceVars => &REPLACE_VARS,
-        Script::SubstituteAll => &SUBSTITUTE_ALL,
+        ScriptBuilder::RunCommand => &RUN_COMMAND,
+        ScriptBuilder::ApplyPatches => &APPLY_PATCHES,
+        ScriptBuilder::WriteText => &WRITE_TEXT,
+        ScriptBuilder::WriteTextDir => &WRITE_TEXT_DIR,
+        ScriptBuilder::WriteTextFile => &WRITE_TEXT_FILE,
+        ScriptBuilder::LinkFarm => &LINK_FARM,
+        ScriptBuilder::ReplaceVars => &REPLACE_VARS,
+        ScriptBuilder::SubstituteAll => &SUBSTITUTE_ALL,
     };
     eval::native(native)
 }

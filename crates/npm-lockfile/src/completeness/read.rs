@@ -19,7 +19,7 @@ use crate::{
 
 /// The parts of a lockfile that say what is downloaded.
 #[derive(Deserialize)]
-pub(super) struct Document<'a> {
+pub(super) struct DownloadsDocument<'a> {
     #[serde(rename = "lockfileVersion")]
     pub(super) version: u64,
     #[serde(borrow, default)]
@@ -30,7 +30,7 @@ pub(super) struct Document<'a> {
 
 /// What has been gathered of a lockfile so far.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct GapCollector {
     urls: UrlReader,
     completeness: Completeness,
     /// URLs of which some entry has an integrity.
@@ -48,7 +48,7 @@ struct Download<'a> {
     integrity: Option<&'a str>,
 }
 
-impl Found {
+impl GapCollector {
     /// `serde_json` bounds the nesting, and so this recursion.
     pub(super) fn collect_nested(&mut self, entries: &Entries<'_, Nested<'_>>, parents: &str) {
         for (name, entry) in &entries.list {

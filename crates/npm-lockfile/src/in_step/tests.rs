@@ -22,12 +22,12 @@ fn lockfile() -> String {
 
 fn told(folder: &str, manifest: &Value) -> Vec<String> {
     let manifests = [
-        Manifest {
+        ManifestFile {
             folder: folder.to_owned(),
             bytes: manifest.to_string().into(),
             is_workspace: !folder.is_empty(),
         },
-        Manifest {
+        ManifestFile {
             folder: String::new(),
             bytes: json!({ "overrides": { "over@1": "2", "@s/over": "3" } }).to_string().into(),
             is_workspace: false,
@@ -171,7 +171,7 @@ fn version_1_is_looked_up_by_name() {
     let manifest = json!({ "dependencies": { "ms": "^2", "alias": "npm:@s/real@^3", "local": "file:libs/local" }, "peerDependencies": { "react": "18" } });
     let of = |manifest: &Value| {
         let manifest =
-            Manifest { folder: String::new(), bytes: manifest.to_string().into(), is_workspace: false };
+            ManifestFile { folder: String::new(), bytes: manifest.to_string().into(), is_workspace: false };
         disagreements(lockfile.as_bytes(), &[manifest]).len()
     };
     assert_eq!(of(&manifest), 0);

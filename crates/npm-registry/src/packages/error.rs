@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{NameError, PackageName, SelectorError};
+use super::{PackageName, PackageNameError, SelectorError};
 use crate::FetchError;
 use error_advice::Advise;
 use npm_tarballs::integrity::IntegrityError;
@@ -12,7 +12,7 @@ use npm_tarballs::integrity::IntegrityError;
 pub enum PackageError {
     /// No package can have this name.
     #[error(transparent)]
-    Name(#[from] NameError),
+    Name(#[from] PackageNameError),
     /// The registry cannot be asked.
     #[error("cannot ask the registry about {name}")]
     Fetch {

@@ -37,7 +37,7 @@ pub struct Key {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct KeysDocument {
     keys: Vec<RawKey>,
 }
 
@@ -65,7 +65,7 @@ impl Key {
     /// # Errors
     /// It is none. Keys of other kinds are left out.
     pub fn parse(body: &[u8]) -> Result<Vec<Self>, PackageError> {
-        let document: Document = serde_json::from_slice(body).map_err(PackageError::Keys)?;
+        let document: KeysDocument = serde_json::from_slice(body).map_err(PackageError::Keys)?;
         Ok(document.keys.into_iter().filter_map(Self::of).collect())
     }
 }

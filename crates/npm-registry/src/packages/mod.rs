@@ -15,6 +15,6 @@ pub mod signature;
 
 pub use error::PackageError;
 pub use keys::{Key, keys, keys_url};
-pub use name::{NameError, PackageName, Published, published_at};
+pub use name::{PackageName, PackageNameError, TarballName, published_at};
 pub use packument::{Packument, Selector, SelectorError, fetch, fetch_abbreviated};
 pub use release::{Dist, Release, Vouch};

@@ -24,14 +24,14 @@ pub struct PackageName(String);
 /// Why a text is no package name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of an npm package: `{}`", .0.escape_debug())]
-pub struct NameError(String);
+pub struct PackageNameError(String);
 
 impl PackageName {
     /// Reads a name.
     ///
     /// # Errors
     /// A text that the registry would not take for one.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
+    pub fn parse(text: &str) -> Result<Self, PackageNameError> {
         let fine = text.len() <= MAX_LENGTH
             && match text.strip_prefix('@') {
                 Some(scoped) => {
@@ -39,7 +39,7 @@ impl PackageName {
                 }
                 None => is_part(text) && !matches!(text, "node_modules" | "favicon.ico"),
             };
-        if fine { Ok(Self(text.to_owned())) } else { Err(NameError(text.chars().take(80).collect())) }
+        if fine { Ok(Self(text.to_owned())) } else { Err(PackageNameError(text.chars().take(80).collect())) }
     }
 
     /// The name as written, `@scope/base` or `base`.
@@ -91,7 +91,7 @@ impl fmt::Display for PackageName {
 
 /// What the URL of a registry's tarball says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub struct TarballName {
     /// The package.
     pub name: PackageName,
     /// Its version, in npm's strict form.
@@ -100,14 +100,14 @@ pub struct Published {
 
 /// Package and version of a registry's tarball; `None` for any other URL.
 #[must_use]
-pub fn published_at(url: &Url) -> Option<Published> {
+pub fn published_at(url: &Url) -> Option<TarballName> {
     if !matches!(url.scheme(), "http" | "https") {
         return None;
     }
     let (name, version) = tarball_url::named(url.path())?;
     let name = PackageName::parse(&name).ok()?;
     let exact = Version::parse(&version).is_ok_and(|parsed| parsed.to_string() == version);
-    exact.then_some(Published { name, version })
+    exact.then_some(TarballName { name, version })
 }
 
 #[cfg(test)]

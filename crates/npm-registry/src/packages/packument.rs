@@ -26,7 +26,7 @@ pub struct Packument {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct PackumentDocument {
     #[serde(default, rename = "dist-tags")]
     tags: BTreeMap<String, String>,
     #[serde(default)]
@@ -81,7 +81,7 @@ impl Packument {
     /// The answer is no packument.
     pub fn parse(name: &PackageName, body: &[u8]) -> Result<Self, PackageError> {
         let wrong = |source| PackageError::Packument { name: name.clone(), source };
-        let document: Document = serde_json::from_slice(body).map_err(wrong)?;
+        let document: PackumentDocument = serde_json::from_slice(body).map_err(wrong)?;
         let text = |(version, time): (String, serde_json::Value)| Some((version, time.as_str()?.to_owned()));
         let times = document.time.into_iter().filter_map(text).collect();
         Ok(Self { name: name.clone(), tags: document.tags, versions: document.versions, times })

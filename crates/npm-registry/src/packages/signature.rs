@@ -25,7 +25,7 @@ pub struct Signature {
 
 /// What the signatures of a release say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SignatureVerdict {
     /// They are good.
     Verified {
         /// The key of the first.
@@ -58,7 +58,7 @@ pub enum Flaw {
     UnknownKey,
 }
 
-impl Verdict {
+impl SignatureVerdict {
     /// A stable word for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -81,7 +81,7 @@ impl Verdict {
     }
 }
 
-impl std::fmt::Display for Verdict {
+impl std::fmt::Display for SignatureVerdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Verified { keyid } => write!(f, "signed by the registry with key {}", shown(keyid)),
@@ -101,20 +101,20 @@ fn shown(keyid: &str) -> String {
 
 /// Judges the signatures of a release.
 #[must_use]
-pub fn verify(release: &Release, keys: &[Key]) -> Verdict {
+pub fn verify(release: &Release, keys: &[Key]) -> SignatureVerdict {
     if keys.is_empty() {
-        return Verdict::NoKeys;
+        return SignatureVerdict::NoKeys;
     }
     let message = format!("{}@{}:{}", release.name, release.version, release.dist.integrity.text());
     let published = release.published.unwrap_or(SystemTime::UNIX_EPOCH + NO_TIME);
     let mut good = None;
     for signature in &release.dist.signatures {
         if let Err(flaw) = check(signature, &message, published, keys) {
-            return Verdict::Invalid { keyid: signature.keyid.clone(), flaw };
+            return SignatureVerdict::Invalid { keyid: signature.keyid.clone(), flaw };
         }
         good = good.or(Some(&signature.keyid));
     }
-    good.map_or(Verdict::Unsigned, |keyid| Verdict::Verified { keyid: keyid.clone() })
+    good.map_or(SignatureVerdict::Unsigned, |keyid| SignatureVerdict::Verified { keyid: keyid.clone() })
 }
 
 fn check(signature: &Signature, message: &str, published: SystemTime, keys: &[Key]) -> Result<(), Flaw> {
@@ -144,7 +144,7 @@ mod tests {
     const SIG: &str =
         "MEYCIQDhX2SZFZyV3rBaQp/tH0NRk1YWw6rF2KrietBA6xDIFQIhANJcAYMSl+mvNefhpxjyApSUK/CXFEnCeUSEQf113OPI";
 
-    fn judged(version: &str, published: Option<&str>, signatures: &Value) -> Verdict {
+    fn judged(version: &str, published: Option<&str>, signatures: &Value) -> SignatureVerdict {
         let dist =
             json!({ "tarball": "https://r/x.tgz", "integrity": INTEGRITY, "signatures": signatures.clone() });
         let entry = json!({ "name": "tool5", "version": version, "dist": dist });
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_signature_of_the_public_registry() {
         let signatures = json!([{ "keyid": KEYID, "sig": SIG }]);
-        let verified = Verdict::Verified { keyid: KEYID.to_owned() };
+        let verified = SignatureVerdict::Verified { keyid: KEYID.to_owned() };
         assert_eq!(judged("5.0.1", Some("2024-10-09T22:57:17Z"), &signatures), verified);
         assert_eq!(judged("5.0.1", None, &signatures), verified);
     }
@@ -167,20 +167,20 @@ mod tests {
     fn everything_else_is_not_good() {
         let right = json!({ "keyid": KEYID, "sig": SIG });
         let flaw = |version, published, signatures: Value| match judged(version, published, &signatures) {
-            Verdict::Invalid { flaw, .. } => flaw,
+            SignatureVerdict::Invalid { flaw, .. } => flaw,
             other => panic!("{other:?}"),
         };
         assert_eq!(flaw("5.0.2", None, json!([right])), Flaw::Forged);
         assert_eq!(flaw("5.0.1", Some("2025-01-29T00:00:00Z"), json!([right])), Flaw::Expired);
         assert_eq!(flaw("5.0.1", None, json!([right, { "keyid": "x", "sig": SIG }])), Flaw::UnknownKey);
         assert_eq!(flaw("5.0.1", None, json!([{ "keyid": KEYID, "sig": "bogus" }])), Flaw::Forged);
-        assert_eq!(judged("5.0.1", None, &json!([])), Verdict::Unsigned);
+        assert_eq!(judged("5.0.1", None, &json!([])), SignatureVerdict::Unsigned);
     }
 
     #[test]
     fn what_is_required_is_required() {
-        assert!(Verdict::NoKeys.forbids(true) && !Verdict::NoKeys.forbids(false));
-        assert!(Verdict::Unsigned.forbids(true) && !Verdict::Unsigned.forbids(false));
-        assert!(Verdict::Invalid { keyid: "x".into(), flaw: Flaw::Forged }.forbids(false));
+        assert!(SignatureVerdict::NoKeys.forbids(true) && !SignatureVerdict::NoKeys.forbids(false));
+        assert!(SignatureVerdict::Unsigned.forbids(true) && !SignatureVerdict::Unsigned.forbids(false));
+        assert!(SignatureVerdict::Invalid { keyid: "x".into(), flaw: Flaw::Forged }.forbids(false));
     }
 }

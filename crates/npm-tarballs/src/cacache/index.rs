@@ -30,16 +30,16 @@ pub struct IndexEntry {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct IndexLine<'a> {
     key: String,
     integrity: &'a str,
     time: u8,
     size: u64,
-    metadata: Metadata<'a>,
+    metadata: LineMetadata<'a>,
 }
 
 #[derive(Serialize)]
-struct Metadata<'a> {
+struct LineMetadata<'a> {
     url: &'a str,
     #[serde(rename = "reqHeaders", skip_serializing_if = "Option::is_none")]
     request_headers: Option<RequestHeaders<'a>>,
@@ -66,12 +66,12 @@ impl IndexEntry {
     /// The line, without a newline: the sha1 of the JSON in hex, a tab, the JSON. `size` is the content's, in bytes.
     #[must_use]
     pub fn line(&self, size: u64) -> String {
-        let line = Line {
+        let line = IndexLine {
             key: cache_key(&self.url),
             integrity: &self.integrity,
             time: 0,
             size,
-            metadata: Metadata {
+            metadata: LineMetadata {
                 url: &self.url,
                 request_headers: self.accept.map(|accept| RequestHeaders { accept }),
                 options: Options { compress: true },

@@ -16,4 +16,4 @@ mod tree;
 
 pub use index::{IndexEntry, PACKUMENT_ACCEPTS, cache_key};
 pub use map::{CacheMap, MapError};
-pub use tree::{Node, Tree};
+pub use tree::{CacheTree, Node};

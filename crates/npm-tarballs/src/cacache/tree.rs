@@ -9,7 +9,7 @@ use crate::integrity::{Algorithm, ContentId, hex, unhex};
 
 /// The tree that `npmDepsHash` is the hash of.
 #[derive(Debug)]
-pub struct Tree {
+pub struct CacheTree {
     fetcher_version: u32,
     contents: Vec<ContentId>,
     buckets: Vec<Bucket>,
@@ -37,7 +37,7 @@ pub enum Node<'a> {
     Index(&'a [IndexEntry]),
 }
 
-impl Tree {
+impl CacheTree {
     /// The tree that holds these entries' contents, their index lines and the lockfile.
     ///
     /// Entries with the same URL share an index file, in the order given.
@@ -101,8 +101,8 @@ impl Tree {
         let start = self.contents.partition_point(|id| id.algorithm() < algorithm);
         let end = self.contents.partition_point(|id| id.algorithm() <= algorithm);
         match find(&self.contents[start..end], ContentId::digest, below)? {
-            Found::Names(names) => Some(Node::Directory(names)),
-            Found::Item(id) => Some(Node::Content(*id)),
+            Lookup::Names(names) => Some(Node::Directory(names)),
+            Lookup::Item(id) => Some(Node::Content(*id)),
         }
     }
 
@@ -112,8 +112,8 @@ impl Tree {
             return Some(Node::Directory(Vec::new()));
         }
         match find(&self.buckets, |bucket| &bucket.key, below)? {
-            Found::Names(names) => Some(Node::Directory(names)),
-            Found::Item(bucket) => Some(Node::Index(&bucket.lines)),
+            Lookup::Names(names) => Some(Node::Directory(names)),
+            Lookup::Item(bucket) => Some(Node::Index(&bucket.lines)),
         }
     }
 }
@@ -122,18 +122,18 @@ fn directory<const N: usize>(names: [&str; N]) -> Node<'static> {
     Node::Directory(names.map(str::to_owned).to_vec())
 }
 
-enum Found<'a, T> {
+enum Lookup<'a, T> {
     Names(Vec<String>),
     Item(&'a T),
 }
 
 /// Looks up `ab/cd/ef...` among `items`, which are sorted by digest; a shorter path names a folder.
-fn find<'a, T>(items: &'a [T], digest: impl Fn(&T) -> &[u8], below: &[&str]) -> Option<Found<'a, T>> {
+fn find<'a, T>(items: &'a [T], digest: impl Fn(&T) -> &[u8], below: &[&str]) -> Option<Lookup<'a, T>> {
     let prefix = unhex(&below.concat())?;
     let start = items.partition_point(|item| digest(item) < prefix.as_slice());
     let matching = items[start..].iter().take_while(|item| digest(item).starts_with(&prefix));
     if below.len() == 3 {
-        return matching.take(1).find(|item| digest(item) == prefix).map(Found::Item);
+        return matching.take(1).find(|item| digest(item) == prefix).map(Lookup::Item);
     }
     let mut names: Vec<String> = matching
         .map(|item| match below.len() {
@@ -142,7 +142,7 @@ fn find<'a, T>(items: &'a [T], digest: impl Fn(&T) -> &[u8], below: &[&str]) -> 
         })
         .collect();
     names.dedup();
-    (below.len() < 3 && !names.is_empty()).then_some(Found::Names(names))
+    (below.len() < 3 && !names.is_empty()).then_some(Lookup::Names(names))
 }
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
     }
 
     /// All files below `path`, depth first.
-    fn walk(tree: &Tree, path: &Utf8Path, files: &mut Vec<String>) {
+    fn walk(tree: &CacheTree, path: &Utf8Path, files: &mut Vec<String>) {
         match tree.node(path).unwrap_or_else(|| panic!("{path} is listed but absent")) {
             Node::Directory(names) => {
                 assert!(names.is_sorted(), "{path} lists {names:?}");
@@ -171,7 +171,7 @@ mod tests {
         let ids: Vec<_> = (0..600_u16).map(|n| ContentId::sha512_of(&n.to_le_bytes())).collect();
         let entries =
             ids.iter().enumerate().map(|(n, id)| entry(&format!("https://host/{n}"), *id)).collect();
-        let tree = Tree::new(2, entries, Arc::from(*b"{}"));
+        let tree = CacheTree::new(2, entries, Arc::from(*b"{}"));
         let mut files = Vec::new();
         walk(&tree, Utf8Path::new(""), &mut files);
         assert_eq!(files.len(), 600 + 600 + 2);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_empty_cache_has_its_folders() {
-        let tree = Tree::new(1, Vec::new(), Arc::from(*b"{}"));
+        let tree = CacheTree::new(1, Vec::new(), Arc::from(*b"{}"));
         assert_eq!(tree.node(Utf8Path::new("_cacache/content-v2")), Some(Node::Directory(vec![])));
         assert_eq!(tree.node(Utf8Path::new("_cacache/index-v5")), Some(Node::Directory(vec![])));
         assert_eq!(tree.node(Utf8Path::new(".fetcher-version")), None);
@@ -195,7 +195,7 @@ mod tests {
         let id = ContentId::sha512_of(b"");
         let first = IndexEntry { accept: Some("one"), ..entry("https://host/p", id) };
         let second = IndexEntry { accept: Some("two"), ..first.clone() };
-        let tree = Tree::new(2, vec![first.clone(), second.clone()], Arc::from(*b"{}"));
+        let tree = CacheTree::new(2, vec![first.clone(), second.clone()], Arc::from(*b"{}"));
         let key = hex(&first.bucket());
         let path = format!("_cacache/index-v5/{}/{}/{}", &key[..2], &key[2..4], &key[4..]);
         assert_eq!(tree.node(Utf8Path::new(&path)), Some(Node::Index(&[first, second])));

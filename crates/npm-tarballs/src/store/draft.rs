@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use super::entry::Checksum;
 use super::{Store, StoredEntry};
 use crate::integrity::ContentId;
-use crate::verified::{Draft, Source};
+use crate::verified::{Draft, VerifiedContent};
 
 /// Where files cannot be locked, drafts that nobody touched for so long belong to a process that was killed.
 const ABANDONED: Duration = Duration::from_hours(1);
@@ -91,7 +91,7 @@ impl Draft for EntryDraft {
         self.write_all(bytes).map_err(|source| self.store.note(source))
     }
 
-    fn keep(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+    fn keep(self: Box<Self>) -> io::Result<Arc<dyn VerifiedContent>> {
         let Self { store, id, mut draft, checksum } = *self;
         let len = checksum.len();
         draft.file.write_all(&checksum.footer(&id))?;

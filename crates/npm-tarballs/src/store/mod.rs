@@ -36,7 +36,7 @@ use self::origins::Origins;
 use self::pack::Packs;
 use self::packing::Packing;
 use crate::integrity::ContentId;
-use crate::verified::{Draft, Source, SpillTarget, Tarball};
+use crate::verified::{Draft, SpillTarget, Tarball, VerifiedContent};
 
 pub use draft::Drafts;
 pub use prune::{Pruned, Stats};
@@ -133,7 +133,7 @@ impl Store {
         self.inner.packs.probe(id).or_else(single)
     }
 
-    /// The tarball, if the store has it. A small one is whole, a large one is checked while it is read (see [`Source`]).
+    /// The tarball, if the store has it. A small one is whole, a large one is checked while it is read (see [`VerifiedContent`]).
     /// A damaged entry is removed.
     #[must_use]
     pub fn get(&self, id: &ContentId) -> Option<Tarball> {
@@ -217,7 +217,7 @@ struct StoredEntry {
     len: u64,
 }
 
-impl Source for StoredEntry {
+impl VerifiedContent for StoredEntry {
     fn open(&self) -> io::Result<Box<dyn io::Read + Send>> {
         if let Some(bytes) = self.store.inner.packs.read(&self.id) {
             return Ok(Box::new(io::Cursor::new(bytes)));

@@ -23,7 +23,7 @@ use sha2::Sha256;
 use super::checking::{Check, Checking, Distrusted, damage};
 use crate::cacache::cache_key;
 use crate::integrity::{ContentId, Hasher, Integrity, hex};
-use crate::verified::{IN_MEMORY, Source, Tarball};
+use crate::verified::{IN_MEMORY, Tarball, VerifiedContent};
 
 /// The largest index file that is read: far above what npm writes for one key.
 const INDEX_LIMIT: u64 = 4 << 20;
@@ -37,7 +37,7 @@ pub struct NpmCache {
 
 /// A line of the index, as far as it matters here.
 #[derive(Deserialize)]
-struct Line {
+struct IndexedContent {
     key: String,
     integrity: Option<String>,
 }
@@ -60,7 +60,7 @@ impl NpmCache {
         file.read_to_string(&mut text).ok()?;
         let entry = |line: &str| {
             let (checksum, json) = line.split_once('\t')?;
-            let line: Line = serde_json::from_str(json).ok()?;
+            let line: IndexedContent = serde_json::from_str(json).ok()?;
             (checksum == hex(&Sha1::digest(json)) && line.key == key).then_some(line)
         };
         let last = text.lines().filter_map(entry).next_back()?;
@@ -92,7 +92,7 @@ impl NpmCache {
     }
 
     /// The tarball, if npm has it from this URL. Small content was hashed; a large one is hashed while it is read (see
-    /// [`Source`]).
+    /// [`VerifiedContent`]).
     #[must_use]
     pub fn get(&self, url: &str, id: &ContentId) -> Option<Tarball> {
         let path = self.place(url, id)?;
@@ -122,7 +122,7 @@ struct Cached {
     distrusted: Distrusted,
 }
 
-impl Source for Cached {
+impl VerifiedContent for Cached {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         let reader = File::open(&self.path)?;
         let (id, distrusted) = (self.id, self.distrusted.clone());

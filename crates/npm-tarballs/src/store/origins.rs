@@ -45,11 +45,11 @@ pub(super) type Content = [u8; CONTENT];
 /// What a store knows of origins: what stood in its file when this process first looked, and what it saw itself.
 pub(super) struct Origins {
     path: PathBuf,
-    state: OnceLock<Mutex<State>>,
+    state: OnceLock<Mutex<KnownOrigins>>,
 }
 
 #[derive(Default)]
-struct State {
+struct KnownOrigins {
     known: HashSet<Key>,
     unwritten: Vec<u8>,
 }
@@ -94,11 +94,11 @@ impl Origins {
         Self { path: dir.join(FILE), state: OnceLock::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, KnownOrigins> {
         let read = || {
             let bytes = fs::read(&self.path).unwrap_or_default();
             let known = records(&bytes).filter_map(|record| record.first_chunk().copied()).collect();
-            Mutex::new(State { known, unwritten: Vec::new() })
+            Mutex::new(KnownOrigins { known, unwritten: Vec::new() })
         };
         // A panic elsewhere leaves both fields whole.
         self.state.get_or_init(read).lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,7 +128,7 @@ impl Origins {
         self.state.get().map_or(Ok(()), |_| self.append(&mut self.state()))
     }
 
-    fn append(&self, state: &mut State) -> io::Result<()> {
+    fn append(&self, state: &mut KnownOrigins) -> io::Result<()> {
         let records = std::mem::take(&mut state.unwritten);
         if records.is_empty() {
             return Ok(());

@@ -29,7 +29,7 @@ pub struct Pruned {
     pub left: Stats,
 }
 
-struct Found {
+struct PruneCandidate {
     path: PathBuf,
     tarballs: u64,
     bytes: u64,
@@ -101,23 +101,23 @@ impl Store {
         Ok(contents)
     }
 
-    fn entries(&self) -> io::Result<Vec<Found>> {
+    fn entries(&self) -> io::Result<Vec<PruneCandidate>> {
         let mut found = Vec::new();
         for algorithm in ["sha1", "sha512"] {
             for group in list(&self.versioned().join(algorithm))? {
                 for path in list(&group)? {
-                    found.extend(Found::at(path, |_| 1)?);
+                    found.extend(PruneCandidate::at(path, |_| 1)?);
                 }
             }
         }
         for path in list(self.inner.packs.dir())? {
-            found.extend(Found::at(path, |path| pack::contents(path).len() as u64)?);
+            found.extend(PruneCandidate::at(path, |path| pack::contents(path).len() as u64)?);
         }
         Ok(found)
     }
 }
 
-impl Found {
+impl PruneCandidate {
     /// `None` if it is gone since it was listed: another process prunes too.
     fn at(path: PathBuf, tarballs: impl Fn(&Path) -> u64) -> io::Result<Option<Self>> {
         let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
@@ -142,12 +142,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Stats {
-    fn add(&mut self, found: &Found) {
+    fn add(&mut self, found: &PruneCandidate) {
         self.entries += found.tarballs;
         self.bytes += found.bytes;
     }
 
-    fn subtract(&mut self, found: &Found) {
+    fn subtract(&mut self, found: &PruneCandidate) {
         self.entries -= found.tarballs;
         self.bytes -= found.bytes;
     }

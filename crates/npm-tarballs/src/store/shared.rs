@@ -18,9 +18,9 @@ pub trait SharedTarballs: fmt::Debug + Send + Sync {
     /// Where they are, if they are read from: what a store learns of URLs by their word is remembered as that.
     fn word(&self) -> Option<String>;
     /// How long to wait for a tarball before the network is asked, too; `None` if nobody should ask here any longer.
-    fn patience(&self) -> Option<Patience>;
+    fn patience(&self) -> Option<WaitingTime>;
     /// What this URL served, taken in by a receiver that knows what it has to be. It may take long, but ends by itself.
-    fn get<'a>(&'a self, url: &'a str, receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, Answer>;
+    fn get<'a>(&'a self, url: &'a str, receiver: Receiver, pace: &'a Pace) -> BoxFuture<'a, SharedAnswer>;
     /// Tells that somebody waited since then, and had to go elsewhere.
     fn lost(&self, since: Instant, until: Instant);
     /// Tells the others; may return before they know. What is to be replaced is written without a look whether it is there.
@@ -29,7 +29,7 @@ pub trait SharedTarballs: fmt::Debug + Send + Sync {
 
 /// How long to wait for a tarball alone.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct WaitingTime {
     /// For one that makes no promise.
     pub usual: Duration,
     /// For one that will be there by then, as its bytes come.
@@ -73,7 +73,7 @@ impl Pace {
 
 /// What came of asking for a shared tarball.
 #[derive(Debug)]
-pub enum Answer {
+pub enum SharedAnswer {
     /// The tarball, verified.
     Here(Tarball),
     /// It is not there, or what is there are other bytes.

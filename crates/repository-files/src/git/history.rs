@@ -31,7 +31,7 @@ const LARGEST_LOCKFILE: u64 = 64 << 20;
 
 /// A question: what was a lockfile when this text was written?
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct HistoryQuestion {
     /// The file that holds the text.
     pub file: PathBuf,
     /// The text.
@@ -42,9 +42,9 @@ pub struct Question {
 
 /// What git knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct HistoryAnswer {
     /// The state that the lockfile is compared with.
-    pub since: Since,
+    pub since: ComparedState,
     /// The lockfile's bytes in that state.
     pub then: Vec<u8>,
     /// The commit that last changed the lockfile.
@@ -53,7 +53,7 @@ pub struct Answer {
 
 /// A state of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Since {
+pub enum ComparedState {
     /// The commit that wrote the text, in hexadecimal.
     Written(String),
     /// What the last commit and the branch it is meant for have in common.
@@ -62,7 +62,7 @@ pub enum Since {
     LastCommit(String),
 }
 
-impl Since {
+impl ComparedState {
     /// The commit, in hexadecimal.
     #[must_use]
     pub fn commit(&self) -> &str {
@@ -104,7 +104,11 @@ pub struct Past {
 impl Git {
     /// Answers questions in their order; `None` where nothing is known. `now` has the bytes of each lockfile as it is.
     #[must_use]
-    pub fn since(&self, questions: Vec<(Question, Vec<u8>)>, base: Option<&str>) -> Vec<Option<Answer>> {
+    pub fn since(
+        &self,
+        questions: Vec<(HistoryQuestion, Vec<u8>)>,
+        base: Option<&str>,
+    ) -> Vec<Option<HistoryAnswer>> {
         let (root, base, count) = (self.root.clone(), base.map(str::to_owned), questions.len());
         let asked = in_time("since when files are as they are", move || {
             let reader = Reader::open(&root)?;
@@ -136,11 +140,11 @@ struct Walker<'a> {
     head: ObjectId,
     until: Instant,
     /// What trees hold: most commits share most of them.
-    entries: HashMap<(ObjectId, Vec<u8>), Option<Entry>>,
+    entries: HashMap<(ObjectId, Vec<u8>), Option<TreeEntry>>,
 }
 
 /// What a tree has under a name: an object, and whether that is a tree.
-type Entry = (ObjectId, bool);
+type TreeEntry = (ObjectId, bool);
 
 impl<'a> Walker<'a> {
     fn new(reader: &'a Reader, root: &Path) -> Result<Self, GitError> {
@@ -158,25 +162,30 @@ impl<'a> Walker<'a> {
         Some(file.components().map(|part| part.as_os_str().as_encoded_bytes().to_vec()).collect())
     }
 
-    fn answer(&mut self, question: &Question, now: &[u8], base: Option<ObjectId>) -> Option<Answer> {
+    fn answer(
+        &mut self,
+        question: &HistoryQuestion,
+        now: &[u8],
+        base: Option<ObjectId>,
+    ) -> Option<HistoryAnswer> {
         let (file, lockfile) = (self.relative(&question.file)?, self.relative(&question.lockfile)?);
         let hex = |commit: ObjectId| commit.to_hex().to_string();
         let written = self.first_with(&file, question.text.as_bytes());
-        let known =
-            written.and_then(|commit| Some((Since::Written(hex(commit)), self.bytes(commit, &lockfile)?)));
+        let known = written
+            .and_then(|commit| Some((ComparedState::Written(hex(commit)), self.bytes(commit, &lockfile)?)));
         // Where that state is not known, only a difference from another one tells something.
-        let differs = |(_, then): &(Since, Vec<u8>)| then != now;
+        let differs = |(_, then): &(ComparedState, Vec<u8>)| then != now;
         let of_base =
-            |walker: &mut Self| Some((Since::MergeBase(hex(base?)), walker.bytes(base?, &lockfile)?));
+            |walker: &mut Self| Some((ComparedState::MergeBase(hex(base?)), walker.bytes(base?, &lockfile)?));
         let of_head = |walker: &mut Self| {
-            Some((Since::LastCommit(hex(walker.head)), walker.bytes(walker.head, &lockfile)?))
+            Some((ComparedState::LastCommit(hex(walker.head)), walker.bytes(walker.head, &lockfile)?))
         };
         let (since, then) = match known {
             Some(known) => known,
             None => of_base(self).filter(differs).or_else(|| of_head(self).filter(differs))?,
         };
         let last = self.last_change(&lockfile, now);
-        Some(Answer { since, then, last })
+        Some(HistoryAnswer { since, then, last })
     }
 
     /// The commit that first had this text in a file, among those that have it up to the last one.
@@ -281,7 +290,7 @@ impl<'a> Walker<'a> {
     }
 
     /// What a tree has under a name, and whether that is a tree; neither links nor submodules.
-    fn entry(&mut self, tree: ObjectId, name: &[u8]) -> Result<Option<Entry>, GitError> {
+    fn entry(&mut self, tree: ObjectId, name: &[u8]) -> Result<Option<TreeEntry>, GitError> {
         let key = (tree, name.to_vec());
         if let Some(known) = self.entries.get(&key) {
             return Ok(*known);

@@ -16,12 +16,12 @@ const LARGEST: u64 = 64 << 20;
 
 /// The files on disk, and what the index knows of them.
 pub(super) struct Now {
-    entries: BTreeMap<PathBuf, Entry>,
+    entries: BTreeMap<PathBuf, IndexEntry>,
     /// When the index was written, in seconds.
     written: i64,
 }
 
-struct Entry {
+struct IndexEntry {
     id: ObjectId,
     mode: entry::Mode,
     /// Seconds and nanoseconds of the last change, and the size, when git looked.
@@ -37,7 +37,7 @@ impl Now {
             let path = absolute(root, entry.path(&index))?;
             let seen = (entry.stat.mtime.secs, entry.stat.mtime.nsecs, entry.stat.size);
             let skipped = entry.flags.contains(entry::Flags::SKIP_WORKTREE);
-            Some((path, Entry { id: entry.id, mode: entry.mode, seen, skipped }))
+            Some((path, IndexEntry { id: entry.id, mode: entry.mode, seen, skipped }))
         };
         Self {
             entries: index.entries().iter().filter_map(entry).collect(),
@@ -66,7 +66,7 @@ impl Now {
 
     /// Whether a file is as it was when git looked. One that was written in the second of the index may have changed
     /// after that.
-    fn is_as_seen(&self, entry: &Entry, metadata: &Metadata) -> bool {
+    fn is_as_seen(&self, entry: &IndexEntry, metadata: &Metadata) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         let (seconds, nanoseconds, size) = entry.seen;
         #[expect(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nix_sites::Scope;
+use nix_sites::SurveyScope;
 use nix_sites::edit::{self, FileKind, Replacement};
 
 use super::fixtures::{ExpectedSite, Options, Outcome, Position, without_system};
@@ -45,14 +45,14 @@ impl Surveyed {
 pub fn survey(root: &Path) -> Vec<Surveyed> {
     // The fixtures lie in a repository; each of them is one of its own.
     let root = root.canonicalize().expect("the folder exists");
-    let scope = Scope::of(&root);
+    let scope = SurveyScope::of(&root);
     nix_sites::survey(&scope).sites.iter().map(|site| translate(&root, site)).collect()
 }
 
 /// What the survey says of files that it could not read, and of itself.
 pub fn problems(root: &Path) -> Vec<String> {
     let root = root.canonicalize().expect("the folder exists");
-    let scope = Scope::of(&root);
+    let scope = SurveyScope::of(&root);
     nix_sites::survey(&scope).problems.into_iter().map(|problem| problem.message).collect()
 }
 
@@ -115,9 +115,11 @@ fn edits_of(outcome: &nix_sites::Outcome) -> Vec<(String, String)> {
         nix_sites::Outcome::Remote { edits, .. } => edits[1].as_slice(),
         _ => &[],
     };
-    let told = |edit: &nix_sites::Edit| match edit {
-        nix_sites::Edit::Replace { pattern, replacement, .. } => (pattern.clone(), replacement.clone()),
-        nix_sites::Edit::Patch(diff) => (format!("patch -p{}", diff.strip), diff.name.clone()),
+    let told = |edit: &nix_sites::LockfileEdit| match edit {
+        nix_sites::LockfileEdit::Replace { pattern, replacement, .. } => {
+            (pattern.clone(), replacement.clone())
+        }
+        nix_sites::LockfileEdit::Patch(diff) => (format!("patch -p{}", diff.strip), diff.name.clone()),
     };
     edits.iter().map(told).collect()
 }
