@@ -117,7 +117,7 @@ pub fn solve(
     let mut solved = BTreeMap::new();
     for (path, parts) in &files {
         let sides = [(&ours[path], &our_survey), (&theirs[path], &their_survey)];
-        if let Some(one) = solve_file(path, parts, sides, (merged, means)) {
+        if let Some(one) = solve_file(path, parts, sides, merged, means) {
             solved.insert((*path).clone(), one);
         }
     }
@@ -128,7 +128,8 @@ fn solve_file(
     path: &Path,
     parts: &[Part<'_>],
     sides: [(&Side, &Survey); 2],
-    (merged, means): (&BTreeMap<PathBuf, Vec<u8>>, &HashSupply<'_>),
+    merged: &BTreeMap<PathBuf, Vec<u8>>,
+    means: &HashSupply<'_>,
 ) -> Option<Solved> {
     let mut edits: Vec<(usize, FileKind, Replacement)> = Vec::new();
     for index in 0..sides[0].0.ranges.len() {

@@ -197,7 +197,7 @@ impl Search<'_> {
     /// The lockfile itself, in all ways that do not need another one.
     fn of_own(&mut self, own: &OwnLockfile) -> Option<HashIdentity> {
         let manner = Manner::default();
-        let found = self.attempt(Group::Spellings, self.spellings(own), (manner, true));
+        let found = self.attempt(Group::Spellings, self.spellings(own), manner, true);
         if found.is_some() {
             return found;
         }
@@ -209,14 +209,14 @@ impl Search<'_> {
             options: HashOptions { fetcher_version, ..self.subject.options },
         };
         let candidates = vec![of_version(2)];
-        let found = self.attempt(Group::OlderFetcher, candidates, (whole_dist, true));
+        let found = self.attempt(Group::OlderFetcher, candidates, whole_dist, true);
         if found.is_some() || !has_git(&edited) {
             return found;
         }
         let users = [Modes::ROOT, Modes::umask(0o002), Modes::umask(0o077), Modes::umask(0o027)];
         users.into_iter().find_map(|modes| {
             let candidates = [1, 2].map(of_version).into_iter().collect();
-            self.attempt(Group::OtherUsers, candidates, (Manner { modes, ..manner }, true))
+            self.attempt(Group::OtherUsers, candidates, Manner { modes, ..manner }, true)
         })
     }
 
@@ -277,7 +277,7 @@ impl Search<'_> {
                 options,
             }));
         }
-        self.attempt(Group::OtherLockfiles, candidates, (Manner::default(), self.means.download))
+        self.attempt(Group::OtherLockfiles, candidates, Manner::default(), self.means.download)
     }
 
     fn earlier(&mut self, own: &OwnLockfile) -> Option<HashIdentity> {
@@ -296,7 +296,7 @@ impl Search<'_> {
                     .collect::<Vec<_>>()
             };
             let candidates = states.iter().flat_map(of).collect();
-            let found = self.attempt(Group::Earlier, candidates, (Manner::default(), self.means.download));
+            let found = self.attempt(Group::Earlier, candidates, Manner::default(), self.means.download);
             if let Some(identity) = found {
                 let then =
                     states.iter().find(|state| identity.text == HashedText::Earlier(state.commit.clone()))?;
@@ -311,7 +311,8 @@ impl Search<'_> {
         &mut self,
         group: Group,
         candidates: Vec<HashCandidate>,
-        (manner, network): (Manner, bool),
+        manner: Manner,
+        network: bool,
     ) -> Option<HashIdentity> {
         if candidates.is_empty() {
             return None;

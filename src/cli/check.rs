@@ -15,8 +15,8 @@ use super::{
     fleet::Caches,
     npm::vendoring,
     output::{Exit, Fatal, Outcome, Terminal},
-    publish::{patch, publish},
-    supply::Sources,
+    publish::{StandardOutput, patch, publish},
+    supply::{PublishSettings, Sources},
     survey::{RunState, report, survey},
     watch,
 };
@@ -39,7 +39,13 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, terminal: &Termin
     }
     let Checked { report, deny, .. } = check(args, environment, terminal)?;
     let human = |look| human::check(&report, look);
-    publish(&args.report, &report, (Format::Human, &human), environment, terminal)?;
+    publish(
+        &args.report,
+        &report,
+        StandardOutput { format: Format::Human, human: &human },
+        environment,
+        terminal,
+    )?;
     terminal.messages(&messages::messages(&report, terminal.room()));
     let state = RunState::of(&report, &deny);
     Ok(if state.failed {
@@ -75,8 +81,12 @@ pub(super) fn check(
         sources.forget();
     }
     // What cannot be opened is said before anything is downloaded.
-    let to =
-        Caches::to_publish((&args.publish, &args.sources.remote), None, &sources, (environment, terminal))?;
+    let to = Caches::to_publish(
+        PublishSettings { args: &args.publish, remote: &args.sources.remote, config: None },
+        &sources,
+        environment,
+        terminal,
+    )?;
     let published = Caches::to_look_into(&args.published, &surveyed.config, &sources, environment)?;
     if !to.is_empty() {
         sources.keep_for_the_run();

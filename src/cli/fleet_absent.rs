@@ -10,17 +10,14 @@ use npm_nixhash::{
     report::{Message, PublishedReport, Report, messages::MessageKind},
 };
 use npm_registry::Options;
-use npm_tarballs::store::{
-    memo::{Memo, SharedMemo},
-    shared::SharedTarballs,
-};
+use npm_tarballs::store::{memo::SharedMemo, shared::SharedTarballs};
 use tokio::runtime::Handle;
 
 use super::{
     config::Config,
     env::Environment,
     output::{Fatal, Terminal},
-    supply::Sources,
+    supply::{PublishSettings, RemoteSettings, Sources},
 };
 
 #[derive(Debug, Args)]
@@ -51,12 +48,12 @@ pub(super) struct Caches;
 
 impl Caches {
     pub(super) fn to_publish(
-        _: (&PublishArgs, &RemoteArgs),
-        config: Option<&Config>,
+        settings: PublishSettings<'_>,
         _: &Sources,
-        (_, terminal): (&Environment, &Terminal),
+        _: &Environment,
+        terminal: &Terminal,
     ) -> Result<Self, Fatal> {
-        if config.is_some_and(|config| !config.publish.0.is_empty()) {
+        if settings.config.is_some_and(|config| !config.publish.0.is_empty()) {
             terminal.message(MessageKind::Warning, &left_out("publish"));
         }
         Ok(Self)
@@ -94,13 +91,13 @@ pub(super) struct Memory;
 
 impl Memory {
     pub(super) fn configured(
-        _: &RemoteArgs,
-        config: &Config,
+        settings: RemoteSettings<'_>,
+        _: &Options,
+        _: &Handle,
         _: &Environment,
-        _: (&Options, Option<&Memo>),
-        (_, terminal): (&Handle, &Terminal),
+        terminal: &Terminal,
     ) -> Result<Option<Arc<Self>>, Fatal> {
-        if config.remote.0.is_some() {
+        if settings.config.remote.0.is_some() {
             terminal.message(MessageKind::Warning, &left_out("remote"));
         }
         Ok(None)

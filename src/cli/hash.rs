@@ -24,7 +24,7 @@ use super::{
     fleet::{Caches, WantedOutput},
     nix_store::NixStore,
     output::{Exit, Fatal, Outcome, Terminal},
-    supply::Sources,
+    supply::{PublishSettings, Sources},
 };
 
 pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
@@ -50,7 +50,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         environment,
         terminal,
     )?;
-    let caches = caches(args, name.as_ref(), &sources, (environment, terminal))?;
+    let caches = caches(args, name.as_ref(), &sources, environment, terminal)?;
     if !caches.is_empty() {
         sources.keep_for_the_run();
     }
@@ -93,7 +93,8 @@ fn caches(
     args: &HashArgs,
     name: Option<&DerivationName>,
     sources: &Sources,
-    around: (&Environment, &Terminal),
+    environment: &Environment,
+    terminal: &Terminal,
 ) -> Result<Caches, Fatal> {
     if args.publish.wanted() && name.is_none() {
         let message = Message::plain("under which name the output is to be published is not known");
@@ -101,7 +102,8 @@ fn caches(
             message.hinting(Some("say it with --store-path NAME, such as web-1.0.0-npm-deps")),
         ));
     }
-    Caches::to_publish((&args.publish, &args.sources.remote), None, sources, around)
+    let settings = PublishSettings { args: &args.publish, remote: &args.sources.remote, config: None };
+    Caches::to_publish(settings, sources, environment, terminal)
 }
 
 /// What is to be computed of the lockfile at `path`.

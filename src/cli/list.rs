@@ -12,7 +12,7 @@ use super::{
     args::{Format, ListArgs, ScopeArgs},
     env::Environment,
     output::{Exit, Fatal, Outcome, Terminal},
-    publish::publish,
+    publish::{StandardOutput, publish},
     survey::{RunState, report, survey},
 };
 
@@ -28,7 +28,13 @@ pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Termina
         report.set_elsewhere(&elsewhere(&plan.root, &places));
     }
     let human = |look| human::list(&report, args.explain, look);
-    publish(&args.report, &report, (Format::Human, &human), environment, terminal)?;
+    publish(
+        &args.report,
+        &report,
+        StandardOutput { format: Format::Human, human: &human },
+        environment,
+        terminal,
+    )?;
     terminal.messages(&messages::messages(&report, terminal.room()));
     Ok(if RunState::of(&report, &[]).failed { Exit::Failed } else { Exit::Fine })
 }

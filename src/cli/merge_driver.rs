@@ -43,7 +43,7 @@ pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &
     if is_clean {
         return Ok(Exit::Fine);
     }
-    match solve(args, (&merged, &ancestor), environment, terminal) {
+    match solve(args, &merged, &ancestor, environment, terminal) {
         Ok(Some(solved)) => {
             write(&environment.absolute(&args.ours), solved.text.as_bytes())?;
             let text = solved.message(&args.path.display().to_string());
@@ -61,7 +61,8 @@ pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &
 /// Solves conflicts of hashes, if there are any and it is known what else is merged.
 fn solve(
     args: &MergeDriverArgs,
-    (merged, ancestor): (&[u8], &[u8]),
+    merged: &[u8],
+    ancestor: &[u8],
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<Option<Solved>, Fatal> {
@@ -75,7 +76,7 @@ fn solve(
     let root = repository_files::around(&path);
     // `1a2b3c4 (subject)` of a rebase or a cherry-pick, a branch or a commit of a merge.
     let theirs = args.their_label.split(' ').next().unwrap_or_default();
-    let others = Git::of(&root).merging(theirs, (&path, ancestor), is_read);
+    let others = Git::of(&root).merging(theirs, &path, ancestor, is_read);
     let mut others = others.map_err(|error| {
         let message = Message::from_error(&error);
         let hint = "solve other conflicts, then `npm-nixhash update --resolve` solves those of hashes";

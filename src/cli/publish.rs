@@ -21,18 +21,26 @@ use super::{
 /// The command's text for people.
 type Human<'a> = &'a dyn Fn(LayoutOptions) -> String;
 
-/// Writes a report to all places that were asked for; to standard output as `default` unless told.
+/// What goes to standard output.
+pub(super) struct StandardOutput<'a> {
+    /// The format, unless another one is asked for.
+    pub(super) format: Format,
+    pub(super) human: Human<'a>,
+}
+
+/// Writes a report to all places that were asked for.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub(super) fn publish(
     args: &ReportArgs,
     report: &Report,
-    (default, human): (Format, Human<'_>),
+    standard: StandardOutput<'_>,
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<(), Fatal> {
-    match args.format().unwrap_or(default) {
+    let human = standard.human;
+    match args.format().unwrap_or(standard.format) {
         Format::Human => terminal.text(&human(terminal.look())),
         Format::Patch => terminal.patch(&report.patch),
         format => terminal.data(&render(format, report, human, terminal)),

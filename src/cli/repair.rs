@@ -43,7 +43,7 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
     let mut report = RepairReport::default();
     for ((path, old), result) in old.into_iter().zip(results) {
         let lockfile = paths.show(&path);
-        let (status, filled, errors) = conclude(result, (path, old), args.check);
+        let (status, filled, errors) = conclude(result, path, old, args.check);
         for message in &errors {
             let told = format!("{lockfile}: {}", message.message);
             terminal.message(MessageKind::Error, &Message { message: told, ..message.clone() });
@@ -66,7 +66,8 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
 /// keeps no other one from it.
 fn conclude(
     result: Result<Repaired, RepairError>,
-    (path, old): (PathBuf, Vec<u8>),
+    path: PathBuf,
+    old: Vec<u8>,
     check: bool,
 ) -> (RepairStatus, Vec<Filled>, Vec<Message>) {
     let Repaired { bytes: new, filled } = match result {

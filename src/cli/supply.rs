@@ -17,7 +17,7 @@ use super::{
     args::SourceArgs,
     config::Config,
     env::Environment,
-    fleet::Memory,
+    fleet::{Memory, PublishArgs, RemoteArgs},
     output::{Fatal, Terminal},
     progress::Bar,
     signals::before_the_end,
@@ -26,6 +26,25 @@ use super::{
 
 /// Requests that are under way for each core that Nix grants: one keeps a core busy for a fraction of its time.
 const JOBS_PER_CORE: usize = 16;
+
+/// What says where outputs are published.
+#[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "read, but not obeyed"))]
+#[derive(Clone, Copy)]
+pub(super) struct PublishSettings<'a> {
+    pub(super) args: &'a PublishArgs,
+    pub(super) remote: &'a RemoteArgs,
+    pub(super) config: Option<&'a Config>,
+}
+
+/// What says whether hashes are shared with other machines.
+#[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "read, but not obeyed"))]
+#[derive(Clone, Copy)]
+pub(super) struct RemoteSettings<'a> {
+    pub(super) args: &'a RemoteArgs,
+    pub(super) config: &'a Config,
+    /// Where this machine remembers what it told the others.
+    pub(super) memo: Option<&'a Memo>,
+}
 
 /// Everything a computation draws on.
 pub(super) struct Sources {
@@ -85,13 +104,8 @@ impl Sources {
         let memory = if args.no_memo || args.offline {
             None
         } else {
-            Memory::configured(
-                &args.remote,
-                config,
-                environment,
-                (&options, memo.as_ref()),
-                (runtime.handle(), terminal),
-            )?
+            let settings = RemoteSettings { args: &args.remote, config, memo: memo.as_ref() };
+            Memory::configured(settings, &options, runtime.handle(), environment, terminal)?
         };
         let settings = Settings {
             memo,
@@ -102,7 +116,7 @@ impl Sources {
         let tarballs = memory.as_ref().and_then(Memory::tarballs);
         let supply = Supply::new(store, npm_cache, client, runtime.handle().clone());
         let supply = supply.located_by(access).sharing(tarballs);
-        let mut sources = Self::of(supply, runtime, (settings, options), terminal);
+        let mut sources = Self::of(supply, runtime, settings, options, terminal);
         sources.memory = memory;
         Ok(sources)
     }
@@ -122,13 +136,14 @@ impl Sources {
         let store = if environment.in_nix_build() { None } else { store_folder(environment).map(Store::at) };
         let runtime = runtime()?;
         let supply = Supply::new(store, None, Some(Client::new(options.clone())), runtime.handle().clone());
-        Ok(Self::of(supply, runtime, (Settings::default(), options), terminal))
+        Ok(Self::of(supply, runtime, Settings::default(), options, terminal))
     }
 
     fn of(
         supply: Supply,
         runtime: Runtime,
-        (settings, options): (Settings, Options),
+        settings: Settings,
+        options: Options,
         terminal: &Terminal,
     ) -> Self {
         let bar = Arc::new(Bar::new(terminal.watched, terminal.tells()));

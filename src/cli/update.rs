@@ -23,10 +23,10 @@ use super::{
     nix_store::add_all,
     npm::vendoring,
     output::{Exit, Fatal, Outcome, Terminal},
-    publish::{patch, publish},
+    publish::{StandardOutput, patch, publish},
     repair,
     resolve::resolve,
-    supply::Sources,
+    supply::{PublishSettings, Sources},
     survey::{RunState, Surveyed, report, survey},
 };
 
@@ -41,18 +41,18 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     }
     let mut surveyed = survey(&args.scope, environment)?;
     let mut sources = Sources::new(&args.sources, &surveyed.config, environment, terminal)?;
-    let caches = caches(args, &surveyed.config, &sources, (environment, terminal))?;
+    let caches = caches(args, &surveyed.config, &sources, environment, terminal)?;
     if args.add_to_store || caches.as_ref().is_some_and(|caches| !caches.is_empty()) {
         sources.keep_for_the_run();
     }
     let deny = surveyed.deny(&args.deny);
-    let mut work = Update::carry_out(surveyed, args, (&sources, environment), &deny);
+    let mut work = Update::carry_out(surveyed, args, &sources, environment, &deny);
     for _ in 0..AGAIN {
         if !work.overtaken {
             break;
         }
         surveyed = survey(&args.scope, environment)?;
-        work = Update::carry_out(surveyed, args, (&sources, environment), &deny).after(work);
+        work = Update::carry_out(surveyed, args, &sources, environment, &deny).after(work);
     }
     sources.finish(terminal);
     let Update { plan, mut report, written, held_back, .. } = work;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &UpdateArgs, environment: &Environment, terminal: &Termi
     let seconds = started.elapsed().as_secs_f64();
     let human = |look| human::update(&report, seconds, look);
     let default = if args.dry_run { Format::Patch } else { Format::Human };
-    publish(&args.report, &report, (default, &human), environment, terminal)?;
+    publish(&args.report, &report, StandardOutput { format: default, human: &human }, environment, terminal)?;
     // The last line is kept for what became of the files.
     terminal.messages(&messages::messages(&report, terminal.room().saturating_sub(1)));
     for unnamed in added.transpose()?.into_iter().flatten() {
@@ -83,7 +83,8 @@ fn caches(
     args: &UpdateArgs,
     config: &Config,
     sources: &Sources,
-    around: (&Environment, &Terminal),
+    environment: &Environment,
+    terminal: &Terminal,
 ) -> Result<Option<Caches>, Fatal> {
     if args.dry_run && args.publish.wanted() {
         return Err(Fatal(Message::plain("--dry-run changes nothing, and so it does not --publish")));
@@ -92,7 +93,8 @@ fn caches(
     let config = Some(config).filter(|_| !args.no_publish);
     #[cfg(not(feature = "fleet"))]
     let config = Some(config);
-    let caches = || Caches::to_publish((&args.publish, &args.sources.remote), config, sources, around);
+    let settings = PublishSettings { args: &args.publish, remote: &args.sources.remote, config };
+    let caches = || Caches::to_publish(settings, sources, environment, terminal);
     (!args.dry_run).then(caches).transpose()
 }
 
@@ -111,7 +113,8 @@ impl Update {
     fn carry_out(
         surveyed: Surveyed,
         args: &UpdateArgs,
-        (sources, environment): (&Sources, &Environment),
+        sources: &Sources,
+        environment: &Environment,
         deny: &[Denied],
     ) -> Self {
         let Surveyed { survey, left_out, .. } = surveyed;

@@ -79,7 +79,7 @@ pub(super) fn explain(sites: &[Site], verdicts: &mut [Judgement], means: &Histor
     for (open, answer) in open.into_iter().zip(answers) {
         let site = &sites[open.index];
         verdicts[open.index].because =
-            answer.map(|answer| judge(site, open.question, (&open.now, answer), means));
+            answer.map(|answer| judge(site, open.question, &open.now, answer, means));
     }
 }
 
@@ -143,7 +143,8 @@ fn question(
 fn judge(
     site: &Site,
     question: HistoryQuestion,
-    (now, answer): (&Arc<[u8]>, HistoryAnswer),
+    now: &Arc<[u8]>,
+    answer: HistoryAnswer,
     means: &HistorySearch<'_>,
 ) -> Because {
     let HistoryAnswer { since, then, last } = answer;

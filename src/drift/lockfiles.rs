@@ -123,7 +123,7 @@ pub(super) fn choose(site: &Site, sources: &[SourceState], work: &PlanMaker<'_>)
             Err(if stale { Status::Stale(None) } else { Status::InSync(None) })
         }
         Outcome::Remote { source, folder, edits } => {
-            let bytes = inside(site, source, (folder, edits), sources)?;
+            let bytes = inside(site, source, folder, edits, sources)?;
             Ok(Chosen { bytes, outdated: None })
         }
     }
@@ -133,7 +133,8 @@ pub(super) fn choose(site: &Site, sources: &[SourceState], work: &PlanMaker<'_>)
 fn inside(
     site: &Site,
     source: &RemoteSource,
-    (folder, edits): (&str, &[Vec<LockfileEdit>; 2]),
+    folder: &str,
+    edits: &[Vec<LockfileEdit>; 2],
     sources: &[SourceState],
 ) -> Result<Arc<[u8]>, Status> {
     let state = followed(site, source, sources).map_err(Status::Undecided)?;

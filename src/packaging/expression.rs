@@ -73,7 +73,7 @@ fn blocks(package: &Package, lockfile: &str, names: &dyn NixpkgsNames) -> Vec<Bl
     let mut blocks = vec![identity(package), source(package, names)];
     match &package.form {
         Form::Lockfile(locked) => {
-            blocks.extend(post_patch(package, locked, (lockfile, names)));
+            blocks.extend(post_patch(package, locked, lockfile, names));
             blocks.push(dependencies(locked));
             blocks.extend(Some(build(package, locked, names)).filter(|block| !block.is_empty()));
         }
@@ -120,7 +120,8 @@ fn url(url: &Url, version: &str) -> String {
 fn post_patch(
     package: &Package,
     locked: &LockedDependencies,
-    (lockfile, names): (&str, &dyn NixpkgsNames),
+    lockfile: &str,
+    names: &dyn NixpkgsNames,
 ) -> Option<Block> {
     locked.lockfile.as_ref()?;
     let name = if locked.has_shrinkwrap { "npm-shrinkwrap.json" } else { "package-lock.json" };

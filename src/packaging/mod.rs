@@ -154,7 +154,7 @@ pub fn package(request: &PackageRequest<'_>) -> Result<Package, PackagingError> 
             (Form::Bundled, fits(request, &release, fit)?, left_out)
         }
         Shape::Platforms => {
-            let found = platforms::find(request, client, (&release, packument), &manifest);
+            let found = platforms::find(request, client, &release, packument, &manifest);
             let found = runtime.block_on(found)?;
             (Form::Platforms(found.platforms), fits(request, &release, found.fit)?, found.missing)
         }

@@ -160,7 +160,8 @@ pub(super) struct PlatformPackages {
 pub(super) async fn find(
     request: &PackageRequest<'_>,
     client: &Client,
-    (release, own): (&Release, Packument),
+    release: &Release,
+    own: Packument,
     manifest: &Manifest,
 ) -> Result<PlatformPackages, PackagingError> {
     if manifest.optional.len() > MOST {
@@ -188,11 +189,11 @@ pub(super) async fn find(
         releases.push(release);
     }
     let fit = Fit::of(manifest, &release.version, &candidates);
-    let (mut platforms, mut keys) = (Vec::new(), KeysByUrl::new());
+    let (mut platforms, mut keys) = (Vec::new(), RegistryKeys::new(client));
     if matches!(fit, Fit::Platforms { .. }) {
         for (system, at) in by_system(&candidates).unwrap_or_default() {
-            let of = (system, &candidates[at].folder);
-            platforms.push(platform(request, client, of, &releases[at], &mut keys).await?);
+            let folder = &candidates[at].folder;
+            platforms.push(platform(request, system, folder, &releases[at], &mut keys).await?);
         }
     }
     Ok(PlatformPackages { fit, platforms, missing })
@@ -247,21 +248,33 @@ async fn packuments(
     Ok(all)
 }
 
-/// The keys of registries, by the URL at which they tell them.
-type KeysByUrl = HashMap<Url, Vec<Key>>;
+/// The keys of registries, each asked once.
+struct RegistryKeys<'a> {
+    client: &'a Client,
+    by_url: HashMap<Url, Vec<Key>>,
+}
+
+impl<'a> RegistryKeys<'a> {
+    fn new(client: &'a Client) -> Self {
+        Self { client, by_url: HashMap::new() }
+    }
+
+    async fn of(&mut self, package: &PackageName) -> Result<&[Key], PackageError> {
+        Ok(match self.by_url.entry(packages::keys_url(self.client, package)) {
+            Entry::Occupied(told) => told.into_mut(),
+            Entry::Vacant(place) => place.insert(packages::keys(self.client, package).await?),
+        })
+    }
+}
 
 async fn platform(
     request: &PackageRequest<'_>,
-    client: &Client,
-    (system, folder): (&'static str, &PackageName),
+    system: &'static str,
+    folder: &PackageName,
     release: &Release,
-    keys: &mut KeysByUrl,
+    keys: &mut RegistryKeys<'_>,
 ) -> Result<Platform, PackagingError> {
-    let keys = match keys.entry(packages::keys_url(client, &release.name)) {
-        Entry::Occupied(told) => told.into_mut(),
-        Entry::Vacant(place) => place.insert(packages::keys(client, &release.name).await?),
-    };
-    let signature = signature::verify(release, keys);
+    let signature = signature::verify(release, keys.of(&release.name).await?);
     if signature.forbids(request.require_signature) {
         return Err(PackagingError::Signature { package: label(release), verdict: signature });
     }
@@ -276,7 +289,7 @@ async fn platform(
         folder: folder.clone(),
         name: release.name.clone(),
         version: release.version.clone(),
-        url: release.public_url(&client.options().access),
+        url: release.public_url(&keys.client.options().access),
         hash,
         signature,
     })

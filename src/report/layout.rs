@@ -115,12 +115,12 @@ impl Note {
         let longest = words.split(' ').map(str::width).max().unwrap_or(0);
         let has_room = |indent: usize| width.is_none_or(|width| indent + longest <= width);
         if has_room(start.len()) || !has_room(2 * INDENT.len()) {
-            paragraph(text, (&start, &" ".repeat(start.len())), &words, width);
+            paragraph(text, &start, &" ".repeat(start.len()), &words, width);
         } else {
             // A whole hash has room on a line of 60 columns, but not behind a label.
             text.extend([start.trim_end(), "\n"]);
             let indent = INDENT.repeat(2);
-            paragraph(text, (&indent, &indent), &words, width);
+            paragraph(text, &indent, &indent, &words, width);
         }
     }
 }
@@ -200,7 +200,7 @@ fn line(text: &mut String, cells: &[Cell], columns: &[usize], width: Option<usiz
 }
 
 /// A text in lines of so many columns, the first and all others behind something.
-fn paragraph(text: &mut String, (first, others): (&str, &str), words: &str, width: Option<usize>) {
+fn paragraph(text: &mut String, first: &str, others: &str, words: &str, width: Option<usize>) {
     let Some(width) = width else {
         text.extend([first, words, "\n"]);
         return;
@@ -225,7 +225,7 @@ pub fn wrapped(line: &str, width: Option<usize>) -> String {
     let words = line.trim_start_matches(' ');
     let first = &line[..line.len() - words.len()];
     let mut text = String::new();
-    paragraph(&mut text, (first, &format!("{first}{INDENT}{INDENT}")), words, width);
+    paragraph(&mut text, first, &format!("{first}{INDENT}{INDENT}"), words, width);
     text
 }
 

@@ -47,7 +47,7 @@ fn table(text: &mut String, report: &Report) {
     let changed = |site: &&SiteReport| matches!(site.status, SiteStatus::Stale | SiteStatus::Updated);
     let because = report.sites.iter().filter(changed).any(|site| site.because.is_some());
     let row =
-        |site, literal: &LiteralReport| Some(row(report, site, (literal, literal.new.as_ref()?), because));
+        |site, literal: &LiteralReport| Some(row(report, site, literal, literal.new.as_ref()?, because));
     let rows: Vec<String> = report
         .sites
         .iter()
@@ -66,12 +66,7 @@ fn table(text: &mut String, report: &Report) {
     more(text, rows.len());
 }
 
-fn row(
-    report: &Report,
-    site: &SiteReport,
-    (literal, new): (&LiteralReport, &String),
-    because: bool,
-) -> String {
+fn row(report: &Report, site: &SiteReport, literal: &LiteralReport, new: &str, because: bool) -> String {
     let place = format!("{}:{}", report.seen_from_top(&literal.place.file), literal.place.line);
     let lockfile =
         site.lockfile.as_deref().map(|lockfile| report.seen_from_top(lockfile)).unwrap_or_default();

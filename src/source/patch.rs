@@ -32,7 +32,7 @@ pub fn apply_all(
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let fail = |why: String| Unpatched(format!("the patch {name} {why}"));
                 let bytes = fs::read(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-                apply_diff(&bytes, (*strip, &source.patched_in), &targets, &mut files)
+                apply_diff(&bytes, *strip, &source.patched_in, &targets, &mut files)
                     .map_err(|why| fail(why.to_owned()))?;
             }
         }

@@ -123,14 +123,14 @@ pub enum Names {
 /// The first entry that is refused, an archive that is damaged, or one that unpacks to more than `limit`.
 pub fn unpack(archive: impl Read, limit: u64, names: Names, modes: Modes) -> Result<Tree, Error> {
     let mut input = Limited { inner: archive, left: limit, exceeded: false };
-    let outcome = unpack_from(&mut input, limit, (names, modes));
+    let outcome = unpack_from(&mut input, limit, names, modes);
     if input.exceeded {
         return Err(Error::TooLarge { limit });
     }
     outcome
 }
 
-fn unpack_from(input: &mut impl Read, limit: u64, (names, modes): (Names, Modes)) -> Result<Tree, Error> {
+fn unpack_from(input: &mut impl Read, limit: u64, names: Names, modes: Modes) -> Result<Tree, Error> {
     let mut tree = Tree::with(modes.made);
     let mut archive = Archive::new(&mut *input);
     let mut members = Members::new(&mut archive).map_err(Error::Damaged)?;

@@ -160,14 +160,15 @@ impl HttpCache {
                 break;
             }
         }
-        self.put_file(&self.url(key)?, content_type, (&spilled, length)).await
+        self.put_file(&self.url(key)?, content_type, &spilled, length).await
     }
 
     async fn put_file(
         &self,
         url: &Url,
         content_type: &'static str,
-        (spilled, length): (&std::fs::File, u64),
+        spilled: &std::fs::File,
+        length: u64,
     ) -> Result<(), StorageFailure> {
         use std::io::Seek as _;
         let mut left = self.patience.retries;

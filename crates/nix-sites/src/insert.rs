@@ -228,13 +228,13 @@ impl InsertionPoint {
         }
         let (before, after) = text.split_at_checked(self.at).ok_or(InsertError::MoreThanInserted)?;
         let new = format!("{before}{inserted}{after}");
-        prove(text, &new, (before, &inserted, after))?;
+        prove(text, &new, before, &inserted, after)?;
         Ok(new)
     }
 }
 
 /// Old tokens, the new ones between them, and old tokens again; and one attribute more in the tree.
-fn prove(old: &str, new: &str, (before, inserted, after): (&str, &str, &str)) -> Result<(), InsertError> {
+fn prove(old: &str, new: &str, before: &str, inserted: &str, after: &str) -> Result<(), InsertError> {
     let body = |text: &str| text.strip_prefix(BOM).unwrap_or(text).to_owned();
     let root = checked_root(&body(new)).map_err(|error| InsertError::Unparsable(error.message))?;
     let old_root = checked_root(&body(old)).map_err(|error| InsertError::Unparsable(error.message))?;

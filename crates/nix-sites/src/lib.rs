@@ -199,7 +199,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, reached: sites::Found) {
     }
     let used = used_literals(&survey.sites);
     let written = written_at(ev, dead.keys());
-    for (at, why) in dead.into_iter().filter(|dead| is_idle(ev, *dead, &written, &used)) {
+    for (at, why) in dead.into_iter().filter(|(at, why)| is_idle(ev, *at, *why, &written, &used)) {
         let message = format!("a hash that nothing uses: {}", why.sentence());
         survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, at), message });
     }
@@ -246,11 +246,11 @@ fn not_there_yet(ev: &Eval, site: &Site) -> Option<Warning> {
 /// elsewhere, says nothing about a literal.
 fn is_idle(
     ev: &Eval,
-    dead: (Location, Unused),
+    binding: Location,
+    why: Unused,
     written: &HashMap<Location, Occurrence>,
     used: &BTreeSet<(PathBuf, usize)>,
 ) -> bool {
-    let (binding, why) = dead;
     let (Some(ast), Some(own)) = (ev.parsed(binding.file), written.get(&binding)) else { return true };
     let path = &ev.files.get(binding.file).path;
     let value = own.value.map(|id| ast.expr(id));

@@ -225,7 +225,14 @@ pub fn own_config(ev: &mut Eval, module: ThunkId, unknown: Rc<Unknown>, at: Loca
     let Some(Module { definitions, options: Some(options), .. }) = parts(ev, &value) else {
         return Value::doubtful(unknown);
     };
-    defaults(ev, &options, &definitions, unknown, (at, 0))
+    defaults(ev, &options, &definitions, unknown, Level { at, depth: 0 })
+}
+
+/// How deep in a set of options something is, and where the options were asked for.
+#[derive(Clone, Copy)]
+struct Level {
+    at: Location,
+    depth: usize,
 }
 
 fn defaults(
@@ -233,9 +240,9 @@ fn defaults(
     options: &Value,
     definitions: &Value,
     unknown: Rc<Unknown>,
-    place: (Location, usize),
+    level: Level,
 ) -> Value {
-    let (at, depth) = place;
+    let Level { at, depth } = level;
     let Kind::Attrs(attrs) = &options.kind else { return Value::doubtful(unknown) };
     let mut known = Attrs::default();
     for (name, option) in &attrs.map {
@@ -248,7 +255,7 @@ fn defaults(
             if !is_option(ev, &option) && depth < DEEPEST {
                 let Kind::Unknown(inner) = &member.kind else { return member };
                 let own = own.unwrap_or_else(|| Value::attrs(Attrs::default()));
-                return defaults(ev, &option, &own, Rc::clone(inner), (at, depth + 1));
+                return defaults(ev, &option, &own, Rc::clone(inner), Level { at, depth: depth + 1 });
             }
             match default_of(&option).filter(|_| own.is_none()).map(|default| ev.force(default)) {
                 Some(value) if is_telling(&value) => value,
@@ -307,12 +314,11 @@ fn enable_option(ev: &mut Eval, _: &[ThunkId], at: Location) -> Value {
 
 /// `lib.mkIf`: definitions that may not count. What they hold is visited all the same.
 fn make_if(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    counted(ev, args[0], args[1], (at, 0))
+    counted(ev, args[0], args[1], at, 0)
 }
 
 /// A definition under a condition: where the condition is not surely true, nothing in it is sure.
-fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Location, usize)) -> Value {
-    let (at, depth) = place;
+fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, at: Location, depth: usize) -> Value {
     let value = ev.force(definition);
     let (value, _) = discharged(ev, value);
     match &value.kind {
@@ -320,7 +326,7 @@ fn counted(ev: &mut Eval, condition: ThunkId, definition: ThunkId, place: (Locat
             let mut set = attrs.as_ref().clone();
             for attr in set.map.values_mut() {
                 let definition = attr.thunk;
-                attr.thunk = ev.lazy(move |ev| counted(ev, condition, definition, (at, depth + 1)));
+                attr.thunk = ev.lazy(move |ev| counted(ev, condition, definition, at, depth + 1));
             }
             Value { kind: Kind::Attrs(Rc::new(set)), trail: value.trail.clone() }
         }

@@ -19,8 +19,8 @@ use crate::packages::{
     placeholder, scripts,
 };
 use nix_lang::builtins::{self, Builtins};
-use nix_lang::eval::{self, Eval, Native, Reach, World};
-use nix_lang::syntax::ast::{ExprId, Location};
+use nix_lang::eval::{self, Eval, Native, Operand, Reach, World};
+use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::RemoteKind;
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Attrs, Code, Doubt, Kind, Special, Text, ThunkId, Unknown, Value};
@@ -147,7 +147,7 @@ impl World for Nixpkgs {
         }
     }
 
-    fn equality(&self, code: &Code, left: (ExprId, &Value), right: (ExprId, &Value)) -> Option<bool> {
+    fn equality(&self, code: &Code, left: Operand<'_>, right: Operand<'_>) -> Option<bool> {
         placeholder::is_tested(code, left, right).then_some(false)
     }
 

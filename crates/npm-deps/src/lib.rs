@@ -133,7 +133,7 @@ pub fn compute(
     let mut results = Results::new();
     let mut due: Vec<TreeId> = (0..requests.len()).filter(|tree| firsts[*tree] == *tree).collect();
     for careful in ATTEMPTS {
-        attempt(requests, &due, supply, settings, careful, &mut results);
+        results.extend(attempt(requests, &due, supply, settings, careful));
         due.retain(|tree| results[tree].as_ref().is_err_and(HashFailure::is_loss));
         if due.is_empty() {
             break;
@@ -162,9 +162,8 @@ fn attempt(
     supply: &Arc<Supply>,
     settings: &Settings,
     careful: bool,
-    results: &mut Results,
-) {
-    let mut jobs = Vec::new();
+) -> Results {
+    let (mut results, mut jobs) = (Results::new(), Vec::new());
     let memo = settings.memo.as_ref();
     let mut unknown = Vec::new();
     for tree in due.iter().copied() {
@@ -194,6 +193,7 @@ fn attempt(
     if !jobs.is_empty() {
         results.extend(hash_all(requests, jobs, supply, settings, careful));
     }
+    results
 }
 
 /// For each request the first one that asks for the same hash.

@@ -297,10 +297,10 @@ impl<'a> Scheduler<'a> {
                 let Some(assembly) = ready.and_then(|tree| tree.assembly.take()) else { continue };
                 state.busy += 1;
                 drop(state);
-                let step = self.advance(tree, assembly);
+                let (assembly, progress) = self.advance(tree, assembly);
                 state = self.lock();
                 state.busy -= 1;
-                self.note(&mut state, tree, step);
+                self.note(&mut state, tree, assembly, progress);
             } else if state.busy == 0 {
                 self.changed.notify_all();
                 return;
@@ -319,7 +319,8 @@ impl<'a> Scheduler<'a> {
         &self,
         state: &mut State,
         tree: TreeId,
-        (assembly, progress): (Assembly, Result<AssemblyProgress, Broken>),
+        assembly: Assembly,
+        progress: Result<AssemblyProgress, Broken>,
     ) {
         let Some(entry) = state.trees.get_mut(&tree) else { return };
         match progress {

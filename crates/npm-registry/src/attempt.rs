@@ -145,6 +145,15 @@ struct Answer {
     lacks_certificate: bool,
 }
 
+/// A request: the first one of an attempt, or one to where a redirect led.
+#[derive(Clone, Copy)]
+struct Hop<'a> {
+    url: &'a Url,
+    ask: &'a Ask<'a>,
+    carried: Option<&'a Chosen>,
+    turn: Turn,
+}
+
 impl Inner {
     /// Makes one attempt and fills `sink`.
     pub(super) async fn attempt<S: Sink>(
@@ -191,7 +200,7 @@ impl Inner {
         let mut at_home = true;
         for _ in 0..=REDIRECTS {
             let carried = Some(chosen).filter(|_| at_home);
-            let answer = self.send(transport, &url, ask, carried, turn).await?;
+            let answer = self.send(transport, Hop { url: &url, ask, carried, turn }).await?;
             if !is_redirect(answer.response.status()) {
                 return Ok(answer);
             }
@@ -216,14 +225,8 @@ impl Inner {
     }
 
     /// Sends one request and waits for the answer's head.
-    async fn send(
-        &self,
-        transport: &Transport,
-        url: &Url,
-        ask: &Ask<'_>,
-        carried: Option<&Chosen>,
-        turn: Turn,
-    ) -> Result<Answer, Failure> {
+    async fn send(&self, transport: &Transport, hop: Hop<'_>) -> Result<Answer, Failure> {
+        let Hop { url, carried, turn, .. } = hop;
         trace!(url = %Redacted(url.as_str()), credentials = carried.is_some(), past_caches = turn.fresh, "asking");
         let identity = carried.and_then(|chosen| chosen.identity.as_ref());
         let lane = transport.lane(url, identity).map_err(Problem::Setup)?;
@@ -238,7 +241,7 @@ impl Inner {
             certificate: identity.map(|identity| identity.certfile.clone()),
             asked: false,
         };
-        let result = self.exchange((&lane, way), url, ask, carried, turn).await;
+        let result = self.exchange(&lane, way, hop).await;
         match &result {
             Ok(response) => {
                 self.health.answered(url);
@@ -265,14 +268,8 @@ impl Inner {
         self.health.failed(url, failed, self.options.timeouts.unreachable);
     }
 
-    async fn exchange(
-        &self,
-        (lane, way): (&Lane, Way),
-        url: &Url,
-        ask: &Ask<'_>,
-        carried: Option<&Chosen>,
-        turn: Turn,
-    ) -> Result<Response, Problem> {
+    async fn exchange(&self, lane: &Lane, way: Way, hop: Hop<'_>) -> Result<Response, Problem> {
+        let Hop { url, ask, carried, turn } = hop;
         // User info is a header by now, under the same rule as other credentials.
         let mut bare = url.clone();
         let _ = bare.set_username("");

@@ -150,6 +150,16 @@ impl Client {
     }
 }
 
+/// What all attempts at a request have in common.
+#[derive(Clone, Copy)]
+struct Course<'a> {
+    /// What was asked for, before a configured registry stood in for its host.
+    url: &'a Url,
+    ask: &'a Ask<'a>,
+    transport: &'a Transport,
+    chosen: &'a Chosen,
+}
+
 impl Inner {
     /// Sets everything up; the trust store takes milliseconds, which a run without downloads must not pay.
     async fn transport(&self) -> Result<&Transport, Problem> {
@@ -179,7 +189,8 @@ impl Inner {
         let (until, limit) =
             if own < self.deadline { (own, run / REQUEST_SHARE) } else { (self.deadline, run) };
         let mut attempts = 0;
-        let course = self.attempts(url, ask, transport, &chosen, (pass, &mut attempts), sink);
+        let course =
+            self.attempts(Course { url, ask, transport, chosen: &chosen }, pass, &mut attempts, sink);
         let ended = timeout_at(until.into(), course).await;
         ended.unwrap_or_else(|_| {
             ask.watch.discarded(sink.received());
@@ -190,13 +201,12 @@ impl Inner {
 
     async fn attempts<S: Sink>(
         &self,
-        url: &Url,
-        ask: &Ask<'_>,
-        transport: &Transport,
-        chosen: &Chosen,
-        (pass, attempts): (Pass, &mut u32),
+        course: Course<'_>,
+        pass: Pass,
+        attempts: &mut u32,
         sink: &mut S,
     ) -> Result<Head, FetchError> {
+        let Course { url, ask, transport, chosen } = course;
         let first = Instant::now();
         let (mut waits, mut fresh, mut kept) = (0, false, Some(pass));
         loop {
@@ -235,7 +245,7 @@ impl Inner {
                 Problem::Connect { .. } | Problem::Lookup { .. } | Problem::Proxy { .. }
             );
             kept = Some(pass).filter(|_| unreached);
-            self.pause(url, ask, *attempts, turn, &failure).await;
+            self.pause(url, ask, turn, &failure).await;
         }
     }
 
@@ -265,7 +275,8 @@ impl Inner {
     }
 
     /// Waits before the next attempt, and has the others take care of the server.
-    async fn pause(&self, url: &Url, ask: &Ask<'_>, attempts: u32, turn: Turn, failure: &Failure) {
+    async fn pause(&self, url: &Url, ask: &Ask<'_>, turn: Turn, failure: &Failure) {
+        let attempts = turn.number;
         let (pause, shared) = match failure.cure {
             Cure::Relieve(Some(asked)) => {
                 let hush = self.health.hush(&ask.url, turn.begun, asked);

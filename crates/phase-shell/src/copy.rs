@@ -116,7 +116,7 @@ impl Runner<'_> {
             }
         };
         if let Some((folder, pattern)) = Place::pattern(self, source, state) {
-            return self.copy_pattern(job, (folder, pattern), &place, state);
+            return self.copy_pattern(job, folder, pattern, &place, state);
         }
         let slash = target.known().is_none_or(|text| text.ends_with('/')) && target.spelt().ends_with('/');
         let exact = job.arguments.has(Means::Exact);
@@ -250,7 +250,8 @@ impl Runner<'_> {
     fn copy_pattern(
         &mut self,
         job: &Job<'_>,
-        (folder, pattern): (Place, Pattern),
+        folder: Place,
+        pattern: Pattern,
         target: &Key,
         state: &mut State,
     ) -> Status {

@@ -58,7 +58,8 @@ pub fn touched(text: &str, strip: Option<usize>) -> BTreeSet<String> {
 /// Why it is not known what becomes of one of them.
 pub fn apply(
     patch: &[u8],
-    (strip, folder): (usize, &str),
+    strip: usize,
+    folder: &str,
     targets: &[String; 2],
     files: &mut [Option<Arc<[u8]>>; 2],
 ) -> Result<(), &'static str> {
@@ -181,7 +182,7 @@ fn section(
         // An empty range names the line before it.
         let start = if range.count == 0 { range.start } else { range.start.saturating_sub(1) };
         out.push_str(&old.get(done..start).ok_or(MISFIT)?.concat());
-        done = hunk(lines, &old, start, (range.count, added.count), &mut out)?;
+        done = hunk(lines, &old, start, Left { old: range.count, new: added.count }, &mut out)?;
     }
     out.push_str(&old.get(done..).ok_or(MISFIT)?.concat());
     match names.new {
@@ -191,15 +192,21 @@ fn section(
     }
 }
 
+/// Lines of a hunk that are still to come.
+struct Left {
+    old: usize,
+    new: usize,
+}
+
 /// Applies one hunk at `at`; gives the line behind it.
 fn hunk(
     lines: &mut Lines<'_>,
     old: &[&str],
     mut at: usize,
-    (mut olds, mut news): (usize, usize),
+    mut left: Left,
     out: &mut String,
 ) -> Result<usize, &'static str> {
-    while olds > 0 || news > 0 {
+    while left.old > 0 || left.new > 0 {
         let line = lines.next().ok_or("is cut off")?;
         let (mark, mut text) = line.split_at_checked(1).ok_or("is damaged")?;
         if lines.peek().is_some_and(|next| next.starts_with('\\')) {
@@ -213,11 +220,11 @@ fn hunk(
                 return Err(MISFIT);
             }
             at += 1;
-            olds = olds.checked_sub(1).ok_or("is damaged")?;
+            left.old = left.old.checked_sub(1).ok_or("is damaged")?;
         }
         if matches!(mark, " " | "+") {
             out.push_str(text);
-            news = news.checked_sub(1).ok_or("is damaged")?;
+            left.new = left.new.checked_sub(1).ok_or("is damaged")?;
         }
         if !matches!(mark, " " | "+" | "-") {
             return Err("is damaged");

@@ -109,7 +109,7 @@ fn patched(
 ) -> Result<Arc<[u8]>, LockfileEditError> {
     let misfit = |why| LockfileEditError::Misfit(name.clone(), why);
     let mut files = [Some(bytes), None];
-    diff::apply(text, (*strip, ""), &[target.clone(), String::new()], &mut files).map_err(misfit)?;
+    diff::apply(text, *strip, "", &[target.clone(), String::new()], &mut files).map_err(misfit)?;
     let [file, _] = files;
     file.ok_or_else(|| misfit("removes the lockfile"))
 }

@@ -47,7 +47,7 @@ impl Runner<'_> {
             let key = folder.join(&path);
             match strip {
                 Some(strip) if is_lockfile(&path) => {
-                    self.patch_lockfile(&key, (&read, strip, path), state);
+                    self.patch_lockfile(&key, &read, strip, path, state);
                 }
                 _ => {
                     let cause = Cause::Patched(format!("the patch {} changes {path}", read.name).into());
@@ -59,12 +59,7 @@ impl Runner<'_> {
     }
 
     /// A lockfile that a patch changes: which bytes that makes is known where they are read.
-    fn patch_lockfile(
-        &mut self,
-        key: &Key,
-        (read, strip, target): (&Read, usize, String),
-        state: &mut State,
-    ) {
+    fn patch_lockfile(&mut self, key: &Key, read: &Read, strip: usize, target: String, state: &mut State) {
         let before = match self.look(key, state) {
             Look::File(file) | Look::Perhaps(file) if !matches!(file.origin, Origin::Other(_)) => Some(file),
             _ => None,

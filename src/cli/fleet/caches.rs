@@ -29,7 +29,7 @@ use npm_nixhash::{
 use tokio::runtime::Handle;
 
 use super::{
-    PublishArgs, PublishedArgs, RemoteArgs,
+    PublishedArgs,
     args::PublishedTarget,
     outside::{open, sign_key, unopened},
 };
@@ -37,7 +37,7 @@ use crate::cli::{
     config::Config,
     env::Environment,
     output::{Fatal, Terminal},
-    supply::Sources,
+    supply::{PublishSettings, Sources},
 };
 
 /// Trees that are uploaded side by side; each holds some parts of 6 MiB in memory.
@@ -71,11 +71,12 @@ impl Caches {
     /// The caches to publish to: those of the command line have to be usable; of those of the team the ones that this
     /// machine has nothing to open with are left out with a warning, for not all who run `update` may write there.
     pub(in crate::cli) fn to_publish(
-        (args, remote): (&PublishArgs, &RemoteArgs),
-        config: Option<&Config>,
+        settings: PublishSettings<'_>,
         sources: &Sources,
-        (environment, terminal): (&Environment, &Terminal),
+        environment: &Environment,
+        terminal: &Terminal,
     ) -> Result<Self, Fatal> {
+        let PublishSettings { args, remote, config } = settings;
         let key = sign_key(remote, environment)?;
         let mut caches =
             Self { all: all_of(&args.publish, sources, environment, true)?, key, runtime: sources.runtime() };
@@ -83,7 +84,7 @@ impl Caches {
             if args.publish.contains(location) {
                 continue;
             }
-            match open(location, environment, &sources.options, (RetryLimits::default(), true))? {
+            match open(location, environment, &sources.options, RetryLimits::default(), true)? {
                 Ok(storage) => caches.all.push(Arc::new(Cache::new(storage))),
                 Err(error) if error.lacks_credentials() => {
                     terminal.message(MessageKind::Warning, &unopened(location, &error));
@@ -303,7 +304,7 @@ fn all_of(
     writes: bool,
 ) -> Result<Vec<Arc<Cache>>, Fatal> {
     let cache = |location| {
-        let opened = open(location, environment, &sources.options, (RetryLimits::default(), writes))?;
+        let opened = open(location, environment, &sources.options, RetryLimits::default(), writes)?;
         let storage = opened.map_err(|error| Fatal(unopened(location, &error)))?;
         Ok(Arc::new(Cache::new(storage)))
     };

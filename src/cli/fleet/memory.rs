@@ -39,15 +39,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 
 use super::{
-    RemoteArgs,
     outside::{open, sign_key, unopened},
     tarballs::{Sharing, Tarballs},
 };
 use crate::cli::{
     args::RemoteMode,
-    config::Config,
     env::Environment,
     output::{Fatal, Terminal},
+    supply::RemoteSettings,
 };
 
 /// How long a run waits for what others know, all questions together: for hashes, and for tarballs that do not come.
@@ -159,12 +158,13 @@ enum Trouble {
 impl Memory {
     /// The memory that is configured: by flags, else the environment, else the team. One that cannot be opened is a warning.
     pub(in crate::cli) fn configured(
-        args: &RemoteArgs,
-        config: &Config,
+        settings: RemoteSettings<'_>,
+        options: &Options,
+        runtime: &Handle,
         environment: &Environment,
-        (options, memo): (&Options, Option<&Memo>),
-        (runtime, terminal): (&Handle, &Terminal),
+        terminal: &Terminal,
     ) -> Result<Option<Arc<Self>>, Fatal> {
+        let RemoteSettings { args, config, memo } = settings;
         if args.no_remote {
             return Ok(None);
         }
@@ -188,7 +188,7 @@ impl Memory {
         let key = sign_key(args, environment)?;
         // A request that failed is not repeated: computing is the better use of the time.
         let patience = RetryLimits { retries: 1, request: READING };
-        match open(&location, environment, options, (patience, mode != RemoteMode::Read))? {
+        match open(&location, environment, options, patience, mode != RemoteMode::Read)? {
             Err(error) => {
                 let message = unopened(&location, &error);
                 let message = Message {

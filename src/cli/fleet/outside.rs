@@ -20,7 +20,8 @@ pub(super) fn open(
     location: &CacheLocation,
     environment: &Environment,
     options: &Options,
-    (patience, write): (RetryLimits, bool),
+    patience: RetryLimits,
+    write: bool,
 ) -> Result<Result<Storage, OpenError>, Fatal> {
     let http = plain_client(options).map_err(|error| Fatal::new(&error))?;
     let around = Surroundings {

@@ -242,25 +242,23 @@ fn concat_map(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn flatten(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let value = ev.force(args[0]);
     let mut all = List::default();
-    flatten_into(ev, args[0], &value, &mut all, (at, 0));
+    flatten_into(ev, args[0], &mut all, at, 0);
     Value::new(Kind::List(Rc::new(all)))
 }
 
-fn flatten_into(ev: &mut Eval, id: ThunkId, value: &Value, all: &mut List, place: (Location, u32)) {
-    let (at, depth) = place;
+fn flatten_into(ev: &mut Eval, id: ThunkId, all: &mut List, at: Location, depth: u32) {
+    let value = ev.force(id);
     match &value.kind {
         Kind::List(list) if depth < 20 => {
             all.open = all.open.take().or_else(|| list.open.clone());
             ev.budget.spend(Cost::Items(list.items.len()));
             for item in list.items.clone() {
-                let inner = ev.force(item);
-                flatten_into(ev, item, &inner, all, (at, depth + 1));
+                flatten_into(ev, item, all, at, depth + 1);
             }
         }
         Kind::Unknown(_) | Kind::Alt(_) | Kind::List(_) => {
-            all.leave_open(reason_of(value, "whether it is a list is not known", at));
+            all.leave_open(reason_of(&value, "whether it is a list is not known", at));
             all.items.push(id);
         }
         _ => all.items.push(id),

@@ -67,7 +67,7 @@ fn merge_sort(
         let mut next = Vec::with_capacity(sorted.len());
         for pair in sorted.chunks(2 * run) {
             let (left, right) = pair.split_at(run.min(pair.len()));
-            merge_runs(ev, (left, right), before, at, &mut next)?;
+            merge_runs(ev, [left, right], before, at, &mut next)?;
         }
         sorted = next;
         run *= 2;
@@ -77,12 +77,12 @@ fn merge_sort(
 
 fn merge_runs(
     ev: &mut Eval,
-    runs: (&[ThunkId], &[ThunkId]),
+    runs: [&[ThunkId]; 2],
     before: ThunkId,
     at: Location,
     sorted: &mut Vec<ThunkId>,
 ) -> Result<(), Rc<Unknown>> {
-    let (mut left, mut right) = runs;
+    let [mut left, mut right] = runs;
     while let (Some((a, more_left)), Some((b, more_right))) = (left.split_first(), right.split_first()) {
         let verdict = call2(ev, before, *b, *a, at);
         match truth(&verdict) {
@@ -156,7 +156,7 @@ fn versions(ev: &mut Eval, args: &[ThunkId], at: Location, answer: fn(Ordering) 
     match (a.known_text(), b.known_text()) {
         (Some(x), Some(y)) => {
             let value = answer(compare_versions(&x, &y));
-            turned(value, ([&a, &b], [&x, &y]), at, answer)
+            turned(value, [&a, &b], [&x, &y], at, answer)
         }
         (None, _) => Value::doubtful(reason_of(&a, "a version is not known", at)),
         _ => Value::doubtful(reason_of(&b, "a version is not known", at)),
@@ -167,11 +167,11 @@ fn versions(ev: &mut Eval, args: &[ThunkId], at: Location, answer: fn(Ordering) 
 /// (fixture `flag-is-a-version`).
 fn turned(
     value: Value,
-    sides: ([&Value; 2], [&str; 2]),
+    values: [&Value; 2],
+    texts: [&str; 2],
     here: Location,
     answer: fn(Ordering) -> Value,
 ) -> Value {
-    let (values, texts) = sides;
     for variable in 0..2 {
         let Some(leaf) = leaf_outside(values[variable], here) else { continue };
         let constant = texts[1 - variable];

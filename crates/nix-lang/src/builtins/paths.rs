@@ -71,7 +71,7 @@ fn builtin_path(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         ev.each(path, &mut |ev, path| {
             let mut source = ev.source_of(&path, at).named(name.clone());
             if let Some(function) = filter {
-                source = source.filtered(predicate(&source, function), (at, KEPT));
+                source = source.filtered(predicate(&source, function), at, KEPT);
             }
             source.value()
         })
@@ -92,7 +92,7 @@ fn filter_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let function = args[0];
     ev.each(path, &mut |ev, path| {
         let source = ev.source_of(&path, at);
-        source.filtered(predicate(&source, function), (at, KEPT)).value()
+        source.filtered(predicate(&source, function), at, KEPT).value()
     })
 }
 

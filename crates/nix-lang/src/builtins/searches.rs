@@ -32,7 +32,7 @@ fn elem(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_list(ev, args[1], at, &mut |ev, list| match is_among(ev, &needle, &list.items, at) {
         Some(found) if found || list.open.is_none() => {
             let first = list.items.first().map(|item| ev.force(*item));
-            contained(found, &needle, (&whole, first), at)
+            contained(found, &needle, &whole, first.as_ref(), at)
         }
         _ => Value::unknown(Doubt::Unmodelled, "whether a list has an item is not known", Some(at)),
     })

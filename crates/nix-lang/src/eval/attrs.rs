@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Env, Eval};
+use super::{Env, Eval, Scopes};
 use crate::budget::Cost;
 use crate::syntax::ast::{Bindings, Location};
 use crate::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Meaning, Move, Unknown, Value};
@@ -22,7 +22,7 @@ impl Eval {
         };
         let sources = self.inherit_sources(code, bindings, inner);
         for (binding, thunk) in bindings.entries.iter().zip(thunks) {
-            self.suspend(code, binding, &sources, (env, inner), thunk);
+            self.suspend(code, binding, &sources, Scopes { outer: env, inner }, thunk);
             let pos = Some(Location { file: code.ast.file, span: binding.span });
             set.map.insert(Rc::clone(&binding.name), Attr { thunk, pos, maybe: None });
         }

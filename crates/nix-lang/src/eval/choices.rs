@@ -214,11 +214,11 @@ impl Eval {
     pub(super) fn ordered(
         &mut self,
         answer: bool,
-        sides: ([i64; 2], [&Value; 2]),
+        values: [&Value; 2],
+        numbers: [i64; 2],
         test: impl Fn([i64; 2]) -> bool,
         here: Location,
     ) -> Value {
-        let (sides, values) = sides;
         let value = Value::bool(answer);
         for variable in 0..2 {
             // The order of two versions.
@@ -226,10 +226,10 @@ impl Eval {
                 return value.turned_by(flip.as_ref().clone());
             }
             let Some(leaf) = leaf_outside(values[variable], here) else { continue };
-            let constant = sides[1 - variable];
+            let constant = numbers[1 - variable];
             let near = [constant, constant.saturating_add(1), constant.saturating_sub(1)];
             let turns = |number: &i64| {
-                let mut other = sides;
+                let mut other = numbers;
                 other[variable] = *number;
                 test(other) != answer
             };
@@ -253,8 +253,7 @@ impl Eval {
 }
 
 /// Whether a list has an item, with what would turn it: another item to look for, or another list.
-pub fn contained(answer: bool, needle: &Value, list: (&Value, Option<Value>), here: Location) -> Value {
-    let (list, first) = list;
+pub fn contained(answer: bool, needle: &Value, list: &Value, first: Option<&Value>, here: Location) -> Value {
     let value = Value::bool(answer);
     let flip = match (leaf_outside(needle, here), leaf_outside(list, here)) {
         (_, Some(leaf)) => needle.known_text().map(|text| {
@@ -262,7 +261,7 @@ pub fn contained(answer: bool, needle: &Value, list: (&Value, Option<Value>), he
             Flip { leaf, to }
         }),
         (Some(leaf), None) if answer => Some(Flip { leaf, to: Instead::Other }),
-        (Some(leaf), None) => first.as_ref().and_then(constant_of).map(|to| Flip { leaf, to }),
+        (Some(leaf), None) => first.and_then(constant_of).map(|to| Flip { leaf, to }),
         (None, None) => None,
     };
     match flip {

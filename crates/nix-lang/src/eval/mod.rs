@@ -30,11 +30,11 @@ pub use decisions::Decided;
 pub use function::{Native, Reach, lambda, native};
 pub use observer::Observer;
 pub use operators::less;
-pub use scope::Env;
+pub use scope::{Env, Scopes};
 pub use select::is_system;
 pub(crate) use select::{identified, whether};
 pub use strings::string;
-pub use world::World;
+pub use world::{Operand, World};
 
 use observer::Notes;
 

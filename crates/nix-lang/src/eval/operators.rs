@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::choices::constant_of;
-use super::{Eval, reason_of};
+use super::{Eval, Operand, reason_of};
 use crate::budget::Cost;
 use crate::syntax::ast::{ExprId, Location, Op};
 use crate::value::formula::{Atom, Formula, Identity, Under, both, either};
@@ -28,7 +28,11 @@ impl Eval {
                 let a = self.eval(&code.at(left), env);
                 let b = self.eval(&code.at(right), env);
                 if matches!(op, Op::Equal | Op::NotEqual)
-                    && let Some(equal) = self.world.equality(code, (left, &a), (right, &b))
+                    && let Some(equal) = self.world.equality(
+                        code,
+                        Operand { id: left, value: &a },
+                        Operand { id: right, value: &b },
+                    )
                 {
                     return Value::bool(equal == (op == Op::Equal));
                 }
@@ -295,7 +299,7 @@ fn compare(ev: &mut Eval, sides: [&Value; 2], here: Location, test: fn(std::cmp:
     };
     match (order, &a.kind, &b.kind) {
         (Some(order), Kind::Int(x), Kind::Int(y)) => {
-            ev.ordered(test(order), ([*x, *y], [a, b]), |[x, y]| test(x.cmp(&y)), here)
+            ev.ordered(test(order), [a, b], [*x, *y], |[x, y]| test(x.cmp(&y)), here)
         }
         (Some(order), _, _) => Value::bool(test(order)),
         (None, _, _) => Value::doubtful(reason_of(a, "a comparison is not known", here)),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Eval;
 use super::select::identified;
 use crate::budget::Cost;
-use crate::syntax::ast::{Bindings, Bound, Location, Name};
+use crate::syntax::ast::{Binding, Bindings, Bound, Location, Name};
 use crate::value::LiteralKind;
 use crate::value::formula::Identity;
 use crate::value::{Code, Doubt, EnvId, Kind, Move, Text, ThunkId, Token, Value};
@@ -45,6 +45,15 @@ impl Env {
 
 /// The scope that holds only the globals.
 pub const ROOT: EnvId = EnvId(0);
+
+/// The scopes of a binding.
+#[derive(Clone, Copy)]
+pub struct Scopes {
+    /// The one around the set or `let`, which `inherit` without a source looks into.
+    pub outer: EnvId,
+    /// The one in which values are evaluated.
+    pub inner: EnvId,
+}
 
 impl Eval {
     /// Adds a scope.
@@ -122,7 +131,7 @@ impl Eval {
         let inner = self.scope(Env::names(env, names));
         let sources = self.inherit_sources(code, bindings, inner);
         for (binding, thunk) in bindings.entries.iter().zip(thunks) {
-            self.suspend(code, binding, &sources, (env, inner), thunk);
+            self.suspend(code, binding, &sources, Scopes { outer: env, inner }, thunk);
         }
         inner
     }
@@ -132,16 +141,16 @@ impl Eval {
         bindings.sources.iter().map(|source| self.delay(code.at(*source), env)).collect()
     }
 
-    /// Prepares the value of one binding; `scopes` are the outer and the inner one.
+    /// Prepares the value of one binding.
     pub fn suspend(
         &mut self,
         code: &Code,
-        binding: &crate::syntax::ast::Binding,
+        binding: &Binding,
         sources: &[ThunkId],
-        scopes: (EnvId, EnvId),
+        scopes: Scopes,
         thunk: ThunkId,
     ) {
-        let (outer, inner) = scopes;
+        let Scopes { outer, inner } = scopes;
         let here = Location { file: code.ast.file, span: binding.span };
         let name = Rc::clone(&binding.name);
         self.observer.bound(&name, here);

@@ -7,6 +7,15 @@ use crate::syntax::ast::{ExprId, Location};
 use crate::value::source::Source;
 use crate::value::{Attrs, Code, Text, ThunkId, Unknown, Value};
 
+/// One side of an operator.
+#[derive(Clone, Copy)]
+pub struct Operand<'a> {
+    /// What is written.
+    pub id: ExprId,
+    /// What it is.
+    pub value: &'a Value,
+}
+
 /// Whatever the files of a repository name and do not define.
 pub trait World {
     /// The value of a name that no scope binds.
@@ -48,7 +57,7 @@ pub trait World {
 
     /// The answer of `left == right` where the values themselves do not count, such as a test for a text that is about to
     /// be replaced.
-    fn equality(&self, code: &Code, left: (ExprId, &Value), right: (ExprId, &Value)) -> Option<bool>;
+    fn equality(&self, code: &Code, left: Operand<'_>, right: Operand<'_>) -> Option<bool>;
 
     /// Whether a text that no token holds stands for one that is to be written where it is named.
     fn is_placeholder(&self, text: &Text) -> bool;

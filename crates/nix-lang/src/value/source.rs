@@ -170,10 +170,10 @@ impl Source {
 
     /// The same source behind one more filter.
     #[must_use]
-    pub fn filtered(&self, filter: Filter, note: (Location, &str)) -> Self {
+    pub fn filtered(&self, filter: Filter, at: Location, note: &str) -> Self {
         let mut filtered = self.clone();
         filtered.filters.push(filter);
-        filtered.notes.push((note.0, Rc::from(note.1)));
+        filtered.notes.push((at, Rc::from(note)));
         filtered
     }
 

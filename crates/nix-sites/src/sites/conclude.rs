@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::answer::{Answer, Fetched, Located};
 use super::filters::filtered_out;
-use super::locate::locate_in;
+use super::locate::{Place, locate_in};
 use super::made::{built, edits_after_fetch, scripted};
 use crate::reason::Reason;
 use crate::remote::Patch;
@@ -19,7 +19,7 @@ pub(super) struct Patched<'a> {
     pub list: &'a [Patch],
     /// `sourceRoot`, as it is written.
     pub root: Option<String>,
-    /// The folder of the tree in which patches are applied.
+    /// The folder in which patches are applied, as seen from the source.
     pub folder: String,
 }
 
@@ -27,21 +27,19 @@ pub(super) struct Patched<'a> {
 pub(super) fn conclude(
     ev: &mut Eval,
     tree: &Rc<Source>,
-    folder: &str,
     left: &Left,
     patches: &Patched<'_>,
-    place: (Location, u32),
+    place: Place<'_>,
 ) -> Answer {
-    let (at, _) = place;
+    let Place { folder, at, .. } = place;
     let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
     let [shrinkwrap, lock] = &left.slots;
-    let patched_in = tree.inside(&patches.folder).sub;
     // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
     let (slot, edits) = match shrinkwrap {
         LockfileState::Original
             if matches!(lock, LockfileState::Original) || has_original(ev, &inner, NAMES[0]) =>
         {
-            return original(ev, &inner, left, (patches, &patched_in), place);
+            return original(ev, &inner, left, patches, place);
         }
         LockfileState::Original | LockfileState::Absent => (lock, &left.edits[1]),
         other => (other, &left.edits[0]),
@@ -50,7 +48,7 @@ pub(super) fn conclude(
         LockfileState::Copied(source) => copied(ev, source, edits, at),
         LockfileState::Doubt(trouble) => Answer::trouble(trouble, at),
         LockfileState::Absent => removed(at),
-        LockfileState::Original => original(ev, &inner, left, (patches, &patched_in), place),
+        LockfileState::Original => original(ev, &inner, left, patches, place),
     }
 }
 
@@ -114,9 +112,10 @@ fn original(
     ev: &mut Eval,
     tree: &Rc<Source>,
     left: &Left,
-    (patches, patched_in): (&Patched<'_>, &str),
-    (at, depth): (Location, u32),
+    patches: &Patched<'_>,
+    place: Place<'_>,
 ) -> Answer {
+    let at = place.at;
     match &tree.base {
         Base::Local(_) => local(ev, tree, left, at),
         // Bytes that are not at hand are edited where they are read, which knows fetched sources only.
@@ -134,7 +133,7 @@ fn original(
             let used = Fetched {
                 root: patches.root.clone(),
                 patches: patches.list.to_vec(),
-                patched_in: patched_in.to_owned(),
+                patched_in: patches.folder.clone(),
                 edits: left.edits.clone(),
                 ..Fetched::plain(remote)
             };
@@ -152,12 +151,12 @@ fn original(
         }
         Base::Changed(args) => {
             let args = Rc::clone(args);
-            let all = locate_in(ev, &args, &tree.sub, true, at, depth + 1);
+            let all = locate_in(ev, &args, true, place.deeper(&tree.sub));
             unanimous(&all, at)
         }
         Base::Built(drv) => {
             let drv = Rc::clone(drv);
-            built(ev, tree, &drv, (at, depth))
+            built(ev, tree, &drv, place)
         }
         Base::Farm(_) => {
             let links = NAMES.iter().map(|name| Rc::new(tree.inside(name)));

@@ -44,18 +44,12 @@ const SCRIPT: usize = 32;
 
 /// All answers of a set of arguments, one for each combination of alternatives.
 pub(super) fn locate(ev: &mut Eval, args: &Value, direct: bool, at: Location) -> Vec<Located> {
-    locate_in(ev, args, "", direct, at, 0)
+    locate_in(ev, args, direct, Place { folder: "", at, depth: 0 })
 }
 
-pub(super) fn locate_in(
-    ev: &mut Eval,
-    args: &Value,
-    folder: &str,
-    direct: bool,
-    at: Location,
-    depth: u32,
-) -> Vec<Located> {
-    if depth > DEPTH {
+pub(super) fn locate_in(ev: &mut Eval, args: &Value, direct: bool, place: Place<'_>) -> Vec<Located> {
+    let at = place.at;
+    if place.depth > DEPTH {
         let answer = Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at));
         return vec![Located::only(answer)];
     }
@@ -69,15 +63,14 @@ pub(super) fn locate_in(
         }),
     };
     let strange = if direct { strange_phase(ev, args, at) } else { None };
-    let place = Place { folder, at, depth };
     let mut all = Vec::new();
-    for (source, root, phases, under) in inputs.combinations(ev, &args.under(), at) {
-        let mut located = one(ev, source, root, &inputs.patches, phases, place);
+    for combination in inputs.combinations(ev, &args.under(), at) {
+        let mut located = one(ev, &combination, place);
         if let Some(name) = strange {
             let message = format!("`{name}` is given to `fetchNpmDeps` itself");
             located.answer = Answer::doubt(Reason::LockfileEdited, message, Some(at));
         }
-        located.under = under;
+        located.under = combination.under;
         all.push(located);
     }
     if all.is_empty() {
@@ -87,17 +80,33 @@ pub(super) fn locate_in(
     all
 }
 
-/// Where a combination is looked at.
+/// Where a lockfile is looked for.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    /// The folder of the lockfile, for a derivation that is the source of another one.
-    folder: &'a str,
-    at: Location,
-    depth: u32,
+pub(super) struct Place<'a> {
+    /// The folder of the lockfile in the tree.
+    pub folder: &'a str,
+    /// The derivation that asks.
+    pub at: Location,
+    /// How many derivations are the source of another one on the way here.
+    pub depth: u32,
+}
+
+impl<'a> Place<'a> {
+    /// The same for the source of the derivation whose tree this is.
+    pub fn deeper(self, folder: &'a str) -> Self {
+        Self { folder, depth: self.depth + 1, ..self }
+    }
 }
 
 /// One way in which the alternatives fit together.
-type Combination<'a> = (&'a Value, &'a Root, [&'a Phase; 2], Under);
+struct Combination<'a> {
+    source: &'a Value,
+    root: &'a Root,
+    patches: &'a Patches,
+    /// `prePatch` and `postPatch`.
+    phases: [&'a Phase; 2],
+    under: Under,
+}
 
 impl Inputs {
     /// All combinations that do not exclude each other; none if they are more than the budget covers. Each step keeps only
@@ -115,7 +124,8 @@ impl Inputs {
                             return Vec::new();
                         }
                         let Some(under) = together(&of_before, &after.value) else { continue };
-                        all.push((source, root, [before, after], under));
+                        let (patches, phases) = (&self.patches, [before, after]);
+                        all.push(Combination { source, root, patches, phases, under });
                     }
                 }
             }
@@ -200,30 +210,24 @@ fn sources(ev: &mut Eval, args: &Value, at: Location) -> Value {
     }
 }
 
-fn one(
-    ev: &mut Eval,
-    source: &Value,
-    root: &Root,
-    patches: &Patches,
-    phases: [&Phase; 2],
-    place: Place<'_>,
-) -> Located {
-    let Place { folder, at, depth } = place;
-    let trail = source.trail.clone();
-    let chosen = match choose(ev, source, root, at) {
+fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Located {
+    let at = place.at;
+    let trail = combination.source.trail.clone();
+    let chosen = match choose(ev, combination.source, combination.root, at) {
         Ok(chosen) => chosen,
         Err(answer) => {
-            let answer = edited_anyway(ev, patches, phases, at).unwrap_or(answer);
+            let answer = edited_anyway(ev, combination, at).unwrap_or(answer);
             return Located { trail, ..Located::only(answer) };
         }
     };
     let tree = Rc::clone(&chosen.tree);
-    let Ran { left, end, patched_in } = run_phases(ev, &chosen, folder, patches, phases, at);
+    let Ran { left, end, patched_in } = run_phases(ev, &chosen, combination, place);
+    let patched_in = tree.inside(&patched_in).sub;
     let mut remote = match &tree.base {
         Base::Remote(remote) => Some(Fetched {
             root: chosen.root.clone(),
-            patches: patches.list.clone(),
-            patched_in: tree.inside(&patched_in).sub,
+            patches: combination.patches.list.clone(),
+            patched_in: patched_in.clone(),
             ..Fetched::plain(remote)
         }),
         _ => None,
@@ -234,13 +238,13 @@ fn one(
                 remote.vendored_in = Some(tree.inside(&end).sub);
                 remote.shrinkwrap_wins = matches!(left.slots[0], LockfileState::Original);
             }
-            let patches = Patched { list: &patches.list, root: chosen.root, folder: patched_in };
-            conclude(ev, &tree, &end, &left, &patches, (at, depth))
+            let patches = Patched { list: &combination.patches.list, root: chosen.root, folder: patched_in };
+            conclude(ev, &tree, &left, &patches, Place { folder: &end, ..place })
         }
         (Err(trouble), _) => Answer::trouble(&trouble, at),
         (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
     };
-    let candidates = candidates(ev, &tree, folder, &answer);
+    let candidates = candidates(ev, &tree, place.folder, &answer);
     if let (None, Answer::Local(lockfile, _)) = (&remote, &answer) {
         let made_of = ingredients::tarball(ev, &tree, lockfile, at);
         // The manifest is at the top of the tarball, wherever the script puts it.
@@ -267,14 +271,9 @@ struct Ran {
 }
 
 /// What `prePatch`, the patches and `postPatch` leave.
-fn run_phases(
-    ev: &Eval,
-    chosen: &Chosen,
-    folder: &str,
-    patches: &Patches,
-    phases: [&Phase; 2],
-    at: Location,
-) -> Ran {
+fn run_phases(ev: &Eval, chosen: &Chosen, combination: &Combination<'_>, place: Place<'_>) -> Ran {
+    let Combination { patches, phases, .. } = combination;
+    let Place { folder, at, .. } = place;
     let tree = Ground::Source(Rc::clone(&chosen.tree));
     // What is in `$out` does not matter here: the fetcher puts its cache there later.
     let mut shell = Shell::new(&ev.files, &ev.budget, tree, Ground::Nothing);
@@ -301,11 +300,12 @@ fn candidates(ev: &Eval, tree: &Source, folder: &str, answer: &Answer) -> Vec<Pa
 }
 
 /// What the phases do to a lockfile wherever it is, where they do anything: it is then not the one of any folder.
-fn edited_anyway(ev: &Eval, patches: &Patches, phases: [&Phase; 2], at: Location) -> Option<Answer> {
+fn edited_anyway(ev: &Eval, combination: &Combination<'_>, at: Location) -> Option<Answer> {
     let unknown = reason_of(&Value::new(Kind::Null), "the source is not known", at);
     let tree = Rc::new(Source::new(Base::Unknown(unknown)));
     let chosen = Chosen { tree, source: None, root: None, below: String::new() };
-    match run_phases(ev, &chosen, "", patches, phases, at).left {
+    let place = Place { folder: "", at, depth: 0 };
+    match run_phases(ev, &chosen, combination, place).left {
         Ok(left) => left.slots.iter().find_map(|slot| match slot {
             LockfileState::Doubt(trouble) => Some(Answer::trouble(trouble, at)),
             _ => None,

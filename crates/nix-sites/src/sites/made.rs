@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::answer::Answer;
 use super::conclude::{Patched, conclude, copied};
-use super::locate::{DEPTH, attribute};
+use super::locate::{DEPTH, Place, attribute};
 use crate::reason::Reason;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
@@ -31,8 +31,8 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, folder: &str) ->
 }
 
 /// A derivation whose `installPhase` is of the plain copying kind.
-pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32)) -> Answer {
-    let (at, depth) = place;
+pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: Place<'_>) -> Answer {
+    let at = place.at;
     let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
     let Some(attrs) = drv.as_attrs() else { return made() };
     if attrs.special.read::<Drv>().is_some_and(|drv| drv.maker.builder == Builder::Join) {
@@ -49,7 +49,7 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
         "npmDepsHash",
         "outputHash",
     ];
-    if plain.iter().any(|name| attrs.map.contains_key(*name)) || depth > DEPTH {
+    if plain.iter().any(|name| attrs.map.contains_key(*name)) || place.depth > DEPTH {
         return made();
     }
     let Some(install) = attrs.map.get("installPhase").map(|attr| attr.thunk) else { return made() };
@@ -71,23 +71,23 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Locat
 }
 
 /// `symlinkJoin` and `buildEnv`: of several paths that have a file, the first one counts.
-fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: (Location, u32)) -> Answer {
-    let (at, depth) = place;
+fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: Place<'_>) -> Answer {
+    let at = place.at;
     let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
     let altering = ["postBuild", "pathsToLink", "stripPrefix", "buildCommand", "extraPrefix"];
     let changed =
         drv.as_attrs().is_none_or(|attrs| altering.iter().any(|name| attrs.map.contains_key(*name)));
     let paths = attribute(ev, drv, "paths", at);
     let Kind::List(list) = &paths.kind else { return made() };
-    if changed || list.open.is_some() || depth > DEPTH {
+    if changed || list.open.is_some() || place.depth > DEPTH {
         return made();
     }
     for item in list.items.clone() {
         let path = ev.force(item);
         let source = ev.source_of(&path, at);
         let inner = Rc::new(source.inside(&tree.sub));
-        let patches = Patched { list: &[], root: None, folder: String::new() };
-        let answer = conclude(ev, &inner, "", &Left::untouched(), &patches, (at, depth + 1));
+        let patches = Patched { list: &[], root: None, folder: inner.sub.clone() };
+        let answer = conclude(ev, &inner, &Left::untouched(), &patches, place.deeper(""));
         if !matches!(answer, Answer::Missing(_)) {
             return answer;
         }

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Located};
 use super::conclude::copied;
-use super::locate::locate_in;
+use super::locate::{Place, locate_in};
 use crate::reason::Reason;
 use nix_lang::eval::Eval;
 use nixpkgs_model::packages::record::{OwnFetcher, Record, ToolFile};
@@ -16,7 +16,7 @@ pub(super) fn located(ev: &mut Eval, record: &Record, own: &OwnFetcher) -> Vec<L
             vec![Located { candidates: answer.local().into_iter().collect(), ..Located::only(answer) }]
         }
         ToolFile::InTree { folder, name } => {
-            let mut all = locate_in(ev, &record.args, folder, true, at, 0);
+            let mut all = locate_in(ev, &record.args, true, Place { folder, at, depth: 0 });
             for located in &mut all {
                 let other = located.answer.local().is_some_and(|path| !path.ends_with(name));
                 if other {

@@ -102,15 +102,15 @@ pub(super) fn drafts(ev: &mut Eval, record: &Record, remote: &Rc<Remote>) -> Vec
     let mut all = Vec::new();
     for (url, of_url) in urls(ev, remote).into_iter().filter(|(url, _)| may_be_tarball(url)) {
         for hash in hashes.iter().filter(|hash| can_meet(&of_url, &hash.under())) {
-            let one = with(ev, remote, name, (&url, hash));
-            all.extend(draft(ev, record, &one, (&url, hash)));
+            let one = with(ev, remote, name, &url, hash);
+            all.extend(draft(ev, record, &one, &url, hash));
         }
     }
     all
 }
 
 /// The call with one of its URLs and one of its hashes.
-fn with(ev: &mut Eval, remote: &Remote, name: &str, (url, hash): (&Value, &Value)) -> Rc<Remote> {
+fn with(ev: &mut Eval, remote: &Remote, name: &str, url: &Value, hash: &Value) -> Rc<Remote> {
     let Kind::Attrs(attrs) = &remote.args.kind else { return Rc::new(remote.clone()) };
     let mut attrs = Attrs::clone(attrs);
     let plain = if attrs.map.contains_key("url") { Some(url) } else { None };
@@ -124,8 +124,7 @@ fn with(ev: &mut Eval, remote: &Remote, name: &str, (url, hash): (&Value, &Value
     Rc::new(Remote { args, ..remote.clone() })
 }
 
-fn draft(ev: &mut Eval, record: &Record, remote: &Rc<Remote>, of: (&Value, &Value)) -> Option<Draft> {
-    let (url, hash) = of;
+fn draft(ev: &mut Eval, record: &Record, remote: &Rc<Remote>, url: &Value, hash: &Value) -> Option<Draft> {
     let hash = literals::read(ev, hash, &None);
     if hash.null {
         return None;
@@ -146,7 +145,8 @@ fn draft(ev: &mut Eval, record: &Record, remote: &Rc<Remote>, of: (&Value, &Valu
         }
         (None, Some(_)) => Outcome::Tarball(Box::new(source)),
     };
-    let explain = proof(ev, record, remote, (&hash, url), &outcome);
+    let called = Step { place: place_of(ev, record.call), text: format!("`{}` is called", remote.fetcher) };
+    let explain = proof(ev, called, &hash, url, &outcome);
     let mut site =
         Site { asked_at: asked_at(ev, at, &hash, &[]), explain, ..Site::new(place_of(ev, at), outcome) };
     (site.name, site.version) = named.unzip();
@@ -169,15 +169,9 @@ fn unknown_in(url: &Value) -> (String, Option<Location>) {
     piece.unwrap_or_else(|| ("it is put together from something that is no text".to_owned(), None))
 }
 
-fn proof(
-    ev: &Eval,
-    record: &Record,
-    remote: &Remote,
-    (hash, url): (&literals::Hash, &Value),
-    outcome: &Outcome,
-) -> Vec<Step> {
-    let mut proof =
-        vec![Step { place: place_of(ev, record.call), text: format!("`{}` is called", remote.fetcher) }];
+fn proof(ev: &Eval, called: Step, hash: &literals::Hash, url: &Value, outcome: &Outcome) -> Vec<Step> {
+    let call = called.place.clone();
+    let mut proof = vec![called];
     steps(ev, "the hash", &hash.trail, &mut proof);
     steps(ev, "the URL", &url.trail, &mut proof);
     let (place, text) = if let Outcome::Undecided(undecided) = outcome {
@@ -185,7 +179,7 @@ fn proof(
     } else {
         let named = url.known_text().as_deref().and_then(tarball_url::named_by);
         let named = named.map_or_else(String::new, |(name, version)| format!(" of {name}@{version}"));
-        (place_of(ev, record.call), format!("so what is pinned is the tarball{named} of a registry"))
+        (call, format!("so what is pinned is the tarball{named} of a registry"))
     };
     proof.push(Step { place, text });
     proof

@@ -116,7 +116,7 @@ fn include(root: ThunkId) -> Value {
             let kept = source.local_path().and_then(|folder| listed(ev, &list, &folder));
             let filter = kept
                 .map_or(Filter::Opaque, |kept| Filter::Lists { include: Some(kept), exclude: Vec::new() });
-            source.filtered(filter, (at, "`std.incl`")).value()
+            source.filtered(filter, at, "`std.incl`").value()
         })
     })
 }

@@ -209,12 +209,19 @@ fn with_system(context: Rc<Context>) -> Value {
 }
 
 fn per_system(ev: &mut Eval, context: &Rc<Context>, modules: &Modules) -> Value {
-    let (mut definitions, mut options) = (Vec::new(), Vec::new());
+    let mut found = SystemModules::default();
     for thunk in &modules.per_system {
         let value = ev.force(*thunk);
-        system_module(ev, context, value, (&mut definitions, &mut options), 0);
+        system_module(ev, context, value, &mut found, 0);
     }
-    merge_all(ev, &definitions, &options, context.at)
+    merge_all(ev, &found.definitions, &found.options, context.at)
+}
+
+/// What the modules of one system say.
+#[derive(Default)]
+struct SystemModules {
+    definitions: Vec<Value>,
+    options: Vec<Value>,
 }
 
 /// A module of one system, and those that it imports.
@@ -222,10 +229,9 @@ fn system_module(
     ev: &mut Eval,
     context: &Rc<Context>,
     mut value: Value,
-    found: (&mut Vec<Value>, &mut Vec<Value>),
+    found: &mut SystemModules,
     depth: u32,
 ) {
-    let (definitions, options) = found;
     if matches!(value.kind, Kind::Path(_) | Kind::Str(_)) {
         value = ev.import(&value, context.at);
     }
@@ -234,15 +240,15 @@ fn system_module(
         value = ev.apply_value(&value, args, context.at);
     }
     let Some(module) = modules::parts(ev, &value) else {
-        definitions.push(value);
+        found.definitions.push(value);
         return;
     };
     for item in module.imports.into_iter().take_while(|_| depth < 20) {
         let item = ev.force(item);
-        system_module(ev, context, item, (&mut *definitions, &mut *options), depth + 1);
+        system_module(ev, context, item, found, depth + 1);
     }
-    definitions.push(module.definitions);
-    options.extend(module.options);
+    found.definitions.push(module.definitions);
+    found.options.extend(module.options);
 }
 
 /// `{ pkgs, system, config, self', inputs', lib, ... }`.

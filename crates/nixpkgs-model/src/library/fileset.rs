@@ -106,7 +106,7 @@ fn to_source(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             }
             let source = ev.source_of(&root, at).named(Some(Rc::from("source")));
             let set = filters.clone().unwrap_or_else(|| Rc::new(Fileset::Unknown));
-            source.filtered(Filter::Fileset(set), (at, "`lib.fileset.toSource`")).value()
+            source.filtered(Filter::Fileset(set), at, "`lib.fileset.toSource`").value()
         })
     })
 }

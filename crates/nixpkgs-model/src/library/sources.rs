@@ -44,9 +44,9 @@ fn keep(ev: &mut Eval, id: ThunkId, at: Location, rule: Option<Rule>) -> Value {
                 }
             }
             (Some(Rule::Git), Some(root)) => {
-                source.filtered(Filter::GitIgnore(root), (at, "a filter after `.gitignore`"))
+                source.filtered(Filter::GitIgnore(root), at, "a filter after `.gitignore`")
             }
-            (Some(_), _) => source.filtered(Filter::Opaque, (at, KEPT)),
+            (Some(_), _) => source.filtered(Filter::Opaque, at, KEPT),
         };
         filtered.value()
     })
@@ -100,7 +100,7 @@ fn by_regex(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             (Some(root), Some(patterns)) => Filter::Regexes { root, patterns: patterns.clone() },
             _ => Filter::Opaque,
         };
-        source.named(Some("source".into())).filtered(filter, (at, KEPT)).value()
+        source.named(Some("source".into())).filtered(filter, at, KEPT).value()
     })
 }
 
@@ -116,7 +116,7 @@ fn clean_source_with(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             let name = name.clone().unwrap_or_else(|| "source".into());
             let mut source = ev.source_of(&src, at).named(Some(name));
             if let Some(function) = filter {
-                source = source.filtered(predicate(&source, function), (at, KEPT));
+                source = source.filtered(predicate(&source, function), at, KEPT);
             }
             source.value()
         })
@@ -144,7 +144,7 @@ fn by_suffices(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             let value = ev.force(args[0]);
             let source = ev.source_of(&value, at);
             let nothing = Filter::Lists { include: Some(Vec::new()), exclude: Vec::new() };
-            return source.filtered(nothing, (at, "only files with other suffixes are kept")).value();
+            return source.filtered(nothing, at, "only files with other suffixes are kept").value();
         }
     }
     keep(ev, args[0], at, Some(Rule::Opaque))
@@ -159,7 +159,7 @@ pub fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         ev.each(root, &mut |ev, root| {
             let source = ev.source_of(&root, at).named(name.clone());
             let Some(folder) = source.local_path() else {
-                return source.filtered(Filter::Opaque, (at, KEPT)).value();
+                return source.filtered(Filter::Opaque, at, KEPT).value();
             };
             let include = rules(ev, &given, "include", &folder, at);
             let exclude = rules(ev, &given, "exclude", &folder, at);
@@ -172,7 +172,7 @@ pub fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
                 (include, Some(exclude)) => Filter::Lists { include, exclude },
                 (include, None) => Filter::Lists { include, exclude: Vec::new() },
             };
-            source.filtered(filter, (at, "`nix-filter`")).value()
+            source.filtered(filter, at, "`nix-filter`").value()
         })
     })
 }

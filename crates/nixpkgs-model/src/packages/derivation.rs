@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::given;
-use super::overrides::{keep_override, override_once};
+use super::overrides::{Override, keep_override};
 use super::record::{Inert, Record, RecordKind};
 use crate::packages::record::Declarations as _;
 use nix_lang::eval::{Eval, lambda};
@@ -69,29 +69,32 @@ pub fn make(ev: &mut Eval, maker: &Maker, arg: ThunkId, overrides: &[ThunkId], h
         let given = ev.force(arg);
         ev.each(given, &mut |ev, given| {
             let args = if given.is_function() { ev.apply(&given, last, here) } else { given };
-            ev.each(args, &mut |ev, args| finish(ev, maker, arg, &args, overrides, (last, here)))
+            ev.each(args, &mut |ev, args| finish(ev, Call { maker, arg, last, here }, &args, overrides))
         })
     });
     ev.fill(last, value.clone());
     value
 }
 
-fn finish(
-    ev: &mut Eval,
-    maker: &Maker,
+/// The call of a builder.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    maker: &'a Maker,
     arg: ThunkId,
-    base: &Value,
-    overrides: &[ThunkId],
-    at: (ThunkId, Location),
-) -> Value {
-    let (last, here) = at;
+    /// The derivation, which its own arguments may use.
+    last: ThunkId,
+    here: Location,
+}
+
+fn finish(ev: &mut Eval, call: Call<'_>, base: &Value, overrides: &[ThunkId]) -> Value {
+    let Call { maker, arg, last, here } = call;
     let mut args = base.clone();
     for change in overrides {
         let change = ev.force(*change);
         let declared = declare(ev, maker, base, &args, here);
         let former = Drv { declared, ..Drv::new(maker.clone(), here, arg) };
         let former = special(&args, former);
-        args = override_once(ev, args, &former, &change, last, here);
+        args = Override { change: &change, last, here }.apply(ev, args, &former);
     }
     ev.each(args, &mut |ev, args| {
         let Kind::Attrs(attrs) = &args.kind else {

@@ -24,28 +24,33 @@ pub fn overridable_function(function: Value) -> Value {
     })
 }
 
-/// `overrideAttrs`: a set, a function of the former attributes, or one of the final and the former ones.
-pub(super) fn override_once(
-    ev: &mut Eval,
-    args: Value,
-    former: &Value,
-    change: &Value,
-    last: ThunkId,
-    here: Location,
-) -> Value {
-    let result = if change.is_function() {
-        let once = ev.apply_value(change, former.clone(), here);
-        if once.is_function() {
-            let half = ev.apply(change, last, here);
-            ev.apply_value(&half, former.clone(), here)
+/// What `overrideAttrs` is given.
+pub(super) struct Override<'a> {
+    /// A set, a function of the former attributes, or one of the final and the former ones.
+    pub change: &'a Value,
+    /// The final attributes.
+    pub last: ThunkId,
+    pub here: Location,
+}
+
+impl Override<'_> {
+    /// The arguments with the change in them.
+    pub fn apply(&self, ev: &mut Eval, args: Value, former: &Value) -> Value {
+        let Self { change, last, here } = *self;
+        let result = if change.is_function() {
+            let once = ev.apply_value(change, former.clone(), here);
+            if once.is_function() {
+                let half = ev.apply(change, last, here);
+                ev.apply_value(&half, former.clone(), here)
+            } else {
+                once
+            }
         } else {
-            once
-        }
-    } else {
-        change.clone()
-    };
-    note_dead(ev, &result);
-    ev.update(args, &result, here)
+            change.clone()
+        };
+        note_dead(ev, &result);
+        ev.update(args, &result, here)
+    }
 }
 
 /// `npmDepsHash` in an override changes nothing: `npmDeps` was made from the original arguments.
@@ -76,7 +81,7 @@ pub fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
         let value = ev.force(change);
         if value.is_function() {
             let last = ev.reserve();
-            let changed = override_once(ev, former.clone(), &former, &value, last, here);
+            let changed = Override { change: &value, last, here }.apply(ev, former.clone(), &former);
             let changed = as_derivation(&changed, last, here);
             ev.fill(last, changed.clone());
             ev.leave(last);

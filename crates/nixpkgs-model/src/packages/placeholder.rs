@@ -1,6 +1,7 @@
 //! Texts that wait for their hash: `lib.fakeHash` and its relatives, and the empty string.
 
 use crate::hash_text::HashText;
+use nix_lang::eval::Operand;
 use nix_lang::syntax::ast::{AttrName, Expr, ExprId};
 use nix_lang::value::{Code, Kind, Piece, Text, Value};
 
@@ -42,14 +43,14 @@ pub fn is_fake(text: &Text) -> bool {
 /// A test for a placeholder (`hash == ""`, `hash != lib.fakeHash`) is answered as it will be after the hash was
 /// written (fixture `hash-empty-means-fake`).
 #[must_use]
-pub fn is_tested(code: &Code, left: (ExprId, &Value), right: (ExprId, &Value)) -> bool {
+pub fn is_tested(code: &Code, left: Operand<'_>, right: Operand<'_>) -> bool {
     let waits = |value: &Value| match &value.kind {
         Kind::Str(text) => {
             text.token.is_some() && text.known().is_some_and(|t| HashText::parse(&t).is_placeholder())
         }
         _ => false,
     };
-    waits(left.1) && waits(right.1) && (named_hash(code, left.0) || named_hash(code, right.0))
+    waits(left.value) && waits(right.value) && (named_hash(code, left.id) || named_hash(code, right.id))
 }
 
 fn named_hash(code: &Code, id: ExprId) -> bool {

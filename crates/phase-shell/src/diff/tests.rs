@@ -12,7 +12,7 @@ fn files(lock: &str) -> Files {
 fn patched(patch: &str, folder: &str, before: Files) -> Result<Files, &'static str> {
     let targets = ["npm-shrinkwrap.json", "package-lock.json"].map(|name| format!("ui/{name}"));
     let mut files = before;
-    apply(patch.as_bytes(), (1, folder), &targets, &mut files)?;
+    apply(patch.as_bytes(), 1, folder, &targets, &mut files)?;
     Ok(files)
 }
 
@@ -149,9 +149,9 @@ fn as_many_parts_go_as_the_option_says() {
     let targets = ["ui/npm-shrinkwrap.json".to_owned(), "ui/package-lock.json".to_owned()];
     for (strip, after) in [(1, "old\n"), (2, "new\n"), (3, "old\n")] {
         let mut both = files("old\n");
-        assert_eq!(apply(diff.as_bytes(), (strip, ""), &targets, &mut both), Ok(()));
+        assert_eq!(apply(diff.as_bytes(), strip, "", &targets, &mut both), Ok(()));
         assert_eq!(lock(&both), after, "-p{strip}");
     }
-    let too_many = apply(diff.as_bytes(), (4, ""), &targets, &mut files("old\n"));
+    let too_many = apply(diff.as_bytes(), 4, "", &targets, &mut files("old\n"));
     assert_eq!(too_many, Err("names a lockfile in fewer folders than `-p` takes away"));
 }

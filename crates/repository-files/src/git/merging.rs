@@ -57,7 +57,8 @@ impl Git {
     pub fn merging(
         &self,
         theirs: &str,
-        (file, ancestor): (&Path, &[u8]),
+        file: &Path,
+        ancestor: &[u8],
         wanted: fn(&Path) -> bool,
     ) -> Result<BTreeMap<PathBuf, Vec<u8>>, GitError> {
         let (root, theirs) = (self.root.clone(), theirs.to_owned());
