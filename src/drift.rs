@@ -189,7 +189,7 @@ impl Plan {
 
     /// Whose a file is, if not the repository's.
     #[must_use]
-    pub fn border_of(&self, file: &Path) -> Option<&Border> {
+    pub(crate) fn border_of(&self, file: &Path) -> Option<&Border> {
         let inside = |path: &Path| self.borders.iter().find(|border| path.starts_with(&border.folder));
         inside(file).or_else(|| inside(&file.canonicalize().ok()?))
     }
@@ -237,7 +237,7 @@ pub type LiteralPlace = (PathBuf, Option<usize>);
 
 impl Planned {
     /// The literals of the site's own hash that have to change, each with the SRI it should say.
-    pub fn stale_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
+    pub(crate) fn stale_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
         let computed = match &self.status {
             Status::Stale(computed) => computed.as_ref(),
             _ => None,
@@ -249,7 +249,7 @@ impl Planned {
     }
 
     /// The literals of its sources' hashes that have to change, likewise.
-    pub fn stale_source_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
+    pub(crate) fn stale_source_literals(&self) -> impl Iterator<Item = (&Literal, String)> {
         let stale = matches!(self.status, Status::Stale(_));
         self.sources.iter().filter(move |_| stale).filter_map(SourceState::stale_literal)
     }

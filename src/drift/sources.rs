@@ -102,7 +102,7 @@ impl SourceState {
 
     /// The token to write it to, with what it should say.
     #[must_use]
-    pub fn stale_literal(&self) -> Option<(&Literal, String)> {
+    pub(crate) fn stale_literal(&self) -> Option<(&Literal, String)> {
         let literal = self.resolved.as_ref().ok()?.literal.as_ref()?;
         Some((literal, self.wanted()?.spelt_like(&literal.written)))
     }

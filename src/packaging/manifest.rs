@@ -113,7 +113,7 @@ impl Manifest {
     /// Whether the lockfile leaves out `devDependencies`: nothing is built, so nothing needs them. That there are none
     /// now says nothing about the next version, which the same expression has to serve.
     #[must_use]
-    pub fn drops_dev(&self) -> bool {
+    pub(crate) fn drops_dev(&self) -> bool {
         !self.needs_build
     }
 }

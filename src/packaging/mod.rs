@@ -124,7 +124,7 @@ impl Package {
 impl LockedDependencies {
     /// Whether an install would run scripts that want a network, or tools that are not there.
     #[must_use]
-    pub fn runs_scripts(&self, manifest: &Manifest) -> bool {
+    pub(crate) fn runs_scripts(&self, manifest: &Manifest) -> bool {
         let Manifest { gyp, install_scripts, pack_scripts, needs_build, .. } = manifest;
         let own = *gyp || !install_scripts.is_empty() || (!needs_build && !pack_scripts.is_empty());
         own || !self.install_scripts.is_empty()

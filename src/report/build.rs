@@ -235,7 +235,7 @@ fn without_derivation(plan: &Plan) -> Summary {
 impl SiteReport {
     /// Whether a literal only holds its hash's place.
     #[must_use]
-    pub fn has_placeholder(&self) -> bool {
+    pub(crate) fn has_placeholder(&self) -> bool {
         self.literals.iter().any(|literal| literal.placeholder) && self.status != SiteStatus::Updated
     }
 

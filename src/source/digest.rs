@@ -82,7 +82,7 @@ impl SourceDigest {
     /// The hash as a repository writes another one: in SRI, in hexadecimal, in base 64 or in Nix's base 32, with or without
     /// its algorithm. A placeholder gives way to SRI.
     #[must_use]
-    pub fn spelt_like(&self, written: &HashText) -> String {
+    pub(crate) fn spelt_like(&self, written: &HashText) -> String {
         let text = written.text.trim();
         if written.is_placeholder() || text.contains('-') {
             return self.sri();

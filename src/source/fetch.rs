@@ -112,7 +112,7 @@ impl Advise for SourceFailure {
 impl SourceFailure {
     /// Whether the server has no such file, as far as it tells.
     #[must_use]
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Supply(error) if matches!(&**error, SupplyError::Fetch { source, .. } if source.is_missing()))
     }
 }

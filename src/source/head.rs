@@ -86,7 +86,7 @@ impl Head {
 
     /// Whether the last commit has this hash for other origins, and not for this one.
     #[must_use]
-    pub fn has_for_other_origin(&self, origin: &Origin, recorded: &SourceDigest) -> bool {
+    pub(crate) fn has_for_other_origin(&self, origin: &Origin, recorded: &SourceDigest) -> bool {
         let Ok(Committed { sources, .. }) = self.committed_state() else { return false };
         let identity = origin.identity();
         let mut same = sources.iter().filter(|source| source.recorded.as_ref() == Some(recorded)).peekable();
@@ -99,7 +99,7 @@ impl Head {
     ///
     /// # Errors
     /// When that is not known: why.
-    pub fn has_for_other_version(&self, site: &nix_sites::Site) -> Result<bool, String> {
+    pub(crate) fn has_for_other_version(&self, site: &nix_sites::Site) -> Result<bool, String> {
         let builds = &self.committed_state()?.builds;
         let texts: Vec<&str> = site.hashes.iter().map(|literal| literal.written.text.trim()).collect();
         let same: Vec<_> = builds.iter().filter(|build| texts.contains(&build.hash.as_str())).collect();

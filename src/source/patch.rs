@@ -18,7 +18,7 @@ pub struct Unpatched(String);
 ///
 /// # Errors
 /// When a patch is not known, or does not fit exactly.
-pub fn apply_all(
+pub(crate) fn apply_all(
     source: &RemoteSource,
     folder: &str,
     mut files: LockfilePair,

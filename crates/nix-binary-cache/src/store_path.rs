@@ -102,7 +102,7 @@ impl FixedOutput {
 
     /// What Nix calls its content address.
     #[must_use]
-    pub fn content_address(&self) -> String {
+    pub(crate) fn content_address(&self) -> String {
         format!("fixed:r:sha256:{}", nix_base32(&self.nar_hash))
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Areas {
 
 impl Areas {
     /// The topmost folders that hold Nix files themselves, each with everything below it.
-    pub fn of_files(root: &Path, nix: &BTreeSet<PathBuf>) -> Self {
+    pub(crate) fn of_files(root: &Path, nix: &BTreeSet<PathBuf>) -> Self {
         let direct: HashSet<&Path> = nix.iter().filter_map(|path| path.parent()).collect();
         let mut all = Self::default();
         for folder in &direct {

@@ -129,13 +129,13 @@ impl Reason {
     /// Whether a comment that names the lockfile settles it. What is edited, patched or made before it is hashed is nowhere
     /// in the repository, so no comment can name it.
     #[must_use]
-    pub fn takes_comment(self) -> bool {
+    pub(crate) fn takes_comment(self) -> bool {
         matches!(self, Self::UnknownSource | Self::SourceRoot | Self::UnknownArguments | Self::Unreached)
     }
 
     /// Whether the repository's settings may state the lockfile: where a comment may, and where a copy of it is kept.
     #[must_use]
-    pub fn takes_statement(self) -> bool {
+    pub(crate) fn takes_statement(self) -> bool {
         self.takes_comment() || matches!(self, Self::RemoteSource | Self::InArchive)
     }
 }

@@ -189,7 +189,7 @@ fn both(ev: &mut Eval, left: &Attr, right: &Attr, at: Location) -> Attr {
 }
 
 /// Definitions, and the defaults of those options that nothing defines.
-pub fn with_defaults(ev: &mut Eval, definitions: &Value, options: &Value, depth: usize) -> Value {
+pub(crate) fn with_defaults(ev: &mut Eval, definitions: &Value, options: &Value, depth: usize) -> Value {
     let (Kind::Attrs(defined), Kind::Attrs(options)) = (&definitions.kind, &options.kind) else {
         return definitions.clone();
     };

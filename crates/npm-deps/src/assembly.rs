@@ -79,7 +79,7 @@ impl Assembly {
     ///
     /// # Errors
     /// A content cannot be read, or an output not written. The assembly is of no use then.
-    pub fn advance(
+    pub(crate) fn advance(
         &mut self,
         mut take: impl FnMut(ContentId) -> Option<Tarball>,
     ) -> Result<AssemblyProgress, Broken> {

@@ -49,7 +49,7 @@ pub struct Kept<'a> {
 ///
 /// # Errors
 /// The body is not JSON, or not an object.
-pub fn normalise(body: &[u8], kept: Kept<'_>) -> Result<Vec<u8>, serde_json::Error> {
+pub(crate) fn normalise(body: &[u8], kept: Kept<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let kept = PackumentSeed(kept).deserialize(&mut deserializer)?;
     deserializer.end()?;

@@ -82,7 +82,7 @@ impl Gap {
     ///
     /// Without any system known, a package that is limited to some platforms and only optional counts as one for others.
     #[must_use]
-    pub fn breaks(&self, systems: &[System]) -> bool {
+    pub(crate) fn breaks(&self, systems: &[System]) -> bool {
         if self.no_resolved {
             return self.is_wanted(systems);
         }
@@ -92,7 +92,7 @@ impl Gap {
 
     /// The same for `importNpmLock`, which takes each entry by itself.
     #[must_use]
-    pub fn breaks_import(&self, systems: &[System]) -> bool {
+    pub(crate) fn breaks_import(&self, systems: &[System]) -> bool {
         if self.no_resolved { self.is_wanted(systems) } else { self.no_integrity }
     }
 

@@ -27,7 +27,7 @@ pub fn is_git(scheme: &str) -> bool {
 
 /// Whether this names a commit by its full SHA-1, so that what it names cannot change.
 #[must_use]
-pub fn is_full_commit(commit: &str) -> bool {
+pub(crate) fn is_full_commit(commit: &str) -> bool {
     commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -35,7 +35,7 @@ pub fn is_full_commit(commit: &str) -> bool {
 ///
 /// # Errors
 /// Hosts without a known archive, URLs that name no project or no commit.
-pub fn hosted_archive(url: &Url) -> Result<(CanonicalUrl, bool), GitUrlError> {
+pub(crate) fn hosted_archive(url: &Url) -> Result<(CanonicalUrl, bool), GitUrlError> {
     let malformed = || GitUrlError::Malformed(url.clone());
     let mut segments = url.path_segments().ok_or_else(malformed)?;
     let mut next = || segments.next().filter(|segment| !segment.is_empty());

@@ -30,7 +30,7 @@ use serde::Deserialize;
 
 pub use canonical_url::CanonicalUrl;
 pub use dependency::{Dependency, DependencySource, Problem, ProblemKind, Skipped};
-pub use hosted_git::{GitUrlError, hosted_archive, is_full_commit, is_git};
+pub use hosted_git::{GitUrlError, is_git};
 
 use text::{Entries, Object};
 

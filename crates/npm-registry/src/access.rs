@@ -119,7 +119,7 @@ impl Access {
 
     /// Whether packages of a scope are asked for at a registry of their own.
     #[must_use]
-    pub fn has_registry(&self, scope: Option<&str>) -> bool {
+    pub(crate) fn has_registry(&self, scope: Option<&str>) -> bool {
         scope.is_some_and(|scope| self.scopes.contains_key(scope))
     }
 

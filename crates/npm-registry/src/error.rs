@@ -42,7 +42,7 @@ fn tries(attempts: u32) -> String {
 impl FetchError {
     /// Whether the server refused because of who asks.
     #[must_use]
-    pub fn is_refusal(&self) -> bool {
+    pub(crate) fn is_refusal(&self) -> bool {
         let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
         matches!(&self.problem, Problem::Status { status, .. } if refused.contains(status))
     }

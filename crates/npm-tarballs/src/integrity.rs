@@ -33,7 +33,7 @@ impl Algorithm {
 
     /// Length of a digest in bytes.
     #[must_use]
-    pub fn digest_len(self) -> usize {
+    pub(crate) fn digest_len(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha512 => 64,

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::integrity::ContentId;
@@ -15,10 +14,9 @@ use crate::verified::{Draft, SpillTarget, VerifiedContent};
 /// The room of an extent, and what a draft gathers before it writes: large, so that few of them are needed.
 const EXTENT: usize = 256 << 10;
 
-/// An anonymous temporary file, made when it is first needed.
+/// An anonymous temporary file in the folder of the system, made when it is first needed.
 #[derive(Default)]
 pub struct SpillFile {
-    dir: Option<PathBuf>,
     area: Mutex<Option<Arc<Area>>>,
 }
 
@@ -49,18 +47,12 @@ struct Extents {
 }
 
 impl SpillFile {
-    /// A spill file in `dir`; [`SpillFile::default`] uses the system's folder for temporary files.
-    #[must_use]
-    pub fn in_dir(dir: PathBuf) -> Self {
-        Self { dir: Some(dir), area: Mutex::default() }
-    }
-
     fn area(&self) -> io::Result<Arc<Area>> {
         let mut area = self.area.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(area) = &*area {
             return Ok(Arc::clone(area));
         }
-        let file = self.dir.as_ref().map_or_else(tempfile::tempfile, tempfile::tempfile_in)?;
+        let file = tempfile::tempfile()?;
         let made = Arc::new(Area { file, room: Mutex::default() });
         *area = Some(Arc::clone(&made));
         Ok(made)

@@ -50,7 +50,7 @@ impl Runner<'_> {
     }
 
     /// A word where it is not split: the value of a variable, the target of a redirection.
-    pub fn expand_one(&mut self, word: &Word, state: &mut State) -> Field {
+    pub(crate) fn expand_one(&mut self, word: &Word, state: &mut State) -> Field {
         let whole = Word(
             word.0.iter().map(|part| Part { quoted: !is_pattern(&part.what), ..part.clone() }).collect(),
         );
@@ -294,7 +294,7 @@ impl Place {
 
 impl State {
     /// Loses track because of a construct.
-    pub fn lose_at(&mut self, what: &str) {
+    pub(crate) fn lose_at(&mut self, what: &str) {
         self.lose(Cause::Construct(format!("`{what}`").into()));
     }
 }

@@ -104,11 +104,11 @@ impl Field {
     }
 
     /// Whether it is a pattern of file names.
-    pub fn is_pattern(&self) -> bool {
+    pub(crate) fn is_pattern(&self) -> bool {
         self.segs.iter().any(|seg| matches!(seg, Seg::Star | Seg::AnyOne))
     }
 
-    pub fn has_gap(&self) -> bool {
+    pub(crate) fn has_gap(&self) -> bool {
         self.loose || self.segs.iter().any(|seg| matches!(seg, Seg::Gap(_)))
     }
 
@@ -144,7 +144,7 @@ impl Field {
     }
 
     /// A pattern behind a folder that is spelt out: `web/*.json`.
-    pub fn split_pattern(&self) -> Option<(Field, Pattern)> {
+    pub(crate) fn split_pattern(&self) -> Option<(Field, Pattern)> {
         let (head, rest, slash) = self.name_segs();
         if self.has_gap() || !self.is_pattern() {
             return None;
@@ -187,7 +187,7 @@ impl Field {
     }
 
     /// Whether this path could be the one of `key`, or with `deep` a folder above it, for a script that stands in `folder`.
-    pub fn may_reach(&self, key: &Key, folder: Option<&Key>, deep: bool) -> bool {
+    pub(crate) fn may_reach(&self, key: &Key, folder: Option<&Key>, deep: bool) -> bool {
         let mut signs = self.signs();
         while signs.starts_with(&[Sign::Is('.'), Sign::Is('/')]) {
             signs.drain(..2);
@@ -210,7 +210,7 @@ impl Field {
     }
 
     /// Whether both stand for the same texts.
-    pub fn signs_equal(&self, other: &Self) -> bool {
+    pub(crate) fn signs_equal(&self, other: &Self) -> bool {
         self.signs() == other.signs()
     }
 

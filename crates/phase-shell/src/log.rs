@@ -239,7 +239,7 @@ impl Log {
     }
 
     /// Doubts about everything that changed since `start`.
-    pub fn doubts(&self, mut at: At, start: At, cause: &Cause, steps: &mut u64) -> Vec<Change> {
+    pub(crate) fn doubts(&self, mut at: At, start: At, cause: &Cause, steps: &mut u64) -> Vec<Change> {
         let mut doubts = Vec::new();
         while at != start {
             *steps += 1;

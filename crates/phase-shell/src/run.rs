@@ -153,7 +153,7 @@ impl State {
         Rc::make_mut(&mut self.variables).insert(name.to_owned(), value);
     }
 
-    pub fn lose(&mut self, cause: Cause) {
+    pub(crate) fn lose(&mut self, cause: Cause) {
         self.lost.get_or_insert(cause);
     }
 }

@@ -8,7 +8,13 @@ use crate::value::{Attr, Attrs, Closure, Code, Doubt, EnvId, Kind, Meaning, Move
 
 impl Eval {
     /// `function argument`.
-    pub fn eval_apply(&mut self, code: &Code, function: ExprId, argument: ExprId, env: EnvId) -> Value {
+    pub(crate) fn eval_apply(
+        &mut self,
+        code: &Code,
+        function: ExprId,
+        argument: ExprId,
+        env: EnvId,
+    ) -> Value {
         let callee = self.eval(&code.at(function), env);
         let argument = self.delay(code.at(argument), env);
         self.apply(&callee, argument, code.location())

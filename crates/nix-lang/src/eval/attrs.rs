@@ -9,7 +9,13 @@ use crate::value::{Attr, Attrs, Code, Doubt, EnvId, Kind, Meaning, Move, Unknown
 
 impl Eval {
     /// `{ ... }` and `rec { ... }`.
-    pub fn eval_set(&mut self, code: &Code, recursive: bool, bindings: &Rc<Bindings>, env: EnvId) -> Value {
+    pub(crate) fn eval_set(
+        &mut self,
+        code: &Code,
+        recursive: bool,
+        bindings: &Rc<Bindings>,
+        env: EnvId,
+    ) -> Value {
         let mut set = Attrs::default();
         self.observer.made_set(code.location());
         self.budget.spend(Cost::Items(8 + bindings.entries.len()));

@@ -87,7 +87,7 @@ impl Eval {
     }
 
     /// Notes the attributes that a set has beside the one that a name selects.
-    pub fn hide_others(&mut self, attrs: &Attrs, name: &str, key: &Value, at: Location) {
+    pub(crate) fn hide_others(&mut self, attrs: &Attrs, name: &str, key: &Value, at: Location) {
         const LARGEST: usize = 16;
         let Some(leaf) = key.origin() else { return };
         if !attrs.special.is_none() || attrs.map.len() > LARGEST {
@@ -253,7 +253,13 @@ impl Eval {
 }
 
 /// Whether a list has an item, with what would turn it: another item to look for, or another list.
-pub fn contained(answer: bool, needle: &Value, list: &Value, first: Option<&Value>, here: Location) -> Value {
+pub(crate) fn contained(
+    answer: bool,
+    needle: &Value,
+    list: &Value,
+    first: Option<&Value>,
+    here: Location,
+) -> Value {
     let value = Value::bool(answer);
     let flip = match (leaf_outside(needle, here), leaf_outside(list, here)) {
         (_, Some(leaf)) => needle.known_text().map(|text| {
@@ -287,7 +293,7 @@ pub fn present(answer: bool, set: &Value, name: &str) -> Value {
 
 /// The token of a value, unless it stands in the expression itself: that is what it is held against.
 #[must_use]
-pub fn leaf_outside(value: &Value, here: Location) -> Option<Location> {
+pub(crate) fn leaf_outside(value: &Value, here: Location) -> Option<Location> {
     value.origin().filter(|origin| origin.file != here.file || !here.span.contains(origin.span))
 }
 

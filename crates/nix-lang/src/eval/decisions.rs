@@ -140,7 +140,7 @@ impl Eval {
     }
 
     /// Decides by a condition whether a value counts that an argument is.
-    pub fn decide_about(&mut self, condition: &Value, argument: ThunkId) -> Option<bool> {
+    pub(crate) fn decide_about(&mut self, condition: &Value, argument: ThunkId) -> Option<bool> {
         let given = condition.flip().and_then(|_| self.thunk_code(argument)).map(super::Code::location);
         self.decide(condition, [given, None])
     }

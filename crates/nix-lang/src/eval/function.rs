@@ -53,7 +53,7 @@ impl Native {
 
     /// The same function, whose result is an attribute or tells of one.
     #[must_use]
-    pub const fn handing_on(self) -> Self {
+    pub(crate) const fn handing_on(self) -> Self {
         Self { hands_on: true, ..self }
     }
 }

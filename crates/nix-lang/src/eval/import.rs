@@ -76,7 +76,7 @@ impl Eval {
     }
 
     /// A folder means its `default.nix`.
-    pub fn nix_file(&self, path: &Path) -> PathBuf {
+    pub(crate) fn nix_file(&self, path: &Path) -> PathBuf {
         let path = crate::files::normalize(path);
         if self.files.is_dir(&path) { path.join("default.nix") } else { path }
     }

@@ -25,7 +25,8 @@ use tracing::debug;
 pub use apply::formals;
 pub use attrs::merge;
 pub use branch::{counting_with, join};
-pub use choices::{Choice, contained, flag, leaf_outside, present};
+pub use choices::{Choice, flag, present};
+pub(crate) use choices::{contained, leaf_outside};
 pub use decisions::Decided;
 pub use function::{Native, Reach, lambda, native};
 pub use observer::Observer;
@@ -179,7 +180,7 @@ impl Eval {
     }
 
     /// Whether a thunk was evaluated.
-    pub fn is_forced(&self, id: ThunkId) -> bool {
+    pub(crate) fn is_forced(&self, id: ThunkId) -> bool {
         matches!(self.thunks[id.0 as usize], Slot::Done(_) | Slot::Running)
     }
 
@@ -291,7 +292,7 @@ impl Eval {
     }
 
     /// A file that is read allows for more work, once.
-    pub fn allow_for(&mut self, file: FileId) {
+    pub(crate) fn allow_for(&mut self, file: FileId) {
         if self.files.counts(file) {
             self.budget.grow(self.files.get(file).text.len());
         }

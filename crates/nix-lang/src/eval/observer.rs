@@ -44,12 +44,12 @@ impl Eval {
     }
 
     /// Tells that a file was read as data.
-    pub fn observe_data(&self, file: FileId, document: &Spanned) {
+    pub(crate) fn observe_data(&self, file: FileId, document: &Spanned) {
         self.observer.read(file, document);
     }
 
     /// Tells that a value of a data file was evaluated.
-    pub fn observe_leaf(&self, leaf: Location) {
+    pub(crate) fn observe_leaf(&self, leaf: Location) {
         self.observer.evaluated(leaf);
     }
 

@@ -14,7 +14,14 @@ const DEEPEST: u32 = 20;
 
 impl Eval {
     /// Evaluates a binary operator.
-    pub fn eval_binary(&mut self, code: &Code, op: Op, left: ExprId, right: ExprId, env: EnvId) -> Value {
+    pub(crate) fn eval_binary(
+        &mut self,
+        code: &Code,
+        op: Op,
+        left: ExprId,
+        right: ExprId,
+        env: EnvId,
+    ) -> Value {
         let here = code.location();
         match op {
             Op::And | Op::Or | Op::Implies => self.eval_logic(code, op, left, right, env),

@@ -67,7 +67,7 @@ impl Eval {
     }
 
     /// The thunk of a lexically bound name.
-    pub fn lexical(&self, name: &str, mut env: EnvId) -> Option<ThunkId> {
+    pub(crate) fn lexical(&self, name: &str, mut env: EnvId) -> Option<ThunkId> {
         loop {
             let scope = &self.envs[env.0 as usize];
             if let Content::Names(names) = &scope.content
@@ -80,7 +80,7 @@ impl Eval {
     }
 
     /// The value of a name.
-    pub fn eval_variable(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
+    pub(crate) fn eval_variable(&mut self, name: &Name, env: EnvId, here: Location) -> Value {
         let mut identity = None;
         let value = match self.lexical(name, env) {
             Some(thunk) => {
@@ -137,7 +137,7 @@ impl Eval {
     }
 
     /// The sources of `inherit (source) ...`.
-    pub fn inherit_sources(&mut self, code: &Code, bindings: &Bindings, env: EnvId) -> Vec<ThunkId> {
+    pub(crate) fn inherit_sources(&mut self, code: &Code, bindings: &Bindings, env: EnvId) -> Vec<ThunkId> {
         bindings.sources.iter().map(|source| self.delay(code.at(*source), env)).collect()
     }
 

@@ -85,7 +85,7 @@ impl Eval {
     }
 
     /// `base.path or default`.
-    pub fn eval_select(
+    pub(crate) fn eval_select(
         &mut self,
         code: &Code,
         base: ExprId,
@@ -236,7 +236,13 @@ impl Eval {
     }
 
     /// `base ? path`.
-    pub fn eval_has_attr(&mut self, code: &Code, base: ExprId, path: &[AttrName], env: EnvId) -> Value {
+    pub(crate) fn eval_has_attr(
+        &mut self,
+        code: &Code,
+        base: ExprId,
+        path: &[AttrName],
+        env: EnvId,
+    ) -> Value {
         let mut value = self.eval(&code.at(base), env);
         let mut whole = Value::bool(true);
         for (at, component) in path.iter().enumerate() {

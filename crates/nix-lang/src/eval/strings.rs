@@ -14,7 +14,7 @@ use crate::value::{Code, Doubt, EnvId, Kind, Move, Piece, Text, Token, Unknown, 
 
 impl Eval {
     /// A string literal.
-    pub fn eval_string(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
+    pub(crate) fn eval_string(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
         let here = code.location();
         let token = || Some(Rc::new(Token { location: here, kind: LiteralKind::NixString }));
         match parts {
@@ -144,7 +144,7 @@ impl Eval {
     }
 
     /// A path literal, relative to its file.
-    pub fn eval_path(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
+    pub(crate) fn eval_path(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
         const MOST_PATHS: usize = 16;
         let here = code.location();
         let mut texts = vec![(String::new(), None)];

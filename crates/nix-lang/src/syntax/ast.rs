@@ -333,7 +333,7 @@ pub enum Expr {
 
 /// Saturating conversion; files are bounded far below.
 #[must_use]
-pub fn to_u32(value: usize) -> u32 {
+pub(crate) fn to_u32(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 

@@ -34,7 +34,12 @@ impl BindingsBuilder {
         }
     }
 
-    pub fn insert_path(&mut self, mut names: std::vec::IntoIter<(AttrName, Span)>, whole: Span, node: Node) {
+    pub(crate) fn insert_path(
+        &mut self,
+        mut names: std::vec::IntoIter<(AttrName, Span)>,
+        whole: Span,
+        node: Node,
+    ) {
         let Some((first, span)) = names.next() else { return };
         let node = if names.len() == 0 {
             node

@@ -181,7 +181,7 @@ pub struct List {
 
 impl List {
     /// The list may have other items than these.
-    pub fn leave_open(&mut self, why: Rc<Unknown>) {
+    pub(crate) fn leave_open(&mut self, why: Rc<Unknown>) {
         self.open.get_or_insert(why);
     }
 }
@@ -396,7 +396,7 @@ impl Value {
 
     /// The same condition, and what would turn it.
     #[must_use]
-    pub fn turned_by(mut self, flip: Flip) -> Self {
+    pub(crate) fn turned_by(mut self, flip: Flip) -> Self {
         let before = self.trail.take();
         let length = before.as_ref().map_or(0, |hop| hop.length);
         let origin = before.as_ref().map_or(flip.leaf, |hop| hop.origin);
@@ -410,13 +410,13 @@ impl Value {
 
     /// The same value that is not known, and what it is.
     #[must_use]
-    pub fn standing_for(self, formula: Option<Rc<Formula>>, here: Location) -> Self {
+    pub(crate) fn standing_for(self, formula: Option<Rc<Formula>>, here: Location) -> Self {
         self.with_last_hop(here, |hop| hop.stands_for = formula)
     }
 
     /// The same value; one that is not known bears this identity, unless it has one.
     #[must_use]
-    pub fn known_as(self, identity: Option<Identity>, here: Location) -> Self {
+    pub(crate) fn known_as(self, identity: Option<Identity>, here: Location) -> Self {
         match identity {
             Some(identity) if matches!(self.kind, Kind::Unknown(_)) && self.stands_for().is_none() => {
                 self.standing_for(Some(Formula::of(identity)), here)
@@ -427,7 +427,7 @@ impl Value {
 
     /// What was made of a value is not that value.
     #[must_use]
-    pub fn nameless(self) -> Self {
+    pub(crate) fn nameless(self) -> Self {
         match (&self.kind, self.trail.as_ref().filter(|hop| hop.stands_for.is_some())) {
             (Kind::Unknown(_), Some(hop)) => {
                 let place = hop.place;
@@ -439,7 +439,7 @@ impl Value {
 
     /// What a value that is not known is, where that can be told.
     #[must_use]
-    pub fn stands_for(&self) -> Option<&Rc<Formula>> {
+    pub(crate) fn stands_for(&self) -> Option<&Rc<Formula>> {
         match &self.kind {
             Kind::Unknown(_) => self.trail.as_ref()?.stands_for.as_ref(),
             _ => None,
@@ -454,7 +454,7 @@ impl Value {
 
     /// The same value, which counts only under a condition as well; `None` if it then never does.
     #[must_use]
-    pub fn only_under(self, condition: &Under, here: Location) -> Option<Self> {
+    pub(crate) fn only_under(self, condition: &Under, here: Location) -> Option<Self> {
         if condition.is_none() {
             return Some(self);
         }

@@ -34,7 +34,7 @@ const PASSED_ON: &[&str] = &[
 ];
 
 /// Members of sets from outside that mean the same everywhere.
-pub fn by_convention(ev: &Eval, name: &str) -> Option<Value> {
+pub(crate) fn by_convention(ev: &Eval, name: &str) -> Option<Value> {
     let known = TABLE.iter().any(|own| own.name == name) || PASSED_ON.contains(&name);
     if known { ev.native(name) } else { None }
 }

@@ -127,7 +127,7 @@ pub(super) fn value(input: Input) -> Value {
 }
 
 /// An attribute of an input.
-pub fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: Location) -> Value {
+pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: Location) -> Value {
     let source = |input: &Input| Source {
         name: Some("source".into()),
         ..Source::new(Base::Remote(Rc::new(input.remote(here))))

@@ -15,9 +15,9 @@ use nix_lang::syntax::ast::{Location, Name, Span};
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Attr, Attrs, Doubt, Kind, Meaning, ThunkId, Value};
 
-pub use conventions::{TABLE, by_convention};
-pub use input::{Input, input_member};
-pub use known::call as call_known;
+pub(crate) use conventions::{TABLE, by_convention};
+pub(crate) use input::{Input, input_member};
+pub(crate) use known::call as call_known;
 
 /// The outputs of the flakes that were asked for.
 #[derive(Default)]
@@ -128,7 +128,7 @@ fn local_input(ev: &mut Eval, input: &Input) -> Option<Value> {
 }
 
 /// An attribute of `self`.
-pub fn self_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
+pub(crate) fn self_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
     match name {
         "outPath" | "sourceInfo" => return Some(Source::local(folder.to_path_buf()).value()),
         "rev" | "shortRev" | "dirtyRev" | "dirtyShortRev" | "lastModified" | "lastModifiedDate"
@@ -162,7 +162,7 @@ pub fn is_of_another(ev: &Eval, place: Location, of: Location) -> bool {
 }
 
 /// `self` or `inputs` of the nearest flake above a folder.
-pub fn of_folder(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
+pub(crate) fn of_folder(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
     let nearest = nearest(ev, folder)?;
     match name {
         "inputs" => {

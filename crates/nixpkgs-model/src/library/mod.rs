@@ -8,10 +8,10 @@ use nix_lang::eval::{Eval, Native};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::Value;
 
-pub use sources::nix_filter;
+pub(crate) use sources::nix_filter;
 
 /// The functions of this room.
-pub const TABLE: &[&[Native]] = &[sources::TABLE, fileset::TABLE];
+pub(crate) const TABLE: &[&[Native]] = &[sources::TABLE, fileset::TABLE];
 
 /// What a set inside `lib` is.
 #[derive(Clone, Copy)]

@@ -151,7 +151,7 @@ fn by_suffices(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// `nix-filter { root; include; exclude; }`.
-pub fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
+pub(crate) fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
     ev.each(given, &mut |ev, given| {
         let root = ev.select(&given, "root", at);

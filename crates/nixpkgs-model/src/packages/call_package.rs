@@ -8,7 +8,7 @@ use nix_lang::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
 
 /// `pkgs.callPackage`: takes a function or a file of one, then arguments.
 #[must_use]
-pub fn call_package(pkgs: Value) -> Value {
+pub(crate) fn call_package(pkgs: Value) -> Value {
     lambda(move |_, callee, _| {
         let pkgs = pkgs.clone();
         lambda(move |ev, args, here| {
@@ -22,7 +22,7 @@ pub fn call_package(pkgs: Value) -> Value {
 
 /// `newScope extra`: a `callPackage` whose packages are extended.
 #[must_use]
-pub fn new_scope(pkgs: Value) -> Value {
+pub(crate) fn new_scope(pkgs: Value) -> Value {
     lambda(move |ev, extra, here| {
         let extra = ev.force(extra);
         let wider = ev.update(pkgs.clone(), &extra, here);
@@ -93,7 +93,7 @@ fn from_packages(
 }
 
 /// Gives a set an `override` that calls `again` with the changes.
-pub fn with_override(
+pub(crate) fn with_override(
     ev: &mut Eval,
     value: Value,
     again: impl Fn(&mut Eval, Value, Location) -> Value + Clone + 'static,
@@ -113,7 +113,7 @@ pub fn with_override(
 }
 
 /// `lib.makeOverridable f args`.
-pub fn make_overridable(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+pub(crate) fn make_overridable(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
     let function = ev.force(args[0]);
     let given = ev.force(args[1]);
     overridable(ev, &function, &given, here)

@@ -167,7 +167,7 @@ impl Drv {
 
     /// The same derivation with a declaration of its own.
     #[must_use]
-    pub fn declaring(self, declared: Option<Record>) -> Self {
+    pub(crate) fn declaring(self, declared: Option<Record>) -> Self {
         Self { declared, ..self }
     }
 
@@ -279,7 +279,7 @@ fn derived_name(ev: &mut Eval, set: &Value, here: Location) -> Option<Value> {
 }
 
 /// An unknown function whose argument holds a hash is taken for a builder of npm packages.
-pub fn assume(ev: &mut Eval, callee: &Rc<Unknown>, argument: &Value, here: Location) -> Option<usize> {
+pub(crate) fn assume(ev: &mut Eval, callee: &Rc<Unknown>, argument: &Value, here: Location) -> Option<usize> {
     let Kind::Attrs(attrs) = &argument.kind else { return None };
     if !attrs.special.is_none() || !attrs.map.contains_key("npmDepsHash") || attrs.map.contains_key("npmDeps")
     {

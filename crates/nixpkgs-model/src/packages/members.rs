@@ -17,7 +17,7 @@ pub fn member(ev: &Eval, pkgs: &Value, name: &str, here: Location) -> Value {
 
 /// Whether a name means something to the model.
 #[must_use]
-pub fn is_modelled(name: &str) -> bool {
+pub(crate) fn is_modelled(name: &str) -> bool {
     meaning(name).is_some()
 }
 
@@ -56,7 +56,13 @@ pub fn scope(scope: PackageScope) -> Value {
 }
 
 /// A member of a set inside nixpkgs.
-pub fn scope_member(ev: &mut Eval, set: &Value, own: &PackageScope, name: &str, here: Location) -> Value {
+pub(crate) fn scope_member(
+    ev: &mut Eval,
+    set: &Value,
+    own: &PackageScope,
+    name: &str,
+    here: Location,
+) -> Value {
     let outside = || Value::outside(&format!("{}.{name}", own.name()), Some(here));
     let native = |ev: &Eval, prefix: &str| ev.native(&format!("{prefix}.{name}"));
     match (own, name) {

@@ -1,25 +1,28 @@
 //! The model of nixpkgs: what its members are, and what values from outside are taken to be.
 
-pub mod call_package;
+pub(crate) mod call_package;
 pub mod derivation;
-pub mod fetchers;
+pub(crate) mod fetchers;
 mod functions;
-pub mod given;
+mod given;
 pub mod installed;
 mod members;
 mod names;
 mod outside;
 pub mod overlay;
-pub mod overrides;
+pub(crate) mod overrides;
 mod own_fetcher;
 pub mod placeholder;
 pub mod record;
-pub mod scripts;
+pub(crate) mod scripts;
 
-pub use functions::TABLE;
-pub use members::{is_modelled, member, scope_member};
-pub use names::{DEFAULT_SYSTEMS, Habit, PackageScope, are_of_overlay, firm_habit, habit, is_nixpkgs};
-pub use outside::{by_convention, hides_members, import_outside, import_remote, member_of, unknown_call};
+pub(crate) use functions::TABLE;
+pub(crate) use members::{is_modelled, member, scope_member};
+pub use names::are_of_overlay;
+pub(crate) use names::{DEFAULT_SYSTEMS, Habit, PackageScope, firm_habit, habit, is_nixpkgs};
+pub(crate) use outside::{
+    by_convention, hides_members, import_outside, import_remote, member_of, unknown_call,
+};
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -90,18 +93,18 @@ pub fn nixpkgs() -> Value {
 
 /// A set inside `lib`, such as `lib.fileset`.
 #[must_use]
-pub fn lib_scope(name: &str) -> Value {
+pub(crate) fn lib_scope(name: &str) -> Value {
     members::scope(PackageScope::Library(name.into()))
 }
 
 /// `lib.systems`.
 #[must_use]
-pub fn lib_systems() -> Value {
+pub(crate) fn lib_systems() -> Value {
     members::scope(PackageScope::Systems)
 }
 
 /// A set of package sets, one for each system.
 #[must_use]
-pub fn per_system() -> Value {
+pub(crate) fn per_system() -> Value {
     members::scope(PackageScope::PerSystem)
 }

@@ -256,7 +256,7 @@ pub fn is_nixpkgs(text: &str) -> bool {
 
 /// Whether the dotted name of a value from outside is that of a member of nixpkgs, whose functions are then what they are
 /// called: those of other flakes only bear the same name.
-pub fn is_member_of_nixpkgs(dotted: &str) -> bool {
+pub(crate) fn is_member_of_nixpkgs(dotted: &str) -> bool {
     let root = dotted.trim_start_matches('(').trim_start_matches("import ");
     let first = root.split(['.', ' ']).next().unwrap_or(root);
     let of_argument = matches!(habit(first), Some(Habit::Packages | Habit::Library));
@@ -289,13 +289,13 @@ const HABITS: &[(&str, Habit, bool)] = &[
 
 /// What a name means as an argument that nothing gives.
 #[must_use]
-pub fn habit(name: &str) -> Option<Habit> {
+pub(crate) fn habit(name: &str) -> Option<Habit> {
     HABITS.iter().find(|(known, ..)| *known == name).map(|(_, habit, _)| *habit)
 }
 
 /// What a name means wherever its value is not known.
 #[must_use]
-pub fn firm_habit(name: &str) -> Option<Habit> {
+pub(crate) fn firm_habit(name: &str) -> Option<Habit> {
     HABITS.iter().find(|(known, _, firm)| *firm && *known == name).map(|(_, habit, _)| *habit)
 }
 
@@ -313,7 +313,8 @@ pub fn are_of_overlay(last: &str, previous: &str) -> bool {
 }
 
 /// The systems that stand for all where a flake names none.
-pub const DEFAULT_SYSTEMS: [&str; 4] = ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"];
+pub(crate) const DEFAULT_SYSTEMS: [&str; 4] =
+    ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"];
 
 impl Meaning for PackageScope {
     fn yields_to_defaults(&self) -> bool {
@@ -343,7 +344,7 @@ impl PackageScope {
 
     /// Whether it is the package set of some version of Python, in which `pkgs` and `packages` are the set itself.
     #[must_use]
-    pub fn is_python(&self) -> bool {
+    pub(crate) fn is_python(&self) -> bool {
         matches!(self, Self::Packages(name) if name.starts_with("python"))
     }
 }

@@ -12,7 +12,7 @@ use nix_lang::value::source::Remote;
 use nix_lang::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
 
 /// Whether nothing at all is known of the members of a value that is not known, whatever their names.
-pub fn hides_members(ev: &mut Eval, unknown: &Unknown, name: &str) -> bool {
+pub(crate) fn hides_members(ev: &mut Eval, unknown: &Unknown, name: &str) -> bool {
     match unknown.doubt {
         Doubt::Throw | Doubt::Limit | Doubt::Recursion => true,
         Doubt::Error | Doubt::Unmodelled => ev.declared().own_functions.contains_key(name),
@@ -22,7 +22,7 @@ pub fn hides_members(ev: &mut Eval, unknown: &Unknown, name: &str) -> bool {
 
 /// Names that mean the same wherever they come from. The builders of another flake only bear the names of nixpkgs': what
 /// they do is an assumption.
-pub fn by_convention(ev: &Eval, unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
+pub(crate) fn by_convention(ev: &Eval, unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
     let meaning = meaning(name);
     if let Some(What::Builder(builder @ (Builder::Npm | Builder::FetchDeps))) = meaning
         && unknown.doubt == Doubt::Outside
@@ -51,7 +51,7 @@ pub fn by_convention(ev: &Eval, unknown: &Rc<Unknown>, name: &str) -> Option<Val
 
 /// A member of something that is not known, which is as little known itself.
 #[must_use]
-pub fn member_of(unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
+pub(crate) fn member_of(unknown: &Rc<Unknown>, name: &str, here: Location) -> Value {
     match unknown.doubt {
         Doubt::Outside | Doubt::Argument => {
             Value::doubtful(Rc::new(named_member(unknown, name, unknown.at.or(Some(here)))))
@@ -71,7 +71,7 @@ fn named_member(unknown: &Unknown, name: &str, at: Option<Location>) -> Unknown 
 }
 
 /// A call of something unknown: its argument is still worth a look.
-pub fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value {
+pub(crate) fn unknown_call(ev: &mut Eval, unknown: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value {
     if matches!(unknown.doubt, Doubt::Throw) {
         return Value::doubtful(Rc::clone(unknown));
     }
@@ -171,7 +171,7 @@ fn holds_function(ev: &mut Eval, value: &Value) -> bool {
 
 /// `import` of something that is not known.
 #[must_use]
-pub fn import_outside(unknown: &Rc<Unknown>, here: Location) -> Value {
+pub(crate) fn import_outside(unknown: &Rc<Unknown>, here: Location) -> Value {
     let name = unknown.name.as_deref().unwrap_or("?");
     if is_nixpkgs(name) || name.ends_with("pkgs") {
         return overlay::import_function();
@@ -183,7 +183,7 @@ pub fn import_outside(unknown: &Rc<Unknown>, here: Location) -> Value {
 }
 
 /// `import` of a source that must be fetched.
-pub fn import_remote(ev: &mut Eval, remote: &Remote, sub: &str, here: Location) -> Value {
+pub(crate) fn import_remote(ev: &mut Eval, remote: &Remote, sub: &str, here: Location) -> Value {
     if !(remote.nixpkgs || fetchers::is_nixpkgs(ev, remote, here)) {
         let name = remote
             .input

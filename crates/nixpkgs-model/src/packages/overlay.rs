@@ -13,7 +13,7 @@ static IMPORT: Native = Native::new("import nixpkgs", 1, instantiate);
 
 /// What `import nixpkgs` is: a function of `{ system, overlays, config, ... }`.
 #[must_use]
-pub fn import_function() -> Value {
+pub(crate) fn import_function() -> Value {
     native(&IMPORT)
 }
 
@@ -78,13 +78,13 @@ fn note_replacements(ev: &mut Eval, pkgs: &Value) {
 
 /// `pkgs.extend overlay`.
 #[must_use]
-pub fn extender(pkgs: Value) -> Value {
+pub(crate) fn extender(pkgs: Value) -> Value {
     lambda(move |ev, overlay, here| with_overlays(ev, pkgs.clone(), &[overlay], here))
 }
 
 /// `pkgs.appendOverlays [ ... ]`.
 #[must_use]
-pub fn appender(pkgs: Value) -> Value {
+pub(crate) fn appender(pkgs: Value) -> Value {
     lambda(move |ev, list, here| {
         let list = ev.force(list);
         with_list(ev, &pkgs, &list, here)
@@ -93,7 +93,7 @@ pub fn appender(pkgs: Value) -> Value {
 
 /// `lib.composeExtensions f g`, and any longer chain of them.
 #[must_use]
-pub fn compose(overlays: Vec<ThunkId>) -> Value {
+pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
     lambda(move |_, last, _| {
         let overlays = overlays.clone();
         lambda(move |ev, previous, here| {
@@ -113,7 +113,7 @@ pub fn compose(overlays: Vec<ThunkId>) -> Value {
 }
 
 /// `lib.makeScope newScope (self: { ... })`.
-pub fn make_scope(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+pub(crate) fn make_scope(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
     let wider = ev.force(args[0]);
     // A `newScope` that is not known is taken for that of nixpkgs: nobody else has one (fixture `new-scope`).
     let wider = if wider.as_unknown().is_some() { call_package::new_scope(nixpkgs()) } else { wider };

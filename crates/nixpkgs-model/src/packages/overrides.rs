@@ -12,7 +12,7 @@ use nix_lang::value::{Doubt, Kind, ThunkId, Unknown, Value};
 /// `buildNpmPackage.override { nodejs = ...; }` is the same builder, unless it gets another fetcher (fixtures
 /// `build-npm-package-override`, `override-applied-directly`).
 #[must_use]
-pub fn overridable_function(function: Value) -> Value {
+pub(crate) fn overridable_function(function: Value) -> Value {
     lambda(move |ev, changes, here| {
         let changes = ev.force(changes);
         let risky = ["fetchNpmDeps", "prefetch-npm-deps", "buildPackages"];
@@ -74,7 +74,7 @@ pub(super) fn keep_override(ev: &mut Eval, made: Value, again: Option<ThunkId>, 
 
 /// `.override` and `.overrideAttrs` of a package from outside: the changes are evaluated with unknown former values.
 #[must_use]
-pub fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
+pub(crate) fn override_outside(unknown: Rc<Unknown>, name: &str) -> Value {
     let attrs_style = name != "override";
     lambda(move |ev, change, here| {
         let former = Value::doubtful(Rc::clone(&unknown));

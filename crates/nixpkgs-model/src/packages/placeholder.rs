@@ -31,7 +31,7 @@ pub fn fake(name: &str) -> Option<Value> {
 
 /// Whether a string is one of the placeholders of `lib`, and no token yet.
 #[must_use]
-pub fn is_fake(text: &Text) -> bool {
+pub(crate) fn is_fake(text: &Text) -> bool {
     match text.pieces.as_slice() {
         [Piece::Text(text)] => {
             text.as_ref() == FAKE_SRI || (text.len() >= 64 && text.bytes().all(|b| b == b'0'))
@@ -43,7 +43,7 @@ pub fn is_fake(text: &Text) -> bool {
 /// A test for a placeholder (`hash == ""`, `hash != lib.fakeHash`) is answered as it will be after the hash was
 /// written (fixture `hash-empty-means-fake`).
 #[must_use]
-pub fn is_tested(code: &Code, left: Operand<'_>, right: Operand<'_>) -> bool {
+pub(crate) fn is_tested(code: &Code, left: Operand<'_>, right: Operand<'_>) -> bool {
     let waits = |value: &Value| match &value.kind {
         Kind::Str(text) => {
             text.token.is_some() && text.known().is_some_and(|t| HashText::parse(&t).is_placeholder())

@@ -13,7 +13,7 @@ use nix_lang::value::{ThunkId, Unknown, Value};
 use npm_lockfile::options::HashOptions;
 
 /// The names under which a derivation that fetches takes its hash, the ones that win first.
-pub const HASH_NAMES: [&str; 4] = ["outputHash", "hash", "npmDepsHash", "sha256"];
+pub(crate) const HASH_NAMES: [&str; 4] = ["outputHash", "hash", "npmDepsHash", "sha256"];
 
 /// How the dependencies are declared.
 #[derive(Clone)]
@@ -193,7 +193,7 @@ impl Declared {
     }
 
     /// Notes that an overlay of the repository replaces the fetcher.
-    pub fn replace_fetcher(&mut self, name: &str, at: Location) {
+    pub(crate) fn replace_fetcher(&mut self, name: &str, at: Location) {
         if !self.replaced.iter().any(|(_, known)| *known == at) {
             self.replaced.push((name.to_owned(), at));
         }

@@ -75,7 +75,7 @@ impl Limits {
 
     /// Whether npm installs the package there. The C library of nixpkgs' Linux is glibc.
     #[must_use]
-    pub fn admit(&self, system: &System) -> bool {
+    pub(crate) fn admit(&self, system: &System) -> bool {
         let libc = if system.is_linux() { admits(&self.libc, GLIBC) } else { self.libc.is_empty() };
         system.is_admitted(&self.os, &self.cpu) && libc
     }

@@ -12,7 +12,7 @@ pub const PACKUMENT_ACCEPTS: [&str; 2] =
 
 /// The key under which npm caches a request for this URL (as the WHATWG URL standard serialises it).
 #[must_use]
-pub fn cache_key(url: &str) -> String {
+pub(crate) fn cache_key(url: &str) -> String {
     format!("make-fetch-happen:request-cache:{url}")
 }
 

@@ -14,6 +14,7 @@ mod index;
 mod map;
 mod tree;
 
-pub use index::{IndexEntry, PACKUMENT_ACCEPTS, cache_key};
+pub(crate) use index::cache_key;
+pub use index::{IndexEntry, PACKUMENT_ACCEPTS};
 pub use map::{CacheMap, MapError};
 pub use tree::{CacheTree, Node};
