@@ -2,22 +2,21 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that cannot go on should stop")]
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::Path,
-    sync::{Arc, LazyLock},
-};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
-use divan::{Bencher, black_box, counter::BytesCount};
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
 use nix_sites::SurveyScope;
-use npm_deps::{HashRequest, Outputs, Settings, supply::Supply};
-use npm_lockfile::{Lockfile, options::HashOptions};
-use npm_nixhash::{
-    drift::{Plan, Rules},
-    rewrite::rewrite,
-    source::head::Head,
-};
+use npm_deps::supply::Supply;
+use npm_deps::{HashRequest, Outputs, Settings};
+use npm_lockfile::Lockfile;
+use npm_lockfile::options::HashOptions;
+use npm_nixhash::drift::{Plan, Rules};
+use npm_nixhash::rewrite::rewrite;
+use npm_nixhash::source::head::Head;
 use npm_tarballs::Tarball;
 use npm_tarballs::store::Store;
 use tokio::runtime::{Builder, Runtime};

@@ -6,13 +6,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a tool for developers that may stop where it stands")]
 
-use std::{
-    fmt::Write as _,
-    fs,
-    io::{Read as _, Write as _},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
 

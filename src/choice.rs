@@ -4,15 +4,12 @@
 
 mod names;
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashMap},
-    path::{Path, PathBuf},
-};
-
-pub use names::{InvalidPattern, NamePattern, closest};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use error_advice::Advise;
+pub use names::{InvalidPattern, NamePattern, closest};
 use nix_sites::{Outcome, Patch, Place, Site, Survey, Undecided, Warning, WarningKind};
 use repository_files::git::Changed;
 

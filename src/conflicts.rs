@@ -4,21 +4,19 @@
 //! each token is, on either side, the hash of the same lockfile under the same options. Then the hash is that of the merged
 //! lockfile, computed like any other. Every other conflict stays as git wrote it.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use merge_markers::{Part, parts};
-use nix_sites::{
-    Literal, LockfileEdit, Outcome, Site, Survey, SurveyScope, apply_edits,
-    edit::{self, FileKind, Replacement},
-};
-use npm_deps::{HashRequest, Settings, supply::Supply};
-use npm_lockfile::{completeness::Completeness, options::HashOptions};
+use nix_sites::edit::{self, FileKind, Replacement};
+use nix_sites::{Literal, LockfileEdit, Outcome, Site, Survey, SurveyScope, apply_edits};
+use npm_deps::supply::Supply;
+use npm_deps::{HashRequest, Settings};
+use npm_lockfile::completeness::Completeness;
+use npm_lockfile::options::HashOptions;
 
 /// What became of the conflicts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! Files that are new, together with replacements: all of them or none.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::replace::{FileDraft, FileReplacement, ReplaceError, replace_all};
 

@@ -13,31 +13,28 @@ mod sources;
 mod warnings;
 mod workspaces;
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-pub use self::{
-    because::Because,
-    completeness::{IncompleteLockfile, PlannedUse, RepairedLockfile, Repairs},
-    failure::SiteFailure,
-    findings::{Finding, FindingKind},
-    lockfiles::Outdated,
-    sources::{SourceState, Standing},
-    warnings::SiteWarning,
-};
-use self::{
-    because::HistorySearch,
-    lockfiles::{Chosen, Lockfiles},
-};
-use crate::source::{NpmServices, head::Head};
 use error_advice::Advise;
 use nix_sites::{FileProblem, Literal, Outcome, Reason, Site, Survey, Undecided, Warning};
-use npm_deps::{Computed, HashFailure, HashRequest, Settings, supply::Supply};
+use npm_deps::supply::Supply;
+use npm_deps::{Computed, HashFailure, HashRequest, Settings};
 use repository_files::Border;
+
+pub use self::because::Because;
+use self::because::HistorySearch;
+pub use self::completeness::{IncompleteLockfile, PlannedUse, RepairedLockfile, Repairs};
+pub use self::failure::SiteFailure;
+pub use self::findings::{Finding, FindingKind};
+pub use self::lockfiles::Outdated;
+use self::lockfiles::{Chosen, Lockfiles};
+pub use self::sources::{SourceState, Standing};
+pub use self::warnings::SiteWarning;
+use crate::source::NpmServices;
+use crate::source::head::Head;
 
 /// What is to be done about what is found.
 #[expect(

@@ -3,19 +3,16 @@
 //! Nothing is claimed that was not computed. Candidates are tried in groups, the likeliest and cheapest first, and the
 //! search ends with the first group that holds the hash; what was tried is told, and so is what could not be.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix_sites::{HashText, LockfileEdit, apply_edits};
-use npm_deps::{Computed, HashFailure, HashRequest, Manner, Modes, Settings, supply::Supply};
-use npm_lockfile::{
-    DependencySource, Lockfile,
-    changes::Changes,
-    line_ends::{has_crlf, with_crlf, with_line_feeds},
-    options::HashOptions,
-};
+use npm_deps::supply::Supply;
+use npm_deps::{Computed, HashFailure, HashRequest, Manner, Modes, Settings};
+use npm_lockfile::changes::Changes;
+use npm_lockfile::line_ends::{has_crlf, with_crlf, with_line_feeds};
+use npm_lockfile::options::HashOptions;
+use npm_lockfile::{DependencySource, Lockfile};
 use repository_files::git::{Earlier, Git};
 
 /// Other lockfiles of the repository that are tried at most.

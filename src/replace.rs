@@ -8,21 +8,17 @@
 
 mod draft;
 
-use std::{
-    borrow::Cow,
-    fs::{self, File},
-    io,
-    io::Read as _,
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
-
-use error_advice::Advise;
-use tracing::info;
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 pub(crate) use draft::FileDraft;
 pub use draft::sweep;
+use error_advice::Advise;
+use tracing::info;
 
 /// How long another run is waited for, which takes milliseconds for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);

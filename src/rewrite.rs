@@ -1,17 +1,13 @@
 //! From a plan to new texts: one edit for each stale literal, judged before anything is written.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use error_advice::Advise;
-
-use crate::{
-    drift::{Plan, Planned, Status},
-    replace::FileReplacement,
-};
 use nix_sites::edit::{self, EditError, FileKind};
+
+use crate::drift::{Plan, Planned, Status};
+use crate::replace::FileReplacement;
 
 /// Why a file was not rewritten.
 #[derive(Debug, thiserror::Error)]

@@ -1,31 +1,24 @@
 //! What registries and the npm client do for sources: vouch for a tarball, and regenerate a vendored lockfile.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    hash::Hash,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt as _};
-use tokio::{runtime::Handle, sync::OnceCell};
+use npm_registry::packages::{
+    self, Key, PackageError, PackageName, Packument, Release, TarballName, Vouch, published_at, signature,
+};
+use npm_registry::{Access, Client};
+use npm_tarballs::integrity::{Algorithm, ContentId};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 use url::Url;
 
-use crate::{
-    relock::{self, RelockRequest},
-    repair::{self, Thoroughness},
-    source::{NpmFailure, NpmServices, Relock, TarballQuestion, Word},
-};
-use npm_registry::{
-    Access, Client,
-    packages::{
-        self, Key, PackageError, PackageName, Packument, Release, TarballName, Vouch, published_at, signature,
-    },
-};
-use npm_tarballs::integrity::{Algorithm, ContentId};
+use crate::relock::{self, RelockRequest};
+use crate::repair::{self, Thoroughness};
+use crate::source::{NpmFailure, NpmServices, Relock, TarballQuestion, Word};
 
 /// Packuments that are read at one time: they may be megabytes each.
 const AT_ONCE: usize = 32;

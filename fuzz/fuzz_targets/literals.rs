@@ -1,12 +1,10 @@
 //! What holds of every literal that a survey finds, whatever the file is.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use nix_sites::{
-    Literal, SurveyScope, Survey,
-    edit::{self, FileKind},
-    survey,
-};
+use nix_sites::edit::{self, FileKind};
+use nix_sites::{Literal, Survey, SurveyScope, survey};
 
 /// A hash that no input has.
 pub const NEW: &str = "sha256-FUZZFUZZFUZZFUZZFUZZFUZZFUZZFUZZFUZZFUZZFUY=";

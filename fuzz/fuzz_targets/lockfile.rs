@@ -3,7 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use npm_lockfile::{Lockfile, completeness::Completeness, fixup::fixup, in_step};
+use npm_lockfile::completeness::Completeness;
+use npm_lockfile::fixup::fixup;
+use npm_lockfile::{Lockfile, in_step};
 use npm_nixhash::repair::{RepairError, Thoroughness, repair};
 
 fuzz_target!(|bytes: &[u8]| {

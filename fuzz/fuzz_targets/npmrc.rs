@@ -2,14 +2,14 @@
 //! that the text does not name with `http`.
 #![no_main]
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    path::Path,
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use npm_nixhash::{relock::npmrc::Passed, source::tokens::NixConf};
-use npm_registry::{Options, Purpose, netrc, npmrc::Npmrc};
+use npm_nixhash::relock::npmrc::Passed;
+use npm_nixhash::source::tokens::NixConf;
+use npm_registry::npmrc::Npmrc;
+use npm_registry::{Options, Purpose, netrc};
 
 fuzz_target!(|text: &str| {
     // What the only variable holds. A constant would soon stand in the text: libFuzzer tries what it sees compared.

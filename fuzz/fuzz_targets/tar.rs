@@ -4,7 +4,8 @@
 
 use std::io::Read as _;
 
-use gnu_archive::{gzip::compress, repack::repack};
+use gnu_archive::gzip::compress;
+use gnu_archive::repack::repack;
 use libfuzzer_sys::fuzz_target;
 use npm_nixhash::source::archive::unpacked_bytes;
 use npm_tarballs::package::look;

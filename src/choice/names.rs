@@ -3,7 +3,6 @@
 use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
-
 use nix_sites::Site;
 
 /// A name as somebody writes it: an attribute path, the end of one, the name of the package or of the output that is

@@ -2,34 +2,28 @@
 
 mod say;
 
-use std::{
-    cell::RefCell,
-    fs,
-    path::{Component, Path, PathBuf},
-};
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
-use super::{
-    args::AddArgs,
-    config::Config,
-    env::Environment,
-    hash::unreadable,
-    npm::npm,
-    output::{Exit, Fatal, Outcome, Terminal},
-    supply::Sources,
-    survey::paths,
-};
 use error_advice::advice_on;
 use nix_sites::insert::{AttrPath, InsertError, InsertionPoint};
-use npm_nixhash::{
-    create::{Creation, create_all},
-    packaging::{
-        self, Package, PackageRequest, PackagingError, Shape,
-        expression::{self, ByPkgs, NixpkgsNames},
-    },
-    replace::FileReplacement,
-    report::{Message, messages::MessageKind},
-};
+use npm_nixhash::create::{Creation, create_all};
+use npm_nixhash::packaging::expression::{self, ByPkgs, NixpkgsNames};
+use npm_nixhash::packaging::{self, Package, PackageRequest, PackagingError, Shape};
+use npm_nixhash::replace::FileReplacement;
+use npm_nixhash::report::Message;
+use npm_nixhash::report::messages::MessageKind;
 use npm_registry::packages::{PackageName, Selector};
+
+use super::args::AddArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::hash::unreadable;
+use super::npm::npm;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::supply::Sources;
+use super::survey::paths;
 
 pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let (name, selector) = wanted(&args.package)?;

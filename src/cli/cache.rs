@@ -2,15 +2,14 @@
 
 use bytesize::ByteSize;
 use npm_nixhash::report::{Message, SCHEMA_VERSION};
-use npm_tarballs::store::{Drafts, Store, memo::Memo};
+use npm_tarballs::store::memo::Memo;
+use npm_tarballs::store::{Drafts, Store};
 use serde_json::{Value, json};
 
-use super::{
-    args::{CacheArgs, CacheCommand},
-    env::Environment,
-    output::{Exit, Fatal, Outcome, Terminal},
-    supply::store_folder,
-};
+use super::args::{CacheArgs, CacheCommand};
+use super::env::Environment;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::supply::store_folder;
 
 pub(super) fn run(args: &CacheArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let nowhere = || {

@@ -2,24 +2,20 @@
 
 use std::path::PathBuf;
 
-use npm_nixhash::{
-    drift::{Plan, Rules},
-    report::{Message, Report, human, messages},
-    rewrite::rewrite,
-    source::head::Head,
-};
+use npm_nixhash::drift::{Plan, Rules};
+use npm_nixhash::report::{Message, Report, human, messages};
+use npm_nixhash::rewrite::rewrite;
+use npm_nixhash::source::head::Head;
 
-use super::{
-    args::{Allowed, CheckArgs, Denied, Format},
-    env::Environment,
-    fleet::Caches,
-    npm::vendoring,
-    output::{Exit, Fatal, Outcome, Terminal},
-    publish::{StandardOutput, patch, publish},
-    supply::{PublishSettings, Sources},
-    survey::{RunState, report, survey},
-    watch,
-};
+use super::args::{Allowed, CheckArgs, Denied, Format};
+use super::env::Environment;
+use super::fleet::Caches;
+use super::npm::vendoring;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::publish::{StandardOutput, patch, publish};
+use super::supply::{PublishSettings, Sources};
+use super::survey::{RunState, report, survey};
+use super::watch;
 
 /// What was found.
 pub(super) struct Checked {

@@ -3,33 +3,25 @@
 //! It comes with the repository, so a stranger's pull request can bring another one: nothing in it runs anything, sends
 //! credentials anywhere, or lets a file outside of the repository be read.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Read as _},
-    ops::Range,
-    path::{Component, Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
 
 use clap::ValueEnum as _;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use nix_binary_cache::{
-    location::{CacheLocation, LocationError},
-    signing::PublicKey,
-};
+use nix_binary_cache::location::{CacheLocation, LocationError};
+use nix_binary_cache::signing::PublicKey;
 use nix_sites::Survey;
-use npm_nixhash::{
-    choice::{NamePattern, closest},
-    report::{Message, PlaceReport},
-};
+use npm_nixhash::choice::{NamePattern, closest};
+use npm_nixhash::report::{Message, PlaceReport};
 use repository_files::CONFIG;
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    args::{Denied, RemoteMode},
-    output::Fatal,
-};
+use super::args::{Denied, RemoteMode};
+use super::output::Fatal;
 
 /// A longer file is no settings.
 const LARGEST: u64 = 1 << 20;

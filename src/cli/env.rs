@@ -1,11 +1,9 @@
 //! The environment, read once. Only names that are known here are looked up: others may hold secrets.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// Everything the program takes from its environment.
 #[derive(Default)]

@@ -1,23 +1,17 @@
 //! `explain`: what a recorded hash is. Nothing is written.
 
 use nix_sites::{Outcome as Tied, Site};
-use npm_nixhash::{
-    explain::{HashVerdict, OwnLockfile, SearchSupply, Subject, explain, own},
-    report::{
-        explained::{self, Explained},
-        service,
-    },
-};
+use npm_nixhash::explain::{HashVerdict, OwnLockfile, SearchSupply, Subject, explain, own};
+use npm_nixhash::report::explained::{self, Explained};
+use npm_nixhash::report::service;
 use repository_files::git::{Git, merged_by};
 
-use super::{
-    args::ExplainArgs,
-    env::Environment,
-    hash::unreadable,
-    output::{Exit, Fatal, Outcome, Terminal},
-    supply::Sources,
-    survey::{Surveyed, paths, survey},
-};
+use super::args::ExplainArgs;
+use super::env::Environment;
+use super::hash::unreadable;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::supply::Sources;
+use super::survey::{Surveyed, paths, survey};
 
 pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let Surveyed { survey, config, .. } = survey(&args.scope, environment)?;

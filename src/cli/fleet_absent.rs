@@ -5,20 +5,18 @@ use std::sync::Arc;
 use clap::Args;
 use nix_binary_cache::store_path::DerivationName;
 use npm_lockfile::options::HashOptions;
-use npm_nixhash::{
-    drift::Plan,
-    report::{Message, PublishedReport, Report, messages::MessageKind},
-};
+use npm_nixhash::drift::Plan;
+use npm_nixhash::report::messages::MessageKind;
+use npm_nixhash::report::{Message, PublishedReport, Report};
 use npm_registry::Options;
-use npm_tarballs::store::{memo::SharedMemo, shared::SharedTarballs};
+use npm_tarballs::store::memo::SharedMemo;
+use npm_tarballs::store::shared::SharedTarballs;
 use tokio::runtime::Handle;
 
-use super::{
-    config::Config,
-    env::Environment,
-    output::{Fatal, Terminal},
-    supply::{PublishSettings, RemoteSettings, Sources},
-};
+use super::config::Config;
+use super::env::Environment;
+use super::output::{Fatal, Terminal};
+use super::supply::{PublishSettings, RemoteSettings, Sources};
 
 #[derive(Debug, Args)]
 pub(super) struct PublishArgs {}

@@ -1,31 +1,24 @@
 //! `hash`: the npmDepsHash of one lockfile, and on request the tree itself.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use nix_binary_cache::store_path::DerivationName;
 use npm_deps::{Computed, HashRequest, LockfileWarning, NarHash, Obstacle, Outputs};
-use npm_lockfile::{completeness::Completeness, options::HashOptions};
-use npm_nixhash::{
-    drift::SiteWarning,
-    report::{
-        Message, PublishedReport,
-        messages::{self, MessageKind},
-    },
-};
+use npm_lockfile::completeness::Completeness;
+use npm_lockfile::options::HashOptions;
+use npm_nixhash::drift::SiteWarning;
+use npm_nixhash::report::messages::{self, MessageKind};
+use npm_nixhash::report::{Message, PublishedReport};
 use serde_json::json;
 
-use super::{
-    args::{Allowed, HashArgs},
-    config::Config,
-    env::Environment,
-    fleet::{Caches, WantedOutput},
-    nix_store::NixStore,
-    output::{Exit, Fatal, Outcome, Terminal},
-    supply::{PublishSettings, Sources},
-};
+use super::args::{Allowed, HashArgs};
+use super::config::Config;
+use super::env::Environment;
+use super::fleet::{Caches, WantedOutput};
+use super::nix_store::NixStore;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::supply::{PublishSettings, Sources};
 
 pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let path = find_lockfile(&environment.absolute(&args.lockfile))?;

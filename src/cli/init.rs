@@ -1,23 +1,18 @@
 //! `init`: writes the file that puts this program to work in a repository. The files are those of `templates/`, which
 //! the documentation shows too.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use clap::{Args, ValueEnum};
-use npm_nixhash::{
-    create::{CreateError, Creation, create_all},
-    replace::FileReplacement,
-    report::{Message, diff, messages::MessageKind},
-};
+use npm_nixhash::create::{CreateError, Creation, create_all};
+use npm_nixhash::replace::FileReplacement;
+use npm_nixhash::report::messages::MessageKind;
+use npm_nixhash::report::{Message, diff};
 use repository_files::git::{Git, MergedBy, merged_by};
 
-use super::{
-    env::Environment,
-    output::{Exit, Fatal, Outcome, Terminal},
-};
+use super::env::Environment;
+use super::output::{Exit, Fatal, Outcome, Terminal};
 
 /// What `init --help` ends with.
 const INIT_NOTES: &str = "\

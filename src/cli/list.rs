@@ -3,18 +3,14 @@
 use std::path::PathBuf;
 
 use nix_sites::elsewhere::elsewhere;
-use npm_nixhash::{
-    drift::Plan,
-    report::{Message, human, messages},
-};
+use npm_nixhash::drift::Plan;
+use npm_nixhash::report::{Message, human, messages};
 
-use super::{
-    args::{Format, ListArgs, ScopeArgs},
-    env::Environment,
-    output::{Exit, Fatal, Outcome, Terminal},
-    publish::{StandardOutput, publish},
-    survey::{RunState, report, survey},
-};
+use super::args::{Format, ListArgs, ScopeArgs};
+use super::env::Environment;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::publish::{StandardOutput, publish};
+use super::survey::{RunState, report, survey};
 
 pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     if args.report.asks_for(Format::Patch) {

@@ -4,24 +4,22 @@
 //! and what `tracing-subscriber` has besides them is a table of targets that takes a misspelt level for a target, and lines
 //! that neither escape what a repository calls its files nor make way for the progress bar.
 
-use std::{
-    fmt::{self, Write as _},
-    io::{self, Write as _},
-    time::Instant,
-};
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::time::Instant;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use npm_nixhash::report::{Message, github, human::plain};
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    level_filters::LevelFilter,
-    span,
-    subscriber::set_global_default,
-};
+use npm_nixhash::report::human::plain;
+use npm_nixhash::report::{Message, github};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::set_global_default;
+use tracing::{Event, Level, Metadata, Subscriber, span};
 
-use super::{env::Environment, output::Fatal, progress::above_the_bar};
+use super::env::Environment;
+use super::output::Fatal;
+use super::progress::above_the_bar;
 
 /// The variable that says what is wanted.
 const VARIABLE: &str = "NPM_NIXHASH_LOG";

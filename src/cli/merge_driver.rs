@@ -1,27 +1,22 @@
 //! `merge-driver`: git calls it for a file that both branches changed. The result goes where git wants it, whatever
 //! happens: conflicts that are only in hashes are solved, all others are as git itself would leave them.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use npm_nixhash::{
-    conflicts::{self, HashSupply, Solved},
-    report::{Message, messages::MessageKind},
-    source::head::is_read,
-};
+use npm_nixhash::conflicts::{self, HashSupply, Solved};
+use npm_nixhash::report::Message;
+use npm_nixhash::report::messages::MessageKind;
+use npm_nixhash::source::head::is_read;
 use repository_files::git::{Git, Marks, Versions, merge};
 
-use super::{
-    args::MergeDriverArgs,
-    config::Config,
-    env::Environment,
-    output::{Exit, Fatal, Outcome, Terminal},
-    resolve::is_lockfile,
-    supply::Sources,
-};
+use super::args::MergeDriverArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::resolve::is_lockfile;
+use super::supply::Sources;
 
 pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let read = |path: &PathBuf| {

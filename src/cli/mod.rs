@@ -33,11 +33,11 @@ mod survey;
 mod update;
 mod watch;
 
-use std::{ffi::OsString, process::ExitCode};
-
-use clap::Parser as _;
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use args::{Cli, Command};
+use clap::Parser as _;
 use env::Environment;
 use npm_nixhash::report::messages::MessageKind;
 use output::{Exit, Fatal, Terminal};

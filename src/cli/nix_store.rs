@@ -3,17 +3,20 @@
 //! `nix-store --add-fixed` makes the path of a recursively hashed fixed output from a folder's name and content, which is
 //! all that Nix asks of such an output, no matter who made it.
 
-use std::{borrow::Cow, io, path::Path, process::Command};
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
+use std::process::Command;
 
 use error_advice::Advise;
 use nix_binary_cache::store_path::{DerivationName, DerivationNameError};
 use npm_deps::{HashFailure, HashRequest, NarHash, Outputs};
-use npm_nixhash::{
-    drift::{Plan, Planned},
-    report::{Message, Report},
-};
+use npm_nixhash::drift::{Plan, Planned};
+use npm_nixhash::report::{Message, Report};
 
-use super::{env::Environment, output::Fatal, supply::Sources};
+use super::env::Environment;
+use super::output::Fatal;
+use super::supply::Sources;
 
 /// Why a tree is not in the store.
 #[derive(Debug, thiserror::Error)]

@@ -5,17 +5,14 @@
 
 use std::ffi::OsString;
 
-use npm_nixhash::{
-    relock::{self, NpmClient, Running, npmrc::Passed},
-    vendoring::{RegistryAnswers, Vendoring},
-};
+use npm_nixhash::relock::npmrc::Passed;
+use npm_nixhash::relock::{self, NpmClient, Running};
+use npm_nixhash::vendoring::{RegistryAnswers, Vendoring};
 use npm_registry::Client;
 
-use super::{
-    env::Environment,
-    signals::end_with_signals,
-    supply::{Sources, user_npmrc},
-};
+use super::env::Environment;
+use super::signals::end_with_signals;
+use super::supply::{Sources, user_npmrc};
 
 /// Variables that say how the network is reached.
 const NETWORK: &[&str] = &[

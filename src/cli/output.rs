@@ -1,19 +1,15 @@
 //! Standard output for data, standard error for everything else, and the exit codes.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeSet,
-    io::{self, IsTerminal as _, Write as _},
-    process::ExitCode,
-};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use npm_nixhash::report::{
-    Message, diff, github,
-    layout::{self, LayoutOptions},
-    messages::{self, LinePart, MessageKind, ShownMessage},
-};
+use npm_nixhash::report::layout::{self, LayoutOptions};
+use npm_nixhash::report::messages::{self, LinePart, MessageKind, ShownMessage};
+use npm_nixhash::report::{Message, diff, github};
 use terminal_size::{Height, Width, terminal_size_of};
 
 use super::env::Environment;

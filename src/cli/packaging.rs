@@ -1,17 +1,16 @@
 //! `completions` and `man`: what packages of this program ship besides it.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
+use std::{fs, io};
 
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use npm_nixhash::report::Message;
 
-use super::{
-    args::Cli,
-    env::Environment,
-    output::{Exit, Fatal, Outcome, Terminal},
-};
+use super::args::Cli;
+use super::env::Environment;
+use super::output::{Exit, Fatal, Outcome, Terminal};
 
 /// The name that completions are for.
 const NAME: &str = "npm-nixhash";

@@ -1,11 +1,9 @@
 //! The progress bar: tarballs and bytes of how many, the rate, the time left, and whose they are, on a terminal only; and a
 //! word about pauses that somebody would wonder about.
 
-use std::{
-    io::{self, Write as _},
-    sync::{Mutex, MutexGuard, Once, PoisonError},
-    time::{Duration, Instant},
-};
+use std::io::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,10 +11,10 @@ use npm_deps::supply::Progress;
 use npm_lockfile::listing::some;
 use npm_nixhash::report::human;
 use npm_registry::{Retry, Watch};
-
 use unicode_truncate::UnicodeTruncateStr as _;
 
-use super::{output::stderr_width, signals::before_the_end};
+use super::output::stderr_width;
+use super::signals::before_the_end;
 
 /// A bar that appears with the first order.
 pub(super) struct Bar {

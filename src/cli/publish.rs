@@ -1,22 +1,17 @@
 //! Where a report goes: standard output in the format that was asked for, files, and GitHub's own places.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use anstream::adapter::strip_str;
-use npm_nixhash::{
-    replace::FileReplacement,
-    report::{Message, Report, codequality, diff, github, layout::LayoutOptions, markdown, sarif},
-};
+use npm_nixhash::replace::FileReplacement;
+use npm_nixhash::report::layout::LayoutOptions;
+use npm_nixhash::report::{Message, Report, codequality, diff, github, markdown, sarif};
 
-use super::{
-    args::{Format, ReportArgs},
-    env::Environment,
-    output::{Fatal, Terminal},
-};
+use super::args::{Format, ReportArgs};
+use super::env::Environment;
+use super::output::{Fatal, Terminal};
 
 /// The command's text for people.
 type Human<'a> = &'a dyn Fn(LayoutOptions) -> String;

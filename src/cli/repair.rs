@@ -1,32 +1,25 @@
 //! `repair`: lockfiles get the `resolved` and `integrity` that they lack, and nothing else of them changes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix_sites::{Outcome as Tied, Survey};
-use npm_nixhash::{
-    drift::{RepairedLockfile, Repairs},
-    repair::{Filled, RepairError, Repaired, Thoroughness, repair},
-    replace::{FileReplacement, replace_all, sweep},
-    report::{
-        Message, Paths, RepairReport, RepairStatus, RepairSummary, messages::MessageKind, repair_messages,
-    },
-};
+use npm_nixhash::drift::{RepairedLockfile, Repairs};
+use npm_nixhash::repair::{Filled, RepairError, Repaired, Thoroughness, repair};
+use npm_nixhash::replace::{FileReplacement, replace_all, sweep};
+use npm_nixhash::report::messages::MessageKind;
+use npm_nixhash::report::{Message, Paths, RepairReport, RepairStatus, RepairSummary, repair_messages};
 
-use super::{
-    args::RepairArgs,
-    config::Config,
-    env::Environment,
-    hash::unreadable,
-    output::{Exit, Fatal, Outcome, Terminal},
-    supply::Sources,
-    survey::{Surveyed, paths, survey},
-};
+use super::args::RepairArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::hash::unreadable;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::supply::Sources;
+use super::survey::{Surveyed, paths, survey};
 
 pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let (lockfiles, paths) = lockfiles(args, environment)?;

@@ -1,28 +1,23 @@
 //! `update --resolve`: conflicts that a merge left, and in which only hashes differ, are solved before anything else.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use npm_nixhash::{
-    conflicts::{self, HashSupply, Solved},
-    replace::{FileReplacement, replace_all},
-    report::{Message, messages::MessageKind},
-    source::head::is_read,
-};
+use npm_nixhash::conflicts::{self, HashSupply, Solved};
+use npm_nixhash::replace::{FileReplacement, replace_all};
+use npm_nixhash::report::Message;
+use npm_nixhash::report::messages::MessageKind;
+use npm_nixhash::source::head::is_read;
 use repository_files::git::Git;
 
-use super::{
-    args::SourceArgs,
-    config::Config,
-    env::Environment,
-    output::{Fatal, Terminal},
-    supply::Sources,
-    survey::paths,
-};
+use super::args::SourceArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::output::{Fatal, Terminal};
+use super::supply::Sources;
+use super::survey::paths;
 
 /// A larger file holds no hash that somebody wrote.
 const LARGEST: u64 = 8 << 20;

@@ -20,7 +20,9 @@ pub(super) fn end_with_signals(running: &Running) -> io::Result<()> {
 pub(super) fn before_the_end(hook: impl Fn() + Send + 'static) -> io::Result<()> {
     use std::sync::{Mutex, PoisonError};
 
-    use signal_hook::{consts, iterator::Signals, low_level::emulate_default_handler};
+    use signal_hook::consts;
+    use signal_hook::iterator::Signals;
+    use signal_hook::low_level::emulate_default_handler;
     static HOOKS: Mutex<Vec<Hook>> = Mutex::new(Vec::new());
     let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
     hooks.push(Box::new(hook));

@@ -1,9 +1,7 @@
 //! Where users of Nix have the tokens of code hosts: files and variables. Of the variables only those named here are read.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use npm_nixhash::source::tokens::{NixConf, grant};
 use npm_registry::{Access, Credential, Secret, netrc};

@@ -1,28 +1,31 @@
 //! Where tarballs come from, as flags, environment and npm's configuration say.
 
-use std::{collections::BTreeSet, fs, io, path::PathBuf, sync::Arc};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{fs, io};
 
-use npm_deps::{Settings, supply::Supply};
-use npm_nixhash::report::{Message, messages::MessageKind};
-use npm_registry::{
-    Client, Credential, Options, Roots, Secret,
-    npmrc::{Ignored, Npmrc},
-};
-use npm_tarballs::store::{Store, memo::Memo, npm_cache::NpmCache};
+use npm_deps::Settings;
+use npm_deps::supply::Supply;
+use npm_nixhash::report::Message;
+use npm_nixhash::report::messages::MessageKind;
+use npm_registry::npmrc::{Ignored, Npmrc};
+use npm_registry::{Client, Credential, Options, Roots, Secret};
+use npm_tarballs::store::Store;
+use npm_tarballs::store::memo::Memo;
+use npm_tarballs::store::npm_cache::NpmCache;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
-use super::{
-    args::SourceArgs,
-    config::Config,
-    env::Environment,
-    fleet::{Memory, PublishArgs, RemoteArgs},
-    output::{Fatal, Terminal},
-    progress::Bar,
-    signals::before_the_end,
-    source_tokens,
-};
+use super::args::SourceArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::fleet::{Memory, PublishArgs, RemoteArgs};
+use super::output::{Fatal, Terminal};
+use super::progress::Bar;
+use super::signals::before_the_end;
+use super::source_tokens;
 
 /// Requests that are under way for each core that Nix grants: one keeps a core busy for a fraction of its time.
 const JOBS_PER_CORE: usize = 16;

@@ -1,30 +1,24 @@
 //! The first half of `list`, `check` and `update`: what is there, and what of it is meant?
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsStr,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use nix_sites::{Place, Survey, SurveyScope, Warning, WarningKind};
-use npm_nixhash::{
-    choice::{ChangedSince, ChoiceError, InvalidPattern, LeftOut, NamePattern, SiteChoice, Wanted, choose},
-    drift::Plan,
-    report::{Message, Paths, Report, SiteReport},
-    source::head::is_read,
+use npm_nixhash::choice::{
+    ChangedSince, ChoiceError, InvalidPattern, LeftOut, NamePattern, SiteChoice, Wanted, choose,
 };
-use repository_files::{
-    CONFIG,
-    git::{Before, Git, GitError},
-};
+use npm_nixhash::drift::Plan;
+use npm_nixhash::report::{Message, Paths, Report, SiteReport};
+use npm_nixhash::source::head::is_read;
+use repository_files::CONFIG;
+use repository_files::git::{Before, Git, GitError};
 
-use super::{
-    args::{Denied, ScopeArgs},
-    config::Config,
-    env::Environment,
-    output::Fatal,
-};
+use super::args::{Denied, ScopeArgs};
+use super::config::Config;
+use super::env::Environment;
+use super::output::Fatal;
 
 /// What a run is about.
 pub(super) struct Surveyed {

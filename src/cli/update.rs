@@ -1,34 +1,29 @@
 //! `update`: every stale hash becomes its lockfile's, in place. Derivations are independent: what is proven is written, what
 //! is not is told. What belongs to one derivation, or is shared by several, changes together or not at all.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use error_advice::Advise;
-use npm_nixhash::{
-    drift::{Plan, Rules},
-    replace::{FileReplacement, ReplaceError, replace_all, sweep},
-    report::{
-        Message, Report, human,
-        messages::{self, MessageKind},
-    },
-    rewrite::{groups, rewrite},
-    source::head::Head,
-};
+use npm_nixhash::drift::{Plan, Rules};
+use npm_nixhash::replace::{FileReplacement, ReplaceError, replace_all, sweep};
+use npm_nixhash::report::messages::{self, MessageKind};
+use npm_nixhash::report::{Message, Report, human};
+use npm_nixhash::rewrite::{groups, rewrite};
+use npm_nixhash::source::head::Head;
 
-use super::{
-    args::{Allowed, Denied, Format, UpdateArgs},
-    config::Config,
-    env::Environment,
-    fleet::Caches,
-    nix_store::add_all,
-    npm::vendoring,
-    output::{Exit, Fatal, Outcome, Terminal},
-    publish::{StandardOutput, patch, publish},
-    repair,
-    resolve::resolve,
-    supply::{PublishSettings, Sources},
-    survey::{RunState, Surveyed, report, survey},
-};
+use super::args::{Allowed, Denied, Format, UpdateArgs};
+use super::config::Config;
+use super::env::Environment;
+use super::fleet::Caches;
+use super::nix_store::add_all;
+use super::npm::vendoring;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::publish::{StandardOutput, patch, publish};
+use super::repair;
+use super::resolve::resolve;
+use super::supply::{PublishSettings, Sources};
+use super::survey::{RunState, Surveyed, report, survey};
 
 /// How often a run begins again because somebody else wrote to its files meanwhile: each time others got on with theirs, so
 /// that a few dozen runs on one checkout all end.

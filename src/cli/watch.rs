@@ -1,33 +1,26 @@
 //! `check --watch`: the same check again whenever something in the repository changes, and a line for each service that it
 //! makes a difference to. It ends with the signal that ends it, and leaves nothing behind: nothing is written.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    hash::{BuildHasher as _, Hasher as _},
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
-    event::{AccessKind, AccessMode, MetadataKind, ModifyKind},
-};
-use npm_nixhash::report::{Message, changes::Seen, messages::MessageKind};
+use notify::event::{AccessKind, AccessMode, MetadataKind, ModifyKind};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use npm_nixhash::report::Message;
+use npm_nixhash::report::changes::Seen;
+use npm_nixhash::report::messages::MessageKind;
 use repository_files::git::Git;
 
-use super::{
-    args::CheckArgs,
-    check::{self, Checked},
-    env::Environment,
-    output::{Exit, Fatal, Outcome, Terminal},
-};
+use super::args::CheckArgs;
+use super::check::{self, Checked};
+use super::env::Environment;
+use super::output::{Exit, Fatal, Outcome, Terminal};
 
 /// Who saves many files, or one in several steps, is done when nothing happened for this long. A line is to be there 100 ms
 /// after a lockfile was saved.

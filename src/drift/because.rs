@@ -3,13 +3,17 @@
 //!
 //! Only stale sites are asked about, so a repository in sync pays nothing. What is not known is not said.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix_sites::{Literal, Outcome, Site};
+use npm_deps::supply::Supply;
+use npm_deps::{HashRequest, Settings};
+use npm_lockfile::changes::Changes;
+use npm_lockfile::options::HashOptions;
+use repository_files::git::{ComparedState, Git, HistoryAnswer, HistoryQuestion, Last};
 
 use super::{Judgement, PlanMaker, says};
-use nix_sites::{Literal, Outcome, Site};
-use npm_deps::{HashRequest, Settings, supply::Supply};
-use npm_lockfile::{changes::Changes, options::HashOptions};
-use repository_files::git::{ComparedState, Git, HistoryAnswer, HistoryQuestion, Last};
 
 /// Why a hash is stale.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! Lockfiles that cannot be installed from offline: a hash of one would be green and of no use.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{Outdated, Rules, SiteWarning, Status, lockfiles::Chosen};
-use crate::repair::RepairError;
 use nix_sites::{LockfileUse, Outcome, Site};
 use npm_lockfile::completeness::{Completeness, Incomplete, System};
+
+use super::lockfiles::Chosen;
+use super::{Outdated, Rules, SiteWarning, Status};
+use crate::repair::RepairError;
 
 /// Lockfiles of the repository that were to be completed, by their paths.
 #[derive(Debug, Default)]

@@ -1,10 +1,12 @@
 //! Sites of other configurations whose lockfile cannot be used.
 
-use std::{error::Error, path::Path};
+use std::error::Error;
+use std::path::Path;
 
-use super::{Planned, SiteFailure, Status};
 use nix_sites::{Condition, Warning, WarningKind};
 use npm_deps::Obstacle;
+
+use super::{Planned, SiteFailure, Status};
 
 /// Takes the sites out that today's configuration does not use and whose lockfile is broken: somebody may be about to make
 /// it, so that it is a warning as one that is not there is, and no failure.

@@ -1,13 +1,13 @@
 //! What several sites share has to be the same for all of them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{LiteralPlace, Planned, SiteFailure, SourceState, Status, lockfiles::Chosen, undecided};
 use nix_sites::{Outcome, Reason, Site};
+
+use super::lockfiles::Chosen;
+use super::{LiteralPlace, Planned, SiteFailure, SourceState, Status, undecided};
 
 /// Makes sites undecided that share a token or a lockfile and need different ones.
 pub(super) fn settle(sites: &[Site], sources: &[Vec<SourceState>], chosen: &mut [Result<Chosen, Status>]) {

@@ -1,11 +1,15 @@
 //! Why the hash of a site is not known.
 
-use std::{borrow::Cow, io, path::PathBuf, sync::Arc};
+use std::borrow::Cow;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use error_advice::Advise;
-
-use crate::source::{LookError, NpmFailure, SourceFailure, digest::SourceDigest};
 use npm_deps::HashFailure;
+
+use crate::source::digest::SourceDigest;
+use crate::source::{LookError, NpmFailure, SourceFailure};
 
 /// Why the hash of a site is not known although its lockfile is.
 #[derive(Debug, Clone, thiserror::Error)]

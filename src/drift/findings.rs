@@ -1,14 +1,14 @@
 //! What is wrong beside the hashes: a build stops at it, however right they are.
 
-use std::{
-    collections::BTreeSet,
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
-use super::{Repairs, Status, workspaces::workspaces};
 use nix_sites::{Outcome, Place, Site, VersionMismatch};
 use npm_lockfile::in_step::{Disagreement, disagreements, manifests, workspace_globs};
+
+use super::workspaces::workspaces;
+use super::{Repairs, Status};
 
 /// Something that stops a build.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,16 @@
 //! The bytes of each site's lockfile: from the repository, from a source, or regenerated for a new version.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{PlanMaker, RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, undecided};
-use crate::source::{Excerpt, LookError, NpmServices, Relock, head::Head, patch};
 use nix_sites::{LockfileEdit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits};
 use npm_lockfile::line_ends::{has_crlf, with_line_feeds};
+
+use super::{PlanMaker, RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, undecided};
+use crate::source::head::Head;
+use crate::source::{Excerpt, LookError, NpmServices, Relock, patch};
 
 /// Lockfiles that were read, so that sites that share one share its bytes.
 #[derive(Default)]

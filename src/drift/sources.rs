@@ -4,17 +4,19 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use error_advice::Advise;
+use nix_sites::{Literal, Outcome, Reason, RemoteKind, RemoteSource, Site};
+use npm_deps::Settings;
+use npm_deps::supply::Supply;
+use npm_tarballs::redaction::redacted;
+
 use super::{PlanMaker, Rules, SiteFailure, Status, undecided};
+use crate::source::digest::{DigestKind, Recorded, SourceDigest};
+use crate::source::origin::{Hashed, Origin};
 use crate::source::{
     self, Excerpt, FetchedSource, LookError, NpmFailure, NpmServices, Resolved, SourceFailure, SourcePlace,
     SourceRequest, TarballQuestion, Word,
-    digest::{DigestKind, Recorded, SourceDigest},
-    origin::{Hashed, Origin},
 };
-use error_advice::Advise;
-use nix_sites::{Literal, Outcome, Reason, RemoteKind, RemoteSource, Site};
-use npm_deps::{Settings, supply::Supply};
-use npm_tarballs::redaction::redacted;
 
 /// A source of a site, and where it stands.
 #[derive(Debug, Clone)]

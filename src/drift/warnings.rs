@@ -1,16 +1,13 @@
 //! What should be known of a site although its hash is right: things that break nixpkgs' build later.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
-
-use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use std::{fmt, fs};
 
 use nix_sites::Site;
 use npm_lockfile::completeness::Respelled;
 use npm_tarballs::redaction::redacted;
+use serde_json::Value;
 
 /// Something that should be known of a site.
 #[derive(Debug, Clone, PartialEq, Eq)]

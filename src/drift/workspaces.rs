@@ -1,7 +1,9 @@
 //! The workspaces that a manifest names by globs, as npm finds them: folders with a `package.json`. What a pattern that begins
 //! with `!` fits is taken out.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::io;
 
-use crate::{
-    packaging::{Fit, Shape},
-    relock::RelockError,
-};
 use error_advice::Advise;
-use npm_deps::{HashFailure, supply::SupplyError};
+use npm_deps::HashFailure;
+use npm_deps::supply::SupplyError;
 use npm_lockfile::LockfileError;
-use npm_registry::packages::{PackageError, signature::SignatureVerdict};
+use npm_registry::packages::PackageError;
+use npm_registry::packages::signature::SignatureVerdict;
+
+use crate::packaging::{Fit, Shape};
+use crate::relock::RelockError;
 
 /// What stands in the way.
 #[derive(Debug, thiserror::Error)]

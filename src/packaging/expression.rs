@@ -5,10 +5,10 @@ mod program;
 
 use std::fmt::Write as _;
 
+use nix_sites::insert::{attribute, string};
 use url::Url;
 
 use super::{Form, LockedDependencies, Package};
-use nix_sites::insert::{attribute, string};
 
 /// How a name of nixpkgs is written where the expression stands.
 pub trait NixpkgsNames {

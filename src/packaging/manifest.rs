@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use npm_registry::packages::Release;
+use npm_tarballs::package::{Contents, RunBy};
 use serde_json::{Map, Value};
 
 use super::{PackagingError, engines, license};
-use npm_registry::packages::Release;
-use npm_tarballs::package::{Contents, RunBy};
 
 /// Scripts that npm runs when the package is installed.
 const INSTALL: [&str; 3] = ["preinstall", "install", "postinstall"];
@@ -219,10 +219,10 @@ fn one_line(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use npm_registry::packages::{PackageName, Packument};
     use serde_json::json;
 
     use super::*;
-    use npm_registry::packages::{PackageName, Packument};
 
     fn manifest(fields: &Value, files: &[&str]) -> Result<Manifest, PackagingError> {
         let sri = npm_tarballs::integrity::ContentId::sha512_of(b"").sri();

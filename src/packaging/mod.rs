@@ -18,28 +18,23 @@ mod shape;
 
 use std::sync::Arc;
 
-use url::Url;
-
 pub use error::PackagingError;
 pub use manifest::{Manifest, Program};
+use npm_deps::supply::{Supply, Want};
+use npm_deps::{HashRequest, Settings};
+use npm_lockfile::options::HashOptions;
+use npm_lockfile::{CanonicalUrl, Lockfile};
+use npm_registry::Client;
+use npm_registry::packages::signature::SignatureVerdict;
+use npm_registry::packages::{self, PackageName, Packument, Release, Selector};
+use npm_tarballs::Tarball;
+use npm_tarballs::integrity::ContentId;
+use npm_tarballs::package::{self, Contents};
 pub use platforms::Platform;
 pub use shape::{Fit, Shape};
+use url::Url;
 
 use crate::relock::{self, NpmClient, RelockRequest};
-use npm_deps::{
-    HashRequest, Settings,
-    supply::{Supply, Want},
-};
-use npm_lockfile::{CanonicalUrl, Lockfile, options::HashOptions};
-use npm_registry::{
-    Client,
-    packages::{self, PackageName, Packument, Release, Selector, signature::SignatureVerdict},
-};
-use npm_tarballs::{
-    Tarball,
-    integrity::ContentId,
-    package::{self, Contents},
-};
 
 /// What is to be packaged, and with what.
 pub struct PackageRequest<'a> {

@@ -2,22 +2,19 @@
 //!
 //! npm installs the one whose `os`, `cpu` and `libc` are those of the machine. Nix wants to know a hash for each system.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use futures::stream::{self, StreamExt as _};
+use npm_lockfile::completeness::{GLIBC, System, admits};
+use npm_registry::Client;
+use npm_registry::packages::signature::{self, SignatureVerdict};
+use npm_registry::packages::{self, Key, PackageError, PackageName, Packument, Release, Selector};
+use npm_tarballs::integrity::Algorithm;
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Fit, Manifest, PackageRequest, PackagingError, label, obtain, sha512};
-use npm_lockfile::completeness::{GLIBC, System, admits};
-use npm_registry::{
-    Client,
-    packages::{
-        self, Key, PackageError, PackageName, Packument, Release, Selector,
-        signature::{self, SignatureVerdict},
-    },
-};
-use npm_tarballs::integrity::Algorithm;
 
 /// Systems that nixpkgs' flake offers and Node.js has names for.
 const SYSTEMS: [&str; 9] = [

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
+use npm_lockfile::listing::some;
 use serde_json::{Map, Value};
 
-use super::{
-    Manifest,
-    platforms::{self, PlatformCandidate},
-};
-use npm_lockfile::listing::some;
+use super::Manifest;
+use super::platforms::{self, PlatformCandidate};
 
 /// Names in a message before the rest is only counted.
 const SHOWN: usize = 3;
@@ -187,11 +185,11 @@ impl fmt::Display for Fit {
 mod tests {
     use std::collections::BTreeMap;
 
+    use npm_tarballs::package::RunBy;
     use serde_json::json;
 
     use super::*;
     use crate::packaging::manifest::Program;
-    use npm_tarballs::package::RunBy;
 
     fn manifest(optional: &[&str]) -> Manifest {
         let program =

@@ -1,19 +1,19 @@
 //! npm as a child: its folder, its environment, its time.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::{
-    NpmClient, RelockError, error::NpmOutput, npmrc::Selected, running::Registered, start::Start, words,
-};
+use super::error::NpmOutput;
+use super::npmrc::Selected;
+use super::running::Registered;
+use super::start::Start;
+use super::{NpmClient, RelockError, words};
 
 /// How often a running npm is looked at.
 const LOOK: Duration = Duration::from_millis(25);

@@ -1,9 +1,13 @@
 //! Why there is no new lockfile.
 
-use std::{borrow::Cow, io, path::PathBuf, time::Duration};
+use std::borrow::Cow;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use error_advice::Advise;
-use npm_lockfile::{LockfileError, listing::some};
+use npm_lockfile::LockfileError;
+use npm_lockfile::listing::some;
 
 /// Places in a message before the rest is only counted.
 const SHOWN: usize = 5;

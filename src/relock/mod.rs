@@ -31,16 +31,13 @@ mod running;
 mod start;
 mod words;
 
-use std::{
-    ffi::OsString,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 pub use error::RelockError;
-pub use running::Running;
-
 use npm_registry::Access;
+pub use running::Running;
 
 /// What is to be resolved.
 #[derive(Debug, Clone, Copy)]

@@ -1,16 +1,15 @@
 //! Of the user's `.npmrc` what concerns registries, for a npm that gets nothing else of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    fmt::Write as _,
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fmt::Write as _;
+use std::path::Path;
 
+use npm_registry::Access;
+use npm_registry::npmrc::expanded;
 use regex_lite::Regex;
 
 use super::start::Start;
-use npm_registry::{Access, npmrc::expanded};
 
 /// Settings that say where registries are and how they are reached.
 const SETTINGS: &[&str] = &[
@@ -164,8 +163,10 @@ fn at_home(key: &str, value: &str, home: Option<&Path>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use npm_registry::Options;
+    use npm_registry::npmrc::Npmrc;
+
     use super::*;
-    use npm_registry::{Options, npmrc::Npmrc};
 
     fn selected(text: &str, manifest: &str, lockfile: Option<&str>) -> Selected {
         let lookup = |name: &str| match name {

@@ -13,9 +13,8 @@
 use std::fmt::Write as _;
 
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
-
 use npm_lockfile::search;
+use serde_json::value::RawValue;
 
 /// An object whose values keep their text, in their order.
 type Raw = IndexMap<String, Box<RawValue>>;

@@ -1,10 +1,11 @@
 //! What npm wrote, looked at before anybody believes it.
 
-use serde_json::Value;
-
-use super::{RelockError, start::Start};
 use npm_lockfile::Lockfile;
 use npm_registry::Access;
+use serde_json::Value;
+
+use super::RelockError;
+use super::start::Start;
 
 /// The lockfile with the public registry's addresses in place of an override's: an override is for this run, and not for
 /// those who read the lockfile.

@@ -1,13 +1,10 @@
 //! The npm processes that are under way and their folders, which end with this program whatever ends it.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::{Child, Command},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 /// What a signal has to end: Ctrl-C reaches this program alone, for npm is in a process group of its own.
 #[derive(Debug, Clone, Default)]

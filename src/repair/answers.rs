@@ -1,19 +1,15 @@
 //! What the registry says of the releases that are wanted.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
+use npm_registry::Client;
+use npm_registry::packages::{self, PackageError, PackageName, Release};
 use tokio::runtime::Handle;
 
 use super::Unrepairable;
-use npm_registry::{
-    Client,
-    packages::{self, PackageError, PackageName, Release},
-};
 
 /// Packuments that are read at one time. They may be megabytes each, and the client bounds the requests besides.
 const AT_ONCE: usize = 32;

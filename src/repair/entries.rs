@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
-
 use npm_lockfile::{Lockfile, LockfileError, Version, is_installed, package_name};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 /// An entry that comes from a registry, or from another server as a tarball.
 pub(super) struct LockfileEntry<'a> {

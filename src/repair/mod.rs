@@ -11,28 +11,23 @@ mod answers;
 mod edit;
 mod entries;
 
-use std::{borrow::Cow, collections::BTreeSet, io};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io;
 
+pub use edit::FillError;
 use error_advice::Advise;
+use npm_lockfile::LockfileError;
+use npm_registry::packages::{PackageError, PackageName, PackageNameError, Release, published_at};
+use npm_registry::{Access, Client};
+use npm_tarballs::integrity::{Algorithm, Integrity};
+use npm_tarballs::redaction::redacted;
 use tokio::runtime::Handle;
 use url::Url;
 
-pub use edit::FillError;
-
-use self::{
-    answers::{Releases, WantedRelease},
-    edit::Fill,
-    entries::LockfileEntry,
-};
-use npm_lockfile::LockfileError;
-use npm_registry::{
-    Access, Client,
-    packages::{PackageError, PackageName, PackageNameError, Release, published_at},
-};
-use npm_tarballs::{
-    integrity::{Algorithm, Integrity},
-    redaction::redacted,
-};
+use self::answers::{Releases, WantedRelease};
+use self::edit::Fill;
+use self::entries::LockfileEntry;
 
 /// A lockfile that was completed, or lacked nothing.
 #[derive(Debug)]

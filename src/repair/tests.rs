@@ -1,7 +1,8 @@
 use std::fmt::Write as _;
 
-use super::*;
 use npm_tarballs::integrity::ContentId;
+
+use super::*;
 
 fn fill(resolved: Option<&str>, integrity: Option<&str>) -> Fill {
     Fill { resolved: resolved.map(str::to_owned), integrity: integrity.map(str::to_owned) }

@@ -4,11 +4,9 @@
 //! `git add`. Only for the moment between its two renames a text that replaces another one has a name; what a kill leaves
 //! then is found by its lock, which the system takes away, and swept by the next run.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 /// How texts are named that have to have a name for a moment.
 const PREFIX: &str = ".npm-nixhash-";
@@ -101,8 +99,9 @@ fn unnamed(_folder: &Path) -> Option<File> {
 /// Gives a name to a file that has none, in the documented way that needs no rights.
 #[cfg(target_os = "linux")]
 fn link(file: &File, path: &Path) -> io::Result<()> {
-    use rustix::fs::{AtFlags, CWD, linkat};
     use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{AtFlags, CWD, linkat};
     let open = format!("/proc/self/fd/{}", file.as_raw_fd());
     Ok(linkat(CWD, open.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }

@@ -1,11 +1,11 @@
 //! Why a hash is stale, in words.
 
+use npm_lockfile::changes::{Changes, Moved};
+use repository_files::git::{ComparedState, Last};
 use serde::Serialize;
 
 use super::Paths;
 use crate::drift::Because;
-use npm_lockfile::changes::{Changes, Moved};
-use repository_files::git::{ComparedState, Last};
 
 /// Packages that the sentence names before it counts the rest.
 const NAMED: usize = 3;

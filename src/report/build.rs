@@ -1,29 +1,27 @@
 //! From a plan to its report.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    error::Error,
-    path::{Component, Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::path::{Component, Path, PathBuf};
+
+use error_advice::{Advise, advice_on};
+use nix_sites::elsewhere::Elsewhere;
+use nix_sites::{Condition, Literal, Outcome, Place, Site, Step, edit};
+use npm_deps::Computed;
+use npm_lockfile::options::HashOptions;
+use repository_files::Border;
 
 use super::{
     BecauseReport, BorderReport, EndReport, FindingReport, LeftOutReport, LiteralReport, Message,
     OptionsReport, OutdatedReport, PlaceReport, RepairedReport, Report, Rule, SCHEMA_VERSION, SiteKind,
     SiteReport, SiteStatus, SourceReport, StepReport, Summary, UndecidedReport, UseReport, source,
 };
-use crate::{
-    choice::LeftOut,
-    drift::{
-        Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, SourceState, Status,
-    },
-    repair::{EntryError, RepairError},
-    source::digest::SourceDigest,
+use crate::choice::LeftOut;
+use crate::drift::{
+    Finding, IncompleteLockfile, Plan, Planned, PlannedUse, SiteFailure, SiteWarning, SourceState, Status,
 };
-use error_advice::{Advise, advice_on};
-use nix_sites::{Condition, Literal, Outcome, Place, Site, Step, edit, elsewhere::Elsewhere};
-use npm_deps::Computed;
-use npm_lockfile::options::HashOptions;
-use repository_files::Border;
+use crate::repair::{EntryError, RepairError};
+use crate::source::digest::SourceDigest;
 
 impl Message {
     /// A message with nothing but its text.

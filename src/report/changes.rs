@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Message, Report, SiteReport, SiteStatus,
-    human::{self, at},
-    layout::LayoutOptions,
-    messages::{self, MessageKind, ShownMessage},
-};
+use super::human::{self, at};
+use super::layout::LayoutOptions;
+use super::messages::{self, MessageKind, ShownMessage};
+use super::{Message, Report, SiteReport, SiteStatus};
 
 /// How services stood when they were looked at last.
 #[derive(Debug, Default)]

@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Report,
-    finding::{Level, PlacedFinding, findings},
-    human::plain,
-};
+use super::Report;
+use super::finding::{Level, PlacedFinding, findings};
+use super::human::plain;
 
 /// The report as JSON, with a final newline. What is at no place is left out: GitLab has no room for it.
 #[must_use]

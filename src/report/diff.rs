@@ -4,7 +4,8 @@
 //! quotes, backslashes or characters that do not show are quoted the way git quotes them; after a name with a space stands a tab.
 //! Only line feeds end a line: a carriage return is a byte like others.
 
-use std::{fmt::Write as _, path::Path};
+use std::fmt::Write as _;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use similar::TextDiff;

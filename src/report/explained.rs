@@ -3,19 +3,17 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use serde_json::{Value, json};
-
-use super::{
-    Paths, PlaceReport,
-    because::{PackagesReport, short, summary},
-    human::at,
-    layout::{self, BAD, Cell, DOUBTFUL, GOOD, LayoutOptions, NAME, Note, TableLine},
-};
-use crate::explain::{Explanation, Group, HashIdentity, HashVerdict, HashedText, Subject, Tried};
 use nix_sites::Literal;
 use npm_deps::{Manner, Modes};
 use npm_lockfile::options::HashOptions;
 use repository_files::git::MergedBy;
+use serde_json::{Value, json};
+
+use super::because::{PackagesReport, short, summary};
+use super::human::at;
+use super::layout::{self, BAD, Cell, DOUBTFUL, GOOD, LayoutOptions, NAME, Note, TableLine};
+use super::{Paths, PlaceReport};
+use crate::explain::{Explanation, Group, HashIdentity, HashVerdict, HashedText, Subject, Tried};
 
 /// A recorded hash, and what was found out about it.
 pub struct Explained {

@@ -1,12 +1,13 @@
 //! What has to be done, one finding for each place: the common ground of the CI services' formats.
 
+use npm_tarballs::integrity::hex;
 use sha2::{Digest as _, Sha256};
 
+use super::human::at;
 use super::{
     EndReport, LiteralReport, Message, OutdatedReport, PlaceReport, Report, Rule, SiteKind, SiteReport,
-    SiteStatus, SourceReport, UseReport, human::at,
+    SiteStatus, SourceReport, UseReport,
 };
-use npm_tarballs::integrity::hex;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

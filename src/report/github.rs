@@ -6,11 +6,9 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    PlaceReport, Report,
-    finding::{Level, PlacedFinding, findings},
-    human::shown,
-};
+use super::finding::{Level, PlacedFinding, findings};
+use super::human::shown;
+use super::{PlaceReport, Report};
 
 /// What GitHub shows of each level and step; it drops the rest without a word.
 const SHOWN: usize = 10;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use anstyle::Style;
 
+use super::layout::{self, BAD, Cell, DIM, DOUBTFUL, GOOD, LayoutOptions, NAME, Note, TableLine};
+use super::published::{PublishedReport, published_lines, published_notes};
 use super::{
     LiteralReport, OutdatedReport, PlaceReport, RepairedReport, Report, SiteKind, SiteReport, SiteStatus,
     UseReport,
-    layout::{self, BAD, Cell, DIM, DOUBTFUL, GOOD, LayoutOptions, NAME, Note, TableLine},
-    published::{PublishedReport, published_lines, published_notes},
 };
 
 /// What `list` prints: a line for each site, and of undecided ones why; with `explain` also how each answer was found.

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::{IndexMap, IndexSet, map::Entry};
-
-use super::{
-    FindingReport, LeftOutReport, Message, PlaceReport, Report, SiteReport, UseReport,
-    human::{at, plain},
-};
+use indexmap::map::Entry;
+use indexmap::{IndexMap, IndexSet};
 use npm_lockfile::listing::some;
+
+use super::human::{at, plain};
+use super::{FindingReport, LeftOutReport, Message, PlaceReport, Report, SiteReport, UseReport};
 
 /// The most lines that a run may fill.
 pub const MOST_LINES: usize = 20;

@@ -22,14 +22,13 @@ mod rule;
 pub mod sarif;
 mod source;
 
-use serde::Serialize;
-
 pub use because::BecauseReport;
 pub use build::{Paths, repair_messages, service};
 pub use json::json;
 pub use published::{PublishedReport, PublishedState};
 pub use repair::{FilledReport, LockfileReport, RepairReport, RepairStatus, RepairSummary};
 pub use rule::Rule;
+use serde::Serialize;
 pub use source::{OutdatedReport, SourceReport};
 
 /// Version of the JSON form.

@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 
-use super::{
-    Report, SiteReport,
-    human::plain,
-    layout::{self, Note},
-};
+use super::human::plain;
+use super::layout::{self, Note};
+use super::{Report, SiteReport};
 
 /// A site's output in one binary cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

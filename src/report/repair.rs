@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use npm_lockfile::listing::some;
 use serde::Serialize;
 
-use super::{
-    Message, SCHEMA_VERSION,
-    human::plain,
-    layout::{self, LayoutOptions},
-};
+use super::human::plain;
+use super::layout::{self, LayoutOptions};
+use super::{Message, SCHEMA_VERSION};
 use crate::repair::Filled;
-use npm_lockfile::listing::some;
 
 /// Packages that are named before the rest is only counted.
 const NAMED: usize = 8;

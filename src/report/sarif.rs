@@ -7,11 +7,9 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{
-    PlaceReport, Report, Rule,
-    finding::{Level, PlacedFinding, findings},
-    human::plain,
-};
+use super::finding::{Level, PlacedFinding, findings};
+use super::human::plain;
+use super::{PlaceReport, Report, Rule};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 

@@ -1,14 +1,13 @@
 //! What there is to say of sources that are not in the repository.
 
-use serde::Serialize;
-
-use super::{EndReport, Message, Paths, PlaceReport, build::Tokens};
-use crate::{
-    drift::{Outdated, Planned, SourceState, Standing},
-    source::digest::Recorded,
-};
 use nix_sites::{Outcome, RemoteSource, edit};
 use npm_tarballs::redaction::redacted;
+use serde::Serialize;
+
+use super::build::Tokens;
+use super::{EndReport, Message, Paths, PlaceReport};
+use crate::drift::{Outdated, Planned, SourceState, Standing};
+use crate::source::digest::Recorded;
 
 /// A source that is not in the repository.
 #[derive(Debug, Serialize)]

@@ -3,11 +3,11 @@
 use std::io::{self, Read as _};
 
 use flate2::read::MultiGzDecoder;
+use gnu_archive::tree::{Entry, Tree};
+use gnu_archive::unpack::{self, Modes, Names};
 
 use super::origin::Top;
 use super::zip::{self, ZipError};
-use gnu_archive::tree::{Entry, Tree};
-use gnu_archive::unpack::{self, Modes, Names};
 
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +112,8 @@ fn unpack(bytes: &[u8], limit: u64) -> Result<Tree, ArchiveError> {
 /// How many bytes the files of an archive take once it is unpacked and hashed: where the fuzzer comes in.
 #[cfg(fuzzing)]
 pub fn unpacked_bytes(bytes: &[u8], limit: u64) -> Option<u64> {
-    use super::{digest::DigestKind, nar};
+    use super::digest::DigestKind;
+    use super::nar;
     let unpacked = Unpacked::new(bytes, Top::Kept, limit).ok()?;
     let _ = nar::hash(&unpacked, Kind::Sha256);
     let (mut total, mut folders) = (0, vec![Vec::new()]);
@@ -132,7 +133,8 @@ pub fn unpacked_bytes(bytes: &[u8], limit: u64) -> Option<u64> {
 mod tests {
     use std::io::{Cursor, Write as _};
 
-    use flate2::{Compression, write::DeflateEncoder, write::GzEncoder};
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder};
 
     use super::*;
 

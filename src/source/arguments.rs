@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use super::origin::Unsupported;
 use nix_sites::{AttributeValue, HASHES, RemoteSource};
+
+use super::origin::Unsupported;
 
 /// Arguments that change neither what is fetched nor what is hashed.
 const HARMLESS: &[&str] = &[

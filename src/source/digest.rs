@@ -8,13 +8,13 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256, Sha512};
-
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use nix_binary_cache::store_path::nix_base32;
 use nix_sites::{HashForm, HashText, decode_digest};
 use npm_tarballs::integrity::{Algorithm, ContentId};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha512};
 
 /// An algorithm that Nix takes for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

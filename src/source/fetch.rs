@@ -12,6 +12,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use error_advice::Advise;
 use futures::future::join_all;
+use npm_deps::supply::{Supply, SupplyError};
+use npm_deps::unpacking::{Room, TooLarge};
+use npm_tarballs::Tarball;
+use npm_tarballs::integrity::{Algorithm, ContentId, Hasher};
+use npm_tarballs::redaction::{Redacted, redacted};
+use npm_tarballs::store::memo::Memo;
 use sha2::{Digest as _, Sha256};
 use tracing::{debug, info};
 
@@ -20,12 +26,6 @@ use super::digest::{DigestKind, Recorded, SourceDigest};
 use super::look::{Excerpt, LookError, SourcePlace};
 use super::nar;
 use super::origin::{Hashed, Origin, Top};
-use npm_deps::supply::{Supply, SupplyError};
-use npm_deps::unpacking::{Room, TooLarge};
-use npm_tarballs::Tarball;
-use npm_tarballs::integrity::{Algorithm, ContentId, Hasher};
-use npm_tarballs::redaction::{Redacted, redacted};
-use npm_tarballs::store::memo::Memo;
 
 /// Part of every key: to be raised when the same source would be hashed otherwise.
 const ALGORITHM: &str = "source 1";

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use nix_sites::{Outcome, Reason, SurveyScope};
+use repository_files::git::{Git, GitError};
+
 use super::digest::{Recorded, SourceDigest};
 use super::origin::Origin;
 use super::resolve;
-use nix_sites::{Outcome, Reason, SurveyScope};
-use repository_files::git::{Git, GitError};
 
 /// Files that Nix expressions are made of, or read.
 const READ: [&str; 5] = ["nix", "json", "toml", "lock", "txt"];

@@ -1,10 +1,10 @@
 //! Inputs of a flake, pinned by `flake.lock`, which is never edited here.
 
+use nix_sites::{HashText, RemoteSource};
 use serde_json::Value;
 
 use super::digest::Recorded;
 use super::origin::{Hashed, Origin, Top, Unsupported, url};
-use nix_sites::{HashText, RemoteSource};
 
 /// The locked node of an input.
 struct LockedInput {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use gnu_archive::tree::Entry;
+
 use super::archive::{ArchiveError, Unpacked};
 use super::origin::Hashed;
-use gnu_archive::tree::Entry;
 
 /// A place in a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

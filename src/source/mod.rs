@@ -19,15 +19,13 @@ pub mod patch;
 pub mod tokens;
 mod zip;
 
+use digest::{Recorded, SourceDigest};
 pub use fetch::{FetchedSource, SourceFailure, SourceRequest, fetch};
 pub use look::{Excerpt, LookError, SourcePlace};
-pub use npm::{NpmFailure, NpmServices, Relock, TarballQuestion, Word};
-pub use zip::ZipError;
-
-use digest::{Recorded, SourceDigest};
-use origin::{Origin, Unsupported};
-
 use nix_sites::{AttributeValue, HASHES, HashText, Literal, RemoteKind, RemoteSource, SourceAttribute};
+pub use npm::{NpmFailure, NpmServices, Relock, TarballQuestion, Word};
+use origin::{Origin, Unsupported};
+pub use zip::ZipError;
 
 /// A source whose origin is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

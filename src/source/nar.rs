@@ -3,11 +3,11 @@
 use std::io::{self, Cursor};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use gnu_archive::tree::Entry;
 use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
 
 use super::archive::Unpacked;
 use super::digest::{DigestKind, Hasher, SourceDigest};
-use gnu_archive::tree::Entry;
 
 /// Bytes that are encoded and hashed at a time.
 const CHUNK: usize = 64 * 1024;

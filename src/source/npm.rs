@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use error_advice::Advise;
-use url::Url;
-
 use npm_tarballs::integrity::ContentId;
+use url::Url;
 
 /// What a registry says of a tarball.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,13 +3,12 @@
 //! What is no plain download is refused with the reason: git checkouts, scripts that run after the download, arguments
 //! that are not known to be harmless.
 
+use nix_sites::{AttributeValue, RemoteKind, RemoteSource};
+use npm_tarballs::redaction::redacted;
 use url::Url;
 
 use super::arguments::Arguments;
-use super::forge;
-use super::input;
-use nix_sites::{AttributeValue, RemoteKind, RemoteSource};
-use npm_tarballs::redaction::redacted;
+use super::{forge, input};
 
 /// Where a source comes from. Equal ones are fetched once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,10 +6,9 @@
 use std::io::{self, Read};
 
 use flate2::bufread::DeflateDecoder;
-use rawzip::{CompressionMethod, ZipArchive, ZipSliceArchive};
-
 use gnu_archive::tree::Tree;
 use gnu_archive::unpack::{self, EntryProblem, Modes, Names};
+use rawzip::{CompressionMethod, ZipArchive, ZipSliceArchive};
 
 /// Why a zip archive is not unpacked.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,13 @@
 //! `add`, as its users see it. A script stands in for npm: it writes the lockfile that the test prepared for the version.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Output;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use ring::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 use crate::support::project::Project;

@@ -1,7 +1,9 @@
 //! `--add-to-store` with a stand-in for `nix-store`: what it is asked, what it is told, and what becomes of its failure.
 //! The real one is asked in `tests/real/nix_cached.rs`.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use serde_json::Value;
 

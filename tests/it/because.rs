@@ -4,10 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    git::{self, commit, git},
-    project::Project,
-};
+use crate::support::git::{self, commit, git};
+use crate::support::project::Project;
 
 /// A service whose hash is right and committed, and one on another lockfile.
 fn project() -> Project {

@@ -1,9 +1,7 @@
 //! The same answer with and without tarballs on disk: what was downloaded before must never make a lockfile right.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 

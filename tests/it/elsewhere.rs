@@ -1,7 +1,8 @@
 //! Hashes of other ecosystems: `list` says that they are none of ours, and where to go. A case is a folder in
 //! `fixtures/elsewhere`: a repository and what `list` prints for it, standard output first.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use crate::support::project::Project;
 

@@ -1,9 +1,12 @@
 //! The table of exit codes in `docs/exit-codes.md` is what the program does: each row is run.
 //! `NPM_NIXHASH_WRITE_PAGES=1 cargo test --test it exit_codes` writes what it does now into the page.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
-use crate::support::{project::Project, registry::Fault};
+use crate::support::project::Project;
+use crate::support::registry::Fault;
 
 const START: &str = "<!-- Made by tests/it/exit_codes.rs -->\n";
 const END: &str = "<!-- End of the table -->\n";

@@ -1,22 +1,19 @@
 //! What a recorded hash is. Where nixpkgs' own hashes are known (`fixtures/lockfiles/truth.tsv`), they are what is asked
 //! about; what its older and unsandboxed fetchers print is made here file by file.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gnu_archive::repack::{Modes, repack_as};
 use npm_tarballs::integrity::{ContentId, hex};
 use serde_json::{Value, json};
 use sha1::Digest as _;
 
-use crate::support::{
-    git::{self, commit},
-    project::{Project, hash_of_tree},
-    truth::{rows_of, serve_host},
-};
+use crate::support::git::{self, commit};
+use crate::support::project::{Project, hash_of_tree};
+use crate::support::truth::{rows_of, serve_host};
 
 /// A project that can fetch what `fixtures/lockfiles` needs, with a derivation on `web`.
 fn project(case: &str) -> Project {

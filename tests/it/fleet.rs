@@ -1,20 +1,16 @@
 //! `--publish`, `check --published` and `--remote` with folders: what is written, what is said, and what is refused. Real Nix
 //! and a real S3 server are asked in `tests/real/binary_cache.rs` and `tests/real/s3.rs`.
 
-use std::{
-    fs,
-    process::Output,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::process::Output;
+use std::time::{Duration, Instant};
 
 use npm_tarballs::integrity::hex;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{
-    project::Project,
-    registry::{Fault, Registry},
-};
+use crate::support::project::Project;
+use crate::support::registry::{Fault, Registry};
 
 const SITES: &str = r#"{ pkgs }:
 {

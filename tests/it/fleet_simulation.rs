@@ -4,7 +4,8 @@
 //! What one run asks for (a GET for a remembered hash, a HEAD before an upload) is what `tests/it/fleet.rs` and
 //! `tests/real/s3.rs` see it ask for; how many runs there are is assumed, and said on the page.
 
-use std::{fmt::Write as _, fs};
+use std::fmt::Write as _;
+use std::fs;
 
 use crate::support::pages::root;
 

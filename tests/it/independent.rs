@@ -1,8 +1,12 @@
 //! One failure is one failure: what is proven is written, what failed is told, what belongs together stays together.
 
-use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, thread, time::Instant};
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
+use std::{fs, thread};
 
-use crate::support::{project::Project, registry::Fault};
+use crate::support::project::Project;
+use crate::support::registry::Fault;
 
 /// Services in one file; each has a package of its own.
 fn services(names: &[&str]) -> Project {

@@ -1,6 +1,10 @@
 //! A process killed at any moment leaves the old file or the new one.
 
-use std::{fmt::Write as _, fs, path::PathBuf, thread::sleep, time::Duration};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::support::project::Project;
 

@@ -2,10 +2,8 @@
 
 use std::process::Output;
 
-use crate::support::{
-    project::Project,
-    registry::{Fault, Published},
-};
+use crate::support::project::Project;
+use crate::support::registry::{Fault, Published};
 
 /// Two services that share a package; one has a name that plays with the terminal.
 fn project() -> (Project, Published) {

@@ -2,10 +2,8 @@
 
 use std::process::Output;
 
-use crate::support::{
-    git::{self, commit, git},
-    project::Project,
-};
+use crate::support::git::{self, commit, git};
+use crate::support::project::Project;
 
 const PACKAGES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 

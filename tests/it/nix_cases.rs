@@ -10,9 +10,10 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+
 use crate::support::nix::evaluator::{Surveyed, differences, edits, problems, rewritten, survey, untouched};
 use crate::support::nix::fixtures::{Case, Outcome, files_below, load_all, stand_in};
-use proptest::prelude::*;
 
 fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -1,7 +1,9 @@
 //! Every command in README.md, docs/ and fixtures/README.md is run, and prints what the page says; every flag and variable is described.
 //! `NPM_NIXHASH_WRITE_PAGES=1 cargo test --test it pages` writes what is printed now into the pages.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
 
 use crate::support::pages::{Demo, PICTURES, Page, bin, pages, root, transcripts};
 

@@ -1,11 +1,16 @@
 //! Resolving with npm: what it is given, and what becomes of what it says. A script stands in for npm here; the real one
 //! is in the real-parts run.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration, time::Instant};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use error_advice::advice_on;
-use npm_nixhash::relock::{NpmClient, RelockError, RelockRequest, Running, npmrc::Passed, relock};
-use npm_registry::{Access, Options, npmrc::Npmrc};
+use npm_nixhash::relock::npmrc::Passed;
+use npm_nixhash::relock::{NpmClient, RelockError, RelockRequest, Running, relock};
+use npm_registry::npmrc::Npmrc;
+use npm_registry::{Access, Options};
 use npm_tarballs::integrity::ContentId;
 use serde_json::{Value, json};
 

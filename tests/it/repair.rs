@@ -5,10 +5,8 @@ use std::fs;
 use npm_tarballs::integrity::{Algorithm, ContentId, Hasher};
 use serde_json::{Value, json};
 
-use crate::support::{
-    project::Project,
-    registry::{Published, Registry},
-};
+use crate::support::project::Project;
+use crate::support::registry::{Published, Registry};
 
 const SITES: &str = r#"{ pkgs }:
 {

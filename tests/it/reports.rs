@@ -1,14 +1,13 @@
 //! The forms of a report, each as its reader gets it.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    process::{Command, Output},
-};
+use std::fmt::Write as _;
+use std::fs;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::{project::Project, registry::Fault};
+use crate::support::project::Project;
+use crate::support::registry::Fault;
 
 const SITES: &str = r#"{ pkgs }:
 {

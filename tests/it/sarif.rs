@@ -1,10 +1,13 @@
 //! `--format sarif` against the official schema, and its findings at their places with the fixes they bring.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{project::Project, registry::Fault};
+use crate::support::project::Project;
+use crate::support::registry::Fault;
 
 const SITES: &str = r#"{ pkgs }:
 let make = { src, hash }: pkgs.buildNpmPackage { pname = "x"; inherit src; npmDepsHash = hash; };

@@ -1,11 +1,14 @@
 //! What the program prints as JSON against the schemas in `docs/`, which a second reading makes strict: a field that a
 //! schema does not name is an error as well.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{project::Project, registry::Fault};
+use crate::support::project::Project;
+use crate::support::registry::Fault;
 
 const SITES: &str = r#"{ pkgs }:
 {

@@ -7,7 +7,10 @@ mod policy;
 mod tracking;
 mod which;
 
-use std::{fmt::Write as _, fs, path::Path, process::Command};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::support::project::Project;
 

@@ -1,16 +1,12 @@
 //! Store and memo, as users meet them through the program.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{
-    project::{Project, hash_of_tree},
-    registry::{Published, npm_cache},
-};
+use crate::support::project::{Project, hash_of_tree};
+use crate::support::registry::{Published, npm_cache};
 
 /// A repository with one service, whose hash is still to be written, and its two tarballs.
 fn project() -> (Project, [Published; 2]) {

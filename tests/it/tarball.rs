@@ -1,8 +1,10 @@
 //! Repacked archives: the hash of a whole cache that holds one, as nixpkgs' fetcher printed it.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
+use std::fs;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use gnu_archive::repack::{Repacked, repack};
 use npm_tarballs::integrity::ContentId;
 use sha2::{Digest, Sha256};

@@ -1,22 +1,19 @@
 //! What people see in their terminals: lines that fit, colours where they are wanted.
 
-use std::{
-    fmt::Write as _,
-    fs::File,
-    io::Read as _,
-    num::NonZero,
-    os::unix::process::ExitStatusExt as _,
-    process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
-};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::num::NonZero;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use rustix::{
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
-};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::support::{project::Project, registry::Fault};
+use crate::support::project::Project;
+use crate::support::registry::Fault;
 
 /// A stale hash, a placeholder and a derivation that is undecided, with names and paths of many kinds.
 fn project() -> Project {

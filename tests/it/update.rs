@@ -2,10 +2,8 @@
 
 use std::fs;
 
-use crate::support::{
-    project::Project,
-    registry::{Fault, Published},
-};
+use crate::support::project::Project;
+use crate::support::registry::{Fault, Published};
 
 /// A flake with a plain service, one through a wrapper in another file, and one whose hash is a placeholder.
 const FLAKE: &str = r#"{

@@ -1,15 +1,13 @@
 //! `check --watch`: a line for each change, from the same check.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Read},
-    process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use crate::support::{project::Project, registry::Published};
+use crate::support::project::Project;
+use crate::support::registry::Published;
 
 /// A run that watches, and what it prints.
 struct Watching {

@@ -1,6 +1,8 @@
 //! The script of the GitHub Action, run as the runner runs it, with a bare repository in the place of GitHub.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::support::program::{Ran, Scratch, run, succeed};
 

@@ -3,7 +3,9 @@
 //!
 //! nixpkgs is played by the few functions that the expressions call; downloads are Nix's own (`builtin:fetchurl`).
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 

@@ -1,18 +1,14 @@
 //! Binary caches that this tool wrote, with real Nix as their client: a store of the test's own that believes to be
 //! /nix/store and wants signatures of everything.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{
-    program::{Ran, run, succeed},
-    project::Project,
-};
+use crate::support::program::{Ran, run, succeed};
+use crate::support::project::Project;
 
 /// `buildNpmPackage` down to its fixed-output derivation, whose builder cannot do anything.
 const PKGS: &str = r#"

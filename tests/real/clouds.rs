@@ -1,24 +1,18 @@
 //! Azure and Google Cloud as binary caches and as shared memory: Azurite, which is Microsoft's own server for tests; and for Google
 //! its XML interface, which is that of S3 but for the credentials, by moto behind a token that Google's endpoint gives out.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
-use crate::{
-    binary_cache::{Scene, paths},
-    running::{Running, modules},
-    s3::{Server, forget, python},
-    support::{
-        program::{Ran, Scratch, run, succeed},
-        registry::closed_port,
-    },
-};
+use crate::binary_cache::{Scene, paths};
+use crate::running::{Running, modules};
+use crate::s3::{Server, forget, python};
+use crate::support::program::{Ran, Scratch, run, succeed};
+use crate::support::registry::closed_port;
 
 const AZURITE: &str = "3.37.0";
 

@@ -1,7 +1,10 @@
 //! packaging/conformance.sh, which holds our hashes against nixpkgs' own tool once a week: with a stand-in for that tool that
 //! answers with what truth.tsv records of it, once right, once wrong, once not at all.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 
 use crate::support::program::{Ran, Scratch, run};
 

@@ -1,13 +1,12 @@
 //! The example of each crate does what its page says. They are built as `cargo test` builds them.
 
-use std::{path::PathBuf, process::Command};
+use std::path::PathBuf;
+use std::process::Command;
 
-use crate::support::{
-    pages::root,
-    program::{Scratch, overrides, succeed},
-    project::lockfile,
-    registry::{Registry, tgz},
-};
+use crate::support::pages::root;
+use crate::support::program::{Scratch, overrides, succeed};
+use crate::support::project::lockfile;
+use crate::support::registry::{Registry, tgz};
 
 /// Builds all examples, and tells where they are.
 fn built() -> PathBuf {

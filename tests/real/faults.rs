@@ -6,7 +6,8 @@ mod matrix;
 use std::fmt::Write as _;
 use std::process::Stdio;
 
-use crate::{archives, support::project::Project};
+use crate::archives;
+use crate::support::project::Project;
 
 /// `NPM_NIXHASH_MEASURE=1` waits as long as the program does, and writes the page.
 #[test]
@@ -21,8 +22,10 @@ fn every_fault_at_every_rate_ends_as_the_table_says() {
 
 /// A gzip archive of so many bytes, all zero, which takes next to none.
 fn bomb(bytes: usize) -> Vec<u8> {
-    use flate2::{Compression, write::GzEncoder};
     use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     let mut header = tar::Header::new_gnu();
     header.set_path("r/zeros").unwrap();
     header.set_mode(0o644);

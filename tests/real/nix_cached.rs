@@ -1,12 +1,11 @@
 //! What Nix makes of an output that it has already: a stale hash builds green, and a tree that was added by
 //! `--add-to-store` is never fetched. A builder that writes down each of its runs is the witness.
 
-use std::{fs, process::Command};
+use std::fs;
+use std::process::Command;
 
-use crate::support::{
-    program::{Ran, run, with_store_in},
-    project::Project,
-};
+use crate::support::program::{Ran, run, with_store_in};
+use crate::support::project::Project;
 
 /// `buildNpmPackage` down to its fixed-output derivation, whose builder is the drop-in.
 const PKGS: &str = r#"

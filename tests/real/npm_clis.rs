@@ -4,11 +4,9 @@
 //! flake, have the real npm install offline from our tree what the flake's phases would leave, and run the program.
 //! Three small ones by default; with `NPM_NIXHASH_ALL_CLIS=1` all nine of `docs/npm-clis.md`, which takes minutes.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -194,7 +192,8 @@ fn all_nine_if_asked_for() {
 /// npm itself resolves from the old lockfile: what fits stays where it was, twice the same.
 #[test]
 fn npm_moves_only_what_must_move() {
-    use npm_nixhash::relock::{NpmClient, RelockRequest, Running, TIMEOUT, npmrc::Passed, relock};
+    use npm_nixhash::relock::npmrc::Passed;
+    use npm_nixhash::relock::{NpmClient, RelockRequest, Running, TIMEOUT, relock};
     use npm_registry::Access;
     let variables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "https_proxy"];
     let npm = NpmClient {

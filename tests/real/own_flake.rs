@@ -1,14 +1,10 @@
 //! The flake of this repository, in real Nix, with the stub in the place of nixpkgs: all that can be proved without it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use crate::support::{
-    program::{Ran, Scratch, run, with_store_in},
-    project::Project,
-};
+use crate::support::program::{Ran, Scratch, run, with_store_in};
+use crate::support::project::Project;
 
 /// The files of this repository that a flake sees, and a store for them.
 struct Flake {

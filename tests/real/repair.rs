@@ -6,15 +6,14 @@
 //! of the fields are cut out of what it writes with them. The hash is held against one that is made here, of npm's own
 //! lockfile, the tarballs that have its integrities, and Nix's archive of both.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::Digest as _;

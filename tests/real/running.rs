@@ -1,13 +1,11 @@
 //! Servers of others that a test installs and runs.
 
-use std::{
-    fs,
-    net::TcpStream,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    thread::sleep,
-    time::Duration,
-};
+use std::fs;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::Value;
 

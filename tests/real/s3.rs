@@ -1,25 +1,19 @@
 //! A real S3 server, moto's, as binary cache and as shared memory: slow, failing, half-written, written by two at once, and
 //! full.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-    thread::{self, sleep},
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{
-    binary_cache::{Scene, paths},
-    running::Running,
-    support::{
-        program::{Ran, Scratch, run, succeed},
-        registry::closed_port,
-    },
-};
+use crate::binary_cache::{Scene, paths};
+use crate::running::Running;
+use crate::support::program::{Ran, Scratch, run, succeed};
+use crate::support::registry::closed_port;
 
 const VERSION: &str = "5.2.5";
 

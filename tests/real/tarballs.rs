@@ -4,13 +4,11 @@
 //! each platform, held in a JSON file. The versions are the last two that the registry has; what is right is said by
 //! `nix-hash` and `nix-prefetch-url --unpack` of what `npm pack` downloads.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 

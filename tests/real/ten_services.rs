@@ -1,11 +1,9 @@
 //! The main job on a repository of ten services with real lockfiles: whatever the hashes were, one `update` makes them
 //! right, and the flake is what it would be had they never been wrong.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 fn repository() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

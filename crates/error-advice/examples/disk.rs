@@ -1,11 +1,9 @@
 //! Prints an error, and what can be done about it, which only the error inside of it knows.
 
-use std::{
-    borrow::Cow,
-    error::Error,
-    fmt,
-    io::{self, Write as _},
-};
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write as _};
 
 use error_advice::{Advise, advice_on};
 

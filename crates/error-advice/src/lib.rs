@@ -25,7 +25,9 @@
 //! assert_eq!(advice_on(&Taken("out")).as_deref(), Some("remove out"));
 //! ```
 
-use std::{borrow::Cow, error::Error, iter};
+use std::borrow::Cow;
+use std::error::Error;
+use std::iter;
 
 /// An error about which something may be done.
 pub trait Advise: Error {
@@ -50,8 +52,9 @@ pub fn advice_on(error: &dyn Advise) -> Option<Cow<'static, str>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fmt;
+
+    use super::*;
 
     #[derive(Debug)]
     struct Link(Option<&'static str>, Option<Box<Link>>);

@@ -1,6 +1,7 @@
 //! Packs a hosted archive again as `tar` and `gzip -n -9` would in Nix's sandbox: `repack IN.tar.gz OUT.tgz`.
 
-use std::{error::Error, fs};
+use std::error::Error;
+use std::fs;
 
 use gnu_archive::repack::repack;
 

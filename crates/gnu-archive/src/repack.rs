@@ -31,9 +31,8 @@ use flate2::read::MultiGzDecoder;
 use super::gzip::Encoder;
 use super::pack::Packer;
 use super::tree::{PackError, Tree};
-use super::unpack::{Names, unpack};
-
 pub use super::unpack::{EntryProblem, Error, Modes};
+use super::unpack::{Names, unpack};
 
 /// The folder that all entries are put in.
 const TOP: &[u8] = b"package";

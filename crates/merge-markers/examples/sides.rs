@@ -1,10 +1,8 @@
 //! Prints both sides of each conflict of a file: `sides FILE`.
 
-use std::{
-    error::Error,
-    fs,
-    io::{self, Write as _},
-};
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write as _};
 
 use merge_markers::{Part, parts};
 

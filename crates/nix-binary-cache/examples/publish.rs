@@ -1,14 +1,15 @@
 //! Publishes a NAR into a folder: `publish file:///tmp/cache hello-1.0 hello.nar`, as `nix-store --dump` writes it.
 
-use std::{error::Error, fs::File, io, sync::Arc};
+use std::error::Error;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
 
-use nix_binary_cache::{
-    cache::{Cache, Upload},
-    credentials::Surroundings,
-    location::CacheLocation,
-    storage::{RetryLimits, Storage},
-    store_path::{DerivationName, FixedOutput},
-};
+use nix_binary_cache::cache::{Cache, Upload};
+use nix_binary_cache::credentials::Surroundings;
+use nix_binary_cache::location::CacheLocation;
+use nix_binary_cache::storage::{RetryLimits, Storage};
+use nix_binary_cache::store_path::{DerivationName, FixedOutput};
 use sha2::{Digest as _, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {

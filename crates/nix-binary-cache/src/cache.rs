@@ -10,28 +10,22 @@
 //! says as much: the same NAR, the same compressor and the same level give the same bytes, so that two writers at once, or
 //! one who replaces what another left, write what was there.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use error_advice::Advise;
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    runtime::Handle,
-    sync::{OnceCell, mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use zstd::stream::write::Encoder;
 
-use crate::{
-    narinfo::{CacheInfo, NarInfo, NarInfoError, SizedDigest, Unfit},
-    signing::SecretKey,
-    storage::{Storage, StorageFailure, UploadPart},
-    store_path::{FixedOutput, STORE, nix_base32},
-};
+use crate::narinfo::{CacheInfo, NarInfo, NarInfoError, SizedDigest, Unfit};
+use crate::signing::SecretKey;
+use crate::storage::{Storage, StorageFailure, UploadPart};
+use crate::store_path::{FixedOutput, STORE, nix_base32};
 
 /// A longer narinfo is none.
 const LARGEST_NARINFO: usize = 64 << 10;
@@ -361,12 +355,14 @@ impl Write for Parts {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
+    use std::path::Path;
 
     use super::*;
-    use crate::{
-        credentials::Surroundings, location::CacheLocation, storage::RetryLimits, store_path::DerivationName,
-    };
+    use crate::credentials::Surroundings;
+    use crate::location::CacheLocation;
+    use crate::storage::RetryLimits;
+    use crate::store_path::DerivationName;
 
     /// No NAR of Nix's: a cache does not look inside.
     fn nar(length: usize) -> Vec<u8> {

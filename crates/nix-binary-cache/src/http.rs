@@ -1,14 +1,16 @@
 //! A cache behind HTTP: GET, HEAD and PUT below one URL, which is all that Nix's own client asks of one.
 
-use std::{io, time::Duration};
+use std::io;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
-use reqwest::{
-    Method, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
-};
-use tokio::{fs::File, io::AsyncWriteExt as _, sync::mpsc::Receiver, time::timeout};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{Method, Response, StatusCode};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::storage::{Incoming, RetryLimits, StorageFailure, UploadPart};

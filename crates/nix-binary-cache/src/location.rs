@@ -8,7 +8,10 @@
 //! https://host/path                               GET, HEAD and PUT, as Nix's own HTTP caches
 //! ```
 
-use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr};
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 use error_advice::Advise;
 use percent_encoding::percent_decode_str;

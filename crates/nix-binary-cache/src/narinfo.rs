@@ -10,10 +10,8 @@ use std::fmt;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
-use crate::{
-    signing::SecretKey,
-    store_path::{FixedOutput, from_nix_base32, nix_base32},
-};
+use crate::signing::SecretKey;
+use crate::store_path::{FixedOutput, from_nix_base32, nix_base32};
 
 /// A narinfo of a path without references, with sha256 hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]

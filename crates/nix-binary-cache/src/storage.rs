@@ -1,25 +1,28 @@
 //! Objects by their keys, wherever they lie. Nothing appears under a key before it is whole.
 
-use std::{borrow::Cow, error::Error, fmt, fs, io, sync::Arc, time::Duration};
+use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, fs, io};
 
 use bytes::Bytes;
 use error_advice::Advise;
-use futures::{
-    StreamExt as _, TryStreamExt as _,
-    stream::{BoxStream, FuturesUnordered},
-};
+use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::client::{HttpError, HttpErrorKind};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
 use object_store::{
     Attribute, AttributeValue, Attributes, BackoffConfig, MultipartUpload, ObjectStore, ObjectStoreExt as _,
-    PutMultipartOptions, PutOptions, RetryConfig, client::HttpError, client::HttpErrorKind,
-    local::LocalFileSystem, path::Path,
+    PutMultipartOptions, PutOptions, RetryConfig,
 };
-use tokio::{sync::mpsc::Receiver, time::timeout};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
 
-use crate::{
-    credentials::{self, CredentialsError, Surroundings},
-    http::HttpCache,
-    location::{CacheLocation, Kind},
-};
+use crate::credentials::{self, CredentialsError, Surroundings};
+use crate::http::HttpCache;
+use crate::location::{CacheLocation, Kind};
 
 /// Parts that are on their way at once for one upload; each is in memory.
 const PARTS_IN_FLIGHT: usize = 2;

@@ -1,18 +1,12 @@
 //! Prints each string of a Nix file with its place: `strings FILE.nix`.
 
-use std::{
-    error::Error,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::path::Path;
 
-use nix_lang::{
-    files::Files,
-    syntax::{
-        ast::{Expr, StringPart},
-        parse,
-    },
-};
+use nix_lang::files::Files;
+use nix_lang::syntax::ast::{Expr, StringPart};
+use nix_lang::syntax::parse;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::path::absolute(std::env::args().nth(1).ok_or("strings FILE.nix")?)?;

@@ -1,9 +1,7 @@
 //! Finds the npm derivations of a repository, and where their hashes stand: `sites FOLDER`.
 
-use std::{
-    error::Error,
-    io::{self, Write as _},
-};
+use std::error::Error;
+use std::io::{self, Write as _};
 
 use nix_sites::{Outcome, SurveyScope, survey};
 

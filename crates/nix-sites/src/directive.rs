@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::literal::Literal;
-use super::reason::Reason;
-use super::site::{Outcome, Site, Step, Undecided};
 use nix_lang::eval::Eval;
 use nix_lang::files::normalize;
 use nix_lang::place::{FileProblem, Place};
+
+use super::literal::Literal;
+use super::reason::Reason;
+use super::site::{Outcome, Site, Step, Undecided};
 
 const MARK: &str = "npm-nixhash:";
 

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use rnix::{SyntaxKind, tokenize};
-
-use super::literal::Literal;
 use nix_lang::syntax::json::{self, Json, Spanned};
 use nix_lang::syntax::{BOM, checked_root, toml};
 use nix_lang::value::LiteralKind;
+use rnix::{SyntaxKind, tokenize};
+
+use super::literal::Literal;
 
 /// A replacement of some bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -268,8 +268,9 @@ fn prove_text(before: &str, edits: &[Replacement]) -> Result<(), EditError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use nixpkgs_model::hash_text::HashText;
+
+    use super::*;
 
     const SRI: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 

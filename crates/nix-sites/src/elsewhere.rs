@@ -3,16 +3,15 @@
 //! A look at the tokens, not an evaluation: it only tells a user of pnpm, yarn, bun, Cargo or Go why no derivation of theirs
 //! is named, and where to go.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use rnix::{SyntaxKind, tokenize};
-
-use nix_lang::{files::MAX_BYTES, place::Place, syntax::check_runs};
+use nix_lang::files::MAX_BYTES;
+use nix_lang::place::Place;
+use nix_lang::syntax::check_runs;
 use repository_files::git::Git;
+use rnix::{SyntaxKind, tokenize};
 
 /// Whose dependencies they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

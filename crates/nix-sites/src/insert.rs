@@ -11,13 +11,13 @@ mod scope;
 use std::borrow::Cow;
 
 use error_advice::Advise;
+use nix_lang::syntax::{BOM, checked_root};
 use rnix::ast::{self, Attr, Entry, Expr, HasEntry as _};
 use rnix::{SyntaxKind, tokenize};
 use rowan::ast::AstNode as _;
 
 pub use self::quote::{attribute, string};
 use self::scope::scope;
-use nix_lang::syntax::{BOM, checked_root};
 
 /// One component of an attribute path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,27 +24,24 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
-use tracing::{debug, info};
-
 use nix_lang::eval::Eval;
 use nix_lang::files::Files;
 use nix_lang::syntax::ast::{Expr, Location};
+pub use nixpkgs_model::hash_text::{HASHES, HashForm, HashText, decode_digest};
+use nixpkgs_model::packages::record::Declarations as _;
 use nixpkgs_model::world::Nixpkgs;
 use occurrences::Occurrence;
-use scope::RelevantFiles;
-use sites::{Entries, Index, Seen, Unused, literal_of, place_of};
-
-use nixpkgs_model::packages::record::Declarations as _;
-use repository_files::Border;
-
-pub use nixpkgs_model::hash_text::{HASHES, HashForm, HashText, decode_digest};
 pub use phase_shell::{Diff, LockfileEdit, LockfileEditError, apply as apply_edits, apply_diff};
 pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
+use repository_files::Border;
+use scope::RelevantFiles;
 pub use scope::SurveyScope;
 pub use site::{
     Condition, FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
     VersionMismatch, Warning, WarningKind,
 };
+use sites::{Entries, Index, Seen, Unused, literal_of, place_of};
+use tracing::{debug, info};
 
 /// Everything that is known about the npm derivations of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

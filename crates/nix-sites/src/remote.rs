@@ -1,10 +1,10 @@
 //! Sources that must be fetched, described as data.
 
-use super::literal::Literal;
 use nix_lang::place::Place;
+pub use nix_lang::value::source::RemoteKind;
 use nixpkgs_model::hash_text::HASHES;
 
-pub use nix_lang::value::source::RemoteKind;
+use super::literal::Literal;
 
 /// The value of one attribute of a fetcher call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use memchr::memmem;
+use nix_lang::files::{MAX_BYTES, is_in, normalize};
+use npm_lockfile::FILE_NAMES;
+use repository_files::git::{Git, GitError, Tracked};
+use repository_files::{Border, Listing};
 use tracing::debug;
 
 use super::areas::Areas;
-use nix_lang::files::{MAX_BYTES, is_in, normalize};
-use npm_lockfile::FILE_NAMES;
-use repository_files::{
-    Border, Listing,
-    git::{Git, GitError, Tracked},
-};
 
 /// What to survey: always a repository as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::remote::RemoteSource;
+pub use nix_lang::place::{FileProblem, Place};
+pub use nix_lang::value::LiteralKind;
 use npm_lockfile::options::HashOptions;
 use phase_shell::LockfileEdit;
 
 pub use super::literal::Literal;
 pub use super::reason::Reason;
-pub use nix_lang::place::{FileProblem, Place};
-pub use nix_lang::value::LiteralKind;
+use super::remote::RemoteSource;
 
 /// A lockfile that a derivation reads although no hash of it is recorded anywhere, as with `importNpmLock`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

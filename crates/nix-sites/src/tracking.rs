@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use nix_lang::place::Place;
+use repository_files::git::{GitError, Tracked};
+
 use super::Survey;
 use super::scope::RelevantFiles;
 use super::site::{Outcome, Site, Warning, WarningKind};
-use nix_lang::place::Place;
-use repository_files::git::{GitError, Tracked};
 
 /// Notes which files of sites in flakes git does not track.
 pub(super) fn look(survey: &mut Survey, found: &RelevantFiles) {

@@ -1,18 +1,14 @@
 //! Prints what a file evaluates to, as far as that can be known without nixpkgs: `eval FILE.nix`.
 
-use std::{
-    error::Error,
-    io::{self, Write as _},
-    path::Path,
-    rc::Rc,
-};
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::rc::Rc;
 
-use nix_lang::{
-    eval::Eval,
-    files::Files,
-    syntax::ast::{Location, Span},
-    value::{Kind, Value},
-};
+use nix_lang::eval::Eval;
+use nix_lang::files::Files;
+use nix_lang::syntax::ast::{Location, Span};
+use nix_lang::value::{Kind, Value};
 use nixpkgs_model::world::Nixpkgs;
 
 fn main() -> Result<(), Box<dyn Error>> {

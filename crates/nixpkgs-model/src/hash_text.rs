@@ -1,8 +1,7 @@
 //! A hash as it is written in a file, in any of the forms that Nix accepts.
 
-use base64::Engine as _;
-use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use nix_binary_cache::store_path::from_nix_base32;
 

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use crate::hash_text::HashText;
-use crate::packages::Beside;
 use nix_lang::builtins;
 use nix_lang::eval::{Eval, Native, flag};
 use nix_lang::syntax::ast::{Location, Name};
 use nix_lang::value::{Attr, Attrs, Doubt, Kind, Meaning, Move, Special, ThunkId, Unknown, Value};
+
+use crate::hash_text::HashText;
+use crate::packages::Beside;
 
 /// Functions of the module system.
 pub const TABLE: &[Native] = &[

@@ -8,22 +8,21 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use nix_lang::builtins::{self, Builtins};
+use nix_lang::eval::{self, Eval, Native, Operand, Reach, World};
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::source::{Base, RemoteKind, Source};
+use nix_lang::value::{Attrs, Code, Doubt, Kind, Special, Text, ThunkId, Unknown, Value};
+
 use crate::flake::{self, Input};
 use crate::hash_text::looks_like_hash;
-use crate::library;
-use crate::modules;
 use crate::packages::derivation::{self, Drv};
 use crate::packages::record::Declarations as _;
 use crate::packages::{
     self, Beside, Habit, Library, PackageScope, Packages, UncalledFile, fetchers, overlay, overrides,
     placeholder, scripts,
 };
-use nix_lang::builtins::{self, Builtins};
-use nix_lang::eval::{self, Eval, Native, Operand, Reach, World};
-use nix_lang::syntax::ast::Location;
-use nix_lang::value::source::RemoteKind;
-use nix_lang::value::source::{Base, Source};
-use nix_lang::value::{Attrs, Code, Doubt, Kind, Special, Text, ThunkId, Unknown, Value};
+use crate::{library, modules};
 
 /// That world; what it notes of an evaluation is kept with the evaluation.
 pub struct Nixpkgs;

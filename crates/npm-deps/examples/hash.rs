@@ -1,16 +1,16 @@
 //! Computes `npmDepsHash`: `hash package-lock.json [REGISTRY]` downloads every tarball and writes nothing.
 
-use std::{
-    error::Error,
-    fs,
-    io::{self, Write as _},
-    path::Path,
-    sync::Arc,
-};
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
 
-use npm_deps::{HashFailure, HashRequest, Settings, compute, supply::Supply};
+use npm_deps::supply::Supply;
+use npm_deps::{HashFailure, HashRequest, Settings, compute};
 use npm_lockfile::options::HashOptions;
-use npm_registry::{Client, Options, npmrc::Npmrc};
+use npm_registry::npmrc::Npmrc;
+use npm_registry::{Client, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

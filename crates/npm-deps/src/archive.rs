@@ -1,21 +1,18 @@
 //! Git archives: fetched once a run, repacked as nixpkgs does.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use gnu_archive::repack::{Modes, repack_as};
+use npm_lockfile::options::HashOptions;
+use npm_lockfile::{CanonicalUrl, Dependency};
+use npm_tarballs::Tarball;
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
-use super::{
-    supply::{Supply, SupplyError},
-    unpacking::Room,
-    verdict::Refusal,
-};
-use gnu_archive::repack::{Modes, repack_as};
-use npm_lockfile::{CanonicalUrl, Dependency, options::HashOptions};
-use npm_tarballs::Tarball;
+use super::supply::{Supply, SupplyError};
+use super::unpacking::Room;
+use super::verdict::Refusal;
 
 /// The scripts for which npm installs a git dependency's own dependencies, and nixpkgs therefore wants its lockfile.
 const INSTALL_SCRIPTS: [&str; 6] = ["postinstall", "build", "preinstall", "install", "prepack", "prepare"];

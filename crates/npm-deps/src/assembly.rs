@@ -4,22 +4,22 @@
 //! without blocking where the next content is not there yet, so that a few threads can serve any number of trees and
 //! no content is held longer than the trees that want it need it.
 
-use std::{
-    collections::HashMap,
-    fs::{self, File},
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use camino::{Utf8Path, Utf8PathBuf};
 use nix_nar::{Encoder, FileSystem, FileSystemMetadata};
+use npm_tarballs::Tarball;
+use npm_tarballs::cacache::{CacheTree, Node};
+use npm_tarballs::integrity::ContentId;
 use sha2::{Digest as _, Sha256};
 
 use super::outputs::Staged;
-use npm_tarballs::cacache::{CacheTree, Node};
-use npm_tarballs::{Tarball, integrity::ContentId};
 
 /// The sha256 of a NAR: what `npmDepsHash` states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

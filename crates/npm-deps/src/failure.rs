@@ -1,10 +1,15 @@
 //! Why a hash could not be computed: every reason, not only the first.
 
-use std::{borrow::Cow, io, sync::Arc};
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
 
-use super::{outputs::OutputError, supply::SupplyError, verdict::Refusal};
 use error_advice::Advise;
 use npm_lockfile::LockfileError;
+
+use super::outputs::OutputError;
+use super::supply::SupplyError;
+use super::verdict::Refusal;
 
 /// One reason why there is no hash.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -3,16 +3,17 @@
 //! Archives are fetched as soon as somebody names them, so in no particular order; [`super::prepare`] takes them in in
 //! the order that decides the hash.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::join_all;
-
-use super::{LockfileWarning, Obstacle, archive::Archive, prepare::Shared, verdict};
-use npm_lockfile::{CanonicalUrl, Dependency, DependencySource, Lockfile, options::HashOptions};
+use npm_lockfile::options::HashOptions;
+use npm_lockfile::{CanonicalUrl, Dependency, DependencySource, Lockfile};
 use npm_tarballs::Tarball;
+
+use super::archive::Archive;
+use super::prepare::Shared;
+use super::{LockfileWarning, Obstacle, verdict};
 
 /// What was fetched, by the archive's URL.
 pub(super) struct GitArchives {

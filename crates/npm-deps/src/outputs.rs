@@ -4,14 +4,12 @@
 //! nothing. Two kinds of folder are filled where they stand, and emptied again on failure: one that exists already,
 //! for it may be a mount point, and `$out` inside a Nix build, beside which nothing may be made.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    fs::{self, File},
-    io::{self, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use error_advice::Advise;
 use tempfile::{NamedTempFile, TempDir};

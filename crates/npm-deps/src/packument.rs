@@ -4,12 +4,11 @@
 //! needs to resolve it; all keys sorted, no white space. A registry answers with megabytes of other versions, so those
 //! are skipped while parsing rather than built up and dropped.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
+use std::fmt;
 
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
-};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// What a version keeps.

@@ -1,20 +1,16 @@
 //! Packuments of a run: each name is asked for once, with the versions that all lockfiles together want.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use npm_lockfile::CanonicalUrl;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::{
-    Settings,
-    packument::{Kept, normalise},
-    supply::{Supply, SupplyError},
-};
-use npm_lockfile::CanonicalUrl;
+use super::Settings;
+use super::packument::{Kept, normalise};
+use super::supply::{Supply, SupplyError};
 
 /// Where nixpkgs asks for packuments whatever the user configured, and what keys their cache entries.
 const PUBLIC_REGISTRY: &str = "https://registry.npmjs.org/";

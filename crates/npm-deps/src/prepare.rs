@@ -3,24 +3,22 @@
 //! For most lockfiles that is nothing, and their trees start at once. The others are prepared here, while the tarballs
 //! that the lockfile names are on their way already.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::join_all;
-
-use super::{
-    LockfileWarning, Obstacle,
-    archive::Archives,
-    git_archives::GitArchives,
-    packuments::Packuments,
-    scheduler::{Scheduler, TreeId},
-    supply::{Want, scope_of},
-};
-use npm_lockfile::{CanonicalUrl, Dependency, DependencySource, Lockfile, options::HashOptions};
+use npm_lockfile::options::HashOptions;
+use npm_lockfile::{CanonicalUrl, Dependency, DependencySource, Lockfile};
+use npm_tarballs::Tarball;
 use npm_tarballs::cacache::{IndexEntry, PACKUMENT_ACCEPTS};
-use npm_tarballs::{Tarball, integrity::Integrity};
+use npm_tarballs::integrity::Integrity;
+
+use super::archive::Archives;
+use super::git_archives::GitArchives;
+use super::packuments::Packuments;
+use super::scheduler::{Scheduler, TreeId};
+use super::supply::{Want, scope_of};
+use super::{LockfileWarning, Obstacle};
 
 /// What everything that is being prepared shares.
 pub(super) struct Shared<'a> {

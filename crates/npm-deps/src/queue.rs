@@ -1,6 +1,7 @@
 //! Which tree is taken up next.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::scheduler::TreeId;
 

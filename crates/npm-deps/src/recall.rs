@@ -6,11 +6,12 @@
 //! the lockfile may come from anybody; it covers the version of the algorithm, so that a release which computes
 //! differently forgets what older ones knew.
 
+use npm_tarballs::store::memo::{Memo, SharedMemo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Computed, HashRequest, LockfileWarning, Settings, assembly::NarHash};
-use npm_tarballs::store::memo::{Memo, SharedMemo};
+use super::assembly::NarHash;
+use super::{Computed, HashRequest, LockfileWarning, Settings};
 
 /// To be raised whenever the same lockfile and options lead to another hash or to other warnings, or when a hash is believed
 /// for better reasons than before. 1 took tarballs from disk whatever URL they had come from.

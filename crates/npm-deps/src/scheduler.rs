@@ -4,18 +4,17 @@
 //! order, so a content that arrives is hashed into all trees that wait for it and then let go. A few worker threads
 //! advance whichever tree can advance; none ever blocks on a particular content.
 
-use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{
-    assembly::{Assembly, AssemblyProgress, Broken, NarHash},
-    queue::Queue,
-    supply::{Supply, SupplyError, Want},
-};
 use npm_lockfile::CanonicalUrl;
-use npm_tarballs::{Tarball, integrity::ContentId};
+use npm_tarballs::Tarball;
+use npm_tarballs::integrity::ContentId;
+
+use super::assembly::{Assembly, AssemblyProgress, Broken, NarHash};
+use super::queue::Queue;
+use super::supply::{Supply, SupplyError, Want};
 
 /// The number of a tree in its run.
 pub(super) type TreeId = usize;

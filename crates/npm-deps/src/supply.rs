@@ -160,12 +160,6 @@ impl SupplyError {
     pub(super) fn packument(package: &str, url: &Url, source: serde_json::Error) -> Self {
         Self::Packument { package: package.to_owned(), url: redacted(url), source }
     }
-
-    /// Whether the bytes that arrived were others than the lockfile's.
-    #[must_use]
-    pub fn is_mismatch(&self) -> bool {
-        matches!(self, Self::Fetch { source, .. } if matches!(source.problem, Problem::Mismatch(_)))
-    }
 }
 
 impl TooLarge for SupplyError {

@@ -7,12 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use error_advice::Advise;
-use serde::{Deserialize, Serialize};
-
-use npm_lockfile::{
-    CanonicalUrl, Dependency, Lockfile, Problem, ProblemKind, Skipped, listing::some, options::HashOptions,
-};
+use npm_lockfile::listing::some;
+use npm_lockfile::options::HashOptions;
+use npm_lockfile::{CanonicalUrl, Dependency, Lockfile, Problem, ProblemKind, Skipped};
 use npm_tarballs::redaction::redacted;
+use serde::{Deserialize, Serialize};
 
 /// Why nixpkgs would build no tree from this lockfile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

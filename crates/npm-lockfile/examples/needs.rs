@@ -1,10 +1,8 @@
 //! Says what a lockfile needs, from where, and what it lacks: `needs package-lock.json`.
 
-use std::{
-    error::Error,
-    fs,
-    io::{self, Write as _},
-};
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write as _};
 
 use npm_lockfile::Lockfile;
 

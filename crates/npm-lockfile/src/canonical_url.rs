@@ -1,6 +1,8 @@
 //! URLs as the URL standard writes them, which is how npm's cache names what it holds.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use url::{ParseError, Position, Url};
 

@@ -4,14 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use npm_tarballs::redaction::redacted;
 use serde::Deserialize;
 
-use super::{
-    entries::{Flat, Nested},
-    packages::{is_installed, package_name},
-    text::{Entries, Object, Text},
-};
-use npm_tarballs::redaction::redacted;
+use super::entries::{Flat, Nested};
+use super::packages::{is_installed, package_name};
+use super::text::{Entries, Object, Text};
 
 /// The difference of two lockfiles. Packages that the project itself asks for come first, then the order is that of names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,15 +13,15 @@ mod need;
 mod platform;
 mod read;
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
+use std::fmt;
 
-pub use platform::{GLIBC, admits};
-pub use platform::{Limits, System};
+use npm_tarballs::redaction::redacted;
+pub use platform::{GLIBC, Limits, System, admits};
 
 use self::read::{DownloadsDocument, GapCollector};
 use super::{CanonicalUrl, LockfileError};
 use crate::listing::some;
-use npm_tarballs::redaction::redacted;
 
 /// What a lockfile has of what an offline install needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,21 +1,17 @@
 //! What a lockfile entry comes down to, and how equal entries are merged.
 
-use std::{
-    cmp::Ordering,
-    collections::{HashMap, HashSet, hash_map},
-};
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet, hash_map};
 
 use foldhash::fast::RandomState;
-
-use super::{
-    CanonicalUrl, Lockfile, Version,
-    canonical_url::UrlReader,
-    hosted_git::{GitUrlError, hosted_archive, is_git},
-    packages::package_name,
-    text::Text,
-};
 use npm_tarballs::integrity::{Candidate, Integrity, IntegrityError};
 use npm_tarballs::redaction::redacted;
+
+use super::canonical_url::UrlReader;
+use super::hosted_git::{GitUrlError, hosted_archive, is_git};
+use super::packages::package_name;
+use super::text::Text;
+use super::{CanonicalUrl, Lockfile, Version};
 
 /// One thing to fetch.
 #[derive(Debug, Clone)]

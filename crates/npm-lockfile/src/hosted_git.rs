@@ -1,9 +1,9 @@
 //! Git URLs and the archives that code hosts offer for them, as nixpkgs knows them.
 
+use npm_tarballs::redaction::redacted;
 use url::Url;
 
 use super::CanonicalUrl;
-use npm_tarballs::redaction::redacted;
 
 /// Why a git URL has no archive that nixpkgs would fetch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

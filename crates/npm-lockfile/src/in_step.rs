@@ -14,13 +14,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nodejs_semver::Version as Semver;
 use serde::Deserialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use self::spec::{Spec, git_repository, same_path};
-use super::{
-    is_installed, package_name, search,
-    text::{Entries, Flag, Text},
-};
+use super::text::{Entries, Flag, Text};
+use super::{is_installed, package_name, search};
 
 /// A dependency that the lockfile does not hold as its manifest asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -25,19 +25,15 @@ mod v1;
 
 use std::borrow::Cow;
 
-use error_advice::Advise;
-use serde::Deserialize;
-
 pub use canonical_url::CanonicalUrl;
 pub use dependency::{Dependency, DependencySource, Problem, ProblemKind, Skipped};
+use error_advice::Advise;
 pub use hosted_git::{GitUrlError, is_git};
-
-use text::{Entries, Object};
-
 use merge_markers::first_conflict;
-
 pub use packages::{is_installed, package_name};
 pub use places::search;
+use serde::Deserialize;
+use text::{Entries, Object};
 
 /// File names of a lockfile, the one npm and nixpkgs prefer first.
 pub const FILE_NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
+use npm_tarballs::integrity::Candidate;
 use serde::Deserialize;
 
-use super::{
-    dependency::{DependencyCollector, ProblemKind, Raw, verdict, wrong_types},
-    text::{Entries, Flag, Text},
-};
-use npm_tarballs::integrity::Candidate;
+use super::dependency::{DependencyCollector, ProblemKind, Raw, verdict, wrong_types};
+use super::text::{Entries, Flag, Text};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,13 +1,14 @@
 //! Fields that know what they should be, and order-keeping maps for lockfile entries, borrowed from the lockfile's text where it has no escapes.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, map};
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// A field that should be a string. nixpkgs refuses a whole lockfile for one that is something else, wherever it stands,
 /// and takes `null` for no field.

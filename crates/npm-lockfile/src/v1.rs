@@ -1,15 +1,13 @@
 //! Version 1: nested `dependencies`.
 
+use npm_tarballs::integrity::Candidate;
 use serde::Deserialize;
 use url::Url;
 
-use super::{
-    CanonicalUrl,
-    canonical_url::UrlReader,
-    dependency::{DependencyCollector, ProblemKind, Raw, verdict, wrong_types},
-    text::{Boolean, Entries, Text},
-};
-use npm_tarballs::integrity::Candidate;
+use super::CanonicalUrl;
+use super::canonical_url::UrlReader;
+use super::dependency::{DependencyCollector, ProblemKind, Raw, verdict, wrong_types};
+use super::text::{Boolean, Entries, Text};
 
 #[derive(Deserialize)]
 pub(super) struct DependencyEntry<'a> {

@@ -1,16 +1,12 @@
 //! Asks a registry about a package: `releases REGISTRY NAME [VERSION]` prints a release, the newest one, and its tarball.
 
-use std::{
-    error::Error,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::path::Path;
 
-use npm_registry::{
-    Client, Options,
-    npmrc::Npmrc,
-    packages::{PackageName, Selector, fetch},
-};
+use npm_registry::npmrc::Npmrc;
+use npm_registry::packages::{PackageName, Selector, fetch};
+use npm_registry::{Client, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use npm_tarballs::redaction::redacted;
 use url::Url;
 
 use super::credentials::{Chosen, Credential, Credentials, Grant, Purpose, authority};
 use super::error::Problem;
-use npm_tarballs::redaction::redacted;
 
 /// The host whose URLs lockfiles hold, and that npm replaces by the configured registry's.
 const PUBLIC_HOST: &str = "registry.npmjs.org";

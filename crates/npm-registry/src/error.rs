@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use npm_tarballs::verified::{Mismatch, ReceiveError};
 use reqwest::StatusCode;
 
 use super::credentials::{CredentialUse, Purpose};
 use super::transport::SetupError;
-use npm_tarballs::verified::{Mismatch, ReceiveError};
 
 /// A fetch that failed for good.
 #[derive(Debug, thiserror::Error)]

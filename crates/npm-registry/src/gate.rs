@@ -1,8 +1,6 @@
 //! How many requests run at once: a limit that falls when a server is overloaded and recovers slowly.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

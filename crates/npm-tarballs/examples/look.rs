@@ -1,10 +1,8 @@
 //! Says what a package's tarball is, as lockfiles write it, and which files are in it: `look FILE.tgz`.
 
-use std::{
-    error::Error,
-    fs,
-    io::{self, Write as _},
-};
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write as _};
 
 use npm_tarballs::{Tarball, package};
 

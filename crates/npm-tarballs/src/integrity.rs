@@ -3,9 +3,11 @@
 //! nixpkgs knows `sha1` and `sha512` only and prefers the latter; everything else is refused here, by name.
 //! The text of the chosen entry is kept as written, because it goes into the cache index verbatim.
 
-use std::{cmp::Ordering, fmt};
+use std::cmp::Ordering;
+use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ring::digest;
 use sha1::{Digest as _, Sha1};

@@ -1,14 +1,11 @@
 //! A look into a package's tarball: its manifest, its shrinkwrap, and the names of its files.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::{self, Read},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
-use tar::Archive;
-
 use gnu_archive::members::Members;
+use tar::Archive;
 
 /// What a tarball may unpack to at most.
 const LIMIT: u64 = 4 << 30;

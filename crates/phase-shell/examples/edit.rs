@@ -1,10 +1,8 @@
 //! Prints a file as `substituteInPlace FILE --replace-fail FROM TO` would leave it: `edit FILE FROM TO`.
 
-use std::{
-    error::Error,
-    fs,
-    io::{self, Write as _},
-};
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write as _};
 
 use phase_shell::{LockfileEdit, apply};
 

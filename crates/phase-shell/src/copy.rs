@@ -2,6 +2,9 @@
 
 use std::rc::Rc;
 
+use nix_lang::value::source::{Base, Source};
+use npm_lockfile::FILE_NAMES;
+
 use super::cause::Cause;
 use super::expand::Place;
 use super::field::{Field, Pattern};
@@ -10,8 +13,6 @@ use super::log::{Change, File, Key, Origin};
 use super::look::Look;
 use super::programs::{Arguments, Means};
 use super::run::{Runner, State, Status};
-use nix_lang::value::source::{Base, Source};
-use npm_lockfile::FILE_NAMES;
 
 /// Which program copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,9 @@ use std::iter::Peekable;
 use std::str::SplitInclusive;
 use std::sync::Arc;
 
-use super::is_lockfile;
 use npm_lockfile::FILE_NAMES;
+
+use super::is_lockfile;
 
 /// How lines begin that name files.
 pub const HEADS: [&str; 7] =

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
+use nix_lang::value::Doubt;
+use nix_lang::value::source::{Base, Source};
+
 use super::cause::Cause;
 use super::field::{Anchor, Field, Pattern, Seg};
 use super::log::{Key, Root};
 use super::run::{Globs, Hole, Outcome, Runner, State};
 use super::script::{Command, Kind, List, Part, Piece, Word};
-use nix_lang::value::Doubt;
-use nix_lang::value::source::{Base, Source};
 
 /// What a word means as a path.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use super::log::Key;
 use nix_lang::value::source::Source;
+
+use super::log::Key;
 
 /// A folder that has a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,8 +28,6 @@ use std::rc::Rc;
 pub use cause::{Cause, Trouble};
 pub use diff::apply as apply_diff;
 pub use edit::{Diff, LockfileEdit, LockfileEditError, apply};
-pub use run::{Ground, Script};
-
 use field::{Field, Seg};
 use log::{Change, File, Key, Origin, PathState, Root};
 use look::Look;
@@ -37,6 +35,7 @@ use nix_lang::budget::Budget;
 use nix_lang::files::Files;
 use nix_lang::value::source::Source;
 use npm_lockfile::FILE_NAMES;
+pub use run::{Ground, Script};
 use run::{Runner, State};
 
 /// Whether a path is that of a lockfile, in whatever folder.

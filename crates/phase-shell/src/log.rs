@@ -5,10 +5,11 @@
 
 use std::rc::Rc;
 
+use nix_lang::value::source::Source;
+
 use super::cause::Cause;
 use super::edit::LockfileEdit;
 use super::field::{Field, Pattern};
-use nix_lang::value::source::Source;
 
 /// Which tree a path is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
+use nix_lang::value::source::{Base, Source};
+use npm_lockfile::FILE_NAMES;
+
 use super::cause::Cause;
 use super::expand::is_single_file;
 use super::log::{At, File, Key, Origin, PathState, Root};
 use super::run::{Ground, Runner, State};
-use nix_lang::value::source::{Base, Source};
-use npm_lockfile::FILE_NAMES;
 
 /// What stands at a path.
 #[derive(Debug, Clone)]

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use nix_lang::value::source::{Base, Source};
+
 use super::cause::Cause;
+use super::diff::touched;
 use super::edit::{Diff, LockfileEdit};
 use super::expand::Place;
 use super::field::Field;
+use super::is_lockfile;
 use super::log::{Change, Key, Origin, Root};
 use super::look::Look;
 use super::programs::{Arguments, Means};
 use super::run::{Ground, Runner, State, Status};
-use super::{diff::touched, is_lockfile};
-use nix_lang::value::source::{Base, Source};
 
 /// A patch that can be read.
 struct Read {

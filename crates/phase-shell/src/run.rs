@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use nix_lang::budget::{Budget, Cost};
+use nix_lang::files::Files;
+use nix_lang::value::source::Source;
+use nix_lang::value::{Piece, Text, Unknown};
+
 use super::cause::Cause;
 use super::field::{Anchor, Field, Seg};
 use super::log::{At, Change, Key, Log, Root, START};
 use super::parse::{ParseError, Symbol, parse};
 use super::script::{AndOr, Command, Joint, Kind, List, Pipeline, Word};
-use nix_lang::budget::{Budget, Cost};
-use nix_lang::files::Files;
-use nix_lang::value::source::Source;
-use nix_lang::value::{Piece, Text, Unknown};
 
 /// An interpolation of the Nix string.
 #[derive(Debug, Clone)]

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use npm_lockfile::FILE_NAMES;
+
 use super::cause::Cause;
 use super::edit::LockfileEdit;
 use super::expand::{Place, glob_segs};
@@ -11,7 +13,6 @@ use super::log::{Change, Key, Origin};
 use super::look::Look;
 use super::programs::{Effect, program};
 use super::run::{Runner, State, Status};
-use npm_lockfile::FILE_NAMES;
 
 impl Runner<'_> {
     /// A program rewrites files that it is given by name.

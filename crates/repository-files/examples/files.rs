@@ -1,10 +1,8 @@
 //! Lists the Nix files and lockfiles of a repository, and the folders of somebody else: `files FOLDER`.
 
-use std::{
-    error::Error,
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use repository_files::{around, list};
 

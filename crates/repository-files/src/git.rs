@@ -10,28 +10,23 @@ mod merging;
 mod now;
 mod reader;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    io::Read as _,
-    path::{Component, Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, mpsc},
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use gix::{
-    bstr::{BStr, ByteSlice as _},
-    index::entry,
-};
+use gix::bstr::{BStr, ByteSlice as _};
+use gix::index::entry;
 use tracing::debug;
 
-pub use self::{
-    attributes::{MergedBy, merged_by},
-    history::{ComparedState, Earlier, HistoryAnswer, HistoryQuestion, Last, Past},
-    merging::{Marks, Versions, merge},
-};
-use self::{now::Now, reader::Reader};
+pub use self::attributes::{MergedBy, merged_by};
+pub use self::history::{ComparedState, Earlier, HistoryAnswer, HistoryQuestion, Last, Past};
+pub use self::merging::{Marks, Versions, merge};
+use self::now::Now;
+use self::reader::Reader;
 use super::list::{BorderKind, walk};
 
 /// What git's files are given to answer. The index of a hundred thousand files takes tens of milliseconds.

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use npm_nixhash::{
-    packaging::{Form, Package, Platform, Shape},
-    report::{Message, Paths, SCHEMA_VERSION, messages::MessageKind},
-};
+use npm_nixhash::packaging::{Form, Package, Platform, Shape};
+use npm_nixhash::report::messages::MessageKind;
+use npm_nixhash::report::{Message, Paths, SCHEMA_VERSION};
 use serde_json::json;
 
 use super::Additions;
-use crate::cli::{output::Terminal, publish::patch};
+use crate::cli::output::Terminal;
+use crate::cli::publish::patch;
 
 pub(super) fn warn(package: &Package, work: &Additions, paths: &Paths, dry_run: bool, terminal: &Terminal) {
     for text in warnings(package) {

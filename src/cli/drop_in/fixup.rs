@@ -1,18 +1,17 @@
 //! `--fixup-lockfile LOCKFILE`: rewrites a lockfile in place so that its integrities are the cache's.
 
-use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 
 use npm_lockfile::fixup;
-use npm_nixhash::{
-    replace::{FileReplacement, replace_all},
-    report::Message,
-};
+use npm_nixhash::replace::{FileReplacement, replace_all};
+use npm_nixhash::report::Message;
 
-use super::super::{
-    env::Environment,
-    hash::unreadable,
-    output::{Exit, Fatal, Outcome, Terminal},
-};
+use super::super::env::Environment;
+use super::super::hash::unreadable;
+use super::super::output::{Exit, Fatal, Outcome, Terminal};
 
 pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &Terminal) -> Outcome {
     let [lockfile, ..] = arguments else {

@@ -1,19 +1,15 @@
 //! `--map-cache [NPM_DEPS]`: writes the map from URL to integrity of a cache to `CACHE_MAP_PATH`.
 
-use std::{
-    ffi::OsString,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use npm_nixhash::report::Message;
 use npm_tarballs::cacache::CacheMap;
 
-use super::super::{
-    env::Environment,
-    hash::unreadable,
-    output::{Exit, Fatal, Outcome},
-};
+use super::super::env::Environment;
+use super::super::hash::unreadable;
+use super::super::output::{Exit, Fatal, Outcome};
 
 pub(super) fn run(arguments: &[OsString], environment: &Environment) -> Outcome {
     let named = arguments.first().map(PathBuf::from).or_else(|| environment.path("npmDeps"));

@@ -10,23 +10,20 @@
 mod fixup;
 mod map_cache;
 
-use std::{
-    ffi::{OsStr, OsString},
-    path::Path,
-    process::ExitCode,
-};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
 
 use npm_deps::Outputs;
 use npm_lockfile::options::HashOptions;
-use npm_nixhash::report::{Message, messages::MessageKind};
+use npm_nixhash::report::Message;
+use npm_nixhash::report::messages::MessageKind;
 
-use super::{
-    env::Environment,
-    hash::{self, Flags},
-    log,
-    output::{Exit, Fatal, Outcome, Terminal},
-    supply::Sources,
-};
+use super::env::Environment;
+use super::hash::{self, Flags};
+use super::log;
+use super::output::{Exit, Fatal, Outcome, Terminal};
+use super::supply::Sources;
 
 /// The name of nixpkgs' tool.
 const NAME: &str = "prefetch-npm-deps";

@@ -1,12 +1,11 @@
 //! The flags.
 
-use std::{ffi::OsStr, path::PathBuf};
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
-use clap::{
-    Args,
-    builder::TypedValueParser,
-    error::{ContextKind, ErrorKind},
-};
+use clap::Args;
+use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ErrorKind};
 use error_advice::advice_on;
 use nix_binary_cache::location::{CacheLocation, LocationError};
 

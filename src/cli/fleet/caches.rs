@@ -4,41 +4,33 @@
 //! from the hash, so that one HEAD tells. Its NAR goes into the caches while it is hashed, and no narinfo is written unless it
 //! was that hash.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, btree_map::Entry},
-    io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use error_advice::advice_on;
 use futures::{StreamExt as _, stream};
-use nix_binary_cache::{
-    cache::{Cache, CacheError, Presence, Upload, UploadResult},
-    location::CacheLocation,
-    signing::SecretKey,
-    storage::RetryLimits,
-    store_path::{DerivationName, FixedOutput},
-};
+use nix_binary_cache::cache::{Cache, CacheError, Presence, Upload, UploadResult};
+use nix_binary_cache::location::CacheLocation;
+use nix_binary_cache::signing::SecretKey;
+use nix_binary_cache::storage::RetryLimits;
+use nix_binary_cache::store_path::{DerivationName, FixedOutput};
 use npm_deps::{HashRequest, Outputs, Reception, Recipient};
 use npm_lockfile::options::HashOptions;
-use npm_nixhash::{
-    drift::Plan,
-    report::{Message, PublishedReport, PublishedState, Report, messages::MessageKind},
-};
+use npm_nixhash::drift::Plan;
+use npm_nixhash::report::messages::MessageKind;
+use npm_nixhash::report::{Message, PublishedReport, PublishedState, Report};
 use tokio::runtime::Handle;
 
-use super::{
-    PublishedArgs,
-    args::PublishedTarget,
-    outside::{open, sign_key, unopened},
-};
-use crate::cli::{
-    config::Config,
-    env::Environment,
-    output::{Fatal, Terminal},
-    supply::{PublishSettings, Sources},
-};
+use super::PublishedArgs;
+use super::args::PublishedTarget;
+use super::outside::{open, sign_key, unopened};
+use crate::cli::config::Config;
+use crate::cli::env::Environment;
+use crate::cli::output::{Fatal, Terminal};
+use crate::cli::supply::{PublishSettings, Sources};
 
 /// Trees that are uploaded side by side; each holds some parts of 6 MiB in memory.
 const UPLOADS: usize = 3;

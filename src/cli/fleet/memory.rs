@@ -9,45 +9,37 @@
 //! one question. An entry that cannot be read, is for another key or algorithm, or lacks a signature that is asked for counts
 //! as missing. Whatever the store does, a run takes no more than [`READING`] and [`WRITING`] longer for it.
 
-use std::{
-    collections::HashSet,
-    str::FromStr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
-};
+use std::collections::HashSet;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use error_advice::advice_on;
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use nix_binary_cache::{
-    location::CacheLocation,
-    signing::{PublicKey, SecretKey},
-    storage::{RetryLimits, Storage, StorageFailure},
-};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use nix_binary_cache::location::CacheLocation;
+use nix_binary_cache::signing::{PublicKey, SecretKey};
+use nix_binary_cache::storage::{RetryLimits, Storage, StorageFailure};
 use npm_deps::ALGORITHM;
-use npm_nixhash::report::{Message, messages::MessageKind};
+use npm_nixhash::report::Message;
+use npm_nixhash::report::messages::MessageKind;
 use npm_registry::Options;
 use npm_tarballs::integrity::hex;
-use npm_tarballs::store::{
-    memo::{Memo, SharedMemo},
-    shared::SharedTarballs,
-};
+use npm_tarballs::store::memo::{Memo, SharedMemo};
+use npm_tarballs::store::shared::SharedTarballs;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
-use super::{
-    outside::{open, sign_key, unopened},
-    tarballs::{Sharing, Tarballs},
-};
-use crate::cli::{
-    args::RemoteMode,
-    env::Environment,
-    output::{Fatal, Terminal},
-    supply::RemoteSettings,
-};
+use super::outside::{open, sign_key, unopened};
+use super::tarballs::{Sharing, Tarballs};
+use crate::cli::args::RemoteMode;
+use crate::cli::env::Environment;
+use crate::cli::output::{Fatal, Terminal};
+use crate::cli::supply::RemoteSettings;
 
 /// How long a run waits for what others know, all questions together: for hashes, and for tarballs that do not come.
 pub(super) const READING: Duration = Duration::from_secs(1);

@@ -1,19 +1,20 @@
 //! How caches and stores are reached: credentials as the environment has them, requests as registries get theirs.
 
-use std::{fs, path::Path, sync::Arc};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
 use error_advice::advice_on;
-use nix_binary_cache::{
-    credentials::Surroundings,
-    location::CacheLocation,
-    signing::SecretKey,
-    storage::{OpenError, RetryLimits, Storage},
-};
+use nix_binary_cache::credentials::Surroundings;
+use nix_binary_cache::location::CacheLocation;
+use nix_binary_cache::signing::SecretKey;
+use nix_binary_cache::storage::{OpenError, RetryLimits, Storage};
 use npm_nixhash::report::Message;
 use npm_registry::{Options, plain_client};
 
 use super::RemoteArgs;
-use crate::cli::{env::Environment, output::Fatal};
+use crate::cli::env::Environment;
+use crate::cli::output::Fatal;
 
 /// Opens the place at a location.
 pub(super) fn open(

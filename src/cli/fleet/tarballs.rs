@@ -13,28 +13,23 @@
 //! was waited for nothing is added up by the clock; when it is as much as a run may lose, nobody asks here any longer.
 //! Writing: behind the run, at a bounded number of bytes at a time, and no longer than the run's end allows.
 
-use std::{
-    collections::HashSet,
-    io::{self, Read as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::HashSet;
+use std::io::{self, Read as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use nix_binary_cache::storage::{Storage, StorageFailure, UploadPart};
-use npm_tarballs::{
-    Tarball,
-    integrity::{ContentId, hex},
-    store::shared::{Pace, SharedAnswer, SharedTarballs, WaitingTime},
-    verified::{ReceiveError, Receiver},
-};
+use npm_tarballs::Tarball;
+use npm_tarballs::integrity::{ContentId, hex};
+use npm_tarballs::store::shared::{Pace, SharedAnswer, SharedTarballs, WaitingTime};
+use npm_tarballs::verified::{ReceiveError, Receiver};
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    sync::{Semaphore, mpsc},
-    task::spawn_blocking,
-    time::timeout,
-};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::memory::{Memory, READING};
 

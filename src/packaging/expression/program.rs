@@ -4,10 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Block, NixpkgsNames, url};
-use crate::packaging::{Form, Package, Platform, Program};
 use nix_sites::insert::{attribute, string};
 use npm_tarballs::package::RunBy;
+
+use super::{Block, NixpkgsNames, url};
+use crate::packaging::{Form, Package, Platform, Program};
 
 /// The function that makes the derivation. Prebuilt programs are linked with the compiler's libraries.
 pub(super) fn builder(package: &Package, names: &dyn NixpkgsNames) -> String {

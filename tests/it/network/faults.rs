@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use error_advice::advice_on;
+use npm_deps::supply::SupplyError;
 use npm_registry::{Client, Credential, Problem};
 use url::Url;
 
@@ -285,7 +286,8 @@ fn wrong_bytes_are_asked_for_once_more_and_then_named() {
         registry.fault(&published.path, 99, Fault::WrongBytes);
         let error = download(options, &want(&published)).unwrap_err();
         assert_eq!(registry.count(&published.path), 4);
-        assert!(error.is_mismatch() && advice_on(&error).is_some());
+        let SupplyError::Fetch { source, .. } = &error else { panic!("{error}") };
+        assert!(matches!(source.problem, Problem::Mismatch(_)) && advice_on(&error).is_some());
         let text = chain(&error);
         let got = npm_tarballs::integrity::ContentId::sha512_of(&vec![b'x'; published.bytes.len()]).sri();
         for part in ["left-pad@1.3.0", &published.url, &published.integrity, &got] {

@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use futures::{FutureExt as _, future::BoxFuture};
-use npm_tarballs::{
-    store::shared::{Pace, SharedAnswer, SharedTarballs, WaitingTime},
-    verified::Receiver,
-};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use npm_tarballs::store::shared::{Pace, SharedAnswer, SharedTarballs, WaitingTime};
+use npm_tarballs::verified::Receiver;
 
 use super::*;
 use crate::support::registry::Fault;

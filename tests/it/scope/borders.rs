@@ -1,10 +1,8 @@
 //! Other repositories and other tools' folders inside of a repository: read where a path leads in, never searched, never
 //! written, named once.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::time::{Duration, Instant};
 
 use super::{commit, flake, git, listed, seen_from};
 use crate::support::project::Project;

@@ -1,9 +1,7 @@
 //! The real git, for histories that the program then reads by itself.
 
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+use std::path::Path;
+use std::process::{Command, Output};
 
 use super::project::Project;
 

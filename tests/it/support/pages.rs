@@ -2,18 +2,14 @@
 //! command and its output below; one that begins with `sh` is commands alone. A second word says where they run: none
 //! for the default run, `network` for the real-parts run, `setup` for what CI or a person runs itself.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::{
-    nix::fixtures::files_below,
-    project::Project,
-    registry::{PUBLIC, Published},
-};
+use super::nix::fixtures::files_below;
+use super::project::Project;
+use super::registry::{PUBLIC, Published};
 
 /// A lockfile of the demo, and what it comes to with the public registry's packages.
 struct Known {

@@ -1,11 +1,9 @@
 //! A repository in a temporary folder, and the program run in it as a user would.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
@@ -113,7 +111,8 @@ fn without_seconds(text: &str) -> String {
 
 /// The hash of a lockfile, computed the slow way: the tree on disk, then its NAR by the library's own file system walk.
 pub fn hash_of_tree(tree: &Path) -> String {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use sha2::{Digest as _, Sha256};
     let mut nar = Vec::new();
     std::io::copy(&mut nix_nar::Encoder::new(tree).unwrap(), &mut nar).unwrap();

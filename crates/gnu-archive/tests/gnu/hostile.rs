@@ -3,7 +3,8 @@
 
 use std::error::Error as _;
 
-use flate2::{Compression, read::GzEncoder};
+use flate2::Compression;
+use flate2::read::GzEncoder;
 use gnu_archive::gzip::compress;
 use gnu_archive::pack::{EntryKind, Packer};
 use gnu_archive::repack::{Error, repack};

@@ -2,12 +2,11 @@
 
 use std::fs;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use gnu_archive::{
-    gzip::compress,
-    pack::{EntryKind, Packer},
-    repack::{Repacked, repack},
-};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gnu_archive::gzip::compress;
+use gnu_archive::pack::{EntryKind, Packer};
+use gnu_archive::repack::{Repacked, repack};
 use sha2::{Digest, Sha512};
 
 const LIMIT: u64 = 1 << 24;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use merge_markers::first_conflict;
+
 use super::strings::remove_suffix;
 use super::{Native, builtin, global, lib};
 use crate::budget::Cost;
@@ -10,10 +12,8 @@ use crate::eval::{Eval, flag, reason_of, string};
 use crate::syntax::ast::{FileId, Location, Span, to_u32};
 use crate::syntax::json::{self, Json, Spanned};
 use crate::syntax::toml;
-use crate::value::LiteralKind;
 use crate::value::source::Base;
-use crate::value::{Attr, Attrs, Doubt, Kind, Move, Piece, Text, ThunkId, Token, Value};
-use merge_markers::first_conflict;
+use crate::value::{Attr, Attrs, Doubt, Kind, LiteralKind, Move, Piece, Text, ThunkId, Token, Value};
 
 pub(super) const TABLE: &[Native] = &[
     builtin("readFile", 1, |ev, a, at| read_file(ev, a[0], at)),

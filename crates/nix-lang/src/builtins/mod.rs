@@ -13,13 +13,14 @@ mod searches;
 mod sets;
 mod strings;
 
-use super::eval::{Eval, Native, Reach};
-use super::syntax::ast::Location;
-use super::value::{Attrs, Kind, Meaning, Special, ThunkId, Value};
 pub use control::extends;
 pub use lists::concat;
 pub use paths::{KEPT, predicate};
 pub use sets::recursive_update;
+
+use super::eval::{Eval, Native, Reach};
+use super::syntax::ast::Location;
+use super::value::{Attrs, Kind, Meaning, Special, ThunkId, Value};
 
 /// The set `builtins`.
 pub struct Builtins;

@@ -7,10 +7,9 @@ use super::{Eval, reason_of};
 use crate::budget::{Cost, OverBudget};
 use crate::files::normalize;
 use crate::syntax::ast::{Location, StringPart};
-use crate::value::LiteralKind;
 use crate::value::formula::{Under, both, can_meet};
 use crate::value::source::Source;
-use crate::value::{Code, Doubt, EnvId, Kind, Move, Piece, Text, Token, Unknown, Value};
+use crate::value::{Code, Doubt, EnvId, Kind, LiteralKind, Move, Piece, Text, Token, Unknown, Value};
 
 impl Eval {
     /// A string literal.

@@ -9,13 +9,10 @@ pub mod toml;
 
 use std::rc::Rc;
 
-use rnix::ParseError;
-
-use ast::Ast;
-use ast::FileId;
-
+use ast::{Ast, FileId};
 use merge_markers::first_conflict;
 pub use nesting::check_runs;
+use rnix::ParseError;
 
 /// Why a file is no Nix expression: the byte offset and a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

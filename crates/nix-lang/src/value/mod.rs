@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::syntax::ast::{Ast, ExprId, Location, Name};
 use formula::{Formula, Identity, Under, both, can_meet};
 use source::Source;
 pub use trail::{Flip, Hop, Instead, Move, Trail};
+
+use crate::syntax::ast::{Ast, ExprId, Location, Name};
 
 /// An index into the evaluator's thunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::reason::Reason;
-use crate::remote::Patch;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::formula::Under;
 use nix_lang::value::source::Remote;
 use nix_lang::value::{Doubt, Trail, Unknown};
 use phase_shell::{Cause, LockfileEdit, Trouble};
+
+use crate::reason::Reason;
+use crate::remote::Patch;
 
 /// The answer for one combination of alternatives.
 #[derive(Clone)]

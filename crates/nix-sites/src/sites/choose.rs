@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use super::locate::Answer;
-use super::root::Root;
-use crate::reason::Reason;
 use nix_lang::eval::{Eval, reason_of};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Kind, Value};
+
+use super::locate::Answer;
+use super::root::Root;
+use crate::reason::Reason;
 
 /// The tree that a derivation works in.
 pub(super) struct Chosen {
@@ -134,11 +135,12 @@ fn pick(candidates: &[Rc<Source>], folder: &Folder, at: Location) -> Result<Rc<S
 mod tests {
     use std::path::PathBuf;
 
-    use super::*;
     use nix_lang::files::Files;
     use nix_lang::syntax::ast::{FileId, Span};
     use nix_lang::value::source::{Remote, RemoteKind};
     use nixpkgs_model::world::Nixpkgs;
+
+    use super::*;
 
     /// The source that was fetched is looked at with these: a folder of any name is not one called `*`.
     #[test]

@@ -2,17 +2,18 @@
 
 use std::rc::Rc;
 
+use nix_lang::eval::Eval;
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::source::{Base, Filter, Source};
+use npm_lockfile::FILE_NAMES as NAMES;
+use phase_shell::{Left, LockfileEdit, LockfileState};
+
 use super::answer::{Answer, Fetched, Located};
 use super::filters::filtered_out;
 use super::locate::{Place, locate_in};
 use super::made::{built, edits_after_fetch, scripted};
 use crate::reason::Reason;
 use crate::remote::Patch;
-use nix_lang::eval::Eval;
-use nix_lang::syntax::ast::Location;
-use nix_lang::value::source::{Base, Filter, Source};
-use npm_lockfile::FILE_NAMES as NAMES;
-use phase_shell::{Left, LockfileEdit, LockfileState};
 
 /// What a derivation does with a source that it patches.
 pub(super) struct Patched<'a> {

@@ -1,11 +1,11 @@
 //! Hash attributes that nothing can use, and why that is certain.
 
-use super::sweep::Sweep;
-use super::sweep::literal_of;
-use crate::occurrences::{Occurrence, inside};
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::{Bound, Expr, Location, Span};
 use nixpkgs_model::packages::record::{Declared, Inert};
+
+use super::sweep::{Sweep, literal_of};
+use crate::occurrences::{Occurrence, inside};
 
 /// Why nothing can use a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,26 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use nix_lang::eval::{Decided, Eval};
+use nix_lang::place::Place;
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::formula::can_meet;
+use nix_lang::value::{Doubt, Kind, LiteralKind, Move, Trail, Unknown, Value};
+use nixpkgs_model::flake;
+use nixpkgs_model::packages::record::{Declarations as _, Declared, Record, RecordKind};
+use npm_lockfile::FILE_NAMES;
+use npm_lockfile::options::HashOptions;
+
 use super::describe::{proof, remote_source};
 use super::explain::place_of;
 use super::literals::{self, Hash};
 use super::locate::{Answer, Located, locate};
 use super::merge::{compatible, drop_followed, lock_of, mark_shared, merge, settle_conflicts};
-use super::own;
-use super::{installed, tarballs};
+use super::{installed, own, tarballs};
 use crate::reason::Reason;
 use crate::site::{Outcome, Site, Undecided};
-use nix_lang::eval::{Decided, Eval};
-use nix_lang::place::Place;
-use nix_lang::syntax::ast::Location;
-use nix_lang::value::LiteralKind;
-use nix_lang::value::formula::can_meet;
-use nix_lang::value::{Doubt, Kind, Move, Trail, Unknown, Value};
-use nixpkgs_model::flake;
-use nixpkgs_model::packages::record::Declarations as _;
-use nixpkgs_model::packages::record::{Declared, Record, RecordKind};
-use npm_lockfile::FILE_NAMES;
-use npm_lockfile::options::HashOptions;
 
 /// A site and what is needed to compare it with others.
 pub(crate) struct Draft {

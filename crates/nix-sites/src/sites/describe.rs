@@ -1,14 +1,15 @@
 //! Remote sources as data, and the proof of an answer.
 
+use nix_lang::eval::Eval;
+use nix_lang::value::{Kind, ThunkId, Value};
+use nixpkgs_model::packages::record::{Record, RecordKind};
+
 use super::answer::Fetched;
 use super::explain::{place_of, steps};
 use super::literals::{self, Hash};
 use super::locate::Located;
 use crate::remote::{AttributeValue, RemoteSource, SourceAttribute};
 use crate::site::{Outcome, Step};
-use nix_lang::eval::Eval;
-use nix_lang::value::{Kind, ThunkId, Value};
-use nixpkgs_model::packages::record::{Record, RecordKind};
 
 /// A fetcher's call as data.
 pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {

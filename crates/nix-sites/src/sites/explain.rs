@@ -1,10 +1,11 @@
 //! The proof of an answer, as a list of places.
 
-use crate::site::Step;
 use nix_lang::eval::Eval;
 use nix_lang::place::Place;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Hop, Move, Trail};
+
+use crate::site::Step;
 
 /// A location as people read it.
 pub(crate) fn place_of(ev: &Eval, at: Location) -> Place {

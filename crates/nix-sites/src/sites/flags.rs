@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::decide::Draft;
-use crate::occurrences::callee;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::{Ast, Bindings, Bound, Expr, FileId, Location, Param, Span};
+
+use super::decide::Draft;
+use crate::occurrences::callee;
 
 /// What a token is to the hashes that depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

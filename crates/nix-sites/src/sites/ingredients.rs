@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::answer::Fetched;
-use super::describe::remote_source;
-use super::tarballs;
-use crate::remote::AttributeValue;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::{Base, Remote, Source};
 use nix_lang::value::{Kind, Piece, Text, Value};
 use nixpkgs_model::hash_text::HASHES;
+
+use super::answer::Fetched;
+use super::describe::remote_source;
+use super::tarballs;
+use crate::remote::AttributeValue;
 
 /// Derivations within derivations that are looked into.
 const DEPTH: u32 = 4;

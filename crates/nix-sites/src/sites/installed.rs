@@ -1,13 +1,13 @@
 //! Hashes of what a package manager leaves in a build: nobody but the build can tell them.
 
-use super::decide::{Draft, asked_at, name_of, text_of, undecided};
-use super::explain::{place_of, steps};
-use super::ingredients;
-use super::literals;
-use crate::reason::Reason;
-use crate::site::{Site, Step};
 use nix_lang::eval::Eval;
 use nixpkgs_model::packages::record::Record;
+
+use super::decide::{Draft, asked_at, name_of, text_of, undecided};
+use super::explain::{place_of, steps};
+use super::{ingredients, literals};
+use crate::reason::Reason;
+use crate::site::{Site, Step};
 
 /// The site of a derivation that runs a package manager.
 pub(super) fn draft(ev: &mut Eval, record: &Record, manager: &str) -> Option<Draft> {

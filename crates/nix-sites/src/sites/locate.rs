@@ -3,13 +3,6 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-pub(super) use super::answer::{Answer, Fetched, Located};
-use super::choose::{Chosen, choose};
-use super::conclude::{Patched, conclude};
-use super::ingredients;
-use super::patches::{self, Patches};
-use super::root::{self, Root};
-use crate::reason::Reason;
 use nix_lang::budget::Cost;
 use nix_lang::eval::{Eval, reason_of};
 use nix_lang::syntax::ast::Location;
@@ -18,6 +11,14 @@ use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Kind, Value};
 use npm_lockfile::FILE_NAMES;
 use phase_shell::{Ground, Left, LockfileState, Script, Shell, Side, Trouble};
+
+pub(super) use super::answer::{Answer, Fetched, Located};
+use super::choose::{Chosen, choose};
+use super::conclude::{Patched, conclude};
+use super::ingredients;
+use super::patches::{self, Patches};
+use super::root::{self, Root};
+use crate::reason::Reason;
 
 /// The attributes that decide where a lockfile is, each with its alternatives.
 struct Inputs {

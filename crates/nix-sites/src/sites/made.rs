@@ -2,16 +2,17 @@
 
 use std::rc::Rc;
 
-use super::answer::Answer;
-use super::conclude::{Patched, conclude, copied};
-use super::locate::{DEPTH, Place, attribute};
-use crate::reason::Reason;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::{Base, Remote, Source};
 use nix_lang::value::{Kind, Text, Value};
 use nixpkgs_model::packages::derivation::{Builder, Drv};
 use phase_shell::{Ground, Left, LockfileState, Script, Shell, Side};
+
+use super::answer::Answer;
+use super::conclude::{Patched, conclude, copied};
+use super::locate::{DEPTH, Place, attribute};
+use crate::reason::Reason;
 
 /// Whether a fetcher's `postFetch` could write the lockfile in a folder of what it makes.
 pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, folder: &str) -> bool {

@@ -4,17 +4,17 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use nix_lang::eval::Eval;
+use nix_lang::place::Place;
+use nix_lang::syntax::ast::Location;
+use npm_lockfile::options::HashOptions;
+use phase_shell::LockfileEdit;
 use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use crate::reason::Reason;
 use crate::remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
 use crate::site::{Outcome, Site, Step, Undecided};
-use nix_lang::eval::Eval;
-use nix_lang::place::Place;
-use nix_lang::syntax::ast::Location;
-use npm_lockfile::options::HashOptions;
-use phase_shell::LockfileEdit;
 
 /// One set of literals with one answer is one site; without literals, one call is.
 pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {

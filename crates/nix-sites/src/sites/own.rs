@@ -1,11 +1,12 @@
 //! The lockfile that a repository's own copy of the fetcher hashes.
 
+use nix_lang::eval::Eval;
+use nixpkgs_model::packages::record::{OwnFetcher, Record, ToolFile};
+
 use super::answer::{Answer, Located};
 use super::conclude::copied;
 use super::locate::{Place, locate_in};
 use crate::reason::Reason;
-use nix_lang::eval::Eval;
-use nixpkgs_model::packages::record::{OwnFetcher, Record, ToolFile};
 
 /// Where it is: the tool reads the file that it is given, and no shrinkwrap beside it.
 pub(super) fn located(ev: &mut Eval, record: &Record, own: &OwnFetcher) -> Vec<Located> {

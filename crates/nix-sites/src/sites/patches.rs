@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::remote::Patch;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::Base;
 use nix_lang::value::{Kind, Value};
 use npm_lockfile::FILE_NAMES;
-use phase_shell::{
-    diff::{HEADS, touched as touches},
-    is_lockfile,
-};
+use phase_shell::diff::{HEADS, touched as touches};
+use phase_shell::is_lockfile;
+
+use crate::remote::Patch;
 
 /// How many parts of names go where nothing else is said.
 const USUAL: usize = 1;

@@ -1,9 +1,10 @@
 //! The folder of the unpacked sources in which a derivation works.
 
-use super::locate::{alternatives, attribute};
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Kind, Value};
+
+use super::locate::{alternatives, attribute};
 
 /// A folder of what is unpacked.
 pub(super) struct Root {

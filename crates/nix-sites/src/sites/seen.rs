@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::keys::Keys;
-use crate::occurrences::{is_other, other_hashes};
 use nix_lang::eval::Observer;
 use nix_lang::syntax::ast::{Ast, Expr, FileId, Location, StringPart};
 use nix_lang::syntax::json::{Json, Spanned};
 use nix_lang::value::ThunkId;
 use nixpkgs_model::hash_text::looks_like_hash;
+
+use super::keys::Keys;
+use crate::occurrences::{is_other, other_hashes};
 
 /// Calls that made derivations, the outermost first.
 pub(crate) type Around = Vec<Location>;

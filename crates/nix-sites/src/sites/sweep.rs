@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
+use nix_lang::eval::{Env, Eval};
+use nix_lang::syntax::ast::{Expr, ExprId, Location, Param};
+use nix_lang::value::{Closure, Code, EnvId, Kind, Move, Value};
+use nixpkgs_model::flake;
+use nixpkgs_model::packages::record::Declarations as _;
 use tracing::debug;
 
 use super::dead::Unused;
@@ -13,11 +18,6 @@ use super::tarballs;
 use super::walk::{Walker, blind_argument, call_blindly};
 use crate::areas::Areas;
 use crate::occurrences::{Occurrence, children, inside};
-use nix_lang::eval::{Env, Eval};
-use nix_lang::syntax::ast::{Expr, ExprId, Location, Param};
-use nix_lang::value::{Closure, Code, EnvId, Kind, Move, Value};
-use nixpkgs_model::flake;
-use nixpkgs_model::packages::record::Declarations as _;
 
 /// The occurrences of every file that has any.
 pub(crate) type Index = BTreeMap<PathBuf, Vec<Occurrence>>;

@@ -7,6 +7,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use nix_lang::eval::Eval;
+use nix_lang::place::Place;
+use nix_lang::syntax::ast::Location;
+use nix_lang::value::formula::{Under, can_meet};
+use nix_lang::value::source::Remote;
+use nix_lang::value::{Attrs, Kind, Piece, Value};
+use nixpkgs_model::packages::record::{Declarations as _, Record, RecordKind};
+use npm_tarballs::tarball_url;
+
 use super::answer::Fetched;
 use super::decide::{Draft, asked_at, undecided};
 use super::describe::remote_source;
@@ -16,15 +25,6 @@ use super::merge::mark_shared;
 use crate::reason::Reason;
 use crate::remote::{AttributeValue, RemoteSource};
 use crate::site::{Outcome, Site, Step};
-use nix_lang::eval::Eval;
-use nix_lang::place::Place;
-use nix_lang::syntax::ast::Location;
-use nix_lang::value::formula::{Under, can_meet};
-use nix_lang::value::source::Remote;
-use nix_lang::value::{Attrs, Kind, Piece, Value};
-use nixpkgs_model::packages::record::Declarations as _;
-use nixpkgs_model::packages::record::{Record, RecordKind};
-use npm_tarballs::tarball_url;
 
 /// How a call names what it downloads.
 const URLS: [&str; 2] = ["url", "urls"];

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::explain::place_of;
-use super::locate::{Answer, locate};
-use crate::site::LockfileUse;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Attrs, ThunkId, Value};
 use nixpkgs_model::packages::record::Declarations as _;
+
+use super::explain::place_of;
+use super::locate::{Answer, locate};
+use crate::site::LockfileUse;
 
 /// The files that `importNpmLock` reads of its `npmRoot`, whatever else is there.
 const LOCKFILE: &str = "package-lock.json";

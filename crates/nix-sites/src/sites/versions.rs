@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::explain::place_of;
-use crate::site::VersionMismatch;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Kind, Special, Value};
 use nixpkgs_model::packages::derivation::{Builder, Drv};
 use nixpkgs_model::packages::record::Declarations as _;
+
+use super::explain::place_of;
+use crate::site::VersionMismatch;
 
 /// All packages that do not, in the order of their places.
 pub(crate) fn version_mismatches(ev: &mut Eval) -> Vec<VersionMismatch> {

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::packages::DEFAULT_SYSTEMS;
 use nix_lang::eval::{Eval, Native};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Attr, Attrs, Kind, ThunkId, Value};
+
+use crate::packages::DEFAULT_SYSTEMS;
 
 /// Functions that flakes have by convention.
 pub const TABLE: &[Native] = &[

@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use nix_lang::eval::Eval;
+use nix_lang::syntax::ast::{Location, Name};
+use nix_lang::value::source::{Base, Remote, RemoteKind, Source};
+use nix_lang::value::{Attrs, Meaning, Value};
 use serde_json::Value as Lock;
 
 use super::relative_folder;
 use crate::packages::{self, is_nixpkgs};
-use nix_lang::eval::Eval;
-use nix_lang::syntax::ast::{Location, Name};
-use nix_lang::value::source::RemoteKind;
-use nix_lang::value::source::{Base, Remote, Source};
-use nix_lang::value::{Attrs, Meaning, Value};
 
 /// An input and its locked node.
 #[derive(Debug, Clone)]

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{nearest, of_folder, self_member};
-use crate::library;
-use crate::packages::{call_package, nixpkgs};
 use nix_lang::eval::{Eval, lambda};
 use nix_lang::syntax::ast::{Bindings, Bound, Expr, Location, StringPart};
 use nix_lang::value::source::{self, Filter};
 use nix_lang::value::{Attr, Attrs, Kind, ThunkId, Unknown, Value};
+
+use super::{nearest, of_folder, self_member};
+use crate::library;
+use crate::packages::{call_package, nixpkgs};
 
 /// A function of a flake: it answers `None` where the argument is not of its kind.
 type Function = fn(&mut Eval, ThunkId, Location) -> Option<Value>;

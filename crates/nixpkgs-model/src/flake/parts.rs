@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::{Input, default_packages};
-use crate::modules;
-use crate::packages::{DEFAULT_SYSTEMS, UncalledFile};
 use nix_lang::builtins;
 use nix_lang::eval::{Eval, is_system, lambda};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Attr, Attrs, Kind, Special, ThunkId, Value};
+
+use super::{Input, default_packages};
+use crate::modules;
+use crate::packages::{DEFAULT_SYSTEMS, UncalledFile};
 
 /// What the modules of one flake say together.
 #[derive(Default)]

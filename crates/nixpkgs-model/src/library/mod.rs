@@ -3,12 +3,12 @@
 mod fileset;
 mod sources;
 
-use crate::packages::{self, lib, placeholder};
 use nix_lang::eval::{Eval, Native};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::Value;
-
 pub(crate) use sources::nix_filter;
+
+use crate::packages::{self, lib, placeholder};
 
 /// The functions of this room.
 pub(crate) const TABLE: &[&[Native]] = &[sources::TABLE, fileset::TABLE];

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::names::{self, What, meaning};
-use crate::packages::record::Declarations as _;
 use nix_lang::eval::{Eval, lambda};
 use nix_lang::syntax::ast::Location;
-use nix_lang::value::source::RemoteKind;
-use nix_lang::value::source::{Base, Remote, Source};
+use nix_lang::value::source::{Base, Remote, RemoteKind, Source};
 use nix_lang::value::{Kind, Piece, Value};
+
+use super::names::{self, What, meaning};
+use crate::packages::record::Declarations as _;
 
 /// The fetcher of that name.
 #[must_use]

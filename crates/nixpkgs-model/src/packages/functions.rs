@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use super::derivation::Drv;
-use super::{call_package, overlay};
 use nix_lang::eval::{Eval, Native, reason_of};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Kind, Special, ThunkId, Value};
+
+use super::derivation::Drv;
+use super::{call_package, overlay};
 
 /// Those that are modelled.
 pub const TABLE: &[Native] = &[

@@ -5,14 +5,15 @@
 
 use std::rc::Rc;
 
-use super::derivation::{Builder, Drv};
-use super::record::{HASH_NAMES, Record, RecordKind};
-use super::{installed, own_fetcher};
-use crate::packages::record::Declarations as _;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::Base;
 use nix_lang::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
+
+use super::derivation::{Builder, Drv};
+use super::record::{HASH_NAMES, Record, RecordKind};
+use super::{installed, own_fetcher};
+use crate::packages::record::Declarations as _;
 
 /// Package managers whose fetchers take hashes of their own (fixtures `npm-deps-of-pnpm`, `pnpm-named-npm`).
 const OTHER_MANAGERS: [&str; 4] = ["pnpm", "yarn", "bun", "deno"];

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use super::record::{Record, RecordKind};
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Attr, Kind, Piece, Text, Value};
+
+use super::record::{Record, RecordKind};
 
 /// Programs that install packages of npm's registry.
 const MANAGERS: [&str; 6] = ["npm", "npx", "pnpm", "yarn", "bun", "bunx"];

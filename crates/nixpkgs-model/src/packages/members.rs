@@ -1,11 +1,12 @@
 //! The members of package sets and of the sets inside them.
 
-use super::names::{DEFAULT_SYSTEMS, PackageScope, What, meaning};
-use super::{call_package, derivation, fetchers, nixpkgs, overlay, scripts};
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::Value;
 use nix_lang::value::source::{Base, Source};
+
+use super::names::{DEFAULT_SYSTEMS, PackageScope, What, meaning};
+use super::{call_package, derivation, fetchers, nixpkgs, overlay, scripts};
 
 /// A member of a package set.
 pub fn member(ev: &Eval, pkgs: &Value, name: &str, here: Location) -> Value {

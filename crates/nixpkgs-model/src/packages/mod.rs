@@ -16,18 +16,17 @@ pub mod placeholder;
 pub mod record;
 pub(crate) mod scripts;
 
+use std::path::PathBuf;
+use std::rc::Rc;
+
 pub(crate) use functions::TABLE;
 pub(crate) use members::{is_modelled, member, scope_member};
 pub use names::are_of_overlay;
 pub(crate) use names::{DEFAULT_SYSTEMS, Habit, PackageScope, firm_habit, habit, is_nixpkgs};
+use nix_lang::value::{Attrs, Meaning, Special, Unknown, Value};
 pub(crate) use outside::{
     by_convention, hides_members, import_outside, import_remote, member_of, unknown_call,
 };
-
-use std::path::PathBuf;
-use std::rc::Rc;
-
-use nix_lang::value::{Attrs, Meaning, Special, Unknown, Value};
 
 /// A set that is nixpkgs.
 pub struct Packages;

@@ -4,10 +4,11 @@
 
 use std::rc::Rc;
 
-use super::derivation::Builder;
-use super::scripts::ScriptBuilder;
 use nix_lang::value::Meaning;
 use nix_lang::value::source::RemoteKind;
+
+use super::derivation::Builder;
+use super::scripts::ScriptBuilder;
 
 /// What a member of nixpkgs is.
 #[derive(Debug, Clone, PartialEq, Eq)]

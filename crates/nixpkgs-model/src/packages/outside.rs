@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
-use super::derivation::{self, Builder, Maker};
-use super::names::{What, is_member_of_nixpkgs, is_nixpkgs, meaning};
-use super::{fetchers, given, members, nixpkgs, overlay, placeholder};
-use crate::packages::record::Declarations as _;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::{Ast, Expr, ExprId, Location, Param};
 use nix_lang::value::source::Remote;
 use nix_lang::value::{Attrs, Doubt, Kind, Special, ThunkId, Unknown, Value};
+
+use super::derivation::{self, Builder, Maker};
+use super::names::{What, is_member_of_nixpkgs, is_nixpkgs, meaning};
+use super::{fetchers, given, members, nixpkgs, overlay, placeholder};
+use crate::packages::record::Declarations as _;
 
 /// Whether nothing at all is known of the members of a value that is not known, whatever their names.
 pub(crate) fn hides_members(ev: &mut Eval, unknown: &Unknown, name: &str) -> bool {

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::{call_package, nixpkgs};
-use crate::packages::record::Declarations as _;
 use nix_lang::builtins;
 use nix_lang::eval::{Eval, Native, counting_with, lambda, native};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Attr, Attrs, Kind, ThunkId, Value};
+
+use super::{call_package, nixpkgs};
+use crate::packages::record::Declarations as _;
 
 static IMPORT: Native = Native::new("import nixpkgs", 1, instantiate);
 

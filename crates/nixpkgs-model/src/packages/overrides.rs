@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::derivation::{Drv, special};
-use super::record::{Inert, Record, RecordKind};
-use crate::packages::record::Declarations as _;
 use nix_lang::eval::{Eval, lambda};
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Doubt, Kind, ThunkId, Unknown, Value};
+
+use super::derivation::{Drv, special};
+use super::record::{Inert, Record, RecordKind};
+use crate::packages::record::Declarations as _;
 
 /// `buildNpmPackage.override { nodejs = ...; }` is the same builder, unless it gets another fetcher (fixtures
 /// `build-npm-package-override`, `override-applied-directly`).

@@ -5,14 +5,15 @@
 
 use std::rc::Rc;
 
-use super::names::is_member_of_nixpkgs;
-use super::record::{OwnFetcher, Record, RecordKind, ToolFile};
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::Source;
 use nix_lang::value::{Attrs, Kind, Piece, Text, Unknown, Value};
 use npm_lockfile::FILE_NAMES;
 use npm_lockfile::options::HashOptions;
+
+use super::names::is_member_of_nixpkgs;
+use super::record::{OwnFetcher, Record, RecordKind, ToolFile};
 
 /// nixpkgs' tool.
 const TOOL: &str = "prefetch-npm-deps";

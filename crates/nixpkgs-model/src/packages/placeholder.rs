@@ -1,9 +1,10 @@
 //! Texts that wait for their hash: `lib.fakeHash` and its relatives, and the empty string.
 
-use crate::hash_text::HashText;
 use nix_lang::eval::Operand;
 use nix_lang::syntax::ast::{AttrName, Expr, ExprId};
 use nix_lang::value::{Code, Kind, Piece, Text, Value};
+
+use crate::hash_text::HashText;
 
 /// `lib.fakeHash`.
 const FAKE_SRI: &str = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix_lang::eval::Eval;
+use nix_lang::files::Files;
+use nix_lang::syntax::ast::{Location, Span};
+use nix_lang::value::{Kind, Value};
 use serde_json::{Value as Json, json};
 
 use super::*;
-
-use nix_lang::{
-    eval::Eval,
-    files::Files,
-    syntax::ast::{Location, Span},
-    value::{Kind, Value},
-};
 
 /// Expressions and what they are, as `nix-instantiate --eval --strict --json` prints it.
 const PURE: &[(&str, &str)] = &[

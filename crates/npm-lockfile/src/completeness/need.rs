@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{entries::Flat, is_installed, search};
+use crate::entries::Flat;
+use crate::{is_installed, search};
 
 /// The places that the project and its workspaces lead to.
 pub(super) fn reached<'a>(known: &HashMap<&'a str, &Flat<'_>>, wanted: &[String]) -> BTreeSet<&'a str> {

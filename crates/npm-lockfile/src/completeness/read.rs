@@ -4,18 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Deserialize;
 
-use super::{
-    Completeness, Gap, Limits, Need, Respelled,
-    need::{reached, wanted_by},
-};
-use crate::{
-    CanonicalUrl,
-    canonical_url::UrlReader,
-    entries::{Flat, Nested},
-    is_git,
-    packages::{is_installed, package_name},
-    text::Entries,
-};
+use super::need::{reached, wanted_by};
+use super::{Completeness, Gap, Limits, Need, Respelled};
+use crate::canonical_url::UrlReader;
+use crate::entries::{Flat, Nested};
+use crate::packages::{is_installed, package_name};
+use crate::text::Entries;
+use crate::{CanonicalUrl, is_git};
 
 /// The parts of a lockfile that say what is downloaded.
 #[derive(Deserialize)]

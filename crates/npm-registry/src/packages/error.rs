@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{PackageName, PackageNameError, SelectorError};
-use crate::FetchError;
 use error_advice::Advise;
 use npm_tarballs::integrity::IntegrityError;
+
+use super::{PackageName, PackageNameError, SelectorError};
+use crate::FetchError;
 
 /// Why a package or one of its releases is not known.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;

@@ -10,9 +10,8 @@
 use std::fmt;
 
 use nodejs_semver::Version;
-use url::Url;
-
 use npm_tarballs::tarball_url;
+use url::Url;
 
 /// npm's own limit, in bytes.
 const MAX_LENGTH: usize = 214;

@@ -2,13 +2,15 @@
 
 use std::time::SystemTime;
 
+use npm_tarballs::integrity::{Algorithm, ContentId, Integrity, unhex};
 use serde::Deserialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use url::Url;
 
-use super::{PackageError, PackageName, published_at, signature::Signature};
+use super::signature::Signature;
+use super::{PackageError, PackageName, published_at};
 use crate::Access;
-use npm_tarballs::integrity::{Algorithm, ContentId, Integrity, unhex};
 
 /// A published version of a package.
 #[derive(Debug, Clone)]

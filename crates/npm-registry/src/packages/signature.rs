@@ -5,7 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use serde::Deserialize;
 
@@ -130,7 +131,8 @@ fn check(signature: &Signature, message: &str, published: SystemTime, keys: &[Ke
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json, value::RawValue};
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::packages::PackageName;

@@ -6,12 +6,10 @@
 //!
 //! Written by a temporary file and a rename, never synced: a torn file fails its checksum and counts as missing.
 
-use std::{
-    fmt, fs, io,
-    io::Write as _,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use std::{fmt, fs, io};
 
 use twox_hash::XxHash3_128;
 

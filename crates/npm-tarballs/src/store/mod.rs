@@ -24,12 +24,13 @@ mod prune;
 pub mod shared;
 
 use std::borrow::Cow;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::{fs, io};
 
+pub use draft::Drafts;
 use error_advice::Advise;
+pub use prune::{Pruned, Stats};
 
 use self::checking::Distrusted;
 use self::origins::Origins;
@@ -37,9 +38,6 @@ use self::pack::Packs;
 use self::packing::Packing;
 use crate::integrity::ContentId;
 use crate::verified::{Draft, SpillTarget, Tarball, VerifiedContent};
-
-pub use draft::Drafts;
-pub use prune::{Pruned, Stats};
 
 /// The version of the layout; another one lives beside it, untouched.
 const VERSION: &str = "v1";

@@ -15,13 +15,11 @@
 //! checksum tells, and the next ones are found behind it, at whatever offset. What is not found costs a download, and
 //! nothing else.
 
-use std::{
-    collections::HashSet,
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use twox_hash::XxHash3_128;

@@ -1,10 +1,9 @@
 //! Counting and removing entries.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use super::{Drafts, Store, origins, pack};
 use crate::integrity::{Algorithm, ContentId, unhex};

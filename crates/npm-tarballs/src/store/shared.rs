@@ -1,14 +1,13 @@
 //! Tarballs that machines share.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
-use crate::{Tarball, verified::Receiver};
+use crate::Tarball;
+use crate::verified::Receiver;
 
 /// Tarballs that other machines downloaded, and those of this one for them. That a tarball is there under a URL says that
 /// some machine saw this URL serve it; its bytes speak for themselves.

@@ -1,17 +1,14 @@
 //! Files that git merges otherwise than line by line, because an attribute says so.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use gix::bstr::{BString, ByteSlice as _};
-use gix_attributes::{
-    StateRef,
-    glob::{pattern::Case, wildmatch::Mode},
-    parse::Kind,
-};
+use gix_attributes::StateRef;
+use gix_attributes::glob::pattern::Case;
+use gix_attributes::glob::wildmatch::Mode;
+use gix_attributes::parse::Kind;
 
 /// A larger file of attributes is none that somebody wrote.
 const LARGEST: u64 = 1 << 20;

@@ -4,21 +4,16 @@
 //! the same. It is bounded in commits and time, and where a commit or a file is not there, as in a shallow or a partial
 //! clone, the answer is that nothing is known: nothing is ever fetched.
 
-use std::{
-    collections::{BinaryHeap, HashMap, HashSet},
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use gix::{
-    ObjectId,
-    objs::{CommitRefIter, Kind, TreeRefIter, tree::EntryKind},
-};
+use gix::ObjectId;
+use gix::objs::tree::EntryKind;
+use gix::objs::{CommitRefIter, Kind, TreeRefIter};
 
-use super::{
-    Git, GitError, in_time,
-    reader::{LARGEST_NOTE, LARGEST_TREE, Reader, unreadable},
-};
+use super::reader::{LARGEST_NOTE, LARGEST_TREE, Reader, unreadable};
+use super::{Git, GitError, in_time};
 
 /// Commits that one walk looks at. In a repository of 20,000 commits a walk to the end takes a second.
 const MOST_COMMITS: usize = 20_000;

@@ -1,17 +1,17 @@
 //! What a merge that is under way makes of the files of a repository, by the rules of git's own line merge.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use gix::{ObjectId, bstr::BStr, objs::Kind};
-use gix_merge::blob::{
-    Resolution,
-    builtin_driver::text::{Conflict, ConflictStyle, Labels, Merge, Options},
-};
+use gix::ObjectId;
+use gix::bstr::BStr;
+use gix::objs::Kind;
+use gix_merge::blob::Resolution;
+use gix_merge::blob::builtin_driver::text::{Conflict, ConflictStyle, Labels, Merge, Options};
 
-use super::{Git, GitError, attributes::merged_by, in_time, reader::Reader};
+use super::attributes::merged_by;
+use super::reader::Reader;
+use super::{Git, GitError, in_time};
 
 /// Three versions of a file.
 #[derive(Debug, Clone, Copy)]

@@ -1,15 +1,16 @@
 //! The objects that git would make of the files as they are on disk.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File, Metadata},
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use gix::{ObjectId, hash::Kind, index::entry};
+use gix::ObjectId;
+use gix::hash::Kind;
+use gix::index::entry;
 
-use super::{absolute, reader::Reader};
+use super::absolute;
+use super::reader::Reader;
 
 /// A larger file is not hashed again: its time and size have to do.
 const LARGEST: u64 = 64 << 20;

@@ -1,16 +1,13 @@
 //! Reading git's files, under bounds.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use gix::{
-    ObjectId,
-    objs::{Kind, TreeRefIter, tree::EntryKind},
-    open::Options,
-};
+use gix::ObjectId;
+use gix::objs::tree::EntryKind;
+use gix::objs::{Kind, TreeRefIter};
+use gix::open::Options;
 
 use super::{GitError, absolute};
 

@@ -1,9 +1,8 @@
 //! The cases of `fixtures/nix`: what is in them, and what is expected of them.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -14,13 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use archive::tgz;
 use bytes::Bytes;
 use npm_tarballs::cacache::IndexEntry;
 use npm_tarballs::integrity::{ContentId, hex};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-
-pub use archive::tgz;
 
 /// The host of the URLs that [`Registry::publish`] hands out, as lockfiles have them.
 pub const PUBLIC: &str = "registry.npmjs.org";

@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-
 pub(super) use reader::Pack;
 use record::Record;
 pub(super) use writer::PackDraft;
