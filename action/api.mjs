@@ -117,7 +117,7 @@ async function close() {
 }
 
 const fitting = (report) => (report.length > LONGEST ? '### npm-nixhash\n\nToo long for this place: see the summary of the job.\n' : report);
-/** Forges keep texts with line ends of their own, and without the last one. */
+/** Forges keep texts with line endings of their own, and without the last one. */
 const normal = (body) => (body ?? '').replace(/\r\n/g, '\n').trimEnd();
 
 /**

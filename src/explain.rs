@@ -1,4 +1,4 @@
-//! What a recorded hash is: that of something else than it should be, as far as this can be computed.
+//! What a recorded hash is: that of something other than it should be, as far as this can be computed.
 //!
 //! Nothing is claimed that was not computed. Candidates are tried in groups, the likeliest and cheapest first, and the
 //! search ends with the first group that holds the hash; what was tried is told, and so is what could not be.
@@ -66,7 +66,7 @@ pub enum HashVerdict {
     Right,
     /// It only holds a hash's place.
     Placeholder,
-    /// It is no sha256, so it is the hash of no lockfile.
+    /// It is not a sha256, so it is the hash of no lockfile.
     NoHash,
     /// That of something else.
     Is(HashIdentity),

@@ -63,7 +63,7 @@ pub enum ReplaceError {
 impl Advise for ReplaceError {
     fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Changed(_) => Some("somebody else is writing to it; run it again".into()),
+            Self::Changed(_) => Some("another program is writing to it; run this again".into()),
             Self::Half { .. } => Some("git has the old texts; the new ones are right by themselves".into()),
             Self::Io { .. } => None,
         }

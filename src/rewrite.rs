@@ -74,6 +74,7 @@ pub fn groups(plan: &Plan, replacements: Vec<FileReplacement>) -> Vec<Vec<FileRe
     for planned in &plan.sites {
         let files: BTreeSet<PathBuf> = planned.changes().into_iter().map(|(file, _)| file).collect();
         let together = |(own, _): &mut (BTreeSet<PathBuf>, Vec<FileReplacement>)| !own.is_disjoint(&files);
+        // What a site changes may tie together groups that earlier sites made.
         let mut joined = (BTreeSet::new(), Vec::new());
         for (own, mut members) in groups.extract_if(.., together) {
             joined.0.extend(own);

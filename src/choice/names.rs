@@ -42,7 +42,7 @@ impl NamePattern {
         Ok(Self { text: text.to_owned(), glob: glob.map(|glob| glob.compile_matcher()), strict: true })
     }
 
-    /// The same where it is no error that nothing is called so.
+    /// The same where it is not an error that nothing is called so.
     #[must_use]
     pub fn lenient(self) -> Self {
         Self { strict: false, ..self }

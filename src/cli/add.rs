@@ -19,7 +19,6 @@ use npm_registry::packages::{PackageName, Selector};
 use super::args::AddArgs;
 use super::config::Config;
 use super::env::Environment;
-use super::hash::unreadable;
 use super::npm::npm;
 use super::output::{Exit, Fatal, Outcome, Terminal};
 use super::supply::Sources;
@@ -147,7 +146,7 @@ impl ExpressionFile {
     /// Finds the place; one of the builders has to be in scope there, or `pkgs`.
     fn find(path: &Path, attr: &str, builders: &[&str]) -> Result<Self, Fatal> {
         let attr = AttrPath::parse(attr).map_err(|error| Fatal::new(&error))?;
-        let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let text = fs::read_to_string(path).map_err(|error| Fatal::reading(path, &error))?;
         let refuse = |error: InsertError| {
             let message = Message { message: format!("{}: {error}", path.display()), ..Message::plain("") };
             Fatal(message.hinting(advice_on(&error)))

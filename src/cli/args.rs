@@ -47,7 +47,7 @@ left, 1 if there is one, 2 if a file could not be read or written.";
 
 /// What `explain --help` ends with.
 const EXPLAIN_NOTES: &str = "\
-Tried, in this order: the lockfile with either fetcher version, with other line ends, with or without its last line feed, \
+Tried, in this order: the lockfile with either fetcher version, with other line endings, with or without its last line feed, \
 and before phases edit it; fetcher version 2 as nixpkgs made it before 2026-02-15; git dependencies unpacked by root or \
 under another umask; the other lockfiles of the repository; the lockfile at earlier commits. Only what was computed is \
 claimed.
@@ -456,7 +456,7 @@ pub(super) enum Denied {
     Assumed,
 }
 
-/// What is no failure although it is one by default.
+/// What is not a failure although it is one by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Allowed {
     /// Lockfiles that lack `resolved` or `integrity`: hashed as nixpkgs' fetcher hashes them, without those packages

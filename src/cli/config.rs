@@ -23,7 +23,7 @@ use toml::de::{DeTable, DeValue};
 use super::args::{Denied, RemoteMode};
 use super::output::Fatal;
 
-/// A longer file is no settings.
+/// A longer file is not settings.
 const LARGEST: u64 = 1 << 20;
 
 /// What is written in it; everything may be left out.
@@ -36,7 +36,7 @@ pub(super) struct Config {
     pub(super) deny: Vec<Denied>,
     /// Derivations that are left out: attribute paths, their ends, names of packages; with `*` and the like.
     pub(super) exclude: Vec<String>,
-    /// Lockfiles that are nobody's business: paths from the top of the repository, with `*` (within a folder) and `**`.
+    /// Lockfiles to leave alone: paths from the top of the repository, with `*` (within a folder) and `**`.
     pub(super) ignore_lockfiles: Vec<String>,
     /// Lockfiles of derivations whose source cannot be known from the text: attribute path and path from the top.
     pub(super) lockfiles: BTreeMap<String, PathBuf>,
@@ -132,10 +132,7 @@ impl Config {
         let text = match text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => {
-                let message = Message::plain(format!("cannot read {CONFIG}"));
-                return Err(Fatal(Message { causes: vec![error.to_string()], ..message }));
-            }
+            Err(error) => return Err(Fatal::reading(Path::new(CONFIG), &error)),
         };
         Self::parse(&text)
     }
@@ -159,7 +156,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What is left out. That one of them is gone is no error: the file is for all branches.
+    /// What is left out. That one of them is gone is not an error: the file is for all branches.
     pub(super) fn exclude(&self) -> Result<Vec<NamePattern>, Fatal> {
         let pattern = |text: &String| {
             NamePattern::parse(text)
@@ -169,7 +166,7 @@ impl Config {
         self.exclude.iter().map(pattern).collect()
     }
 
-    /// Lockfiles that are nobody's business.
+    /// Lockfiles to leave alone.
     pub(super) fn ignored(&self) -> Result<GlobSet, Fatal> {
         let mut set = GlobSetBuilder::new();
         for text in &self.ignore_lockfiles {
@@ -233,7 +230,7 @@ impl Config {
 
 /// Whether a URL names nothing but a place.
 fn open_mirror(text: &str) -> Result<(), &'static str> {
-    let Ok(url) = url::Url::parse(text) else { return Err("is no URL") };
+    let Ok(url) = url::Url::parse(text) else { return Err("is not a URL") };
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         return Err("has to be an https URL");
     }

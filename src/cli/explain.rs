@@ -8,7 +8,6 @@ use repository_files::git::{Git, merged_by};
 
 use super::args::ExplainArgs;
 use super::env::Environment;
-use super::hash::unreadable;
 use super::output::{Exit, Fatal, Outcome, Terminal};
 use super::supply::Sources;
 use super::survey::{Surveyed, paths, survey};
@@ -56,7 +55,7 @@ pub(super) fn run(args: &ExplainArgs, environment: &Environment, terminal: &Term
 fn lockfile_of(site: &Site) -> Result<Option<OwnLockfile>, Fatal> {
     match &site.outcome {
         Tied::Local { lockfile, edits } => {
-            own(lockfile, edits).map(Some).map_err(|error| unreadable(lockfile, &error))
+            own(lockfile, edits).map(Some).map_err(|error| Fatal::reading(lockfile, &error))
         }
         _ => Ok(None),
     }

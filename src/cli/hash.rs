@@ -51,7 +51,7 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     let manifest = fs::read(path.with_file_name("package.json")).ok();
     let shown = environment.shown(&path);
     let completeness = Completeness::of(&request.lockfile, manifest.as_deref());
-    // A text that is no lockfile is refused where its hash is computed.
+    // A text that is not a lockfile is refused where its hash is computed.
     if let Ok(completeness) = completeness {
         look_at(shown, &completeness, args.allow.contains(&Allowed::Incomplete), terminal)?;
     }
@@ -90,7 +90,7 @@ fn caches(
     terminal: &Terminal,
 ) -> Result<Caches, Fatal> {
     if args.publish.wanted() && name.is_none() {
-        let message = Message::plain("under which name the output is to be published is not known");
+        let message = Message::plain("the name under which to publish the output is not known");
         return Err(Fatal(
             message.hinting(Some("say it with --store-path NAME, such as web-1.0.0-npm-deps")),
         ));
@@ -101,7 +101,7 @@ fn caches(
 
 /// What is to be computed of the lockfile at `path`.
 pub(super) fn request(path: &Path, options: HashOptions, outputs: Outputs) -> Result<HashRequest, Fatal> {
-    let lockfile = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let lockfile = fs::read(path).map_err(|error| Fatal::reading(path, &error))?;
     Ok(HashRequest { outputs, ..HashRequest::new(lockfile.into(), options) })
 }
 
@@ -163,12 +163,6 @@ fn find_lockfile(path: &Path) -> Result<PathBuf, Fatal> {
         let message = Message::plain(format!("{} holds no lockfile", path.display()));
         Fatal(message.hinting(Some("write one with `npm install --package-lock-only`")))
     })
-}
-
-/// A file that cannot be read.
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Fatal {
-    let message = Message::plain(format!("cannot read {}", path.display()));
-    Fatal(Message { causes: vec![error.to_string()], ..message })
 }
 
 /// What of [`HashOptions`] the command line says.

@@ -342,7 +342,7 @@ fn published() -> Result<PinnedRepository, Fatal> {
 /// Why a folder is not the one in which tools look for their files.
 fn misplaced(root: &Path) -> Option<Message> {
     if !root.is_dir() {
-        return Some(Message::plain(format!("{} is no folder", root.display())));
+        return Some(Message::plain(format!("{} is not a folder", root.display())));
     }
     let root = fs::canonicalize(root).ok()?;
     if root.join(".git").exists() {
@@ -358,10 +358,7 @@ fn existing(path: &Path) -> Result<Option<Vec<u8>>, Fatal> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            let message = Message::plain(format!("cannot read {}", path.display()));
-            Err(Fatal(Message { causes: vec![error.to_string()], ..message }))
-        }
+        Err(error) => Err(Fatal::reading(&path, &error)),
     }
 }
 

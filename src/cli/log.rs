@@ -31,7 +31,7 @@ const TARGETS: [&str; 7] =
 /// From here on what is wanted is logged. `--quiet` wants nothing, the variable wins over `-v`.
 ///
 /// # Errors
-/// The variable says something else than levels.
+/// The variable says something other than levels.
 pub(super) fn begin(environment: &Environment, quiet: bool, verbose: u8) -> Result<(), Fatal> {
     let filter = match environment.text(VARIABLE) {
         Some(text) => Filter::parse(text).map_err(|wrong| Fatal(refused(&wrong)))?,
@@ -60,7 +60,7 @@ enum Wrong {
 fn refused(wrong: &Wrong) -> Message {
     let (message, hint) = match wrong {
         Wrong::Level(text) => (
-            format!("{VARIABLE}: `{text}` is no level"),
+            format!("{VARIABLE}: `{text}` is not a level"),
             "one of off, error, warn, info, debug and trace; of one part alone: `info,npm_registry=debug`"
                 .to_owned(),
         ),

@@ -21,7 +21,7 @@ use super::supply::Sources;
 pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &Terminal) -> Outcome {
     let read = |path: &PathBuf| {
         let path = environment.absolute(path);
-        fs::read(&path).map_err(|error| super::hash::unreadable(&path, &error))
+        fs::read(&path).map_err(|error| Fatal::reading(&path, &error))
     };
     let (ancestor, ours, theirs) = (read(&args.ancestor)?, read(&args.ours)?, read(&args.theirs)?);
     let label = |given: &str, default: &str| {
@@ -95,8 +95,5 @@ fn solve(
 
 /// The file is a temporary one of git's.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Fatal> {
-    fs::write(path, bytes).map_err(|error| {
-        let message = Message::plain(format!("cannot write {}", path.display()));
-        Fatal(Message { causes: vec![error.to_string()], ..message })
-    })
+    fs::write(path, bytes).map_err(|error| Fatal::writing(path, &error))
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
@@ -42,6 +43,16 @@ pub(super) struct Fatal(pub(super) Message);
 impl Fatal {
     pub(super) fn new(error: &(dyn std::error::Error + 'static)) -> Self {
         Self(Message::from_error(error))
+    }
+
+    /// A file cannot be read.
+    pub(super) fn reading(path: &Path, error: &io::Error) -> Self {
+        Self(Message::plain(format!("cannot read {}", path.display())).caused_by(error))
+    }
+
+    /// A file cannot be written.
+    pub(super) fn writing(path: &Path, error: &io::Error) -> Self {
+        Self(Message::plain(format!("cannot write {}", path.display())).caused_by(error))
     }
 }
 
@@ -97,7 +108,7 @@ impl Terminal {
         }
     }
 
-    /// How texts for people on standard output are laid out. What is no terminal has all the room there is, unless
+    /// How texts for people on standard output are laid out. What is not a terminal has all the room there is, unless
     /// `COLUMNS` says otherwise.
     pub(super) fn look(&self) -> LayoutOptions {
         let width = self.columns.or_else(|| width(terminal_size_of(io::stdout())));
@@ -158,7 +169,7 @@ impl Terminal {
         match self.lost.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 let message = Message::plain("cannot write to standard output");
-                self.message(MessageKind::Error, &Message { causes: vec![error.to_string()], ..message });
+                self.message(MessageKind::Error, &message.caused_by(&error));
                 Exit::Failed
             }
             _ => exit,
@@ -192,7 +203,7 @@ impl Terminal {
     fn line(&self, kind: MessageKind, part: LinePart, text: &str) {
         self.lines.set(self.lines.get() + 1);
         let (indent, word) = part.start(kind);
-        // Nothing is broken for what is no terminal: a line of a log is searched for as a whole.
+        // Nothing is broken for what is not a terminal: a line of a log is searched for as a whole.
         let width = stderr_width().map(|width| width.max(FEWEST_COLUMNS));
         let text = layout::wrapped(&format!("{indent}{word} {text}"), width);
         let text = if self.in_github_actions { github::inert(&text) } else { text };

@@ -34,7 +34,7 @@ pub(super) fn man(folder: Option<&Path>, environment: &Environment, terminal: &T
     fs::create_dir_all(&folder).and_then(|()| clap_mangen::generate_to(command, &folder)).map_err(
         |error| {
             let message = Message::plain(format!("cannot write manual pages to {}", folder.display()));
-            Fatal(Message { causes: vec![error.to_string()], ..message })
+            Fatal(message.caused_by(&error))
         },
     )?;
     Ok(Exit::Fine)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anstream::adapter::strip_str;
 use npm_nixhash::replace::FileReplacement;
 use npm_nixhash::report::layout::LayoutOptions;
-use npm_nixhash::report::{Message, Report, codequality, diff, github, markdown, sarif};
+use npm_nixhash::report::{Report, codequality, diff, github, markdown, sarif};
 
 use super::args::{Format, ReportArgs};
 use super::env::Environment;
@@ -43,7 +43,7 @@ pub(super) fn publish(
     for (format, file) in &args.output {
         let path = environment.absolute(file);
         fs::write(&path, render(*format, report, human, terminal))
-            .map_err(|error| unwritable(&path, &error))?;
+            .map_err(|error| Fatal::writing(&path, &error))?;
     }
     if args.format().is_none() && report.command == "check" && environment.in_github_actions() {
         tell_github(report, environment, terminal)?;
@@ -87,7 +87,7 @@ fn tell_github(report: &Report, environment: &Environment, terminal: &Terminal) 
     terminal.annotations(&annotations);
     match environment.path("GITHUB_STEP_SUMMARY") {
         Some(file) if !annotations.is_empty() => {
-            append(&file, &markdown::report(report)).map_err(|error| unwritable(&file, &error))
+            append(&file, &markdown::report(report)).map_err(|error| Fatal::writing(&file, &error))
         }
         _ => Ok(()),
     }
@@ -95,11 +95,6 @@ fn tell_github(report: &Report, environment: &Environment, terminal: &Terminal) 
 
 fn append(file: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).open(file)?.write_all(text.as_bytes())
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Fatal {
-    let message = Message::plain(format!("cannot write {}", path.display()));
-    Fatal(Message { causes: vec![error.to_string()], ..message })
 }
 
 /// Reads `FORMAT=FILE`.

@@ -16,7 +16,6 @@ use npm_nixhash::report::{Message, Paths, RepairReport, RepairStatus, RepairSumm
 use super::args::RepairArgs;
 use super::config::Config;
 use super::env::Environment;
-use super::hash::unreadable;
 use super::output::{Exit, Fatal, Outcome, Terminal};
 use super::supply::Sources;
 use super::survey::{Surveyed, paths, survey};
@@ -27,7 +26,7 @@ pub(super) fn run(args: &RepairArgs, environment: &Environment, terminal: &Termi
     let sources = Sources::new(&args.sources, &config, environment, terminal)?;
     let read = |path: PathBuf| match fs::read(&path) {
         Ok(bytes) => Ok((path, bytes)),
-        Err(error) => Err(unreadable(&path, &error)),
+        Err(error) => Err(Fatal::reading(&path, &error)),
     };
     let old: Vec<_> = lockfiles.into_iter().map(read).collect::<Result<_, _>>()?;
     let bytes: Vec<&[u8]> = old.iter().map(|(_, bytes)| bytes.as_slice()).collect();
@@ -129,7 +128,7 @@ pub(super) fn in_memory(survey: &Survey, sources: &Sources) -> Repairs {
                 let (new, packages) = (repaired.bytes.into(), repaired.filled.len());
                 repairs.done.insert(path.clone(), RepairedLockfile { path, old, new, packages });
             }
-            // What is no lockfile at all is told of where its hash is computed.
+            // What is not a lockfile at all is told of where its hash is computed.
             Err(RepairError::Lockfile(_)) => {}
             Err(error) => drop(repairs.failed.insert(path, Arc::new(error))),
         }

@@ -216,12 +216,7 @@ impl Sources {
 
 /// Where all asynchronous work of the program is done.
 fn runtime() -> Result<Runtime, Fatal> {
-    let cannot = |error: io::Error| {
-        Fatal(Message {
-            causes: vec![error.to_string()],
-            ..Message::plain("cannot start the threads of the network")
-        })
-    };
+    let cannot = |error| Fatal(Message::plain("cannot start the network threads").caused_by(&error));
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot)
 }
 
@@ -244,7 +239,7 @@ fn npm_cache(environment: &Environment, npmrc: &Npmrc) -> Option<NpmCache> {
 /// anywhere.
 ///
 /// # Errors
-/// There is one, and it cannot be read. With bytes that are no text it can, as npm reads it.
+/// There is one, and it cannot be read. With bytes that are not text it can, as npm reads it.
 pub(super) fn user_npmrc(environment: &Environment) -> Result<Option<String>, Message> {
     use io::ErrorKind::{NotADirectory, NotFound};
     let file = environment.npm_config("userconfig").map(PathBuf::from);
@@ -252,13 +247,10 @@ pub(super) fn user_npmrc(environment: &Environment) -> Result<Option<String>, Me
     match fs::read(&file) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
-        Err(error) => Err(Message {
-            causes: vec![error.to_string()],
-            ..Message::plain(format!(
-                "cannot read {}; no setting and no credential of it is used",
-                file.display()
-            ))
-        }),
+        Err(error) => {
+            let text = format!("cannot read {}; no setting and no credential of it is used", file.display());
+            Err(Message::plain(text).caused_by(&error))
+        }
     }
 }
 

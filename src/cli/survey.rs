@@ -41,7 +41,7 @@ impl Surveyed {
 
 /// Surveys the repository that is meant, and restricts the survey to what was asked for.
 pub(super) fn survey(args: &ScopeArgs, environment: &Environment) -> Result<Surveyed, Fatal> {
-    let here = environment.here.canonicalize().map_err(|error| unreadable(&environment.here, &error))?;
+    let here = environment.here.canonicalize().map_err(|error| Fatal::reading(&environment.here, &error))?;
     let mut wanted = args.wanted.iter().map(|word| read(word, &here)).collect::<Result<Vec<_>, _>>()?;
     if wanted.is_empty() {
         wanted.push(Wanted::Path(here.clone()));
@@ -112,7 +112,7 @@ fn read(word: &OsStr, here: &Path) -> Result<Wanted, Fatal> {
     match path.canonicalize() {
         Ok(path) => {
             let plain = text.filter(|text| !text.contains(['/', '\\']) && *text != "." && *text != "..");
-            // What is no name because of its brackets is a path alone.
+            // What is not a name because of its brackets is a path alone.
             let name = plain.and_then(|text| NamePattern::parse(text).ok());
             Ok(name.map_or_else(|| Wanted::Path(path.clone()), |name| Wanted::Either(path.clone(), name)))
         }
@@ -122,12 +122,12 @@ fn read(word: &OsStr, here: &Path) -> Result<Wanted, Fatal> {
                 name: NamePattern::parse(text).map_err(|error| no_name(&error))?,
                 within: None,
             }),
-            _ => Err(unreadable(&path, &error)),
+            _ => Err(Fatal::reading(&path, &error)),
         },
     }
 }
 
-/// Whether a word that is no path was meant to be one. Names of packages can have a scope.
+/// Whether a word that is not a path was meant to be one. Names of packages can have a scope.
 fn is_path(text: &str) -> bool {
     let scoped = text.starts_with('@') && text.matches('/').count() == 1;
     text.contains('/') && !scoped
@@ -142,7 +142,7 @@ fn in_flake(text: &str, here: &Path) -> Result<Wanted, Fatal> {
         return Ok(Wanted::Name { name, within: None });
     }
     let path = here.join(folder);
-    let within = path.canonicalize().map_err(|error| unreadable(&path, &error))?;
+    let within = path.canonicalize().map_err(|error| Fatal::reading(&path, &error))?;
     Ok(Wanted::Name { name, within: Some(within) })
 }
 
@@ -163,11 +163,6 @@ fn root(wanted: &[Wanted], here: &Path) -> Result<PathBuf, Fatal> {
             Err(Fatal(Message::plain(message).hinting(Some("one run is about one repository"))))
         }
     }
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Fatal {
-    let message = Message::plain(format!("cannot read {}", path.display()));
-    Fatal(Message { causes: vec![error.to_string()], ..message })
 }
 
 fn no_name(error: &InvalidPattern) -> Fatal {

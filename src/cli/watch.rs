@@ -170,7 +170,7 @@ impl Changes {
                 _ => None,
             });
             if let Some(error) = refused {
-                let text = format!("the system does not tell of all changes here ({error})");
+                let text = format!("the system does not report all changes here ({error})");
                 let message = Message::plain(format!("{text}: looking every second"));
                 terminal.message(MessageKind::Note, &message);
                 self.teller = Teller::Looking(PAUSE);

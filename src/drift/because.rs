@@ -24,7 +24,7 @@ pub enum Because {
         lockfile: PathBuf,
         /// Since which state.
         since: ComparedState,
-        /// What changed; `None` if one of the states is no lockfile.
+        /// What changed; `None` if one of the states is not a lockfile.
         changes: Option<Changes>,
         /// The commit that last changed it.
         last: Last,

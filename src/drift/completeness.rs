@@ -112,7 +112,7 @@ pub(super) fn judge(
         let manifest = local.and_then(manifest_beside);
         let completeness =
             seen.entry((Arc::clone(bytes), manifest)).or_insert_with_key(|(bytes, manifest)| {
-                // A text that is no lockfile is refused where its hash is computed.
+                // A text that is not a lockfile is refused where its hash is computed.
                 Completeness::of(bytes, manifest.as_deref()).ok()
             });
         let Some(completeness) = completeness else { continue };

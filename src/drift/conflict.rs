@@ -51,6 +51,7 @@ pub(super) fn hold_back(sites: &mut [Planned]) {
     for planned in sites.iter().filter(|planned| matches!(planned.status, Status::Failed(_))) {
         stuck.extend(tokens(&planned.site).map(|token| (token, called(&planned.site))));
     }
+    // Each round fails one site for good, so there are no more rounds than sites.
     loop {
         let held = |planned: &Planned| planned.changes().iter().find_map(|token| stuck.get(token).cloned());
         let Some((at, with)) = sites.iter().enumerate().find_map(|(at, planned)| Some((at, held(planned)?)))

@@ -87,7 +87,7 @@ pub enum SiteFailure {
         with: String,
     },
     /// What would have to change belongs to somebody else.
-    #[error("{} belongs to {whose}, which is not written from here", file.display())]
+    #[error("{} belongs to {whose}, which is not changed from here", file.display())]
     Foreign {
         /// The file.
         file: PathBuf,
@@ -135,17 +135,20 @@ impl Advise for SiteFailure {
                 ).into());
             }
             Self::NoLockfile { npm_root: None, .. } => {
-                "write it with `npm install --package-lock-only`, and let git track it: Nix sees nothing else"
+                "write it with `npm install --package-lock-only`, and add it to git: Nix sees nothing else"
             }
             Self::NoneInside { .. } => "keep a lockfile in the repository and copy it in by postPatch",
             Self::Replaced { locked: true, .. } => {
                 "see what changed, then `nix flake update` the input; flake.lock is not edited here"
             }
             Self::Replaced { unknown: Some(why), .. } => {
-                return Some(format!(
-                    "if version or URL were changed, that is as it should be ({why}); if not, see what changed; \
+                return Some(
+                    format!(
+                        "if version or URL were changed, that is expected ({why}); if not, see what changed; \
                      then use --accept-changed-sources"
-                ).into());
+                    )
+                    .into(),
+                );
             }
             Self::Replaced { .. } => {
                 "the file was replaced under its name: see what changed, then use --accept-changed-sources"

@@ -13,7 +13,7 @@ use super::{Repairs, Status};
 /// Something that stops a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where it is to be mended.
+    /// Where to fix it.
     pub place: Place,
     /// What it is.
     pub kind: FindingKind,

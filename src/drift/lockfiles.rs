@@ -19,7 +19,7 @@ pub struct Lockfiles {
     made: HashMap<PathBuf, Regenerated>,
     /// What the file holds of a lockfile that was completed.
     originals: HashMap<PathBuf, Arc<[u8]>>,
-    /// Files of which git has the same text with other line ends.
+    /// Files of which git has the same text with other line endings.
     other_line_ends: HashSet<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ impl Lockfiles {
         lockfiles
     }
 
-    /// What git has for a file that differs from it by nothing but its line ends, as where `core.autocrlf` checked it
+    /// What git has for a file that differs from it by nothing but its line endings, as where `core.autocrlf` checked it
     /// out. Nix builds from git's bytes.
     fn by_git(&mut self, path: &Path, bytes: &[u8], head: &Head) -> Option<Vec<u8>> {
         if !has_crlf(bytes) {

@@ -44,7 +44,7 @@ impl fmt::Display for SiteWarning {
             }
             Self::LineEnds(path) => write!(
                 f,
-                "{} has other line ends than git has for it; the hash is that of git's bytes, which Nix builds from",
+                "{} has other line endings than it has in git; the hash is that of git's bytes, which Nix builds from",
                 path.file_name().unwrap_or_default().display()
             ),
             Self::OldNixpkgs { input, day, beside_newer } => {
@@ -72,7 +72,7 @@ impl SiteWarning {
                     .to_owned()
             }
             Self::OldNixpkgs { input, .. } => {
-                format!("`nix flake update {input}`, or use fetcher version 1 as long as it is that old")
+                format!("`nix flake update {input}`, or use fetcher version 1 while it is that old")
             }
         }
     }

@@ -42,7 +42,7 @@ struct FolderPattern {
 }
 
 impl FolderPattern {
-    /// `None` for what is no pattern, or leads out of the project.
+    /// `None` for what is not a pattern, or leads out of the project.
     fn read(glob: &str) -> Option<Self> {
         let parts: Vec<String> =
             glob.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect();

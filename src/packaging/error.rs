@@ -70,7 +70,7 @@ pub enum PackagingError {
         fit: Fit,
     },
     /// More optional dependencies than any program has.
-    #[error("{package} has {number} optional dependencies, which is more than are looked for")]
+    #[error("{package} has {number} optional dependencies, more than are looked up")]
     TooManyOptional {
         /// Name and version.
         package: String,

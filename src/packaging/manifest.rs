@@ -75,7 +75,7 @@ impl Manifest {
         let wrong = |problem| PackagingError::Manifest { package: package(), problem };
         let bytes = contents.manifest.as_deref().ok_or_else(|| wrong("is missing"))?;
         let fields: Map<String, Value> =
-            serde_json::from_slice(bytes).map_err(|_| wrong("is no JSON object"))?;
+            serde_json::from_slice(bytes).map_err(|_| wrong("is not a JSON object"))?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
         if text("name") != Some(release.name.as_str()) || text("version") != Some(&release.version) {
             return Err(wrong("is that of another package"));

@@ -33,7 +33,7 @@ pub enum RelockError {
         #[source]
         said: NpmOutput,
     },
-    /// The manifest is no JSON object.
+    /// The manifest is not a JSON object.
     #[error("the package's package.json cannot be read")]
     Manifest(#[source] serde_json::Error),
     /// The lockfile to start from cannot be read.
@@ -42,7 +42,7 @@ pub enum RelockError {
     /// npm wrote no lockfile.
     #[error("npm wrote no lockfile")]
     Nothing(#[source] io::Error),
-    /// npm wrote something that is no lockfile.
+    /// npm wrote something that is not a lockfile.
     #[error("npm wrote a lockfile that cannot be read")]
     Written(#[source] LockfileError),
     /// The lockfile is that of another version.

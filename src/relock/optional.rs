@@ -22,7 +22,7 @@ type Raw = IndexMap<String, Box<RawValue>>;
 /// The field in question.
 const OPTIONAL: &str = "optionalDependencies";
 
-/// The lockfile with what npm would miss accounted for. A text that is no lockfile is given back as it is.
+/// The lockfile with what npm would miss accounted for. A text that is not a lockfile is given back as it is.
 pub(super) fn account(lockfile: Vec<u8>) -> Vec<u8> {
     let accounted = std::str::from_utf8(&lockfile).ok().and_then(rewritten);
     accounted.map_or(lockfile, String::into_bytes)

@@ -17,9 +17,9 @@ pub(super) struct Fill {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FillError {
     /// An entry without a field that others can follow.
-    #[error("an entry has no `version` to write behind")]
+    #[error("an entry has no `version` to write after")]
     NoAnchor,
-    /// The result says something else than the text with the fields put in.
+    /// The result says something other than the text with the fields put in.
     #[error("the edited text would say something else")]
     Unproven,
 }

@@ -142,7 +142,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
 /// The entries of all maps of a lockfile, in the order of the text.
 ///
 /// # Errors
-/// When the text is no lockfile.
+/// When the text is not a lockfile.
 pub(super) fn entries(text: &str) -> Result<Vec<LockfileEntry<'_>>, LockfileError> {
     // With its judgement of what is none, and its words for it.
     let version = Lockfile::parse(text.as_bytes())?.version;

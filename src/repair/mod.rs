@@ -95,7 +95,7 @@ pub enum Unrepairable {
     #[error("it has no `version`")]
     NoVersion,
     /// No registry knows the tarball.
-    #[error("no `integrity`, and {} is no tarball of a registry that could be asked", redacted(.0))]
+    #[error("no `integrity`, and {} is not a tarball of a registry that could be asked", redacted(.0))]
     Elsewhere(String),
     /// The registry published other bytes.
     #[error("its integrity {has} is not that of {package}, which is {published}")]

@@ -122,7 +122,7 @@ fn try_names<T>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<T>) -> 
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Removes what killed runs left in a folder. Failing at it is no failure.
+/// Removes what killed runs left in a folder. Failing at it is not a failure.
 pub fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PREFIX);

@@ -105,7 +105,7 @@ impl BecauseReport {
             }
             Because::Unchanged { lockfile, commit } => {
                 let text = format!(
-                    "of something else than {}, which is as it was when the hash was written in {}: the fetcher's \
+                    "of something other than {}, which is as it was when the hash was written in {}: the fetcher's \
                      version, an option, another lockfile; `npm-nixhash explain {service}` tries what it is",
                     paths.show(lockfile),
                     short(commit)

@@ -42,6 +42,12 @@ impl Message {
         Self { causes, ..Self::plain(error.to_string()) }
     }
 
+    /// The same with what led to it.
+    #[must_use]
+    pub fn caused_by(self, cause: &impl ToString) -> Self {
+        Self { causes: vec![cause.to_string()], ..self }
+    }
+
     /// The same with a hint.
     #[must_use]
     pub fn hinting(self, hint: Option<impl Into<String>>) -> Self {
@@ -140,7 +146,7 @@ impl Report {
         };
         report.count();
         if report.finds_nothing() {
-            let hint = "if they are nobody's business, name them in `ignore-lockfiles` of npm-nixhash.toml";
+            let hint = "if they do not matter, name them in `ignore-lockfiles` of npm-nixhash.toml";
             let message = Message::plain("no npm derivation was found, although there are lockfiles");
             report.warnings.push(message.hinting(Some(hint)));
         }
@@ -460,8 +466,7 @@ fn failure_messages(failure: &SiteFailure, paths: &Paths) -> Vec<Message> {
             ]
         }
         SiteFailure::Unreadable { path, error } => {
-            let message = Message::plain(format!("cannot read {}", paths.show(path)));
-            vec![Message { causes: vec![error.to_string()], ..message }]
+            vec![Message::plain(format!("cannot read {}", paths.show(path))).caused_by(error)]
         }
         SiteFailure::Relock { path, .. } => {
             let message = format!("cannot regenerate {}", paths.show(path));

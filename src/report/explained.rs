@@ -86,8 +86,8 @@ fn identity_text(identity: &HashIdentity, own: &str, paths: &Paths) -> String {
     let HashIdentity { text, options, manner, .. } = identity;
     let text = match text {
         HashedText::Itself => own.to_owned(),
-        HashedText::Crlf => format!("{own} with CRLF line ends"),
-        HashedText::LineFeeds => format!("{own} with LF line ends"),
+        HashedText::Crlf => format!("{own} with CRLF line endings"),
+        HashedText::LineFeeds => format!("{own} with LF line endings"),
         HashedText::WithoutLastLineFeed => format!("{own} without its last line feed"),
         HashedText::WithLineFeed => format!("{own} with a line feed at its end"),
         HashedText::Unedited => format!("{own} before a phase edits it"),
@@ -135,7 +135,7 @@ fn user(modes: Modes) -> Option<&'static str> {
 fn attempt(tried: &Tried, explanation: &Explanation) -> String {
     let what = match tried.group {
         Group::Spellings => {
-            "its lockfile with either fetcher version, as it is, with other line ends, with or without its last line feed"
+            "its lockfile with either fetcher version, as it is, with other line endings, with or without its last line feed"
         }
         Group::OlderFetcher => "fetcherVersion 2 as nixpkgs made it before 2026-02-15",
         Group::OtherUsers => "git dependencies unpacked by root, under umask 002, 027 and 077",

@@ -29,7 +29,7 @@ pub(super) struct PlacedFinding {
     pub(super) related: Option<PlaceReport>,
     pub(super) title: String,
     pub(super) message: String,
-    /// Why it is so, where that is known. It is no part of what makes two findings the same.
+    /// Why it is so, where that is known. It is not part of what makes two findings the same.
     pub(super) because: Option<String>,
 }
 

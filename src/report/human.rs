@@ -63,7 +63,7 @@ fn places(site: &SiteReport) -> String {
     if places.is_empty() { at(&site.place) } else { places.join(", ") }
 }
 
-/// Parts of attribute paths that an end is looked for among: more are no name that anybody would write.
+/// Parts of attribute paths that an end is looked for among: more are not a name that anybody would write.
 const MOST_PARTS: usize = 8;
 
 /// The ends of an attribute path that `NAME` takes for it, the shortest first, and all of it.

@@ -232,7 +232,7 @@ pub struct OptionsReport {
 pub struct FindingReport {
     /// What it is about.
     pub code: Rule,
-    /// Where it is to be mended.
+    /// Where to fix it.
     pub place: PlaceReport,
     /// What is wrong.
     pub message: String,

@@ -13,7 +13,7 @@ use super::zip::{self, ZipError};
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// It is something else.
-    #[error("it is no archive: {0}")]
+    #[error("it is not an archive: {0}")]
     NotOne(&'static str),
     /// A format that is not read here.
     #[error("{0} archives are not supported")]
@@ -28,7 +28,7 @@ pub enum ArchiveError {
     #[error("it has {0} entries at its top, where only one folder may be")]
     Top(usize),
     /// Something else at the top than a folder.
-    #[error("what it has at its top is no folder")]
+    #[error("what it has at its top is not a folder")]
     TopKind,
     /// The tree cannot be hashed.
     #[error("its tree cannot be hashed")]

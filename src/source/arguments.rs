@@ -53,7 +53,7 @@ impl<'a> Arguments<'a> {
             None => Ok(None),
             Some(AttributeValue::Text(text)) => Ok(Some(text)),
             Some(AttributeValue::Unknown(why)) => Err(self.unknown(name, why)),
-            Some(_) => Err(self.refuse(&format!("has a `{name}` that is no string"))),
+            Some(_) => Err(self.refuse(&format!("has a `{name}` that is not a string"))),
         }
     }
 
@@ -69,7 +69,7 @@ impl<'a> Arguments<'a> {
             None => Ok(default),
             Some(AttributeValue::Bool(flag)) => Ok(*flag),
             Some(AttributeValue::Unknown(why)) => Err(self.unknown(name, why)),
-            Some(_) => Err(self.refuse(&format!("has a `{name}` that is no boolean"))),
+            Some(_) => Err(self.refuse(&format!("has a `{name}` that is not a boolean"))),
         }
     }
 

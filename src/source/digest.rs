@@ -186,7 +186,7 @@ impl Recorded {
         }
     }
 
-    /// Reads the text of an attribute of this name; `None` if it is no hash that Nix would take there.
+    /// Reads the text of an attribute of this name; `None` if it is not a hash that Nix would take there.
     #[must_use]
     pub fn read(attribute: &str, written: &HashText) -> Option<Self> {
         let kind = DigestKind::of(attribute);

@@ -58,7 +58,7 @@ pub enum SourceFailure {
     /// It cannot be fetched.
     #[error(transparent)]
     Supply(Arc<SupplyError>),
-    /// It is no archive, or one that is refused.
+    /// It is not an archive, or one that is refused.
     #[error("the source at {url} cannot be used")]
     Archive {
         /// Its URL, without secrets.
@@ -234,7 +234,7 @@ fn work(request: &SourceRequest, known: Known, limit: u64) -> Result<FetchedSour
         Hashed::Tree(top) if digests.is_none() || !request.looks.is_empty() => {
             Ok(Unpacked::new(&bytes, top, limit)?)
         }
-        // A file that is no archive still has its hash.
+        // A file that is not an archive still has its hash.
         Hashed::File | Hashed::StoreFile if !request.looks.is_empty() => {
             match Unpacked::new(&bytes, Top::Kept, limit) {
                 Err(error) if error.is_too_large() => return Err(error),

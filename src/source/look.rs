@@ -30,7 +30,7 @@ pub struct Excerpt {
 /// Why a place cannot be looked at.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LookError {
-    /// The file is no archive, or one that is refused.
+    /// The file is not an archive, or one that is refused.
     #[error("what was fetched cannot be unpacked")]
     Archive(#[source] Arc<ArchiveError>),
     /// The archive has several folders at its top, or none, and nothing chooses one.

@@ -41,7 +41,7 @@ pub struct Resolved {
 /// Reads a fetcher's call.
 ///
 /// # Errors
-/// When it is no plain download, or something about it is not known.
+/// When it is not a plain download, or something about it is not known.
 pub fn resolve(source: &RemoteSource) -> Result<Resolved, Unsupported> {
     let origin = Origin::of(source)?;
     if source.kind == RemoteKind::FlakeInput {
@@ -49,7 +49,7 @@ pub fn resolve(source: &RemoteSource) -> Result<Resolved, Unsupported> {
     }
     let (attribute, written) = written(source)?;
     let recorded = Recorded::read(&attribute.name, &written);
-    let unreadable = || Unsupported(format!("`{}` of `{}` is no hash", attribute.name, source.fetcher));
+    let unreadable = || Unsupported(format!("`{}` of `{}` is not a hash", attribute.name, source.fetcher));
     Ok(Resolved { origin, recorded: recorded.ok_or_else(unreadable)?, literal: attribute.literal.clone() })
 }
 

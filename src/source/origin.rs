@@ -1,6 +1,6 @@
 //! Where a source comes from: the URL that nixpkgs' fetchers form, and what of its bytes they hash.
 //!
-//! What is no plain download is refused with the reason: git checkouts, scripts that run after the download, arguments
+//! What is not a plain download is refused with the reason: git checkouts, scripts that run after the download, arguments
 //! that are not known to be harmless.
 
 use nix_sites::{AttributeValue, RemoteKind, RemoteSource};
@@ -52,7 +52,7 @@ impl Origin {
     /// The origin of a source.
     ///
     /// # Errors
-    /// When an argument is not known, or the source is no plain download.
+    /// When an argument is not known, or the source is not a plain download.
     pub fn of(source: &RemoteSource) -> Result<Self, Unsupported> {
         let arguments = Arguments::new(source);
         let origin = match source.kind {
@@ -156,7 +156,7 @@ fn builtin_fetchurl(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     Ok(Origin::plain(urls(arguments)?, Hashed::File))
 }
 
-/// `builtins.fetchTree` of an archive or a file, as `flake.lock` has them. What it says of revisions and times is no part of the
+/// `builtins.fetchTree` of an archive or a file, as `flake.lock` has them. What it says of revisions and times is not part of the
 /// hash.
 fn fetch_tree(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     let hashed = match arguments.needed("type")? {

@@ -162,7 +162,7 @@ pkgs.buildNpmPackage (finalAttrs: {{
 warning: it has install scripts (postinstall), which npmFlags keeps from running
 note: the registry publishes no signing keys
 note: a lockfile fits: it has dependencies to install (dep)
-note: wrote npm/acme-tool/package-lock.json: let git track it, a flake sees nothing else
+note: wrote npm/acme-tool/package-lock.json: add it to git: a flake sees nothing else
 "
     );
     assert_eq!(world.project.render(&output), expected);

@@ -182,7 +182,7 @@ fn two_urls_with_one_integrity_are_both_fetched() {
         let fetched = || (registry.count(&one.path), registry.count(&two.path));
         let cold = hash(&["--no-cache"]);
         assert_eq!((cold.code, fetched()), (0, (1, 1)), "{}", cold.stderr);
-        // What fails at one URL is no answer, and leaves nothing behind, whichever comes first.
+        // What fails at one URL is not an answer, and leaves nothing behind, whichever comes first.
         for package in [&two, &one] {
             registry.fault(&package.path, 1, Fault::Status(404));
             let failed = hash(&["out", "--no-cache"]);

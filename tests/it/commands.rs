@@ -98,7 +98,7 @@ fn commented_out_hashes_strings_and_documents_are_no_sites() {
     assert_eq!(
         project.transcript(&["check"]),
         "exit 1\n--- stdout\nno npm derivation found, 1 lockfile without a derivation\n--- stderr\nwarning: no npm derivation \
-         was found, although there are lockfiles\n  hint: if they are nobody's business, name them in `ignore-lockfiles` of \
+         was found, although there are lockfiles\n  hint: if they do not matter, name them in `ignore-lockfiles` of \
          npm-nixhash.toml\nwarning: no npmDepsHash covers the lockfile web/package-lock.json\n"
     );
 }

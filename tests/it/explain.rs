@@ -153,7 +153,7 @@ fn other_spellings_of_the_text_are_found() {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     let crlf = lockfile.replace('\n', "\r\n");
-    assert_eq!(text(&project, &hash(&crlf), ""), format!("the hash of {LOCKFILE} with CRLF line ends"));
+    assert_eq!(text(&project, &hash(&crlf), ""), format!("the hash of {LOCKFILE} with CRLF line endings"));
     let bare = hash(lockfile.trim_end());
     assert_eq!(text(&project, &bare, ""), format!("the hash of {LOCKFILE} without its last line feed"));
     let name = "\"lockfileVersion\": 3";
@@ -162,7 +162,7 @@ fn other_spellings_of_the_text_are_found() {
     let said = text(&project, &truth("tiny-v3", "1"), phase);
     assert_eq!(said, format!("the hash of {LOCKFILE} before a phase edits it"));
     project.write(LOCKFILE, &crlf);
-    assert_eq!(text(&project, &hash(&lockfile), ""), format!("the hash of {LOCKFILE} with LF line ends"));
+    assert_eq!(text(&project, &hash(&lockfile), ""), format!("the hash of {LOCKFILE} with LF line endings"));
 }
 
 /// A tree as `hash` writes it.
@@ -311,7 +311,7 @@ fn what_is_no_hash_and_what_is_not_known_are_told_with_what_was_tried() {
         transcript,
         format!(
             "exit 1\n--- stdout\nunknown  web  default.nix:1:84\n  recorded  {odd}\n  it is     not known: nothing that was tried has \
-             this hash\n  tried     its lockfile with either fetcher version, as it is, with other line ends, with or without \
+             this hash\n  tried     its lockfile with either fetcher version, as it is, with other line endings, with or without \
              its last line feed: 6 computed\n  tried     fetcherVersion 2 as nixpkgs made it before 2026-02-15: 1 computed\n"
         )
     );

@@ -286,14 +286,14 @@ fn a_lockfile_that_git_checked_out_with_other_line_ends_has_the_hash_of_gits_byt
     assert!(told.starts_with("exit 0\n--- stdout\n1 in sync\n"), "{told}");
     assert!(
         told.contains(
-            "package-lock.json has other line ends than git has for it; the hash is that of git's bytes"
+            "package-lock.json has other line endings than it has in git; the hash is that of git's bytes"
         ),
         "{told}"
     );
     // A text that is another one is hashed as it is.
     project.write("web/package-lock.json", unix.replace('\n', "\r\n") + "\r\n");
     let told = project.transcript(&["check"]);
-    assert!(told.starts_with("exit 1\n") && !told.contains("line ends"), "{told}");
+    assert!(told.starts_with("exit 1\n") && !told.contains("line endings"), "{told}");
     // What is staged is what the next commit has, whatever the last one had.
     let other = unix.replace("\"version\": \"1.0.0\"", "\"version\": \"1.0.1\"");
     assert_ne!(other, unix);
@@ -302,11 +302,11 @@ fn a_lockfile_that_git_checked_out_with_other_line_ends_has_the_hash_of_gits_byt
     project.run(&["update"]);
     project.write("web/package-lock.json", other.replace('\n', "\r\n"));
     let told = project.transcript(&["check"]);
-    assert!(told.starts_with("exit 0\n") && told.contains("other line ends than git has"), "{told}");
+    assert!(told.starts_with("exit 0\n") && told.contains("other line endings than it has in git"), "{told}");
     project.write("web/package-lock.json", unix.replace('\n', "\r\n"));
     let told = project.transcript(&["check"]);
     assert!(
-        told.starts_with("exit 1\n") && !told.contains("line ends"),
+        told.starts_with("exit 1\n") && !told.contains("line endings"),
         "only the last commit has that: {told}"
     );
 }

@@ -277,7 +277,10 @@ fn flags_that_cannot_both_be_meant_are_refused_and_those_that_do_nothing_are_tol
         );
     }
     let said = project.transcript(&["check", "--remote-mode", "read"]);
-    assert!(said.contains("warning: --remote-mode changes nothing, because no place is named"), "{said}");
+    assert!(
+        said.contains("warning: --remote-mode changes nothing, because no shared location is named"),
+        "{said}"
+    );
     for args in [["--no-remote", "--remote"], ["--no-publish", "--publish"]] {
         let said = project.transcript(&["update", args[0], args[1], &cache]);
         assert!(said.starts_with("exit 2\n") && said.contains("cannot be used with"), "{said}");
@@ -534,7 +537,7 @@ fn what_comes_with_a_repository_has_no_tarballs_sent_anywhere() {
     fs::remove_file(project.path("npm-nixhash.toml")).unwrap();
     let said = project.transcript(&["check", "--remote-tarballs"]);
     assert!(
-        said.contains("warning: tarballs are not shared, because no place is named that machines share\n"),
+        said.contains("warning: tarballs are not shared, because no shared location is named\n"),
         "{said}"
     );
 }

@@ -153,7 +153,7 @@ fn init_writes_to_the_root_of_a_repository_alone() {
     );
     assert_eq!(
         project.transcript(&["init", "gitlab", "nowhere", "--source", SOURCE]),
-        "exit 2\n--- stderr\nerror: [ROOT]/nowhere is no folder\n"
+        "exit 2\n--- stderr\nerror: [ROOT]/nowhere is not a folder\n"
     );
 }
 

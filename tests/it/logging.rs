@@ -69,14 +69,14 @@ fn v_tells_steps_and_vv_requests_caches_and_files() {
     let (log, other) = log_of(&stderr);
     assert!(log.iter().all(|line| line.starts_with("info ")), "{log:?}");
     for step in [
-        "nix_sites: the repository is surveyed root=",
+        "nix_sites: surveyed the repository root=",
         "npm_deps: what was not on disk is here tarballs=2 took=",
         "npm_deps: hashes are computed lockfiles=2 failed=0 took=",
     ] {
         assert!(log.iter().any(|line| line.contains(step)), "{step}: {log:?}");
     }
     let (_, stdout, without) = ran(&project, &["check", "-v", "--no-memo"], Some("off"));
-    assert_eq!(stdout, details, "the log is no part of the data");
+    assert_eq!(stdout, details, "the log is not part of the data");
     assert_eq!(without.lines().collect::<Vec<_>>(), other, "nor does it change what is said besides");
 
     let (_, stdout, stderr) = ran(&project, &["check", "-vv", "--no-cache"], None);
@@ -116,8 +116,8 @@ fn the_log_tells_which_cache_answered() {
 fn a_wish_that_makes_no_sense_is_an_error() {
     let (project, _) = project();
     for (log, why) in [
-        ("loud", "error: NPM_NIXHASH_LOG: `loud` is no level\n  hint: one of off, error, warn, "),
-        ("npm_registry=", "error: NPM_NIXHASH_LOG: `` is no level\n  hint: "),
+        ("loud", "error: NPM_NIXHASH_LOG: `loud` is not a level\n  hint: one of off, error, warn, "),
+        ("npm_registry=", "error: NPM_NIXHASH_LOG: `` is not a level\n  hint: "),
         ("hyper=trace", "error: NPM_NIXHASH_LOG: nothing is called `hyper`\n  hint: one of nix_lang, "),
     ] {
         let (code, stdout, stderr) = ran(&project, &["check"], Some(log));

@@ -129,7 +129,7 @@ fn first_difference(file: &str, expected: &[u8], got: &[u8]) -> String {
             }
         }
     }
-    format!("{file}: line ends differ")
+    format!("{file}: line endings differ")
 }
 
 /// After the edits, the survey says the same, and there is nothing left to edit.

@@ -104,7 +104,7 @@ fn warnings_come_with_a_hash() {
         (
             packages(&json!({ "node_modules/a": { "resolved": "a.tgz", "integrity": "sha1-x" } })),
             "1",
-            "1 entry with a `resolved` that is no URL, which nixpkgs' fetcher passes over: node_modules/a\n"
+            "1 entry with a `resolved` that is not a URL, which nixpkgs' fetcher passes over: node_modules/a\n"
                 .to_owned(),
         ),
         (

@@ -123,7 +123,10 @@ fn what_contradicts_the_registry_is_never_completed() {
     let remote = whole.replace(&right.url, "https://example.com/right.tgz");
     project.write("web/package-lock.json", without(&remote, "integrity"));
     let transcript = project.transcript(&["repair"]);
-    assert!(transcript.contains("https://example.com/right.tgz is no tarball of a registry"), "{transcript}");
+    assert!(
+        transcript.contains("https://example.com/right.tgz is not a tarball of a registry"),
+        "{transcript}"
+    );
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn a_log_of_every_kind_of_finding_is_valid_and_its_rules_have_help() {
     ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(run["invocations"][0]["executionSuccessful"], false);
-    // What is said of no place is no result.
+    // What is said of no place is not a result.
     fs::remove_file(project.path("default.nix")).unwrap();
     fs::remove_file(project.path("unreadable.nix")).unwrap();
     let log = self::log(&project, &["check", "--format", "sarif"]);

@@ -208,7 +208,7 @@ fn nothing_found_where_there_are_lockfiles_is_told_and_fails() {
     assert_eq!(
         said,
         "exit 1\n--- stdout\nno npm derivation found, 1 lockfile without a derivation\n--- stderr\nwarning: no npm derivation \
-         was found, although there are lockfiles\n  hint: if they are nobody's business, name them in `ignore-lockfiles` of \
+         was found, although there are lockfiles\n  hint: if they do not matter, name them in `ignore-lockfiles` of \
          npm-nixhash.toml\nwarning: no npmDepsHash covers the lockfile web/package-lock.json\n"
     );
     assert!(project.transcript(&["update"]).starts_with("exit 2\n"));

@@ -133,12 +133,12 @@ failed  deps  flake.nix:18:18
 error: flake.nix:10:13: a/package-lock.json: left is not available
   caused by: cannot fetch https://registry.npmjs.org/left/-/left-1.0.0.tgz from [REGISTRY]/left/-/left-1.0.0.tgz
   caused by: the server answered 404 Not Found
-  hint: the registry has no such version any more, or hides it from those without access: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere
+  hint: the registry has no such version any more, or hides it from those without access: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because anyone who can change it could send your tokens anywhere
   the same: packages.x86_64-linux.b (b/package-lock.json): left is not available
 error: flake.nix:15:68: packages.x86_64-linux.b (b/package-lock.json): @x/right is not available
   caused by: cannot fetch https://registry.npmjs.org/@x/right/-/right-2.0.0.tgz from [REGISTRY]/@x/right/-/right-2.0.0.tgz
   caused by: the server answered 403 Forbidden
-  hint: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere
+  hint: no credential for [HOST] is configured: set `//[HOST]/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; a repository's own .npmrc is not read, because anyone who can change it could send your tokens anywhere
 "
     );
     assert_eq!(project.read("flake.nix"), FLAKE);

@@ -137,7 +137,7 @@ fn a_saved_lockfile_is_one_line_and_so_is_the_way_back() {
         watching.after(|| project.write("web/package-lock.json", &before)),
         ["in sync web HASH default.nix:3:74"]
     );
-    // What makes no difference is no line: the same text again, and a file of no one.
+    // What makes no difference is not a line: the same text again, and a file of no one.
     project.write("web/package-lock.json", &before);
     project.write("web/index.js", "1");
     project.write("default.nix", format!("# a comment\n{}", project.read("default.nix")));

@@ -382,7 +382,7 @@ fn compare(case: &Case, truth: &[Dependencies]) -> Vec<String> {
             }
             open.retain(|(hash, ..)| *hash != value);
         }
-        // A hash that is no literal is one of those that are left.
+        // A hash that is not a literal is one of those that are left.
         if site.hashes.is_empty() && open.pop_first().is_none() {
             problems.push("an undecided site without a literal that Nix does not have".to_owned());
         }

@@ -16,7 +16,7 @@ use tar::{Archive, Entries, Entry, EntryType};
 pub struct Member<'a, R: Read> {
     /// Its full name, whatever way it was given.
     pub name: Vec<u8>,
-    /// What it links to; empty if it is no link.
+    /// What it links to; empty if it is not a link.
     pub target: Vec<u8>,
     /// Its type.
     pub kind: EntryType,

@@ -64,7 +64,7 @@ impl From<PackError> for Error {
 ///
 /// # Errors
 /// [`Error::Entry`] for an entry that is refused, [`Error::TooLarge`] beyond `limit`, [`Error::Damaged`] for
-/// data that is no archive or if `archive` cannot be read to its end.
+/// data that is not an archive or if `archive` cannot be read to its end.
 pub fn repack(archive: impl Read, limit: u64) -> Result<Repacked, Error> {
     repack_as(archive, limit, Modes::SANDBOX)
 }

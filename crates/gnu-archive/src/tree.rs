@@ -162,7 +162,7 @@ impl Tree {
     /// Gives the file at `target` another name.
     ///
     /// # Errors
-    /// It has no place in the tree, or `target` is no file of it.
+    /// It has no place in the tree, or `target` is not a file of it.
     pub fn hard_link(&mut self, path: &[&[u8]], target: &[&[u8]]) -> Result<(), Misfit> {
         match self.find(target) {
             Some(Node::File(file)) => self.name(path, file),

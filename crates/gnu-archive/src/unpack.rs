@@ -101,7 +101,7 @@ pub enum EntryProblem {
     #[error("is a link to `{0}`, which cannot be a link's target")]
     Target(String),
     /// A hard link to something that no earlier entry is, or that is a directory.
-    #[error("is a hard link to `{0}`, which is no earlier file")]
+    #[error("is a hard link to `{0}`, which is not an earlier file")]
     HardLink(String),
     /// Its permissions keep its owner from reading it.
     #[error("may not be read by its owner")]

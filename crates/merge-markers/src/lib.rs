@@ -5,7 +5,7 @@ use std::ops::Range;
 /// A part of a text with conflicts.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Part<'a> {
-    /// What is no conflict.
+    /// What is not a conflict.
     Text(&'a str),
     /// A conflict.
     Conflict {

@@ -59,7 +59,7 @@ pub enum Presence {
     NarMissing,
     /// What is there under its name does not serve it.
     Unfit(Unfit),
-    /// What is there under its name is no narinfo.
+    /// What is there under its name is not a narinfo.
     NoNarInfo(NarInfoError),
 }
 

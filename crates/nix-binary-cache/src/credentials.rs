@@ -46,8 +46,8 @@ pub enum CredentialsError {
     /// A profile that another program would have to be run for.
     #[error("the profile `{0}` gets its credentials by `{1}`, which only AWS's own tools can do")]
     Indirect(String, String),
-    /// A profile's or an environment's endpoint is no URL.
-    #[error("the endpoint in {0} is no http or https URL")]
+    /// A profile's or an environment's endpoint is not a URL.
+    #[error("the endpoint in {0} is not an http or https URL")]
     Endpoint(&'static str),
     /// A cloud's library refuses what was found.
     #[error("the credentials for {0} cannot be used")]

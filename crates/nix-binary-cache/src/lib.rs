@@ -19,8 +19,6 @@ pub mod cache;
 #[cfg(feature = "client")]
 pub mod credentials;
 #[cfg(feature = "client")]
-mod http;
-#[cfg(feature = "client")]
 pub mod storage;
 
 #[cfg(feature = "client")]

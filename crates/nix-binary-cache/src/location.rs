@@ -52,14 +52,14 @@ pub(crate) struct Bucket {
     pub(crate) instance: bool,
 }
 
-/// Why a text is no location. What was given is not repeated: it may hold a secret.
+/// Why a text is not a location. What was given is not repeated: it may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// No URL at all.
     #[error("not a URL: expected file:///dir, s3://bucket/prefix, gs://, az:// or https://")]
     NoUrl,
     /// Another kind of place.
-    #[error("`{0}:` is no kind of cache: expected file, s3, gs, az or https")]
+    #[error("`{0}:` is not a kind of cache: expected file, s3, gs, az or https")]
     Scheme(String),
     /// A user name or a password.
     #[error("the URL has a user name or a password in it")]
@@ -253,7 +253,7 @@ mod tests {
             let error = text.parse::<CacheLocation>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         }
-        assert_eq!(said("ftp://h/"), "`ftp:` is no kind of cache: expected file, s3, gs, az or https");
+        assert_eq!(said("ftp://h/"), "`ftp:` is not a kind of cache: expected file, s3, gs, az or https");
         assert_eq!(said("s3:///x"), "the URL does not say which bucket");
         assert!(said("s3://b?regoin=x").contains("`regoin`"));
     }

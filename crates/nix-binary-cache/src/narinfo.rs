@@ -43,14 +43,14 @@ pub struct SizedDigest {
     pub size: u64,
 }
 
-/// Why a text is no narinfo.
+/// Why a text is not a narinfo.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NarInfoError {
     /// A line without a colon.
-    #[error("line {0} of the narinfo is no `Key: value`")]
+    #[error("line {0} of the narinfo is not `Key: value`")]
     Line(usize),
     /// A key that has to be there is not, or is there twice.
-    #[error("the narinfo has not exactly one `{0}`")]
+    #[error("the narinfo does not have exactly one `{0}`")]
     Missing(&'static str),
     /// A value that cannot be read.
     #[error("the narinfo's `{0}` cannot be read")]

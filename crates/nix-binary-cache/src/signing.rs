@@ -19,14 +19,14 @@ pub struct PublicKey {
     bytes: [u8; 32],
 }
 
-/// Why a text is no key. It says nothing of the text, which may be a secret.
+/// Why a text is not a key. It says nothing of the text, which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There is no name before a colon.
-    #[error("not a key of Nix's: expected NAME:BASE64")]
+    #[error("not a Nix key: expected NAME:BASE64")]
     Form,
     /// What comes after the name is of another kind of key, or damaged.
-    #[error("not an Ed25519 {0} key of Nix's: expected {1} bytes in base64 after the name")]
+    #[error("not an Ed25519 {0} Nix key: expected {1} bytes in base64 after the name")]
     Bytes(&'static str, usize),
 }
 

@@ -1,5 +1,7 @@
 //! Objects by their keys, wherever they lie. Nothing appears under a key before it is whole.
 
+mod http;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
@@ -20,8 +22,9 @@ use object_store::{
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
+use self::http::HttpCache;
+
 use crate::credentials::{self, CredentialsError, Surroundings};
-use crate::http::HttpCache;
 use crate::location::{CacheLocation, Kind};
 
 /// Parts that are on their way at once for one upload; each is in memory.
@@ -119,7 +122,7 @@ pub enum StorageFailure {
     #[error("it took too long to answer")]
     Timeout,
     /// A redirect that leads nowhere, or out of encryption.
-    #[error("it redirects to where it cannot be followed")]
+    #[error("it redirects to a place that may not be followed")]
     Redirect,
     /// A file or folder.
     #[error("{0}")]
@@ -130,7 +133,7 @@ pub enum StorageFailure {
     /// An object is larger than it may be.
     #[error("an object is larger than {0} bytes")]
     TooLarge(usize),
-    /// An object's name is no part of a URL.
+    /// An object's name is not part of a URL.
     #[error("an object's name cannot be part of a URL")]
     Key,
     /// The one who wrote it gave up.
@@ -153,8 +156,7 @@ impl Advise for StorageFailure {
     fn advice(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Status(401 | 403) => Some(
-                "the credentials have to allow to read, to write and to look whether objects are there"
-                    .into(),
+                "the credentials have to allow reading, writing and checking whether objects exist".into(),
             ),
             Self::Status(405 | 501) => Some("this server takes no uploads; name the bucket behind it".into()),
             Self::NoSuchPlace => Some("make it first, or correct the URL".into()),

@@ -19,7 +19,7 @@ const HASH_DIGITS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DerivationName(String);
 
-/// Why a text is no derivation name.
+/// Why a text is not a derivation name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a name that Nix accepts: `{0}` (1 to {MAX_NAME} letters, digits and any of + - . _ ? =, no dot first)"

@@ -64,11 +64,9 @@ impl fmt::Display for Cost {
             Self::Items(count) => write!(f, "{count} items are more than this evaluation may make"),
             Self::Bytes(count) => write!(f, "a text of {count} bytes is more than this evaluation may make"),
             // The count is that of the last step, which says nothing of what was multiplied before.
-            Self::Alternatives(_) => {
-                f.write_str("the alternatives that are multiplied here are too many to follow")
-            }
+            Self::Alternatives(_) => f.write_str("too many alternatives multiply here to follow them all"),
             Self::Configurations(count) => {
-                write!(f, "more than {count} configurations are too many to look at")
+                write!(f, "more than {count} configurations, too many to look at")
             }
             Self::File(bytes) => write!(f, "a file of {bytes} bytes is more than this evaluation may read"),
         }

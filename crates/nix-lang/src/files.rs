@@ -105,7 +105,7 @@ impl Files {
         Ok(self.add(path.to_owned(), &text))
     }
 
-    /// The bytes of a file that is no text of the evaluation, such as a patch.
+    /// The bytes of a file that is not text of the evaluation, such as a patch.
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         self.content(&normalize(path)).ok()

@@ -332,7 +332,7 @@ mod tests {
             assert_eq!(verdict(FileKind::Nix, text, range, new), Err(error), "{range:?} {new}");
         }
         let marked = verdict(FileKind::Nix, "\u{feff}\"x\"", (0, 6), "\"y\"");
-        assert_eq!(marked, Err(MoreThanLiterals(0)), "a byte order mark is no part of a literal");
+        assert_eq!(marked, Err(MoreThanLiterals(0)), "a byte order mark is not part of a literal");
         assert_eq!(verdict(FileKind::Nix, "[ 1 ]", (2, 3), "\"1\""), Err(MoreThanLiterals(2)));
     }
 

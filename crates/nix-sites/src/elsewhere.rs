@@ -83,7 +83,7 @@ struct Word {
 enum Follows {
     /// An argument: the word is a function that is called.
     Argument,
-    /// `=` and something else than `null`: the word is an attribute that holds a hash.
+    /// `=` and something other than `null`: the word is an attribute that holds a hash.
     Value,
 }
 

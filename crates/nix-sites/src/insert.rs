@@ -39,7 +39,7 @@ pub enum InsertError {
     /// No attribute path.
     #[error("not an attribute path: `{}`", .0.escape_debug())]
     Path(String),
-    /// The file is no Nix expression.
+    /// The file is not a Nix expression.
     #[error("the file cannot be parsed: {0}")]
     Unparsable(String),
     /// The attribute is there already.
@@ -48,7 +48,7 @@ pub enum InsertError {
     /// Its parent is not there.
     #[error("there is no attribute {0}")]
     Missing(String),
-    /// Its parent is something else than an attribute set that is written out.
+    /// Its parent is something other than an attribute set that is written out.
     #[error("{0} is not an attribute set that is written out in this file")]
     NotASet(String),
     /// The edit would have changed something else.

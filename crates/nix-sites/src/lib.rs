@@ -76,7 +76,7 @@ pub fn survey(scope: &SurveyScope) -> Survey {
     let survey = surveyed(scope);
     let undecided = survey.sites.iter().filter(|site| matches!(site.outcome, Outcome::Undecided(_))).count();
     let (root, sites, took) = (scope.root.display(), survey.sites.len(), began.elapsed());
-    info!(%root, sites, undecided, ?took, "the repository is surveyed");
+    info!(%root, sites, undecided, ?took, "surveyed the repository");
     survey
 }
 

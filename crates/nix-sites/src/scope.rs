@@ -53,7 +53,7 @@ pub(super) struct RelevantFiles {
     pub candidates: Vec<PathBuf>,
     /// Folders with a `flake.nix`.
     pub flakes: Vec<PathBuf>,
-    /// Files from which imports lead to candidates: first those that nothing imports, then all that are no candidates
+    /// Files from which imports lead to candidates: first those that nothing imports, then all that are not candidates
     /// themselves.
     pub roots: Vec<PathBuf>,
     /// Lockfiles that git tracks or would track, but not those of installed packages.

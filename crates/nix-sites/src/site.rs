@@ -252,7 +252,7 @@ impl Site {
     }
 }
 
-/// Something worth knowing that is no undecided site.
+/// Something worth knowing that is not an undecided site.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Warning {
     /// The class.

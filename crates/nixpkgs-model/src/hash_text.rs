@@ -87,6 +87,7 @@ impl HashText {
 /// Whether a text is a SHA-256 in any form but the empty one.
 #[must_use]
 pub fn looks_like_hash(text: &str) -> bool {
+    // Base64 without its padding (fixture `unpadded-sri`); `sha256:` and hexadecimal are 71.
     const SHORTEST: usize = 43;
     const LONGEST: usize = 80;
     (SHORTEST..=LONGEST).contains(&text.len()) && HashText::parse(text).digest.is_some()

@@ -14,7 +14,7 @@ use super::verdict::Refusal;
 /// One reason why there is no hash.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Obstacle {
-    /// The file is no lockfile.
+    /// The file is not a lockfile.
     #[error("cannot read the lockfile")]
     Lockfile(#[source] Arc<LockfileError>),
     /// The lockfile of a git dependency is none.

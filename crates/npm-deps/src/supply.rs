@@ -107,8 +107,8 @@ pub enum SupplyError {
         #[source]
         source: repack::Error,
     },
-    /// An answer that is no packument.
-    #[error("the registry's answer for {package} at {url} is no packument")]
+    /// An answer that is not a packument.
+    #[error("the registry's answer for {package} at {url} is not a packument")]
     Packument {
         /// The package.
         package: String,

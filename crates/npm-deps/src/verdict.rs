@@ -9,7 +9,7 @@ use std::fmt;
 use error_advice::Advise;
 use npm_lockfile::listing::some;
 use npm_lockfile::options::HashOptions;
-use npm_lockfile::{CanonicalUrl, Dependency, Lockfile, Problem, ProblemKind, Skipped};
+use npm_lockfile::{CanonicalUrl, Dependency, DependencyProblem, Lockfile, ProblemKind, Skipped};
 use npm_tarballs::redaction::redacted;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub enum Refusal {
     /// An entry that cannot be fetched, or cannot be read.
     #[error("{}: {}", said_place(.0), .0.kind)]
-    Entry(Problem),
+    Entry(DependencyProblem),
     /// One URL for which equally strong entries give several names or versions, which decide what fetcher version 2 stores.
     #[error(
         "{place}: another entry gives {} another name or version, and which one counts is left to chance",
@@ -67,10 +67,10 @@ impl Advise for Refusal {
             Self::GitScripts { .. } => "set forceGitDeps = true if the package works without running them",
             Self::FetcherVersion(_) => "use 1 or 2",
             Self::GitManifest { .. } => return None,
-            Self::Entry(Problem { aside: Some(_), .. }) => {
+            Self::Entry(DependencyProblem { aside: Some(_), .. }) => {
                 "write the lockfile again with `npm install --package-lock-only --lockfile-version 3`"
             }
-            Self::Entry(Problem { kind, .. }) => kind_hint(kind)?,
+            Self::Entry(DependencyProblem { kind, .. }) => kind_hint(kind)?,
             Self::Names { .. } => REWRITE,
         };
         Some(hint.into())
@@ -80,8 +80,8 @@ impl Advise for Refusal {
 const REWRITE: &str =
     "let npm write the entry again: remove it from the lockfile and run `npm install --package-lock-only`";
 
-fn said_place(problem: &Problem) -> String {
-    let Problem { place, aside, .. } = problem;
+fn said_place(problem: &DependencyProblem) -> String {
+    let DependencyProblem { place, aside, .. } = problem;
     aside.map_or_else(|| place.clone(), |map| format!("{place} in `{map}`, which nixpkgs' fetcher reads too"))
 }
 
@@ -111,7 +111,7 @@ pub enum LockfileWarning {
         /// `name or path@version`, in file order.
         packages: Vec<String>,
     },
-    /// `resolved` texts that are no URL, which nixpkgs passes over in silence.
+    /// `resolved` texts that are not URLs, which nixpkgs passes over in silence.
     NotAUrl {
         /// Where they stand.
         places: Vec<String>,
@@ -141,7 +141,7 @@ impl fmt::Display for LockfileWarning {
             ),
             Self::NotAUrl { places } => write!(
                 f,
-                "{} with a `resolved` that is no URL, which nixpkgs' fetcher passes over: {}",
+                "{} with a `resolved` that is not a URL, which nixpkgs' fetcher passes over: {}",
                 count(places, "entry"),
                 list(places)
             ),

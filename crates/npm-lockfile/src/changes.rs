@@ -111,7 +111,7 @@ fn commit(url: &str) -> Option<String> {
 }
 
 impl Changes {
-    /// The changes from one lockfile to another; `None` if one of the texts is no lockfile.
+    /// The changes from one lockfile to another; `None` if one of the texts is not a lockfile.
     #[must_use]
     pub fn between(old: &[u8], new: &[u8]) -> Option<Self> {
         let (old, new) = (Packages::of(old)?, Packages::of(new)?);

@@ -118,7 +118,7 @@ impl Completeness {
     /// that the lockfile says the project has.
     ///
     /// # Errors
-    /// When the bytes are no lockfile.
+    /// When the bytes are not a lockfile.
     pub fn of(lockfile: &[u8], manifest: Option<&[u8]>) -> Result<Self, LockfileError> {
         let text = super::utf8(lockfile)?;
         let document: DownloadsDocument =

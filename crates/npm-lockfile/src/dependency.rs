@@ -64,7 +64,7 @@ pub struct Skipped {
 
 /// An entry that nixpkgs' fetcher stumbles over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct DependencyProblem {
     /// Where the entry stands.
     pub place: String,
     /// What is wrong.
@@ -109,7 +109,7 @@ pub enum ProblemKind {
     #[error("`resolved` is not an absolute URL: {}", redacted(.0))]
     NotAUrl(String),
     /// The same in a lockfile of version 1, where nixpkgs' fetcher panics at it.
-    #[error("`resolved` is no URL, without which nixpkgs' fetcher takes no package of version 1: {}", redacted(.0))]
+    #[error("`resolved` is not a URL, without which nixpkgs' fetcher takes no package of version 1: {}", redacted(.0))]
     NotAUrlInVersion1(String),
 }
 
@@ -137,7 +137,7 @@ pub(super) struct DependencyCollector {
     /// Where the entry of a URL stands. A map of the entries themselves would move them about.
     by_url: HashMap<CanonicalUrl, usize, RandomState>,
     skipped: Vec<Skipped>,
-    problems: Vec<Problem>,
+    problems: Vec<DependencyProblem>,
 }
 
 impl DependencyCollector {
@@ -155,7 +155,7 @@ impl DependencyCollector {
     }
 
     pub(super) fn problem(&mut self, place: &str, kind: ProblemKind) {
-        self.problems.push(Problem { place: place.to_owned(), kind, aside: None });
+        self.problems.push(DependencyProblem { place: place.to_owned(), kind, aside: None });
     }
 
     pub(super) fn problems(&mut self, place: &str, kinds: Vec<ProblemKind>) {
@@ -170,7 +170,7 @@ impl DependencyCollector {
         map: &'static str,
         kinds: impl IntoIterator<Item = (String, ProblemKind)>,
     ) {
-        let problem = |(place, kind)| Problem { place, kind, aside: Some(map) };
+        let problem = |(place, kind)| DependencyProblem { place, kind, aside: Some(map) };
         self.problems.extend(kinds.into_iter().map(problem));
     }
 
@@ -193,7 +193,7 @@ impl DependencyCollector {
         for merged in self.merged {
             let place = merged.entry.place.clone();
             match merged.judge() {
-                Err(kind) => self.problems.push(Problem { place, kind, aside: None }),
+                Err(kind) => self.problems.push(DependencyProblem { place, kind, aside: None }),
                 Ok(dependency) if archives.contains(&dependency.url) => {}
                 Ok(dependency) => {
                     if let DependencySource::GitArchive { .. } = dependency.source {
@@ -209,7 +209,7 @@ impl DependencyCollector {
 
 impl Merged {
     /// Merges another entry for the same URL. The one with the strongest integrity counts, with its name and version, and
-    /// what the others lack is no fault.
+    /// what the others lack is not a fault.
     fn merge(&mut self, other: Raw) {
         let mine = &mut self.entry;
         mine.platform_specific |= other.platform_specific;

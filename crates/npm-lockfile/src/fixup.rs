@@ -50,7 +50,7 @@ impl Advise for FixupError {
 /// Without `cache`, only the integrities of git dependencies go.
 ///
 /// # Errors
-/// The text is no lockfile, or it needs something that the cache does not hold.
+/// The text is not a lockfile, or it needs something that the cache does not hold.
 pub fn fixup(text: &[u8], cache: Option<&Integrities>) -> Result<Option<Vec<u8>>, FixupError> {
     // serde_json's map is ordered by key, and so is what is written.
     let mut lockfile: Map<String, Value> = serde_json::from_slice(text)?;

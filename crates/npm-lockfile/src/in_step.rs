@@ -131,7 +131,7 @@ pub fn workspace_globs(manifest: &[u8]) -> Vec<String> {
     list.into_iter().flatten().filter_map(|glob| glob.as_str().map(str::to_owned)).collect()
 }
 
-/// Everything that `npm ci` would refuse the lockfile for, as far as it can be known; nothing for what is no lockfile.
+/// Everything that `npm ci` would refuse the lockfile for, as far as it can be known; nothing for what is not a lockfile.
 #[must_use]
 pub fn disagreements(lockfile: &[u8], manifests: &[ManifestFile]) -> Vec<Disagreement> {
     let Some(document) = LockedDocument::read(lockfile) else { return Vec::new() };
@@ -222,7 +222,7 @@ impl<'a> View<'a> {
     /// The folder of the project that a manifest gets as a link when it asks for a name.
     fn folder_of(&self, folder: &str, name: &str) -> Option<String> {
         let target = self.locked(folder, name).filter(|entry| entry.link.0)?.resolved.as_deref()?;
-        // What is outside of the project is no part of what Nix builds.
+        // What is outside of the project is not part of what Nix builds.
         (!target.starts_with("..")).then(|| target.to_owned())
     }
 

@@ -26,7 +26,7 @@ mod v1;
 use std::borrow::Cow;
 
 pub use canonical_url::CanonicalUrl;
-pub use dependency::{Dependency, DependencySource, Problem, ProblemKind, Skipped};
+pub use dependency::{Dependency, DependencyProblem, DependencySource, ProblemKind, Skipped};
 use error_advice::Advise;
 pub use hosted_git::{GitUrlError, is_git};
 use merge_markers::first_conflict;
@@ -59,7 +59,7 @@ pub struct Lockfile {
     /// Packages that an install needs but that carry no URL to fetch them from.
     pub skipped: Vec<Skipped>,
     /// Entries that nixpkgs' fetcher stumbles over: first what stands in the wrong place, then what lacks something.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<DependencyProblem>,
 }
 
 /// Why a text is not a lockfile.
@@ -114,7 +114,7 @@ impl Lockfile {
     /// Reads a lockfile.
     ///
     /// # Errors
-    /// Bytes that are no lockfile of a known version. Entries that cannot be fetched are no error here; they
+    /// Bytes that are not a lockfile of a known version. Entries that cannot be fetched are not error here; they
     /// are listed in [`Lockfile::problems`].
     pub fn parse(bytes: &[u8]) -> Result<Self, LockfileError> {
         let text = utf8(bytes)?;
@@ -158,7 +158,7 @@ impl Lockfile {
 /// The text of a lockfile.
 ///
 /// # Errors
-/// The first byte that is no UTF-8, with its place.
+/// The first byte that is not UTF-8, with its place.
 pub fn utf8(bytes: &[u8]) -> Result<&str, LockfileError> {
     std::str::from_utf8(bytes)
         .map_err(|error| LockfileError::Utf8 { line: line_at(bytes, error.valid_up_to()) })

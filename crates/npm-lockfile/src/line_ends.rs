@@ -1,4 +1,4 @@
-//! The same text with other line ends.
+//! The same text with other line endings.
 
 /// With line feeds alone. A carriage return that ends no line stays.
 #[must_use]

@@ -52,7 +52,7 @@ impl Access {
     /// Sends requests for `host` (or `host:port`) to `mirror`, whose path goes before theirs.
     ///
     /// # Errors
-    /// `mirror` is no URL of http or https.
+    /// `mirror` is not a URL of http or https.
     pub fn override_host(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
         let invalid = || InvalidOverride { host: redacted(host) };
         let named = !host.is_empty() && !host.contains(['/', '@', '?', '#', '\\']);
@@ -66,7 +66,7 @@ impl Access {
     /// repository may say so: what comes is verified, and such a request carries no credentials.
     ///
     /// # Errors
-    /// `mirror` is no URL of http or https.
+    /// `mirror` is not a URL of http or https.
     pub fn mirror_tarballs(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
         let mirror =
             Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: redacted(host) })?;
@@ -192,7 +192,7 @@ impl Access {
         value.to_str().ok().map(str::to_owned)
     }
 
-    /// The value of the header that a request for `url` carries to a server that is no registry: by a netrc file alone.
+    /// The value of the header that a request for `url` carries to a server that is not a registry: by a netrc file alone.
     #[must_use]
     pub fn of_netrc(&self, url: &Url) -> Option<String> {
         self.credentials.of_netrc(url)?.to_str().ok().map(str::to_owned)

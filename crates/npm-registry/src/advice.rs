@@ -142,7 +142,7 @@ impl FetchError {
     fn unread(&self) -> &'static str {
         match self.purpose {
             Purpose::Package => {
-                "; a repository's own .npmrc is not read, because who can change it could send your tokens anywhere"
+                "; a repository's own .npmrc is not read, because anyone who can change it could send your tokens anywhere"
             }
             Purpose::Source => "",
         }

@@ -137,7 +137,7 @@ impl Client {
     /// Gets a document whole.
     ///
     /// # Errors
-    /// No answer, or one that is no success, after all attempts.
+    /// No answer, or one that is not a success, after all attempts.
     pub async fn get(&self, get: &Get<'_>) -> Result<Reply, FetchError> {
         let url = self.inner.options.access.locate(get.url, get.registry);
         let answers: &[_] = if get.may_be_missing { &[StatusCode::NOT_FOUND] } else { &[] };
@@ -227,7 +227,7 @@ impl Inner {
             };
             ask.watch.discarded(sink.received());
             sink.reset();
-            // A pause that the server asks for is no failure of the request, for a while.
+            // A pause that the server asks for is not a failure of the request, for a while.
             let excused = matches!(failure.cure, Cure::Relieve(Some(_))) && waits < WAITS;
             let spent = turn.last || failure.cure == Cure::None || (failure.cure == Cure::Once && fresh);
             self.despair(&ask.url, first, spent, &failure.problem);

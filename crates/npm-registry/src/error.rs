@@ -59,7 +59,7 @@ impl FetchError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The server answered with a status that is no success.
+    /// The server answered with a status that is not a success.
     #[error("the server answered {status}{}", asks(asks_for))]
     Status {
         /// The answer.
@@ -167,7 +167,7 @@ pub enum Problem {
     #[error(transparent)]
     Mismatch(Box<Mismatch>),
     /// The body could not be put aside.
-    #[error("cannot put the body aside on disk")]
+    #[error("cannot store the body on disk")]
     Spill(#[source] std::io::Error),
     /// The body is larger than anything sensible.
     #[error("the answer is larger than {limit} bytes")]

@@ -178,7 +178,7 @@ impl Npmrc {
         self.apply_credentials(options, &mut ignored, &|text| resolve(text, home, here));
         options.trust.extra_files.extend(self.path("cafile", home, here));
         if self.get("ca").is_some() {
-            // A PEM text on one line has its line ends written as `\n`.
+            // A PEM text on one line has its line endings written as `\n`.
             let texts = self.settings["ca"].values.iter().map(|pem| pem.text.replace("\\n", "\n"));
             options.trust.extra_pem.extend(texts);
         }

@@ -61,7 +61,7 @@ pub struct Contents {
 /// Looks into a tarball.
 ///
 /// # Errors
-/// It is no gzipped tar archive, is damaged, or unpacks to more than anything sensible.
+/// It is not a gzipped tar archive, is damaged, or unpacks to more than anything sensible.
 pub fn look(tarball: impl Read) -> io::Result<Contents> {
     let mut archive = Archive::new(MultiGzDecoder::new(tarball).take(LIMIT));
     let mut members = Members::new(&mut archive)?;

@@ -199,7 +199,7 @@ pub enum ReceiveError {
     #[error(transparent)]
     Mismatch(#[from] Box<Mismatch>),
     /// The bytes could not be put aside.
-    #[error("cannot put the body aside on disk")]
+    #[error("cannot store the body on disk")]
     Spill(#[from] io::Error),
 }
 

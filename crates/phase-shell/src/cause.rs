@@ -76,7 +76,7 @@ impl fmt::Display for Trouble {
             Cause::Construct(what) => write!(f, "what follows {what} is not known"),
             Cause::Syntax(what) => f.write_str(what),
             Cause::Fails => f.write_str("a command surely fails"),
-            Cause::Budget => f.write_str("the script is too long to be followed"),
+            Cause::Budget => f.write_str("the script is too long to follow"),
             Cause::Text(message) => write!(f, "the script is not known: {message}"),
             Cause::Folder => f.write_str("it ends in a folder that is not known"),
         }
@@ -115,7 +115,7 @@ impl Trouble {
             }
             Cause::Construct(what) => format!("write {phase} without {what}, or move that part to a later phase such as preBuild"),
             Cause::Syntax(_) | Cause::Budget => format!("write {phase} in plainer shell, or move what does not concern the lockfile to a later phase such as preBuild"),
-            Cause::Fails => format!("mend {phase}: the build stops there"),
+            Cause::Fails => format!("fix {phase}: the build stops there"),
             Cause::Text(_) => format!("write {phase} as one string, without parts that depend on something unknown"),
             Cause::Folder => format!("let {phase} end in the folder in which it began"),
         }

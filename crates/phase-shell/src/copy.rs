@@ -164,7 +164,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Puts a source at a path that is no folder.
+    /// Puts a source at a path that is not a folder.
     fn lay(&mut self, job: &Job<'_>, origin: Origins, target: &Key, state: &mut State) -> Status {
         let recursive = job.arguments.has(Means::Recursive) || job.kind == CopyKind::Move;
         match origin {

@@ -175,7 +175,7 @@ fn section(
         return Err("makes a lockfile that is there already");
     }
     let text =
-        std::str::from_utf8(before.unwrap_or_default()).map_err(|_| "meets a lockfile that is no text")?;
+        std::str::from_utf8(before.unwrap_or_default()).map_err(|_| "meets a lockfile that is not text")?;
     let old: Vec<&str> = text.split_inclusive('\n').collect();
     let (mut done, mut out) = (0, String::new());
     while let Some((range, added)) = lines.peek().and_then(|line| ranges(line)) {
@@ -183,7 +183,7 @@ fn section(
         // An empty range names the line before it.
         let start = if range.count == 0 { range.start } else { range.start.saturating_sub(1) };
         out.push_str(&old.get(done..start).ok_or(MISFIT)?.concat());
-        done = hunk(lines, &old, start, Left { old: range.count, new: added.count }, &mut out)?;
+        done = hunk(lines, &old, start, Remaining { old: range.count, new: added.count }, &mut out)?;
     }
     out.push_str(&old.get(done..).ok_or(MISFIT)?.concat());
     match names.new {
@@ -194,7 +194,7 @@ fn section(
 }
 
 /// Lines of a hunk that are still to come.
-struct Left {
+struct Remaining {
     old: usize,
     new: usize,
 }
@@ -204,7 +204,7 @@ fn hunk(
     lines: &mut Lines<'_>,
     old: &[&str],
     mut at: usize,
-    mut left: Left,
+    mut left: Remaining,
     out: &mut String,
 ) -> Result<usize, &'static str> {
     while left.old > 0 || left.new > 0 {

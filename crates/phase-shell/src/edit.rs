@@ -63,7 +63,7 @@ pub enum LockfileEditError {
     TooLarge(usize),
 }
 
-/// Lockfiles of real projects stay below 10 MB; what grows beyond this is no lockfile any more.
+/// Lockfiles of real projects stay below 10 MB; what grows beyond this is not a lockfile any more.
 const LARGEST: usize = 64 << 20;
 
 /// Makes the edits in their order.

@@ -19,7 +19,7 @@ pub(super) enum Symbol {
     Hole(usize),
 }
 
-/// The text is no script that is understood here.
+/// The text is not a script that is understood here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParseError {
     #[error("the script is nested too deeply")]

@@ -21,7 +21,6 @@ use super::script::{AndOr, Command, Joint, Kind, List, Pipeline, Word};
 #[derive(Debug, Clone)]
 pub(super) enum Hole {
     /// The files of a source.
-    /// The files of a source.
     Source(Rc<Source>),
     Unknown(Rc<Unknown>),
 }

@@ -1,4 +1,4 @@
-//! Programs that are no copies: editors, archivers, `find`, and those that nobody knows.
+//! Programs that are not copies: editors, archivers, `find`, and those that nobody knows.
 
 use std::rc::Rc;
 
@@ -18,6 +18,7 @@ impl Runner<'_> {
     /// A program rewrites files that it is given by name.
     pub(super) fn edits(&mut self, name: &Rc<str>, rest: &[Field], state: &mut State) -> Status {
         let cause = Cause::Tool(Rc::clone(name));
+        // `gsed`, `gawk` and `mawk` as well.
         let script = name.contains("sed") || name.contains("awk") || name.as_ref() == "yq";
         let scripted =
             rest.iter().any(|word| matches!(word.start(), "-e" | "-f" | "--expression" | "--file"));
@@ -93,6 +94,7 @@ impl Runner<'_> {
             Place::Elsewhere => return Some(false),
             Place::Unknown => {
                 let (folder, pattern) = Place::pattern(self, word, state)?;
+                // A pattern that takes `a` takes any word, also one that is a sub-command.
                 let reaches = FILE_NAMES.iter().any(|name| pattern.matches(name));
                 return (!matches!(folder, Place::Unknown) && !reaches && !pattern.matches("a"))
                     .then_some(true);

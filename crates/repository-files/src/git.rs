@@ -190,7 +190,7 @@ impl Changed {
 pub struct Before {
     /// Texts of files that it has.
     pub texts: BTreeMap<PathBuf, Vec<u8>>,
-    /// Everything else that changed: what it does not have, what is no text or too large, and what a partial clone left at
+    /// Everything else that changed: what it does not have, what is not text or too large, and what a partial clone left at
     /// the server.
     pub absent: BTreeSet<PathBuf>,
 }
@@ -255,7 +255,7 @@ impl Git {
                 else {
                     continue;
                 };
-                // git itself takes a file for unchanged that differs by line ends alone.
+                // git itself takes a file for unchanged that differs by line endings alone.
                 if now::blob_id(&path, entry.id) != Some(entry.id) {
                     staged.insert(path, reader.blob(entry.id)?);
                 }

@@ -24,7 +24,7 @@ pub fn around(path: &Path) -> PathBuf {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     let nearest = |is: &dyn Fn(&Path) -> bool| folder.ancestors().find(|ancestor| is(ancestor));
     let top = nearest(&|folder| git::is_top(folder))
-        // git goes past a `.git` that is no repository; who made it meant something by it nevertheless.
+        // git goes past a `.git` that is not a repository; who made it meant something by it nevertheless.
         .or_else(|| nearest(&|folder| folder.join(".git").exists()))
         .or_else(|| nearest(&|folder| MARKS.iter().any(|mark| folder.join(mark).is_file())));
     top.unwrap_or(folder).to_path_buf()

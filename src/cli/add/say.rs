@@ -19,7 +19,7 @@ pub(super) fn warn(package: &Package, work: &Additions, paths: &Paths, dry_run: 
     terminal.message(MessageKind::Note, &Message::plain(advice(package)));
     for creation in work.creations.iter().filter(|_| !dry_run) {
         let path = paths.show(&creation.path);
-        let message = Message::plain(format!("wrote {path}: let git track it, a flake sees nothing else"));
+        let message = Message::plain(format!("wrote {path}: add it to git: a flake sees nothing else"));
         terminal.message(MessageKind::Note, &message);
     }
 }

@@ -10,7 +10,6 @@ use npm_nixhash::replace::{FileReplacement, replace_all};
 use npm_nixhash::report::Message;
 
 use super::super::env::Environment;
-use super::super::hash::unreadable;
 use super::super::output::{Exit, Fatal, Outcome, Terminal};
 
 pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &Terminal) -> Outcome {
@@ -18,7 +17,7 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &
         return Err(Fatal(Message::plain("--fixup-lockfile needs the path of a lockfile")));
     };
     let path = environment.absolute(Path::new(lockfile));
-    let old = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let old = fs::read(&path).map_err(|error| Fatal::reading(&path, &error))?;
     let cache = cache_map(environment)?;
     let fixed = fixup::fixup(&old, cache.as_ref()).map_err(|error| {
         let message = Message::of(&error);
@@ -35,9 +34,9 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &
 fn cache_map(environment: &Environment) -> Result<Option<BTreeMap<String, String>>, Fatal> {
     let Some(path) = environment.path("CACHE_MAP_PATH") else { return Ok(None) };
     let path = environment.absolute(&path);
-    let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let bytes = fs::read(&path).map_err(|error| Fatal::reading(&path, &error))?;
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         let message = Message::plain(format!("{} is not a map from URL to integrity", path.display()));
-        Fatal(Message { causes: vec![error.to_string()], ..message })
+        Fatal(message.caused_by(&error))
     })
 }

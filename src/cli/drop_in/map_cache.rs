@@ -8,7 +8,6 @@ use npm_nixhash::report::Message;
 use npm_tarballs::cacache::CacheMap;
 
 use super::super::env::Environment;
-use super::super::hash::unreadable;
 use super::super::output::{Exit, Fatal, Outcome};
 
 pub(super) fn run(arguments: &[OsString], environment: &Environment) -> Outcome {
@@ -26,15 +25,15 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment) -> Outcome 
 /// Adds all index files below a folder, in the order of their names.
 fn add_folder(map: &mut CacheMap, folder: &Path) -> Result<(), Fatal> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let mut entries = entries.map_err(|error| unreadable(folder, &error))?;
+    let mut entries = entries.map_err(|error| Fatal::reading(folder, &error))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        let kind = entry.file_type().map_err(|error| unreadable(&path, &error))?;
+        let kind = entry.file_type().map_err(|error| Fatal::reading(&path, &error))?;
         if kind.is_dir() {
             add_folder(map, &path)?;
         } else if kind.is_file() {
-            let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+            let text = fs::read_to_string(&path).map_err(|error| Fatal::reading(&path, &error))?;
             map.add_index_file(&text).map_err(|error| failed("read", &path, &error))?;
         }
     }

@@ -417,11 +417,10 @@ impl Troubles {
             let first = outputs.into_iter().next().unwrap_or_default();
             let message =
                 Message::plain(format!("{cache}: {first}{others} could not be looked for or published"));
-            Message { causes: vec![reason], ..message }.hinting(hint)
+            message.caused_by(&reason).hinting(hint)
         };
-        let lost = |(name, reason): (String, String)| Message {
-            causes: vec![reason],
-            ..Message::plain(format!("cannot make the tree of {name} again, to publish it"))
+        let lost = |(name, reason): (String, String)| {
+            Message::plain(format!("cannot make the tree of {name} again, to publish it")).caused_by(&reason)
         };
         self.caches.into_iter().map(about).chain(self.lost.into_iter().map(lost)).collect()
     }
@@ -463,7 +462,7 @@ impl Write for Receiving {
 impl Reception for Receiving {
     fn finish(self: Box<Self>) -> io::Result<()> {
         let Self { upload, done } = *self;
-        // What failed is told of each cache, and is no failure of the hash.
+        // What failed is told of each cache, and is not a failure of the hash.
         *done.lock().unwrap_or_else(PoisonError::into_inner) = upload.finish();
         Ok(())
     }

@@ -313,7 +313,7 @@ impl Memory {
         let location = self.storage.location();
         let (message, failure) = match trouble {
             Trouble::Reading(failure) => {
-                (format!("{location} told nothing; hashes were computed without it"), Some(failure))
+                (format!("{location} did not answer; hashes were computed without it"), Some(failure))
             }
             Trouble::Writing(failure) => {
                 (format!("{location} did not take what was computed"), Some(failure))
@@ -358,7 +358,7 @@ fn counted(hashes: usize, tarballs: usize) -> String {
 
 /// Something was to be shared, and it was not said where.
 fn nowhere(so: &str) -> Message {
-    Message::plain(format!("{so}, because no place is named that machines share"))
+    Message::plain(format!("{so}, because no shared location is named"))
         .hinting(Some("name it with --remote URL or NPM_NIXHASH_REMOTE"))
 }
 
@@ -496,8 +496,8 @@ fn path(key: &[u8; 32]) -> String {
 fn variable(environment: &Environment, name: &str) -> Result<Option<CacheLocation>, Fatal> {
     let Some(text) = environment.text(name) else { return Ok(None) };
     let wrong = |error: nix_binary_cache::location::LocationError| {
-        let message = Message::plain(format!("{name} is no location"));
-        Fatal(Message { causes: vec![error.to_string()], ..message }.hinting(advice_on(&error)))
+        let message = Message::plain(format!("{name} is not a location"));
+        Fatal(message.caused_by(&error).hinting(advice_on(&error)))
     };
     CacheLocation::from_str(text).map(Some).map_err(wrong)
 }

@@ -46,7 +46,7 @@ pub(super) fn sign_key(
 fn read_key(file: &Path) -> Result<Arc<SecretKey>, Fatal> {
     let cannot = |cause: String| {
         let message = Message::plain(format!("cannot sign with {}", file.display()));
-        Fatal(Message { causes: vec![cause], ..message })
+        Fatal(message.caused_by(&cause))
     };
     let text = fs::read_to_string(file).map_err(|error| cannot(error.to_string()))?;
     SecretKey::parse(&text).map(Arc::new).map_err(|error| cannot(error.to_string()))
@@ -54,6 +54,5 @@ fn read_key(file: &Path) -> Result<Arc<SecretKey>, Fatal> {
 
 /// Why a place cannot be opened, for people.
 pub(super) fn unopened(location: &CacheLocation, error: &OpenError) -> Message {
-    let message = Message::plain(format!("{location} cannot be used"));
-    Message { causes: vec![error.to_string()], ..message }.hinting(advice_on(error))
+    Message::plain(format!("{location} cannot be used")).caused_by(error).hinting(advice_on(error))
 }

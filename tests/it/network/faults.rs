@@ -224,8 +224,7 @@ fn a_refusal_names_the_scheme_and_the_credential_by_its_place() {
     let mut options = options(&registry);
     let (problem, hint) = refused(&options, "Basic realm=\"a, b\", Bearer");
     assert_eq!(problem, "the server answered 401 Unauthorized and asks for Basic or Bearer");
-    let unread =
-        "a repository's own .npmrc is not read, because who can change it could send your tokens anywhere";
+    let unread = "a repository's own .npmrc is not read, because anyone who can change it could send your tokens anywhere";
     let expected = format!(
         "no credential for {host} is configured: set `//{host}/:_authToken` in ~/.npmrc, or NIX_NPM_TOKENS; {unread}"
     );

@@ -310,7 +310,7 @@ fn an_answer_tells_of_a_client_certificate_where_one_was_asked_for() {
         assert_eq!(error.problem.to_string(), said);
         assert_eq!(advice_on(&error).unwrap().contains(":certfile`"), status != 404);
     }
-    // A connection that breaks is no refusal where others were served, and is tried again where none was.
+    // A connection that breaks is not a refusal where others were served, and is tried again where none was.
     registry.fault(&published.path, 1, Fault::Close);
     download(tls_options(&registry), &want(&published)).unwrap();
 }

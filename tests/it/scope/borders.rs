@@ -87,7 +87,7 @@ fn what_lies_beyond_a_border_is_read_and_never_written() {
         said.starts_with("exit 2\n") && said.contains("1 updated, 1 in sync, 1 failed in 1 file"),
         "{said}"
     );
-    assert!(said.contains("belongs to a submodule, which is not written from here"), "{said}");
+    assert!(said.contains("belongs to a submodule, which is not changed from here"), "{said}");
     assert!(said.contains("hint: run `npm-nixhash -C [ROOT]/module update` there"), "{said}");
     assert_eq!(project.read("module/default.nix"), before);
     let said = seen_from(&project, &project.path("module"), &["update"]);

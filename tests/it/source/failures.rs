@@ -47,7 +47,7 @@ fn a_source_that_is_not_there_does_not_hide_the_others() {
 fn what_is_no_archive_is_said_so() {
     let page = refused(b"<!DOCTYPE html><html>Sign in".to_vec());
     let wanted = "error: tool.nix:2:1: r.tar.gz/package-lock.json: the source at https://example.org/r.tar.gz cannot be used
-  caused by: it is no archive: it looks like a web page
+  caused by: it is not an archive: it looks like a web page
 ";
     assert!(page.ends_with(wanted), "{page}");
     assert!(refused(b"\xfd7zXZ\0....".to_vec()).contains("caused by: xz archives are not supported\n"));

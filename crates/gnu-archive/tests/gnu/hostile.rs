@@ -75,11 +75,11 @@ fn names_and_links_that_lead_elsewhere() {
         ),
         (
             &[(b"r/a", 0o644, EntryKind::HardLink(b"r/../../etc/passwd"))],
-            "archive entry `r/a` is a hard link to `r/../../etc/passwd`, which is no earlier file",
+            "archive entry `r/a` is a hard link to `r/../../etc/passwd`, which is not an earlier file",
         ),
         (
             &[(b"r/a", 0o644, EntryKind::HardLink(b""))],
-            "archive entry `r/a` is a hard link to ``, which is no earlier file",
+            "archive entry `r/a` is a hard link to ``, which is not an earlier file",
         ),
         (
             &[(b"r/a", 0o777, EntryKind::Symlink(b""))],

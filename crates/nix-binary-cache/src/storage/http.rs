@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::storage::{Incoming, RetryLimits, StorageFailure, UploadPart};
+use super::{Incoming, RetryLimits, StorageFailure, UploadPart};
 
 /// Redirects that are followed; Nix follows as many of any kind as curl does, but caches answer with one.
 const REDIRECTS: usize = 5;

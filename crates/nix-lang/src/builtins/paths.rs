@@ -127,6 +127,7 @@ fn directory_set(ev: &mut Eval, folder: &Path, call: &Value, at: Location, depth
     let mut set = Attrs::default();
     for (name, kind) in ev.files.read_dir(folder).unwrap_or_default() {
         let path = folder.join(&name);
+        // A link to a folder above would have no end; `by-name` folders are two levels deep (fixture `packages-from-directory`).
         let (name, thunk) = if kind == "directory" && depth < 8 {
             let call = call.clone();
             let thunk = ev.lazy(move |ev| {

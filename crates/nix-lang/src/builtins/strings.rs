@@ -303,7 +303,7 @@ fn substring(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         let start = start.min(text.len());
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let end = start.saturating_add(length).min(text.len());
-        // Nix counts bytes; half a character is no text of ours.
+        // Nix counts bytes; half a character is not text of ours.
         text.get(start..end).map(str::to_owned)
     })
 }
@@ -336,6 +336,7 @@ pub(super) fn to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value 
 
 /// What `toString` makes of a value; lists become words.
 fn text_of(ev: &mut Eval, value: &Value, at: Location, depth: u32) -> Text {
+    // Lists in lists, made by a recursion, would exhaust the stack.
     const DEEPEST: u32 = 100;
     let known = match &value.kind {
         Kind::Path(path) => path.to_string_lossy().into_owned(),

@@ -214,7 +214,7 @@ impl Eval {
             Some(value) => Some(self.done(value)),
             None => {
                 let at = Location { file: here.file, span: formal.span };
-                let message = format!("`{}` is an argument that nothing here gives", formal.name);
+                let message = format!("`{}` is an argument that nothing here supplies", formal.name);
                 let unknown = Unknown {
                     doubt: Doubt::Argument,
                     message: message.into(),

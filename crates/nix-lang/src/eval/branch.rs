@@ -9,7 +9,7 @@ use crate::value::formula::{self, Formula, Identity, Under};
 use crate::value::{Attrs, Code, Doubt, EnvId, Kind, List, Move, ThunkId, Unknown, Value};
 
 /// More alternatives than this are not told apart.
-const MAX_ALTERNATIVES: usize = 16;
+pub(super) const MAX_ALTERNATIVES: usize = 16;
 const TOO_MANY: &str = "too many alternatives";
 
 impl Eval {

@@ -74,7 +74,7 @@ impl Eval {
         }
     }
 
-    /// Notes the hash that counts where a data file lacks an attribute. What code gives to code is no flag.
+    /// Notes the hash that counts where a data file lacks an attribute. What code gives to code is not a flag.
     pub(super) fn hide_default(&mut self, set: &Value, name: &str, ast: &Ast, default: ExprId) {
         let Some(leaf) = set.origin().filter(|leaf| self.parsed(leaf.file).is_none()) else { return };
         let plain =
@@ -88,6 +88,7 @@ impl Eval {
 
     /// Notes the attributes that a set has beside the one that a name selects.
     pub(crate) fn hide_others(&mut self, attrs: &Attrs, name: &str, key: &Value, at: Location) {
+        // A larger set is a table of data rather than a choice, and each attribute would be a configuration to evaluate.
         const LARGEST: usize = 16;
         let Some(leaf) = key.origin() else { return };
         if !attrs.special.is_none() || attrs.map.len() > LARGEST {
@@ -128,7 +129,7 @@ impl Eval {
             Instead::Text(text) => return Value { trail: value.trail, ..Value::text(text) },
             Instead::Null => Kind::Null,
             Instead::Other => {
-                return Value::unknown(Doubt::Other, "some other value than the one of today", Some(leaf));
+                return Value::unknown(Doubt::Other, "some value other than today's", Some(leaf));
             }
             // An unknown value that is one and the same wherever the token is read.
             Instead::Open => {
@@ -244,6 +245,7 @@ impl Eval {
     /// A word or number that the repository knows for a token: all of them are configurations, also where only a path
     /// depends on one (fixture `flag-turned-twice`).
     fn note_word(&mut self, leaf: Location, word: Instead) {
+        // As for sets: each is a configuration.
         const MOST_WORDS: usize = 16;
         let words = self.words.entry(leaf).or_default();
         if words.len() < MOST_WORDS {

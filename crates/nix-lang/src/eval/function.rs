@@ -17,7 +17,7 @@ pub struct Native {
     pub run: fn(&mut Eval, &[ThunkId], Location) -> Value,
     /// Where its name is known.
     pub reach: Reach,
-    /// A result that is not known is what it says it is, as an attribute is; of other functions it is something else than the
+    /// A result that is not known is what it says it is, as an attribute is; of other functions it is something other than the
     /// argument that it comes from.
     pub hands_on: bool,
 }
@@ -88,7 +88,7 @@ impl Eval {
         let function: &dyn Any = function;
         match function.downcast_ref::<Carrying>() {
             Some(Carrying(run)) => run(self, argument, here),
-            None => error("a function of something else than this evaluator", here),
+            None => error("a function of something other than this evaluator", here),
         }
     }
 
@@ -103,7 +103,7 @@ impl Eval {
                 if native.hands_on { result } else { result.nameless() }
             }
             Some(_) => Value::new(Kind::Native(Rc::new(NativeCall { native: call.native, args }))),
-            None => error("a function of something else than this evaluator", here),
+            None => error("a function of something other than this evaluator", here),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Eval {
             return self.import_path(&source::join(root, &source.sub), here);
         }
         self.world.import(self, value, &source, here).unwrap_or_else(|| {
-            let message = "an import of something that is no file of the repository";
+            let message = "an import of something that is not a file of the repository";
             Value::unknown(Doubt::Unmodelled, message, Some(here))
         })
     }

@@ -38,7 +38,7 @@ impl Eval {
         match self.peek_attr(value, "outPath", here) {
             Some(out) if !is_plain_set(&out) => self.source_of(&out, here),
             _ => {
-                let message = "a set that is no source".into();
+                let message = "a set that is not a source".into();
                 let unknown = Unknown { doubt: Doubt::Unmodelled, message, at: Some(here), name: None };
                 Rc::new(Source::new(Base::Unknown(Rc::new(unknown))))
             }
@@ -62,7 +62,7 @@ fn of_text(text: &Text, value: &Value, here: Location) -> Rc<Source> {
         _ => None,
     });
     Rc::new(Source::new(Base::Unknown(
-        unknown.unwrap_or_else(|| reason_of(value, "a string that is no path", here)),
+        unknown.unwrap_or_else(|| reason_of(value, "a string that is not a path", here)),
     )))
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::branch::MAX_ALTERNATIVES;
 use super::{Eval, reason_of};
 use crate::budget::{Cost, OverBudget};
 use crate::files::normalize;
@@ -144,7 +145,6 @@ impl Eval {
 
     /// A path literal, relative to its file.
     pub(crate) fn eval_path(&mut self, code: &Code, parts: &[StringPart], env: EnvId) -> Value {
-        const MOST_PATHS: usize = 16;
         let here = code.location();
         let mut texts = vec![(String::new(), None)];
         for part in parts {
@@ -165,9 +165,9 @@ impl Eval {
                 .flat_map(|head| options.iter().map(move |tail| (head, tail)))
                 .filter(|((_, before), (_, under))| can_meet(before, under))
                 .map(|((head, before), (tail, under))| (format!("{head}{tail}"), both(before, under)))
-                .take(MOST_PATHS + 1)
+                .take(MAX_ALTERNATIVES + 1)
                 .collect();
-            if texts.len() > MOST_PATHS {
+            if texts.len() > MAX_ALTERNATIVES {
                 return Value::unknown(Doubt::Limit, "too many alternatives", Some(here));
             }
         }
@@ -249,7 +249,6 @@ struct Version {
 }
 
 fn product(mut heads: Vec<Version>, tails: &[(Text, Under)]) -> Vec<Version> {
-    const MOST: usize = 16;
     if let [(tail, None)] = tails {
         for head in &mut heads {
             head.text.push(tail);
@@ -258,7 +257,7 @@ fn product(mut heads: Vec<Version>, tails: &[(Text, Under)]) -> Vec<Version> {
     }
     let pairs = heads.iter().flat_map(|head| tails.iter().map(move |tail| (head, tail)));
     let meet: Vec<_> = pairs.filter(|(head, (_, under))| can_meet(&head.under, under)).collect();
-    if meet.len() > MOST {
+    if meet.len() > MAX_ALTERNATIVES {
         let message = "too many alternatives".into();
         let unknown = Rc::new(Unknown { doubt: Doubt::Limit, message, at: None, name: None });
         let text = StringBuilder { pieces: vec![Piece::Unknown(unknown)], ..StringBuilder::default() };

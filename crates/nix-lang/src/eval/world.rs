@@ -52,7 +52,7 @@ pub trait World {
     /// The result of calling something that is not known.
     fn call_unknown(&self, ev: &mut Eval, callee: &Rc<Unknown>, argument: ThunkId, here: Location) -> Value;
 
-    /// What an import of something else than a file of the repository gives; `source` is what the value means as files.
+    /// What an import of something other than a file of the repository gives; `source` is what the value means as files.
     fn import(&self, ev: &mut Eval, value: &Value, source: &Source, here: Location) -> Option<Value>;
 
     /// The answer of `left == right` where the values themselves do not count, such as a test for a text that is about to

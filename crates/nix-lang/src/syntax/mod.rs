@@ -14,7 +14,7 @@ use merge_markers::first_conflict;
 pub use nesting::check_runs;
 use rnix::ParseError;
 
-/// Why a file is no Nix expression: the byte offset and a message.
+/// Why a file is not a Nix expression: the byte offset and a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
     /// Where, in bytes.
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_conflict_that_a_merge_left_is_named_with_its_lines() {
         let text = "{\n  a = 1;\n<<<<<<< HEAD\n  b = \"x\";\n=======\n  b = \"y\";\n>>>>>>> bump\n}\n";
-        let error = checked_root(text).expect_err("markers are no Nix");
+        let error = checked_root(text).expect_err("markers are not Nix");
         assert_eq!((error.offset, error.message.as_str()), (11, "unsolved merge conflict, lines 3 to 7"));
         let inside = checked_root("{ a = ''\n<<<<<<< HEAD\n>>>>>>> x\n''; }\n");
         assert!(inside.is_ok(), "markers inside a text are text");

@@ -381,6 +381,7 @@ impl Value {
     /// The same value one step further.
     #[must_use]
     pub fn moved(mut self, place: Location, step: Move) -> Self {
+        // People read a trail from where it began: what a recursion adds to it is not shown, and would be kept with each value.
         const LONGEST: u16 = 60;
         let length = self.trail.as_ref().map_or(0, |hop| hop.length);
         if length < LONGEST {

@@ -1,6 +1,6 @@
 //! Names and texts as they are written in a Nix file.
 
-/// A name as the key of an attribute: quoted where it is no identifier.
+/// A name as the key of an attribute: quoted where it is not an identifier.
 #[must_use]
 pub fn attribute(name: &str) -> String {
     const KEYWORDS: [&str; 9] = ["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then"];

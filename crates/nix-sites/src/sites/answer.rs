@@ -130,7 +130,7 @@ impl Answer {
         let what = if reason == Reason::UnknownSource { "`src` is not known: " } else { "" };
         // Nix fails there as well, as at the call of a wrapper without one of its arguments (fixture `wrapper-call-with-typo`).
         let cure = (unknown.doubt == Doubt::Error)
-            .then(|| "mend what is named here: Nix itself stops there with an error".to_owned());
+            .then(|| "fix what is named here: Nix itself stops there with an error".to_owned());
         Self::Doubt { reason, message: format!("{what}{}", unknown.message), at: unknown.at, cure }
     }
 

@@ -134,7 +134,7 @@ impl Sweep<'_> {
         })
     }
 
-    /// Whether a set is bound to a name of another one. A call in between is no record: what it makes may be used in
+    /// Whether a set is bound to a name of another one. A call in between is not a record: what it makes may be used in
     /// ways that are not seen (fixture `flag-hides-wrapper-call`).
     fn is_entry(&self, own: Location, outer: Span) -> bool {
         let Some(ast) = self.ev.parsed(own.file) else { return false };

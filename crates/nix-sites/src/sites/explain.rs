@@ -46,6 +46,7 @@ fn describe(ev: &Eval, hop: &Hop) -> String {
 
 /// The first line of a text, not too long.
 pub(crate) fn excerpt(text: &str) -> String {
+    // What a line of 80 columns has room for behind an indent.
     const LONGEST: usize = 72;
     let line = text.lines().next().unwrap_or("").trim();
     let mut short: String = line.chars().take(LONGEST).collect();

@@ -44,7 +44,7 @@ impl Tokens {
     /// What a token is to the hashes of a site.
     pub fn of(&mut self, ev: &Eval, leaf: Location, draft: &Draft) -> Token {
         let bearers = self.bearers(ev, leaf.file);
-        // What is no Nix file is a file of data.
+        // What is not a Nix file is a file of data.
         let Some(bearers) = bearers else { return Token::Flag };
         let is_near = |hash: &Location| hash.file == leaf.file;
         let holds = |span: &Span| draft.literals.iter().any(|hash| is_near(hash) && span.contains(hash.span));

@@ -19,7 +19,8 @@ use super::describe::remote_source;
 use super::tarballs;
 use crate::remote::AttributeValue;
 
-/// Derivations within derivations that are looked into.
+/// Derivations within derivations that are looked into: a script copies a tarball that another script repacked (fixture
+/// `tarball-made-source`).
 const DEPTH: u32 = 4;
 
 /// The tarball of a registry that a made source has its package from, if it has nothing else but this lockfile.

@@ -38,6 +38,8 @@ struct Phase {
 /// The names of the phases that run before the lockfile is read.
 const PHASES: [&str; 2] = ["prePatch", "postPatch"];
 
+/// Derivations that are the source of one another are followed so far: `src` may be a derivation whose `src` is one (fixture
+/// `src-mk-derivation`), and one that is its own source has no end.
 pub(super) const DEPTH: u32 = 12;
 
 /// Bytes that the tree of a script takes for each of its text.
@@ -75,7 +77,7 @@ pub(super) fn locate_in(ev: &mut Eval, args: &Value, direct: bool, place: Place<
         all.push(located);
     }
     if all.is_empty() {
-        let message = "the alternatives of its arguments are too many to be followed, or exclude each other";
+        let message = "its arguments have too many alternatives to follow, or exclude each other";
         all.push(Located::only(Answer::doubt(Reason::UnknownSource, message, Some(at))));
     }
     all
@@ -342,7 +344,7 @@ fn run_phase(shell: &mut Shell<'_>, phase: &Phase, name: &'static str, at: Locat
     match (&phase.value.kind, &phase.script) {
         (Kind::Null, _) => {}
         (_, Some(script)) => shell.run(script, name),
-        (Kind::Str(_), None) => shell.run_unknown(name, "it is too long to be followed"),
+        (Kind::Str(_), None) => shell.run_unknown(name, "it is too long to follow"),
         _ => {
             let unknown = reason_of(&phase.value, "a phase is not known", at);
             shell.run_unknown(name, &unknown.message);

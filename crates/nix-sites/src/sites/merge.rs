@@ -250,7 +250,7 @@ pub(super) fn mark_shared(site: &mut Site, message: String, place: Place) {
         return;
     }
     site.explain.push(Step { place: place.clone(), text: message.clone() });
-    // What is no tarball of a known URL any more still has its literal.
+    // What is not a tarball of a known URL any more still has its literal.
     let literal = site.tarball_literal().cloned();
     site.hashes.extend(literal);
     site.outcome = Outcome::Undecided(Undecided::new(Reason::SharedLiteral, message, place));

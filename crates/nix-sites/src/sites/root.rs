@@ -27,7 +27,7 @@ pub(super) fn root(ev: &mut Eval, args: &Value, direct: bool, at: Location) -> V
     written.into_iter().map(|value| Root { value, below_only: false }).collect()
 }
 
-/// Whether `setSourceRoot` is given and does something else than to name a folder.
+/// Whether `setSourceRoot` is given and does something other than to name a folder.
 pub(super) fn is_strange(value: &Value) -> bool {
     match &value.kind {
         Kind::Null => false,

@@ -178,6 +178,7 @@ impl<'a> Sweep<'a> {
 
     fn value(&mut self, value: &Value, folder: &Path, depth: u32) {
         match &value.kind {
+            // A file may take its arguments in turns: `{ lib }: { pkgs }: ...`.
             Kind::Lambda(closure) if depth < 4 => {
                 let result = call_blindly(self.ev, closure, folder, false);
                 self.value(&result, folder, depth + 1);

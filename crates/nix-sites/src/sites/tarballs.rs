@@ -1,7 +1,7 @@
 //! Programs that are pinned without a lockfile: fixed-output downloads of a registry's tarballs.
 //!
 //! A download is a site of its own where its URL is one by which a registry names a tarball, and where no npm derivation has
-//! it for its source: there the literals of both move together. Fetches of anything else are nobody's business here.
+//! it for its source: there the literals of both move together. Fetches of anything else are left alone here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -166,7 +166,7 @@ fn unknown_in(url: &Value) -> (String, Option<Location>) {
         }),
         _ => None,
     };
-    piece.unwrap_or_else(|| ("it is put together from something that is no text".to_owned(), None))
+    piece.unwrap_or_else(|| ("it is built from something that is not text".to_owned(), None))
 }
 
 fn proof(ev: &Eval, called: Step, hash: &literals::Hash, url: &Value, outcome: &Outcome) -> Vec<Step> {

@@ -277,7 +277,7 @@ fn takes_config(lambda: &Lambda) -> bool {
 fn with_config(ev: &mut Eval, argument: ThunkId, module: ThunkId, at: Location) -> ThunkId {
     let entry = ev.force(argument);
     let name = "config";
-    let message = format!("`{name}` is an argument that nothing here gives").into();
+    let message = format!("`{name}` is an argument that nothing here supplies").into();
     let unknown = Rc::new(Unknown { doubt: Doubt::Argument, message, at: Some(at), name: Some(name.into()) });
     let config = ev.lazy(move |ev| modules::own_config(ev, module, unknown, at));
     let whole = ev.update(entry, &Value::attrs(Attrs::of([(Rc::from(name), config)])), at);
@@ -309,7 +309,7 @@ pub(crate) fn blind_argument(ev: &mut Eval, lambda: &Lambda, folder: &Path, at: 
                     if let Some(value) = ev.peek_attr(&entry, name, at) {
                         value
                     } else {
-                        let message = format!("`{name}` is an argument that nothing here gives").into();
+                        let message = format!("`{name}` is an argument that nothing here supplies").into();
                         Value::doubtful(Rc::new(Unknown {
                             doubt: Doubt::Argument,
                             message,

@@ -54,6 +54,7 @@ fn resolve<'a>(nodes: &'a Lock, root: &'a str, target: &'a Lock, depth: u32) -> 
     if let Some(key) = target.as_str() {
         return Some(key);
     }
+    // Paths may lead round in a file that Nix did not write.
     if depth > 10 {
         return None;
     }

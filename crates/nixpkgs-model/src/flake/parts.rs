@@ -103,7 +103,7 @@ fn assemble(ev: &mut Eval, merged: &Value, modules: &Modules, flake: Option<Thun
     }
 }
 
-/// Definitions that are no outputs may hold derivations too.
+/// Definitions that are not outputs may hold derivations too.
 fn visit_others(ev: &mut Eval, merged: &Value) {
     let Kind::Attrs(attrs) = &merged.kind else { return };
     let known = ["perSystem", "flake", "systems"];

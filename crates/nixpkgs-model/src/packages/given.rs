@@ -99,6 +99,7 @@ fn foreign(ev: &mut Eval, deps: &Value, call: Location) -> Option<Record> {
 
 /// The call of an unknown function, with the hash that it was given.
 fn of_call(ev: &mut Eval, result: &Rc<Unknown>, call: Location) -> Option<Record> {
+    // A function that takes its arguments one by one is called once for each (fixture `npm-deps-of-unknown-function`).
     const LONGEST: usize = 8;
     let mut next = Rc::clone(result);
     let mut hashes = Vec::new();

@@ -252,6 +252,7 @@ fn is_versioned(name: &str, head: &str, tail: &str) -> bool {
 /// Whether a name, a URL or the name of a repository is that of nixpkgs or of one of its branches and mirrors.
 #[must_use]
 pub fn is_nixpkgs(text: &str) -> bool {
+    // Somewhere in it: `nixpkgs-unstable` (fixture `overlay-unstable-set`), `NixOS/nixpkgs`, a mirror's `nixpkgs.git`.
     text.to_ascii_lowercase().contains("nixpkgs")
 }
 
@@ -300,7 +301,8 @@ pub(crate) fn firm_habit(name: &str) -> Option<Habit> {
     HABITS.iter().find(|(known, _, firm)| *firm && *known == name).map(|(_, habit, _)| *habit)
 }
 
-/// Names that overlays have for the finished package set, and for the one before; a leading `_` marks an unused one.
+/// Names that overlays have for the finished package set, and for the one before; a leading `_` marks an unused one. Under
+/// other names an overlay is known by its place in a flake's outputs (fixture `overlay-offered-odd-names`).
 const OVERLAY: (&[&str], &[&str]) = (
     &["final", "self", "", "pkgs", "fself", "finalPkgs", "pkgsFinal"],
     &["prev", "super", "", "previous", "prevPkgs", "pkgsPrev", "psuper", "pkgs"],
@@ -313,7 +315,7 @@ pub fn are_of_overlay(last: &str, previous: &str) -> bool {
     lasts.contains(&last.trim_start_matches('_')) && others.contains(&previous.trim_start_matches('_'))
 }
 
-/// The systems that stand for all where a flake names none.
+/// The systems that stand for all where a flake names none: those of flake-utils' `eachDefaultSystem`.
 pub(crate) const DEFAULT_SYSTEMS: [&str; 4] =
     ["aarch64-darwin", "aarch64-linux", "x86_64-darwin", "x86_64-linux"];
 

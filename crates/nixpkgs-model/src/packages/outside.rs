@@ -16,13 +16,15 @@ use crate::packages::record::Declarations as _;
 pub(crate) fn hides_members(ev: &mut Eval, unknown: &Unknown, name: &str) -> bool {
     match unknown.doubt {
         Doubt::Throw | Doubt::Limit | Doubt::Recursion => true,
+        // What the evaluation did not get through may well be the repository's own: a function that it defines under the name
+        // of one of nixpkgs' is more likely meant than that one.
         Doubt::Error | Doubt::Unmodelled => ev.declared().own_functions.contains_key(name),
         _ => false,
     }
 }
 
 /// Names that mean the same wherever they come from. The builders of another flake only bear the names of nixpkgs': what
-/// they do is an assumption.
+/// they do is an assumption (fixture `assumed-builder-of-other-flake`).
 pub(crate) fn by_convention(ev: &Eval, unknown: &Rc<Unknown>, name: &str) -> Option<Value> {
     let meaning = meaning(name);
     if let Some(What::Builder(builder @ (Builder::Npm | Builder::FetchDeps))) = meaning
@@ -65,7 +67,7 @@ fn named_member(unknown: &Unknown, name: &str, at: Option<Location>) -> Unknown 
     let base = unknown.name.as_deref().unwrap_or("?");
     let name: Rc<str> = Rc::from(format!("{base}.{name}"));
     let message = match unknown.doubt {
-        Doubt::Argument => format!("`{name}` is an argument that nothing here gives"),
+        Doubt::Argument => format!("`{name}` is an argument that nothing here supplies"),
         _ => format!("`{name}` comes from outside of the repository"),
     };
     Unknown { doubt: unknown.doubt, message: message.into(), at, name: Some(name) }

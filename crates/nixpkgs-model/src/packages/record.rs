@@ -201,6 +201,7 @@ impl Declared {
 
     /// Notes the attribute path of a derivation that holds a download.
     pub fn name_download(&mut self, remote: &Rc<Remote>, path: &str) {
+        // One value may be bound to any number of names (fixture `hostile-many-names-one-value`).
         const MOST: usize = 200;
         let Some(index) = self.downloads.by_address.get(&Rc::as_ptr(remote)) else { return };
         let download = &mut self.downloads.all[*index];
@@ -213,6 +214,7 @@ impl Declared {
 
     /// Notes the attribute path of a declaration.
     pub fn name_record(&mut self, index: usize, path: &str) {
+        // As above.
         const MOST: usize = 200;
         if let Some(record) = self.records.get_mut(index)
             && record.attr_paths.len() < MOST

@@ -55,7 +55,7 @@ impl GapCollector {
             if let Some(nested) = &entry.dependencies {
                 self.collect_nested(nested, &place);
             }
-            // Without it there is nothing to ask for; nixpkgs' fetcher refuses that by itself, as it does what is no text.
+            // Without it there is nothing to ask for; nixpkgs' fetcher refuses that by itself, as it does what is not text.
             let Some(version) = entry.version.as_deref() else { continue };
             if entry.resolved.other().or(entry.integrity.other()).is_some() {
                 continue;
@@ -79,7 +79,7 @@ impl GapCollector {
             let resolved = entry.resolved.as_deref();
             // Without a version an optional entry stands in for one that the registry does not have.
             let absent = entry.optional.0 && entry.version.as_deref().is_none() && resolved.is_none();
-            // What is no text is refused by nixpkgs' fetcher, and is not what an entry lacks.
+            // What is not text is refused by nixpkgs' fetcher, and is not what an entry lacks.
             let refused = entry.resolved.other().or(entry.integrity.other()).is_some();
             if entry.link.0 || entry.in_bundle.0 || absent || refused || !is_installed(place) {
                 continue;
@@ -103,7 +103,7 @@ impl GapCollector {
             return;
         }
         self.completeness.packages += 1;
-        // What is no URL at all is refused or passed over elsewhere, and is not what an entry *lacks*.
+        // What is not a URL at all is refused or passed over elsewhere, and is not what an entry *lacks*.
         if is_git(scheme) || is_shorthand(scheme) || (url.is_none() && download.resolved.is_some()) {
             return;
         }

@@ -29,8 +29,8 @@ pub enum PackageError {
         /// The package.
         name: PackageName,
     },
-    /// The registry's answer is no packument.
-    #[error("the registry's answer for {name} is no packument")]
+    /// The registry's answer is not a packument.
+    #[error("the registry's answer for {name} is not a packument")]
     Packument {
         /// The package.
         name: PackageName,
@@ -78,7 +78,7 @@ pub enum PackageError {
         #[source]
         source: IntegrityError,
     },
-    /// The registry's signing keys are no document that npm knows.
+    /// The registry's signing keys are not a document that npm knows.
     #[error("the registry's signing keys cannot be read")]
     Keys(#[source] serde_json::Error),
 }

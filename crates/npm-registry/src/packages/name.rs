@@ -20,7 +20,7 @@ const MAX_LENGTH: usize = 214;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageName(String);
 
-/// Why a text is no package name.
+/// Why a text is not a package name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of an npm package: `{}`", .0.escape_debug())]
 pub struct PackageNameError(String);

@@ -78,7 +78,7 @@ impl Packument {
     /// Reads the registry's answer.
     ///
     /// # Errors
-    /// The answer is no packument.
+    /// The answer is not a packument.
     pub fn parse(name: &PackageName, body: &[u8]) -> Result<Self, PackageError> {
         let wrong = |source| PackageError::Packument { name: name.clone(), source };
         let document: PackumentDocument = serde_json::from_slice(body).map_err(wrong)?;

@@ -43,7 +43,7 @@ impl CacheMap {
     /// Adds the entries of an index file, all of its lines; the last one for a URL counts.
     ///
     /// # Errors
-    /// A line that is no entry.
+    /// A line that is not an entry.
     pub fn add_index_file(&mut self, text: &str) -> Result<(), MapError> {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
             let line_number = index + 1;

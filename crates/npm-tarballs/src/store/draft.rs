@@ -165,7 +165,7 @@ impl Store {
     }
 }
 
-/// Files that are no entries yet.
+/// Files that are not entries yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drafts {
     /// How many.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The digest in the name was checked when the entry was written; hashing it again at each reading would cost more
-//! than all the rest. The checksum is no defence against someone who writes to the store on purpose, only against
+//! than all the rest. The checksum is not a defence against someone who writes to the store on purpose, only against
 //! damage, and takes the digest in so that an entry under another's name is damage too.
 
 use std::fs::{File, FileTimes};
@@ -152,7 +152,7 @@ fn read_footer(file: &mut File, len: u64) -> io::Result<[u8; FOOTER]> {
     if found[..16] == footer(len, 0)[..16] { Ok(found) } else { Err(damage()) }
 }
 
-/// Moves the modification time on, which is what pruning goes by; failing to is no loss.
+/// Moves the modification time on, which is what pruning goes by; failing to is not a loss.
 pub(super) fn mark_used(file: &File, modified: Option<SystemTime>) {
     let now = SystemTime::now();
     let stale = modified.is_none_or(|then| now.duration_since(then).is_ok_and(|age| age > MARK_EVERY));

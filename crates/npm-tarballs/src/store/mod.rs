@@ -150,7 +150,7 @@ impl Store {
         if error.kind() == io::ErrorKind::InvalidData {
             tracing::warn!(content = %self.path(id).display(), "a damaged tarball of the store is removed");
             self.inner.distrusted.add(*id);
-            // Failing to remove it is no loss: the next write replaces it.
+            // Failing to remove it is not a loss: the next write replaces it.
             let _ = fs::remove_file(self.path(id));
         }
     }

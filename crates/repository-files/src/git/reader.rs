@@ -153,7 +153,7 @@ impl Reader {
     pub(super) fn read(&self, id: ObjectId, kind: Kind, most: u64) -> Result<Vec<u8>, GitError> {
         let header = self.0.find_header(id).map_err(unreadable)?;
         if header.kind() != kind || header.size() > most {
-            return Err(GitError::Unreadable(format!("the object {id} is no {kind} of a usual size")));
+            return Err(GitError::Unreadable(format!("the object {id} is not a {kind} of a usual size")));
         }
         Ok(self.0.find_object(id).map_err(unreadable)?.detach().data)
     }

@@ -153,7 +153,7 @@ async fn connection(
             answer(&request, peer, &shared).await
         }
     });
-    // A client that goes away, or a fault that breaks the connection, is no failure of the server.
+    // A client that goes away, or a fault that breaks the connection, is not a failure of the server.
     let builder = Builder::new(TokioExecutor::new());
     let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
 }

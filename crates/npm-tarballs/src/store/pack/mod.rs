@@ -83,7 +83,7 @@ impl Packs {
         let read = packed.pack.read(&packed.record).inspect_err(|error| {
             self.forget(id, &packed);
             if error.kind() == io::ErrorKind::InvalidData {
-                // Failing to is no loss: the next reader finds the damage, too.
+                // Failing to is not a loss: the next reader finds the damage, too.
                 let _ = packed.pack.blot(id);
             }
         });

@@ -79,7 +79,7 @@ impl Pack {
 /// What a pack file holds.
 ///
 /// # Errors
-/// `InvalidData` if it is no pack, or a torn one.
+/// `InvalidData` if it is not a pack, or a torn one.
 pub(super) fn records(file: &File) -> io::Result<Vec<Record>> {
     let (start, table) = table(file)?;
     let records = table.as_chunks().0.iter().filter_map(Record::decode);
