@@ -1,6 +1,10 @@
 //! The queue between the scheduler and the network: what is wanted first is fetched first.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Once},
+    time::Instant,
+};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
@@ -12,6 +16,7 @@ use tracing::info;
 use super::{
     scheduler::{Scheduler, Served, SlotId, StartDownload},
     supply::{Supply, SupplyError, Want},
+    underway::Underway,
 };
 use npm_tarballs::{
     Tarball,
@@ -21,6 +26,7 @@ use npm_tarballs::{
 /// Downloads that wait for a free place, and the means to carry them out.
 pub(super) struct Downloads {
     supply: Arc<Supply>,
+    underway: Arc<Underway>,
     incoming: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
     waiting: BTreeMap<(Rank, SlotId), Pending>,
@@ -43,6 +49,9 @@ struct Pending {
 /// probably large is asked for [`LEAD`] before its turn: a large download that starts late is the tail of the run, and
 /// one that starts long before the rest holds up every tree, because none can be hashed past what is missing.
 type Rank = (Algorithm, u64, ContentId);
+
+/// So many downloads run whatever is under way, that a few which stall do not hold up the others.
+const SURELY: usize = 16;
 
 /// How far large contents go ahead. Digests are spread evenly, so that this is a part of the whole run.
 const LEAD: u64 = u64::MAX / 4;
@@ -67,9 +76,11 @@ impl Stopper {
 impl Downloads {
     pub(super) fn new(supply: Arc<Supply>) -> (Self, StartDownload) {
         let (sender, incoming) = unbounded_channel();
-        let downloads =
-            Self { supply, incoming, sender: sender.clone(), waiting: BTreeMap::new(), open: true };
+        let (underway, waiting) = (Arc::default(), BTreeMap::new());
+        let downloads = Self { supply, underway, incoming, sender: sender.clone(), waiting, open: true };
+        let (prepared, of) = (Once::new(), Arc::clone(&downloads.supply));
         let start = move |slot, want, served| {
+            prepared.call_once(|| of.prepare());
             let _ = sender.send(Message::Download(Box::new(Pending { slot, want, served })));
         };
         (downloads, Box::new(start))
@@ -84,12 +95,14 @@ impl Downloads {
         let (mut running, began, mut fetched) = (FuturesUnordered::new(), Instant::now(), 0_usize);
         while self.open || !running.is_empty() {
             while running.len() < self.supply.concurrency()
+                && (running.len() < SURELY || self.underway.has_room())
                 && let Some((_, order)) = self.waiting.pop_first()
             {
                 running.push(self.fetch(order));
             }
             tokio::select! {
                 message = self.incoming.recv(), if self.open => self.take_in(message),
+                () = self.underway.eased(), if !self.waiting.is_empty() => {}
                 Some(ended) = running.next(), if !running.is_empty() => {
                     // A task that panicked has said so on its own; the run cannot go on without its content.
                     let (slot, result): Fetched = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
@@ -128,10 +141,18 @@ impl Downloads {
     fn fetch(&self, pending: Pending) -> JoinHandle<Fetched> {
         let Pending { slot, want, served } = pending;
         let supply = Arc::clone(&self.supply);
+        let awaited = self.underway.await_body(Arc::clone(supply.progress()));
         tokio::spawn(async move {
             let served = served.and_then(|served| served.bytes.or_else(|| supply.on_disk(&served.want)));
             let same = served.and_then(|served| supply.recognise(&served, &want));
-            (slot, if let Some(tarball) = same { Ok(tarball) } else { supply.obtain(&want).await })
+            (
+                slot,
+                if let Some(tarball) = same {
+                    Ok(tarball)
+                } else {
+                    supply.obtain_watched(&want, &awaited).await
+                },
+            )
         })
     }
 }

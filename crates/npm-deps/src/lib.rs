@@ -18,6 +18,7 @@ mod recall;
 mod scheduler;
 mod sharing;
 pub mod supply;
+mod underway;
 pub mod unpacking;
 mod verdict;
 

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::supply::{Supply, SupplyError, Want};
+use npm_registry::Watch;
 use npm_tarballs::{
     Tarball,
     store::shared::{Pace, SharedAnswer, SharedTarballs},
@@ -18,8 +19,11 @@ impl Supply {
         &self,
         shared: &Arc<dyn SharedTarballs>,
         want: &Want,
+        watch: &dyn Watch,
     ) -> Result<Tarball, SupplyError> {
-        let Some(patience) = shared.patience() else { return self.download_for(shared, want, false).await };
+        let Some(patience) = shared.patience() else {
+            return self.download_for(shared, want, watch, false).await;
+        };
         let (began, pace) = (Instant::now(), Pace::begun());
         let mut asked = pin!(shared.get(want.url.as_str(), self.receiver(want), &pace));
         let mut answer = timeout(patience.usual, &mut asked).await;
@@ -27,11 +31,11 @@ impl Supply {
             answer = timeout(patience.longest.saturating_sub(patience.usual), &mut asked).await;
         }
         if let Ok(answer) = answer {
-            return self.answered(shared, want, answer, began).await;
+            return self.answered(shared, want, answer, watch, began).await;
         }
         let late = Instant::now();
         // Who comes first has it: that the others are slow must not cost more than was waited until here.
-        let download = pin!(self.download_for(shared, want, false));
+        let download = pin!(self.download_for(shared, want, watch, false));
         match select(asked, download).await {
             Either::Left((SharedAnswer::Here(tarball), _)) => Ok(self.taken_in(&**shared, want, tarball)),
             Either::Left((_, download)) => {
@@ -55,13 +59,14 @@ impl Supply {
         shared: &Arc<dyn SharedTarballs>,
         want: &Want,
         answer: SharedAnswer,
+        watch: &dyn Watch,
         began: Instant,
     ) -> Result<Tarball, SupplyError> {
         if let SharedAnswer::Here(tarball) = answer {
             return Ok(self.taken_in(&**shared, want, tarball));
         }
         shared.lost(began, Instant::now());
-        self.download_for(shared, want, matches!(answer, SharedAnswer::Absent)).await
+        self.download_for(shared, want, watch, matches!(answer, SharedAnswer::Absent)).await
     }
 
     /// Keeps what another machine had, for as long as its word counts.
@@ -78,9 +83,10 @@ impl Supply {
         &self,
         shared: &Arc<dyn SharedTarballs>,
         want: &Want,
+        watch: &dyn Watch,
         replace: bool,
     ) -> Result<Tarball, SupplyError> {
-        let tarball = self.download(want).await?;
+        let tarball = self.download_watched(want, watch).await?;
         // What waits to be written takes no memory. Only a full disk keeps it from being parked; then it is not told.
         if let Ok(parked) = self.park(tarball.clone()) {
             shared.put(want.url.as_str(), parked, replace);

@@ -237,8 +237,8 @@ impl Supply {
     }
 
     /// Who watches.
-    pub(super) fn progress(&self) -> &dyn Progress {
-        &*self.progress
+    pub(super) fn progress(&self) -> &Arc<dyn Progress> {
+        &self.progress
     }
 
     /// How many requests to have under way at once.
@@ -251,6 +251,13 @@ impl Supply {
     #[must_use]
     pub fn registry(&self) -> Option<&Client> {
         self.client.as_ref()
+    }
+
+    /// Gets the client ready for its first request.
+    pub(super) fn prepare(&self) {
+        if let Some(client) = &self.client {
+            client.prepare(&self.runtime);
+        }
     }
 
     /// The store, for its trouble and its numbers.
@@ -321,10 +328,19 @@ impl Supply {
     /// # Errors
     /// It is nowhere, or what came is not it.
     pub async fn obtain(&self, want: &Want) -> Result<Tarball, SupplyError> {
+        self.obtain_watched(want, &*self.progress).await
+    }
+
+    /// The same, with somebody else who watches.
+    pub(super) async fn obtain_watched(
+        &self,
+        want: &Want,
+        watch: &dyn Watch,
+    ) -> Result<Tarball, SupplyError> {
         match (self.on_disk(want).filter(|tarball| tarball.prove().is_ok()), &self.shared) {
             (Some(tarball), _) => Ok(tarball),
-            (None, Some(shared)) => self.shared_or_downloaded(shared, want).await,
-            (None, None) => self.download(want).await,
+            (None, Some(shared)) => self.shared_or_downloaded(shared, want, watch).await,
+            (None, None) => self.download_watched(want, watch).await,
         }
     }
 
@@ -360,10 +376,19 @@ impl Supply {
     /// # Errors
     /// It does not come, or what came is not it.
     pub async fn download(&self, want: &Want) -> Result<Tarball, SupplyError> {
+        self.download_watched(want, &*self.progress).await
+    }
+
+    /// The same, with somebody else who watches.
+    pub(super) async fn download_watched(
+        &self,
+        want: &Want,
+        watch: &dyn Watch,
+    ) -> Result<Tarball, SupplyError> {
         let url = want.url.to_url();
         let client = self.client(&want.package, &url).map_err(|error| self.elsewhere(want, error))?;
         let receiver = self.receiver(want);
-        let request = TarballRequest { url: &url, scope: want.scope.as_deref(), watch: &*self.progress };
+        let request = TarballRequest { url: &url, scope: want.scope.as_deref(), watch };
         let tarball = client
             .download(&request, receiver)
             .await

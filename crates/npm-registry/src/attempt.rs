@@ -17,7 +17,7 @@ use super::credentials::{Chosen, CredentialUse, Purpose, authority};
 use super::error::{self, Challenge, Problem, Way};
 use super::health::{Failed, GivenUp};
 use super::retry;
-use super::transport::{Lane, Transport};
+use super::transport::{Lane, Load, Transport};
 use npm_tarballs::redaction::{Redacted, redacted};
 
 const REDIRECTS: usize = 10;
@@ -139,6 +139,8 @@ pub(super) struct Turn {
 struct Answer {
     response: Response,
     socket: Option<OwnedSemaphorePermit>,
+    /// Its weight on the connection until then.
+    load: Load,
     /// Whether no redirect has led to another origin.
     at_home: bool,
     /// Whether the server asked for a client certificate, and got none.
@@ -164,12 +166,15 @@ impl Inner {
         turn: Turn,
         sink: &mut S,
     ) -> Result<Head, Failure> {
-        let Answer { response, socket, at_home, lacks_certificate } =
+        let Answer { response, socket, mut load, at_home, lacks_certificate } =
             self.follow(transport, ask, chosen, turn).await?;
         let status = response.status();
         if !status.is_success() && !ask.answers.contains(&status) {
             let used = if at_home { None } else { chosen.used.elsewhere() };
             return Err(Failure { used, ..self.refusal(&response, lacks_certificate) });
+        }
+        if let Some(len) = response.content_length() {
+            load.weighs(len);
         }
         let head = self.receive(response, ask, sink).await;
         if head.is_ok() {
@@ -183,7 +188,7 @@ impl Inner {
                 "GET"
             );
         }
-        drop(socket);
+        drop((socket, load));
         head
     }
 
@@ -229,7 +234,7 @@ impl Inner {
         let Hop { url, carried, turn, .. } = hop;
         trace!(url = %Redacted(url.as_str()), credentials = carried.is_some(), past_caches = turn.fresh, "asking");
         let identity = carried.and_then(|chosen| chosen.identity.as_ref());
-        let lane = transport.lane(url, identity).map_err(Problem::Setup)?;
+        let (lane, load) = transport.lane(url, identity).map_err(Problem::Setup)?;
         let greeting = lane.greeting().await;
         let socket = lane.socket().await;
         if let Some(why) = self.health.given_up(url) {
@@ -251,7 +256,7 @@ impl Inner {
         }
         drop(greeting);
         let lacks_certificate = identity.is_none() && lane.asks_for_certificate();
-        Ok(Answer { response: result?, socket, at_home: carried.is_some(), lacks_certificate })
+        Ok(Answer { response: result?, socket, load, at_home: carried.is_some(), lacks_certificate })
     }
 
     /// Tells the others of a host that could not be reached.

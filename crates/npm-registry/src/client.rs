@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout_at};
 use tracing::{debug, warn};
@@ -113,6 +114,14 @@ impl Client {
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.inner.deadline
+    }
+
+    /// Sets up what the first request needs, beside whatever the caller does meanwhile: it takes milliseconds to read the
+    /// trust store.
+    pub fn prepare(&self, runtime: &Handle) {
+        let inner = Arc::clone(&self.inner);
+        // What is wrong with it the first request tells.
+        runtime.spawn(async move { inner.transport().await.is_ok() });
     }
 
     /// Downloads a tarball into `receiver`, which verifies it.
