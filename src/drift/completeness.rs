@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use nix_sites::{LockfileUse, Outcome, Site};
 use npm_lockfile::completeness::{Completeness, Incomplete, System};
 
@@ -105,7 +106,7 @@ pub(super) fn judge(
 ) -> Vec<Option<SiteWarning>> {
     let mut odd = vec![None; sites.len()];
     // Sites often share a lockfile, and reading one of thousands of packages takes milliseconds.
-    let mut seen: HashMap<Texts, Option<Completeness>> = HashMap::new();
+    let mut seen: HashMap<Texts, Option<Completeness>, RandomState> = HashMap::default();
     for ((site, chosen), odd) in sites.iter().zip(chosen).zip(&mut odd) {
         let Ok(Chosen { bytes, .. }) = chosen else { continue };
         let local = local_lockfile(site);

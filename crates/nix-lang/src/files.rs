@@ -1,6 +1,8 @@
 //! The files of a repository: discovery, bounded reading, positions.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::FileType;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -54,6 +56,28 @@ pub struct Files {
     index: HashMap<PathBuf, Result<FileId, ReadError>>,
     /// Files that were counted as input, by their real path: links can lead to one file by any number of paths.
     counted: HashSet<PathBuf>,
+    /// Where paths lead: of a thousand services 60,000 links were read that were none, a third of the time of `list`.
+    real: RefCell<HashMap<PathBuf, Option<Real>>>,
+}
+
+/// Where a path leads, and to what.
+#[derive(Debug, Clone)]
+struct Real {
+    path: PathBuf,
+    kind: FileType,
+}
+
+impl Real {
+    /// What is at a path whose folder is no link.
+    fn of(path: PathBuf) -> Option<Self> {
+        let kind = path.symlink_metadata().ok()?.file_type();
+        if !kind.is_symlink() {
+            return Some(Self { path, kind });
+        }
+        let path = path.canonicalize().ok()?;
+        let kind = path.symlink_metadata().ok()?.file_type();
+        Some(Self { path, kind })
+    }
 }
 
 impl Files {
@@ -67,6 +91,7 @@ impl Files {
             read: Vec::new(),
             index: HashMap::new(),
             counted: HashSet::new(),
+            real: RefCell::default(),
         }
     }
 
@@ -164,20 +189,35 @@ impl Files {
     /// Whether a regular file (or a link to one inside the root) is there.
     #[must_use]
     pub fn is_file(&self, path: &Path) -> bool {
-        self.real(path).is_some_and(|real| real.is_file())
+        self.real(path).is_some_and(|real| real.kind.is_file())
     }
 
     /// Whether a folder is there, inside the root.
     #[must_use]
     pub fn is_dir(&self, path: &Path) -> bool {
-        self.real(path).is_some_and(|real| real.is_dir())
+        self.real(path).is_some_and(|real| real.kind.is_dir())
     }
 
-    fn real(&self, path: &Path) -> Option<PathBuf> {
+    fn real(&self, path: &Path) -> Option<Real> {
         if !self.contains(path) || is_in(&normalize(path), &self.absent) {
             return None;
         }
-        path.canonicalize().ok().filter(|real| real.starts_with(&self.root))
+        self.resolve(path).filter(|real| real.path.starts_with(&self.root))
+    }
+
+    /// What the system says of a path, asked once: folder by folder, so that neighbours have theirs in common.
+    fn resolve(&self, path: &Path) -> Option<Real> {
+        if let Some(known) = self.real.borrow().get(path) {
+            return known.clone();
+        }
+        let real = match (path.parent(), path.components().next_back()) {
+            (Some(parent), Some(Component::Normal(name))) if path != self.root => {
+                self.resolve(parent).and_then(|parent| Real::of(parent.path.join(name)))
+            }
+            _ => Real::of(path.canonicalize().ok()?),
+        };
+        self.real.borrow_mut().insert(path.to_owned(), real.clone());
+        real
     }
 
     /// The names and kinds of a folder's entries, sorted; nothing outside the root, and `None` of more entries than a
@@ -186,7 +226,7 @@ impl Files {
     pub fn read_dir(&self, path: &Path) -> Option<Vec<(String, &'static str)>> {
         let real = self.real(path)?;
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(real).ok()? {
+        for entry in std::fs::read_dir(real.path).ok()? {
             if names.len() >= MAX_ENTRIES {
                 return None;
             }

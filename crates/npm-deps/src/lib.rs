@@ -30,6 +30,7 @@ use std::{
     time::Instant,
 };
 
+use foldhash::fast::RandomState;
 use tracing::{debug, info};
 
 pub use assembly::NarHash;
@@ -199,7 +200,8 @@ fn attempt(
 
 /// For each request the first one that asks for the same hash.
 fn first_equals(requests: &[HashRequest]) -> Vec<TreeId> {
-    let mut seen = HashMap::new();
+    // Lockfiles are long, and SipHash takes longer for them than all else that is done with one that did not change.
+    let mut seen: HashMap<_, _, RandomState> = HashMap::default();
     let first = |(index, request): (TreeId, &HashRequest)| {
         if request.outputs.wanted() {
             return index;

@@ -22,5 +22,5 @@ pub fn with_crlf(text: &[u8]) -> Vec<u8> {
 /// Whether a line ends in CRLF.
 #[must_use]
 pub fn has_crlf(text: &[u8]) -> bool {
-    text.windows(2).any(|pair| pair == b"\r\n")
+    memchr::memmem::find(text, b"\r\n").is_some()
 }
