@@ -35,7 +35,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
         require_signature: args.require_signatures,
         supply: &sources.supply,
         settings: &sources.settings,
-        npm: &npm(environment, sources.supply.registry()),
+        npm: &npm(environment, sources.registry()),
     };
     let packaged = packaging::package(&request);
     sources.finish(terminal);

@@ -6,9 +6,10 @@
 use std::ffi::OsString;
 
 use npm_nixhash::relock::npmrc::Passed;
-use npm_nixhash::relock::{self, NpmClient, Running};
+use npm_nixhash::relock::{self, Ahead, NpmClient, Running};
 use npm_nixhash::vendoring::{RegistryAnswers, Vendoring};
 use npm_registry::Client;
+use tokio::runtime::Handle;
 
 use super::env::Environment;
 use super::signals::end_with_signals;
@@ -44,14 +45,16 @@ pub(super) fn vendoring<'a>(
     Vendoring {
         client,
         runtime,
-        npm: npm(environment, client),
+        npm: npm(environment, sources.registry()),
         require_signatures,
         said: RegistryAnswers::default(),
     }
 }
 
 /// The npm client; `client` knows where registries are, and how long the run may take.
-pub(super) fn npm(environment: &Environment, client: Option<&Client>) -> NpmClient {
+pub(super) fn npm(environment: &Environment, registry: Option<(&Client, &Handle)>) -> NpmClient {
+    let client = registry.map(|(client, _)| client);
+    let ahead = registry.map(|(client, runtime)| Ahead { client: client.clone(), runtime: runtime.clone() });
     let network = NETWORK
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), environment.path(name)?.into_os_string())));
@@ -77,5 +80,6 @@ pub(super) fn npm(environment: &Environment, client: Option<&Client>) -> NpmClie
         timeout: relock::TIMEOUT,
         deadline: client.map(Client::deadline),
         running,
+        ahead,
     }
 }

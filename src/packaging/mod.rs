@@ -203,9 +203,12 @@ struct FetchedPackage {
 }
 
 async fn fetch(request: &PackageRequest<'_>, client: &Client) -> Result<FetchedPackage, PackagingError> {
-    let packument = packages::fetch(client, &request.name).await?;
+    // Asked together, for nothing of one question depends on the answer to the other.
+    let (packument, keys) =
+        futures::join!(packages::fetch(client, &request.name), packages::keys(client, &request.name));
+    let packument = packument?;
     let release = packument.select(&request.selector)?;
-    let keys = packages::keys(client, &request.name).await?;
+    let keys = keys?;
     let signature = packages::signature::verify(&release, &keys);
     if signature.forbids(request.require_signature) {
         return Err(PackagingError::Signature { package: label(&release), verdict: signature });

@@ -58,6 +58,11 @@ impl NpmFolder {
         self.folder.path().join(name)
     }
 
+    /// The folder of npm's cache.
+    pub(super) fn cache(&self) -> PathBuf {
+        self.path("home/.npm")
+    }
+
     /// What npm wrote.
     pub(super) fn lockfile(&self) -> Result<Vec<u8>, RelockError> {
         fs::read(self.path("project").join(self.lockfile)).map_err(RelockError::Nothing)
@@ -100,7 +105,8 @@ fn start(npm: &NpmClient, place: &NpmFolder, stderr: &Path) -> Result<Child, Rel
     command.envs(place.variables.iter().map(|(name, value)| (name, value)));
     command.env("npm_config_userconfig", place.path("npmrc"));
     command.env("npm_config_globalconfig", place.path("no-global-npmrc"));
-    command.env("npm_config_cache", place.path("home/.npm"));
+    // What is in its cache was put there a moment ago.
+    command.env("npm_config_cache", place.cache()).env("npm_config_prefer_offline", "true");
     command.env("npm_config_strict_ssl", "true").env("npm_config_update_notifier", "false");
     // Not as a flag, which a npm that does not know it may refuse.
     command.env("npm_config_omit_lockfile_registry_resolved", "false");

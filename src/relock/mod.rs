@@ -15,6 +15,7 @@
 //!   enter, and which goes when npm ends, or when a signal ends this program (see [`Running`]). Credentials written as
 //!   `${NAME}` stay so, and those variables alone are handed over. Other settings, such as `legacy-peer-deps`, would make
 //!   a lockfile that `npm ci` refuses in a Nix build, which has no `.npmrc`.
+//! * Of the registry's answers those that it will need, as far as can be told beforehand (see [`ahead`]).
 //! * No scripts of any package are run (`--ignore-scripts`), and certificates are checked whatever `.npmrc` says.
 //!
 //! # What comes back
@@ -22,6 +23,7 @@
 //! The bytes of the lockfile, after these were seen: its root says the version of `package.json`, and each package has
 //! the URL and the integrity that an offline install needs.
 
+mod ahead;
 mod child;
 mod error;
 pub mod npmrc;
@@ -35,6 +37,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use ahead::Ahead;
 pub use error::RelockError;
 use npm_registry::Access;
 pub use running::Running;
@@ -71,6 +74,8 @@ pub struct NpmClient {
     pub deadline: Option<Instant>,
     /// Where it is noted while it runs, so that a signal can end it.
     pub running: Running,
+    /// Whom to ask ahead of npm what it will ask one after the other; nobody is where this is not there.
+    pub ahead: Option<Ahead>,
 }
 
 /// How long npm may take by default: two thirds of what Renovate gives a command.
@@ -83,6 +88,10 @@ pub const TIMEOUT: Duration = Duration::from_mins(10);
 pub fn relock(npm: &NpmClient, request: &RelockRequest<'_>) -> Result<Vec<u8>, RelockError> {
     let start = start::Start::of(request)?;
     let place = child::NpmFolder::new(npm, &start)?;
+    // With a lockfile to go by npm asks about little.
+    if let (Some(ahead), None) = (&npm.ahead, &start.lockfile) {
+        ahead::fill(ahead, &start.manifest, &place.cache());
+    }
     child::run(npm, &place)?;
     let written = place.lockfile()?;
     let written = optional::account(outcome::public_urls(written, &npm.access));

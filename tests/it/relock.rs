@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 
 use error_advice::advice_on;
 use npm_nixhash::relock::npmrc::Passed;
-use npm_nixhash::relock::{NpmClient, RelockError, RelockRequest, Running, relock};
+use npm_nixhash::relock::{Ahead, NpmClient, RelockError, RelockRequest, Running, relock};
 use npm_registry::npmrc::Npmrc;
-use npm_registry::{Access, Options};
-use npm_tarballs::integrity::ContentId;
+use npm_registry::{Access, Client, Options};
+use npm_tarballs::integrity::{ContentId, hex};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::registry::{PUBLIC, Registry};
+use crate::support::runtime;
 
 /// A folder with a program named `npm` in it.
 struct StandIn(tempfile::TempDir);
@@ -41,6 +45,7 @@ impl StandIn {
             running: Running::default(),
             timeout: Duration::from_secs(20),
             deadline: None,
+            ahead: None,
         }
     }
 
@@ -117,6 +122,7 @@ fn npm_gets_the_old_lockfile_and_a_clean_environment() {
             "npm_config_cache",
             "npm_config_globalconfig",
             "npm_config_omit_lockfile_registry_resolved",
+            "npm_config_prefer_offline",
             "npm_config_strict_ssl",
             "npm_config_update_notifier",
             "npm_config_userconfig",
@@ -128,6 +134,45 @@ fn npm_gets_the_old_lockfile_and_a_clean_environment() {
     assert!(!Path::new(place.trim()).exists(), "the temporary folder is gone");
     let files = stand_in.out("files");
     assert_eq!(files, "../npmrc\n../project/package-lock.json\n../project/package.json\n../stderr\n");
+}
+
+/// npm asks about one package after the other; so what it will ask is asked before, each question once, and lies in its cache.
+#[test]
+fn what_npm_will_ask_is_in_its_cache_unless_it_has_a_lockfile_to_go_by() {
+    let registry = Registry::start();
+    let publish = |name: &str, version: &str, dependencies: Value| {
+        let manifest = json!({ "name": name, "version": version, "dependencies": dependencies });
+        registry.publish_manifest(&manifest, &[]);
+    };
+    publish("b", "1.0.0", json!({}));
+    publish("b", "1.2.0", json!({ "@s/c": "^1", "gone": "1", "elsewhere": "git+ssh://host/r" }));
+    publish("b", "2.0.0", json!({ "unwanted": "1" }));
+    publish("@s/c", "1.0.0", json!({ "b": "^1", "d": "npm:e@1" }));
+    publish("e", "1.0.0", json!({}));
+    let stand_in = StandIn::new(
+        "cp -r $npm_config_cache/_cacache $OUT/ 2>/dev/null; [ -e package-lock.json ] || cp $OUT/made package-lock.json",
+    );
+    fs::write(stand_in.0.path().join("out/made"), lockfile("2.0.0")).unwrap();
+    let mut options = Options::default();
+    options.retries = 0;
+    options.access.override_host(PUBLIC, &registry.url()).unwrap();
+    let ahead = Ahead { client: Client::new(options), runtime: runtime() };
+    let npm = NpmClient { ahead: Some(ahead), ..stand_in.npm() };
+    run(&npm, Some(&lockfile("1.0.0"))).unwrap_err();
+    assert_eq!(registry.requests().len(), 0, "with a lockfile npm asks about little");
+    run(&npm, None).unwrap();
+    let mut asked: Vec<_> = registry.requests().into_iter().map(|request| request.path).collect();
+    asked.sort();
+    assert_eq!(asked, ["/@s%2fc", "/b", "/c", "/e", "/gone"]);
+    for name in ["b", "@s%2fc", "e"] {
+        let url = format!("{}/{name}", registry.url());
+        let key = Sha256::digest(format!("make-fetch-happen:request-cache:{url}"));
+        let key = hex(&key);
+        let index = format!("_cacache/index-v5/{}/{}/{}", &key[..2], &key[2..4], &key[4..]);
+        let lines = stand_in.out(&index);
+        assert_eq!(lines.matches("\"accept\":\"application/json\"").count(), 1, "{name}: {lines}");
+        assert_eq!(lines.matches("install-v1+json").count(), 1, "{name}: {lines}");
+    }
 }
 
 #[test]

@@ -189,14 +189,13 @@ fn all_nine_if_asked_for() {
     }
 }
 
-/// npm itself resolves from the old lockfile: what fits stays where it was, twice the same.
-#[test]
-fn npm_moves_only_what_must_move() {
+/// npm as it is found here, with nobody's configuration.
+fn npm() -> npm_nixhash::relock::NpmClient {
     use npm_nixhash::relock::npmrc::Passed;
-    use npm_nixhash::relock::{NpmClient, RelockRequest, Running, TIMEOUT, relock};
+    use npm_nixhash::relock::{NpmClient, Running, TIMEOUT};
     use npm_registry::Access;
     let variables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "https_proxy"];
-    let npm = NpmClient {
+    NpmClient {
         program: "npm".into(),
         path: crate::inherited("PATH").unwrap(),
         variables: variables
@@ -208,7 +207,38 @@ fn npm_moves_only_what_must_move() {
         timeout: TIMEOUT,
         deadline: None,
         running: Running::default(),
+        ahead: None,
+    }
+}
+
+/// Whether somebody asks the registry ahead of npm or it asks itself, it resolves the same.
+#[test]
+fn npm_resolves_the_same_from_answers_that_lie_ready() {
+    use npm_nixhash::relock::{NpmClient, RelockRequest, relock};
+    let npm = npm();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let client = npm_registry::Client::new(npm_registry::Options::default());
+    let ahead = npm_nixhash::relock::Ahead { client, runtime: runtime.handle().clone() };
+    let dependencies =
+        serde_json::json!({ "@npmcli/arborist": "^8", "typescript-eslint": "8.20.0", "ws": "latest" });
+    let package_json =
+        serde_json::json!({ "name": "x", "version": "1.0.0", "dependencies": dependencies }).to_string();
+    let request = RelockRequest {
+        package_json: package_json.as_bytes(),
+        shrinkwrap: None,
+        existing: None,
+        omit_dev: false,
     };
+    let alone = relock(&npm, &request).unwrap();
+    let helped = relock(&NpmClient { ahead: Some(ahead), ..npm.clone() }, &request).unwrap();
+    assert_eq!(String::from_utf8(helped).unwrap(), String::from_utf8(alone).unwrap());
+}
+
+/// npm itself resolves from the old lockfile: what fits stays where it was, twice the same.
+#[test]
+fn npm_moves_only_what_must_move() {
+    use npm_nixhash::relock::{RelockRequest, relock};
+    let npm = npm();
     let manifest = |version: &str, debug: &str, ini: &str| {
         let dependencies = serde_json::json!({ "debug": debug, "ini": ini });
         serde_json::json!({ "name": "x", "version": version, "dependencies": dependencies }).to_string()

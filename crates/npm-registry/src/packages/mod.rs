@@ -16,5 +16,5 @@ pub mod signature;
 pub use error::PackageError;
 pub use keys::{Key, keys, keys_url};
 pub use name::{PackageName, PackageNameError, TarballName, published_at};
-pub use packument::{Packument, Selector, SelectorError, fetch, fetch_abbreviated};
+pub use packument::{Packument, Selector, SelectorError, answer, fetch, fetch_abbreviated};
 pub use release::{Dist, Release, Vouch};

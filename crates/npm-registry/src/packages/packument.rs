@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use nodejs_semver::{Range, Version};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use url::Url;
 
 use super::{PackageError, PackageName, Release};
 use crate::{Client, Get, Purpose};
@@ -168,7 +170,21 @@ pub async fn fetch_abbreviated(client: &Client, name: &PackageName) -> Result<Pa
     fetch_as(client, name, ABBREVIATED).await
 }
 
+/// The registry's answer about a name as it is, and the URL that npm would ask for it.
+///
+/// # Errors
+/// As above, but that the answer is not read.
+pub async fn answer(client: &Client, name: &PackageName) -> Result<(Url, Bytes), PackageError> {
+    let access = &client.options().access;
+    let url = access.locate(&access.registry_url(name.scope(), &name.packument_path()), true);
+    Ok((url, answer_as(client, name, "application/json").await?))
+}
+
 async fn fetch_as(client: &Client, name: &PackageName, accept: &str) -> Result<Packument, PackageError> {
+    Packument::parse(name, &answer_as(client, name, accept).await?)
+}
+
+async fn answer_as(client: &Client, name: &PackageName, accept: &str) -> Result<Bytes, PackageError> {
     let url = client.options().access.registry_url(name.scope(), &name.packument_path());
     let get = Get {
         url: &url,
@@ -187,7 +203,7 @@ async fn fetch_as(client: &Client, name: &PackageName, accept: &str) -> Result<P
     if reply.status == StatusCode::NOT_FOUND {
         return Err(PackageError::Unknown { name: name.clone() });
     }
-    Packument::parse(name, &reply.bytes)
+    Ok(reply.bytes)
 }
 
 #[cfg(test)]
