@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# counted.sh [--record] [BINARY]: counts the instructions of a few runs, and compares them with those of benches/counted.tsv.
+#
+# What a run costs in time nobody can tell on a machine that others use, too; what it executes can be told to a few in a
+# thousand. More than 5 % above what is recorded fails. A change that is worth it records what it costs:
+#
+#     benches/counted.sh --record
+#
+# Counted is what valgrind executes. Its processor is the same everywhere (x86-64 with AVX2; neither AVX-512 nor instructions for
+# SHA), so that digests count for more here than they cost elsewhere. Two counts of one build differ by 0.1 %: seeds of hash
+# tables, the order of threads. Another compiler or C library moves all counts, and a processor without AVX2 those of digests
+# and copies. Not counted are the kernel's work and waiting, nor copies as such: one of 20 MB is a million instructions.
+# BINARY is a release build, by default that of this checkout, which has to be built. Needs valgrind and python3; takes 40 s
+# of one core.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+recorded=benches/counted.tsv tolerance=5 record='' binary=target/release/npm-nixhash
+while (($#)); do
+  case $1 in
+  --record) record=yes ;;
+  -*) sed -n 2,16p "$0" && exit 2 ;;
+  *) binary=$1 ;;
+  esac
+  shift
+done
+[[ -x $binary ]] || { printf '%s is not there: cargo build --release --locked\n' "$binary" >&2 && exit 2; }
+binary=$(realpath "$binary")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Nobody's settings and caches.
+export HOME=$work/home XDG_CACHE_HOME=$work/xdg npm_config_cache=$work/no-npm-cache NPM_NIXHASH_CACHE
+unset NIX_NPM_REGISTRY_OVERRIDES NIX_NPM_TOKENS NIX_SSL_CERT_FILE SSL_CERT_FILE NODE_EXTRA_CA_CERTS NPM_NIXHASH_LOG \
+  http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY CI GITHUB_ACTIONS GITLAB_CI
+mkdir "$HOME"
+
+# serve NAME SERVICES EACH BYTES: a repository and its registry, from here on.
+serve() {
+  mkdir "$work/$1"
+  coproc REGISTRY { python3 benches/made-up.py "$work/$1" "$2" "$3" "$4"; }
+  read -r -u "${REGISTRY[0]}" _
+  NIX_NPM_REGISTRY_OVERRIDES=$(<"$work/$1/override")
+  export NIX_NPM_REGISTRY_OVERRIDES
+  repository=$work/$1/repo NPM_NIXHASH_CACHE=$work/$1/cache
+}
+
+stop() {
+  local pid=$REGISTRY_PID
+  kill "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+}
+
+# count NAME ARGUMENT...: one run of the program. That hashes are stale is no failure of it.
+count() {
+  local name=$1 status=0
+  shift
+  valgrind --tool=cachegrind --cache-sim=no --cachegrind-out-file=/dev/null --log-file="$work/log" \
+    "$binary" "$@" >/dev/null 2>"$work/messages" || status=$?
+  if ((status > 1)); then
+    cat "$work/messages" "$work/log" >&2
+    return 2
+  fi
+  awk -v name="$name" -v machine="$(uname -m)" '/I +refs:/ { gsub(",", "", $NF); print machine "\t" name "\t" $NF }' \
+    "$work/log" >>"$work/counted.tsv"
+}
+
+serve few 4 200 8000000
+count "check --no-cache, 500 tarballs of 16 kB" check --no-cache "$repository"
+count "check, nothing on disk, 500 tarballs of 16 kB" check "$repository"
+count "check --no-memo, all on disk, 500 tarballs of 16 kB" check --no-memo "$repository"
+stop
+serve many 1000 20 3000000
+count "list, 1,000 services" list "$repository"
+"$binary" check "$repository" >/dev/null 2>&1 || [[ $? -eq 1 ]]
+count "check, unchanged, 1,000 services" check "$repository"
+stop
+
+if [[ -n $record ]]; then
+  # What other machines recorded stays.
+  { grep -v "^$(uname -m)"$'\t' "$recorded" 2>/dev/null || true; cat "$work/counted.tsv"; } >"$work/new.tsv"
+  cp "$work/new.tsv" "$recorded"
+  cat "$work/counted.tsv"
+  exit
+fi
+awk -F '\t' -v tolerance="$tolerance" '
+  NR == FNR { if ($1 != "#") before[$1 FS $2] = $3; next }
+  !(($1 FS $2) in before) {
+    printf "%s: nothing is recorded for %s\n", $2, $1
+    failed = 1
+    next
+  }
+  {
+    change = ($3 / before[$1 FS $2] - 1) * 100
+    printf "%-55s %14.0f instructions, %+.1f %%\n", $2, $3, change
+    if (change > tolerance) failed = 1
+    if (change < -tolerance) better = 1
+  }
+  END {
+    if (better) print "Less than is recorded: benches/counted.sh --record keeps it so."
+    if (failed) {
+      print "More than " tolerance " % above what benches/counted.tsv records. If that is worth it, accept it with: benches/counted.sh --record"
+      exit 1
+    }
+  }' "$recorded" "$work/counted.tsv"
