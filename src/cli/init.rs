@@ -358,7 +358,7 @@ fn existing(path: &Path) -> Result<Option<Vec<u8>>, Fatal> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Fatal::reading(&path, &error)),
+        Err(error) => Err(Fatal::reading(path, &error)),
     }
 }
 

@@ -17,6 +17,7 @@ use super::output::{Fatal, Terminal};
 type Human<'a> = &'a dyn Fn(LayoutOptions) -> String;
 
 /// What goes to standard output.
+#[derive(Clone, Copy)]
 pub(super) struct StandardOutput<'a> {
     /// The format, unless another one is asked for.
     pub(super) format: Format,

@@ -40,7 +40,7 @@ pub use site::{
     Condition, FileProblem, Literal, LiteralKind, LockfileUse, Outcome, Place, Reason, Site, Step, Undecided,
     VersionMismatch, Warning, WarningKind,
 };
-use sites::{Entries, Index, Seen, Unused, literal_of, place_of};
+use sites::{Draft, Entries, Index, Seen, Unused, literal_of, place_of};
 use tracing::{debug, info};
 
 /// Everything that is known about the npm derivations of a scope.
@@ -64,6 +64,12 @@ pub struct Survey {
     pub borders: Vec<Border>,
     /// The text of every file that holds a literal of a site, as it was read.
     pub files: BTreeMap<PathBuf, String>,
+}
+
+impl Survey {
+    fn warn(&mut self, kind: WarningKind, place: Place, message: String) {
+        self.warnings.push(Warning { kind, place, message });
+    }
 }
 
 /// The evaluation recurses; its depth is bounded, and this is more than the bound needs.
@@ -164,47 +170,14 @@ fn index(ev: &mut Eval, found: &RelevantFiles) -> Index {
 fn collect(ev: &mut Eval, survey: &mut Survey, reached: sites::Found) {
     let sites::Found { drafts, open, dead } = reached;
     for draft in drafts {
-        let own = draft.warnings.into_iter();
-        survey.warnings.extend(own.map(|(place, message)| Warning {
-            kind: WarningKind::OtherConfiguration,
-            place,
-            message,
-        }));
-        if draft.from_caller && draft.literals.is_empty() {
-            let message = "a function that nothing here calls; its hash comes from its callers".to_owned();
-            survey.warnings.push(Warning {
-                kind: WarningKind::UncalledFunction,
-                place: draft.site.place,
-                message,
-            });
-        } else if let Some(warning) = not_there_yet(ev, &draft.site) {
-            survey.warnings.push(warning);
-        } else {
-            survey.sites.push(draft.site);
-        }
+        take(ev, survey, draft);
     }
-    // Those of sites that are added meanwhile are literals of occurrences themselves.
-    let used = used_literals(&survey.sites);
-    for occurrence in &open {
-        if let Some(site) = unreached(ev, occurrence) {
-            survey.sites.push(site);
-        } else if !holds_used(ev, occurrence, &used) {
-            let message = "a hash attribute that no derivation was seen to use".to_owned();
-            let place = place_of(ev, occurrence.at);
-            survey.warnings.push(Warning { kind: WarningKind::UncalledFunction, place, message });
-        }
-    }
-    let used = used_literals(&survey.sites);
-    let written = written_at(ev, dead.keys());
-    for (at, why) in dead.into_iter().filter(|(at, why)| is_idle(ev, *at, *why, &written, &used)) {
-        let message = format!("a hash that nothing uses: {}", why.sentence());
-        survey.warnings.push(Warning { kind: WarningKind::DeadHash, place: place_of(ev, at), message });
-    }
+    account_for(ev, survey, &open, dead);
     for (name, at) in &ev.declared().replaced.clone() {
         let message = format!(
             "an overlay replaces `{name}`; the hashes of this repository are not what nixpkgs computes"
         );
-        survey.warnings.push(Warning { kind: WarningKind::Overlay, place: place_of(ev, *at), message });
+        survey.warn(WarningKind::Overlay, place_of(ev, *at), message);
     }
     for over in ev.budget.overruns() {
         let place = match over.at {
@@ -212,7 +185,7 @@ fn collect(ev: &mut Eval, survey: &mut Survey, reached: sites::Found) {
             None => Place { file: survey.root.clone(), line: 1, column: 1 },
         };
         let message = format!("{}; some sites may be undecided for that reason", over.cost);
-        survey.warnings.push(Warning { kind: WarningKind::Budget, place, message });
+        survey.warn(WarningKind::Budget, place, message);
     }
     survey.problems.append(&mut ev.problems);
     survey.problems.extend(directive::apply(ev, &mut survey.sites));
@@ -221,6 +194,41 @@ fn collect(ev: &mut Eval, survey: &mut Survey, reached: sites::Found) {
     survey.warnings.dedup();
     survey.problems.sort();
     survey.problems.dedup();
+}
+
+/// A site, or why it is none.
+fn take(ev: &Eval, survey: &mut Survey, draft: Draft) {
+    for (place, message) in draft.warnings {
+        survey.warn(WarningKind::OtherConfiguration, place, message);
+    }
+    if draft.from_caller && draft.literals.is_empty() {
+        let message = "a function that nothing here calls; its hash comes from its callers".to_owned();
+        survey.warn(WarningKind::UncalledFunction, draft.site.place, message);
+    } else if let Some(warning) = not_there_yet(ev, &draft.site) {
+        survey.warnings.push(warning);
+    } else {
+        survey.sites.push(draft.site);
+    }
+}
+
+/// Literals that no site holds: those that nothing is known of, and those that nothing reads.
+fn account_for(ev: &Eval, survey: &mut Survey, open: &[Occurrence], dead: BTreeMap<Location, Unused>) {
+    // Those of sites that are added meanwhile are literals of occurrences themselves.
+    let used = used_literals(&survey.sites);
+    for occurrence in open {
+        if let Some(site) = unreached(ev, occurrence) {
+            survey.sites.push(site);
+        } else if !holds_used(ev, occurrence, &used) {
+            let message = "a hash attribute that no derivation was seen to use".to_owned();
+            survey.warn(WarningKind::UncalledFunction, place_of(ev, occurrence.at), message);
+        }
+    }
+    let used = used_literals(&survey.sites);
+    let written = written_at(ev, dead.keys());
+    for (at, why) in dead.into_iter().filter(|(at, why)| is_idle(ev, *at, *why, &written, &used)) {
+        let message = format!("a hash that nothing uses: {}", why.sentence());
+        survey.warn(WarningKind::DeadHash, place_of(ev, at), message);
+    }
 }
 
 /// A derivation of another configuration whose lockfile is not there: somebody may be about to make it.

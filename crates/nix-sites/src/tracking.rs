@@ -7,7 +7,7 @@ use repository_files::git::{GitError, Tracked};
 
 use super::Survey;
 use super::scope::RelevantFiles;
-use super::site::{Outcome, Site, Warning, WarningKind};
+use super::site::{Outcome, Site, WarningKind};
 
 /// Notes which files of sites in flakes git does not track.
 pub(super) fn look(survey: &mut Survey, found: &RelevantFiles) {
@@ -24,7 +24,7 @@ pub(super) fn look(survey: &mut Survey, found: &RelevantFiles) {
         Err(error) => {
             let place = Place { file: survey.root.clone(), line: 1, column: 1 };
             let message = format!("which files Nix sees in a flake is not known: {error}");
-            survey.warnings.push(Warning { kind: WarningKind::Git, place, message });
+            survey.warn(WarningKind::Git, place, message);
         }
     }
 }

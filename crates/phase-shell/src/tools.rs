@@ -275,7 +275,7 @@ impl Runner<'_> {
             .filter(|(text, _)| text.starts_with("-exec"))
             .map(|(_, next)| *next)
             .collect();
-        // Of what it runs, only programs that touch nothing but what they are given.
+        // Of what it runs, only programs that touch nothing but what they are given, which are names that `find` found.
         let tame = runs.iter().all(|name| {
             matches!(
                 program(name).map(|program| program.effect),
@@ -289,6 +289,7 @@ impl Runner<'_> {
                 )
             )
         });
+        // `-fprint`, `-fprintf`, `-fls`: into a file of any name.
         let writes =
             texts.iter().any(|text| text.starts_with("-f") && *text != "-follow" && *text != "-false");
         if !tame || writes || rest.iter().any(|word| word.loose) {

@@ -174,7 +174,7 @@ impl Lowerer {
         for part in parts {
             match part {
                 InterpolPart::Literal(content) => {
-                    lowered.push(StringPart::Text(Rc::from(content.syntax().text())))
+                    lowered.push(StringPart::Text(Rc::from(content.syntax().text())));
                 }
                 InterpolPart::Interpolation(inner) => {
                     lowered.push(StringPart::Expr(self.optional(inner.expr(), inner.syntax())));

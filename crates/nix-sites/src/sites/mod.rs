@@ -32,6 +32,7 @@ mod walk;
 
 pub(crate) use configurations::{Found, survey};
 pub(crate) use dead::Unused;
+pub(crate) use decide::Draft;
 pub(crate) use explain::place_of;
 pub(crate) use seen::Seen;
 pub use sweep::literal_of;
