@@ -398,7 +398,7 @@ mod tests {
             ("publish = [\"s3://u:hunter2@b\"]\n", "1:11: the URL has a user name or a password in it"),
             ("publish = [\"az://c?sig=hunter2\"]\n", "1:11: the URL has the parameter `sig`"),
             ("remote = \"s3://b?endpoint=https://h\"\n", "1:10: `endpoint` cannot be set in this file"),
-            ("remote-keys = [\"hunter2\"]\n", "1:15: not a key of Nix's"),
+            ("remote-keys = [\"hunter2\"]\n", "1:15: not a Nix key"),
         ] {
             let said = said(text);
             assert!(said.starts_with(why) && !said.contains("hunter2"), "{said}");

@@ -23,7 +23,6 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 use self::http::HttpCache;
-
 use crate::credentials::{self, CredentialsError, Surroundings};
 use crate::location::{CacheLocation, Kind};
 
