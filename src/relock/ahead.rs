@@ -8,11 +8,9 @@
 //! are those that it would get; so nothing that goes wrong here is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
+use std::{fmt, fs, io};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -56,13 +54,13 @@ impl fmt::Debug for Ahead {
 /// Puts answers about what `manifest` depends on into npm's cache in `cache`.
 pub(super) fn fill(ahead: &Ahead, manifest: &[u8], cache: &Path) {
     let Ok(manifest) = serde_json::from_slice::<Map<String, Value>>(manifest) else { return };
-    let mut search = Search { client: &ahead.client, cache, asked: BTreeMap::new(), bytes: 0 };
+    let mut search = Prefetch { client: &ahead.client, cache, asked: BTreeMap::new(), bytes: 0 };
     let ended = ahead.runtime.block_on(async { timeout(TIME, search.run(&manifest)).await });
     debug!(packages = search.asked.len(), bytes = search.bytes, whole = ended.is_ok(), "asked ahead of npm");
 }
 
 /// The packages that were asked about.
-struct Search<'a> {
+struct Prefetch<'a> {
     client: &'a Client,
     cache: &'a Path,
     asked: BTreeMap<PackageName, Asked>,
@@ -79,7 +77,7 @@ struct Asked {
     followed: BTreeSet<String>,
 }
 
-impl Search<'_> {
+impl Prefetch<'_> {
     async fn run(&mut self, manifest: &Map<String, Value>) {
         let mut due = dependencies(manifest, true);
         let mut answers = FuturesUnordered::new();

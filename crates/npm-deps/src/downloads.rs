@@ -1,27 +1,20 @@
 //! The queue between the scheduler and the network: what is wanted first is fetched first.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Once},
-    time::Instant,
-};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Once};
+use std::time::Instant;
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::JoinHandle,
-};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use npm_tarballs::Tarball;
+use npm_tarballs::integrity::{Algorithm, ContentId};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
 use tracing::info;
 
-use super::{
-    scheduler::{Scheduler, Served, SlotId, StartDownload},
-    supply::{Supply, SupplyError, Want},
-    underway::Underway,
-};
-use npm_tarballs::{
-    Tarball,
-    integrity::{Algorithm, ContentId},
-};
+use super::scheduler::{Scheduler, Served, SlotId, StartDownload};
+use super::supply::{Supply, SupplyError, Want};
+use super::underway::Underway;
 
 /// Downloads that wait for a free place, and the means to carry them out.
 pub(super) struct Downloads {

@@ -22,41 +22,33 @@ mod underway;
 pub mod unpacking;
 mod verdict;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    io,
-    sync::Arc,
-    thread,
-    time::Instant,
-};
-
-use foldhash::fast::RandomState;
-use tracing::{debug, info};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+use std::{io, thread};
 
 pub use assembly::NarHash;
 pub use failure::{HashFailure, Obstacle};
+use foldhash::fast::RandomState;
+pub use gnu_archive::repack::Modes;
+use npm_lockfile::Lockfile;
+use npm_lockfile::options::HashOptions;
+use npm_tarballs::cacache::CacheTree;
+use npm_tarballs::store::memo::{Memo, SharedMemo};
 pub use outputs::{OutputError, Outputs, Reception, Recipient};
 pub use recall::ALGORITHM;
+use tracing::{debug, info};
 pub use verdict::{LockfileWarning, Refusal};
 
-use self::{
-    archive::Archives,
-    assembly::{Assembly, Broken},
-    downloads::Downloads,
-    outputs::Staged,
-    packuments::Packuments,
-    prepare::{Preparation, Shared, names_of},
-    recall::{recall, recall_shared, remember},
-    scheduler::{Ended, Scheduler, TreeId},
-    supply::Supply,
-};
-use npm_lockfile::{Lockfile, options::HashOptions};
-use npm_tarballs::{
-    cacache::CacheTree,
-    store::memo::{Memo, SharedMemo},
-};
-
-pub use gnu_archive::repack::Modes;
+use self::archive::Archives;
+use self::assembly::{Assembly, Broken};
+use self::downloads::Downloads;
+use self::outputs::Staged;
+use self::packuments::Packuments;
+use self::prepare::{Preparation, Shared, names_of};
+use self::recall::{recall, recall_shared, remember};
+use self::scheduler::{Ended, Scheduler, TreeId};
+use self::supply::Supply;
 
 /// One hash to compute.
 #[derive(Debug)]

@@ -1,17 +1,17 @@
 //! Tarballs from other machines first, from the network where that does not help or takes too long.
 
-use std::{pin::pin, sync::Arc, time::Instant};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures::future::{Either, select};
+use npm_registry::Watch;
+use npm_tarballs::Tarball;
+use npm_tarballs::store::shared::{Pace, SharedAnswer, SharedTarballs};
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::supply::{Supply, SupplyError, Want};
-use npm_registry::Watch;
-use npm_tarballs::{
-    Tarball,
-    store::shared::{Pace, SharedAnswer, SharedTarballs},
-};
 
 impl Supply {
     /// The tarball of another machine, or else from the network; the others are told then.

@@ -6,13 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use error_advice::Advise;
-use reqwest::StatusCode;
-use tokio::runtime::Handle;
-use tracing::{debug, trace};
-use url::Url;
-
-use super::sharing::by_word_of;
-use super::unpacking::{TooLarge, Unpacking};
 use gnu_archive::repack;
 use npm_lockfile::CanonicalUrl;
 use npm_registry::{Access, Client, FetchError, Get, Problem, Purpose, Reply, TarballRequest, Watch};
@@ -23,6 +16,13 @@ use npm_tarballs::store::Store;
 use npm_tarballs::store::npm_cache::NpmCache;
 use npm_tarballs::store::shared::SharedTarballs;
 use npm_tarballs::verified::{Draft, Receiver, SpillTarget, Tarball};
+use reqwest::StatusCode;
+use tokio::runtime::Handle;
+use tracing::{debug, trace};
+use url::Url;
+
+use super::sharing::by_word_of;
+use super::unpacking::{TooLarge, Unpacking};
 
 /// The largest packument that is read, in bytes.
 const PACKUMENT_LIMIT: usize = 256 << 20;

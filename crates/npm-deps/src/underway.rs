@@ -4,13 +4,9 @@
 //! only where little comes beside it: of 128 bodies at once that share a line, the large ones end last, whatever their turn
 //! was, and all that was held up by them is hashed when the line is silent already.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use npm_registry::{Retry, Watch};
 use tokio::sync::Notify;

@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
+use npm_tarballs::redaction::{Redacted, redacted};
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE,
 };
@@ -11,14 +12,12 @@ use tokio::time::timeout;
 use tracing::{debug, trace};
 use url::Url;
 
-use super::Watch;
 use super::client::Inner;
 use super::credentials::{Chosen, CredentialUse, Purpose, authority};
 use super::error::{self, Challenge, Problem, Way};
 use super::health::{Failed, GivenUp};
-use super::retry;
 use super::transport::{Lane, Load, Transport};
-use npm_tarballs::redaction::{Redacted, redacted};
+use super::{Watch, retry};
 
 const REDIRECTS: usize = 10;
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use npm_tarballs::redaction::{Redacted, redacted};
+use npm_tarballs::verified::{Receiver, Tarball};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use tokio::runtime::Handle;
@@ -21,8 +23,6 @@ use super::options::Options;
 use super::retry::{self, Retry};
 use super::transport::{SetupError, Transport};
 use super::{Unwatched, Watch, gzip};
-use npm_tarballs::redaction::{Redacted, redacted};
-use npm_tarballs::verified::{Receiver, Tarball};
 
 /// Bytes of a body that tell what it is.
 const START: usize = 512;
