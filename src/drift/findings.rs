@@ -102,14 +102,12 @@ pub(super) fn find(
 /// Where a lockfile does not hold what the manifests beside it ask for. Without a manifest beside it, it is not known
 /// which one it goes with.
 fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
-    let completed =
-        repairs.and_then(|repairs| repairs.done.get(lockfile)).map(|repaired| repaired.new.to_vec());
-    let (Some(bytes), Some(folder)) = (completed.or_else(|| fs::read(lockfile).ok()), lockfile.parent())
-    else {
-        return Vec::new();
-    };
+    let Some(folder) = lockfile.parent() else { return Vec::new() };
     let read = |below: &str| fs::read(folder.join(below).join("package.json")).ok();
     let Some(own) = read("") else { return Vec::new() };
+    let completed =
+        repairs.and_then(|repairs| repairs.done.get(lockfile)).map(|repaired| repaired.new.to_vec());
+    let Some(bytes) = completed.or_else(|| fs::read(lockfile).ok()) else { return Vec::new() };
     let manifests = manifests(&bytes, workspaces(folder, &workspace_globs(&own)), read);
     let finding = |disagreement: Disagreement| {
         let file = folder.join(&disagreement.folder).join("package.json");

@@ -346,11 +346,16 @@ fn uncovered(survey: &Survey, lockfiles: &[PathBuf]) -> Vec<PathBuf> {
         // Somebody cares for the lockfile of a site that is undecided, too.
         own.into_iter().chain(site.candidates.clone())
     };
-    let used = survey.uses.iter().filter_map(|used| folder(&used.lockfile));
-    let own = survey.sites.iter().flat_map(of_site).filter_map(|path| folder(&path));
-    let covered: BTreeSet<PathBuf> = own.chain(used).collect();
+    let used = survey.uses.iter().map(|used| used.lockfile.clone());
+    let known: BTreeSet<PathBuf> = survey.sites.iter().flat_map(of_site).chain(used).collect();
+    // By its name first: to tell where a thousand lockfiles lie takes 14,000 questions.
+    let left: Vec<&PathBuf> = lockfiles.iter().filter(|path| !known.contains(*path)).collect();
+    if left.is_empty() {
+        return Vec::new();
+    }
+    let covered: BTreeSet<PathBuf> = known.iter().filter_map(|path| folder(path)).collect();
     let is_covered = |path: &PathBuf| folder(path).is_some_and(|folder| covered.contains(&folder));
-    lockfiles.iter().filter(|path| !is_covered(path)).cloned().collect()
+    left.into_iter().filter(|path| !is_covered(path)).cloned().collect()
 }
 
 fn keep_texts(ev: &Eval, survey: &mut Survey) {
