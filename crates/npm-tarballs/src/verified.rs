@@ -130,7 +130,7 @@ impl Tarball {
     pub fn reader(&self) -> io::Result<Reader> {
         Ok(match &self.body {
             Body::Memory(bytes) => Reader::Memory(Cursor::new(bytes.clone())),
-            Body::Spilled(source) => Reader::Shelved(source.open()?),
+            Body::Spilled(source) => Reader::Spilled(source.open()?),
         })
     }
 
@@ -168,14 +168,14 @@ pub enum Reader {
     /// From memory.
     Memory(Cursor<Bytes>),
     /// From a file.
-    Shelved(Box<dyn Read + Send>),
+    Spilled(Box<dyn Read + Send>),
 }
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Memory(cursor) => cursor.read(buffer),
-            Self::Shelved(reader) => reader.read(buffer),
+            Self::Spilled(reader) => reader.read(buffer),
         }
     }
 }
