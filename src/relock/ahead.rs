@@ -36,7 +36,7 @@ const BYTES: usize = 256 << 20;
 /// How long it may take: longer than npm's waiting would.
 const TIME: Duration = Duration::from_secs(30);
 
-/// Whom to ask.
+/// Whom to ask ahead of npm: it asks about one package after the other, and finds in its cache what was asked before.
 #[derive(Clone)]
 pub struct Ahead {
     /// The registry's client.

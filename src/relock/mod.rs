@@ -5,7 +5,7 @@
 //!
 //! # What npm is given
 //!
-//! * An empty temporary folder that holds `package.json` and the lockfile, and its own empty home and cache. npm's cache
+//! * An empty temporary folder that holds `package.json` and the lockfile, and its own home and cache. npm's cache
 //!   of the user is neither read nor written: what is resolved depends on the registry alone.
 //! * An environment made of what [`NpmClient`] lists, and nothing else. The caller's own is not inherited, so no token that
 //!   happens to be in it can reach npm, or a proxy that npm talks to.
@@ -15,7 +15,7 @@
 //!   enter, and which goes when npm ends, or when a signal ends this program (see [`Running`]). Credentials written as
 //!   `${NAME}` stay so, and those variables alone are handed over. Other settings, such as `legacy-peer-deps`, would make
 //!   a lockfile that `npm ci` refuses in a Nix build, which has no `.npmrc`.
-//! * Of the registry's answers those that it will need, as far as can be told beforehand (see [`ahead`]).
+//! * Of the registry's answers those that it will need, as far as can be told beforehand (see [`Ahead`]).
 //! * No scripts of any package are run (`--ignore-scripts`), and certificates are checked whatever `.npmrc` says.
 //!
 //! # What comes back
