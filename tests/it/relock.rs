@@ -153,8 +153,7 @@ fn what_npm_will_ask_is_in_its_cache_unless_it_has_a_lockfile_to_go_by() {
         "cp -r $npm_config_cache/_cacache $OUT/ 2>/dev/null; [ -e package-lock.json ] || cp $OUT/made package-lock.json",
     );
     fs::write(stand_in.0.path().join("out/made"), lockfile("2.0.0")).unwrap();
-    let mut options = Options::default();
-    options.retries = 0;
+    let mut options = Options { retries: 0, ..Options::default() };
     options.access.override_host(PUBLIC, &registry.url()).unwrap();
     let ahead = Ahead { client: Client::new(options), runtime: runtime() };
     let npm = NpmClient { ahead: Some(ahead), ..stand_in.npm() };

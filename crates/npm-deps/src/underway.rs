@@ -170,7 +170,9 @@ mod tests {
         let underway = Arc::new(Underway::default());
         let awaited = fill(&underway);
         assert_eq!(awaited.len(), 32);
-        awaited.iter().for_each(|body| body.begun(Some(16 << 10)));
+        for body in &awaited {
+            body.begun(Some(16 << 10));
+        }
         assert_eq!(fill(&underway).len(), 512 - 32, "the others are taken to be as large");
     }
 
