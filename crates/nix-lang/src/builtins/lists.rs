@@ -307,6 +307,7 @@ fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool, at: Location) -> Value 
             Value::list(Vec::new())
         }
         None => {
+            ev.assume_argument(args[0], args[1], at);
             let given = with(ev);
             ev.either(args[0], [given, Value::list(Vec::new())], at)
         }

@@ -340,6 +340,7 @@ fn optional_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             Value::attrs(Attrs::default())
         }
         None => {
+            ev.assume_argument(args[0], args[1], at);
             let given = ev.force(args[1]);
             ev.either(args[0], [given, Value::attrs(Attrs::default())], at)
         }

@@ -317,6 +317,7 @@ fn optional_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
             Value::text("")
         }
         None => {
+            ev.assume_argument(args[0], args[1], at);
             let given = ev.force(args[1]);
             ev.either(args[0], [given, Value::text("")], at)
         }

@@ -143,7 +143,7 @@ impl Eval {
                 Box::new(move |_| crate::eval::error(format!("called without the argument `{name}`"), here))
             }
         };
-        self.thunks[thunk.0 as usize] = super::Slot::Lazy(run);
+        self.thunks[thunk.0 as usize] = super::Slot::Lazy(run, self.assumed.clone());
     }
 
     /// The value of one formal argument; `None` when its default counts.

@@ -37,7 +37,7 @@ impl Eval {
                 let sides = sides(&test, Identity::Code(here, env));
                 let mut values = Vec::new();
                 for (branch, side) in branches.iter().zip(sides) {
-                    let value = self.eval(&code.at(*branch), env);
+                    let value = self.assuming(&side, (&code.at(*branch), env));
                     values.extend(alternatives(value).into_iter().filter_map(|value| {
                         value.only_under(&side, here).map(|value| value.moved(here, Move::Branch))
                     }));
@@ -76,6 +76,13 @@ impl Eval {
             }
             _ => apply(self, value),
         }
+    }
+
+    /// What a call is given counts only under a condition that is not known: before it is evaluated.
+    pub fn assume_argument(&mut self, condition: ThunkId, argument: ThunkId, call: Location) {
+        let test = self.force(condition);
+        let [given, _] = sides(&test, Identity::Thunk(condition));
+        self.assume_of_argument(argument, &given, call);
     }
 
     /// What a condition that is not known chooses: one of two values, each of them on its own side.

@@ -43,6 +43,7 @@ use super::budget::{Budget, Cost, OverBudget};
 use super::files::Files;
 use super::place::FileProblem;
 use super::syntax::ast::{Ast, Expr, FileId, Location, Name};
+use super::value::formula::Under;
 use super::value::{Code, Doubt, EnvId, Flip, Instead, Kind, Move, Piece, ThunkId, Unknown, Value};
 
 /// Expressions nested deeper than this are not followed.
@@ -53,7 +54,8 @@ pub type Lazy = Box<dyn FnOnce(&mut Eval) -> Value>;
 
 enum Slot {
     Code(Code, EnvId),
-    Lazy(Lazy),
+    /// It counts under the condition under which it was made.
+    Lazy(Lazy, Under),
     Running,
     Done(Value),
 }
@@ -86,6 +88,8 @@ pub struct Eval {
     asts: HashMap<FileId, Option<Rc<Ast>>>,
     imports: HashMap<PathBuf, ThunkId>,
     depth: u32,
+    /// What is evaluated now counts only under this condition.
+    assumed: Under,
 }
 
 impl Eval {
@@ -110,6 +114,7 @@ impl Eval {
             asts: HashMap::new(),
             imports: HashMap::new(),
             depth: 0,
+            assumed: None,
         }
     }
 
@@ -149,7 +154,7 @@ impl Eval {
 
     /// A computation to be run on demand.
     pub fn lazy(&mut self, run: impl FnOnce(&mut Eval) -> Value + 'static) -> ThunkId {
-        self.slot(Slot::Lazy(Box::new(run)))
+        self.slot(Slot::Lazy(Box::new(run), self.assumed.clone()))
     }
 
     fn slot(&mut self, slot: Slot) -> ThunkId {
@@ -169,6 +174,12 @@ impl Eval {
     pub fn fill(&mut self, id: ThunkId, value: Value) {
         self.decisions.fill(id);
         self.thunks[id.0 as usize] = Slot::Done(value);
+    }
+
+    /// When what is evaluated now counts; `None`: always.
+    #[must_use]
+    pub fn assumed(&self) -> Under {
+        self.assumed.clone()
     }
 
     /// Where a thunk's expression stands, if it has not been evaluated.
@@ -197,18 +208,26 @@ impl Eval {
             Slot::Code(code, _) if self.budget.is_spent() => {
                 return OverBudget { cost: Cost::Step, at: Some(code.location()) }.value();
             }
-            Slot::Lazy(_) if self.budget.is_spent() => {
+            Slot::Lazy(..) if self.budget.is_spent() => {
                 return OverBudget { cost: Cost::Step, at: None }.value();
             }
-            Slot::Code(..) | Slot::Lazy(_) => {}
+            Slot::Code(..) | Slot::Lazy(..) => {}
         }
         let slot = std::mem::replace(slot, Slot::Running);
         let before = self.decisions.begin();
+        let around = self.assumed.take();
         let value = match slot {
-            Slot::Code(code, env) => self.eval(&code, env),
-            Slot::Lazy(run) => self.guarded(None, run),
+            Slot::Code(code, env) => {
+                self.assumed = self.assumed_in(env);
+                self.eval(&code, env)
+            }
+            Slot::Lazy(run, under) => {
+                self.assumed = under;
+                self.guarded(None, run)
+            }
             Slot::Running | Slot::Done(_) => recursion(),
         };
+        self.assumed = around;
         self.decisions.end(id, before);
         self.thunks[id.0 as usize] = Slot::Done(value.clone());
         value

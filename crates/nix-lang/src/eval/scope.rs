@@ -7,13 +7,15 @@ use super::select::identified;
 use crate::budget::Cost;
 use crate::syntax::ast::{Binding, Bindings, Bound, Location, Name};
 use crate::value::LiteralKind;
-use crate::value::formula::Identity;
+use crate::value::formula::{Identity, Under, both};
 use crate::value::{Code, Doubt, EnvId, Kind, Move, Text, ThunkId, Token, Value};
 
 /// One scope and its parent.
 pub struct Env {
     parent: Option<EnvId>,
     content: Content,
+    /// What is evaluated in it counts only then.
+    assumed: Under,
 }
 
 enum Content {
@@ -26,20 +28,20 @@ impl Env {
     /// The scope of the globals.
     #[must_use]
     pub fn root() -> Self {
-        Self { parent: None, content: Content::Names(Vec::new()) }
+        Self { parent: None, content: Content::Names(Vec::new()), assumed: None }
     }
 
     /// The names of a `let`, a recursive set or a function's arguments.
     #[must_use]
     pub fn names(parent: EnvId, mut names: Vec<(Name, ThunkId)>) -> Self {
         names.sort_by(|a, b| a.0.cmp(&b.0));
-        Self { parent: Some(parent), content: Content::Names(names) }
+        Self { parent: Some(parent), content: Content::Names(names), assumed: None }
     }
 
     /// The attributes of a `with`.
     #[must_use]
     pub fn with(parent: EnvId, namespace: ThunkId) -> Self {
-        Self { parent: Some(parent), content: Content::With(namespace) }
+        Self { parent: Some(parent), content: Content::With(namespace), assumed: None }
     }
 }
 
@@ -57,13 +59,53 @@ pub struct Scopes {
 
 impl Eval {
     /// Adds a scope.
-    pub fn scope(&mut self, env: Env) -> EnvId {
+    pub fn scope(&mut self, mut env: Env) -> EnvId {
         if let Content::Names(names) = &env.content {
             self.budget.spend(Cost::Items(names.len() / 2));
         }
+        let outer = env.parent.map(|parent| self.assumed_in(parent)).unwrap_or_default();
+        env.assumed = both(&outer, &self.assumed);
         let id = EnvId(crate::syntax::ast::to_u32(self.envs.len()));
         self.envs.push(env);
         id
+    }
+
+    /// When what is evaluated in a scope counts.
+    pub(super) fn assumed_in(&self, env: EnvId) -> Under {
+        self.envs[env.0 as usize].assumed.clone()
+    }
+
+    /// Evaluates something that counts only under a condition which is not known: so do the derivations that it makes
+    /// (fixture `condition-around-call`).
+    pub(super) fn assuming(&mut self, condition: &Under, (code, env): (&Code, EnvId)) -> Value {
+        let assumed = both(&self.assumed, condition);
+        let before = std::mem::replace(&mut self.assumed, assumed);
+        let inner = self.scope(Env::names(env, Vec::new()));
+        let value = self.eval(code, inner);
+        self.assumed = before;
+        value
+    }
+
+    /// An argument that is written in the call itself counts only where the call uses it: nothing else can.
+    pub(super) fn assume_of_argument(&mut self, argument: ThunkId, condition: &Under, call: Location) {
+        let super::Slot::Code(code, env) = &self.thunks[argument.0 as usize] else { return };
+        let (code, env) = (code.clone(), *env);
+        let place = code.location();
+        if place.file != call.file || !call.span.contains(place.span) {
+            return;
+        }
+        let before = std::mem::replace(&mut self.assumed, condition.clone());
+        let inner = self.scope(Env::names(env, Vec::new()));
+        self.assumed = before;
+        self.set_code(argument, code, inner);
+    }
+
+    /// Prepares what is kept for everybody, whoever asks first.
+    pub fn for_everybody<T>(&mut self, prepare: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.assumed.take();
+        let prepared = prepare(self);
+        self.assumed = before;
+        prepared
     }
 
     /// The thunk of a lexically bound name.
@@ -173,7 +215,7 @@ impl Eval {
     }
 
     fn set_lazy(&mut self, id: ThunkId, run: impl FnOnce(&mut Eval) -> Value + 'static) {
-        self.thunks[id.0 as usize] = super::Slot::Lazy(Box::new(run));
+        self.thunks[id.0 as usize] = super::Slot::Lazy(Box::new(run), self.assumed.clone());
     }
 
     /// `lib.fakeHash` and its relatives are values of the world; the expression that names one is the token to rewrite.

@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::LiteralKind;
-use nix_lang::value::formula::{Under, can_meet, either};
+use nix_lang::value::formula::{Under, both, can_meet, either};
 use nix_lang::value::{Doubt, Kind, Text, Token, Trail, Value};
 use nixpkgs_model::hash_text::HashText;
 
@@ -49,7 +49,7 @@ fn add(ev: &Eval, value: &Value, under: &Under, hash: &mut Hash) {
                 }
                 let literal = literal(ev, text, token);
                 hash.literals.push((literal, token.location));
-                hash.note(token.location, &value.under());
+                hash.note(token.location, &both(under, &value.under()));
                 let mut way: Vec<Location> = value.hops().map(|hop| hop.place).collect();
                 way.reverse();
                 hash.ways.push(way);

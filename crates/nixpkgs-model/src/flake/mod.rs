@@ -31,7 +31,7 @@ pub fn outputs(ev: &mut Eval, folder: &Path) -> ThunkId {
         return *thunk;
     }
     let path = folder.to_path_buf();
-    let thunk = ev.lazy(move |ev| evaluate(ev, &path));
+    let thunk = ev.for_everybody(|ev| ev.lazy(move |ev| evaluate(ev, &path)));
     ev.notes::<Outputs>().by_folder.insert(folder.to_path_buf(), thunk);
     thunk
 }

@@ -128,7 +128,7 @@ fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Locat
     };
     ev.declared().made.extend(record.binding());
     let decided = ev.decided();
-    Some(Record { assumed: maker.assumed.clone(), decided, ..record })
+    Some(Record { assumed: maker.assumed.clone(), decided, ..record.made_here(ev) })
 }
 
 impl Meaning for Drv {
@@ -285,6 +285,6 @@ pub(crate) fn assume(ev: &mut Eval, callee: &Rc<Unknown>, argument: &Value, here
     {
         return None;
     }
-    let record = Record::new(RecordKind::Package, argument.clone(), here);
+    let record = Record::new(RecordKind::Package, argument.clone(), here).made_here(ev);
     Some(ev.record(Record { assumed: Some(Rc::clone(callee)), ..record }))
 }

@@ -79,6 +79,16 @@ impl Record {
         Self { kind, args, call, attr_paths: Vec::new(), assumed: None, decided: Decided::default() }
     }
 
+    /// The same declaration, which counts only under the condition under which it is made. One that contradicts itself
+    /// stays as it is: no configuration comes to it.
+    #[must_use]
+    pub fn made_here(self, ev: &Eval) -> Self {
+        match self.args.clone().only_under(&ev.assumed(), self.call) {
+            Some(args) => Self { args, ..self },
+            None => self,
+        }
+    }
+
     /// Whether the arguments are those of the derivation that fetches.
     #[must_use]
     pub fn is_direct(&self) -> bool {
