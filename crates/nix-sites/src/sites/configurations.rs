@@ -16,6 +16,7 @@ use super::dead::{Unused, inert};
 use super::decide::{self, Draft};
 use super::explain::{excerpt, place_of};
 use super::keys::{Key, Keys};
+use super::merge;
 use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::literal_of;
@@ -37,7 +38,7 @@ const MOST: usize = 64;
 const DEEPEST: usize = 4;
 
 /// Which hashes are looked for.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
     /// Those to which an entry point leads.
     Reached,
@@ -78,6 +79,7 @@ pub(crate) fn survey(ev: &mut Eval, seen: Rc<Seen>, entries: &Entries<'_>) -> Fo
     }
     forget_accounted(ev, entries, &others.accounted, &mut dead);
     decide::settle_later(ev, &drafts, &mut others.drafts);
+    merge::tell_once(&mut drafts, &mut others.drafts);
     drafts.append(&mut others.drafts);
     decide::sort(&mut drafts);
     Found { drafts, open, dead }
@@ -300,7 +302,7 @@ impl Others {
     }
 
     /// Whether a hash was never evaluated, so that a condition may hide it.
-    pub(super) fn is_anything_hidden(&mut self, today: &mut Sweep<'_>) -> bool {
+    fn is_anything_hidden(&mut self, today: &mut Sweep<'_>) -> bool {
         today.look_at_records();
         let part = self.part(today);
         let ev = &today.ev;

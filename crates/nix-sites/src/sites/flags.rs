@@ -64,10 +64,12 @@ impl Tokens {
 }
 
 impl Tokens {
-    /// Whether a constant is a setting: somebody chose it and may choose otherwise, in a file of data or under a name.
+    /// Whether a constant is a setting: somebody chose it and may choose otherwise, in a file of data or under a name. What
+    /// stands in for something that is not said may stand in several places, each of which is then a token of its own
+    /// (fixture `condition-with-default`).
     pub fn is_setting(&mut self, ev: &Eval, leaf: Location) -> bool {
         let Some(bearers) = self.bearers(ev, leaf.file) else { return true };
-        bearers.get(&leaf.span).is_some_and(|bearer| !matches!(bearer, Bearer::Argument))
+        bearers.get(&leaf.span).is_some_and(|bearer| !matches!(bearer, Bearer::Argument | Bearer::Default))
     }
 
     fn bearers(&mut self, ev: &Eval, file: FileId) -> Option<&HashMap<Span, Bearer>> {

@@ -22,18 +22,39 @@ pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
     let mut index: HashMap<DraftKey, usize> = HashMap::new();
     for draft in drafts {
         match index.entry(DraftKey::of(&draft)) {
-            Entry::Occupied(known) => absorb(&mut merged[*known.get()], draft),
+            Entry::Occupied(known) => absorb(&mut merged[*known.get()], &draft),
             Entry::Vacant(free) => {
                 free.insert(merged.len());
                 merged.push(draft);
             }
         }
     }
-    for draft in &mut merged {
-        let mut seen: HashSet<String> = draft.site.attr_path.iter().cloned().collect();
-        draft.site.other_attr_paths.retain(|path| seen.insert(path.clone()));
-    }
     merged
+}
+
+/// A hash of today that another configuration needs as well, for the same lockfile of the repository, is told once.
+pub(super) fn tell_once(today: &mut [Draft], later: &mut Vec<Draft>) {
+    later.retain_mut(|draft| {
+        let Outcome::Local { lockfile, edits } = &draft.site.outcome else { return true };
+        if draft.literals.len() != draft.site.hashes.len() {
+            return true;
+        }
+        let is_same = |near: &Draft| {
+            near.site.options == draft.site.options
+                && matches!(&near.site.outcome, Outcome::Local { lockfile: own, edits: others } if own == lockfile && others == edits)
+        };
+        let holds = |near: &Draft| near.literals.iter().any(|literal| draft.literals.contains(literal));
+        let Some(near) = today.iter_mut().find(|near| is_same(near) && holds(near)) else { return true };
+        let both = draft.literals.iter().zip(&draft.site.hashes);
+        let (literals, hashes): (Vec<_>, Vec<_>) =
+            both.filter(|(literal, _)| !near.literals.contains(literal)).map(|(at, hash)| (*at, hash.clone())).unzip();
+        if literals.is_empty() {
+            absorb(near, draft);
+            return false;
+        }
+        (draft.literals, draft.site.hashes) = (literals, hashes);
+        true
+    });
 }
 
 /// Drops what is not known of `npmDeps` where the same literal is the hash of a declaration that is: two ways led there, and
@@ -101,18 +122,21 @@ impl DraftKey {
     }
 }
 
-fn absorb(into: &mut Draft, other: Draft) {
-    for decided in other.decided {
-        if !into.decided.contains(&decided) {
-            into.decided.push(decided);
+/// The other's names and decisions, each once.
+fn absorb(into: &mut Draft, other: &Draft) {
+    for decided in &other.decided {
+        if !into.decided.contains(decided) {
+            into.decided.push(*decided);
         }
     }
-    let paths = other.site.attr_path.into_iter().chain(other.site.other_attr_paths);
-    for path in paths {
-        if into.site.attr_path.is_none() {
-            into.site.attr_path = Some(path);
-        } else {
-            into.site.other_attr_paths.push(path);
+    for path in other.site.attr_path.iter().chain(&other.site.other_attr_paths) {
+        let own = &mut into.site;
+        match &own.attr_path {
+            None => own.attr_path = Some(path.clone()),
+            Some(first) if first != path && !own.other_attr_paths.contains(path) => {
+                own.other_attr_paths.push(path.clone());
+            }
+            Some(_) => {}
         }
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn settle(ev: &Eval, drafts: &mut [Draft], all: &[Rivals]) {
     let mut tokens = Tokens::default();
     for draft in drafts.iter_mut() {
         for Rivals { leaf, drafts: rivals } in all {
-            let rival = rival_of(draft, rivals);
+            let rival = rival_of(draft, rivals, Ground::Lockfile);
             let Some(rival) = rival.filter(|_| is_settled(&draft.site)) else { continue };
             match tokens.of(ev, *leaf, draft) {
                 Token::Flag => mark(ev, &mut draft.site, &rival.site),
@@ -155,12 +155,55 @@ pub(super) fn settle(ev: &Eval, drafts: &mut [Draft], all: &[Rivals]) {
     }
 }
 
+/// On what ground sites contradict each other.
+#[derive(Clone, Copy)]
+pub(super) enum Ground<'a> {
+    /// Their lockfiles are others, or may be.
+    Lockfile,
+    /// Another source is chosen. Where texts are open as well, nobody knows what a source that they are part of is; today
+    /// they are what they are, and whoever bumps a version bumps the hash with it (fixture `setting-in-source`). Two sources
+    /// of today may share a hash (fixture `same-commit-by-two-fetchers`).
+    Choice(&'a Sources),
+}
+
+/// Where the sources of today are fetched, with the hash that belongs to them.
+#[derive(Default)]
+pub(super) struct Sources(Vec<(Location, Place)>);
+
+impl Sources {
+    /// Those of these sites.
+    pub fn of(drafts: &[&mut Draft]) -> Self {
+        let places = drafts.iter().filter_map(|draft| match &draft.site.outcome {
+            Outcome::Remote { source, .. } => Some((draft.literals.first()?, &source.place)),
+            _ => None,
+        });
+        Self(places.map(|(literal, place)| (*literal, place.clone())).collect())
+    }
+
+    fn has(&self, literals: &[Location], place: &Place) -> bool {
+        self.0.iter().any(|(literal, own)| own == place && literals.contains(literal))
+    }
+}
+
 /// A site that needs another hash under the same literal.
-pub(super) fn rival_of<'a>(draft: &Draft, others: &'a [Draft]) -> Option<&'a Draft> {
+pub(super) fn rival_of<'a>(draft: &Draft, others: &'a [Draft], ground: Ground<'_>) -> Option<&'a Draft> {
     others.iter().find(|other| {
         other.literals.iter().any(|literal| draft.literals.contains(literal))
             && contradicts(&draft.site, &other.site)
+            && match ground {
+                Ground::Lockfile => true,
+                Ground::Choice(sources) => is_chosen(other, sources),
+            }
     })
+}
+
+/// Whether a site has a source that none of today has.
+fn is_chosen(rival: &Draft, sources: &Sources) -> bool {
+    match &rival.site.outcome {
+        Outcome::Undecided(why) => why.reason == Reason::SeveralLockfiles,
+        Outcome::Remote { source, .. } => !sources.has(&rival.literals, &source.place),
+        _ => true,
+    }
 }
 
 /// Whether a site of another configuration surely, or for all that is known, needs another hash. Where its lockfile is not

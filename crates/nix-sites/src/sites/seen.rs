@@ -27,7 +27,8 @@ pub(crate) struct Seen {
     /// Bindings of hash attributes whose scope or set was made.
     bound: RefCell<HashSet<Location>>,
     sets: RefCell<HashSet<Location>>,
-    constants: RefCell<HashSet<Location>>,
+    /// The constants that were evaluated in any configuration: behind a flag there may be others than today.
+    constants: Rc<RefCell<HashSet<Location>>>,
     entered: RefCell<HashSet<Location>>,
     /// Branches that the files that are there rule out.
     ruled_out: RefCell<Vec<Location>>,
@@ -41,7 +42,8 @@ impl Seen {
     /// To observe another configuration of the same files, whose trees are there already.
     pub fn for_another_configuration(&self) -> Self {
         let (watched, keys) = (Rc::clone(&self.watched), Rc::clone(&self.keys));
-        Self { watched, keys, ..Self::default() }
+        let constants = Rc::clone(&self.constants);
+        Self { watched, keys, constants, ..Self::default() }
     }
 
     /// Literals to be watched besides those that look like hashes.

@@ -8,12 +8,13 @@
 //! so what it shows beside today's answers is undecided, and what it finds is looked at again with the flags turned that it
 //! takes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
 use super::decide::{self, Draft};
 use super::flags::{Token, Tokens};
-use super::rivals;
+use super::rivals::{self, Ground, Sources};
 use super::sweep::Sweep;
 use crate::areas::Area;
 use nix_lang::budget::Cost;
@@ -44,9 +45,8 @@ pub(super) struct Flags {
     /// What else somebody chose.
     settings: Vec<Location>,
     pass: Pass,
-    /// How many of the flags were opened last, and the sites that there were then.
-    opened: usize,
-    sites: Vec<Draft>,
+    /// How many flags were open last in each pass, and the sites that there were then.
+    opened: HashMap<Pass, (usize, Rc<Vec<Draft>>)>,
     /// How many flags and members were looked behind, in which ways, and the literals that were reached by which way.
     revealed: (usize, usize),
     modes: Vec<Vec<Flip>>,
@@ -58,13 +58,13 @@ pub(super) struct Flags {
 }
 
 /// What is looked for, and by which flags.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Pass {
     stage: Stage,
     by: By,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 enum By {
     #[default]
     Flags,
@@ -81,8 +81,8 @@ impl Flags {
     /// Begins again with the flags that are known.
     fn begin(&mut self, pass: Pass) {
         let known = std::mem::take(self);
-        let Self { flips, leaves, members, settings, spent, .. } = known;
-        *self = Self { flips, leaves, members, settings, spent, pass, ..Self::default() };
+        let Self { flips, leaves, members, settings, opened, spent, .. } = known;
+        *self = Self { flips, leaves, members, settings, opened, spent, pass, ..Self::default() };
     }
 
     /// Notes what was reached with flags in this state; with more of them it is surer than with less.
@@ -135,9 +135,7 @@ impl Others {
                 self.discover_beside_keys(today, Stage::Entered);
                 self.own().begin(Pass::default());
                 self.discover(today);
-                if self.is_anything_hidden(today) {
-                    self.discover_behind_settings(today);
-                }
+                self.discover_behind_settings(today);
             }
         });
     }
@@ -145,23 +143,27 @@ impl Others {
     /// Looks for hashes behind conditions of which nothing tells what would turn them, such as the length of a list or a part
     /// of a text (fixture `flag-by-settings`): everything may stand otherwise that somebody chose and that was read.
     fn discover_behind_settings(&mut self, today: &mut Sweep<'_>) {
-        let mut tokens = Tokens::default();
-        let mut settings = today.seen.constants();
-        settings.retain(|leaf| {
-            let is_hash = today.seen.is_watched(*leaf) || self.is_known(today, leaf);
-            !is_hash && area_of(today, *leaf) == self.area && tokens.is_setting(today.ev, *leaf)
-        });
-        // Files of data are settings more often than code is.
-        settings.sort_by_key(|leaf| today.ev.parsed(leaf.file).is_some());
-        settings.truncate(MOST_FLAGS);
+        let settings = self.settings(today);
         let own = self.own();
-        settings.retain(|leaf| !own.leaves.contains(leaf));
         own.settings = settings;
         if !own.settings.is_empty() {
             own.begin(Pass { by: By::Settings, ..Pass::default() });
             self.discover(today);
-            self.own().begin(Pass::default());
         }
+    }
+
+    /// What somebody chose and was read in the part that is looked at, besides flags.
+    fn settings(&self, today: &Sweep<'_>) -> Vec<Location> {
+        let (mut tokens, mut settings) = (Tokens::default(), today.seen.constants());
+        settings.retain(|leaf| {
+            let is_known = today.seen.is_watched(*leaf) || self.is_known(today, leaf);
+            let is_flag = self.flags.get(&self.area).is_some_and(|own| own.leaves.contains(leaf));
+            !is_known && !is_flag && area_of(today, *leaf) == self.area && tokens.is_setting(today.ev, *leaf)
+        });
+        // Files of data are settings more often than code is.
+        settings.sort_by_key(|leaf| today.ev.parsed(leaf.file).is_some());
+        settings.truncate(MOST_FLAGS);
+        settings
     }
 
     /// The same with names as they are by which something is selected.
@@ -191,7 +193,8 @@ impl Others {
                 drafts.iter().any(|draft| draft.literals.contains(&literal))
             };
             let needed = self.least(today, flips, usize::MAX, is_enough);
-            for turned in self.turned(today, &needed) {
+            // Where none of the known values will do, they stay open: nothing tells how `length` or a part of a text turns.
+            for turned in self.turned(today, &needed).into_iter().chain([needed]) {
                 if !self.is_one_left() || self.turn(today, &turned).contains(&literal) {
                     break;
                 }
@@ -247,10 +250,13 @@ impl Others {
             self.own().revealed = size;
             // One that is true or false is seen as a whole where it is turned.
             if flips.len() > 1 || flips.iter().any(|flip| !matches!(flip.to, Instead::Bool(_))) {
-                self.open(today);
-                let own = self.own();
-                let literals = own.sites.iter().flat_map(|draft| draft.literals.clone()).collect();
-                own.note(opened(&flips), literals);
+                let sites = self.open(today);
+                let literals = sites.iter().flat_map(|draft| draft.literals.clone()).collect();
+                self.own().note(opened(&flips), literals);
+            }
+            // Settings are only opened: to what they would have to be turned is not known.
+            if self.own().pass.by == By::Settings {
+                continue;
             }
             for mode in self.modes(today, flips) {
                 let literals = self.rivals(today, &mode, None).into_iter().flat_map(|draft| draft.literals);
@@ -352,20 +358,35 @@ impl Others {
     }
 
     fn weigh_all(&mut self, today: &mut Sweep<'_>, drafts: &mut [&mut Draft]) {
-        self.open(today);
-        let open = std::mem::take(&mut self.own().sites);
+        self.own().begin(Pass::default());
+        let open = self.open(today);
         let flips = self.flags(today);
         let (keys, others) = apart(today, &flips);
-        let mut states = vec![(flips, open)];
-        // What is selected by a name that may be any says nothing any more (fixture `flags-together-beside-key`).
-        if !keys.is_empty() {
-            let open = self.rivals(today, &opened(&others), None);
-            states.push((others, open));
-        }
         // One flag alone is weighed without this.
-        for (flips, open) in states.into_iter().filter(|(flips, _)| flips.len() > 1) {
-            self.weigh_state(today, drafts, (&flips, &open));
+        if flips.len() > 1 {
+            self.weigh_state(today, drafts, (&flips, &open, Ground::Lockfile));
         }
+        // What is selected by a name that may be any says nothing any more (fixture `flags-together-beside-key`).
+        if !keys.is_empty() && others.len() > 1 {
+            let open = self.rivals(today, &opened(&others), None);
+            self.weigh_state(today, drafts, (&others, &open, Ground::Lockfile));
+        }
+        self.weigh_settings(today, drafts);
+    }
+
+    /// The same with everything open that somebody chose: of some conditions nothing tells what would turn them.
+    fn weigh_settings(&mut self, today: &mut Sweep<'_>, drafts: &mut [&mut Draft]) {
+        let settings = self.settings(today);
+        let own = self.own();
+        own.settings = settings;
+        if own.settings.is_empty() {
+            return;
+        }
+        own.begin(Pass { by: By::Settings, ..Pass::default() });
+        let open = self.open(today);
+        let flips = self.flags(today);
+        let sources = Sources::of(drafts);
+        self.weigh_state(today, drafts, (&flips, &open, Ground::Choice(&sources)));
     }
 
     /// Settles what the sites say that there are where all of these flags are open.
@@ -373,17 +394,17 @@ impl Others {
         &mut self,
         today: &mut Sweep<'_>,
         drafts: &mut [&mut Draft],
-        (flips, open): (&[Flip], &[Draft]),
+        (flips, open, ground): (&[Flip], &[Draft], Ground<'_>),
     ) {
         let mut tokens = Tokens::default();
         for draft in drafts.iter_mut().filter(|draft| rivals::is_settled(&draft.site)) {
-            if rivals::rival_of(draft, open).is_none() {
+            if rivals::rival_of(draft, open, ground).is_none() {
                 continue;
             }
             // What is no flag for this hash stays as it is.
             let mut is_flag = |flip: &Flip| tokens.of(today.ev, flip.leaf, draft) == Token::Flag;
             let own: Vec<Flip> = flips.iter().filter(|flip| is_flag(flip)).cloned().collect();
-            self.weigh_one(today, draft, own);
+            self.weigh_one(today, draft, (own, ground));
         }
     }
 
@@ -406,17 +427,19 @@ impl Others {
         flips.cloned().chain(settings.map(|leaf| Flip { leaf: *leaf, to: Instead::Open })).collect()
     }
 
-    /// Evaluates the part that is looked at with all of its flags open, also those that are met only then.
-    fn open(&mut self, today: &mut Sweep<'_>) {
+    /// The sites of the part that is looked at with all flags of the pass open, also those that are met only then.
+    fn open(&mut self, today: &mut Sweep<'_>) -> Rc<Vec<Draft>> {
+        let pass = self.own().pass;
+        let mut known = self.own().opened.get(&pass).cloned().unwrap_or_default();
         for _ in 0..MOST_BEHIND {
             let flips = self.flags(today);
-            if flips.len() == self.own().opened {
+            if flips.len() == known.0 {
                 break;
             }
-            let sites = self.rivals(today, &opened(&flips), None);
-            let own = self.own();
-            (own.opened, own.sites) = (flips.len(), sites);
+            known = (flips.len(), Rc::new(self.rivals(today, &opened(&flips), None)));
         }
+        self.own().opened.insert(pass, known.clone());
+        known.1
     }
 
     /// The sites, or those that use one of these literals, in this state of the flags.
@@ -434,12 +457,17 @@ impl Others {
     }
 
     /// Settles whether a hash is needed for another lockfile where some of these flags are turned.
-    fn weigh_one(&mut self, today: &mut Sweep<'_>, draft: &mut Draft, flips: Vec<Flip>) {
+    fn weigh_one(
+        &mut self,
+        today: &mut Sweep<'_>,
+        draft: &mut Draft,
+        (flips, ground): (Vec<Flip>, Ground<'_>),
+    ) {
         let literals: HashSet<Location> = draft.literals.iter().copied().collect();
         let site = &*draft;
         let contradicts = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
             let open = others.rivals(today, &opened(flips), Some(&literals));
-            rivals::rival_of(site, &open).is_some()
+            rivals::rival_of(site, &open, ground).is_some()
         };
         // Where no more can be looked at, all flags together have said enough.
         if flips.is_empty() || self.is_one_left() && !contradicts(self, today, &flips) {
@@ -448,7 +476,7 @@ impl Others {
         let flips = self.least(today, flips, MOST_NAMED, contradicts);
         let mut open = self.rivals(today, &opened(&flips), Some(&literals));
         only_when(today.ev, &today.seen.keys, &mut open, &flips);
-        if let Some(rival) = rivals::rival_of(draft, &open) {
+        if let Some(rival) = rivals::rival_of(draft, &open, ground) {
             rivals::mark(today.ev, &mut draft.site, &rival.site);
         }
     }

@@ -25,7 +25,7 @@ impl Flags {
 
     pub fn toml(self) -> String {
         let Self { a, b, c, full } = self;
-        format!("mode = \"{}\"\na = {a}\nb = {b}\nc = {c}\n", if full { "full" } else { "slim" })
+        format!("mode = \"{}\"\na = {a}\nb = {b}\nc = {c}\n", if full { "full" } else { "slender" })
     }
 }
 
@@ -91,7 +91,7 @@ impl FlagWriter {
 
     fn condition(&mut self, depth: u32) -> String {
         let flag = ["a", "b", "c"][usize::try_from(self.dice.below(3)).expect("small")];
-        let die = self.dice.below(12);
+        let die = self.dice.below(16);
         let mut inner = || self.condition(depth - 1);
         match die {
             0 | 1 if depth > 0 => format!("({} && {})", inner(), inner()),
@@ -102,6 +102,12 @@ impl FlagWriter {
             6 => "pkgs.stdenv.hostPlatform.isDarwin".to_owned(),
             7 => "extra".to_owned(),
             8 => format!("(cfg.{flag} or false)"),
+            12 if depth > 0 => format!("([ {} {} ] == [ true false ])", inner(), inner()),
+            13 if depth > 0 => {
+                format!("(builtins.length (builtins.filter (x: x) [ {} {} ]) > 1)", inner(), inner())
+            }
+            14 => "(builtins.stringLength cfg.mode > 4)".to_owned(),
+            15 => format!("(\"${{cfg.mode}}-${{builtins.toJSON cfg.{flag}}}\" == \"full-true\")"),
             _ => format!("cfg.{flag}"),
         }
     }
