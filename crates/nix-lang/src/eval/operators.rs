@@ -50,27 +50,17 @@ impl Eval {
 
     fn eval_logic(&mut self, code: &Code, op: Op, left: ExprId, right: ExprId, env: EnvId) -> Value {
         let a = self.eval(&code.at(left), env);
-        let short = match op {
-            Op::And => Some(false),
-            _ => Some(true),
-        };
-        let answer = crate::value::truth(&a);
-        let first = if op == Op::Implies { answer.map(|v| !v) } else { answer };
-        if first.is_some() && first == short {
+        if first_of(op, &a) == Some(settling(op)) {
             return Value { kind: Kind::Bool(op != Op::And), trail: a.trail };
         }
         let b = self.eval(&code.at(right), env);
-        self.join((op, short), (a, first), b, code.location())
+        self.join(op, a, b, code.location())
     }
 
     /// What two conditions say together, the first of which does not settle the answer.
-    fn join(
-        &mut self,
-        (op, short): (Op, Option<bool>),
-        (a, first): (Value, Option<bool>),
-        b: Value,
-        here: Location,
-    ) -> Value {
+    fn join(&mut self, op: Op, a: Value, b: Value, here: Location) -> Value {
+        let short = Some(settling(op));
+        let first = first_of(op, &a);
         let second = crate::value::truth(&b);
         if second != short {
             // Both have a part in the answer, which can remember one (fixture `flags-together-hide`).
@@ -135,8 +125,7 @@ impl Eval {
     fn equality_of_all(&mut self, pairs: &[(ThunkId, ThunkId)], here: Location, depth: u32) -> Value {
         let mut all = Value::bool(true);
         for (a, b) in pairs {
-            let known = crate::value::truth(&all);
-            if known == Some(false) {
+            if crate::value::truth(&all) == Some(false) {
                 break;
             }
             if let Err(over) = self.budget.charge(Cost::Step, Some(here)) {
@@ -144,7 +133,7 @@ impl Eval {
             }
             let (a, b) = (self.force(*a), self.force(*b));
             let next = self.equality(&a, &b, here, depth + 1);
-            all = self.join((Op::And, Some(false)), (all, known), next, here);
+            all = self.join(Op::And, all, next, here);
         }
         all
     }
@@ -225,6 +214,17 @@ fn parts(a: &Value, b: &Value) -> Parts {
         }
         _ => Parts::Unknown,
     }
+}
+
+/// Which answer of a side settles `&&`, `||` or `->`.
+fn settling(op: Op) -> bool {
+    op != Op::And
+}
+
+/// The answer of the first side, which `->` turns.
+fn first_of(op: Op, a: &Value) -> Option<bool> {
+    let answer = crate::value::truth(a);
+    if op == Op::Implies { answer.map(|answer| !answer) } else { answer }
 }
 
 /// The opposite of a condition.

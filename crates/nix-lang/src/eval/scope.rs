@@ -77,7 +77,7 @@ impl Eval {
 
     /// Evaluates something that counts only under a condition which is not known: so do the derivations that it makes
     /// (fixture `condition-around-call`).
-    pub(super) fn assuming(&mut self, condition: &Under, (code, env): (&Code, EnvId)) -> Value {
+    pub(super) fn assuming(&mut self, condition: &Under, code: &Code, env: EnvId) -> Value {
         let assumed = both(&self.assumed, condition);
         let before = std::mem::replace(&mut self.assumed, assumed);
         let inner = self.scope(Env::names(env, Vec::new()));

@@ -456,7 +456,7 @@ impl Value {
 
     /// The same value, which counts only under a condition as well; `None` if it then never does.
     #[must_use]
-    pub(crate) fn only_under(self, condition: &Under, here: Location) -> Option<Self> {
+    pub fn only_under(self, condition: &Under, here: Location) -> Option<Self> {
         if condition.is_none() {
             return Some(self);
         }

@@ -107,6 +107,13 @@ struct World {
     known: Rc<HashSet<Choice>>,
 }
 
+/// What one flag more leads to, from all configurations of a level.
+#[derive(Default)]
+struct Level {
+    next: Vec<World>,
+    found: Vec<Draft>,
+}
+
 /// Which flags are turned. A name by which something is selected may be that of another service, so that the hash of one
 /// is found with the lockfile of the other; what other flags lead to comes first (fixture `flags-together-beside-key`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -225,18 +232,17 @@ impl Others {
         let mut met = Vec::new();
         for depth in 0..DEEPEST {
             let step = if depth > 0 && step == Step::Keys { Step::Any } else { step };
-            let mut next = Vec::new();
-            let mut found = Vec::new();
+            let mut reached = Level::default();
             for world in &level {
-                if !self.follow(today, (world, step), stage, &mut next, &mut found) {
+                if !self.follow(today, world, step, stage, &mut reached) {
                     break;
                 }
             }
-            let found = decide::combine(today.ev, found);
+            let found = decide::combine(today.ev, reached.found);
             self.accounted.extend(found.iter().flat_map(|draft| &draft.literals));
             self.drafts.extend(found);
             met.append(&mut level);
-            level = next;
+            level = reached.next;
         }
         met.append(&mut level);
         met
@@ -256,7 +262,7 @@ impl Others {
                     }
                     let part = self.part(today);
                     let leaf = flip.leaf;
-                    let (drafts, _) = rivals_in(today, (&part, Stage::Entered), &[flip], Some(literals));
+                    let (drafts, _) = rivals_in(today, &part, Stage::Entered, &[flip], Some(literals));
                     found.push(Rivals { leaf, drafts });
                 }
             }
@@ -268,10 +274,10 @@ impl Others {
     fn follow(
         &mut self,
         today: &mut Sweep<'_>,
-        (world, step): (&World, Step),
+        world: &World,
+        step: Step,
         stage: Stage,
-        next: &mut Vec<World>,
-        found: &mut Vec<Draft>,
+        level: &mut Level,
     ) -> bool {
         let mut tried = HashSet::new();
         for flip in
@@ -290,12 +296,12 @@ impl Others {
             }
             let flips = [world.flips.as_slice(), &[flip]].concat();
             let (choices, drafts) = self.evaluate(today, &flips, stage);
-            found.extend(drafts);
+            level.found.extend(drafts);
             let choices: Vec<Choice> =
                 choices.into_iter().filter(|choice| !world.known.contains(choice)).collect();
             if !choices.is_empty() {
                 let known = Rc::new(world.known.iter().chain(&choices).cloned().collect());
-                next.push(World { flips, choices, known });
+                level.next.push(World { flips, choices, known });
             }
         }
         true
@@ -335,7 +341,7 @@ impl Others {
     ) -> (Vec<Choice>, Vec<Draft>) {
         let known: HashSet<Location> = today.tokens.union(&self.accounted).copied().collect();
         let part = self.part(today);
-        let mut ev = enter(today, &part, flips, (stage, &known));
+        let mut ev = enter(today, &part, flips, stage, &known);
         let mut records = std::mem::take(&mut ev.declared().records);
         ev.budget.begin();
         records.retain(|record| is_new(&mut ev, record, &known));
@@ -377,7 +383,8 @@ fn enter(
     today: &mut Sweep<'_>,
     part: &Part,
     flips: &[Flip],
-    (stage, known): (Stage, &HashSet<Location>),
+    stage: Stage,
+    known: &HashSet<Location>,
 ) -> Eval {
     let seen = Rc::new(today.seen.for_another_configuration());
     let declared = today.ev.declared().for_another_configuration();
@@ -403,12 +410,13 @@ fn come_back(today: &mut Sweep<'_>, mut ev: Eval) {
 /// The sites of another configuration, or those that use one of these literals, and the flags that were met.
 pub(super) fn rivals_in(
     today: &mut Sweep<'_>,
-    (part, stage): (&Part, Stage),
+    part: &Part,
+    stage: Stage,
     flips: &[Flip],
     literals: Option<&HashSet<Location>>,
 ) -> (Vec<Draft>, Vec<Flip>) {
     let before = today.ev.budget.overruns().len();
-    let mut ev = enter(today, part, flips, (stage, &HashSet::new()));
+    let mut ev = enter(today, part, flips, stage, &HashSet::new());
     let mut records = std::mem::take(&mut ev.declared().records);
     ev.budget.begin();
     if let Some(literals) = literals {

@@ -82,7 +82,7 @@ impl Flags {
     fn begin(&mut self, pass: Pass) {
         let known = std::mem::take(self);
         let Self { flips, leaves, members, settings, opened, spent, .. } = known;
-        *self = Self { flips, leaves, members, settings, opened, spent, pass, ..Self::default() };
+        *self = Self { flips, leaves, members, settings, pass, opened, spent, ..Self::default() };
     }
 
     /// Notes what was reached with flags in this state; with more of them it is surer than with less.
@@ -364,12 +364,12 @@ impl Others {
         let (keys, others) = apart(today, &flips);
         // One flag alone is weighed without this.
         if flips.len() > 1 {
-            self.weigh_state(today, drafts, (&flips, &open, Ground::Lockfile));
+            self.weigh_state(today, drafts, &flips, &open, Ground::Lockfile);
         }
         // What is selected by a name that may be any says nothing any more (fixture `flags-together-beside-key`).
         if !keys.is_empty() && others.len() > 1 {
             let open = self.rivals(today, &opened(&others), None);
-            self.weigh_state(today, drafts, (&others, &open, Ground::Lockfile));
+            self.weigh_state(today, drafts, &others, &open, Ground::Lockfile);
         }
         self.weigh_settings(today, drafts);
     }
@@ -386,7 +386,7 @@ impl Others {
         let open = self.open(today);
         let flips = self.flags(today);
         let sources = Sources::of(drafts);
-        self.weigh_state(today, drafts, (&flips, &open, Ground::Choice(&sources)));
+        self.weigh_state(today, drafts, &flips, &open, Ground::Choice(&sources));
     }
 
     /// Settles what the sites say that there are where all of these flags are open.
@@ -394,7 +394,9 @@ impl Others {
         &mut self,
         today: &mut Sweep<'_>,
         drafts: &mut [&mut Draft],
-        (flips, open, ground): (&[Flip], &[Draft], Ground<'_>),
+        flips: &[Flip],
+        open: &[Draft],
+        ground: Ground<'_>,
     ) {
         let mut tokens = Tokens::default();
         for draft in drafts.iter_mut().filter(|draft| rivals::is_settled(&draft.site)) {
@@ -404,7 +406,7 @@ impl Others {
             // What is no flag for this hash stays as it is.
             let mut is_flag = |flip: &Flip| tokens.of(today.ev, flip.leaf, draft) == Token::Flag;
             let own: Vec<Flip> = flips.iter().filter(|flip| is_flag(flip)).cloned().collect();
-            self.weigh_one(today, draft, (own, ground));
+            self.weigh_one(today, draft, own, ground);
         }
     }
 
@@ -451,18 +453,13 @@ impl Others {
     ) -> Vec<Draft> {
         let part = self.part(today);
         let stage = self.own().pass.stage;
-        let (drafts, met) = rivals_in(today, (&part, stage), flips, literals);
+        let (drafts, met) = rivals_in(today, &part, stage, flips, literals);
         self.offer(met.iter());
         drafts
     }
 
     /// Settles whether a hash is needed for another lockfile where some of these flags are turned.
-    fn weigh_one(
-        &mut self,
-        today: &mut Sweep<'_>,
-        draft: &mut Draft,
-        (flips, ground): (Vec<Flip>, Ground<'_>),
-    ) {
+    fn weigh_one(&mut self, today: &mut Sweep<'_>, draft: &mut Draft, flips: Vec<Flip>, ground: Ground<'_>) {
         let literals: HashSet<Location> = draft.literals.iter().copied().collect();
         let site = &*draft;
         let contradicts = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
