@@ -506,7 +506,7 @@ fn condition(ev: &Eval, keys: &Keys, flip: &Flip) -> Condition {
         (to, Some(Key { item: true, .. })) => format!("{written} in {name} is {}", told(to)),
         (Instead::With(member), _) => format!("{name} has `{member}` as well"),
         (Instead::Without(member), _) => format!("{name} does not have `{member}`"),
-        (Instead::Other | Instead::Open, Some(_)) => format!("{name} is something else than {written}"),
+        (Instead::Other | Instead::Open, Some(_)) => format!("{name} is not {written}"),
         (to, _) => format!("{name} is {}", told(to)),
     };
     Condition { place: place_of(ev, flip.leaf), text }
