@@ -139,10 +139,20 @@ mod tests {
             for _ in 0..2 {
                 let read = urls.read(text).unwrap();
                 assert_eq!((read.as_str(), read.to_url().as_str()), (&*expected, &*expected), "{text:?}");
-                assert_eq!(read.scheme(), read.to_url().scheme());
+                assert_eq!((read.scheme(), read.as_ref()), (read.to_url().scheme(), &*expected));
             }
         }
         assert!(urls.read("../a").is_err());
+    }
+
+    #[test]
+    fn the_usual_paths_are_not_parsed_again() {
+        for path in ["/a/-/a-1.0.0.tgz", "/@scope/a_b/-/a_b-1.0.0-rc.1+build~1.tgz", "/"] {
+            assert!(is_plain_path(path), "{path}");
+        }
+        for path in ["", "a", "/a b", "/a%20b", "/..", "/a/.b", "/a?b", "/\u{e9}"] {
+            assert!(!is_plain_path(path), "{path}");
+        }
     }
 
     proptest! {

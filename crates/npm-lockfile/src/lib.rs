@@ -172,5 +172,8 @@ fn explain(text: &str, error: serde_json::Error) -> LockfileError {
 }
 
 fn line_at(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes[..offset].split(|byte| *byte == b'\n').count() - 1
+    bytes[..offset].split(|byte| *byte == b'\n').count()
 }
+
+#[cfg(test)]
+mod tests;
