@@ -8,6 +8,7 @@ use npm_tarballs::redaction::redacted;
 use serde::Deserialize;
 
 use super::entries::{Flat, Nested};
+use super::hosted_git::is_full_commit;
 use super::packages::{is_installed, package_name};
 use super::text::{Entries, Object, Text};
 
@@ -106,8 +107,7 @@ impl Packages {
 /// The commit that a URL of git names, as git shortens it.
 fn commit(url: &str) -> Option<String> {
     let (_, commit) = url.rsplit_once('#')?;
-    let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_commit.then(|| commit[..7].to_owned())
+    is_full_commit(commit).then(|| commit[..7].to_owned())
 }
 
 impl Changes {
@@ -194,8 +194,21 @@ mod tests {
         );
         assert_eq!(changes.added, ["@s/b 1.0.0", "new 1.0.0"]);
         assert_eq!(changes.removed, ["old 1.0.0", "x 2.0.0"]);
-        assert!(Changes::between(&old, &old).unwrap().is_empty());
+        assert!(Changes::between(&old, &old).unwrap().is_empty() && !changes.is_empty());
         assert_eq!(Changes::between(&old, b"[]"), None);
+    }
+
+    #[test]
+    fn what_the_project_asks_for_no_more_comes_first_too() {
+        let without = |packages: &[(&str, &str)]| {
+            let mut lockfile: Value = serde_json::from_slice(&v3(packages)).unwrap();
+            lockfile["packages"][""] = json!({ "version": "7" });
+            lockfile.to_string().into_bytes()
+        };
+        let (old, new) = ([("debug", "1.0.0"), ("zod", "1.0.0")], [("debug", "2.0.0"), ("zod", "2.0.0")]);
+        let expected = [moved("zod", "1.0.0", "2.0.0"), moved("debug", "1.0.0", "2.0.0")];
+        assert_eq!(Changes::between(&v3(&old), &without(&new)).unwrap().moved, expected);
+        assert_eq!(Changes::between(&without(&old), &v3(&new)).unwrap().moved, expected);
     }
 
     #[test]

@@ -106,6 +106,10 @@ mod tests {
         let commit = "506fc771d40702d5bf158ae35b9f783a38b6b848";
         let url = Url::parse(&format!("git+ssh://git@github.com/acme/plain.git#{commit}")).unwrap();
         assert!(hosted_archive(&url).unwrap().1);
-        assert!(!is_full_commit("main"));
+        assert!(is_full_commit(commit));
+        let not_hexadecimal = "g".repeat(40);
+        for other in ["main", "506fc77", "", &commit[1..], &not_hexadecimal] {
+            assert!(!is_full_commit(other), "{other}: what it names can change");
+        }
     }
 }

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::formula::Under;
 use nix_lang::value::source::Remote;
 use nix_lang::value::{Doubt, Trail, Unknown};
 use phase_shell::{Cause, LockfileEdit, Trouble};
 
+use super::describe::remote_source;
+use super::merge::same_source;
 use crate::reason::Reason;
 use crate::remote::Patch;
 
@@ -85,6 +88,15 @@ impl Fetched {
             edits: [Vec::new(), Vec::new()],
         }
     }
+
+    /// Whether what is fetched is the same, and patched the same.
+    fn is_same(&self, ev: &mut Eval, other: &Self) -> bool {
+        if Rc::ptr_eq(&self.remote, &other.remote) && self.patches == other.patches {
+            return self.patched_in == other.patched_in;
+        }
+        self.remote.call == other.remote.call
+            && same_source(&remote_source(ev, self), &remote_source(ev, other))
+    }
 }
 
 impl Answer {
@@ -135,12 +147,15 @@ impl Answer {
     }
 
     /// Whether two answers mean the same lockfile.
-    pub fn agrees(&self, other: &Answer) -> bool {
+    ///
+    /// One call in the text can fetch several sources: that of a helper which is given the revision fetches whichever it
+    /// is asked for (fixture `condition-chooses-revision`).
+    pub fn agrees(&self, ev: &mut Eval, other: &Answer) -> bool {
         match (self, other) {
             (Self::Local(a, x), Self::Local(b, y)) => a == b && x == y,
             (Self::Missing(a), Self::Missing(b)) => a == b,
             (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
-                a.remote.call == b.remote.call && x == y && a.edits == b.edits
+                x == y && a.edits == b.edits && a.is_same(ev, b)
             }
             _ => false,
         }

@@ -153,7 +153,7 @@ fn original(
         Base::Changed(args) => {
             let args = Rc::clone(args);
             let all = locate_in(ev, &args, true, place.deeper(&tree.sub));
-            unanimous(&all, at)
+            unanimous(ev, &all, at)
         }
         Base::Built(drv) => {
             let drv = Rc::clone(drv);
@@ -174,11 +174,11 @@ fn original(
     }
 }
 
-fn unanimous(all: &[Located], at: Location) -> Answer {
+fn unanimous(ev: &mut Eval, all: &[Located], at: Location) -> Answer {
     let Some(first) = all.first() else {
         return Answer::doubt(Reason::UnknownSource, "no source is given", Some(at));
     };
-    if all.len() == 1 || all.iter().all(|other| first.answer.agrees(&other.answer)) {
+    if all.len() == 1 || all.iter().all(|other| first.answer.agrees(ev, &other.answer)) {
         return first.answer.clone();
     }
     if let Some(doubt) = all.iter().find(|one| matches!(one.answer, Answer::Doubt { .. })) {

@@ -108,14 +108,14 @@ fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
     if hash.literals.is_empty() && hash.null {
         return Vec::new();
     }
-    split(&hash, located)
+    split(ev, &hash, located)
         .into_iter()
         .map(|(hash, located)| draft(ev, record, &hash, options.as_ref(), &located))
         .collect()
 }
 
 /// Hashes and sources that depend on one condition belong together, side by side (fixture `condition-narrower`).
-fn split(hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
+fn split(ev: &mut Eval, hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
     let unconditional = hash.conditions.iter().any(|(_, under)| under.is_none());
     if unconditional || hash.doubt.is_some() || hash.literals.is_empty() {
         return vec![(hash.clone(), located)];
@@ -125,7 +125,7 @@ fn split(hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
     if located.iter().any(counts) {
         located.retain(counts);
     }
-    let groups = group(&located);
+    let groups = group(ev, &located);
     if groups.len() < 2 || hash.literals.len() < 2 {
         return vec![(hash.clone(), located)];
     }
@@ -149,11 +149,11 @@ fn split(hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
 }
 
 /// Answers that mean the same lockfile.
-fn group(located: &[Located]) -> Vec<Vec<Located>> {
+fn group(ev: &mut Eval, located: &[Located]) -> Vec<Vec<Located>> {
     let mut groups: Vec<Vec<Located>> = Vec::new();
     for one in located {
-        match groups.iter_mut().find(|group| group[0].answer.agrees(&one.answer)) {
-            Some(group) => group.push(one.clone()),
+        match groups.iter().position(|group| group[0].answer.agrees(ev, &one.answer)) {
+            Some(known) => groups[known].push(one.clone()),
             None => groups.push(vec![one.clone()]),
         }
     }
@@ -394,7 +394,7 @@ fn decide(
     let Some(first) = answers.first() else {
         return undecided(ev, Reason::UnknownSource, "no source is given".to_owned(), record.call);
     };
-    if answers.len() > 1 && !answers.iter().all(|other| first.agrees(other)) {
+    if answers.len() > 1 && !answers.iter().all(|other| first.agrees(ev, other)) {
         return disagreement(ev, record, &answers);
     }
     outcome(ev, record, first)

@@ -89,6 +89,9 @@ enum Told {
     Local(PathBuf, Vec<LockfileEdit>),
     Missing(PathBuf),
     Remote {
+        kind: RemoteKind,
+        /// Two inputs of a flake have no attributes to tell them apart.
+        input: Option<(String, String)>,
         attributes: Vec<SourceAttribute>,
         open: Option<String>,
         folder: String,
@@ -96,7 +99,7 @@ enum Told {
         patches: Vec<Patch>,
         patched_in: String,
     },
-    Tarball(Vec<SourceAttribute>, Option<String>),
+    Tarball(RemoteKind, Vec<SourceAttribute>, Option<String>),
     Undecided(Reason),
 }
 
@@ -112,10 +115,10 @@ impl DraftKey {
             Outcome::MissingLockfile { expected } => Told::Missing(expected),
             Outcome::Remote { source, folder, edits } => {
                 let (patches, patched_in) = patched(&source);
-                let RemoteSource { attributes, open, .. } = *source;
-                Told::Remote { attributes, open, folder, edits, patches, patched_in }
+                let RemoteSource { kind, input, attributes, open, .. } = *source;
+                Told::Remote { kind, input, attributes, open, folder, edits, patches, patched_in }
             }
-            Outcome::Tarball(source) => Told::Tarball(source.attributes, source.open),
+            Outcome::Tarball(source) => Told::Tarball(source.kind, source.attributes, source.open),
             Outcome::Undecided(undecided) => Told::Undecided(undecided.reason),
         };
         Self { own, answer, options: draft.site.options }
@@ -295,12 +298,7 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
         (
             Outcome::Remote { source: x, folder, edits },
             Outcome::Remote { source: y, folder: other, edits: others },
-        ) => {
-            folder == other
-                && edits == others
-                && patched(x) == patched(y)
-                && (same_call(x, y) || x.commit().is_some_and(|commit| y.commit() == Some(commit)))
-        }
+        ) => folder == other && edits == others && same_source(x, y),
         (Outcome::Tarball(x), Outcome::Tarball(y)) => x.kind == y.kind && same_attributes(x, y),
         (Outcome::Undecided(why), other) | (other, Outcome::Undecided(why))
             if why.reason == Reason::SeveralLockfiles =>
@@ -356,6 +354,12 @@ fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {
     source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
 }
 
+/// Whether what is fetched is surely the same, and patched the same as far as that decides the lockfile.
+pub(super) fn same_source(a: &RemoteSource, b: &RemoteSource) -> bool {
+    let same = same_call(a, b) || a.commit().is_some_and(|commit| b.commit() == Some(commit));
+    same && patched(a) == patched(b)
+}
+
 fn same_call(a: &RemoteSource, b: &RemoteSource) -> bool {
     a.kind == b.kind && same_attributes(a, b) && a.input == b.input
 }
@@ -370,3 +374,6 @@ fn same_bytes(a: &Path, b: &Path) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,9 @@ fn one_url_needs_one_integrity_but_importing_takes_each_entry_by_itself() {
     assert_eq!(told(&twins, &[]), None);
     let import = twins.incomplete_for_import(&[]).unwrap().to_string();
     assert_eq!(import, "1 of 2 packages has no `integrity`: b@1.0.0");
+    let left_over = json!({ "node_modules/b": whole("b"), "node_modules/c": { "version": "1.0.0" } });
+    let root = json!({ "dependencies": { "b": "1" } });
+    assert_eq!(v3(&root, &left_over).incomplete_for_import(&[]), None, "nothing wants it");
 }
 
 #[test]
