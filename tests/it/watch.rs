@@ -119,9 +119,12 @@ fn write_sites(project: &Project, names: &[&str]) {
 }
 
 /// Adds a line feed to a lockfile: another hash, of the same packages.
+/// As npm and editors save: a file that is cut short and then written is seen empty in between on a busy machine.
 fn touch(project: &Project, name: &str) {
     let lockfile = format!("{name}/package-lock.json");
-    project.write(&lockfile, project.read(&lockfile) + "\n");
+    let (saved, new) = (project.path(&lockfile), project.path(&format!("{lockfile}.new")));
+    std::fs::write(&new, project.read(&lockfile) + "\n").expect("a file beside it");
+    std::fs::rename(&new, &saved).expect("the lockfile");
 }
 
 #[test]
