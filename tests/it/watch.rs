@@ -123,8 +123,8 @@ fn write_sites(project: &Project, names: &[&str]) {
 fn touch(project: &Project, name: &str) {
     let lockfile = format!("{name}/package-lock.json");
     let (saved, new) = (project.path(&lockfile), project.path(&format!("{lockfile}.new")));
-    std::fs::write(&new, project.read(&lockfile) + "\n").expect("a file beside it");
-    std::fs::rename(&new, &saved).expect("the lockfile");
+    fs::write(&new, project.read(&lockfile) + "\n").expect("a file beside it");
+    fs::rename(&new, &saved).expect("the lockfile");
 }
 
 #[test]

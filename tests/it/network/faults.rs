@@ -150,7 +150,7 @@ fn a_pause_that_many_are_asked_for_is_one_pause() {
     let started = Instant::now();
     let done = run(futures::future::join_all(wants.iter().map(|want| supply.download(want))));
     assert!(done.iter().all(Result::is_ok));
-    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]
