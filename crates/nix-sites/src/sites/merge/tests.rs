@@ -261,9 +261,9 @@ fn sites_can_share_a_literal_only_if_they_surely_need_one_hash() {
     assert!(same(&one, &one) && same(&remote(input("a", "{}")), &remote(input("a", "{}"))));
     let gitlab = RemoteSource { kind: RemoteKind::GitLab, ..github("v1") };
     let open = RemoteSource { open: Some("more may follow".to_owned()), ..github("v1") };
-    let patches = vec![Patch::Other("a patch".to_owned())];
-    let patched = RemoteSource { patches: patches.clone(), ..github("v1") };
-    let deeper = RemoteSource { patches, patched_in: "web".to_owned(), ..github("v1") };
+    let given = vec![Patch::Other("a patch".to_owned())];
+    let patched = RemoteSource { patches: given.clone(), ..github("v1") };
+    let deeper = RemoteSource { patches: given, patched_in: "web".to_owned(), ..github("v1") };
     let folder = Outcome::Remote {
         source: Box::new(github("v1")),
         folder: "web".to_owned(),
