@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use nix_lang::eval::Eval;
-use nix_lang::syntax::ast::{Ast, Bindings, Bound, Expr, FileId, Location, Param, Span};
+use nix_lang::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, FileId, Location, Param, Span};
 
 use super::decide::Draft;
 use crate::occurrences::callee;
@@ -37,7 +37,14 @@ enum Bearer {
 /// The tokens of the files that were asked about.
 #[derive(Default)]
 pub(super) struct Tokens {
-    files: HashMap<FileId, Option<HashMap<Span, Bearer>>>,
+    files: HashMap<FileId, Option<Bearers>>,
+}
+
+/// What the expressions of a file are bound by.
+struct Bearers {
+    of: HashMap<Span, Bearer>,
+    /// Attributes that are selected by a name which is no constant, such as `hashes.${name}`.
+    selections: HashSet<Span>,
 }
 
 impl Tokens {
@@ -48,12 +55,15 @@ impl Tokens {
         let Some(bearers) = bearers else { return Token::Flag };
         let is_near = |hash: &Location| hash.file == leaf.file;
         let holds = |span: &Span| draft.literals.iter().any(|hash| is_near(hash) && span.contains(hash.span));
-        let Some(bearer) = bearers.get(&leaf.span) else { return Token::Given };
+        let Some(bearer) = bearers.of.get(&leaf.span) else { return Token::Given };
         match bearer {
             Bearer::Argument => Token::Given,
             Bearer::Set(set) if holds(set) => Token::Given,
             Bearer::Formal(function)
-                if draft.ways.iter().any(|way| enters(ev, way, leaf.file, *function)) =>
+                if draft.ways.iter().any(|way| {
+                    enters(ev, way, leaf.file, *function)
+                        || is_selected(way, leaf.file, *function, &bearers.selections)
+                }) =>
             {
                 Token::Given
             }
@@ -69,11 +79,12 @@ impl Tokens {
     /// (fixture `condition-with-default`).
     pub fn is_setting(&mut self, ev: &Eval, leaf: Location) -> bool {
         let Some(bearers) = self.bearers(ev, leaf.file) else { return true };
-        bearers.get(&leaf.span).is_some_and(|bearer| !matches!(bearer, Bearer::Argument | Bearer::Default))
+        bearers.of.get(&leaf.span).is_some_and(|bearer| !matches!(bearer, Bearer::Argument | Bearer::Default))
     }
 
-    fn bearers(&mut self, ev: &Eval, file: FileId) -> Option<&HashMap<Span, Bearer>> {
-        self.files.entry(file).or_insert_with(|| ev.parsed(file).map(|ast| bearers(&ast))).as_ref()
+    fn bearers(&mut self, ev: &Eval, file: FileId) -> Option<&Bearers> {
+        let read = |ast: &Ast| Bearers { of: bearers(ast), selections: selections(ast) };
+        self.files.entry(file).or_insert_with(|| ev.parsed(file).map(|ast| read(&ast))).as_ref()
     }
 }
 
@@ -83,6 +94,29 @@ fn enters(ev: &Eval, way: &[Location], file: FileId, function: Span) -> bool {
     let is_inside = |place: &Location| place.file == file && function.contains(place.span);
     let first = way.iter().find(|place| ev.parsed(place.file).is_some());
     first.is_some_and(|first| !is_inside(first)) && way.iter().any(is_inside)
+}
+
+/// Whether a function selects a hash by a name that its caller gives: another call has a hash of its own, as where it is given
+/// (fixture `wrapper-selects-hash-by-name`).
+fn is_selected(way: &[Location], file: FileId, function: Span, selections: &HashSet<Span>) -> bool {
+    let mut inside = way.iter().filter(|place| place.file == file && function.contains(place.span));
+    inside.any(|place| selections.contains(&place.span))
+}
+
+/// The expressions that select by a name, and the bindings of such.
+fn selections(ast: &Ast) -> HashSet<Span> {
+    let is_by_name = |expr: &Expr| match expr {
+        Expr::Select { path, .. } => path.iter().any(|name| matches!(name, AttrName::Dynamic(_))),
+        _ => false,
+    };
+    let sets = ast.exprs.iter().filter_map(|expr| match expr {
+        Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => Some(bindings),
+        _ => None,
+    });
+    let is_bound = |bound: &Bound| matches!(bound, Bound::Expr(id) if is_by_name(ast.expr(*id)));
+    let bindings = sets.flat_map(|bindings| &bindings.entries).filter(|binding| is_bound(&binding.bound));
+    let own = ast.exprs.iter().zip(&ast.spans).filter(|(expr, _)| is_by_name(expr)).map(|(_, span)| *span);
+    own.chain(bindings.map(|binding| binding.span)).collect()
 }
 
 /// What binds each expression of a file that something binds.

@@ -14,9 +14,11 @@ use std::rc::Rc;
 use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
 use super::decide::{self, Draft};
 use super::flags::{Token, Tokens};
+use super::merge::says_nothing;
 use super::rivals::{self, Ground, Sources};
 use super::sweep::Sweep;
 use crate::areas::Area;
+use crate::site::Outcome;
 use nix_lang::budget::Cost;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Flip, Instead};
@@ -231,7 +233,12 @@ impl Others {
     /// The literals of the sites that a configuration has besides those that are known, which they are from then on.
     fn turn(&mut self, today: &mut Sweep<'_>, flips: &[Flip]) -> Vec<Location> {
         let stage = self.own().pass.stage;
-        let (_, found) = self.evaluate(today, flips, stage);
+        let (_, mut found) = self.evaluate(today, flips, stage);
+        // Where a text is open, nothing is known of a source that it decides (fixture `wrapper-selects-hash-by-name`).
+        if flips.iter().any(|flip| flip.to == Instead::Open) {
+            found
+                .retain(|draft| !matches!(&draft.site.outcome, Outcome::Undecided(why) if says_nothing(why)));
+        }
         let found = decide::combine(today.ev, found);
         let literals: Vec<Location> = found.iter().flat_map(|draft| draft.literals.clone()).collect();
         self.accounted.extend(&literals);
