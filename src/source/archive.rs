@@ -115,7 +115,7 @@ pub fn unpacked_bytes(bytes: &[u8], limit: u64) -> Option<u64> {
     use super::digest::DigestKind;
     use super::nar;
     let unpacked = Unpacked::new(bytes, Top::Kept, limit).ok()?;
-    let _ = nar::hash(&unpacked, Kind::Sha256);
+    let _ = nar::hash(&unpacked, DigestKind::Sha256);
     let (mut total, mut folders) = (0, vec![Vec::new()]);
     while let Some(folder) = folders.pop() {
         match unpacked.look(&folder)? {
