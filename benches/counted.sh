@@ -8,8 +8,9 @@
 #
 # Counted is what valgrind executes. Its processor is the same everywhere (x86-64 with AVX2; neither AVX-512 nor instructions for
 # SHA), so that digests count for more here than they cost elsewhere. Two counts of one build differ by 0.1 %: seeds of hash
-# tables, the order of threads. Another compiler or C library moves all counts, and a processor without AVX2 those of digests
-# and copies. Not counted are the kernel's work and waiting, nor copies as such: one of 20 MB is a million instructions.
+# tables, the order of threads. Another compiler, valgrind or C library moves all counts, so that nothing is judged with others
+# than those of the record; a processor without AVX2 moves those of digests and copies. Not counted are the kernel's work and
+# waiting, nor copies as such: one of 20 MB is a million instructions.
 # BINARY is a release build, by default that of this checkout, which has to be built. Needs valgrind and python3; takes 40 s
 # of one core.
 set -euo pipefail
@@ -18,7 +19,7 @@ recorded=benches/counted.tsv tolerance=5 record='' binary=target/release/npm-nix
 while (($#)); do
   case $1 in
   --record) record=yes ;;
-  -*) sed -n 2,16p "$0" && exit 2 ;;
+  -*) sed -n 2,15p "$0" && exit 2 ;;
   *) binary=$1 ;;
   esac
   shift
@@ -27,6 +28,8 @@ done
 binary=$(realpath "$binary")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# What moves all counts, and not by anything that changed here.
+tools="$(rustc --version), $(valgrind --version), glibc $(ldd --version | awk 'NR == 1 { print $NF }')"
 # Nobody's settings and caches.
 export HOME=$work/home XDG_CACHE_HOME=$work/xdg npm_config_cache=$work/no-npm-cache NPM_NIXHASH_CACHE
 unset NIX_NPM_REGISTRY_OVERRIDES NIX_NPM_TOKENS NIX_SSL_CERT_FILE SSL_CERT_FILE NODE_EXTRA_CA_CERTS NPM_NIXHASH_LOG \
@@ -76,12 +79,21 @@ stop
 
 if [[ -n $record ]]; then
   # What other machines recorded stays.
-  { grep -v "^$(uname -m)"$'\t' "$recorded" 2>/dev/null || true; cat "$work/counted.tsv"; } >"$work/new.tsv"
+  {
+    printf '#\t%s\t%s\n' "$(uname -m)" "$tools"
+    grep -v -e "^$(uname -m)"$'\t' -e $'^#\t'"$(uname -m)"$'\t' "$recorded" 2>/dev/null || true
+    cat "$work/counted.tsv"
+  } >"$work/new.tsv"
   cp "$work/new.tsv" "$recorded"
   cat "$work/counted.tsv"
   exit
 fi
-awk -F '\t' -v tolerance="$tolerance" '
+judged=yes
+if ! grep -qxF "$(printf '#\t%s\t%s' "$(uname -m)" "$tools")" "$recorded"; then
+  judged=''
+  printf 'Recorded with other tools than %s: shown, not judged. counted.sh --record makes these the ones.\n' "$tools"
+fi
+awk -F '\t' -v tolerance="$tolerance" -v judged="$judged" '
   NR == FNR { if ($1 != "#") before[$1 FS $2] = $3; next }
   !(($1 FS $2) in before) {
     printf "%s: nothing is recorded for %s\n", $2, $1
@@ -95,6 +107,7 @@ awk -F '\t' -v tolerance="$tolerance" '
     if (change < -tolerance) better = 1
   }
   END {
+    if (judged == "") exit
     if (better) print "Less than is recorded: benches/counted.sh --record keeps it so."
     if (failed) {
       print "More than " tolerance " % above what benches/counted.tsv records. If that is worth it, accept it with: benches/counted.sh --record"
