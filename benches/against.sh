@@ -34,24 +34,16 @@ one() {
   once "memo-$1" "$2" check "$repository"
   once "uncached-$1" "$2" check --no-cache "$repository"
   empty_cache
-  benches/cores.py "$server" "$2" check "$repository" >>"$work/cores-$1" || [[ $? -eq 1 ]]
-}
-
-curl_all() {
-  empty_cache
-  mkdir "$NPM_NIXHASH_CACHE/files"
-  (cd "$NPM_NIXHASH_CACHE/files" && once curl curl -sS --fail --parallel --http2 --parallel-max 64 -K "$work/local/urls")
-  rm -rf "$NPM_NIXHASH_CACHE/files"
+  benches/cores.py "$server" "$2" check "$repository" >>"$work/figures/cores-$1" || [[ $? -eq 1 ]]
 }
 
 for ((n = 0; n < runs; n++)); do
-  curl_all
+  empty_cache
+  download "$work/local/urls"
+  rm -rf "$NPM_NIXHASH_CACHE-curl"
   one before "$other"
   one after "$binary"
 done
-
-# few NAME: for how long fewer than 1.5 cores worked, of a cold run; the median.
-few() { awk '{ print $2 }' "$work/cores-$1" | sort -n | awk '{ all[NR] = $1 } END { printf "%.2f", all[int((NR + 1) / 2)] }'; }
 
 printf '\n| what | wall s, before / after | CPU s, before / after | peak MiB, before / after | ratio of wall times |\n|---|---:|---:|---:|---:|\n'
 printf '| curl, 64 at once, to disk | %s | %s | %s | |\n' "$(seconds curl 1)" "$(seconds curl 2)" "$(mebibytes curl)"
@@ -65,4 +57,4 @@ row "\`check\`, nothing on disk" cold
 row "\`check --no-cache\`" uncached
 row "\`check --no-memo\`, all on disk" warm
 row "\`check\`, unchanged" memo
-printf '| fewer than 1.5 cores at work, nothing on disk | %s / %s | | | |\n' "$(few before)" "$(few after)"
+printf '| fewer than 1.5 cores at work, nothing on disk | %s / %s | | | |\n' "$(seconds cores-before 2)" "$(seconds cores-after 2)"

@@ -11,11 +11,13 @@
 # tables, the order of threads. Another compiler, valgrind or C library moves all counts, so that nothing is judged with others
 # than those of the record; a processor without AVX2 moves those of digests and copies. Not counted are the kernel's work and
 # waiting, nor copies as such: one of 20 MB is a million instructions.
-# BINARY is a release build, by default that of this checkout, which has to be built. Needs valgrind and python3; takes 40 s
+# BINARY is a release build, by default that of this checkout, which has to be built. Needs valgrind; takes 40 s
 # of one core.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-recorded=benches/counted.tsv tolerance=5 record='' binary=target/release/npm-nixhash
+# shellcheck source=benches/measure.sh
+source benches/measure.sh
+recorded=benches/counted.tsv tolerance=5 record=''
 while (($#)); do
   case $1 in
   --record) record=yes ;;
@@ -26,31 +28,16 @@ while (($#)); do
 done
 [[ -x $binary ]] || { printf '%s is not there: cargo build --release --locked\n' "$binary" >&2 && exit 2; }
 binary=$(realpath "$binary")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# The server is not counted: that of the tests is quick enough as they build it.
+cargo build --quiet --example synthetic
+synthetic=target/debug/examples/synthetic repository=$work/local/repo
 # What moves all counts, and not by anything that changed here.
 tools="$(rustc --version), $(valgrind --version), glibc $(ldd --version | awk 'NR == 1 { print $NF }')"
 # Nobody's settings and caches.
-export HOME=$work/home XDG_CACHE_HOME=$work/xdg npm_config_cache=$work/no-npm-cache NPM_NIXHASH_CACHE
+export HOME=$work/home XDG_CACHE_HOME=$work/xdg
 unset NIX_NPM_REGISTRY_OVERRIDES NIX_NPM_TOKENS NIX_SSL_CERT_FILE SSL_CERT_FILE NODE_EXTRA_CA_CERTS NPM_NIXHASH_LOG \
   http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY CI GITHUB_ACTIONS GITLAB_CI
 mkdir "$HOME"
-
-# serve NAME SERVICES EACH BYTES: a repository and its registry, from here on.
-serve() {
-  mkdir "$work/$1"
-  coproc REGISTRY { python3 benches/made-up.py "$work/$1" "$2" "$3" "$4"; }
-  read -r -u "${REGISTRY[0]}" _
-  NIX_NPM_REGISTRY_OVERRIDES=$(<"$work/$1/override")
-  export NIX_NPM_REGISTRY_OVERRIDES
-  repository=$work/$1/repo NPM_NIXHASH_CACHE=$work/$1/cache
-}
-
-stop() {
-  local pid=$REGISTRY_PID
-  kill "$pid" 2>/dev/null || true
-  wait "$pid" 2>/dev/null || true
-}
 
 # count NAME ARGUMENT...: one run of the program. That hashes are stale is no failure of it.
 count() {
@@ -66,16 +53,16 @@ count() {
     "$work/log" >>"$work/counted.tsv"
 }
 
-serve few 4 200 8000000
+serve --plain --services 4 --each 200 --packages 500 --bytes 8000000
+empty_cache
 count "check --no-cache, 500 tarballs of 16 kB" check --no-cache "$repository"
 count "check, nothing on disk, 500 tarballs of 16 kB" check "$repository"
 count "check --no-memo, all on disk, 500 tarballs of 16 kB" check --no-memo "$repository"
-stop
-serve many 1000 20 3000000
+serve --plain --services 1000 --each 20 --packages 10010 --bytes 3000000
+empty_cache
 count "list, 1,000 services" list "$repository"
 "$binary" check "$repository" >/dev/null 2>&1 || [[ $? -eq 1 ]]
 count "check, unchanged, 1,000 services" check "$repository"
-stop
 
 if [[ -n $record ]]; then
   # What other machines recorded stays.

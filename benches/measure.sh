@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Sourced by run.sh and growth.sh: a local registry, and figures of whole processes.
+# Sourced by those that measure: a local registry, and figures of whole processes.
 
 work=$(mktemp -d)
 binary=${BINARY:-target/release/npm-nixhash}
+synthetic=target/release/examples/synthetic
 export npm_config_cache=$work/no-npm-cache
 server=
 
@@ -28,7 +29,7 @@ empty_cache() {
 serve() {
   stop_server
   rm -rf "$work/local" && mkdir -p "$work/local"
-  coproc SERVER { target/release/examples/synthetic "$work/local" "$@"; }
+  coproc SERVER { "$synthetic" "$work/local" "$@"; }
   server=$SERVER_PID
   read -r -u "${SERVER[0]}" _
   # shellcheck disable=SC1091 # written by the server
@@ -53,6 +54,12 @@ once() {
     return 2
   }
   awk '{ print $1, $2 + $3, $4 }' "$work/time" >>"$work/figures/$name"
+}
+
+# download URLS: curl, every file once.
+download() {
+  mkdir "$NPM_NIXHASH_CACHE-curl"
+  (cd "$NPM_NIXHASH_CACHE-curl" && once curl curl -sS --fail --parallel --http2 --parallel-max 64 -K "$1")
 }
 
 # median NAME COLUMN: of all runs so far.

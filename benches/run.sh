@@ -34,12 +34,6 @@ prefetch_each() {
 }
 export -f prefetch_each
 
-# download URLS: curl, every file once.
-download() {
-  mkdir "$NPM_NIXHASH_CACHE-curl"
-  (cd "$NPM_NIXHASH_CACHE-curl" && once curl curl -sS --fail --parallel --http2 --parallel-max 64 -K "$1")
-}
-
 # digest: what openssl takes for the bytes of all trees, a process for each.
 digest() {
   once openssl xargs -0 -P "$(nproc)" -n 1 openssl dgst -sha256 < <(printf '%s\0' "$work"/nars/*)

@@ -57,13 +57,15 @@ if [[ -n ${inside:-} ]]; then
   exit
 fi
 
+cargo build --quiet --example synthetic
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/home"
 export WIDE_AREA_WORK=$work HOME=$work/home npm_config_cache=$work/no-npm-cache
 export SSL_CERT_FILE=$work/ca.pem CURL_CA_BUNDLE=$work/ca.pem NIX_NPM_REGISTRY_OVERRIDES="{\"registry.npmjs.org\":\"$base\"}"
 unset NIX_SSL_CERT_FILE http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
-python3 benches/made-up.py "$work/set" 1 300 30000000 "$base"
+mkdir "$work/set"
+target/debug/examples/synthetic "$work/set" --packages 300 --bytes 30000000 --store "$base"
 key() { openssl req "$@" -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes 2>/dev/null; }
 key -x509 -days 2 -keyout "$work/ca-key.pem" -out "$work/ca.pem" -subj '/CN=wide area authority'
 key -keyout "$work/key.pem" -out "$work/request.pem" -subj '/CN=wide area'

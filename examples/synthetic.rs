@@ -1,8 +1,9 @@
 //! A made-up repository and the registry that its lockfiles point to, for measuring without the internet.
 //!
-//! `synthetic DIR [--packages N] [--bytes TOTAL] [--services K] [--each M] [--delay MS]` writes K npm services with M
-//! packages each, of N in all, and a flake to DIR/repo; DIR/env for a shell to source, which sends requests to the local
-//! server; DIR/urls for `curl -K`. It serves until its standard input ends. The line `ready` says that all is there.
+//! `synthetic DIR [--packages N] [--bytes TOTAL] [--services K] [--each M] [--delay MS] [--plain | --store BASE]` writes K npm
+//! services with M packages each, of N in all, and a flake to DIR/repo; DIR/env for a shell to source, which sends requests
+//! to the local server; DIR/urls for `curl -K`. It serves until its standard input ends, with `--plain` without TLS. The line
+//! `ready` says that all is there. With `--store` it ends at once: DIR/www is what another server has to serve at the URL BASE.
 
 #![allow(clippy::unwrap_used, reason = "a tool for developers that may stop where it stands")]
 
@@ -27,21 +28,35 @@ struct Plan {
     services: usize,
     each: Option<usize>,
     delay: u64,
+    plain: bool,
+    store: Option<String>,
 }
 
 impl Plan {
     fn from_arguments() -> Self {
         let mut arguments = std::env::args().skip(1);
         let dir = PathBuf::from(arguments.next().expect("a folder"));
-        let mut plan = Self { dir, packages: 100, bytes: 10 << 20, services: 1, each: None, delay: 0 };
-        while let (Some(name), Some(value)) = (arguments.next(), arguments.next()) {
-            let value: usize = value.parse().expect("a number");
+        let mut plan = Self {
+            dir,
+            packages: 100,
+            bytes: 10 << 20,
+            services: 1,
+            each: None,
+            delay: 0,
+            plain: false,
+            store: None,
+        };
+        while let Some(name) = arguments.next() {
+            let mut value = || arguments.next().expect("a value");
+            let number = |value: String| -> usize { value.parse().expect("a number") };
             match name.as_str() {
-                "--packages" => plan.packages = value,
-                "--bytes" => plan.bytes = value,
-                "--services" => plan.services = value,
-                "--each" => plan.each = Some(value),
-                "--delay" => plan.delay = value as u64,
+                "--packages" => plan.packages = number(value()),
+                "--bytes" => plan.bytes = number(value()),
+                "--services" => plan.services = number(value()),
+                "--each" => plan.each = Some(number(value())),
+                "--delay" => plan.delay = number(value()) as u64,
+                "--plain" => plan.plain = true,
+                "--store" => plan.store = Some(value()),
                 other => panic!("{other}?"),
             }
         }
@@ -55,7 +70,13 @@ fn main() {
     registry.delay(Duration::from_millis(plan.delay));
     let packages = publish(&registry, &plan);
     write_repository(&plan, &packages);
-    write_environment(&plan.dir, &registry, &packages);
+    if let Some(base) = &plan.store {
+        write_urls(&plan.dir, base, &packages);
+        return write_files(&plan.dir, &packages);
+    }
+    let base = if plan.plain { registry.url() } else { registry.tls_url() };
+    write_urls(&plan.dir, &base, &packages);
+    write_environment(&plan.dir, &base, &registry);
     let mut out = std::io::stdout();
     writeln!(out, "ready").unwrap();
     out.flush().unwrap();
@@ -120,8 +141,8 @@ fn lockfile<'a>(service: usize, packages: impl Iterator<Item = &'a Published>) -
     format!("{document:#}\n")
 }
 
-fn write_environment(dir: &Path, registry: &Registry, packages: &[Published]) {
-    let overrides = json!({ PUBLIC: registry.tls_url() }).to_string();
+fn write_environment(dir: &Path, base: &str, registry: &Registry) {
+    let overrides = json!({ PUBLIC: base }).to_string();
     let authority = dir.join("ca.pem");
     fs::copy(registry.ca_file(), &authority).unwrap();
     let exports = format!(
@@ -129,9 +150,20 @@ fn write_environment(dir: &Path, registry: &Registry, packages: &[Published]) {
         authority = authority.display()
     );
     fs::write(dir.join("env"), exports).unwrap();
+}
+
+fn write_urls(dir: &Path, base: &str, packages: &[Published]) {
     let mut urls = String::new();
     for (n, package) in packages.iter().enumerate() {
-        let _ = writeln!(urls, "url = \"{}{}\"\noutput = \"{n}\"", registry.tls_url(), package.path);
+        let _ = writeln!(urls, "url = \"{base}{}\"\noutput = \"{n}\"", package.path);
     }
     fs::write(dir.join("urls"), urls).unwrap();
+}
+
+fn write_files(dir: &Path, packages: &[Published]) {
+    for package in packages {
+        let file = dir.join("www").join(package.path.trim_start_matches('/'));
+        fs::create_dir_all(file.parent().expect("a folder")).unwrap();
+        fs::write(file, &package.bytes).unwrap();
+    }
 }
