@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use npm_lockfile::in_step::is_optional_peer;
 use npm_registry::packages::Release;
 use npm_tarballs::package::{Contents, RunBy};
 use serde_json::{Map, Value};
@@ -165,9 +166,8 @@ fn dependencies(fields: &Map<String, Value>, contents: &Contents) -> (Vec<String
         .filter(|(name, _)| !is_held(name))
         .map(|(name, range)| (name.clone(), range.as_str().unwrap_or_default().to_owned()))
         .collect();
-    let is_optional_peer =
-        |name: &String| fields.get("peerDependenciesMeta").is_some_and(|all| all[name]["optional"] == true);
-    let peers = named("peerDependencies").map(|(name, _)| name).filter(|name| !is_optional_peer(name));
+    let peers =
+        named("peerDependencies").map(|(name, _)| name).filter(|name| !is_optional_peer(fields, name));
     let mut needed: Vec<String> = named("dependencies")
         .map(|(name, _)| name)
         .chain(peers)

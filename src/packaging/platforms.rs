@@ -206,18 +206,8 @@ struct OptionalDependency {
 impl OptionalDependency {
     /// Reads `"folder": "range"` and `"folder": "npm:name@range"`; `None` for what no registry has.
     fn of(folder: &str, spec: &str) -> Option<Self> {
-        let folder = PackageName::parse(folder).ok()?;
-        let Some(alias) = spec.strip_prefix("npm:") else {
-            let elsewhere = spec.contains([':', '/']);
-            return (!elsewhere).then(|| Self {
-                name: folder.clone(),
-                folder,
-                selector: Selector::parse(spec),
-            });
-        };
-        let at = alias.rfind('@').filter(|at| *at > 0);
-        let (name, range) = at.map_or((alias, ""), |at| (&alias[..at], &alias[at + 1..]));
-        Some(Self { folder, name: PackageName::parse(name).ok()?, selector: Selector::parse(range) })
+        let (name, range) = PackageName::of_dependency(folder, spec)?;
+        Some(Self { folder: PackageName::parse(folder).ok()?, name, selector: Selector::parse(range) })
     }
 }
 

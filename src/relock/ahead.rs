@@ -15,6 +15,7 @@ use std::{fmt, fs, io};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use npm_lockfile::in_step::is_optional_peer;
 use npm_registry::Client;
 use npm_registry::packages::{self, PackageName, Packument, Selector};
 use npm_tarballs::cacache::{IndexEntry, PACKUMENT_ACCEPTS};
@@ -136,29 +137,16 @@ fn dependencies(manifest: &Map<String, Value>, is_root: bool) -> Vec<(PackageNam
     } else {
         &["dependencies", "optionalDependencies", "peerDependencies"]
     };
-    let optional =
-        |name: &str| manifest.get("peerDependenciesMeta").is_some_and(|meta| meta[name]["optional"] == true);
     let mut found = Vec::new();
     for kind in kinds {
         let Some(Value::Object(entries)) = manifest.get(*kind) else { continue };
-        let entries = entries.iter().filter(|(name, _)| *kind != "peerDependencies" || !optional(name));
-        found.extend(entries.filter_map(|(name, spec)| published(name, spec.as_str()?)));
+        let entries = entries
+            .iter()
+            .filter(|(name, _)| *kind != "peerDependencies" || !is_optional_peer(manifest, name));
+        let wanted = entries.filter_map(|(name, spec)| PackageName::of_dependency(name, spec.as_str()?));
+        found.extend(wanted.map(|(name, range)| (name, range.to_owned())));
     }
     found
-}
-
-/// What a dependency wants of a registry, if it is of one.
-fn published(name: &str, spec: &str) -> Option<(PackageName, String)> {
-    let (name, range) = match spec.strip_prefix("npm:") {
-        // `npm:@scope/name@range`: the name may begin with the sign that ends it.
-        Some(alias) => match alias.get(1..).and_then(|rest| rest.find('@')) {
-            Some(at) => (&alias[..=at], &alias[at + 2..]),
-            None => (alias, ""),
-        },
-        None => (name, spec),
-    };
-    let is_registry = !range.contains([':', '/']);
-    is_registry.then_some((PackageName::parse(name).ok()?, range.to_owned()))
 }
 
 /// Writes an answer as npm's cache has it.
@@ -180,23 +168,6 @@ fn put(cache: &Path, kind: &str, digest: &str, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_of_a_registry_is_asked_about() {
-        let wants = |name: &str, spec: &str| {
-            published(name, spec).map(|(name, range)| format!("{} {range}", name.as_str()))
-        };
-        assert_eq!(wants("a", "^1.0.0").unwrap(), "a ^1.0.0");
-        assert_eq!(wants("a", "latest").unwrap(), "a latest");
-        assert_eq!(wants("a", "").unwrap(), "a ");
-        assert_eq!(wants("a", "npm:b@2 || 3").unwrap(), "b 2 || 3");
-        assert_eq!(wants("a", "npm:@s/b@~2").unwrap(), "@s/b ~2");
-        assert_eq!(wants("a", "npm:@s/b").unwrap(), "@s/b ");
-        for spec in ["git+ssh://h/r", "owner/repo", "file:../b", "https://h/b.tgz", "workspace:*", "npm:"] {
-            assert_eq!(wants("a", spec), None, "{spec}");
-        }
-        assert_eq!(wants("../a", "1"), None);
-    }
 
     #[test]
     fn what_npm_installs_with_a_package() {

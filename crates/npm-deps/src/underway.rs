@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use npm_registry::{Retry, Watch};
+use npm_registry::{CONNECTION_WINDOW, Retry, STREAM_WINDOW, Watch};
 use tokio::sync::Notify;
 
 use super::supply::Progress;
 
-/// Of one body no more is on the way than its stream's window (npm-registry, `STREAM_WINDOW`) lets through.
-const WINDOW: u64 = 4 << 20;
+/// Of one body no more is on the way than its stream's window lets through.
+const WINDOW: u64 = STREAM_WINDOW as u64;
 
 /// So many bytes may always be under way.
 const LEAST: u64 = 8 << 20;
 
-/// And never more: the windows of all connections (npm-registry, `CONNECTION_WINDOW`).
-const MOST: u64 = 64 << 20;
+/// And never more: the windows of four connections, as many as there are.
+const MOST: u64 = 4 * CONNECTION_WINDOW as u64;
 
 /// A rate is not told from less time.
 const MEASURED: Duration = Duration::from_millis(100);

@@ -168,17 +168,20 @@ impl<'a> LockedDocument<'a> {
     }
 }
 
+/// Whether a manifest says that a peer may be missing, so that npm does not install it.
+#[must_use]
+pub fn is_optional_peer(manifest: &Map<String, Value>, name: &str) -> bool {
+    let meta = manifest.get("peerDependenciesMeta").and_then(|meta| meta.get(name)?.get("optional"));
+    meta.and_then(Value::as_bool) == Some(true)
+}
+
 /// What a manifest asks for, each name once.
 fn wanted(manifest: &Map<String, Value>) -> BTreeMap<String, (Kind, String)> {
     let mut all = BTreeMap::new();
-    let is_optional_peer = |name: &str| {
-        let meta = manifest.get("peerDependenciesMeta").and_then(|meta| meta.get(name)?.get("optional"));
-        meta.and_then(Value::as_bool) == Some(true)
-    };
     for (field, kind) in KINDS {
         for (name, spec) in manifest.get(field).and_then(Value::as_object).into_iter().flatten() {
             let Some(spec) = spec.as_str() else { continue };
-            if kind != Kind::Peer || !is_optional_peer(name) {
+            if kind != Kind::Peer || !is_optional_peer(manifest, name) {
                 all.insert(name.clone(), (kind, spec.to_owned()));
             }
         }

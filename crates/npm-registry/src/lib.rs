@@ -30,7 +30,7 @@ pub use error::{Challenge, FetchError, Problem};
 pub use options::{Options, Proxies, Roots, Timeouts, Trust};
 pub use retry::Retry;
 pub use secret::Secret;
-pub use transport::{SetupError, plain_client};
+pub use transport::{CONNECTION_WINDOW, STREAM_WINDOW, SetupError, plain_client};
 
 /// Watches downloads; every method does nothing unless it is overridden. Called often and from many tasks: be quick.
 pub trait Watch: Send + Sync {

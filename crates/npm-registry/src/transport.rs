@@ -18,10 +18,11 @@ use super::options::{Options, Proxies};
 use super::secret::Secret;
 use super::trust::{self, ASKED, TrustError};
 
-/// A whole tarball of usual size fits, so that no stream waits for permission to go on.
-const STREAM_WINDOW: u32 = 4 << 20;
-/// Bounds what lies unread in memory for one connection.
-const CONNECTION_WINDOW: u32 = 16 << 20;
+/// What may be on the way of one HTTP/2 stream, in bytes: a whole tarball of usual size fits, so that none waits for permission
+/// to go on.
+pub const STREAM_WINDOW: u32 = 4 << 20;
+/// What may be on the way over one HTTP/2 connection, in bytes: it bounds what lies unread in memory.
+pub const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Fewer, larger frames cost less.
 const FRAME: u32 = 64 << 10;
 /// A dead HTTP/2 connection is noticed after these two, not when each of its streams has stalled.

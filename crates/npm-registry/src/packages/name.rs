@@ -41,6 +41,22 @@ impl PackageName {
         if fine { Ok(Self(text.to_owned())) } else { Err(PackageNameError(text.chars().take(80).collect())) }
     }
 
+    /// The package that a dependency of a manifest wants of a registry, and the range or tag that it wants: `"name": "range"`, or
+    /// `"folder": "npm:name@range"`. `None` for what is not on a registry, such as `file:` and git.
+    #[must_use]
+    pub fn of_dependency<'a>(name: &'a str, spec: &'a str) -> Option<(Self, &'a str)> {
+        let (name, range) = match spec.strip_prefix("npm:") {
+            // `npm:@scope/name@range`: the name may begin with the sign that ends it.
+            Some(alias) => match alias.get(1..).and_then(|rest| rest.find('@')) {
+                Some(at) => (&alias[..=at], &alias[at + 2..]),
+                None => (alias, ""),
+            },
+            None => (name, spec),
+        };
+        let is_elsewhere = range.contains([':', '/']);
+        if is_elsewhere { None } else { Some((Self::parse(name).ok()?, range)) }
+    }
+
     /// The name as written, `@scope/base` or `base`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -140,6 +156,23 @@ mod tests {
         ] {
             assert!(PackageName::parse(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_dependency_is_of_a_registry_or_elsewhere() {
+        let wants = |name: &str, spec: &str| {
+            PackageName::of_dependency(name, spec).map(|(name, range)| format!("{} {range}", name.as_str()))
+        };
+        assert_eq!(wants("a", "^1.0.0").unwrap(), "a ^1.0.0");
+        assert_eq!(wants("a", "latest").unwrap(), "a latest");
+        assert_eq!(wants("a", "").unwrap(), "a ");
+        assert_eq!(wants("a", "npm:b@2 || 3").unwrap(), "b 2 || 3");
+        assert_eq!(wants("a", "npm:@s/b@~2").unwrap(), "@s/b ~2");
+        assert_eq!(wants("a", "npm:@s/b").unwrap(), "@s/b ");
+        for spec in ["git+ssh://h/r", "owner/repo", "file:../b", "https://h/b.tgz", "workspace:*", "npm:"] {
+            assert_eq!(wants("a", spec), None, "{spec}");
+        }
+        assert_eq!(wants("../a", "1"), None);
     }
 
     #[test]
