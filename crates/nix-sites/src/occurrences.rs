@@ -218,19 +218,8 @@ pub(crate) fn own_functions(ast: &Ast, all: &[Occurrence]) -> Vec<(Name, Locatio
         let inner = inside(all, ast.spans[id.0 as usize]);
         matches!(ast.expr(id), Expr::Lambda(_)) && inner.iter().any(|occurrence| !occurrence.argument)
     };
-    let mut names = Vec::new();
-    for expr in &ast.exprs {
-        if let Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) = expr {
-            for binding in &bindings.entries {
-                if let Bound::Expr(id) = binding.bound
-                    && holds(id)
-                {
-                    names.push((binding.name.clone(), location(ast, binding.span)));
-                }
-            }
-        }
-    }
-    names
+    let own = ast.bindings().filter(|(_, id)| holds(*id));
+    own.map(|(binding, _)| (Name::clone(&binding.name), location(ast, binding.span))).collect()
 }
 
 /// Those occurrences of one file (in order of place) that stand inside a span.

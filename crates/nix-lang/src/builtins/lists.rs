@@ -298,20 +298,10 @@ fn range(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn optional(ev: &mut Eval, args: &[ThunkId], wrap: bool, at: Location) -> Value {
-    let condition = ev.force(args[0]);
-    let with = |ev: &mut Eval| if wrap { Value::list(vec![args[1]]) } else { ev.force(args[1]) };
-    match ev.decide_about(&condition, args[1]) {
-        Some(true) => with(ev),
-        Some(false) => {
-            ev.hide(&condition, at);
-            Value::list(Vec::new())
-        }
-        None => {
-            ev.assume_argument(args[0], args[1], at);
-            let given = with(ev);
-            ev.either(args[0], [given, Value::list(Vec::new())], at)
-        }
-    }
+    let [condition, argument] = [args[0], args[1]];
+    ev.given_where(condition, argument, Value::list(Vec::new()), at, |ev| {
+        if wrap { Value::list(vec![argument]) } else { ev.force(argument) }
+    })
 }
 
 fn to_list(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {

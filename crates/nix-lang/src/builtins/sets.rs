@@ -332,19 +332,8 @@ fn intersect_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn optional_attrs(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let condition = ev.force(args[0]);
-    match ev.decide_about(&condition, args[1]) {
-        Some(true) => ev.force(args[1]),
-        Some(false) => {
-            ev.hide(&condition, at);
-            Value::attrs(Attrs::default())
-        }
-        None => {
-            ev.assume_argument(args[0], args[1], at);
-            let given = ev.force(args[1]);
-            ev.either(args[0], [given, Value::attrs(Attrs::default())], at)
-        }
-    }
+    let [condition, argument] = [args[0], args[1]];
+    ev.given_where(condition, argument, Value::attrs(Attrs::default()), at, |ev| ev.force(argument))
 }
 
 /// `lib.recursiveUpdate`: what both have as sets is merged in turn, of everything else the right one counts.

@@ -309,19 +309,8 @@ fn substring(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 fn optional_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
-    let condition = ev.force(args[0]);
-    match ev.decide_about(&condition, args[1]) {
-        Some(true) => ev.force(args[1]),
-        Some(false) => {
-            ev.hide(&condition, at);
-            Value::text("")
-        }
-        None => {
-            ev.assume_argument(args[0], args[1], at);
-            let given = ev.force(args[1]);
-            ev.either(args[0], [given, Value::text("")], at)
-        }
-    }
+    let [condition, argument] = [args[0], args[1]];
+    ev.given_where(condition, argument, Value::text(""), at, |ev| ev.force(argument))
 }
 
 pub(super) fn to_string(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {

@@ -78,22 +78,34 @@ impl Eval {
         }
     }
 
-    /// What a call is given counts only under a condition that is not known: before it is evaluated.
-    pub fn assume_argument(&mut self, condition: ThunkId, argument: ThunkId, call: Location) {
+    /// What `optional` and its relatives give: what `given` makes of the argument where the condition holds, and something
+    /// empty where it does not. A condition that is not known chooses between them, each on its own side.
+    pub fn given_where(
+        &mut self,
+        condition: ThunkId,
+        argument: ThunkId,
+        empty: Value,
+        at: Location,
+        given: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
         let test = self.force(condition);
-        let [given, _] = sides(&test, Identity::Thunk(condition));
-        self.assume_of_argument(argument, &given, call);
-    }
-
-    /// What a condition that is not known chooses: one of two values, each of them on its own side.
-    pub fn either(&mut self, condition: ThunkId, values: [Value; 2], at: Location) -> Value {
-        let test = self.force(condition);
-        let sides = sides(&test, Identity::Thunk(condition));
-        let restricted = values.into_iter().zip(sides).flat_map(|(value, side)| {
-            let all = alternatives(value).into_iter();
-            all.filter_map(|value| value.only_under(&side, at)).collect::<Vec<_>>()
-        });
-        join(restricted.collect())
+        match self.decide_about(&test, argument) {
+            Some(true) => given(self),
+            Some(false) => {
+                self.hide(&test, at);
+                empty
+            }
+            None => {
+                let sides = sides(&test, Identity::Thunk(condition));
+                self.assume_of_argument(argument, &sides[0], at);
+                let values = [given(self), empty];
+                let restricted = values.into_iter().zip(sides).flat_map(|(value, side)| {
+                    let all = alternatives(value).into_iter();
+                    all.filter_map(|value| value.only_under(&side, at)).collect::<Vec<_>>()
+                });
+                join(restricted.collect())
+            }
+        }
     }
 }
 

@@ -115,6 +115,20 @@ impl Ast {
     pub fn location(&self, id: ExprId) -> Location {
         Location { file: self.file, span: self.spans[id.0 as usize] }
     }
+
+    /// Every `name = expression;` of the file, in sets and scopes, with the expression.
+    pub fn bindings(&self) -> impl Iterator<Item = (&Binding, ExprId)> {
+        let bindings = self.exprs.iter().filter_map(|expr| match expr {
+            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
+                Some(bindings)
+            }
+            _ => None,
+        });
+        bindings.flat_map(|bindings| &bindings.entries).filter_map(|binding| match binding.bound {
+            Bound::Expr(id) => Some((binding, id)),
+            Bound::Outer | Bound::From(_) => None,
+        })
+    }
 }
 
 /// A piece of a string or path.

@@ -117,13 +117,13 @@ struct Level {
 /// Which flags are turned. A name by which something is selected may be that of another service, so that the hash of one
 /// is found with the lockfile of the other; what other flags lead to comes first (fixture `flags-together-beside-key`).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum FlagKind {
     Flags,
     Keys,
     Any,
 }
 
-impl Step {
+impl FlagKind {
     fn takes(self, ev: &Eval, flip: &Flip) -> bool {
         match self {
             Self::Flags => !ev.keys.contains(&flip.leaf),
@@ -211,30 +211,30 @@ impl Others {
     fn explore_area(&mut self, today: &mut Sweep<'_>, stage: Stage, choices: Vec<Choice>) {
         let known = Rc::new(choices.iter().cloned().collect());
         let own = World { flips: Vec::new(), choices, known };
-        let worlds = self.explore_levels(today, stage, vec![own], Step::Flags);
+        let worlds = self.explore_levels(today, stage, vec![own], FlagKind::Flags);
         let has_keys =
-            |world: &World| world.choices.iter().any(|choice| Step::Keys.takes(today.ev, &choice.flip));
+            |world: &World| world.choices.iter().any(|choice| FlagKind::Keys.takes(today.ev, &choice.flip));
         if worlds.iter().any(has_keys) && self.is_anything_hidden(today) {
             self.discover_beside_keys(today, stage);
-            self.explore_levels(today, stage, worlds, Step::Keys);
+            self.explore_levels(today, stage, worlds, FlagKind::Keys);
         }
     }
 
     /// Explores what further flags make of these configurations, the nearest first, and tells which ones it met. The first
-    /// step turns flags of one kind.
+    /// level turns flags of one kind.
     fn explore_levels(
         &mut self,
         today: &mut Sweep<'_>,
         stage: Stage,
         mut level: Vec<World>,
-        step: Step,
+        turned: FlagKind,
     ) -> Vec<World> {
         let mut met = Vec::new();
         for depth in 0..DEEPEST {
-            let step = if depth > 0 && step == Step::Keys { Step::Any } else { step };
+            let turned = if depth > 0 && turned == FlagKind::Keys { FlagKind::Any } else { turned };
             let mut reached = Level::default();
             for world in &level {
-                if !self.follow(today, world, step, stage, &mut reached) {
+                if !self.follow(today, world, turned, stage, &mut reached) {
                     break;
                 }
             }
@@ -267,7 +267,7 @@ impl Others {
                 }
             }
         });
-        rivals::settle(today.ev, drafts, &found);
+        rivals::settle(today.ev, &today.seen.tokens, drafts, &found);
     }
 
     /// Evaluates what one choice more makes of a configuration; `false` when enough was done.
@@ -275,7 +275,7 @@ impl Others {
         &mut self,
         today: &mut Sweep<'_>,
         world: &World,
-        step: Step,
+        turned: FlagKind,
         stage: Stage,
         level: &mut Level,
     ) -> bool {
@@ -283,7 +283,9 @@ impl Others {
         for flip in
             world.choices.iter().flat_map(|choice| alternatives(today.ev, &choice.flip)).collect::<Vec<_>>()
         {
-            if !step.takes(today.ev, &flip) || is_contrary(&world.flips, &flip) || !tried.insert(flip.clone())
+            if !turned.takes(today.ev, &flip)
+                || is_contrary(&world.flips, &flip)
+                || !tried.insert(flip.clone())
             {
                 continue;
             }

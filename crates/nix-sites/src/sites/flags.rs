@@ -1,6 +1,8 @@
 //! What a token that decides is: a flag, which is turned without a look at what it decides, or a part of the code itself.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, FileId, Location, Param, Span};
@@ -34,11 +36,9 @@ enum Bearer {
     Variable,
 }
 
-/// The tokens of the files that were asked about.
+/// The tokens of the files that were asked about, each file once for all configurations.
 #[derive(Default)]
-pub(super) struct Tokens {
-    files: HashMap<FileId, Option<Bearers>>,
-}
+pub(super) struct Tokens(RefCell<HashMap<FileId, Rc<Bearers>>>);
 
 /// What the expressions of a file are bound by.
 struct Bearers {
@@ -49,7 +49,7 @@ struct Bearers {
 
 impl Tokens {
     /// What a token is to the hashes of a site.
-    pub fn of(&mut self, ev: &Eval, leaf: Location, draft: &Draft) -> Token {
+    pub fn of(&self, ev: &Eval, leaf: Location, draft: &Draft) -> Token {
         let bearers = self.bearers(ev, leaf.file);
         // What is not a Nix file is a file of data.
         let Some(bearers) = bearers else { return Token::Flag };
@@ -71,20 +71,20 @@ impl Tokens {
             Bearer::Default | Bearer::Formal(_) | Bearer::Set(_) | Bearer::Variable => Token::Flag,
         }
     }
-}
 
-impl Tokens {
     /// Whether a constant is a setting: somebody chose it and may choose otherwise, in a file of data or under a name. What
     /// stands in for something that is not said may stand in several places, each of which is then a token of its own
     /// (fixture `condition-with-default`).
-    pub fn is_setting(&mut self, ev: &Eval, leaf: Location) -> bool {
+    pub fn is_setting(&self, ev: &Eval, leaf: Location) -> bool {
         let Some(bearers) = self.bearers(ev, leaf.file) else { return true };
         bearers.of.get(&leaf.span).is_some_and(|bearer| !matches!(bearer, Bearer::Argument | Bearer::Default))
     }
 
-    fn bearers(&mut self, ev: &Eval, file: FileId) -> Option<&Bearers> {
-        let read = |ast: &Ast| Bearers { of: bearers(ast), selections: selections(ast) };
-        self.files.entry(file).or_insert_with(|| ev.parsed(file).map(|ast| read(&ast))).as_ref()
+    /// `None` for a file of data.
+    fn bearers(&self, ev: &Eval, file: FileId) -> Option<Rc<Bearers>> {
+        let ast = ev.parsed(file)?;
+        let read = || Rc::new(Bearers { of: bearers(&ast), selections: selections(&ast) });
+        Some(Rc::clone(self.0.borrow_mut().entry(file).or_insert_with(read)))
     }
 }
 
@@ -109,14 +109,9 @@ fn selections(ast: &Ast) -> HashSet<Span> {
         Expr::Select { path, .. } => path.iter().any(|name| matches!(name, AttrName::Dynamic(_))),
         _ => false,
     };
-    let sets = ast.exprs.iter().filter_map(|expr| match expr {
-        Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => Some(bindings),
-        _ => None,
-    });
-    let is_bound = |bound: &Bound| matches!(bound, Bound::Expr(id) if is_by_name(ast.expr(*id)));
-    let bindings = sets.flat_map(|bindings| &bindings.entries).filter(|binding| is_bound(&binding.bound));
     let own = ast.exprs.iter().zip(&ast.spans).filter(|(expr, _)| is_by_name(expr)).map(|(_, span)| *span);
-    own.chain(bindings.map(|binding| binding.span)).collect()
+    let bindings = ast.bindings().filter(|(_, id)| is_by_name(ast.expr(*id)));
+    own.chain(bindings.map(|(binding, _)| binding.span)).collect()
 }
 
 /// What binds each expression of a file that something binds.

@@ -13,7 +13,7 @@ use super::sweep::Sweep;
 use crate::occurrences::inside;
 use crate::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
 use nix_lang::eval::{Choice, Eval};
-use nix_lang::syntax::ast::{Ast, AttrName, Bound, Expr, FileId, Location, Name};
+use nix_lang::syntax::ast::{Ast, AttrName, Expr, FileId, Location, Name};
 use nix_lang::value::Flip;
 
 /// A flag, and the hashes of today that it may move.
@@ -24,7 +24,7 @@ pub(super) struct Question {
 
 /// The flags that may ask another hash of a literal.
 pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question> {
-    let (mut all, mut tokens) = (Questions::default(), Tokens::default());
+    let mut all = Questions::default();
     for draft in drafts.iter().filter(|draft| is_settled(&draft.site) && !draft.literals.is_empty()) {
         for decision in draft.decided.iter().flat_map(|decided| today.ev.decisions_of(*decided)) {
             let holds = |literal: &Location| {
@@ -34,7 +34,7 @@ pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question
             };
             // A hash that stands in what is chosen goes with it.
             let goes_along = draft.literals.iter().all(holds);
-            let token = tokens.of(today.ev, decision.flip.leaf, draft);
+            let token = today.seen.tokens.of(today.ev, decision.flip.leaf, draft);
             if !goes_along && token != Token::Given {
                 all.add(decision.flip, &draft.literals);
             }
@@ -82,16 +82,8 @@ fn shared_names(ev: &Eval, hashes: &[Location]) -> HashSet<Name> {
 }
 
 fn names_of(hashes: &HashSet<Location>, ast: &Ast) -> Vec<Name> {
-    let sets = ast.exprs.iter().filter_map(|expr| match expr {
-        Expr::Set { bindings, .. } | Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => Some(bindings),
-        _ => None,
-    });
-    let entries = sets.flat_map(|bindings| &bindings.entries);
-    let bound = entries.filter(|binding| match binding.bound {
-        Bound::Expr(id) => hashes.contains(&ast.location(id)),
-        Bound::Outer | Bound::From(_) => false,
-    });
-    bound.map(|binding| Name::clone(&binding.name)).collect()
+    let bound = ast.bindings().filter(|(_, id)| hashes.contains(&ast.location(*id)));
+    bound.map(|(binding, _)| Name::clone(&binding.name)).collect()
 }
 
 /// Where hashes are used that stand elsewhere.
@@ -140,8 +132,7 @@ pub(super) struct Rivals {
 }
 
 /// Marks the sites of today whose hash a site of another configuration needs for another lockfile.
-pub(super) fn settle(ev: &Eval, drafts: &mut [Draft], all: &[Rivals]) {
-    let mut tokens = Tokens::default();
+pub(super) fn settle(ev: &Eval, tokens: &Tokens, drafts: &mut [Draft], all: &[Rivals]) {
     for draft in drafts.iter_mut() {
         for Rivals { leaf, drafts: rivals } in all {
             let rival = rival_of(draft, rivals, Ground::Lockfile);

@@ -10,6 +10,7 @@ use nix_lang::syntax::json::{Json, Spanned};
 use nix_lang::value::ThunkId;
 use nixpkgs_model::hash_text::looks_like_hash;
 
+use super::flags::Tokens;
 use super::keys::Keys;
 use crate::occurrences::{is_other, other_hashes};
 
@@ -23,6 +24,8 @@ pub(crate) struct Seen {
     watched: Rc<RefCell<HashSet<Location>>>,
     /// What the tokens are called that decide something.
     pub(super) keys: Rc<Keys>,
+    /// What those tokens are.
+    pub(super) tokens: Rc<Tokens>,
     evaluated: RefCell<HashSet<Location>>,
     /// Bindings of hash attributes whose scope or set was made.
     bound: RefCell<HashSet<Location>>,
@@ -41,9 +44,9 @@ pub(crate) struct Seen {
 impl Seen {
     /// To observe another configuration of the same files, whose trees are there already.
     pub fn for_another_configuration(&self) -> Self {
-        let (watched, keys) = (Rc::clone(&self.watched), Rc::clone(&self.keys));
-        let constants = Rc::clone(&self.constants);
-        Self { watched, keys, constants, ..Self::default() }
+        let (watched, constants) = (Rc::clone(&self.watched), Rc::clone(&self.constants));
+        let (keys, tokens) = (Rc::clone(&self.keys), Rc::clone(&self.tokens));
+        Self { watched, keys, tokens, constants, ..Self::default() }
     }
 
     /// Literals to be watched besides those that look like hashes.

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
 use super::decide::{self, Draft};
-use super::flags::{Token, Tokens};
+use super::flags::Token;
 use super::merge::says_nothing;
 use super::rivals::{self, Ground, Sources};
 use super::sweep::Sweep;
@@ -47,8 +47,8 @@ pub(super) struct Flags {
     /// What else somebody chose.
     settings: Vec<Location>,
     pass: Pass,
-    /// How many flags were open last in each pass, and the sites that there were then.
-    opened: HashMap<Pass, (usize, Rc<Vec<Draft>>)>,
+    /// The flags that were open last in each pass, and the sites that there were then.
+    opened: HashMap<Pass, (Vec<Flip>, Rc<Vec<Draft>>)>,
     /// How many flags and members were looked behind, in which ways, and the literals that were reached by which way.
     revealed: (usize, usize),
     modes: Vec<Vec<Flip>>,
@@ -145,22 +145,27 @@ impl Others {
     /// Looks for hashes behind conditions of which nothing tells what would turn them, such as the length of a list or a part
     /// of a text (fixture `flag-by-settings`): everything may stand otherwise that somebody chose and that was read.
     fn discover_behind_settings(&mut self, today: &mut Sweep<'_>) {
-        let settings = self.settings(today);
-        let own = self.own();
-        own.settings = settings;
-        if !own.settings.is_empty() {
-            own.begin(Pass { by: By::Settings, ..Pass::default() });
+        if self.begin_with_settings(today) {
             self.discover(today);
         }
     }
 
+    /// Begins again with settings as well, where there are any.
+    fn begin_with_settings(&mut self, today: &Sweep<'_>) -> bool {
+        let settings = self.settings(today);
+        let own = self.own();
+        own.settings = settings;
+        own.begin(Pass { by: By::Settings, ..Pass::default() });
+        !own.settings.is_empty()
+    }
+
     /// What somebody chose and was read in the part that is looked at, besides flags.
     fn settings(&self, today: &Sweep<'_>) -> Vec<Location> {
-        let (mut tokens, mut settings) = (Tokens::default(), today.seen.constants());
+        let mut settings = today.seen.constants();
         settings.retain(|leaf| {
-            let is_known = today.seen.is_watched(*leaf) || self.is_known(today, leaf);
             let is_flag = self.flags.get(&self.area).is_some_and(|own| own.leaves.contains(leaf));
-            !is_known && !is_flag && area_of(today, *leaf) == self.area && tokens.is_setting(today.ev, *leaf)
+            let is_setting = || today.seen.tokens.is_setting(today.ev, *leaf);
+            !self.is_hash(today, leaf) && !is_flag && area_of(today, *leaf) == self.area && is_setting()
         });
         // Files of data are settings more often than code is.
         settings.sort_by_key(|leaf| today.ev.parsed(leaf.file).is_some());
@@ -383,13 +388,9 @@ impl Others {
 
     /// The same with everything open that somebody chose: of some conditions nothing tells what would turn them.
     fn weigh_settings(&mut self, today: &mut Sweep<'_>, drafts: &mut [&mut Draft]) {
-        let settings = self.settings(today);
-        let own = self.own();
-        own.settings = settings;
-        if own.settings.is_empty() {
+        if !self.begin_with_settings(today) {
             return;
         }
-        own.begin(Pass { by: By::Settings, ..Pass::default() });
         let open = self.open(today);
         let flips = self.flags(today);
         let sources = Sources::of(drafts);
@@ -405,13 +406,12 @@ impl Others {
         open: &[Draft],
         ground: Ground<'_>,
     ) {
-        let mut tokens = Tokens::default();
         for draft in drafts.iter_mut().filter(|draft| rivals::is_settled(&draft.site)) {
             if rivals::rival_of(draft, open, ground).is_none() {
                 continue;
             }
             // What is no flag for this hash stays as it is.
-            let mut is_flag = |flip: &Flip| tokens.of(today.ev, flip.leaf, draft) == Token::Flag;
+            let is_flag = |flip: &Flip| today.seen.tokens.of(today.ev, flip.leaf, draft) == Token::Flag;
             let own: Vec<Flip> = flips.iter().filter(|flip| is_flag(flip)).cloned().collect();
             self.weigh_one(today, draft, own, ground);
         }
@@ -424,13 +424,16 @@ impl Others {
         flags.spent <= MOST_EVALUATIONS
     }
 
-    /// The flags of the part that is looked at. A hash that is held against a placeholder is none (fixture
-    /// `hash-empty-means-fake`).
+    /// Whether a token is a hash: one that is held against a placeholder is no flag (fixture `hash-empty-means-fake`).
+    fn is_hash(&self, today: &Sweep<'_>, leaf: &Location) -> bool {
+        today.seen.is_watched(*leaf) || self.is_known(today, leaf)
+    }
+
+    /// The flags of the part that is looked at.
     fn flags(&self, today: &Sweep<'_>) -> Vec<Flip> {
         let Some(own) = self.flags.get(&self.area) else { return Vec::new() };
-        let is_hash = |leaf: &Location| today.seen.is_watched(*leaf) || self.is_known(today, leaf);
         let is_fixed = |leaf: &Location| own.pass.by != By::Flags && today.ev.keys.contains(leaf);
-        let flips = own.flips.iter().filter(|flip| !is_hash(&flip.leaf) && !is_fixed(&flip.leaf));
+        let flips = own.flips.iter().filter(|flip| !self.is_hash(today, &flip.leaf) && !is_fixed(&flip.leaf));
         let settings = own.settings.iter().filter(|_| own.pass.by == By::Settings);
         let settings = settings.filter(|leaf| !is_fixed(leaf) && !own.leaves.contains(leaf));
         flips.cloned().chain(settings.map(|leaf| Flip { leaf: *leaf, to: Instead::Open })).collect()
@@ -442,10 +445,11 @@ impl Others {
         let mut known = self.own().opened.get(&pass).cloned().unwrap_or_default();
         for _ in 0..MOST_BEHIND {
             let flips = self.flags(today);
-            if flips.len() == known.0 {
+            if flips == known.0 {
                 break;
             }
-            known = (flips.len(), Rc::new(self.rivals(today, &opened(&flips), None)));
+            let sites = Rc::new(self.rivals(today, &opened(&flips), None));
+            known = (flips, sites);
         }
         self.own().opened.insert(pass, known.clone());
         known.1
