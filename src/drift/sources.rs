@@ -12,7 +12,7 @@ use npm_tarballs::redaction::redacted;
 
 use super::{PlanMaker, Rules, SiteFailure, Status, undecided};
 use crate::source::digest::{DigestKind, Recorded, SourceDigest};
-use crate::source::origin::{Hashed, Origin};
+use crate::source::origin::{Access, Hashed, Origin};
 use crate::source::{
     self, Excerpt, FetchedSource, LookError, NpmFailure, NpmServices, Resolved, SourceFailure, SourcePlace,
     SourceRequest, TarballQuestion, Word,
@@ -162,6 +162,9 @@ pub(super) fn examine(
             let Ok(resolved) = &state.resolved else { continue };
             let identity = resolved.origin.identity();
             match &results[&identity] {
+                Err(failure) if is_hidden(resolved, failure) => {
+                    state.resolved = Err(hidden(failure));
+                }
                 Err(failure) => {
                     let pinned = matches!(site.outcome, Outcome::Tarball(_));
                     let said = missing.get(&identity).filter(|_| pinned).cloned().map(Standing::Unvouched);
@@ -175,6 +178,22 @@ pub(super) fn examine(
             }
         }
     }
+}
+
+/// Whether Nix may get at a source all the same, with what git knows: a password, or a key. A server that cannot be
+/// reached hides a repository with a key, too: such ones stand in private networks.
+fn is_hidden(resolved: &Resolved, failure: &SourceFailure) -> bool {
+    match resolved.origin.access {
+        Access::Download => false,
+        Access::Git => failure.is_not_found(),
+        Access::GitWithKey => true,
+    }
+}
+
+fn hidden(failure: &SourceFailure) -> String {
+    let causes = std::iter::successors(Some(failure as &dyn std::error::Error), |error| error.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    format!("Nix fetches it with git, and as an archive it cannot be fetched: {}", causes.join(": "))
 }
 
 /// What registries say of the sources whose recorded hash is not that of what was fetched, each asked about once.
@@ -201,7 +220,12 @@ fn words(
 }
 
 fn is_recorded(resolved: &Resolved, found: &SourceDigest) -> bool {
-    matches!(&resolved.recorded, Recorded::Known(recorded) if recorded == found)
+    match &resolved.recorded {
+        Recorded::Known(recorded) => recorded == found,
+        // What the host says is that commit.
+        Recorded::Commit => true,
+        Recorded::Placeholder(_) => false,
+    }
 }
 
 /// What registries state themselves: the SHA-512 of a tarball is the integrity of its release, so it is known without a
@@ -323,6 +347,7 @@ fn judge(
 fn untold(resolved: &Resolved, why: &str, work: &PlanMaker<'_>) -> Standing {
     match &resolved.recorded {
         Recorded::Placeholder(_) => Standing::Untold(format!("its source has no hash yet: {why}")),
+        Recorded::Commit => Standing::InSync,
         Recorded::Known(recorded) if work.rules.head.has_for_other_origin(&resolved.origin, recorded) => {
             Standing::Untold(format!("the hash of its source is that of another version or URL: {why}"))
         }
@@ -376,7 +401,7 @@ pub(super) fn obstacle(site: &Site, states: &[SourceState], rules: &Rules<'_>) -
             Standing::Replaced { found, accepted, unknown } if locked || (rules.alarm && !accepted) => {
                 let recorded = match &resolved.recorded {
                     Recorded::Known(digest) => digest.sri(),
-                    Recorded::Placeholder(_) => String::new(),
+                    Recorded::Placeholder(_) | Recorded::Commit => String::new(),
                 };
                 SiteFailure::Replaced {
                     url,

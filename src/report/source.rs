@@ -60,7 +60,7 @@ impl SourceReport {
         let recorded = resolved.as_ref().ok().map(|resolved| match (&resolved.literal, &resolved.recorded) {
             (Some(literal), _) => literal.written.text.trim().to_owned(),
             (None, Recorded::Known(digest)) => digest.sri(),
-            (None, Recorded::Placeholder(_)) => String::new(),
+            (None, Recorded::Placeholder(_) | Recorded::Commit) => String::new(),
         });
         let change = state.stale_literal().filter(|_| rewritten);
         let (name, identity_changed) = describe(standing, resolved.is_err());

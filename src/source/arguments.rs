@@ -93,7 +93,13 @@ impl<'a> Arguments<'a> {
         Ok(())
     }
 
-    fn add(&self, why: String) {
+    /// The name of the fetcher, as it is called.
+    pub(super) fn fetcher(&self) -> &str {
+        &self.source.fetcher
+    }
+
+    /// More is hashed than what is downloaded: why.
+    pub(super) fn add(&self, why: String) {
         self.more.borrow_mut().get_or_insert(why);
     }
 

@@ -174,6 +174,8 @@ pub enum Recorded {
     Placeholder(DigestKind),
     /// This.
     Known(SourceDigest),
+    /// None, and none is needed: the source is a commit.
+    Commit,
 }
 
 impl Recorded {
@@ -183,6 +185,7 @@ impl Recorded {
         match self {
             Self::Placeholder(kind) => *kind,
             Self::Known(digest) => digest.kind,
+            Self::Commit => DigestKind::Sha256,
         }
     }
 

@@ -30,6 +30,9 @@ use super::origin::{Hashed, Origin, Top};
 /// Part of every key: to be raised when the same source would be hashed otherwise.
 const ALGORITHM: &str = "source 1";
 
+/// Stands for the hash in the key of what a commit brought.
+const OF_COMMIT: &str = "commit";
+
 /// A source that is wanted.
 #[derive(Debug, Clone)]
 pub struct SourceRequest {
@@ -163,9 +166,12 @@ async fn obtain(
     let fetched = examine(request, Known { bytes, contents, digests: None }, room.unpacked).await?;
     supply.keep(&tarball);
     if let Some(memo) = memo {
+        // What cannot be kept is fetched again.
         for digest in fetched.digests.values() {
-            // What cannot be kept is fetched again.
-            let _ = memo.put(&key(&identity, digest), content.digest());
+            let _ = memo.put(&key(&identity, &digest.sri()), content.digest());
+        }
+        if request.recorded.contains(&Recorded::Commit) {
+            let _ = memo.put(&key(&identity, OF_COMMIT), content.digest());
         }
     }
     Ok(fetched)
@@ -178,8 +184,8 @@ struct Known {
     digests: Option<BTreeMap<DigestKind, SourceDigest>>,
 }
 
-fn key(identity: &str, digest: &SourceDigest) -> [u8; 32] {
-    Sha256::digest(format!("{ALGORITHM}\n{identity}\n{digest}")).into()
+fn key(identity: &str, recorded: &str) -> [u8; 32] {
+    Sha256::digest(format!("{ALGORITHM}\n{identity}\n{recorded}")).into()
 }
 
 /// What an earlier run verified: every recorded hash must have been found at this very origin, and lead to one content.
@@ -187,9 +193,14 @@ fn recall(request: &SourceRequest, supply: &Supply, memo: &Memo) -> Option<Known
     let identity = request.origin.identity();
     let (mut digests, mut content) = (BTreeMap::new(), None);
     for recorded in &request.recorded {
-        let Recorded::Known(digest) = recorded else { return None };
-        let found = ContentId::new(Algorithm::Sha512, &memo.get(&key(&identity, digest))?)?;
-        if *content.get_or_insert(found) != found || digests.insert(digest.kind(), digest.clone()).is_some() {
+        let (text, digest) = match recorded {
+            Recorded::Known(digest) => (digest.sri(), Some(digest)),
+            Recorded::Commit => (OF_COMMIT.to_owned(), None),
+            Recorded::Placeholder(_) => return None,
+        };
+        let found = ContentId::new(Algorithm::Sha512, &memo.get(&key(&identity, &text))?)?;
+        let other = digest.and_then(|digest| digests.insert(digest.kind(), digest.clone()));
+        if *content.get_or_insert(found) != found || other.is_some() {
             return None;
         }
     }
@@ -197,7 +208,9 @@ fn recall(request: &SourceRequest, supply: &Supply, memo: &Memo) -> Option<Known
     let tarball = supply.kept(&content)?;
     let mut bytes = Vec::new();
     tarball.reader().ok()?.read_to_end(&mut bytes).ok()?;
-    Some(Known { bytes: bytes.into(), contents: vec![content], digests: Some(digests) })
+    // Of a commit no hash is recorded, so it is computed again.
+    let digests = Some(digests).filter(|_| !request.recorded.contains(&Recorded::Commit));
+    Some(Known { bytes: bytes.into(), contents: vec![content], digests })
 }
 
 async fn download(request: &SourceRequest, supply: &Supply, limit: usize) -> Result<Bytes, SourceFailure> {

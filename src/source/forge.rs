@@ -1,6 +1,7 @@
 //! Archives of code hosts, as nixpkgs' `fetchFrom...` functions ask for them.
 
 use super::arguments::Arguments;
+use super::git_url::GitUrl;
 use super::origin::{Origin, Unsupported, stripped};
 
 /// Arguments with which nixpkgs checks the repository out instead. A file that is in the archive is in the checkout, too,
@@ -41,12 +42,14 @@ pub(super) fn gitlab(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     let protocol = arguments.text("protocol")?.unwrap_or("https");
     let domain = arguments.text("domain")?.unwrap_or("gitlab.com");
     let group = arguments.text("group")?.map(|group| format!("{group}/")).unwrap_or_default();
-    let slug = format!("{group}{owner}/{repo}").replace('.', "%2E").replace('/', "%2F");
     let revision = arguments.revision(tag_reference)?;
+    stripped(&gitlab_archive(&format!("{protocol}://{domain}"), &format!("{group}{owner}/{repo}"), &revision))
+}
+
+pub(super) fn gitlab_archive(server: &str, project: &str, revision: &str) -> String {
+    let slug = project.replace('.', "%2E").replace('/', "%2F");
     let revision = revision.replace('%', "%25").replace('+', "%2B").replace('/', "%2F");
-    stripped(&format!(
-        "{protocol}://{domain}/api/v4/projects/{slug}/repository/archive.tar.gz?sha={revision}"
-    ))
+    format!("{server}/api/v4/projects/{slug}/repository/archive.tar.gz?sha={revision}")
 }
 
 /// Gitea, Forgejo, and Codeberg, which is one.
@@ -88,4 +91,69 @@ pub(super) fn bitbucket(arguments: &Arguments<'_>) -> Result<Origin, Unsupported
         return Err(arguments.refuse("has a revision that does not fit into a URL as it is"));
     }
     stripped(&format!("https://bitbucket.org/{owner}/{repo}/get/{revision}.tar.gz"))
+}
+
+/// `fetchgit`, which nixpkgs hashes after git's attributes and submodules had their say.
+pub(super) fn fetchgit(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
+    arguments.add(format!(
+        "`{}` checks the git repository out, so that only a build can tell its hash",
+        arguments.fetcher()
+    ));
+    arguments.off(&["fetchLFS"], "replaces files")?;
+    arguments.empty(&["sparseCheckout", "rootDir"], "leaves out some of it")?;
+    arguments.ignore(&[
+        "fetchSubmodules",
+        "leaveDotGit",
+        "deepClone",
+        "fetchTags",
+        "branchName",
+        "nonConeMode",
+    ]);
+    arguments.unpacked()?;
+    let revision = arguments.revision(tag_reference)?;
+    commit_archive(arguments, &revision)
+}
+
+/// `builtins.fetchGit`, and `builtins.fetchTree` of a git repository. Without a commit they bring whatever a branch has on
+/// that day.
+pub(super) fn builtin_fetch_git(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
+    arguments.common();
+    arguments.ignore(&["type", "ref", "shallow", "allRefs", "submodules", "exportIgnore", "narHash"]);
+    arguments.ignore(&[
+        "lastModified",
+        "lastModifiedDate",
+        "revCount",
+        "verifyCommit",
+        "publicKey",
+        "publicKeys",
+        "keytype",
+    ]);
+    arguments.off(&["lfs"], "replaces files")?;
+    let revision = arguments.needed("rev")?;
+    if !is_commit(revision) {
+        return Err(arguments.refuse("has a `rev` that is not a whole commit"));
+    }
+    if arguments.value("narHash").is_some() {
+        arguments.add(format!(
+            "`{}` checks the git repository out, so that only Nix can tell its `narHash`",
+            arguments.fetcher()
+        ));
+    }
+    commit_archive(arguments, revision)
+}
+
+/// Whether a revision can be nothing but a commit: all 40 digits of it, or 64.
+pub(super) fn is_commit(revision: &str) -> bool {
+    matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The archive that the host of a git repository makes of a commit. A file that is in it is in the checkout, too, with the
+/// same bytes.
+fn commit_archive(arguments: &Arguments<'_>, revision: &str) -> Result<Origin, Unsupported> {
+    let text = arguments.needed("url")?;
+    let found = GitUrl::parse(text).and_then(|git| Some((git.archive(revision)?, git.access)));
+    let (archive, access) = found.ok_or_else(|| {
+        arguments.refuse("checks a git repository out of a host whose archives are not known; only archives can be followed")
+    })?;
+    Ok(Origin { access, ..stripped(&archive)? })
 }

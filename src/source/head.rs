@@ -132,7 +132,7 @@ impl Head {
                 identity: Some(resolved.origin.identity()),
                 recorded: match resolved.recorded {
                     Recorded::Known(digest) => Some(digest),
-                    Recorded::Placeholder(_) => None,
+                    Recorded::Placeholder(_) | Recorded::Commit => None,
                 },
             },
             Err(_) => CommittedSource { identity: None, recorded: super::recorded(source) },

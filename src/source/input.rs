@@ -4,6 +4,7 @@ use nix_sites::{HashText, RemoteSource};
 use serde_json::Value;
 
 use super::digest::Recorded;
+use super::git_url::GitUrl;
 use super::origin::{Hashed, Origin, Top, Unsupported, url};
 
 /// The locked node of an input.
@@ -63,10 +64,26 @@ pub(super) fn origin(source: &RemoteSource) -> Result<Origin, Unsupported> {
             )
         }
         "tarball" => locked.needed("url")?.to_owned(),
-        "git" => return Err(locked.refuse("is a git checkout; only archives can be followed")),
+        "git" => return git(&locked),
         other => return Err(locked.refuse(&format!("is of the type `{other}`, which is not followed"))),
     };
     Ok(Origin::plain(vec![url(&text)?], Hashed::Tree(Top::OnlyFolder)))
+}
+
+/// A checkout, whose tree may be more than the archive of its commit: submodules, and what git's attributes keep out.
+fn git(locked: &LockedInput) -> Result<Origin, Unsupported> {
+    let (repository, rev) = (locked.needed("url")?, rev(locked)?);
+    let found = GitUrl::parse(repository).and_then(|git| Some((git.archive(rev)?, git.access)));
+    let (archive, access) = found.ok_or_else(|| {
+        locked
+            .refuse("is a git checkout of a host whose archives are not known; only archives can be followed")
+    })?;
+    let more = format!(
+        "the flake's input `{}` is a git checkout, so that only Nix can tell its `narHash`",
+        locked.name
+    );
+    let plain = Origin::plain(vec![url(&archive)?], Hashed::Tree(Top::OnlyFolder));
+    Ok(Origin { more: Some(more), access, ..plain })
 }
 
 fn host<'a>(locked: &'a LockedInput, default: &'a str) -> &'a str {

@@ -9,6 +9,7 @@ mod arguments;
 pub mod digest;
 mod fetch;
 mod forge;
+mod git_url;
 pub mod head;
 mod input;
 mod look;
@@ -47,10 +48,20 @@ pub fn resolve(source: &RemoteSource) -> Result<Resolved, Unsupported> {
     if source.kind == RemoteKind::FlakeInput {
         return Ok(Resolved { origin, recorded: input::recorded(source)?, literal: None });
     }
+    if is_pinned_by_commit(source) {
+        return Ok(Resolved { origin, recorded: Recorded::Commit, literal: None });
+    }
     let (attribute, written) = written(source)?;
     let recorded = Recorded::read(&attribute.name, &written);
     let unreadable = || Unsupported(format!("`{}` of `{}` is not a hash", attribute.name, source.fetcher));
     Ok(Resolved { origin, recorded: recorded.ok_or_else(unreadable)?, literal: attribute.literal.clone() })
+}
+
+/// Whether a source has no hash and needs none: Nix fetches the commit that it names.
+fn is_pinned_by_commit(source: &RemoteSource) -> bool {
+    matches!(source.kind, RemoteKind::BuiltinFetchGit | RemoteKind::FetchTree)
+        && HASHES.iter().all(|name| source.attribute(name).is_none())
+        && source.text("rev").is_some_and(forge::is_commit)
 }
 
 /// The attribute that records the hash, and what it says.
@@ -72,6 +83,6 @@ fn recorded(source: &RemoteSource) -> Option<SourceDigest> {
     let (attribute, written) = written(source).ok()?;
     match Recorded::read(&attribute.name, &written)? {
         Recorded::Known(digest) => Some(digest),
-        Recorded::Placeholder(_) => None,
+        Recorded::Placeholder(_) | Recorded::Commit => None,
     }
 }

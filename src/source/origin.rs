@@ -19,6 +19,19 @@ pub struct Origin {
     pub hashed: Hashed,
     /// Why the recorded hash is that of more, where it is: what is downloaded does not tell it.
     pub more: Option<String>,
+    /// How Nix itself fetches it.
+    pub access: Access,
+}
+
+/// How Nix fetches a source, which is not always how it is fetched here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// From the same URL.
+    Download,
+    /// With git, which may know a password that is not known here.
+    Git,
+    /// With git over SSH, which asks for a key: such a repository is often one that nobody else may read.
+    GitWithKey,
 }
 
 /// What of a download is hashed.
@@ -67,9 +80,8 @@ impl Origin {
             RemoteKind::Sourcehut => forge::sourcehut(&arguments),
             RemoteKind::Bitbucket => forge::bitbucket(&arguments),
             RemoteKind::FlakeInput => return input::origin(source),
-            RemoteKind::FetchGit | RemoteKind::BuiltinFetchGit => {
-                Err(refused(source, "checks a git repository out; only archives can be followed"))
-            }
+            RemoteKind::FetchGit => forge::fetchgit(&arguments),
+            RemoteKind::BuiltinFetchGit => forge::builtin_fetch_git(&arguments),
             RemoteKind::FetchTree => fetch_tree(&arguments),
             RemoteKind::Other => Err(refused(source, "is a fetcher that cannot be followed")),
         }?;
@@ -79,7 +91,7 @@ impl Origin {
 
     /// What is downloaded is what is hashed.
     pub(super) fn plain(urls: Vec<Url>, hashed: Hashed) -> Self {
-        Self { urls, hashed, more: None }
+        Self { urls, hashed, more: None, access: Access::Download }
     }
 
     /// A text that tells this origin from all others.
@@ -160,9 +172,10 @@ fn builtin_fetchurl(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
 /// hash.
 fn fetch_tree(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     let hashed = match arguments.needed("type")? {
+        "git" => return forge::builtin_fetch_git(arguments),
         "tarball" => Hashed::Tree(Top::OnlyFolder),
         "file" => Hashed::StoreFile,
-        _ => return Err(arguments.refuse("fetches neither a `tarball` nor a `file`")),
+        _ => return Err(arguments.refuse("fetches neither a `tarball` nor a `file` nor a `git` repository")),
     };
     arguments.common();
     arguments.ignore(&["lastModified", "rev", "revCount", "shortRev"]);

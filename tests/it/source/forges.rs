@@ -181,3 +181,91 @@ fn a_registrys_token_stays_with_the_registry() {
     assert!(command.output().unwrap().status.success());
     assert_eq!(project.registry.headers(path, "authorization"), [None]);
 }
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// Fetcher, arguments with a whole commit and no hash, the path of the archive.
+const COMMITS: [(&str, &str, &str); 5] = [
+    ("builtins.fetchGit", r#"url = "https://github.com/o/r.git"; ref = "main";"#, "/o/r/archive/@.tar.gz"),
+    ("fetchGit", r#"url = "git@github.com:o/r.git"; shallow = true;"#, "/o/r/archive/@.tar.gz"),
+    ("builtins.fetchGit", r#"url = "ssh://git@codeberg.org/o/r";"#, "/o/r/archive/@.tar.gz"),
+    (
+        "builtins.fetchTree",
+        r#"type = "git"; url = "https://gitlab.com/g/o/r";"#,
+        "/api/v4/projects/g%2Fo%2Fr/repository/archive.tar.gz",
+    ),
+    ("builtins.fetchGit", r#"url = "https://git.sr.ht/~o/r"; submodules = true;"#, "/~o/r/archive/@.tar.gz"),
+];
+
+#[test]
+fn a_commit_that_nix_checks_out_is_read_from_its_archive() {
+    for (fetcher, arguments, path) in COMMITS {
+        let project = Project::new();
+        let (items, lockfile) = package(&project);
+        let source = call(fetcher, &format!("{arguments} rev = \"{COMMIT}\";"));
+        project.write("tool.nix", derivation(&source, ""));
+        let path = path.replace('@', COMMIT);
+        project.registry.serve(&path, tar_gz("r-1/", &items));
+
+        let said = transcript(&project, &["update"]);
+        assert!(said.starts_with("exit 0\n"), "{fetcher} {arguments}\n{said}");
+        let wanted = derivation(&source, &npm_hash(&project, &lockfile));
+        assert_eq!(project.read("tool.nix"), wanted, "{fetcher} {arguments}\n{said}");
+        assert_eq!(project.registry.count(&path), 1);
+
+        let before = project.registry.requests().len();
+        let said = transcript(&project, &["check"]);
+        assert_eq!(said, "exit 0\n--- stdout\n1 in sync\n", "{fetcher} {arguments}");
+        assert_eq!(project.registry.requests().len(), before, "a commit stays what it is");
+    }
+}
+
+#[test]
+fn a_checkout_with_a_hash_has_its_lockfile_in_the_archive_and_its_hash_unchecked() {
+    for (fetcher, arguments, path) in [
+        ("pkgs.fetchgit", r#"url = "https://github.com/o/r"; rev = "abc"; hash"#, "/o/r/archive/abc.tar.gz"),
+        (
+            "pkgs.fetchgit",
+            r#"url = "https://codeberg.org/o/r.git"; tag = "v1"; fetchSubmodules = false; sha256"#,
+            "/o/r/archive/refs/tags/v1.tar.gz",
+        ),
+    ] {
+        let project = Project::new();
+        let (items, lockfile) = package(&project);
+        let source = call(fetcher, &format!("{arguments} = \"{OTHER}\";"));
+        project.write("tool.nix", derivation(&source, ""));
+        project.registry.serve(path, tar_gz("r-1/", &items));
+        let said = transcript(&project, &["update"]);
+        assert!(
+            said.starts_with("exit 0\n") && said.contains("the hash of its source was not checked"),
+            "{said}"
+        );
+        assert_eq!(project.read("tool.nix"), derivation(&source, &npm_hash(&project, &lockfile)), "{said}");
+    }
+}
+
+#[test]
+fn a_repository_that_only_git_can_get_at_leaves_its_derivation_undecided() {
+    let project = Project::new();
+    let undecided = |source: &str, why: &str| {
+        project.write("tool.nix", derivation(&call("fetchGit", source), OTHER));
+        let said = transcript(&project, &["update"]);
+        assert!(
+            said.starts_with("exit 0\n") && said.contains("1 undecided") && said.contains(why),
+            "{source}: {said}"
+        );
+        assert!(project.read("tool.nix").contains(OTHER));
+    };
+    for url in ["git@github.com:o/hidden.git", "https://github.com/o/hidden"] {
+        undecided(
+            &format!("url = \"{url}\"; rev = \"{COMMIT}\";"),
+            "Nix fetches it with git, and as an archive it cannot be fetched",
+        );
+    }
+    undecided("url = \"https://github.com/o/r\"; ref = \"main\";", "`fetchGit` has no `rev`");
+    undecided("url = \"https://github.com/o/r\"; rev = \"0123abc\";", "a `rev` that is not a whole commit");
+    undecided(
+        &format!("url = \"https://example.org/r.git\"; rev = \"{COMMIT}\";"),
+        "a host whose archives are not known",
+    );
+}

@@ -250,6 +250,39 @@ fn inputs_of_a_flake_are_held_to_their_lock() {
 }
 
 #[test]
+fn an_input_that_is_a_git_checkout_is_read_from_the_archive_of_its_commit() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    let locked = json!({
+        "type": "git", "url": "ssh://git@gitlab.com/g/o/r", "ref": "main", "rev": "abc", "revCount": 3, "narHash": OTHER,
+    });
+    let nodes = json!({ "up": { "locked": locked, "flake": false }, "root": { "inputs": { "up": "up" } } });
+    project.write("flake.lock", json!({ "nodes": nodes, "root": "root", "version": 7 }).to_string());
+    let flake = r#"{
+  inputs.up = { url = "git+ssh://git@gitlab.com/g/o/r"; flake = false; };
+  outputs = { self, nixpkgs, up }: {
+    packages.x86_64-linux.tool = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage {
+      pname = "tool";
+      src = up;
+      npmDepsHash = "";
+    };
+  };
+}
+"#;
+    project.write("flake.nix", flake);
+    let said = transcript(&project, &["update"]);
+    assert!(said.contains("1 undecided") && said.contains("Nix fetches it with git"), "not served: {said}");
+    project.registry.serve("/api/v4/projects/g%2Fo%2Fr/repository/archive.tar.gz", tar_gz("r-abc/", &items));
+    let said = transcript(&project, &["update"]);
+    assert!(project.read("flake.nix").contains(&npm_hash(&project, &lock)), "{said}");
+    // Submodules and git's attributes are in the recorded hash, and not in the archive.
+    assert!(
+        said.contains("the flake's input `up` is a git checkout, so that only Nix can tell its `narHash`"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_is_no_plain_download_is_undecided_with_the_reason() {
     let project = Project::new();
     for (fetcher, arguments, why) in [
