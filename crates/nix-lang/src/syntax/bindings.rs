@@ -9,10 +9,14 @@ use super::ast::{AttrName, Bound, ExprId, Name, Span};
 #[derive(Default)]
 pub(super) struct BindingsBuilder {
     pub entries: Vec<(Name, Span, Node)>,
-    pub index: HashMap<Name, usize>,
+    /// Where each name is, once there are more than [`FEW`].
+    index: HashMap<Name, usize>,
     pub sources: Vec<ExprId>,
     pub dynamic: Vec<(ExprId, Node)>,
 }
+
+/// Up to so many names are compared one by one: most sets have fewer, and a table for each takes longer than that.
+const FEW: usize = 16;
 
 pub(super) enum Node {
     Bound(Bound),
@@ -21,16 +25,27 @@ pub(super) enum Node {
 
 impl BindingsBuilder {
     pub fn insert(&mut self, name: Name, span: Span, node: Node) {
-        let slot = self.index.get(&name).copied();
-        let existing = slot.and_then(|i| self.entries.get_mut(i));
+        let existing = self.position(&name).and_then(|i| self.entries.get_mut(i));
         match (existing, node) {
             (Some((_, _, Node::Set { inner, .. })), Node::Set { inner: more, .. }) => inner.merge(*more),
             // Nix refuses a second definition; the first one stays.
             (Some(_), _) => {}
-            (None, node) => {
-                self.index.insert(Rc::clone(&name), self.entries.len());
-                self.entries.push((name, span, node));
-            }
+            (None, node) => self.push(name, span, node),
+        }
+    }
+
+    fn position(&self, name: &Name) -> Option<usize> {
+        if self.entries.len() > FEW {
+            return self.index.get(name).copied();
+        }
+        self.entries.iter().position(|(known, ..)| known == name)
+    }
+
+    fn push(&mut self, name: Name, span: Span, node: Node) {
+        self.entries.push((name, span, node));
+        let unknown = if self.entries.len() > FEW { self.index.len() } else { self.entries.len() };
+        for (i, (name, ..)) in self.entries.iter().enumerate().skip(unknown) {
+            self.index.insert(Rc::clone(name), i);
         }
     }
 

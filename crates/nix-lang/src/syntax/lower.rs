@@ -2,19 +2,23 @@
 
 use std::rc::Rc;
 
-use rnix::ast::{self, AstToken, HasEntry, InterpolPart};
-use rowan::ast::AstNode;
+use rnix::SyntaxKind as K;
+use rnix::ast::{self, InterpolPart};
+use rowan::GreenNodeData;
+use rowan::ast::AstNode as _;
 
 use super::ast::{
     Ast, AttrName, Binding, Bindings, Bound, Expr, ExprId, FileId, Formal, Functions, Lambda, Name, Op,
     Param, Span, StringPart,
 };
-use super::bindings::{BindingsBuilder, Node};
+use super::bindings::{self, BindingsBuilder};
+use super::green::{Child, Node};
 
 /// Lowers a whole file; `shift` is added to every offset (the length of a byte order mark).
-pub(super) fn lower(file: FileId, root: &ast::Root, shift: usize) -> Ast {
-    let mut lowerer = Lowerer { exprs: Vec::new(), spans: Vec::new(), shift };
-    let root = lowerer.optional(root.expr(), root.syntax());
+pub(super) fn lower(file: FileId, root: &GreenNodeData, shift: usize) -> Ast {
+    let mut lowerer = Lowerer { exprs: Vec::new(), spans: Vec::new() };
+    let root = Node::root(root, shift);
+    let root = lowerer.optional(root.expr(), root);
     let functions = Functions::of(&lowerer.exprs, &lowerer.spans);
     Ast { file, exprs: lowerer.exprs, spans: lowerer.spans, root, functions }
 }
@@ -22,19 +26,9 @@ pub(super) fn lower(file: FileId, root: &ast::Root, shift: usize) -> Ast {
 struct Lowerer {
     exprs: Vec<Expr>,
     spans: Vec<Span>,
-    shift: usize,
 }
 
 impl Lowerer {
-    fn span(&self, node: &rnix::SyntaxNode) -> Span {
-        let range = node.text_range();
-        Span { start: self.offset(range.start()), end: self.offset(range.end()) }
-    }
-
-    fn offset(&self, size: rnix::TextSize) -> u32 {
-        u32::try_from(usize::from(size) + self.shift).unwrap_or(u32::MAX)
-    }
-
     fn push(&mut self, expr: Expr, span: Span) -> ExprId {
         let id = ExprId(u32::try_from(self.exprs.len()).unwrap_or(u32::MAX));
         self.exprs.push(expr);
@@ -42,210 +36,207 @@ impl Lowerer {
         id
     }
 
-    fn optional(&mut self, expr: Option<ast::Expr>, parent: &rnix::SyntaxNode) -> ExprId {
-        if let Some(expr) = expr {
-            return self.expr(&expr);
+    fn optional(&mut self, expr: Option<Node<'_>>, parent: Node<'_>) -> ExprId {
+        match expr {
+            Some(expr) => self.expr(expr),
+            None => self.push(Expr::Malformed, parent.span()),
         }
-        let span = self.span(parent);
-        self.push(Expr::Malformed, span)
     }
 
-    fn expr(&mut self, expr: &ast::Expr) -> ExprId {
-        let span = self.span(expr.syntax());
-        let lowered = match expr {
-            ast::Expr::Paren(paren) => return self.optional(paren.expr(), paren.syntax()),
-            ast::Expr::Root(root) => return self.optional(root.expr(), root.syntax()),
-            ast::Expr::Literal(literal) => lower_literal(literal),
-            ast::Expr::Ident(ident) => Expr::Var(ident_name(ident)),
-            ast::Expr::Str(string) => Expr::Str(self.string_parts(string)),
-            ast::Expr::PathAbs(path) => Expr::Path(self.path_parts(path.parts())),
-            ast::Expr::PathRel(path) => Expr::Path(self.path_parts(path.parts())),
-            ast::Expr::PathHome(path) => Expr::Path(self.path_parts(path.parts())),
-            ast::Expr::PathSearch(path) => lower_search_path(path),
-            ast::Expr::CurPos(_) => Expr::CurrentPosition,
-            ast::Expr::List(list) => Expr::List(list.items().map(|item| self.expr(&item)).collect()),
-            ast::Expr::Error(_) => Expr::Malformed,
-            ast::Expr::AttrSet(set) => {
-                let builder = self.bindings(set);
-                Expr::Set { recursive: set.rec_token().is_some(), bindings: self.freeze(builder) }
+    /// The first two expressions inside of a node.
+    fn pair(&mut self, node: Node<'_>) -> (ExprId, ExprId) {
+        let mut exprs = node.exprs();
+        let (first, second) = (exprs.next(), exprs.next());
+        (self.optional(first, node), self.optional(second, node))
+    }
+
+    fn expr(&mut self, node: Node<'_>) -> ExprId {
+        let lowered = match node.kind() {
+            K::NODE_PAREN | K::NODE_ROOT => return self.optional(node.expr(), node),
+            K::NODE_LITERAL => lower_literal(node),
+            K::NODE_IDENT => Expr::Var(ident_name(node)),
+            K::NODE_STRING => Expr::Str(self.string_parts(node)),
+            K::NODE_PATH_ABS | K::NODE_PATH_REL | K::NODE_PATH_HOME => Expr::Path(self.parts(node)),
+            K::NODE_PATH_SEARCH => lower_search_path(node),
+            K::NODE_CUR_POS => Expr::CurrentPosition,
+            K::NODE_LIST => Expr::List(node.exprs().map(|item| self.expr(item)).collect()),
+            K::NODE_ATTR_SET => {
+                let builder = self.bindings(node);
+                Expr::Set { recursive: is_recursive(node), bindings: self.freeze(builder) }
             }
-            ast::Expr::LetIn(let_in) => {
-                let builder = self.bindings(let_in);
+            K::NODE_LET_IN => {
+                let builder = self.bindings(node);
                 let bindings = self.freeze(builder);
-                Expr::Let { bindings, body: self.optional(let_in.body(), let_in.syntax()) }
+                Expr::Let { bindings, body: self.optional(node.expr(), node) }
             }
-            ast::Expr::LegacyLet(legacy) => {
-                let builder = self.bindings(legacy);
+            K::NODE_LEGACY_LET => {
+                let builder = self.bindings(node);
                 Expr::LegacyLet(self.freeze(builder))
             }
-            other => self.compound(other),
+            kind => self.compound(kind, node),
         };
-        self.push(lowered, span)
+        self.push(lowered, node.span())
     }
 
-    fn compound(&mut self, expr: &ast::Expr) -> Expr {
-        match expr {
-            ast::Expr::Apply(apply) => {
-                let function = self.optional(apply.lambda(), apply.syntax());
-                Expr::Apply(function, self.optional(apply.argument(), apply.syntax()))
+    fn compound(&mut self, kind: K, node: Node<'_>) -> Expr {
+        match kind {
+            K::NODE_APPLY => {
+                let (function, argument) = self.pair(node);
+                Expr::Apply(function, argument)
             }
-            ast::Expr::Select(select) => {
-                let base = self.optional(select.expr(), select.syntax());
-                let path = self.attr_path(select.attrpath());
-                Expr::Select { base, path, default: select.default_expr().map(|e| self.expr(&e)) }
+            K::NODE_SELECT => {
+                let mut exprs = node.exprs();
+                let base = self.optional(exprs.next(), node);
+                let path = self.attr_path(node);
+                Expr::Select { base, path, default: exprs.next().map(|default| self.expr(default)) }
             }
-            ast::Expr::HasAttr(has) => {
-                let base = self.optional(has.expr(), has.syntax());
-                Expr::HasAttr { base, path: self.attr_path(has.attrpath()) }
+            K::NODE_HAS_ATTR => {
+                let base = self.optional(node.expr(), node);
+                Expr::HasAttr { base, path: self.attr_path(node) }
             }
-            ast::Expr::IfElse(branch) => Expr::If {
-                condition: self.optional(branch.condition(), branch.syntax()),
-                then: self.optional(branch.body(), branch.syntax()),
-                otherwise: self.optional(branch.else_body(), branch.syntax()),
-            },
-            ast::Expr::Assert(assert) => Expr::Assert {
-                condition: self.optional(assert.condition(), assert.syntax()),
-                body: self.optional(assert.body(), assert.syntax()),
-            },
-            ast::Expr::With(with) => Expr::With {
-                namespace: self.optional(with.namespace(), with.syntax()),
-                body: self.optional(with.body(), with.syntax()),
-            },
-            ast::Expr::UnaryOp(unary) => {
-                let inner = self.optional(unary.expr(), unary.syntax());
-                match unary.operator() {
-                    Some(ast::UnaryOpKind::Invert) => Expr::Not(inner),
-                    _ => Expr::Negate(inner),
-                }
+            K::NODE_IF_ELSE => {
+                let mut exprs = node.exprs();
+                let mut next = || self.optional(exprs.next(), node);
+                Expr::If { condition: next(), then: next(), otherwise: next() }
             }
-            ast::Expr::BinOp(binary) => self.binary(binary),
-            ast::Expr::Lambda(lambda) => self.lambda(lambda),
+            K::NODE_ASSERT => {
+                let (condition, body) = self.pair(node);
+                Expr::Assert { condition, body }
+            }
+            K::NODE_WITH => {
+                let (namespace, body) = self.pair(node);
+                Expr::With { namespace, body }
+            }
+            K::NODE_UNARY_OP => {
+                let inner = self.optional(node.expr(), node);
+                if node.token(K::TOKEN_INVERT).is_some() { Expr::Not(inner) } else { Expr::Negate(inner) }
+            }
+            K::NODE_BIN_OP => {
+                let (left, right) = self.pair(node);
+                let op = node.tokens().find_map(|(kind, _)| operator(kind));
+                op.map_or(Expr::Malformed, |op| Expr::Binary(op, left, right))
+            }
+            K::NODE_LAMBDA => self.lambda(node),
             _ => Expr::Malformed,
         }
     }
 
-    fn binary(&mut self, binary: &ast::BinOp) -> Expr {
-        let left = self.optional(binary.lhs(), binary.syntax());
-        let right = self.optional(binary.rhs(), binary.syntax());
-        match binary.operator().map(operator) {
-            Some(op) => Expr::Binary(op, left, right),
-            None => Expr::Malformed,
-        }
-    }
-
-    fn lambda(&mut self, lambda: &ast::Lambda) -> Expr {
-        let param = match lambda.param() {
-            Some(ast::Param::IdentParam(param)) => {
-                Param::Ident(param.ident().as_ref().map_or_else(|| Rc::from("_"), ident_name))
-            }
-            Some(ast::Param::Pattern(pattern)) => {
-                let formals = pattern.pat_entries().filter_map(|entry| self.formal(&entry)).collect();
-                let bind = pattern.pat_bind().and_then(|bind| bind.ident()).as_ref().map(ident_name);
-                Param::Pattern { formals, bind }
-            }
-            None => return Expr::Malformed,
+    fn lambda(&mut self, lambda: Node<'_>) -> Expr {
+        let param = if let Some(param) = lambda.node(K::NODE_IDENT_PARAM) {
+            Param::Ident(param.node(K::NODE_IDENT).map_or_else(|| Rc::from("_"), ident_name))
+        } else if let Some(pattern) = lambda.node(K::NODE_PATTERN) {
+            let entries = pattern.nodes().filter(|part| part.kind() == K::NODE_PAT_ENTRY);
+            let formals = entries.filter_map(|entry| self.formal(entry)).collect();
+            let bind = pattern.node(K::NODE_PAT_BIND).and_then(|bind| bind.node(K::NODE_IDENT));
+            Param::Pattern { formals, bind: bind.map(ident_name) }
+        } else {
+            return Expr::Malformed;
         };
-        let body = self.optional(lambda.body(), lambda.syntax());
+        let body = self.optional(lambda.expr(), lambda);
         Expr::Lambda(Rc::new(Lambda { param, body }))
     }
 
-    fn formal(&mut self, entry: &ast::PatEntry) -> Option<Formal> {
-        let ident = entry.ident()?;
-        let default = entry.default().map(|e| self.expr(&e));
-        Some(Formal { name: ident_name(&ident), span: self.span(ident.syntax()), default })
+    fn formal(&mut self, entry: Node<'_>) -> Option<Formal> {
+        let ident = entry.node(K::NODE_IDENT)?;
+        let default = entry.exprs().nth(1).map(|default| self.expr(default));
+        Some(Formal { name: ident_name(ident), span: ident.span(), default })
     }
 
-    fn string_parts(&mut self, string: &ast::Str) -> Vec<StringPart> {
+    fn string_parts(&mut self, string: Node<'_>) -> Vec<StringPart> {
+        if is_plain(string) {
+            return self.parts(string);
+        }
         let mut parts = Vec::new();
-        for part in string.normalized_parts() {
+        let mut interpolations = string.nodes();
+        let typed = ast::Str::cast(string.alone()).expect("bug: a node of this kind is a string");
+        for part in typed.normalized_parts() {
             match part {
                 InterpolPart::Literal(text) if text.is_empty() => {}
                 InterpolPart::Literal(text) => parts.push(StringPart::Text(Rc::from(text))),
-                InterpolPart::Interpolation(inner) => {
-                    parts.push(StringPart::Expr(self.optional(inner.expr(), inner.syntax())));
+                InterpolPart::Interpolation(_) => {
+                    let inner = interpolations.next().expect("bug: rnix has the same interpolations");
+                    parts.push(StringPart::Expr(self.optional(inner.expr(), inner)));
                 }
             }
         }
         parts
     }
 
-    fn path_parts(&mut self, parts: Vec<InterpolPart<ast::PathContent>>) -> Vec<StringPart> {
-        let mut lowered = Vec::new();
-        for part in parts {
-            match part {
-                InterpolPart::Literal(content) => {
-                    lowered.push(StringPart::Text(Rc::from(content.syntax().text())));
-                }
-                InterpolPart::Interpolation(inner) => {
-                    lowered.push(StringPart::Expr(self.optional(inner.expr(), inner.syntax())));
-                }
-            }
-        }
-        lowered
+    /// Text and interpolations as they are written.
+    fn parts(&mut self, node: Node<'_>) -> Vec<StringPart> {
+        let part = |child| match child {
+            Child::Token(K::TOKEN_STRING_START | K::TOKEN_STRING_END, _) => None,
+            Child::Token(_, text) => Some(StringPart::Text(Rc::from(text))),
+            Child::Node(inner) => Some(StringPart::Expr(self.optional(inner.expr(), inner))),
+        };
+        node.children().filter_map(part).collect()
     }
 
-    fn attr_path(&mut self, path: Option<ast::Attrpath>) -> Vec<AttrName> {
-        path.map(|path| path.attrs().map(|attr| self.attr_name(&attr).0).collect()).unwrap_or_default()
+    fn attr_path(&mut self, node: Node<'_>) -> Vec<AttrName> {
+        let path = node.node(K::NODE_ATTRPATH);
+        path.map(|path| self.attrs(path).into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
     }
 
-    fn attr_name(&mut self, attr: &ast::Attr) -> (AttrName, Span) {
-        let span = self.span(attr.syntax());
-        let name = match attr {
-            ast::Attr::Ident(ident) => AttrName::Static(ident_name(ident)),
-            ast::Attr::Dynamic(dynamic) => {
-                let expr = self.optional(dynamic.expr(), dynamic.syntax());
-                AttrName::Dynamic(expr)
-            }
-            ast::Attr::Str(string) => {
-                let parts = self.string_parts(string);
+    /// The names of a path, or of an `inherit`.
+    fn attrs(&mut self, node: Node<'_>) -> Vec<(AttrName, Span)> {
+        node.nodes().filter_map(|attr| self.attr_name(attr)).collect()
+    }
+
+    fn attr_name(&mut self, attr: Node<'_>) -> Option<(AttrName, Span)> {
+        let name = match attr.kind() {
+            K::NODE_IDENT => AttrName::Static(ident_name(attr)),
+            K::NODE_DYNAMIC => AttrName::Dynamic(self.optional(attr.expr(), attr)),
+            K::NODE_STRING => {
+                let parts = self.string_parts(attr);
                 match parts.as_slice() {
                     [] => AttrName::Static(Rc::from("")),
                     [StringPart::Text(text)] => AttrName::Static(Rc::clone(text)),
-                    _ => AttrName::Dynamic(self.push(Expr::Str(parts), span)),
+                    _ => AttrName::Dynamic(self.push(Expr::Str(parts), attr.span())),
                 }
             }
+            _ => return None,
         };
-        (name, span)
+        Some((name, attr.span()))
     }
 
-    fn bindings(&mut self, set: &impl HasEntry) -> BindingsBuilder {
+    fn bindings(&mut self, set: Node<'_>) -> BindingsBuilder {
         let mut builder = BindingsBuilder::default();
-        for entry in set.entries() {
-            match entry {
-                ast::Entry::Inherit(inherit) => self.inherit(&inherit, &mut builder),
-                ast::Entry::AttrpathValue(binding) => self.binding(&binding, &mut builder),
+        for entry in set.nodes() {
+            match entry.kind() {
+                K::NODE_INHERIT => self.inherit(entry, &mut builder),
+                K::NODE_ATTRPATH_VALUE => self.binding(entry, &mut builder),
+                _ => {}
             }
         }
         builder
     }
 
-    fn inherit(&mut self, inherit: &ast::Inherit, builder: &mut BindingsBuilder) {
-        let source = inherit.from().map(|from| {
-            let expr = self.optional(from.expr(), from.syntax());
+    fn inherit(&mut self, inherit: Node<'_>, builder: &mut BindingsBuilder) {
+        let source = inherit.node(K::NODE_INHERIT_FROM).map(|from| {
+            let expr = self.optional(from.expr(), from);
             builder.sources.push(expr);
             builder.sources.len() - 1
         });
-        for attr in inherit.attrs() {
-            if let (AttrName::Static(name), span) = self.attr_name(&attr) {
+        for (name, span) in self.attrs(inherit) {
+            if let AttrName::Static(name) = name {
                 let bound = source.map_or(Bound::Outer, Bound::From);
-                builder.insert(name, span, Node::Bound(bound));
+                builder.insert(name, span, bindings::Node::Bound(bound));
             }
         }
     }
 
-    fn binding(&mut self, binding: &ast::AttrpathValue, builder: &mut BindingsBuilder) {
-        let Some(path) = binding.attrpath() else { return };
-        let names: Vec<(AttrName, Span)> = path.attrs().map(|attr| self.attr_name(&attr)).collect();
-        let span = self.span(binding.syntax());
-        let node = match binding.value() {
-            Some(ast::Expr::AttrSet(set)) => Node::Set {
-                recursive: set.rec_token().is_some(),
-                span: self.span(set.syntax()),
-                inner: Box::new(self.bindings(&set)),
+    fn binding(&mut self, binding: Node<'_>, builder: &mut BindingsBuilder) {
+        let Some(path) = binding.node(K::NODE_ATTRPATH) else { return };
+        let names = self.attrs(path);
+        let node = match binding.expr() {
+            Some(set) if set.kind() == K::NODE_ATTR_SET => bindings::Node::Set {
+                recursive: is_recursive(set),
+                span: set.span(),
+                inner: Box::new(self.bindings(set)),
             },
-            value => Node::Bound(Bound::Expr(self.optional(value, binding.syntax()))),
+            value => bindings::Node::Bound(Bound::Expr(self.optional(value, binding))),
         };
-        builder.insert_path(names.into_iter(), span, node);
+        builder.insert_path(names.into_iter(), binding.span(), node);
     }
 
     fn freeze(&mut self, builder: BindingsBuilder) -> Rc<Bindings> {
@@ -265,10 +256,10 @@ impl Lowerer {
         Rc::new(Bindings { entries, sources: builder.sources, dynamic })
     }
 
-    fn freeze_node(&mut self, node: Node) -> Bound {
+    fn freeze_node(&mut self, node: bindings::Node) -> Bound {
         match node {
-            Node::Bound(bound) => bound,
-            Node::Set { recursive, span, inner } => {
+            bindings::Node::Bound(bound) => bound,
+            bindings::Node::Set { recursive, span, inner } => {
                 let bindings = self.freeze(*inner);
                 Bound::Expr(self.push(Expr::Set { recursive, bindings }, span))
             }
@@ -276,41 +267,57 @@ impl Lowerer {
     }
 }
 
-fn ident_name(ident: &ast::Ident) -> Name {
-    ident.ident_token().map_or_else(|| Rc::from("or"), |token| Rc::from(token.text()))
+fn is_recursive(set: Node<'_>) -> bool {
+    set.token(K::TOKEN_REC).is_some()
 }
 
-fn lower_literal(literal: &ast::Literal) -> Expr {
-    match literal.kind() {
-        ast::LiteralKind::Integer(int) => int.value().map_or(Expr::Malformed, Expr::Int),
-        ast::LiteralKind::Float(float) => float.value().map_or(Expr::Malformed, Expr::Float),
-        ast::LiteralKind::Uri(uri) => Expr::Uri(Rc::from(uri.syntax().text())),
-    }
+/// Whether the text of a string is what is written: between single quotation marks, without escapes.
+fn is_plain(string: Node<'_>) -> bool {
+    string.tokens().all(|(kind, text)| match kind {
+        K::TOKEN_STRING_START => text == "\"",
+        _ => !text.contains('\\'),
+    })
 }
 
-fn lower_search_path(path: &ast::PathSearch) -> Expr {
-    let text = path.syntax().text().to_string();
+/// `or` is a word of its own, and a name where one has to stand.
+fn ident_name(ident: Node<'_>) -> Name {
+    Rc::from(ident.token(K::TOKEN_IDENT).unwrap_or("or"))
+}
+
+fn lower_literal(literal: Node<'_>) -> Expr {
+    let lowered = literal.tokens().find_map(|(kind, text)| match kind {
+        K::TOKEN_INTEGER => text.parse().ok().map(Expr::Int),
+        K::TOKEN_FLOAT => text.parse().ok().map(Expr::Float),
+        K::TOKEN_URI => Some(Expr::Uri(Rc::from(text))),
+        _ => None,
+    });
+    lowered.unwrap_or(Expr::Malformed)
+}
+
+fn lower_search_path(path: Node<'_>) -> Expr {
+    let text = path.token(K::TOKEN_PATH_SEARCH).unwrap_or_default();
     Expr::SearchPath(Rc::from(text.trim_start_matches('<').trim_end_matches('>')))
 }
 
-fn operator(kind: ast::BinOpKind) -> Op {
-    match kind {
-        ast::BinOpKind::Concat => Op::Concat,
-        ast::BinOpKind::Update => Op::Update,
-        ast::BinOpKind::Add => Op::Add,
-        ast::BinOpKind::Sub => Op::Sub,
-        ast::BinOpKind::Mul => Op::Mul,
-        ast::BinOpKind::Div => Op::Div,
-        ast::BinOpKind::And => Op::And,
-        ast::BinOpKind::Or => Op::Or,
-        ast::BinOpKind::Implication => Op::Implies,
-        ast::BinOpKind::Equal => Op::Equal,
-        ast::BinOpKind::NotEqual => Op::NotEqual,
-        ast::BinOpKind::Less => Op::Less,
-        ast::BinOpKind::LessOrEq => Op::LessEq,
-        ast::BinOpKind::More => Op::More,
-        ast::BinOpKind::MoreOrEq => Op::MoreEq,
-        ast::BinOpKind::PipeRight => Op::PipeRight,
-        ast::BinOpKind::PipeLeft => Op::PipeLeft,
-    }
+fn operator(token: K) -> Option<Op> {
+    Some(match token {
+        K::TOKEN_CONCAT => Op::Concat,
+        K::TOKEN_UPDATE => Op::Update,
+        K::TOKEN_ADD => Op::Add,
+        K::TOKEN_SUB => Op::Sub,
+        K::TOKEN_MUL => Op::Mul,
+        K::TOKEN_DIV => Op::Div,
+        K::TOKEN_AND_AND => Op::And,
+        K::TOKEN_OR_OR => Op::Or,
+        K::TOKEN_IMPLICATION => Op::Implies,
+        K::TOKEN_EQUAL => Op::Equal,
+        K::TOKEN_NOT_EQUAL => Op::NotEqual,
+        K::TOKEN_LESS => Op::Less,
+        K::TOKEN_LESS_OR_EQ => Op::LessEq,
+        K::TOKEN_MORE => Op::More,
+        K::TOKEN_MORE_OR_EQ => Op::MoreEq,
+        K::TOKEN_PIPE_RIGHT => Op::PipeRight,
+        K::TOKEN_PIPE_LEFT => Op::PipeLeft,
+        _ => return None,
+    })
 }

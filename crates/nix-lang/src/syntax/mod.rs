@@ -2,6 +2,7 @@
 
 pub mod ast;
 mod bindings;
+mod green;
 pub mod json;
 mod lower;
 mod nesting;
@@ -13,6 +14,7 @@ use ast::{Ast, FileId};
 use merge_markers::first_conflict;
 pub use nesting::check_runs;
 use rnix::ParseError;
+use rowan::ast::AstNode as _;
 
 /// Why a file is not a Nix expression: the byte offset and a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub fn parse(file: FileId, text: &str) -> Result<Rc<Ast>, SyntaxError> {
     let body = text.strip_prefix(BOM).unwrap_or(text);
     let shift = text.len() - body.len();
     let root = checked_root(body).map_err(|e| SyntaxError { offset: e.offset + shift, ..e })?;
-    Ok(Rc::new(lower::lower(file, &root, shift)))
+    Ok(Rc::new(lower::lower(file, &root.syntax().green(), shift)))
 }
 
 /// Parses with rnix after the nesting has been bounded; no byte order mark.
