@@ -352,7 +352,9 @@ fn undecided(site: &Site, reason: Reason, message: impl Into<String>) -> Undecid
 }
 
 fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Vec<Judgement> {
-    let work = PlanMaker { rules, lockfiles: RefCell::new(Lockfiles::with(rules.repairs, rules.head)) };
+    let mut lockfiles = Lockfiles::with(rules.repairs, rules.head);
+    lockfiles.foresee(sites, rules.head);
+    let work = PlanMaker { rules, lockfiles: RefCell::new(lockfiles) };
     let mut sources = sources::resolve(sites);
     sources::examine(sites, &mut sources, supply, settings, &work);
     let moved = |site: &Site| match &site.outcome {

@@ -1,11 +1,13 @@
 //! Lockfiles that cannot be installed from offline: a hash of one would be green and of no use.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use indexmap::IndexSet;
 use nix_sites::{LockfileUse, Outcome, Site};
+use npm_deps::parallel;
 use npm_lockfile::completeness::{Completeness, Incomplete, System};
 
 use super::lockfiles::Chosen;
@@ -93,9 +95,6 @@ pub(super) fn judge_uses(uses: &mut [PlannedUse], rules: &Rules<'_>) {
     }
 }
 
-/// A lockfile and the manifest beside it.
-type Texts = (Arc<[u8]>, Option<Vec<u8>>);
-
 /// Stops sites whose lockfiles are incomplete.
 ///
 /// Answers for each site what is odd about the URLs of its lockfile.
@@ -105,28 +104,37 @@ pub(super) fn judge(
     rules: &Rules<'_>,
 ) -> Vec<Option<SiteWarning>> {
     let mut odd = vec![None; sites.len()];
-    // Sites often share a lockfile, and reading one of thousands of packages takes milliseconds.
-    let mut seen: HashMap<Texts, Option<Completeness>, RandomState> = HashMap::default();
-    for ((site, chosen), odd) in sites.iter().zip(chosen).zip(&mut odd) {
-        let Ok(Chosen { bytes, .. }) = chosen else { continue };
-        let local = local_lockfile(site);
-        let manifest = local.and_then(manifest_beside);
-        let completeness =
-            seen.entry((Arc::clone(bytes), manifest)).or_insert_with_key(|(bytes, manifest)| {
-                // A text that is not a lockfile is refused where its hash is computed.
-                Completeness::of(bytes, manifest.as_deref()).ok()
-            });
-        let Some(completeness) = completeness else { continue };
+    let known = look(sites, chosen);
+    for (((site, chosen), completeness), odd) in sites.iter().zip(chosen).zip(&known).zip(&mut odd) {
+        let Some(completeness) = completeness.as_deref() else { continue };
         let respelled = Some(&completeness.respelled).filter(|respelled| !respelled.is_empty());
         *odd = respelled.cloned().map(SiteWarning::Respelled);
         let lacks = completeness.incomplete(&systems(site)).filter(|_| !rules.allow_incomplete);
         if let Some(lacks) = lacks {
+            let local = local_lockfile(site);
             let failure = local.and_then(|path| rules.repairs?.failed.get(path).cloned());
             let incomplete = IncompleteLockfile { lacks, is_local: local.is_some(), failure };
             *chosen = Err(Status::Incomplete(incomplete));
         }
     }
     odd
+}
+
+/// What each site's lockfile has. Sites often share one, and reading one of thousands of packages takes milliseconds.
+fn look(sites: &[Site], chosen: &[Result<Chosen, Status>]) -> Vec<Option<Arc<Completeness>>> {
+    // Whether something is wanted depends on the manifest beside it, too.
+    let mut texts: IndexSet<(Arc<[u8]>, Option<&Path>), RandomState> = IndexSet::default();
+    let number = |(site, chosen): (_, &Result<Chosen, Status>)| {
+        let Chosen { bytes, .. } = chosen.as_ref().ok()?;
+        Some(texts.insert_full((Arc::clone(bytes), local_lockfile(site))).0)
+    };
+    let numbers: Vec<Option<usize>> = sites.iter().zip(chosen).map(number).collect();
+    let texts: Vec<_> = texts.into_iter().collect();
+    let known = parallel::map(&texts, |(bytes, local)| {
+        // A text that is not a lockfile is refused where its hash is computed.
+        Completeness::of(bytes, local.and_then(manifest_beside).as_deref()).ok().map(Arc::new)
+    });
+    numbers.into_iter().map(|number| known[number?].clone()).collect()
 }
 
 /// The site's lockfile, if it was completed and is not regenerated.

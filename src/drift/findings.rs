@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use nix_sites::{Outcome, Place, Site, VersionMismatch};
-use npm_lockfile::in_step::{Disagreement, disagreements, manifests, workspace_globs};
+use npm_deps::parallel;
+use npm_lockfile::in_step::{Disagreement, LockedTree, workspace_globs};
 
 use super::workspaces::workspaces;
 use super::{Repairs, Status};
@@ -78,19 +79,20 @@ impl fmt::Display for FindingKind {
 }
 
 /// Everything that is found about sites that are not undecided, in the order of the places.
-pub(super) fn find(
-    sites: &[(&Site, &Status)],
+pub(super) fn find<'a>(
+    sites: &[(&'a Site, &Status)],
     mismatches: Vec<VersionMismatch>,
     repairs: Option<&Repairs>,
 ) -> Vec<Finding> {
-    let local = |(site, status): &(&Site, &Status)| match (&site.outcome, status) {
+    let local = |(site, status): &(&'a Site, &Status)| match (&site.outcome, status) {
         (Outcome::Local { .. }, Status::Undecided(_)) => None,
-        (Outcome::Local { lockfile, .. }, _) => Some(lockfile.clone()),
+        (Outcome::Local { lockfile, .. }, _) => Some(lockfile),
         _ => None,
     };
-    let lockfiles: BTreeSet<PathBuf> = sites.iter().filter_map(local).collect();
-    let mut findings: Vec<Finding> =
-        lockfiles.iter().flat_map(|lockfile| out_of_step(lockfile, repairs)).collect();
+    let lockfiles: BTreeSet<&PathBuf> = sites.iter().filter_map(local).collect();
+    let lockfiles: Vec<&PathBuf> = lockfiles.into_iter().collect();
+    let found = parallel::map(&lockfiles, |lockfile| out_of_step(lockfile, repairs));
+    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
     findings.extend(mismatches.into_iter().map(|mismatch| Finding {
         place: mismatch.place.clone(),
         kind: FindingKind::FetcherVersion(mismatch),
@@ -108,7 +110,8 @@ fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
     let completed =
         repairs.and_then(|repairs| repairs.done.get(lockfile)).map(|repaired| repaired.new.to_vec());
     let Some(bytes) = completed.or_else(|| fs::read(lockfile).ok()) else { return Vec::new() };
-    let manifests = manifests(&bytes, workspaces(folder, &workspace_globs(&own)), read);
+    let Some(tree) = LockedTree::read(&bytes) else { return Vec::new() };
+    let manifests = tree.manifests(workspaces(folder, &workspace_globs(&own)), read);
     let finding = |disagreement: Disagreement| {
         let file = folder.join(&disagreement.folder).join("package.json");
         let manifest = manifests.iter().find(|manifest| manifest.folder == disagreement.folder);
@@ -116,7 +119,7 @@ fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
         let place = Place { file, line, column };
         Finding { place, kind: FindingKind::OutOfStep { lockfile: lockfile.to_owned(), disagreement } }
     };
-    disagreements(&bytes, &manifests).into_iter().map(finding).collect()
+    tree.disagreements(&manifests).into_iter().map(finding).collect()
 }
 
 /// Where a manifest names a dependency with that text; its beginning where that cannot be found.

@@ -1,11 +1,12 @@
 //! The bytes of each site's lockfile: from the repository, from a source, or regenerated for a new version.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix_sites::{LockfileEdit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits};
+use npm_deps::parallel;
 use npm_lockfile::line_ends::{has_crlf, with_line_feeds};
 
 use super::{PlanMaker, RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, undecided};
@@ -44,6 +45,28 @@ impl Lockfiles {
         lockfiles
     }
 
+    /// Reads the lockfiles of these sites in advance, on all cores. What cannot be read is said where it is needed.
+    pub(super) fn foresee(&mut self, sites: &[Site], head: &Head) {
+        let local = |site: &'_ Site| match &site.outcome {
+            Outcome::Local { lockfile, .. } => Some(lockfile.clone()),
+            _ => None,
+        };
+        let paths: BTreeSet<PathBuf> = sites.iter().filter_map(local).collect();
+        let paths: Vec<PathBuf> = paths.into_iter().filter(|path| !self.read.contains_key(path)).collect();
+        let read = parallel::map(&paths, |path| fs::read(path).ok());
+        for (path, bytes) in paths.into_iter().zip(read) {
+            if let Some(bytes) = bytes {
+                self.keep(&path, bytes, head);
+            }
+        }
+    }
+
+    fn keep(&mut self, path: &Path, bytes: Vec<u8>, head: &Head) -> Arc<[u8]> {
+        let bytes: Arc<[u8]> = self.by_git(path, &bytes, head).unwrap_or(bytes).into();
+        self.read.insert(path.to_owned(), Arc::clone(&bytes));
+        bytes
+    }
+
     /// What git has for a file that differs from it by nothing but its line endings, as where `core.autocrlf` checked it
     /// out. Nix builds from git's bytes.
     fn by_git(&mut self, path: &Path, bytes: &[u8], head: &Head) -> Option<Vec<u8>> {
@@ -75,9 +98,7 @@ impl Lockfiles {
         }
         let bytes = fs::read(path)
             .map_err(|error| SiteFailure::Unreadable { path: path.to_owned(), error: Arc::new(error) })?;
-        let bytes: Arc<[u8]> = self.by_git(path, &bytes, head).unwrap_or(bytes).into();
-        self.read.insert(path.to_owned(), Arc::clone(&bytes));
-        Ok(bytes)
+        Ok(self.keep(path, bytes, head))
     }
 }
 

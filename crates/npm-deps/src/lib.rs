@@ -12,6 +12,7 @@ mod git_archives;
 mod outputs;
 mod packument;
 mod packuments;
+pub mod parallel;
 mod prepare;
 mod queue;
 mod recall;
@@ -160,8 +161,9 @@ fn attempt(
     let (mut results, mut jobs) = (Results::new(), Vec::new());
     let memo = settings.memo.as_ref();
     let mut unknown = Vec::new();
-    for tree in due.iter().copied() {
-        match recall(settings, &requests[tree]) {
+    let recalled = parallel::map(due, |tree| recall(settings, &requests[*tree]));
+    for (tree, recalled) in due.iter().copied().zip(recalled) {
+        match recalled {
             Some(computed) => {
                 told("remembered here", &requests[tree], &computed);
                 results.insert(tree, Ok(computed));
@@ -177,10 +179,12 @@ fn attempt(
             unknown.retain(|other| *other != tree);
         }
     }
-    for tree in unknown {
-        let request = &requests[tree];
-        match parse(request) {
-            Ok((lockfile, warnings)) => jobs.push(Job { tree, request, lockfile, warnings }),
+    let parsed = parallel::map(&unknown, |tree| parse(&requests[*tree]));
+    for (tree, parsed) in unknown.into_iter().zip(parsed) {
+        match parsed {
+            Ok((lockfile, warnings)) => {
+                jobs.push(Job { tree, request: &requests[tree], lockfile, warnings });
+            }
             Err(failure) => drop(results.insert(tree, Err(failure))),
         }
     }
@@ -256,7 +260,7 @@ fn hash_all(
     // Held until every tree was started, so that the workers do not go home before.
     scheduler.hold();
     let begun = thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers()).map(|_| scope.spawn(|| scheduler.work())).collect();
+        let workers: Vec<_> = (0..parallel::workers()).map(|_| scope.spawn(|| scheduler.work())).collect();
         let stop = downloads.stopper();
         let network = scope.spawn(|| supply.runtime().block_on(run_network(downloads, jobs, &shared)));
         for worker in workers {
@@ -283,10 +287,6 @@ fn hash_all(
         results.insert(tree, result);
     }
     results
-}
-
-fn workers() -> usize {
-    thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// The versions of every name that the lockfiles of version 2 jobs are known to want.

@@ -12,6 +12,8 @@ mod spec;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
+use memchr::{memchr, memmem};
 use nodejs_semver::Version as Semver;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -93,78 +95,88 @@ const KINDS: [(&str, Kind); 4] = [
     ("devDependencies", Kind::Dev),
 ];
 
-/// The manifests that `npm ci` goes by: the project's, those of its workspaces, and those of folders that one of these
-/// depends on. `read` reads the manifest of a folder.
-#[must_use]
-pub fn manifests(
-    lockfile: &[u8],
-    workspaces: impl IntoIterator<Item = String>,
-    read: impl Fn(&str) -> Option<Vec<u8>>,
-) -> Vec<ManifestFile> {
-    let Some(document) = LockedDocument::read(lockfile) else { return Vec::new() };
-    let view = View::of(&document);
-    let mut queue: Vec<(String, bool)> = workspaces.into_iter().map(|folder| (folder, true)).collect();
-    queue.push((String::new(), false));
-    let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
-    while let Some((folder, is_workspace)) = queue.pop() {
-        let Some(bytes) =
-            Some(&folder).filter(|folder| seen.insert((*folder).clone())).and_then(|it| read(it))
-        else {
-            continue;
-        };
-        let parsed: Map<String, Value> = serde_json::from_slice(&bytes).unwrap_or_default();
-        let linked = wanted(&parsed).into_keys().filter_map(|name| view.folder_of(&folder, &name));
-        // A workspace that another one depends on is in the queue already.
-        queue.splice(0..0, linked.map(|folder| (folder, false)));
-        all.push(ManifestFile { folder, bytes, is_workspace });
-    }
-    all.sort_by(|a, b| a.folder.cmp(&b.folder));
-    all
-}
-
 /// The globs by which a manifest names its workspaces, in their order.
 #[must_use]
 pub fn workspace_globs(manifest: &[u8]) -> Vec<String> {
+    // Most name none, and need not be read for that. A backslash may spell the letters otherwise.
+    if memmem::find(manifest, b"workspaces").is_none() && memchr(b'\\', manifest).is_none() {
+        return Vec::new();
+    }
     let manifest: Value = serde_json::from_slice(manifest).unwrap_or_default();
     let field = manifest.get("workspaces");
     let list = field.and_then(|field| field.as_array().or_else(|| field.get("packages")?.as_array()));
     list.into_iter().flatten().filter_map(|glob| glob.as_str().map(str::to_owned)).collect()
 }
 
-/// Everything that `npm ci` would refuse the lockfile for, as far as it can be known; nothing for what is not a lockfile.
-#[must_use]
-pub fn disagreements(lockfile: &[u8], manifests: &[ManifestFile]) -> Vec<Disagreement> {
-    let Some(document) = LockedDocument::read(lockfile) else { return Vec::new() };
-    let view = View::of(&document);
-    let parsed: Vec<(&ManifestFile, Map<String, Value>)> = manifests
-        .iter()
-        .filter_map(|manifest| Some((manifest, serde_json::from_slice(&manifest.bytes).ok()?)))
-        .collect();
-    let root = parsed.iter().find(|(manifest, _)| manifest.folder.is_empty()).map(|(_, root)| root);
-    let overridden = root.map(overridden).unwrap_or_default();
-    let mut found: Vec<Disagreement> = root.map(|root| view.overrides(root)).unwrap_or_default();
-    for (ManifestFile { folder, is_workspace, .. }, manifest) in &parsed {
-        if *is_workspace && let Some(missing) = view.missing_workspace(folder, manifest) {
-            found.push(missing);
-            continue;
+/// What a lockfile has of what manifests ask for.
+pub struct LockedTree<'a>(LockedDocument<'a>);
+
+impl<'a> LockedTree<'a> {
+    /// Reads a lockfile; nothing for what is none.
+    #[must_use]
+    pub fn read(lockfile: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(lockfile).ok().map(Self)
+    }
+
+    /// The manifests that `npm ci` goes by: the project's, those of its workspaces, and those of folders that one of these
+    /// depends on. `read` reads the manifest of a folder.
+    #[must_use]
+    pub fn manifests(
+        &self,
+        workspaces: impl IntoIterator<Item = String>,
+        read: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Vec<ManifestFile> {
+        let view = View::of(&self.0);
+        let has_links = view.known.values().any(|entry| entry.link.0);
+        let mut queue: Vec<(String, bool)> = workspaces.into_iter().map(|folder| (folder, true)).collect();
+        queue.push((String::new(), false));
+        let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
+        while let Some((folder, is_workspace)) = queue.pop() {
+            let Some(bytes) =
+                Some(&folder).filter(|folder| seen.insert((*folder).clone())).and_then(|it| read(it))
+            else {
+                continue;
+            };
+            if has_links {
+                let parsed: Map<String, Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+                let linked = wanted(&parsed).into_keys().filter_map(|name| view.folder_of(&folder, &name));
+                // A workspace that another one depends on is in the queue already.
+                queue.splice(0..0, linked.map(|folder| (folder, false)));
+            }
+            all.push(ManifestFile { folder, bytes, is_workspace });
         }
-        for (name, (kind, wanted)) in wanted(manifest) {
-            // npm accepts overrides of the project's own dependencies only where they say the same.
-            let skipped = !folder.is_empty() && overridden.contains(&name);
-            if skipped || view.holds(folder, &name, &wanted, kind) {
+        all.sort_by(|a, b| a.folder.cmp(&b.folder));
+        all
+    }
+
+    /// Everything that `npm ci` would refuse the lockfile for, as far as it can be known.
+    #[must_use]
+    pub fn disagreements(&self, manifests: &[ManifestFile]) -> Vec<Disagreement> {
+        let view = View::of(&self.0);
+        let parsed: Vec<(&ManifestFile, Map<String, Value>)> = manifests
+            .iter()
+            .filter_map(|manifest| Some((manifest, serde_json::from_slice(&manifest.bytes).ok()?)))
+            .collect();
+        let root = parsed.iter().find(|(manifest, _)| manifest.folder.is_empty()).map(|(_, root)| root);
+        let overridden = root.map(overridden).unwrap_or_default();
+        let mut found: Vec<Disagreement> = root.map(|root| view.overrides(root)).unwrap_or_default();
+        for (ManifestFile { folder, is_workspace, .. }, manifest) in &parsed {
+            if *is_workspace && let Some(missing) = view.missing_workspace(folder, manifest) {
+                found.push(missing);
                 continue;
             }
-            let locked = view.locked(folder, &name).map(Locked::described);
-            found.push(Disagreement { folder: folder.clone(), name, wanted, locked });
+            for (name, (kind, wanted)) in wanted(manifest) {
+                // npm accepts overrides of the project's own dependencies only where they say the same.
+                let skipped = !folder.is_empty() && overridden.contains(&name);
+                if skipped || view.holds(folder, &name, &wanted, kind) {
+                    continue;
+                }
+                let locked = view.locked(folder, &name).map(Locked::described);
+                found.push(Disagreement { folder: folder.clone(), name, wanted, locked });
+            }
         }
-    }
-    found.sort();
-    found
-}
-
-impl<'a> LockedDocument<'a> {
-    fn read(lockfile: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(lockfile).ok()
+        found.sort();
+        found
     }
 }
 
@@ -201,7 +213,7 @@ fn overridden(root: &Map<String, Value>) -> Vec<String> {
 
 /// A lockfile's entries by their places.
 struct View<'a> {
-    known: HashMap<&'a str, &'a Locked<'a>>,
+    known: HashMap<&'a str, &'a Locked<'a>, RandomState>,
     /// Version 1, whose places are names.
     nested: bool,
 }

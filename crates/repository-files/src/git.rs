@@ -325,7 +325,7 @@ fn differences(
     let tracked = index.as_ref().map(|index| Arc::new(Tracked::of(root, index)));
     let now = Now::new(root, index);
     let mut paths: BTreeSet<PathBuf> = then.keys().chain(now.paths()).cloned().collect();
-    let on_disk = walk(root, tracked.as_ref(), Arc::new(Mutex::new(Vec::new()))).flatten();
+    let on_disk = walk(root, tracked.as_ref(), Arc::new(Mutex::new(Vec::new()))).build().flatten();
     paths.extend(on_disk.map(ignore::DirEntry::into_path).filter(|path| !is_folder(path)));
     paths.retain(|path| now.id(path, base.kind()) != then.get(path).map(|file| file.id));
     for submodule in tracked.iter().flat_map(|tracked| &tracked.submodules) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use ignore::{DirEntry, Walk, WalkBuilder};
+use ignore::{DirEntry, WalkBuilder, WalkState};
 
 use super::git::{self, Tracked};
 
@@ -75,11 +75,20 @@ impl Listing {
 /// What git tracks is listed even where a pattern of git's ignores it: it is in every clone, and so there for Nix.
 #[must_use]
 pub fn list(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> Listing {
-    let mut listing = Listing::default();
+    let listing = Mutex::new(Listing::default());
     let borders = Arc::new(Mutex::new(Vec::new()));
-    for entry in walk(root, tracked, Arc::clone(&borders)).flatten() {
-        listing.add(entry.path(), lockfiles);
-    }
+    // A folder costs ten calls of the system, whichever core makes them: files of patterns that are not there, marks of borders.
+    walk(root, tracked, Arc::clone(&borders)).build_parallel().run(|| {
+        Box::new(|entry| {
+            if let Ok(entry) = entry
+                && (is_nix(entry.path()) || is_lockfile(entry.path(), lockfiles))
+            {
+                listing.lock().unwrap_or_else(PoisonError::into_inner).add(entry.path(), lockfiles);
+            }
+            WalkState::Continue
+        })
+    });
+    let mut listing = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut excluded = Excluded { root, files: BTreeMap::new() };
     for path in tracked.into_iter().flat_map(|tracked| tracked.files()) {
         let listed = listing.nix.contains(path) || listing.lockfiles.contains(path);
@@ -97,7 +106,7 @@ pub fn list(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> 
 #[must_use]
 pub fn folders(root: &Path, tracked: Option<&Arc<Tracked>>) -> BTreeSet<PathBuf> {
     let is_folder = |entry: &DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
-    let entries = walk(root, tracked, Arc::default()).flatten();
+    let entries = walk(root, tracked, Arc::default()).build().flatten();
     let mut folders: BTreeSet<PathBuf> = entries.filter(is_folder).map(DirEntry::into_path).collect();
     let files = tracked.into_iter().flat_map(|tracked| tracked.files());
     folders
@@ -107,7 +116,11 @@ pub fn folders(root: &Path, tracked: Option<&Arc<Tracked>>) -> BTreeSet<PathBuf>
 }
 
 /// Everything that git tracks or would track, up to the borders, which are collected.
-pub(super) fn walk(root: &Path, tracked: Option<&Arc<Tracked>>, borders: Arc<Mutex<Vec<Border>>>) -> Walk {
+pub(super) fn walk(
+    root: &Path,
+    tracked: Option<&Arc<Tracked>>,
+    borders: Arc<Mutex<Vec<Border>>>,
+) -> WalkBuilder {
     let tracked = tracked.cloned();
     let wanted = move |entry: &DirEntry| {
         if entry.file_name() == ".git" {
@@ -121,7 +134,9 @@ pub(super) fn walk(root: &Path, tracked: Option<&Arc<Tracked>>, borders: Arc<Mut
         borders.lock().unwrap_or_else(PoisonError::into_inner).push(border);
         false
     };
-    WalkBuilder::new(root).hidden(false).require_git(false).filter_entry(wanted).build()
+    let mut walk = WalkBuilder::new(root);
+    walk.hidden(false).require_git(false).filter_entry(wanted);
+    walk
 }
 
 /// Whose a folder is, if not the repository's. The template for GitLab kept `CARGO_HOME` in the project once, where cargo's

@@ -1,6 +1,6 @@
 //! What of a lockfile has to be downloaded, and what of that lacks something.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ pub(super) struct GapCollector {
     urls: UrlReader,
     completeness: Completeness,
     /// URLs of which some entry has an integrity.
-    vouched: BTreeSet<CanonicalUrl>,
+    vouched: Vec<CanonicalUrl>,
     /// The URL of each gap that has one, by its number.
     gap_urls: BTreeMap<usize, CanonicalUrl>,
 }
@@ -110,7 +110,7 @@ impl GapCollector {
         let has_integrity = download.integrity.is_some_and(|text| !text.trim().is_empty());
         if let (Some(url), Some(written), true) = (&url, download.resolved, has_integrity) {
             self.note_respelled(download.place, written, url);
-            self.vouched.insert(url.clone());
+            self.vouched.push(url.clone());
         }
         if url.is_some() && has_integrity {
             return;
@@ -166,8 +166,11 @@ impl GapCollector {
 
     pub(super) fn into_completeness(self) -> Completeness {
         let Self { mut completeness, vouched, gap_urls, .. } = self;
-        for (number, url) in gap_urls {
-            completeness.gaps[number].has_twin = vouched.contains(&url);
+        if !gap_urls.is_empty() {
+            let vouched: HashSet<CanonicalUrl> = vouched.into_iter().collect();
+            for (number, url) in gap_urls {
+                completeness.gaps[number].has_twin = vouched.contains(&url);
+            }
         }
         completeness
     }

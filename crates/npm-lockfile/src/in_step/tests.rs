@@ -33,7 +33,9 @@ fn told(folder: &str, manifest: &Value) -> Vec<String> {
             is_workspace: false,
         },
     ];
-    let found = disagreements(lockfile().as_bytes(), &manifests[..if folder.is_empty() { 1 } else { 2 }]);
+    let lockfile = lockfile();
+    let tree = LockedTree::read(lockfile.as_bytes()).unwrap();
+    let found = tree.disagreements(&manifests[..if folder.is_empty() { 1 } else { 2 }]);
     found
         .into_iter()
         .map(|one| format!("{} {} {}", one.name, one.wanted, one.locked.unwrap_or_else(|| "-".to_owned())))
@@ -113,7 +115,8 @@ fn manifests_are_those_of_the_project_of_workspaces_and_of_folders_that_they_dep
             _ => None,
         };
         let workspaces = workspaces.iter().map(|folder| (*folder).to_owned());
-        let all = manifests(lockfile().as_bytes(), workspaces, read);
+        let lockfile = lockfile();
+        let all = LockedTree::read(lockfile.as_bytes()).unwrap().manifests(workspaces, read);
         all.into_iter().map(|manifest| (manifest.folder, manifest.is_workspace)).collect()
     };
     let own = (String::new(), false);
@@ -172,7 +175,7 @@ fn version_1_is_looked_up_by_name() {
     let of = |manifest: &Value| {
         let manifest =
             ManifestFile { folder: String::new(), bytes: manifest.to_string().into(), is_workspace: false };
-        disagreements(lockfile.as_bytes(), &[manifest]).len()
+        LockedTree::read(lockfile.as_bytes()).unwrap().disagreements(&[manifest]).len()
     };
     assert_eq!(of(&manifest), 0);
     assert_eq!(
