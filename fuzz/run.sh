@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# fuzz/run.sh SECONDS [TARGET...]: runs each fuzz target for so long, one after the other; fails if one of them crashes, takes
-# longer than 20 seconds for an input, or more than 2 GiB. With the stable toolchain: coverage comes from LLVM's own pass
-# (instrument.sh), no sanitizer is needed, because there is no unsafe code. `cargo fuzz run TARGET` does the same with a
-# nightly one. FUZZ_PROFILE=quick builds in half the time what runs at a third of the speed: for runs of less than a minute.
+# fuzz/run.sh SECONDS [TARGET...]: runs each fuzz target for so long, JOBS of them at once (by default one: each keeps a core
+# busy); fails if one of them crashes, takes longer than 20 seconds for an input, or more than 2 GiB. With the stable toolchain:
+# coverage comes from LLVM's own pass (instrument.sh), no sanitizer is needed, because there is no unsafe code. `cargo fuzz run
+# TARGET` does the same with a nightly one. FUZZ_PROFILE=quick builds in half the time what runs at a third of the speed: for
+# runs of less than a minute.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:?how many seconds for each target}
@@ -48,17 +49,34 @@ said() { # said TARGET
 }
 
 RUSTC_WRAPPER=$PWD/instrument.sh cargo build --profile "$profile" --quiet
-failed=()
-for target in "${targets[@]}"; do
-  printf '== fuzz %s, %s seconds\n' "$target" "$seconds"
-  if fuzz "$target"; then
-    said "$target"
-  else
-    failed+=("$target")
-    grep -A 4 -e 'panicked at' -e '^==.*ERROR: libFuzzer' "artifacts/$target.log" | head -40 || tail -20 "artifacts/$target.log"
-    grep 'Test unit written to' "artifacts/$target.log" || true
+
+# try TARGET: runs it, and says what became of it.
+try() {
+  local ended=0
+  fuzz "$1" || ended=1
+  printf '== fuzz %s, %s seconds\n' "$1" "$seconds"
+  if [ "$ended" = 0 ]; then
+    said "$1"
+    return
   fi
+  grep -A 4 -e 'panicked at' -e '^==.*ERROR: libFuzzer' "artifacts/$1.log" | head -40 || tail -20 "artifacts/$1.log"
+  grep 'Test unit written to' "artifacts/$1.log" || true
+  return 1
+}
+
+declare -A running=()
+failed=()
+ended() {
+  local id
+  wait -n -p id || failed+=("${running[$id]}")
+  unset "running[$id]"
+}
+for target in "${targets[@]}"; do
+  while [ "${#running[@]}" -ge "${JOBS:-1}" ]; do ended; done
+  try "$target" &
+  running[$!]=$target
 done
+while [ "${#running[@]}" -gt 0 ]; do ended; done
 if [ "${#failed[@]}" -gt 0 ]; then
   printf 'failed: %s; target/%s/TARGET FILE runs one input again\n' "${failed[*]}" "$profile" >&2
   exit 1
