@@ -33,11 +33,7 @@ cargo build --quiet --example synthetic
 synthetic=target/debug/examples/synthetic repository=$work/local/repo
 # What moves all counts, and not by anything that changed here.
 tools="$(rustc --version), $(valgrind --version), glibc $(ldd --version | awk 'NR == 1 { print $NF }')"
-# Nobody's settings and caches.
-export HOME=$work/home XDG_CACHE_HOME=$work/xdg
-unset NIX_NPM_REGISTRY_OVERRIDES NIX_NPM_TOKENS NIX_SSL_CERT_FILE SSL_CERT_FILE NODE_EXTRA_CA_CERTS NPM_NIXHASH_LOG \
-  http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY CI GITHUB_ACTIONS GITLAB_CI
-mkdir "$HOME"
+nobodys_settings
 
 # count NAME ARGUMENT...: one run of the program. That hashes are stale is no failure of it.
 count() {

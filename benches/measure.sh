@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Sourced by those that measure: a local registry, and figures of whole processes.
+# MEASURE_UNDER: a program that each timed run is started through, such as one that keeps others still meanwhile.
 
 work=$(mktemp -d)
 binary=${BINARY:-target/release/npm-nixhash}
@@ -17,6 +18,21 @@ build() {
   if [[ -z ${BINARY:-} ]]; then cargo build --quiet --release --bins; fi
   cargo build --quiet --release --example synthetic --example receive
   binary=$(realpath "$binary")
+}
+
+# nobodys_settings: settings and caches of nobody, and no variable that changes what is measured. No rustup works from here on.
+nobodys_settings() {
+  export HOME=$work/home XDG_CACHE_HOME=$work/xdg
+  unset NIX_NPM_REGISTRY_OVERRIDES NIX_NPM_TOKENS NIX_SSL_CERT_FILE SSL_CERT_FILE NODE_EXTRA_CA_CERTS NPM_NIXHASH_LOG \
+    http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY CI GITHUB_ACTIONS GITLAB_CI
+  mkdir "$HOME"
+}
+
+# The reference, and not this program under its name.
+reference() {
+  local found
+  found=$(command -v prefetch-npm-deps) || return 1
+  ! "$found" --version 2>/dev/null | grep -q npm-nixhash && ! cmp -s "$found" "$binary"
 }
 
 # empty_cache: a new one. The old one stays until the end: ext4 looks long for a place where files were just removed.
@@ -44,12 +60,14 @@ stop_server() {
   server=
 }
 
-# once NAME COMMAND...: runs a command and appends "wall cpu KiB" to $work/figures/NAME. A stale hash is no failure here.
+# once NAME COMMAND...: runs a command and appends "wall cpu KiB" to $work/figures/NAME; $work/output has what it printed.
+# A stale hash is no failure here.
 once() {
   local name=$1
   shift
   mkdir -p "$work/figures"
-  /usr/bin/time -q -o "$work/time" -f '%e %U %S %M' "$@" >/dev/null 2>"$work/messages" || [[ $? -eq 1 ]] || {
+  # shellcheck disable=SC2086 # a program and its arguments
+  ${MEASURE_UNDER:-} /usr/bin/time -q -o "$work/time" -f '%e %U %S %M' "$@" >"$work/output" 2>"$work/messages" || [[ $? -eq 1 ]] || {
     tail -n 5 "$work/messages" >&2
     return 2
   }
@@ -68,9 +86,10 @@ median() {
     awk '{ all[NR] = $1 } END { print NR % 2 ? all[(NR + 1) / 2] : (all[NR / 2] + all[NR / 2 + 1]) / 2 }'
 }
 
-# paired NAME OTHER: the median of the ratios of wall times, run by run.
+# paired NAME OTHER [COLUMN]: the median of the ratios of wall times, or of another column, run by run.
 paired() {
-  paste -d ' ' "$work/figures/$1" "$work/figures/$2" | awk '$4 > 0 { printf "%.2f 0 0\n", $1 / $4 }' >"$work/figures/ratio"
+  paste -d ' ' "$work/figures/$1" "$work/figures/$2" |
+    awk -v column="${3:-1}" '$(column + 3) > 0 { printf "%.2f\n", $column / $(column + 3) }' >"$work/figures/ratio"
   median ratio 1
 }
 

@@ -21,13 +21,6 @@ done
 source benches/measure.sh
 build
 
-# The reference, and not this program under its name.
-reference() {
-  local found
-  found=$(command -v prefetch-npm-deps) || return 1
-  ! "$found" --version 2>/dev/null | grep -q npm-nixhash && ! cmp -s "$found" "$binary"
-}
-
 prefetch_each() {
   local lockfile
   for lockfile in "$1"/services/*/package-lock.json; do prefetch-npm-deps "$lockfile"; done

@@ -4,6 +4,8 @@
 //! services with M packages each, of N in all, and a flake to DIR/repo; DIR/env for a shell to source, which sends requests
 //! to the local server; DIR/urls for `curl -K`. It serves until its standard input ends, with `--plain` without TLS. The line
 //! `ready` says that all is there. With `--store` it ends at once: DIR/www is what another server has to serve at the URL BASE.
+//!
+//! Every npm client can install them: a tarball has a `package.json` and one file of noise, so that it is as large as it says.
 
 #![allow(clippy::unwrap_used, reason = "a tool for developers that may stop where it stands")]
 
@@ -13,13 +15,18 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
 
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/support/registry/mod.rs"]
 mod registry;
 
 use registry::{PUBLIC, Published, Registry};
+
+/// What an archive has besides: headers, `package.json`, padding, the end.
+const AROUND_NOISE: usize = 3 << 10;
 
 struct Plan {
     dir: PathBuf,
@@ -68,15 +75,15 @@ fn main() {
     let plan = Plan::from_arguments();
     let registry = Registry::start();
     registry.delay(Duration::from_millis(plan.delay));
-    let packages = publish(&registry, &plan);
+    let own = if plan.plain { registry.url() } else { registry.tls_url() };
+    let base = plan.store.as_ref().unwrap_or(&own);
+    let packages = publish(&registry, base, &plan);
     write_repository(&plan, &packages);
-    if let Some(base) = &plan.store {
-        write_urls(&plan.dir, base, &packages);
+    write_urls(&plan.dir, base, &packages);
+    if plan.store.is_some() {
         return write_files(&plan.dir, &packages);
     }
-    let base = if plan.plain { registry.url() } else { registry.tls_url() };
-    write_urls(&plan.dir, &base, &packages);
-    write_environment(&plan.dir, &base, &registry);
+    write_environment(&plan.dir, base, &registry);
     let mut out = std::io::stdout();
     writeln!(out, "ready").unwrap();
     out.flush().unwrap();
@@ -84,18 +91,44 @@ fn main() {
 }
 
 /// Packages of very different sizes, as real ones are: most are small, and a few hold most of the bytes.
-fn publish(registry: &Registry, plan: &Plan) -> Vec<Published> {
+fn publish(registry: &Registry, base: &str, plan: &Plan) -> Vec<Published> {
     let mut random = fastrand::Rng::with_seed(7);
     let weights: Vec<f64> = (0..plan.packages).map(|_| (random.f64() + 0.001).powf(-0.8)).collect();
     let total: f64 = weights.iter().sum();
     let publish = |(n, weight): (usize, &f64)| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-        let len = (weight / total * plan.bytes as f64) as usize + 64;
-        let mut bytes = vec![0; len];
-        random.fill(&mut bytes);
-        registry.publish_bytes(&format!("package-{n:05}"), "1.0.0", bytes)
+        let len = (weight / total * plan.bytes as f64) as usize;
+        let mut noise = vec![0; len.saturating_sub(AROUND_NOISE).max(64)];
+        random.fill(&mut noise);
+        let manifest = json!({ "name": format!("package-{n:05}"), "version": "1.0.0" });
+        publish_noise(registry, base, &manifest, &noise)
     };
     weights.iter().enumerate().map(publish).collect()
+}
+
+/// A tarball and its packument, which names this server as a registry names itself.
+fn publish_noise(registry: &Registry, base: &str, manifest: &Value, noise: &[u8]) -> Published {
+    let (name, version) = (manifest["name"].as_str().unwrap(), manifest["version"].as_str().unwrap());
+    let published = registry.publish_bytes(name, version, tarball(manifest, noise));
+    let mut release = manifest.clone();
+    release["dist"] =
+        json!({ "tarball": format!("{base}{}", published.path), "integrity": published.integrity });
+    let packument =
+        json!({ "name": name, "dist-tags": { "latest": version }, "versions": { version: release } });
+    registry.serve(&format!("/{name}"), packument.to_string());
+    published
+}
+
+/// Not compressed, for noise does not get smaller by it.
+fn tarball(manifest: &Value, noise: &[u8]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::none()));
+    for (name, content) in [("package.json", manifest.to_string().as_bytes()), ("noise", noise)] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, format!("package/{name}"), content).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
 }
 
 fn write_repository(plan: &Plan, packages: &[Published]) {
@@ -108,8 +141,10 @@ fn write_repository(plan: &Plan, packages: &[Published]) {
         fs::create_dir_all(&folder).unwrap();
         // A service shares some of its packages with the next ones.
         let start = service * each / 2;
-        let mine = (0..each).map(|n| &packages[(start + n) % packages.len()]);
-        fs::write(folder.join("package-lock.json"), lockfile(service, mine)).unwrap();
+        let mine: Vec<&Published> = (0..each).map(|n| &packages[(start + n) % packages.len()]).collect();
+        let manifest = manifest(service, &mine);
+        fs::write(folder.join("package.json"), format!("{manifest:#}\n")).unwrap();
+        fs::write(folder.join("package-lock.json"), lockfile(&manifest, &mine)).unwrap();
         let _ = writeln!(
             sites,
             "        s{service} = pkgs.buildNpmPackage {{\n          pname = \"s{service}\";\n          version = \"1\";\n          \
@@ -123,10 +158,15 @@ fn write_repository(plan: &Plan, packages: &[Published]) {
     fs::write(repo.join("flake.nix"), flake).unwrap();
 }
 
-fn lockfile<'a>(service: usize, packages: impl Iterator<Item = &'a Published>) -> String {
-    let name = format!("s{service}");
+fn manifest(service: usize, packages: &[&Published]) -> Value {
+    let dependencies = packages.iter().map(|package| (package.name.clone(), package.version.clone().into()));
+    let dependencies: serde_json::Map<_, _> = dependencies.collect();
+    json!({ "name": format!("s{service}"), "version": "1.0.0", "dependencies": dependencies })
+}
+
+fn lockfile(manifest: &Value, packages: &[&Published]) -> String {
     let mut entries = serde_json::Map::new();
-    entries.insert(String::new(), json!({ "name": name, "version": "1.0.0" }));
+    entries.insert(String::new(), manifest.clone());
     for package in packages {
         let entry = json!({
             "version": package.version,
@@ -137,7 +177,13 @@ fn lockfile<'a>(service: usize, packages: impl Iterator<Item = &'a Published>) -
         });
         entries.insert(format!("node_modules/{}", package.name), entry);
     }
-    let document = json!({ "name": name, "version": "1.0.0", "lockfileVersion": 3, "packages": entries });
+    let document = json!({
+        "name": manifest["name"],
+        "version": manifest["version"],
+        "lockfileVersion": 3,
+        "requires": true,
+        "packages": entries,
+    });
     format!("{document:#}\n")
 }
 
@@ -146,7 +192,7 @@ fn write_environment(dir: &Path, base: &str, registry: &Registry) {
     let authority = dir.join("ca.pem");
     fs::copy(registry.ca_file(), &authority).unwrap();
     let exports = format!(
-        "export NIX_NPM_REGISTRY_OVERRIDES='{overrides}'\nexport SSL_CERT_FILE='{authority}' NIX_SSL_CERT_FILE='{authority}' CURL_CA_BUNDLE='{authority}'\n",
+        "registry='{base}'\nexport NIX_NPM_REGISTRY_OVERRIDES='{overrides}'\nexport SSL_CERT_FILE='{authority}' NIX_SSL_CERT_FILE='{authority}' CURL_CA_BUNDLE='{authority}'\n",
         authority = authority.display()
     );
     fs::write(dir.join("env"), exports).unwrap();
