@@ -41,7 +41,7 @@ impl Runner<'_> {
         }
         let size: usize = fields.iter().map(Field::size).sum();
         self.spend(size as u64 / 16, state);
-        if size > LONGEST {
+        if size > LONGEST || word.0.iter().any(|part| part.what == Piece::OddClass) {
             return vec![Field { loose: true, ..Field::unknown() }];
         }
         if fields.len() == 1 && fields[0].segs.is_empty() && !quoted {
@@ -60,7 +60,8 @@ impl Runner<'_> {
             self.part(part, state, &mut fields);
         }
         let field = fields.pop().filter(|_| fields.is_empty()).unwrap_or_else(Field::unknown);
-        if field.size() > LONGEST { Field::unknown() } else { field }
+        let odd = word.0.iter().any(|part| part.what == Piece::OddClass);
+        if odd || field.size() > LONGEST { Field::unknown() } else { field }
     }
 
     fn part(&mut self, part: &Part, state: &mut State, fields: &mut Vec<Field>) {
@@ -68,11 +69,13 @@ impl Runner<'_> {
             Piece::Text(text) => Seg::Text(text.clone()),
             Piece::Brace(c) => Seg::Text(c.to_string()),
             Piece::Home => Seg::Anchor(Anchor::Elsewhere),
-            Piece::Star | Piece::AnyOne if state.globs != Globs::On => {
+            Piece::Star | Piece::AnyOne | Piece::OneOf(_) if state.globs != Globs::On => {
                 return gap(fields, state.globs == Globs::Odd);
             }
             Piece::Star => Seg::Star,
             Piece::AnyOne => Seg::AnyOne,
+            Piece::OneOf(class) => Seg::OneOf(class.clone()),
+            Piece::OddClass => return gap(fields, false),
             Piece::Opaque => return gap(fields, !part.quoted),
             Piece::Hole(hole) => match &self.holes[*hole] {
                 Hole::Source(source) => Seg::Store(Rc::clone(source)),
@@ -238,7 +241,7 @@ fn builtin(name: &str, state: &State) -> Option<Anchor> {
 }
 
 fn is_pattern(piece: &Piece) -> bool {
-    matches!(piece, Piece::Star | Piece::AnyOne)
+    matches!(piece, Piece::Star | Piece::AnyOne | Piece::OneOf(_))
 }
 
 /// Text that is not known, at the end of the last word.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use nix_lang::value::source::Source;
 
 use super::log::Key;
+use super::script::Class;
 
 /// A folder that has a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +26,10 @@ pub(super) enum Seg {
     Text(String),
     /// `*`: any text without a slash.
     Star,
-    /// `?` or `[...]`: any character but a slash.
+    /// `?`: any character but a slash.
     AnyOne,
+    /// `[...]`
+    OneOf(Class),
     Store(Rc<Source>),
     Anchor(Anchor),
     /// Any text. The name is that of a package, where it is one.
@@ -56,12 +59,13 @@ impl PartialEq for Field {
 }
 
 /// What one symbol of a pattern stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Sign {
     Is(char),
     /// Any text without a slash, not beginning a name with a dot.
     Star,
     AnyOne,
+    OneOf(Class),
     Anything,
 }
 
@@ -106,7 +110,7 @@ impl Field {
 
     /// Whether it is a pattern of file names.
     pub(crate) fn is_pattern(&self) -> bool {
-        self.segs.iter().any(|seg| matches!(seg, Seg::Star | Seg::AnyOne))
+        self.segs.iter().any(|seg| matches!(seg, Seg::Star | Seg::AnyOne | Seg::OneOf(_)))
     }
 
     pub(crate) fn has_gap(&self) -> bool {
@@ -167,7 +171,10 @@ impl Field {
             name.push(seg.clone());
         }
         if folder.is_pattern()
-            || name.segs.iter().any(|seg| !matches!(seg, Seg::Text(_) | Seg::Star | Seg::AnyOne))
+            || name
+                .segs
+                .iter()
+                .any(|seg| !matches!(seg, Seg::Text(_) | Seg::Star | Seg::AnyOne | Seg::OneOf(_)))
         {
             return None;
         }
@@ -181,6 +188,7 @@ impl Field {
                 Seg::Text(text) => signs.extend(text.chars().map(Sign::Is)),
                 Seg::Star => signs.push(Sign::Star),
                 Seg::AnyOne => signs.push(Sign::AnyOne),
+                Seg::OneOf(class) => signs.push(Sign::OneOf(class.clone())),
                 Seg::Store(_) | Seg::Anchor(_) | Seg::Gap(_) => signs.push(Sign::Anything),
             }
         }
@@ -269,6 +277,11 @@ fn matches(signs: &[Sign], text: &str) -> bool {
                 continue;
             }
             Some(Sign::AnyOne) if text.get(at).is_some_and(|c| *c != '/') => {
+                sign += 1;
+                at += 1;
+                continue;
+            }
+            Some(Sign::OneOf(class)) if text.get(at).is_some_and(|c| class.holds(*c)) => {
                 sign += 1;
                 at += 1;
                 continue;

@@ -129,14 +129,56 @@ pub(super) struct Part {
     pub quoted: bool,
 }
 
+/// The characters that `[...]` stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Class {
+    negated: bool,
+    ranges: Rc<[(char, char)]>,
+}
+
+impl Class {
+    /// What stands between the brackets; `None` where it is not followed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let listed = text.strip_prefix(['!', '^']);
+        let all: Vec<char> = listed.unwrap_or(text).chars().collect();
+        let (mut ranges, mut rest) = (Vec::new(), all.as_slice());
+        while let [first, tail @ ..] = rest {
+            // Not followed: `[:lower:]`, `[.x.]`, `[=x=]`, and characters that are quoted.
+            if matches!(first, '[' | '\\' | '"' | '\'' | '$' | '`') {
+                return None;
+            }
+            let (last, tail) = match tail {
+                ['-', last, tail @ ..] => (last, tail),
+                _ => (first, tail),
+            };
+            // Builds run in the C locale, where ranges go by code points; one that runs backwards is an error to some shells.
+            if last < first || matches!(last, '[' | '\\') {
+                return None;
+            }
+            ranges.push((*first, *last));
+            rest = tail;
+        }
+        Some(Self { negated: listed.is_some(), ranges: ranges.into() })
+    }
+
+    /// Whether it stands for a character. For a slash no pattern of names does.
+    pub fn holds(&self, c: char) -> bool {
+        c != '/' && self.ranges.iter().any(|(first, last)| (first..=last).contains(&&c)) != self.negated
+    }
+}
+
 /// What a part is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
     Text(String),
     /// `*`
     Star,
-    /// `?`, and `[...]`, which may stand for any character.
+    /// `?`
     AnyOne,
+    /// `[...]`
+    OneOf(Class),
+    /// `[...]` with something in it that is not followed: the whole word may be anything.
+    OddClass,
     /// An interpolation of the Nix string, by its number.
     Hole(usize),
     /// `$name`

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{LONGEST_INDEX, Mark, ParseError, Parsed, Parser, Symbol};
-use crate::script::{Part, Piece, Word};
+use crate::script::{Class, Part, Piece, Word};
 
 /// More words than this are not made of one by its braces.
 const MOST_WORDS: usize = 64;
@@ -62,18 +62,31 @@ impl Parser<'_> {
         self.at += 1;
     }
 
-    /// `[...]`: it stands for one character, as long as it is closed in the same word.
+    /// `[...]`, as long as it is closed in the same word: one of some characters (fixture `phase-copies-by-class`).
     fn class(&mut self, word: &mut Word) {
-        let mut ahead = 1;
-        while let Some(c) = self.char(ahead).filter(|_| ahead < LONGEST_INDEX) {
-            match c {
-                ']' if ahead > 1 => {
-                    word.push(Piece::AnyOne, false);
-                    self.at += ahead + 1;
+        let mut odd = false;
+        for ahead in 1.. {
+            match self.char(ahead) {
+                // In the first place, also behind a `!`, it is one of the characters.
+                Some(']') if ahead > 2 || ahead == 2 && !matches!(self.char(1), Some('!' | '^')) => {
+                    let inner: Option<String> = (1..ahead).map(|at| self.char(at)).collect();
+                    let class = inner.filter(|_| !odd).and_then(|inner| Class::parse(&inner));
+                    // What is odd in it is read as it would be elsewhere; only the bracket is taken.
+                    self.at += if class.is_some() { ahead + 1 } else { 1 };
+                    word.push(class.map_or(Piece::OddClass, Piece::OneOf), false);
                     return;
                 }
-                ' ' | '\t' | '\n' | ';' | '|' | '&' | '/' | '$' | '"' | '\'' | '(' | ')' => break,
-                _ => ahead += 1,
+                Some(' ' | '\t' | '\r' | '\n' | ';' | '|' | '&' | '/' | '(' | ')' | '<' | '>') => break,
+                Some('$' | '"' | '\'' | '`' | '\\') => odd = true,
+                // Farther ahead nothing is looked for: of a long text of brackets each would look to its end.
+                Some(_) if ahead >= LONGEST_INDEX => {
+                    self.at += 1;
+                    return word.push(Piece::OddClass, false);
+                }
+                Some(_) => {}
+                // An interpolation may hold anything; behind the end there is nothing.
+                None if self.peek(ahead).is_some() => odd = true,
+                None => break,
             }
         }
         word.push_char('[', false);

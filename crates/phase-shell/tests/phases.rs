@@ -1,0 +1,93 @@
+//! What a phase leaves of the lockfile, statement by statement: a line of shell, and which file stands there afterwards.
+//!
+//! What is answered with a file, or with none, is what bash with GNU coreutils leaves. A line that begins with `?` says why
+//! nothing is known. `cargo test --features real-parts --test real shell_phases` holds random phases against a real bash.
+
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use nix_lang::budget::Budget;
+use nix_lang::files::Files;
+use nix_lang::value::source::{Base, Source};
+use nix_lang::value::{Doubt, Piece, Text, Unknown};
+use phase_shell::{Ground, LockfileEdit, LockfileState, Script, Shell, Side};
+
+/// A repository whose files hold their own names, so that it is seen which one is left.
+fn repository() -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("a folder");
+    fs::create_dir(root.path().join("sub")).expect("a folder");
+    for file in ["package-lock.json", "other.json", "third.json", "sub/package-lock.json"] {
+        fs::write(root.path().join(file), format!("{file}\n")).expect("a file");
+    }
+    root
+}
+
+fn unknown(name: &str) -> Piece {
+    let name = (!name.is_empty()).then(|| name.into());
+    Piece::Unknown(Rc::new(Unknown { doubt: Doubt::Argument, message: "not known".into(), at: None, name }))
+}
+
+/// `@other@` and its like are interpolations of the Nix string that the phase is.
+fn script(root: &Path, text: &str) -> Script {
+    let local = |name: &str| Piece::Source(Rc::new(Source::local(root.join(name))));
+    let pieces = text.split('@').enumerate().map(|(at, part)| match (at % 2, part) {
+        (0, text) => Piece::Text(text.into()),
+        (_, "other") => local("other.json"),
+        (_, "third") => local("third.json"),
+        (_, "folder") => local("sub"),
+        (_, "jq") => unknown("pkgs.jq"),
+        (_, "script") => unknown("pkgs.writeShellScript"),
+        (_, _) => unknown(""),
+    });
+    Script::new(&Text { pieces: pieces.collect(), ..Text::default() })
+}
+
+fn said(root: &Path, slot: &LockfileState, edits: &[LockfileEdit]) -> String {
+    let what = match slot {
+        LockfileState::Original => "as it was".to_owned(),
+        LockfileState::Absent => "none".to_owned(),
+        LockfileState::Doubt(trouble) => return format!("? {:?}", trouble.cause),
+        LockfileState::Copied(source) => match source.local_path() {
+            Some(path) => path.strip_prefix(root).expect("a file of the repository").display().to_string(),
+            None => format!("{:?}", matches!(source.base, Base::Unknown(_))),
+        },
+    };
+    if edits.is_empty() { what } else { format!("{what}, edited") }
+}
+
+/// What stands under both names in the folder in which the phase ends; the shrinkwrap only if there is one.
+fn left(root: &Path, text: &str) -> String {
+    let (files, budget) = (Files::new(root.to_owned()), Budget::default());
+    let tree = Ground::Source(Rc::new(Source::local(root.to_owned())));
+    budget.begin();
+    let mut shell = Shell::new(&files, &budget, tree, Ground::Nothing);
+    shell.run(&script(root, text), "postPatch");
+    let Some(folder) = shell.folder().map(str::to_owned) else {
+        return format!("? {:?}", shell.folder_trouble().cause);
+    };
+    let left = shell.left(Side::Tree, &folder);
+    let [shrinkwrap, lock] = [0, 1].map(|slot| said(root, &left.slots[slot], &left.edits[slot]));
+    let place = if folder.is_empty() { String::new() } else { format!("{folder}: ") };
+    let shrinkwrap = match shrinkwrap.as_str() {
+        "as it was" | "none" => String::new(),
+        same if same == lock => String::new(),
+        other => format!(", shrinkwrap {other}"),
+    };
+    format!("{place}{lock}{shrinkwrap}")
+}
+
+/// A line is a phase, a tab, and what it leaves; `⏎` is a line break in the phase.
+#[test]
+fn each_statement_leaves_what_it_leaves_in_bash() {
+    let repository = repository();
+    let root = repository.path().canonicalize().expect("a folder");
+    let rows: Vec<_> = include_str!("phases.tsv").lines().filter_map(|line| line.split_once('\t')).collect();
+    assert!(rows.len() > 390, "{} rows", rows.len());
+    let wrong = rows.iter().filter_map(|(phase, expected)| {
+        let left = left(&root, &phase.replace('⏎', "\n"));
+        (left != *expected).then(|| format!("{phase}\n  expected: {expected}\n  got:      {left}\n"))
+    });
+    let wrong: String = wrong.collect();
+    assert!(wrong.is_empty(), "{wrong}");
+}
