@@ -148,7 +148,10 @@ fn invalid(message: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{LongNames, record};
+    use tar::Archive;
+
+    use super::{LongNames, Members, record};
+    use crate::pack::{EntryKind, Packer};
 
     #[test]
     fn a_record_may_hold_line_breaks_and_equals_signs() {
@@ -170,5 +173,20 @@ mod tests {
         for bytes in ["10 size=1\n", "24 GNU.sparse.name=abcd\n"] {
             assert!(LongNames::default().pax(bytes.as_bytes()).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn the_head_of_a_member_is_its_beginning_and_the_next_one_is_found_behind_it() {
+        let mut packer = Packer::new(Vec::new());
+        packer.append(b"a", 0o644, EntryKind::File(b"beginning")).unwrap();
+        packer.append(b"b", 0o644, EntryKind::File(b"x")).unwrap();
+        let bytes = packer.finish().unwrap();
+        let mut archive = Archive::new(bytes.as_slice());
+        let mut members = Members::new(&mut archive).unwrap();
+        let mut first = members.next_member().unwrap().unwrap();
+        assert_eq!(first.head(5).unwrap(), b"begin");
+        let mut second = members.next_member().unwrap().unwrap();
+        assert_eq!((second.name.as_slice(), second.head(5).unwrap()), (&b"b"[..], b"x".to_vec()));
+        assert!(members.next_member().unwrap().is_none());
     }
 }

@@ -243,3 +243,23 @@ impl<R: Read> Read for Limited<R> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{EntryProblem, Names, place};
+
+    #[test]
+    fn a_path_of_4095_bytes_has_a_place_and_a_longer_one_has_none() {
+        let parts = |last: &str| [vec!["x".repeat(255); 15].join("/").as_str(), last].join("/");
+        let longest = parts(&"x".repeat(255));
+        assert_eq!(longest.len(), 4095);
+        assert_eq!(
+            place(longest.as_bytes(), Names::Whole).map(|parts| parts.map(|parts| parts.len())),
+            Ok(Some(16))
+        );
+        for longer in [parts(&format!("{}/y", "x".repeat(254))), parts(&"x".repeat(256))] {
+            assert_eq!(longer.len(), 4096);
+            assert_eq!(place(longer.as_bytes(), Names::Whole), Err(EntryProblem::LongPath));
+        }
+    }
+}

@@ -56,7 +56,9 @@ fn refusal(tar: &[u8]) -> String {
 fn names_and_links_that_lead_elsewhere() {
     let long = [b"r/".as_slice(), &[b'x'; 256]].concat();
     let deep = [b"r".as_slice(), &b"/x".repeat(2049)].concat();
-    let cases: [(Entries<'_>, &str); 15] = [
+    let target = vec![b'x'; 4097];
+    let cases: [(Entries<'_>, &str); 16] = [
+        (&[(b"r/a", 0o777, EntryKind::Symlink(&target))], "x`, which cannot be a link's target"),
         (&[(b"r/../../x", 0o644, FILE)], "archive entry `r/../../x` has `..` in its path"),
         (&[(b"../r/x", 0o644, FILE)], "archive entry `../r/x` has `..` in its path"),
         (&[(b"/r/x", 0o644, FILE)], "archive entry `/r/x` has an absolute path"),
