@@ -45,7 +45,9 @@ impl CacheTree {
     pub fn new(fetcher_version: u32, entries: Vec<IndexEntry>, lockfile: Arc<[u8]>) -> Self {
         let mut contents: Vec<_> = entries.iter().map(|entry| entry.content).collect();
         contents.sort_unstable();
+        // Two URLs with the same integrity share a file.
         contents.dedup();
+        // A stable sort: the two lines of a packument stay in the order in which nixpkgs writes them.
         let mut keyed: Vec<_> = entries.into_iter().map(|entry| (entry.bucket(), entry)).collect();
         keyed.sort_by_key(|(key, _)| *key);
         let mut buckets: Vec<Bucket> = Vec::with_capacity(keyed.len());
@@ -131,18 +133,16 @@ enum Lookup<'a, T> {
 fn find<'a, T>(items: &'a [T], digest: impl Fn(&T) -> &[u8], below: &[&str]) -> Option<Lookup<'a, T>> {
     let prefix = unhex(&below.concat())?;
     let start = items.partition_point(|item| digest(item) < prefix.as_slice());
-    let matching = items[start..].iter().take_while(|item| digest(item).starts_with(&prefix));
-    if below.len() == 3 {
-        return matching.take(1).find(|item| digest(item) == prefix).map(Lookup::Item);
-    }
-    let mut names: Vec<String> = matching
-        .map(|item| match below.len() {
-            depth @ 0..=1 => hex(&digest(item)[depth..=depth]),
-            depth => hex(&digest(item)[depth..]),
-        })
-        .collect();
+    let mut matching = items[start..].iter().take_while(|item| digest(item).starts_with(&prefix));
+    let mut names: Vec<String> = match below.len() {
+        depth @ 0..=1 => matching.map(|item| hex(&digest(item)[depth..=depth])).collect(),
+        2 => matching.map(|item| hex(&digest(item)[2..])).collect(),
+        3 => return matching.find(|item| digest(item) == prefix).map(Lookup::Item),
+        _ => return None,
+    };
+    // Sorted by digest, so those in one folder stand side by side.
     names.dedup();
-    (below.len() < 3 && !names.is_empty()).then_some(Lookup::Names(names))
+    (!names.is_empty()).then_some(Lookup::Names(names))
 }
 
 #[cfg(test)]
@@ -179,6 +179,28 @@ mod tests {
         let listed: Vec<_> =
             files[1..=600].iter().map(|path| path.split('/').skip(3).collect::<String>()).collect();
         assert_eq!(contents, listed, "contents() is the order of the NAR");
+    }
+
+    #[test]
+    fn sha1_and_sha512_have_a_folder_each() {
+        let contents = [
+            ContentId::new(Algorithm::Sha1, &[0xff; 20]),
+            ContentId::new(Algorithm::Sha512, &[0x01; 64]),
+            ContentId::new(Algorithm::Sha1, &[0x02; 20]),
+        ];
+        let entries = contents.iter().flatten().map(|id| entry(&format!("https://host/{id}"), *id)).collect();
+        let tree = CacheTree::new(1, entries, Arc::from(*b"{}"));
+        let listed = |path: &str| match tree.node(Utf8Path::new(path)) {
+            Some(Node::Directory(names)) => names,
+            other => panic!("{path}: {other:?}"),
+        };
+        assert_eq!(listed("_cacache/content-v2"), ["sha1", "sha512"]);
+        assert_eq!(listed("_cacache/content-v2/sha1"), ["02", "ff"]);
+        assert_eq!(listed("_cacache/content-v2/sha512"), ["01"]);
+        assert_eq!(listed("_cacache/content-v2/sha512/01/01"), ["01".repeat(62)]);
+        let deeper = format!("_cacache/content-v2/sha512/01/01/{}/00", "01".repeat(62));
+        assert_eq!(tree.node(Utf8Path::new(&deeper)), None);
+        assert_eq!(tree.node(Utf8Path::new("_cacache/content-v2/sha512/0/1/0/1")), None);
     }
 
     #[test]
