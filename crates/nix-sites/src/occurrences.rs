@@ -150,6 +150,7 @@ fn named(ast: &Ast, bindings: &Bindings, name: &str, all: &mut Vec<Occurrence>) 
 fn arguments(ast: &Ast, function: ExprId, argument: ExprId, all: &mut Vec<Occurrence>) {
     let Expr::Set { bindings, .. } = ast.expr(argument) else { return };
     let has = |name: &str| bindings.entries.iter().any(|binding| binding.name.as_ref() == name);
+    // The `hash` of `fetchFromGitHub` and its like is that of a source.
     let fetches = callee(ast, function).is_some_and(|name| name.starts_with("fetch"));
     if fetches || !has("version") || has("npmDepsHash") {
         return;
@@ -175,7 +176,6 @@ fn names_tarball(ast: &Ast, bindings: &Bindings) -> bool {
     })
 }
 
-/// The `hash` of a call of `fetchNpmDeps`.
 /// Whether a file has a function that fetches a tarball of a registry, so that calls elsewhere may be given its hash.
 pub(crate) fn wraps_tarball(ast: &Ast) -> bool {
     let mut sets = ast.exprs.iter().zip(&ast.spans).filter_map(|(expr, span)| match expr {
@@ -188,6 +188,7 @@ pub(crate) fn wraps_tarball(ast: &Ast) -> bool {
     })
 }
 
+/// The `hash` of a call of `fetchNpmDeps`.
 fn fetcher_hash(ast: &Ast, argument: ExprId, all: &mut Vec<Occurrence>) {
     match ast.expr(argument) {
         Expr::Set { bindings, .. } => named(ast, bindings, "hash", all),
@@ -326,4 +327,121 @@ fn bound(bindings: &Bindings) -> Vec<ExprId> {
         ids.extend([*name, *value]);
     }
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use nix_lang::syntax;
+    use nix_lang::syntax::ast::FileId;
+
+    use super::*;
+
+    fn ast(text: &str) -> std::rc::Rc<Ast> {
+        syntax::parse(FileId(0), text).unwrap_or_else(|error| panic!("{text}: {}", error.message))
+    }
+
+    fn text_of(text: &str, span: Span) -> &str {
+        &text[span.start as usize..span.end as usize]
+    }
+
+    #[test]
+    fn an_occurrence_stands_in_its_own_set_and_that_one_in_the_next() {
+        let text = "{ one = { x = { }; }; two = { npmDepsHash = \"\"; }; npmDepsHash = \"\"; }";
+        let all = occurrences(&ast(text));
+        let sets: Vec<_> = all
+            .iter()
+            .map(|one| one.standing.sets.map(|(own, outer)| (text_of(text, own), text_of(text, outer))))
+            .collect();
+        assert_eq!(
+            sets,
+            [Some(("{ npmDepsHash = \"\"; }", text)), None],
+            "the second one has no set around its own"
+        );
+    }
+
+    #[test]
+    fn what_is_an_annotation_or_a_variable_is_told_by_what_is_around() {
+        let text = "let npmDepsHash = \"\"; in { passthru = { npmDepsHash = \"\"; }; meta.npmDepsHash = \"\"; npmDepsHash = \"\"; }";
+        let all = occurrences(&ast(text));
+        let standings: Vec<_> =
+            all.iter().map(|one| (one.standing.variable, one.standing.annotation)).collect();
+        assert_eq!(standings, [(true, false), (false, true), (false, true), (false, false)]);
+    }
+
+    #[test]
+    fn hashes_of_calls_count_where_a_version_is_given_and_nothing_is_fetched() {
+        for (text, arguments) in [
+            ("mk { version = \"1\"; hash = \"\"; sha256 = \"\"; }", 2),
+            ("lib.mk { version = \"1\"; hash = \"\"; }", 1),
+            ("mk { hash = \"\"; }", 0),
+            ("fetchurl { version = \"1\"; hash = \"\"; }", 0),
+            ("pkgs.fetchzip { version = \"1\"; hash = \"\"; }", 0),
+        ] {
+            let all = occurrences(&ast(text));
+            assert_eq!(all.iter().filter(|one| one.argument).count(), arguments, "{text}");
+            assert_eq!(all.len(), arguments, "{text}");
+        }
+        let own = occurrences(&ast("mk { version = \"1\"; hash = \"\"; npmDepsHash = \"\"; }"));
+        assert_eq!(own.iter().map(|one| one.argument).collect::<Vec<_>>(), [false], "its hash is this one");
+    }
+
+    #[test]
+    fn the_hash_of_the_fetcher_is_found_in_whatever_makes_its_arguments() {
+        for text in [
+            "fetchNpmDeps { hash = \"\"; }",
+            "pkgs.fetchNpmDeps (final: { hash = \"\"; })",
+            "fetchNpmDeps ({ src = ./.; } // { hash = \"\"; })",
+            "fetchNpmDeps ({ hash = \"\"; } // { src = ./.; })",
+        ] {
+            let all = occurrences(&ast(text));
+            let found: Vec<_> = all.iter().map(|one| (text_of(text, one.at.span), one.argument)).collect();
+            assert_eq!(found, [("hash", false)], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hash_beside_the_url_of_a_registrys_tarball_is_one() {
+        let tarball = "{ url = \"https://registry.example/a/-/a-1.0.0.tgz\"; hash = \"\"; }";
+        assert_eq!(occurrences(&ast(tarball)).len(), 1);
+        assert_eq!(occurrences(&ast(&tarball.replace(".tgz", ".zip").replace("/-/", "/"))).len(), 0);
+        assert_eq!(occurrences(&ast(&tarball.replace("url", "page"))).len(), 0);
+        assert!(wraps_tarball(&ast(&format!("version: {tarball}"))));
+        assert!(!wraps_tarball(&ast(&format!("[ (version: 1) {tarball} ]"))));
+    }
+
+    #[test]
+    fn those_inside_of_a_span_are_those_that_it_holds_whole() {
+        let text = "[ { npmDepsHash = 1; } { npmDepsHash = 2; npmDepsHash2 = 3; } { npmDepsHash = 4; } ]";
+        let all = occurrences(&ast(text));
+        let span_of = |part: &str| {
+            let start = text.find(part).expect("it is there");
+            let place = |at: usize| u32::try_from(at).expect("short");
+            Span { start: place(start), end: place(start + part.len()) }
+        };
+        let within =
+            |part: &str| inside(&all, span_of(part)).iter().map(|one| one.at.span.start).collect::<Vec<_>>();
+        let starts: Vec<u32> = all.iter().map(|one| one.at.span.start).collect();
+        assert_eq!(starts.len(), 3);
+        assert_eq!(within("{ npmDepsHash = 2; npmDepsHash2 = 3; }"), starts[1..2]);
+        assert_eq!(within(text), starts);
+        assert_eq!(within("npmDepsHash = 4"), starts[2..], "it may begin where the span does");
+        assert!(within("mDepsHash = 4").is_empty());
+    }
+
+    #[test]
+    fn what_other_builders_and_fetchers_hash_is_no_npm_hash() {
+        let text = "{ cargoHash = \"a\"; src = fetchurl { hash = \"b\"; url = \"c\"; }; deps = fetchNpmDeps { hash = \"d\"; }; }";
+        let tree = ast(text);
+        let mut found: Vec<&str> = other_hashes(&tree).into_iter().map(|span| text_of(text, span)).collect();
+        found.sort_unstable();
+        assert_eq!(found, ["\"a\"", "\"b\""]);
+    }
+
+    #[test]
+    fn functions_with_a_hash_of_their_own_are_known_by_name() {
+        let text = "{ mk = { npmDepsHash ? \"\" }: 1; other = x: x; held = mk { version = \"1\"; hash = \"\"; }; plain = { npmDepsHash = 1; }; }";
+        let tree = ast(text);
+        let own = own_functions(&tree, &occurrences(&tree));
+        assert_eq!(own.iter().map(|(name, _)| name.as_ref()).collect::<Vec<_>>(), ["mk"]);
+    }
 }
