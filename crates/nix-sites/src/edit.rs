@@ -94,6 +94,7 @@ pub fn rewrite(kind: FileKind, text: &str, edits: &[Replacement]) -> Result<Stri
 fn sorted(text: &str, edits: &[Replacement]) -> Result<Vec<Replacement>, EditError> {
     let mut edits = edits.to_vec();
     edits.sort();
+    // Two sites with one literal want the same hash written: that is one edit.
     edits.dedup();
     let mut end = 0;
     for edit in &edits {
@@ -126,6 +127,7 @@ fn splice(text: &str, edits: &[Replacement]) -> String {
 fn prove_nix(before: &str, after: &str, edits: &[Replacement]) -> Result<(), EditError> {
     let old_body = before.strip_prefix(BOM).unwrap_or(before);
     let new_body = after.strip_prefix(BOM).unwrap_or(after);
+    // rnix knows no byte order mark; all its positions lie behind it.
     let shift = before.len() - old_body.len();
     if after.len() - new_body.len() != shift {
         return Err(EditError::MoreThanLiterals(0));
@@ -186,6 +188,7 @@ impl<'a> TokenStream<'a> {
         let literal = match kinds.as_slice() {
             [K::TOKEN_STRING_START, K::TOKEN_STRING_END]
             | [K::TOKEN_STRING_START, K::TOKEN_STRING_CONTENT, K::TOKEN_STRING_END] => true,
+            // `lib.fakeHash`, also with white space around the dot.
             [K::TOKEN_IDENT, rest @ ..] => {
                 rest.iter().all(|kind| matches!(kind, K::TOKEN_IDENT | K::TOKEN_DOT | K::TOKEN_WHITESPACE))
             }
@@ -223,6 +226,7 @@ fn prove_data(
     let new = parse(after).ok_or_else(|| EditError::Unparsable("not a document any more".to_owned()))?;
     let mut left = edits.len();
     compare(&old, &new, edits, &mut left)?;
+    // An edit that met no text of the document hit something else, such as a key or a number.
     if left == 0 { Ok(()) } else { Err(EditError::Changed) }
 }
 
@@ -257,6 +261,7 @@ fn compare(old: &Spanned, new: &Spanned, edits: &[Replacement], left: &mut usize
 
 /// One edit, of everything but the white space around.
 fn prove_text(before: &str, edits: &[Replacement]) -> Result<(), EditError> {
+    // Nix code reads such a file with `lib.fileContents`, or with a newline behind that it cuts off: it stays as it is.
     let start = before.len() - before.trim_start().len();
     let end = before.trim_end().len().max(start);
     match edits {

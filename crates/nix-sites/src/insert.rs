@@ -223,6 +223,7 @@ impl InsertionPoint {
         let lines: Vec<_> = entry.lines().map(line).collect();
         let gap = if self.apart { "\n\n" } else { "\n" };
         let mut inserted = format!("{gap}{}{}", lines.join("\n"), self.tail);
+        // A file has one kind of line ending, and git shows every line that changes its own.
         if text.contains("\r\n") {
             inserted = inserted.replace('\n', "\r\n");
         }
@@ -242,6 +243,7 @@ fn prove(old: &str, new: &str, before: &str, inserted: &str, after: &str) -> Res
     let expected: Vec<_> = [&body(before), inserted, after].iter().flat_map(|part| tokens(part)).collect();
     let one_entry = matches!(alone.expr(), Some(Expr::AttrSet(set)) if set.entries().count() == 1);
     let entries = |root: &ast::Root| root.syntax().descendants().filter_map(Entry::cast).count();
+    // Tokens alone would let a text pass that closes the set and opens another one.
     let grown = entries(&root) == entries(&old_root) + entries(&alone);
     if one_entry && grown && tokens(&body(new)) == expected {
         Ok(())
@@ -281,6 +283,7 @@ fn enters(call: &ast::Apply) -> bool {
     while let Some(Expr::Paren(paren)) = &argument {
         argument = paren.expr();
     }
+    // flake-parts and flake-utils-plus take the outputs as an attribute set.
     let of_flake = call.lambda().is_some_and(|lambda| lambda.syntax().text().to_string().contains("mkFlake"));
     match argument {
         Some(Expr::Lambda(_)) => true,

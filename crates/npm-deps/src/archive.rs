@@ -85,6 +85,7 @@ impl Archive {
         let manifest = self.manifest.as_deref().ok_or_else(|| refuse("is missing or not text"))?;
         let manifest: Map<String, Value> =
             serde_json::from_str(manifest).map_err(|_| refuse("is not a JSON object"))?;
+        // With a lockfile of its own its dependencies are in the cache, and its scripts can run.
         if self.lockfile.is_some() || options.force_git_deps {
             return Ok(());
         }

@@ -88,6 +88,7 @@ impl Assembly {
             if let Some(missing) = self.view.contents().refill(&mut take) {
                 // A waiting tree holds no buffer: there may be a thousand of them.
                 self.buffer = Vec::new();
+                // The encoder is left in the middle of the NAR: it goes on from there when the content is here.
                 return Ok(AssemblyProgress::Waits(missing));
             }
             let length = self.encoder.read(&mut self.buffer).map_err(|error| self.broken(error))?;
@@ -148,6 +149,7 @@ impl Contents {
 
     /// Makes sure that the encoder can be asked for more; returns what is missing.
     fn refill(&mut self, take: &mut impl FnMut(ContentId) -> Option<Tarball>) -> Option<ContentId> {
+        // One content at a time, so that a tree never holds more than the one that is being hashed.
         if self.unread > 0 || self.loaded.is_some() {
             return None;
         }
@@ -163,6 +165,7 @@ impl Contents {
             Node::Bytes(bytes) => bytes.len() as u64,
             Node::Lockfile(bytes) => bytes.len() as u64,
             Node::Content(id) => self.loaded(id)?.len(),
+            // Index files come behind all contents in a NAR, so the sizes are known here.
             Node::Index(lines) => {
                 let lines: Option<Vec<_>> =
                     lines.iter().map(|entry| Some(entry.line(*self.sizes.get(&entry.content)?))).collect();
@@ -199,6 +202,8 @@ impl Contents {
     fn loaded(&self, id: ContentId) -> io::Result<&Tarball> {
         self.loaded
             .as_ref()
+            // The order is the tree's own (`contents`); to hash one under another's path would be a wrong hash without
+            // an error.
             .filter(|tarball| tarball.id() == id)
             .ok_or_else(|| io::Error::other("content out of order"))
     }
@@ -218,6 +223,7 @@ impl FileSystem for View {
     fn read_dir(&self, path: &Utf8Path) -> io::Result<Vec<String>> {
         let contents = self.contents();
         if let Some(mirror) = &contents.mirror {
+            // Also empty folders are part of the tree.
             fs::create_dir_all(mirror.join(path))?;
         }
         match contents.tree.node(path) {

@@ -137,6 +137,8 @@ impl Downloads {
         let awaited = self.underway.await_body(Arc::clone(supply.progress()));
         tokio::spawn(async move {
             let served = served.and_then(|served| served.bytes.or_else(|| supply.on_disk(&served.want)));
+            // A lockfile with sha1 and one with sha512 name the same bytes: they are hashed again, and not fetched
+            // again.
             let same = served.and_then(|served| supply.recognise(&served, &want));
             (
                 slot,

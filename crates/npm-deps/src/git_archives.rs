@@ -40,6 +40,7 @@ impl GitArchives {
                     Err(error) => git_archives.obstacles.push(Obstacle::Supply(Arc::new(error))),
                 }
             }
+            // Two that depend on each other are asked for once each, so this ends.
             wanted = next.into_iter().filter(|dependency| asked.insert(dependency.url.clone())).collect();
         }
         git_archives

@@ -199,6 +199,7 @@ fn first_equals(requests: &[HashRequest]) -> Vec<TreeId> {
     // Lockfiles are long, and SipHash takes longer for them than all else that is done with one that did not change.
     let mut seen: HashMap<_, _, RandomState> = HashMap::default();
     let first = |(index, request): (TreeId, &HashRequest)| {
+        // A tree that is wanted for itself is made, whoever else asks for its hash.
         if request.outputs.wanted() {
             return index;
         }
@@ -292,6 +293,7 @@ fn hash_all(
 /// The versions of every name that the lockfiles of version 2 jobs are known to want.
 fn foreseen(jobs: &[Job<'_>]) -> BTreeMap<String, BTreeSet<String>> {
     let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    // Version 1 stores no packuments.
     for job in jobs.iter().filter(|job| job.request.options.fetcher_version >= 2) {
         for (name, version) in names_of(&job.lockfile) {
             wanted.entry(name.to_owned()).or_default().insert(version.to_owned());
@@ -331,6 +333,7 @@ async fn begin(job: Job<'_>, shared: &Shared<'_>) -> Begun {
         }
     }
     if !obstacles.is_empty() {
+        // Its contents are on their way already: those that nobody else wants are let go when they come.
         shared.scheduler.give_up(tree);
     }
     Begun { tree, packages, pinned: prepared.pinned, warnings, obstacles }
@@ -345,6 +348,8 @@ fn conclude(begun: Begun, ended: Ended) -> Result<Computed, HashFailure> {
     let Begun { packages, warnings, mut obstacles, .. } = begun;
     obstacles.extend(ended.failures.into_iter().map(Obstacle::Supply));
     match ended.outcome {
+        // A tree that was hashed to its end has obstacles nevertheless where one of several URLs of a content did not
+        // serve it: nixpkgs fetches each of them, and fails.
         Some(Ok(hash)) if obstacles.is_empty() => {
             Ok(Computed { hash, packages, bytes: ended.bytes, warnings })
         }

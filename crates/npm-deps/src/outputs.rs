@@ -168,6 +168,7 @@ impl StagedTree {
     fn begin(path: &Path, in_place: bool) -> Result<Self, OutputError> {
         let existed = vacant(path)?;
         let fail = || OutputError::io(path);
+        // What stands there already may be a mount point, and a rename over it would fail or hide it.
         if existed || in_place {
             fs::create_dir_all(path).map_err(fail())?;
             return Ok(Self::InPlace(Unfinished { path: path.to_owned(), existed, armed: true }));
@@ -212,6 +213,7 @@ impl Drop for Unfinished {
         // It was empty before, so all in it is ours. What cannot be removed stays; the failure is reported anyway.
         let _ = fs::remove_dir_all(&self.path);
         if self.existed {
+            // An empty folder was given; it is left as it was.
             let _ = fs::create_dir(&self.path);
         }
     }
@@ -249,6 +251,7 @@ impl StagedNar {
 
     fn finish(self) -> Result<(), OutputError> {
         let Self::Beside { making, path } = self else { return Ok(()) };
+        // Some file systems write the name before the bytes: after a loss of power the file would be there and empty.
         making.as_file().sync_all().map_err(OutputError::io(&path))?;
         making.persist(&path).map(drop).map_err(|error| OutputError::io(&path)(error.error))
     }

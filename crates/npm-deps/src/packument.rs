@@ -51,6 +51,7 @@ pub struct Kept<'a> {
 pub(crate) fn normalise(body: &[u8], kept: Kept<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let kept = PackumentSeed(kept).deserialize(&mut deserializer)?;
+    // A proxy that answers `{}` and then a page of HTML is not the registry.
     deserializer.end()?;
     // serde_json's map is ordered by key, and so are the bytes.
     serde_json::to_vec(&kept)
@@ -109,6 +110,7 @@ impl<'de> Visitor<'de> for VersionsSeed<'_> {
             if self.0.versions.contains(&version) {
                 kept.insert(version, trim_version(map.next_value()?, self.0.whole_dist));
             } else {
+                // Parsed, because what is no JSON must fail, but never built up.
                 map.next_value::<IgnoredAny>()?;
             }
         }

@@ -65,6 +65,8 @@ impl<'a> Packuments<'a> {
                 };
                 cell.get_or_try_init(|| self.fetch(name, &url, wanted)).await?.clone()
             }
+            // A lockfile inside a git dependency wants versions that nobody could foresee, and what is kept of an
+            // earlier answer lacks them.
             None => self.fetch(name, &url, versions).await?,
         };
         let Some(bytes) = answer else { return Ok(None) };

@@ -67,6 +67,7 @@ impl<'a> Preparation<'a> {
             entries: BTreeMap::new(),
             packuments: Vec::new(),
             names: BTreeMap::new(),
+            // What a registry says of a name today, it may say otherwise tomorrow.
             pinned: options.fetcher_version < 2,
             obstacles: Vec::new(),
             warnings: Vec::new(),
@@ -103,6 +104,7 @@ impl<'a> Preparation<'a> {
     }
 
     fn add_entry(&mut self, dependency: &Dependency, integrity: &Integrity) {
+        // Entries of version 1 lockfiles have none for nixpkgs, which asks for no packument then.
         if let Some((name, version)) = name_in(dependency) {
             self.names.entry(name.to_owned()).or_default().insert(version.to_owned());
         }
@@ -136,6 +138,8 @@ impl<'a> Preparation<'a> {
                 path.pop();
                 continue;
             };
+            // nixpkgs' fetcher goes down again at each of them; here an archive is taken in once, so a cycle ends and
+            // is only told.
             if path.iter().any(|(above, _)| above.as_ref() == Some(&dependency.url)) {
                 cycles.push(dependency.place.clone());
             }
@@ -158,6 +162,7 @@ impl<'a> Preparation<'a> {
             if let Some(tarball) = git_archives.tarball(&dependency.url)
                 && !self.entries.contains_key(&dependency.url)
             {
+                // An integrity that the lockfile has for it is ignored, as nixpkgs does: npm packs a commit to other bytes.
                 self.add_entry(dependency, &Integrity::from(tarball.id()));
                 let (package, url) = (dependency.name.clone(), dependency.url.clone());
                 self.shared.scheduler.put(
@@ -196,6 +201,8 @@ impl<'a> Preparation<'a> {
     fn add_packument(&mut self, package: String, url: CanonicalUrl, bytes: bytes::Bytes) {
         let tarball = Tarball::of(bytes);
         let content = tarball.id();
+        // npm asks with the one header when it installs, with the other one when it wants the whole packument; an
+        // offline install needs both, and they share an index file.
         self.packuments.extend(PACKUMENT_ACCEPTS.map(|accept| IndexEntry {
             url: url.as_str().to_owned(),
             integrity: content.sri(),

@@ -33,6 +33,7 @@ fn applies(request: &HashRequest) -> bool {
 fn key(request: &HashRequest) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update(ALGORITHM.to_le_bytes());
+    // The fetcher version is not in it: `applies` lets only version 1 through.
     hasher.update([u8::from(request.options.force_git_deps), u8::from(request.options.force_empty_cache)]);
     hasher.update(&request.lockfile);
     hasher.finalize().into()
@@ -61,6 +62,7 @@ pub(super) fn recall(settings: &Settings, request: &HashRequest) -> Option<Compu
 }
 
 fn read(value: &[u8]) -> Option<Computed> {
+    // A record of another form is as good as none: the hash is computed.
     let Record { hash, packages, bytes, warnings } = serde_json::from_slice(value).ok()?;
     Some(Computed { hash: NarHash(hash), packages, bytes, warnings })
 }

@@ -162,7 +162,10 @@ impl<'a> Scheduler<'a> {
                     self.download(state, slot_id);
                 }
             }
+            // The same URL twice in one lockfile.
             Entry::Occupied(first) if *first.get() == slot_id => {}
+            // The same bytes under another URL. nixpkgs fetches that one, too, and fails where it serves something
+            // else, so it is not enough to have them.
             Entry::Occupied(_) => {
                 entry.wanted.push(slot_id);
                 slot.confirmed |= self.supply.knows(&slot.want);
@@ -203,6 +206,7 @@ impl<'a> Scheduler<'a> {
         let state = &mut *state;
         let slot_id = state.slot(want, |_| None);
         let (slot, entry) = (&mut state.slots[slot_id], state.trees.entry(tree).or_default());
+        // Two commits with the same files are repacked to the same bytes, which the tree holds once.
         let Entry::Vacant(place) = entry.contents.entry(made.id()) else { return };
         place.insert(slot_id);
         entry.wanted.push(slot_id);
@@ -255,6 +259,7 @@ impl<'a> Scheduler<'a> {
         // Of a content that nobody wants any longer, only the failure is of interest.
         let unwanted = slot.users.is_empty();
         slot.content = match result {
+            // Every tree that wanted it was given up meanwhile, or has it from elsewhere.
             Ok(_) if unwanted => Content::Unknown,
             Ok(tarball) => {
                 state.held += in_memory(&tarball);
@@ -377,6 +382,7 @@ impl<'a> Scheduler<'a> {
                 self.download(state, slot_id);
                 return None;
             }
+            // `note` looks again under the lock whether to wait or to give up.
             (Content::Downloading | Content::Failed(_), _) => return None,
         };
         if let Some(entry) = state.trees.get_mut(&tree) {

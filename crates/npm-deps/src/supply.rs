@@ -409,6 +409,7 @@ impl Supply {
                 read => receiver.write(buffer.get(..read)?).ok()?,
             }
         }
+        // Checked against the want's own integrity: what was served for another one may still be something else.
         let tarball = receiver.finish().ok()?;
         self.keep_from(want.url.as_str(), &tarball);
         Some(tarball)

@@ -216,6 +216,7 @@ pub(super) fn judge(
     }
     let fatal = lockfile.problems.iter().filter(|problem| is_fatal(&problem.kind));
     refusals.extend(fatal.cloned().map(Refusal::Entry));
+    // Only packuments are stored by name and version: for version 1 the rivals lead to the same tree.
     if options.fetcher_version >= 2 {
         let torn = lockfile.dependencies.iter().filter(|dependency| !dependency.rivals.is_empty());
         refusals.extend(
@@ -225,6 +226,7 @@ pub(super) fn judge(
             }),
         );
     }
+    // nixpkgs asks that of the outer lockfile only; a git dependency with an empty one is fine.
     if lockfile.dependencies.is_empty() && refusals.is_empty() && !options.force_empty_cache && !nested {
         refusals.push(Refusal::NothingToFetch { without_url: without_url(lockfile) });
     }

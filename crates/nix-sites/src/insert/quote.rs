@@ -15,6 +15,7 @@ pub fn string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for (at, character) in text.char_indices() {
+        // Only these are special inside of quotes; all else, also of other alphabets, stands for itself.
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
             '$' if text[at + 1..].starts_with('{') => quoted.push_str("\\$"),

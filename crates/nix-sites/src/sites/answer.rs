@@ -91,6 +91,7 @@ impl Fetched {
 
     /// Whether what is fetched is the same, and patched the same.
     fn is_same(&self, ev: &mut Eval, other: &Self) -> bool {
+        // The usual case, without the attributes being spelt out.
         if Rc::ptr_eq(&self.remote, &other.remote) && self.patches == other.patches {
             return self.patched_in == other.patched_in;
         }

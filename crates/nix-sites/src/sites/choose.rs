@@ -82,6 +82,7 @@ impl Folder {
         let trimmed = text.trim_start_matches("./").trim_end_matches('/');
         let (top, below) = match trimmed.split_once('/') {
             _ if text.is_empty() => (Top::Unnamed, ""),
+            // `setSourceRoot` with a pattern: whatever the only folder is called.
             _ if root.below_only => (Top::Only, trimmed),
             Some((first, rest)) => (Top::Named(first.to_owned()), rest),
             None => (Top::Named(trimmed.to_owned()), ""),
@@ -111,6 +112,7 @@ fn pick(candidates: &[Rc<Source>], folder: &Folder, at: Location) -> Result<Rc<S
         (Top::Named(first), _) => first.as_str(),
     };
     if let [only] = candidates {
+        // The top folder of an archive has the name that its host gave it, which shows only after the fetch.
         let unchecked = matches!(only.base, Base::Remote(_) | Base::Unknown(_) | Base::Nothing);
         if unchecked || only.folder_names().iter().any(|name| name == first) {
             return Ok(Rc::new(only.inside(&folder.below)));

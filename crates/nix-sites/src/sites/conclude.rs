@@ -80,6 +80,7 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[LockfileEdit],
                     Some(at),
                 );
             }
+            // What is copied over the lockfile is hashed under the lockfile's name, whatever it was called.
             if ev.files.is_file(&path) { Answer::Local(path, edits.to_vec()) } else { Answer::Missing(path) }
         }
         (Base::Remote(remote), None) => {
@@ -161,6 +162,7 @@ fn original(
         }
         Base::Farm(_) => {
             let links = NAMES.iter().map(|name| Rc::new(tree.inside(name)));
+            // A name that leads on to a folder of links is no file: the shrinkwrap comes first here, too.
             let found = links.into_iter().find(|link| !matches!(link.base, Base::Farm(_)));
             match found {
                 Some(link) => copied(ev, &link, &[], at),
@@ -192,9 +194,11 @@ fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {
     let Some(folder) = tree.local_path() else {
         return Answer::doubt(Reason::UnknownSource, "the source is not known", Some(at));
     };
+    // What is outside is not part of the flake, and another machine has something else there.
     if !ev.files.contains(&folder) {
         return Answer::doubt(Reason::UnknownSource, "the source is outside of the repository", Some(at));
     }
+    // `src = ./package.tgz`: Nix unpacks it, and this program does not look into archives of the repository.
     if ev.files.is_file(&folder) {
         return Answer::doubt(
             Reason::InArchive,
@@ -225,6 +229,7 @@ fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {
             let message = format!("{which} leaves {} out", ev.files.display(&path));
             Answer::doubt(Reason::FilteredOut, message, Some(at))
         }
+        // The name that npm writes, for that is the file to make.
         None => Answer::Missing(folder.join(NAMES[1])),
     }
 }

@@ -93,6 +93,7 @@ impl Sweep<'_> {
         if let Some(why) = self.known_dead(occurrence.at) {
             return Some(why);
         }
+        // What was not evaluated may use it.
         if ev.budget.was_exceeded() {
             return None;
         }

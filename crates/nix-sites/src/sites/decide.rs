@@ -105,6 +105,7 @@ fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
         RecordKind::OwnFetcher(own) => own::located(ev, record, own),
         _ => locate(ev, &record.args, record.is_direct(), at),
     };
+    // `npmDepsHash = null` says that there are no dependencies to fetch.
     if hash.literals.is_empty() && hash.null {
         return Vec::new();
     }
@@ -181,6 +182,8 @@ fn draft(
     let outcome = decide(ev, record, hash, options, located);
     let explain = proof(ev, record, hash, located, &outcome);
     let source = located.first().and_then(|l| l.remote.clone()).map(|used| remote_source(ev, &used));
+    // `npmRoot` is not passed to the fetcher, so it never decides; but where no lockfile is found it tells where one
+    // may be meant.
     let missing = matches!(outcome, Outcome::MissingLockfile { .. }) && !record.is_direct();
     let npm_root = if missing { text_of(ev, &record.args, "npmRoot", at) } else { None };
     let candidates = candidates(ev, located, npm_root.as_deref());
@@ -231,6 +234,7 @@ fn telling(paths: &[String]) -> Vec<String> {
         parts.windows(2).any(|pair| pair[0] == pair[1])
     };
     let plain: Vec<String> = paths.iter().filter(|path| !repeats(path)).cloned().collect();
+    // One bad name is better than none.
     if plain.is_empty() { paths.to_vec() } else { plain }
 }
 
@@ -276,6 +280,7 @@ fn origin(trail: &Trail) -> Option<Location> {
     let mut next = trail.as_deref();
     let mut first = None;
     while let Some(hop) = next {
+        // A silent step is a place that people need not be told of, and no place where a source is chosen.
         if hop.step != Move::Silent {
             first = Some(hop.place);
         }
@@ -302,6 +307,7 @@ fn output_name(ev: &mut Eval, record: &Record) -> Option<String> {
         let name = text_of(ev, args, "name", at)?;
         return Some(if direct { name } else { format!("{name}-npm-deps") });
     }
+    // `fetchNpmDeps` has a default name, `buildNpmPackage` always gives it one.
     if direct && !(has("pname") && has("version")) {
         return Some("npm-deps".to_owned());
     }
@@ -337,6 +343,7 @@ fn option<T>(
     read: impl Fn(&Value) -> Option<T>,
 ) -> Result<Option<T>, (String, Option<Location>)> {
     let Some(value) = ev.peek_attr(&record.args, name, record.call) else { return Ok(None) };
+    // `null` is how an override takes an option back.
     if matches!(value.kind, Kind::Null) {
         return Ok(None);
     }
@@ -429,6 +436,7 @@ fn own_function(ev: &Eval, name: Option<&str>) -> Option<Location> {
 
 fn disagreement(ev: &mut Eval, record: &Record, answers: &[&Answer]) -> Outcome {
     for answer in answers {
+        // A doubt says more than that there are several: once it is settled there may be only one.
         if let Answer::Doubt { .. } = answer {
             return outcome(ev, record, answer);
         }

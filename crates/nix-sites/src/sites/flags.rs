@@ -55,6 +55,7 @@ impl Tokens {
         let Some(bearers) = bearers else { return Token::Flag };
         let is_near = |hash: &Location| hash.file == leaf.file;
         let holds = |span: &Span| draft.literals.iter().any(|hash| is_near(hash) && span.contains(hash.span));
+        // A token that nothing binds stands in the middle of an expression: it is a part of the code.
         let Some(bearer) = bearers.of.get(&leaf.span) else { return Token::Given };
         match bearer {
             Bearer::Argument => Token::Given,
@@ -76,6 +77,7 @@ impl Tokens {
     /// stands in for something that is not said may stand in several places, each of which is then a token of its own
     /// (fixture `condition-with-default`).
     pub fn is_setting(&self, ev: &Eval, leaf: Location) -> bool {
+        // A file of data is nothing but settings.
         let Some(bearers) = self.bearers(ev, leaf.file) else { return true };
         bearers.of.get(&leaf.span).is_some_and(|bearer| !matches!(bearer, Bearer::Argument | Bearer::Default))
     }

@@ -55,6 +55,7 @@ fn read(ev: &Eval, file: FileId) -> HashMap<Span, Key> {
 
 fn of_data(document: &Spanned, path: &str, item: bool, all: &mut HashMap<Span, Key>) {
     if !path.is_empty() {
+        // The top of a document has no name, and is never a token.
         all.insert(document.span, Key { path: path.to_owned(), item });
     }
     match &document.value {

@@ -76,6 +76,7 @@ pub(super) fn locate_in(ev: &mut Eval, args: &Value, direct: bool, place: Place<
         located.under = combination.under;
         all.push(located);
     }
+    // Never without an answer: a site that nobody hears of would pass for a fresh one.
     if all.is_empty() {
         let message = "its arguments have too many alternatives to follow, or exclude each other";
         all.push(Located::only(Answer::doubt(Reason::UnknownSource, message, Some(at))));
@@ -160,7 +161,9 @@ fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static s
     NAMES.iter().copied().find(|name| {
         let value = attribute(ev, args, name, at);
         match &value.kind {
+            // `dontUnpack = false` is the default, spelt out.
             Kind::Null | Kind::Bool(false) => false,
+            // An empty phase is none.
             Kind::Str(text) => !text.pieces.is_empty(),
             _ => true,
         }
@@ -209,6 +212,7 @@ fn sources(ev: &mut Eval, args: &Value, at: Location) -> Value {
     let many = attribute(ev, args, "srcs", at);
     match &many.kind {
         Kind::Null => attribute(ev, args, "src", at),
+        // `srcs` wins where both are given, as in nixpkgs' unpackPhase.
         _ => many,
     }
 }
@@ -218,6 +222,8 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
     let trail = combination.source.trail.clone();
     let chosen = match choose(ev, combination.source, combination.root, at) {
         Ok(chosen) => chosen,
+        // Where the source is not known but a phase surely edits the lockfile, that is the better reason: no comment
+        // can settle it.
         Err(answer) => {
             let answer = edited_anyway(ev, combination, at).unwrap_or(answer);
             return Located { trail, ..Located::only(answer) };

@@ -36,6 +36,7 @@ pub(super) fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
 pub(super) fn tell_once(today: &mut [Draft], later: &mut Vec<Draft>) {
     later.retain_mut(|draft| {
         let Outcome::Local { lockfile, edits } = &draft.site.outcome else { return true };
+        // They are taken apart side by side below; a site that keeps its literal elsewhere has no such pairs.
         if draft.literals.len() != draft.site.hashes.len() {
             return true;
         }
@@ -129,6 +130,7 @@ impl DraftKey {
 fn absorb(into: &mut Draft, other: &Draft) {
     for decided in &other.decided {
         if !into.decided.contains(decided) {
+            // Each of the calls may hang on a flag of its own.
             into.decided.push(*decided);
         }
     }
@@ -160,6 +162,7 @@ pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
         let kinds: Vec<usize> =
             users.iter().copied().filter(|user| seen.insert(needs.of(&drafts[*user].site))).collect();
         for a in users {
+            // Each is told of one other, not of all: that suffices to be undecided.
             let clash = |b: &&usize| *b != a && !compatible(&drafts[*a].site, &drafts[**b].site);
             if let Some(b) = kinds.iter().find(clash) {
                 conflicts.entry(*a).or_insert(*b);
@@ -292,6 +295,8 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
     }
     match (&one.outcome, &two.outcome) {
         (Outcome::Local { lockfile: x, edits }, Outcome::Local { lockfile: y, edits: others }) => {
+            // Two copies of one lockfile have one hash today; when one of them changes, this becomes a conflict and is
+            // told.
             edits == others && (x == y || same_bytes(x, y))
         }
         (Outcome::MissingLockfile { expected: x }, Outcome::MissingLockfile { expected: y }) => x == y,
@@ -356,6 +361,7 @@ fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {
 
 /// Whether what is fetched is surely the same, and patched the same as far as that decides the lockfile.
 pub(super) fn same_source(a: &RemoteSource, b: &RemoteSource) -> bool {
+    // A commit is the same tree from whatever mirror, and by whatever fetcher.
     let same = same_call(a, b) || a.commit().is_some_and(|commit| b.commit() == Some(commit));
     same && patched(a) == patched(b)
 }
@@ -370,6 +376,7 @@ fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
 
 fn same_bytes(a: &Path, b: &Path) -> bool {
     match (std::fs::read(a), std::fs::read(b)) {
+        // What cannot be read is equal to nothing, not even to itself elsewhere.
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     }

@@ -62,6 +62,7 @@ impl Walker {
             return;
         }
         let fresh = self.thunks.insert(thunk);
+        // What was visited is visited again only for the sake of another name.
         if depth > DEPTH || (!fresh && (path.is_none() || self.named > MOST_NAMES)) {
             return;
         }
@@ -137,6 +138,7 @@ impl Walker {
             }
             return;
         }
+        // Else another set could be made at the same address, and be taken for visited.
         self.kept.push(Rc::clone(attrs));
         let inside = if matches!(attrs.special, Special::None) { path } else { None };
         if let Some(drv) = made {
@@ -237,6 +239,7 @@ fn ordered(attrs: &Attrs, top: bool) -> Vec<(Rc<str>, ThunkId)> {
         let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
         all.sort_by_key(|(name, _)| rank(name));
     } else {
+        // The first name is the one that people read: of all systems the usual one, and `web` rather than `default`.
         all.sort_by_key(|(name, _)| (name.as_ref() != "x86_64-linux", name.as_ref() == "default"));
     }
     all
@@ -258,6 +261,7 @@ pub(crate) fn call_blindly(ev: &mut Eval, closure: &Closure, folder: &Path, offe
     if !takes_config(&lambda) {
         return ev.enter(closure, argument, at);
     }
+    // The module's own `config` is made of what it returns: a place is kept for that before it is called.
     let module = ev.reserve();
     let argument = with_config(ev, argument, module, at);
     let value = ev.enter(closure, argument, at);
