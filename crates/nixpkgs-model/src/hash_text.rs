@@ -177,4 +177,28 @@ mod tests {
         let sha512 = format!("sha512-{}==", "A".repeat(86));
         assert_eq!(HashText::parse(&sha512).form, HashForm::OtherAlgorithm);
     }
+
+    #[test]
+    fn only_equal_digests_are_the_same_hash() {
+        let other = HashText::parse("sha256-yQ3wjd75Plqb8EoXtombXna9Ayb8UZLXE1gOUhNC28A=");
+        assert!(!HashText::parse(SRI).same_hash(&other));
+        let unknown = HashText::parse("not a hash");
+        assert!(!unknown.same_hash(&unknown), "what has no digest is the same as nothing");
+        assert!(!HashText::parse("").same_hash(&HashText::parse("")));
+    }
+
+    #[test]
+    fn a_text_may_be_a_hash_without_being_a_sha256() {
+        let sha1 = format!("sha1-{}=", "A".repeat(27));
+        let texts = [SRI, "", &sha1, "not a hash", "sha1-short", "sha1-with a space inside of it"];
+        assert_eq!(
+            texts.map(|text| HashText::parse(text).is_hash()),
+            [true, true, true, false, false, false]
+        );
+        assert_eq!(texts.map(looks_like_hash), [true, false, false, false, false, false]);
+        let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert!(looks_like_hash(hex) && looks_like_hash(&format!("sha256:{hex}")));
+        assert!(!looks_like_hash(&format!("{}{SRI}", " ".repeat(40))), "a text that holds a hash is none");
+        assert!(!looks_like_hash(&"x".repeat(50)));
+    }
 }

@@ -14,6 +14,12 @@ fn a_sibling_among_siblings() {
 }
 
 #[test]
+fn an_assertion_gives_its_set_and_a_name_may_be_empty() {
+    assert!(inserted("assert true; { }", "b").unwrap().starts_with("assert true; {\n  b = f {"));
+    assert!(inserted("{ \"\" = { }; }", "\"\".b").unwrap().starts_with("{ \"\" = {\n  b = f {"));
+}
+
+#[test]
 fn sets_on_one_line_and_empty_ones() {
     assert_eq!(
         inserted("  { a = 1; }", "b").unwrap(),
