@@ -186,7 +186,8 @@ mod tests {
         let mut first = members.next_member().unwrap().unwrap();
         assert_eq!(first.head(5).unwrap(), b"begin");
         let mut second = members.next_member().unwrap().unwrap();
-        assert_eq!((second.name.as_slice(), second.head(5).unwrap()), (&b"b"[..], b"x".to_vec()));
+        assert_eq!(second.head(5).unwrap(), b"x");
+        assert_eq!(second.name, b"b");
         assert!(members.next_member().unwrap().is_none());
     }
 }

@@ -123,15 +123,19 @@ impl Runner<'_> {
         let exact = job.arguments.has(Means::Exact);
         let kind = if exact { Look::Absent } else { self.look(&place, state) };
         let name = place.path.rsplit('/').next().unwrap_or_default();
+        let origin = self.origin(job, source, state);
+        // `cp -r sub new/` makes `new` where there is none, and `new/sub` where there is one.
+        let makes = slash && !several && matches!(origin, Origins::Folder(_));
         let into = match kind {
             Look::Folder => Some(true),
+            Look::Absent if makes => Some(false),
+            Look::Perhaps(_) | Look::Unknown(_) if makes => None,
             _ if several || slash => Some(true),
             Look::File(_) | Look::Absent => Some(false),
             // A folder of this name would be unheard of.
             Look::Perhaps(_) | Look::Unknown(_) if FILE_NAMES.contains(&name) => Some(false),
             Look::Perhaps(_) | Look::Unknown(_) => None,
         };
-        let origin = self.origin(job, source, state);
         let status = match into {
             Some(false) => self.lay(job, origin, &place, state),
             Some(true) => self.lay_into(job, source, origin, &place, state),
