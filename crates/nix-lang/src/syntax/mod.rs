@@ -36,7 +36,7 @@ pub fn parse(file: FileId, text: &str) -> Result<Rc<Ast>, SyntaxError> {
     let body = text.strip_prefix(BOM).unwrap_or(text);
     let shift = text.len() - body.len();
     let root = checked_root(body).map_err(|e| SyntaxError { offset: e.offset + shift, ..e })?;
-    Ok(Rc::new(lower::lower(file, &root.syntax().green(), shift)))
+    Ok(Rc::new(lower::lower(file, root.syntax().green(), shift)))
 }
 
 /// Parses with rnix after the nesting has been bounded; no byte order mark.
