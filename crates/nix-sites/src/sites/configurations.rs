@@ -21,7 +21,7 @@ use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::literal_of;
 use super::sweep::{Entries, Index, Sweep};
-use super::together::Flags;
+use super::together::{Constants, Flags};
 use crate::areas::{Area, Areas};
 use crate::occurrences::Occurrence;
 use crate::site::{Condition, Outcome};
@@ -151,6 +151,8 @@ pub(super) struct Others {
     pub(super) area: Option<Area>,
     /// The flags of each part that were met so far, and what became of opening them.
     pub(super) flags: BTreeMap<Option<Area>, Flags>,
+    /// What else somebody chose.
+    pub(super) constants: Constants,
 }
 
 /// What an evaluation of one part of the tree begins with.

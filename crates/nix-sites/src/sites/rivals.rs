@@ -5,6 +5,9 @@
 //! tried that have a part in a site of today, or that hide something which may use a hash of today.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use super::flags::{Token, Tokens};
@@ -133,9 +136,10 @@ pub(super) struct Rivals {
 
 /// Marks the sites of today whose hash a site of another configuration needs for another lockfile.
 pub(super) fn settle(ev: &Eval, tokens: &Tokens, drafts: &mut [Draft], all: &[Rivals]) {
+    let all: Vec<_> = all.iter().map(|Rivals { leaf, drafts }| (*leaf, ByLiteral::of(drafts))).collect();
     for draft in drafts.iter_mut() {
-        for Rivals { leaf, drafts: rivals } in all {
-            let rival = rival_of(draft, rivals, Ground::Lockfile);
+        for (leaf, others) in &all {
+            let rival = others.rival_of(draft, Ground::Lockfile);
             let Some(rival) = rival.filter(|_| is_settled(&draft.site)) else { continue };
             match tokens.of(ev, *leaf, draft) {
                 Token::Flag => mark(ev, &mut draft.site, &rival.site),
@@ -157,35 +161,68 @@ pub(super) enum Ground<'a> {
     Choice(&'a Sources),
 }
 
-/// Where the sources of today are fetched, with the hash that belongs to them.
+/// Where the sources of today are fetched, by the hash that belongs to them.
 #[derive(Default)]
-pub(super) struct Sources(Vec<(Location, Place)>);
+pub(super) struct Sources(HashMap<Location, HashSet<Place>>);
 
 impl Sources {
     /// Those of these sites.
     pub fn of(drafts: &[&mut Draft]) -> Self {
-        let places = drafts.iter().filter_map(|draft| match &draft.site.outcome {
-            Outcome::Remote { source, .. } => Some((draft.literals.first()?, &source.place)),
-            _ => None,
-        });
-        Self(places.map(|(literal, place)| (*literal, place.clone())).collect())
+        let mut sources = Self::default();
+        for draft in drafts {
+            if let (Outcome::Remote { source, .. }, Some(literal)) =
+                (&draft.site.outcome, draft.literals.first())
+            {
+                sources.0.entry(*literal).or_default().insert(source.place.clone());
+            }
+        }
+        sources
     }
 
     fn has(&self, literals: &[Location], place: &Place) -> bool {
-        self.0.iter().any(|(literal, own)| own == place && literals.contains(literal))
+        literals.iter().any(|literal| self.0.get(literal).is_some_and(|places| places.contains(place)))
     }
 }
 
-/// A site that needs another hash under the same literal.
-pub(super) fn rival_of<'a>(draft: &Draft, others: &'a [Draft], ground: Ground<'_>) -> Option<&'a Draft> {
-    others.iter().find(|other| {
-        other.literals.iter().any(|literal| draft.literals.contains(literal))
-            && contradicts(&draft.site, &other.site)
-            && match ground {
-                Ground::Lockfile => true,
-                Ground::Choice(sources) => is_chosen(other, sources),
+/// The sites of another configuration, by the literals that they use. Many sites may share one literal: of those whose
+/// lockfiles say the same, one speaks for all, so that a thousand are held against a few (`benches/make-flat.sh`).
+pub(super) struct ByLiteral<'a>(HashMap<Location, Vec<&'a Draft>>);
+
+impl<'a> ByLiteral<'a> {
+    /// These sites.
+    pub fn of(drafts: &'a [Draft]) -> Self {
+        let mut others: HashMap<Location, Vec<&'a Draft>> = HashMap::new();
+        let mut contents: HashMap<&Path, Option<[u8; 32]>> = HashMap::new();
+        let mut spoken_for = HashSet::new();
+        for draft in drafts {
+            let content = match &draft.site.outcome {
+                Outcome::Local { lockfile, edits } => contents
+                    .entry(lockfile.as_path())
+                    .or_insert_with(|| std::fs::read(lockfile).ok().map(|bytes| Sha256::digest(bytes).into()))
+                    .map(|content| (content, edits, &draft.site.options)),
+                _ => None,
+            };
+            for literal in &draft.literals {
+                // What cannot be read is equal to nothing.
+                if content.is_none_or(|content| spoken_for.insert((*literal, content))) {
+                    others.entry(*literal).or_default().push(draft);
+                }
             }
-    })
+        }
+        Self(others)
+    }
+
+    /// One that needs another hash under a literal of this site.
+    pub fn rival_of(&self, draft: &Draft, ground: Ground<'_>) -> Option<&'a Draft> {
+        let near = draft.literals.iter().filter_map(|literal| self.0.get(literal)).flatten();
+        near.copied().find(|other| {
+            contradicts(&draft.site, &other.site)
+                && match ground {
+                    Ground::Lockfile => true,
+                    Ground::Choice(sources) => is_chosen(other, sources),
+                }
+        })
+    }
 }
 
 /// Whether a site has a source that none of today has.

@@ -17,6 +17,21 @@ use crate::occurrences::{is_other, other_hashes};
 /// Calls that made derivations, the outermost first.
 pub(crate) type Around = Vec<Location>;
 
+/// Places, each once, in the order in which they came.
+#[derive(Default)]
+struct InOrder {
+    list: Vec<Location>,
+    known: HashSet<Location>,
+}
+
+impl InOrder {
+    fn insert(&mut self, at: Location) {
+        if self.known.insert(at) {
+            self.list.push(at);
+        }
+    }
+}
+
 /// The observations of one evaluation.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -31,7 +46,7 @@ pub(crate) struct Seen {
     bound: RefCell<HashSet<Location>>,
     sets: RefCell<HashSet<Location>>,
     /// The constants that were evaluated in any configuration: behind a flag there may be others than today.
-    constants: Rc<RefCell<HashSet<Location>>>,
+    constants: Rc<RefCell<InOrder>>,
     entered: RefCell<HashSet<Location>>,
     /// Branches that the files that are there rule out.
     ruled_out: RefCell<Vec<Location>>,
@@ -80,11 +95,9 @@ impl Seen {
         self.sets.borrow().contains(&set)
     }
 
-    /// The constants that were evaluated, in the order of the files.
-    pub fn constants(&self) -> Vec<Location> {
-        let mut all: Vec<Location> = self.constants.borrow().iter().copied().collect();
-        all.sort_unstable();
-        all
+    /// The constants that were evaluated, in the order in which they were, but for so many that are known.
+    pub fn constants_since(&self, known: usize) -> Vec<Location> {
+        self.constants.borrow().list.get(known..).unwrap_or_default().to_vec()
     }
 
     /// Whether the function was called.
