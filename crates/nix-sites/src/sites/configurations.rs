@@ -264,7 +264,9 @@ impl Others {
                     }
                     let part = self.part(today);
                     let leaf = flip.leaf;
-                    let (drafts, _) = rivals_in(today, &part, Stage::Entered, &[flip], Some(literals));
+                    let flips = [flip];
+                    let (mut drafts, _) = rivals_in(today, &part, Stage::Entered, &flips, Some(literals));
+                    only_when(today.ev, &today.seen.keys, &mut drafts, &flips);
                     found.push(Rivals { leaf, drafts });
                 }
             }
@@ -431,7 +433,6 @@ pub(super) fn rivals_in(
     // What is hidden even there rests on further ones (fixture `flags-together-behind`).
     let hidden = ev.choices.iter().map(|choice| choice.flip.clone());
     let met = hidden.chain(decisions(&ev, &drafts)).collect();
-    only_when(&ev, &today.seen.keys, &mut drafts, flips);
     // What the budget did not allow to know says nothing against today.
     if ev.budget.overruns().len() > before {
         drafts.retain(|draft| !matches!(draft.site.outcome, Outcome::Undecided(_)));
