@@ -11,7 +11,7 @@
 # tables, the order of threads. Another compiler, valgrind or C library moves all counts, so that nothing is judged with others
 # than those of the record; a processor without AVX2 moves those of digests and copies. Not counted are the kernel's work and
 # waiting, nor copies as such: one of 20 MB is a million instructions.
-# BINARY is a release build, by default that of this checkout, which has to be built. Needs valgrind; takes 40 s
+# BINARY is a release build, by default that of this checkout, which has to be built. Needs valgrind; takes a minute
 # of one core.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,6 +59,12 @@ empty_cache
 count "list, 1,000 services" list "$repository"
 "$binary" check "$repository" >/dev/null 2>&1 || [[ $? -eq 1 ]]
 count "check, unchanged, 1,000 services" check "$repository"
+# What has to grow with the number of packages, and of repositories, and not with its square.
+mkdir "$work/flat"
+benches/make-flat.sh "$work/flat" 1000
+count "list, 1,000 packages in one file" list "$work/flat"
+benches/make-tree.sh "$work/tree" 40
+count "list, 40 repositories side by side" list "$work/tree"
 
 if [[ -n $record ]]; then
   # What other machines recorded stays.
