@@ -43,9 +43,10 @@ impl BindingsBuilder {
 
     fn push(&mut self, name: Name, span: Span, node: Node) {
         self.entries.push((name, span, node));
-        let unknown = if self.entries.len() > FEW { self.index.len() } else { self.entries.len() };
-        for (i, (name, ..)) in self.entries.iter().enumerate().skip(unknown) {
-            self.index.insert(Rc::clone(name), i);
+        if self.entries.len() > FEW {
+            for i in self.index.len()..self.entries.len() {
+                self.index.insert(Rc::clone(&self.entries[i].0), i);
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use super::dead::{Unused, inert};
 use super::decide::{self, Draft};
 use super::explain::{excerpt, place_of};
 use super::keys::{Key, Keys};
-use super::merge;
+use super::merge::{self, Needs};
 use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::literal_of;
@@ -153,6 +153,8 @@ pub(super) struct Others {
     pub(super) flags: BTreeMap<Option<Area>, Flags>,
     /// What else somebody chose.
     pub(super) constants: Constants,
+    /// What sites of all configurations need: each lockfile is read once.
+    pub(super) needs: Needs,
 }
 
 /// What an evaluation of one part of the tree begins with.

@@ -190,7 +190,7 @@ pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
 
 /// What a site needs of a hash; equal where the needs surely are.
 #[derive(PartialEq, Eq, Hash)]
-enum Need {
+pub(super) enum Need {
     Local(Content, Vec<LockfileEdit>, HashOptions),
     Missing(PathBuf, HashOptions),
     Remote(Box<FromRemote>),
@@ -203,7 +203,7 @@ enum Need {
 
 /// What distinguishes lockfiles in fetched sources.
 #[derive(PartialEq, Eq, Hash)]
-struct FromRemote {
+pub(super) struct FromRemote {
     kind: RemoteKind,
     input: Option<(String, String)>,
     attributes: Vec<(String, AttributeValue)>,
@@ -215,20 +215,20 @@ struct FromRemote {
 
 /// What a lockfile holds.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Content {
+pub(super) enum Content {
     Digest([u8; 32]),
     Unreadable(PathBuf),
 }
 
 /// The needs of all sites; each lockfile is read once.
 #[derive(Default)]
-struct Needs {
+pub(super) struct Needs {
     contents: HashMap<PathBuf, Content>,
     open: usize,
 }
 
 impl Needs {
-    fn of(&mut self, site: &Site) -> Need {
+    pub fn of(&mut self, site: &Site) -> Need {
         let options = site.options;
         match &site.outcome {
             Outcome::Local { lockfile, edits } => Need::Local(self.content(lockfile), edits.clone(), options),

@@ -5,13 +5,10 @@
 //! tried that have a part in a site of today, or that hide something which may use a hash of today.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
-
-use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use super::flags::{Token, Tokens};
-use super::merge::{compatible, lock_of, says_nothing};
+use super::merge::{Needs, compatible, lock_of, says_nothing};
 use super::sweep::Sweep;
 use crate::occurrences::inside;
 use crate::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
@@ -136,7 +133,9 @@ pub(super) struct Rivals {
 
 /// Marks the sites of today whose hash a site of another configuration needs for another lockfile.
 pub(super) fn settle(ev: &Eval, tokens: &Tokens, drafts: &mut [Draft], all: &[Rivals]) {
-    let all: Vec<_> = all.iter().map(|Rivals { leaf, drafts }| (*leaf, ByLiteral::of(drafts))).collect();
+    let mut needs = Needs::default();
+    let all: Vec<_> =
+        all.iter().map(|Rivals { leaf, drafts }| (*leaf, ByLiteral::of(drafts, &mut needs))).collect();
     for draft in drafts.iter_mut() {
         for (leaf, others) in &all {
             let rival = others.rival_of(draft, Ground::Lockfile);
@@ -190,21 +189,14 @@ pub(super) struct ByLiteral<'a>(HashMap<Location, Vec<&'a Draft>>);
 
 impl<'a> ByLiteral<'a> {
     /// These sites.
-    pub fn of(drafts: &'a [Draft]) -> Self {
+    pub fn of(drafts: &'a [Draft], needs: &mut Needs) -> Self {
         let mut others: HashMap<Location, Vec<&'a Draft>> = HashMap::new();
-        let mut contents: HashMap<&Path, Option<[u8; 32]>> = HashMap::new();
         let mut spoken_for = HashSet::new();
         for draft in drafts {
-            let content = match &draft.site.outcome {
-                Outcome::Local { lockfile, edits } => contents
-                    .entry(lockfile.as_path())
-                    .or_insert_with(|| std::fs::read(lockfile).ok().map(|bytes| Sha256::digest(bytes).into()))
-                    .map(|content| (content, edits, &draft.site.options)),
-                _ => None,
-            };
+            // What is fetched stays by itself: where it is fetched may have a say as well.
+            let is_local = matches!(draft.site.outcome, Outcome::Local { .. });
             for literal in &draft.literals {
-                // What cannot be read is equal to nothing.
-                if content.is_none_or(|content| spoken_for.insert((*literal, content))) {
+                if !is_local || spoken_for.insert((*literal, needs.of(&draft.site))) {
                     others.entry(*literal).or_default().push(draft);
                 }
             }

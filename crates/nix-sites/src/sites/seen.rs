@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use indexmap::IndexSet;
 use nix_lang::eval::Observer;
 use nix_lang::syntax::ast::{Ast, Expr, FileId, Location, StringPart};
 use nix_lang::syntax::json::{Json, Spanned};
@@ -16,21 +17,6 @@ use crate::occurrences::{is_other, other_hashes};
 
 /// Calls that made derivations, the outermost first.
 pub(crate) type Around = Vec<Location>;
-
-/// Places, each once, in the order in which they came.
-#[derive(Default)]
-struct InOrder {
-    list: Vec<Location>,
-    known: HashSet<Location>,
-}
-
-impl InOrder {
-    fn insert(&mut self, at: Location) {
-        if self.known.insert(at) {
-            self.list.push(at);
-        }
-    }
-}
 
 /// The observations of one evaluation.
 #[derive(Default)]
@@ -46,7 +32,7 @@ pub(crate) struct Seen {
     bound: RefCell<HashSet<Location>>,
     sets: RefCell<HashSet<Location>>,
     /// The constants that were evaluated in any configuration: behind a flag there may be others than today.
-    constants: Rc<RefCell<InOrder>>,
+    constants: Rc<RefCell<IndexSet<Location>>>,
     entered: RefCell<HashSet<Location>>,
     /// Branches that the files that are there rule out.
     ruled_out: RefCell<Vec<Location>>,
@@ -97,7 +83,7 @@ impl Seen {
 
     /// The constants that were evaluated, in the order in which they were, but for so many that are known.
     pub fn constants_since(&self, known: usize) -> Vec<Location> {
-        self.constants.borrow().list.get(known..).unwrap_or_default().to_vec()
+        self.constants.borrow().iter().skip(known).copied().collect()
     }
 
     /// Whether the function was called.

@@ -427,7 +427,7 @@ impl Others {
         open: &[Draft],
         ground: Ground<'_>,
     ) {
-        let open = ByLiteral::of(open);
+        let open = ByLiteral::of(open, &mut self.needs);
         for draft in drafts.iter_mut().filter(|draft| rivals::is_settled(&draft.site)) {
             if open.rival_of(draft, ground).is_none() {
                 continue;
@@ -497,7 +497,7 @@ impl Others {
         let site = &*draft;
         let contradicts = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
             let open = others.rivals(today, &opened(flips), Some(&literals));
-            ByLiteral::of(&open).rival_of(site, ground).is_some()
+            ByLiteral::of(&open, &mut others.needs).rival_of(site, ground).is_some()
         };
         // Where no more can be looked at, all flags together have said enough.
         if flips.is_empty() || self.is_one_left() && !contradicts(self, today, &flips) {
@@ -506,7 +506,7 @@ impl Others {
         let flips = self.least(today, flips, MOST_NAMED, contradicts);
         let mut open = self.rivals(today, &opened(&flips), Some(&literals));
         only_when(today.ev, &today.seen.keys, &mut open, &flips);
-        if let Some(rival) = ByLiteral::of(&open).rival_of(draft, ground) {
+        if let Some(rival) = ByLiteral::of(&open, &mut self.needs).rival_of(draft, ground) {
             rivals::mark(today.ev, &mut draft.site, &rival.site);
         }
     }
