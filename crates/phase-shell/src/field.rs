@@ -36,6 +36,13 @@ pub(super) enum Seg {
     Gap(Option<Rc<str>>),
 }
 
+impl Seg {
+    /// Whether it stands for several texts, of which files decide.
+    fn is_pattern(&self) -> bool {
+        matches!(self, Self::Star | Self::AnyOne | Self::OneOf(_))
+    }
+}
+
 /// An expanded word, or a variable's value.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Field {
@@ -110,7 +117,7 @@ impl Field {
 
     /// Whether it is a pattern of file names.
     pub(crate) fn is_pattern(&self) -> bool {
-        self.segs.iter().any(|seg| matches!(seg, Seg::Star | Seg::AnyOne | Seg::OneOf(_)))
+        self.segs.iter().any(Seg::is_pattern)
     }
 
     pub(crate) fn has_gap(&self) -> bool {
@@ -171,10 +178,7 @@ impl Field {
             name.push(seg.clone());
         }
         if folder.is_pattern()
-            || name
-                .segs
-                .iter()
-                .any(|seg| !matches!(seg, Seg::Text(_) | Seg::Star | Seg::AnyOne | Seg::OneOf(_)))
+            || name.segs.iter().any(|seg| !seg.is_pattern() && !matches!(seg, Seg::Text(_)))
         {
             return None;
         }

@@ -137,22 +137,19 @@ pub(super) struct Class {
 }
 
 impl Class {
-    /// What stands between the brackets; `None` where it is not followed.
+    /// What stands between the brackets, without quotes and expansions; `None` where it is not followed.
     pub fn parse(text: &str) -> Option<Self> {
         let listed = text.strip_prefix(['!', '^']);
         let all: Vec<char> = listed.unwrap_or(text).chars().collect();
         let (mut ranges, mut rest) = (Vec::new(), all.as_slice());
         while let [first, tail @ ..] = rest {
-            // Not followed: `[:lower:]`, `[.x.]`, `[=x=]`, and characters that are quoted.
-            if matches!(first, '[' | '\\' | '"' | '\'' | '$' | '`') {
-                return None;
-            }
             let (last, tail) = match tail {
                 ['-', last, tail @ ..] => (last, tail),
                 _ => (first, tail),
             };
-            // Builds run in the C locale, where ranges go by code points; one that runs backwards is an error to some shells.
-            if last < first || matches!(last, '[' | '\\') {
+            // Not followed: `[:lower:]`, `[.x.]`, `[=x=]`. Builds run in the C locale, where ranges go by code points; one that
+            // runs backwards is an error to some shells.
+            if *first == '[' || *last == '[' || last < first {
                 return None;
             }
             ranges.push((*first, *last));
