@@ -96,7 +96,7 @@ impl SourceState {
     #[must_use]
     pub fn digest(&self) -> Option<&SourceDigest> {
         match (&self.standing, &self.resolved) {
-            (Standing::InSync, Ok(Resolved { recorded: Recorded::Known(digest), .. })) => Some(digest),
+            (Standing::InSync, Ok(resolved)) => resolved.recorded.known(),
             (Standing::Forged { found, .. }, _) => Some(found),
             _ => self.wanted(),
         }
@@ -399,10 +399,7 @@ pub(super) fn obstacle(site: &Site, states: &[SourceState], rules: &Rules<'_>) -
                 SiteFailure::Forged { url, published: published.clone(), found: found.clone() }
             }
             Standing::Replaced { found, accepted, unknown } if locked || (rules.alarm && !accepted) => {
-                let recorded = match &resolved.recorded {
-                    Recorded::Known(digest) => digest.sri(),
-                    Recorded::Placeholder(_) | Recorded::Commit => String::new(),
-                };
+                let recorded = resolved.recorded.known().map(SourceDigest::sri).unwrap_or_default();
                 SiteFailure::Replaced {
                     url,
                     recorded,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::build::Tokens;
 use super::{EndReport, Message, Paths, PlaceReport};
 use crate::drift::{Outdated, Planned, SourceState, Standing};
-use crate::source::digest::Recorded;
+use crate::source::digest::SourceDigest;
 
 /// A source that is not in the repository.
 #[derive(Debug, Serialize)]
@@ -57,10 +57,9 @@ impl SourceReport {
     pub(super) fn new(state: &SourceState, rewritten: bool, tokens: &Tokens<'_>) -> Self {
         let SourceState { source, resolved, standing, .. } = state;
         let literal = resolved.as_ref().ok().and_then(|resolved| resolved.literal.as_ref());
-        let recorded = resolved.as_ref().ok().map(|resolved| match (&resolved.literal, &resolved.recorded) {
-            (Some(literal), _) => literal.written.text.trim().to_owned(),
-            (None, Recorded::Known(digest)) => digest.sri(),
-            (None, Recorded::Placeholder(_) | Recorded::Commit) => String::new(),
+        let recorded = resolved.as_ref().ok().map(|resolved| match &resolved.literal {
+            Some(literal) => literal.written.text.trim().to_owned(),
+            None => resolved.recorded.known().map(SourceDigest::sri).unwrap_or_default(),
         });
         let change = state.stale_literal().filter(|_| rewritten);
         let (name, identity_changed) = describe(standing, resolved.is_err());

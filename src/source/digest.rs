@@ -189,6 +189,15 @@ impl Recorded {
         }
     }
 
+    /// The hash, where there is one.
+    #[must_use]
+    pub fn known(&self) -> Option<&SourceDigest> {
+        match self {
+            Self::Known(digest) => Some(digest),
+            Self::Placeholder(_) | Self::Commit => None,
+        }
+    }
+
     /// Reads the text of an attribute of this name; `None` if it is not a hash that Nix would take there.
     #[must_use]
     pub fn read(attribute: &str, written: &HashText) -> Option<Self> {

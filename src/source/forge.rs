@@ -1,6 +1,7 @@
 //! Archives of code hosts, as nixpkgs' `fetchFrom...` functions ask for them.
 
 use super::arguments::Arguments;
+use super::code_host::CodeHost;
 use super::git_url::GitUrl;
 use super::origin::{Origin, Unsupported, stripped};
 
@@ -31,7 +32,7 @@ pub(super) fn github(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
         let api = if base == "github.com" { "api.github.com".to_owned() } else { format!("{base}/api/v3") };
         return stripped(&format!("https://{api}/repos/{owner}/{repo}/tarball/{revision}"));
     }
-    stripped(&format!("https://{base}/{owner}/{repo}/archive/{revision}.tar.gz"))
+    stripped(&CodeHost::GitHub.archive(&format!("https://{base}"), &format!("{owner}/{repo}"), &revision))
 }
 
 pub(super) fn gitlab(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
@@ -43,13 +44,8 @@ pub(super) fn gitlab(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
     let domain = arguments.text("domain")?.unwrap_or("gitlab.com");
     let group = arguments.text("group")?.map(|group| format!("{group}/")).unwrap_or_default();
     let revision = arguments.revision(tag_reference)?;
-    stripped(&gitlab_archive(&format!("{protocol}://{domain}"), &format!("{group}{owner}/{repo}"), &revision))
-}
-
-pub(super) fn gitlab_archive(server: &str, project: &str, revision: &str) -> String {
-    let slug = project.replace('.', "%2E").replace('/', "%2F");
-    let revision = revision.replace('%', "%25").replace('+', "%2B").replace('/', "%2F");
-    format!("{server}/api/v4/projects/{slug}/repository/archive.tar.gz?sha={revision}")
+    let (server, project) = (format!("{protocol}://{domain}"), format!("{group}{owner}/{repo}"));
+    stripped(&CodeHost::GitLab.archive(&server, &project, &revision))
 }
 
 /// Gitea, Forgejo, and Codeberg, which is one.
@@ -65,7 +61,7 @@ pub(super) fn forgejo(arguments: &Arguments<'_>, host: Option<&str>) -> Result<O
     if arguments.flag("private", false)? {
         return stripped(&format!("https://{domain}/api/v1/repos/{owner}/{repo}/archive/{revision}.tar.gz"));
     }
-    stripped(&format!("https://{domain}/{owner}/{repo}/archive/{revision}.tar.gz"))
+    stripped(&CodeHost::Forgejo.archive(&format!("https://{domain}"), &format!("{owner}/{repo}"), &revision))
 }
 
 pub(super) fn sourcehut(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
@@ -79,7 +75,11 @@ pub(super) fn sourcehut(arguments: &Arguments<'_>) -> Result<Origin, Unsupported
         }
     }
     let revision = arguments.revision(str::to_owned)?;
-    stripped(&format!("https://git.{domain}/{owner}/{repo}/archive/{revision}.tar.gz"))
+    stripped(&CodeHost::Sourcehut.archive(
+        &format!("https://git.{domain}"),
+        &format!("{owner}/{repo}"),
+        &revision,
+    ))
 }
 
 pub(super) fn bitbucket(arguments: &Arguments<'_>) -> Result<Origin, Unsupported> {
@@ -90,7 +90,7 @@ pub(super) fn bitbucket(arguments: &Arguments<'_>) -> Result<Origin, Unsupported
     if !safe {
         return Err(arguments.refuse("has a revision that does not fit into a URL as it is"));
     }
-    stripped(&format!("https://bitbucket.org/{owner}/{repo}/get/{revision}.tar.gz"))
+    stripped(&CodeHost::Bitbucket.archive("https://bitbucket.org", &format!("{owner}/{repo}"), &revision))
 }
 
 /// `fetchgit`, which nixpkgs hashes after git's attributes and submodules had their say.

@@ -1,5 +1,6 @@
 //! Addresses of git repositories, and where their hosts have archives of commits.
 
+use super::code_host::CodeHost;
 use super::origin::Access;
 
 /// The address of a git repository.
@@ -10,30 +11,6 @@ pub(super) struct GitUrl<'a> {
     path: &'a str,
     /// How git gets at it.
     pub(super) access: Access,
-}
-
-/// What a code host runs, as far as its archives go.
-enum Software {
-    GitHub,
-    GitLab,
-    /// Gitea and Forgejo.
-    Forgejo,
-    Sourcehut,
-    Bitbucket,
-}
-
-impl Software {
-    /// What runs at a host: the public ones by name, others by what people call the host of such software.
-    fn of(host: &str) -> Option<Self> {
-        Some(match (host, host.split('.').next()?) {
-            ("github.com", _) | (_, "github") => Self::GitHub,
-            ("gitlab.com", _) | (_, "gitlab") => Self::GitLab,
-            ("codeberg.org", _) | (_, "gitea" | "forgejo") => Self::Forgejo,
-            ("git.sr.ht", _) => Self::Sourcehut,
-            ("bitbucket.org", _) => Self::Bitbucket,
-            _ => return None,
-        })
-    }
 }
 
 impl<'a> GitUrl<'a> {
@@ -65,18 +42,11 @@ impl<'a> GitUrl<'a> {
     /// Where the host has the archive of a revision.
     pub(super) fn archive(&self, revision: &str) -> Option<String> {
         let Self { host, path, .. } = self;
-        let server = format!("https://{host}");
-        let software = Software::of(host)?;
-        let is_pair = path.split('/').filter(|part| !part.is_empty()).count() == 2;
-        Some(match software {
-            Software::GitLab if path.contains('/') => super::forge::gitlab_archive(&server, path, revision),
-            _ if !is_pair => return None,
-            Software::GitLab => return None,
-            Software::GitHub | Software::Forgejo | Software::Sourcehut => {
-                format!("{server}/{path}/archive/{revision}.tar.gz")
-            }
-            Software::Bitbucket => format!("{server}/{path}/get/{revision}.tar.gz"),
-        })
+        let software = CodeHost::of(host)?;
+        let depth = path.split('/').filter(|part| !part.is_empty()).count();
+        // Only GitLab has groups in groups.
+        let is_repository = depth == 2 || depth > 2 && matches!(software, CodeHost::GitLab);
+        is_repository.then(|| software.archive(&format!("https://{host}"), path, revision))
     }
 }
 

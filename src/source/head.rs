@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use nix_sites::{Outcome, Reason, SurveyScope};
 use repository_files::git::{Git, GitError};
 
-use super::digest::{Recorded, SourceDigest};
+use super::digest::SourceDigest;
 use super::origin::Origin;
 use super::resolve;
 
@@ -130,10 +130,7 @@ impl Head {
         let committed = sources.map(|source| match resolve(source) {
             Ok(resolved) => CommittedSource {
                 identity: Some(resolved.origin.identity()),
-                recorded: match resolved.recorded {
-                    Recorded::Known(digest) => Some(digest),
-                    Recorded::Placeholder(_) | Recorded::Commit => None,
-                },
+                recorded: resolved.recorded.known().cloned(),
             },
             Err(_) => CommittedSource { identity: None, recorded: super::recorded(source) },
         });

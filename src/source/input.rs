@@ -3,6 +3,7 @@
 use nix_sites::{HashText, RemoteSource};
 use serde_json::Value;
 
+use super::code_host::CodeHost;
 use super::digest::Recorded;
 use super::git_url::GitUrl;
 use super::origin::{Hashed, Origin, Top, Unsupported, url};
@@ -44,24 +45,15 @@ pub(super) fn origin(source: &RemoteSource) -> Result<Origin, Unsupported> {
         return Err(locked.refuse("is a folder of a repository (`dir`), which is not followed"));
     }
     let text = match locked.needed("type")? {
-        "github" => format!(
-            "https://{}/{}/archive/{}.tar.gz",
-            host(&locked, "github.com"),
-            slug(&locked)?,
-            rev(&locked)?
-        ),
+        "github" => CodeHost::GitHub.archive(&server(&locked, "github.com"), &slug(&locked)?, rev(&locked)?),
+        // Nix leaves the dots of a project as they are.
         "gitlab" => {
             let project = slug(&locked)?.replace('/', "%2F");
-            let (host, rev) = (host(&locked, "gitlab.com"), rev(&locked)?);
-            format!("https://{host}/api/v4/projects/{project}/repository/archive.tar.gz?sha={rev}")
+            let (server, rev) = (server(&locked, "gitlab.com"), rev(&locked)?);
+            format!("{server}/api/v4/projects/{project}/repository/archive.tar.gz?sha={rev}")
         }
         "sourcehut" => {
-            format!(
-                "https://{}/{}/archive/{}.tar.gz",
-                host(&locked, "git.sr.ht"),
-                slug(&locked)?,
-                rev(&locked)?
-            )
+            CodeHost::Sourcehut.archive(&server(&locked, "git.sr.ht"), &slug(&locked)?, rev(&locked)?)
         }
         "tarball" => locked.needed("url")?.to_owned(),
         "git" => return git(&locked),
@@ -86,8 +78,8 @@ fn git(locked: &LockedInput) -> Result<Origin, Unsupported> {
     Ok(Origin { more: Some(more), access, ..plain })
 }
 
-fn host<'a>(locked: &'a LockedInput, default: &'a str) -> &'a str {
-    locked.text("host").unwrap_or(default)
+fn server(locked: &LockedInput, default: &str) -> String {
+    format!("https://{}", locked.text("host").unwrap_or(default))
 }
 
 fn slug(locked: &LockedInput) -> Result<String, Unsupported> {
@@ -102,6 +94,6 @@ fn rev(locked: &LockedInput) -> Result<&str, Unsupported> {
 pub(super) fn recorded(source: &RemoteSource) -> Result<Recorded, Unsupported> {
     let locked = LockedInput::of(source)?;
     let text = HashText::parse(locked.needed("narHash")?);
-    let known = Recorded::read("narHash", &text).filter(|recorded| matches!(recorded, Recorded::Known(_)));
+    let known = Recorded::read("narHash", &text).filter(|recorded| recorded.known().is_some());
     known.ok_or_else(|| locked.refuse("has a `narHash` that cannot be read"))
 }

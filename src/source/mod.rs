@@ -6,6 +6,7 @@
 
 pub mod archive;
 mod arguments;
+mod code_host;
 pub mod digest;
 mod fetch;
 mod forge;
@@ -81,8 +82,5 @@ fn written(source: &RemoteSource) -> Result<(&SourceAttribute, HashText), Unsupp
 /// The hash that is recorded for a source, whatever its origin.
 fn recorded(source: &RemoteSource) -> Option<SourceDigest> {
     let (attribute, written) = written(source).ok()?;
-    match Recorded::read(&attribute.name, &written)? {
-        Recorded::Known(digest) => Some(digest),
-        Recorded::Placeholder(_) | Recorded::Commit => None,
-    }
+    Recorded::read(&attribute.name, &written)?.known().cloned()
 }
