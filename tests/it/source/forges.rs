@@ -61,18 +61,22 @@ fn trees_are_fetched_where_nixpkgs_would_and_hashed_as_nix_does() {
         let archive = if path.contains(".zip") { zip("r-1/", &items) } else { tar_gz("r-1/", &items) };
         project.registry.serve(path, archive);
 
-        let said = transcript(&project, &["update"]);
-        assert!(said.starts_with("exit 0\n"), "{fetcher} {arguments}\n{said}");
         let right = source.replace("\"\"", &format!("\"{}\"", hash_of(&items)));
-        let wanted = derivation(&right, &npm_hash(&project, &lockfile));
-        assert_eq!(project.read("tool.nix"), wanted, "{fetcher} {arguments}\n{said}");
-        assert_eq!(project.registry.count(path), 1);
-
-        let before = project.registry.requests().len();
-        let said = transcript(&project, &["check"]);
-        assert_eq!(said, "exit 0\n--- stdout\n1 in sync\n", "{fetcher} {arguments}");
-        assert_eq!(project.registry.requests().len(), before, "nothing is fetched again");
+        is_fetched_once_and_made(&project, path, &derivation(&right, &npm_hash(&project, &lockfile)));
     }
+}
+
+/// `update` fetches this path once and makes the derivation what is wanted; `check` agrees, and fetches nothing.
+fn is_fetched_once_and_made(project: &Project, path: &str, wanted: &str) {
+    let said = transcript(project, &["update"]);
+    assert!(said.starts_with("exit 0\n"), "{wanted}\n{said}");
+    assert_eq!(project.read("tool.nix"), wanted, "{said}");
+    assert_eq!(project.registry.count(path), 1);
+
+    let before = project.registry.requests().len();
+    let said = transcript(project, &["check"]);
+    assert_eq!(said, "exit 0\n--- stdout\n1 in sync\n", "{wanted}");
+    assert_eq!(project.registry.requests().len(), before, "nothing is fetched again");
 }
 
 #[test]
@@ -207,16 +211,8 @@ fn a_commit_that_nix_checks_out_is_read_from_its_archive() {
         let path = path.replace('@', COMMIT);
         project.registry.serve(&path, tar_gz("r-1/", &items));
 
-        let said = transcript(&project, &["update"]);
-        assert!(said.starts_with("exit 0\n"), "{fetcher} {arguments}\n{said}");
-        let wanted = derivation(&source, &npm_hash(&project, &lockfile));
-        assert_eq!(project.read("tool.nix"), wanted, "{fetcher} {arguments}\n{said}");
-        assert_eq!(project.registry.count(&path), 1);
-
-        let before = project.registry.requests().len();
-        let said = transcript(&project, &["check"]);
-        assert_eq!(said, "exit 0\n--- stdout\n1 in sync\n", "{fetcher} {arguments}");
-        assert_eq!(project.registry.requests().len(), before, "a commit stays what it is");
+        // A commit stays what it is.
+        is_fetched_once_and_made(&project, &path, &derivation(&source, &npm_hash(&project, &lockfile)));
     }
 }
 

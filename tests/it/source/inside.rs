@@ -1,6 +1,6 @@
 //! Lockfiles inside of sources: where they are looked for, and what patches make of them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::archives::Item;
 use super::{OTHER, call, derivation, hash_of, npm_hash, package, run, tar_gz, transcript};
@@ -212,19 +212,10 @@ fn a_checkout_whose_version_moved_needs_a_build() {
     );
 }
 
-#[test]
-fn inputs_of_a_flake_are_held_to_their_lock() {
-    let project = Project::new();
-    let (items, lock) = package(&project);
-    let write = |hash: &str| {
-        let locked = json!({ "type": "github", "owner": "o", "repo": "r", "rev": "abc", "narHash": hash });
-        let nodes =
-            json!({ "up": { "locked": locked, "flake": false }, "root": { "inputs": { "up": "up" } } });
-        project.write("flake.lock", json!({ "nodes": nodes, "root": "root", "version": 7 }).to_string());
-    };
-    project.registry.serve("/o/r/archive/abc.tar.gz", tar_gz("r-abc/", &items));
+/// A flake whose program is made of its input `up`.
+fn write_flake(project: &Project, input: &str) {
     let flake = r#"{
-  inputs.up = { url = "github:o/r"; flake = false; };
+  inputs.up = { url = "INPUT"; flake = false; };
   outputs = { self, nixpkgs, up }: {
     packages.x86_64-linux.tool = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage {
       pname = "tool";
@@ -234,7 +225,25 @@ fn inputs_of_a_flake_are_held_to_their_lock() {
   };
 }
 "#;
-    project.write("flake.nix", flake);
+    project.write("flake.nix", flake.replace("INPUT", input));
+}
+
+/// A `flake.lock` that pins the input `up` so.
+fn lock_input(project: &Project, locked: &Value) {
+    let nodes = json!({ "up": { "locked": locked, "flake": false }, "root": { "inputs": { "up": "up" } } });
+    project.write("flake.lock", json!({ "nodes": nodes, "root": "root", "version": 7 }).to_string());
+}
+
+#[test]
+fn inputs_of_a_flake_are_held_to_their_lock() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    let write = |hash: &str| {
+        let locked = json!({ "type": "github", "owner": "o", "repo": "r", "rev": "abc", "narHash": hash });
+        lock_input(&project, &locked);
+    };
+    project.registry.serve("/o/r/archive/abc.tar.gz", tar_gz("r-abc/", &items));
+    write_flake(&project, "github:o/r");
     write(&hash_of(&items));
     let said = transcript(&project, &["update"]);
     assert!(project.read("flake.nix").contains(&npm_hash(&project, &lock)), "{said}");
@@ -256,20 +265,8 @@ fn an_input_that_is_a_git_checkout_is_read_from_the_archive_of_its_commit() {
     let locked = json!({
         "type": "git", "url": "ssh://git@gitlab.com/g/o/r", "ref": "main", "rev": "abc", "revCount": 3, "narHash": OTHER,
     });
-    let nodes = json!({ "up": { "locked": locked, "flake": false }, "root": { "inputs": { "up": "up" } } });
-    project.write("flake.lock", json!({ "nodes": nodes, "root": "root", "version": 7 }).to_string());
-    let flake = r#"{
-  inputs.up = { url = "git+ssh://git@gitlab.com/g/o/r"; flake = false; };
-  outputs = { self, nixpkgs, up }: {
-    packages.x86_64-linux.tool = nixpkgs.legacyPackages.x86_64-linux.buildNpmPackage {
-      pname = "tool";
-      src = up;
-      npmDepsHash = "";
-    };
-  };
-}
-"#;
-    project.write("flake.nix", flake);
+    lock_input(&project, &locked);
+    write_flake(&project, "git+ssh://git@gitlab.com/g/o/r");
     let said = transcript(&project, &["update"]);
     assert!(said.contains("1 undecided") && said.contains("Nix fetches it with git"), "not served: {said}");
     project.registry.serve("/api/v4/projects/g%2Fo%2Fr/repository/archive.tar.gz", tar_gz("r-abc/", &items));
@@ -329,15 +326,14 @@ fn json_tells_of_the_source() {
     let (items, _) = package(&project);
     let source = serve(&project, &items).replace(&hash_of(&items), "");
     project.write("tool.nix", derivation(&source, ""));
-    let listed: serde_json::Value =
-        serde_json::from_slice(&run(&project, &["check", "--json"]).stdout).unwrap();
+    let listed: Value = serde_json::from_slice(&run(&project, &["check", "--json"]).stdout).unwrap();
     let source = &listed["sites"][0]["sources"][0];
     assert_eq!(source["kind"], "fetchFromGitHub");
     assert_eq!(source["url"], "https://github.com/o/r/archive/v1.tar.gz");
     assert_eq!((&source["recorded"], &source["standing"]), (&json!(""), &json!("blank")));
     assert_eq!((&source["computed"], &source["new"]), (&json!(hash_of(&items)), &json!(hash_of(&items))));
     let output = project.run(&["list", "--json"]);
-    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(listed["sites"][0]["status"], "remote");
     assert_eq!(listed["sites"][0]["sources"][0]["standing"], "not-fetched");
 }
