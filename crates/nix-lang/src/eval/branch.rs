@@ -37,7 +37,7 @@ impl Eval {
                 let sides = sides(&test, Identity::Code(here, env));
                 let mut values = Vec::new();
                 for (branch, side) in branches.iter().zip(sides) {
-                    let value = self.assuming(&side, &code.at(*branch), env);
+                    let Some(value) = self.assuming(&side, &code.at(*branch), env) else { continue };
                     values.extend(alternatives(value).into_iter().filter_map(|value| {
                         value.only_under(&side, here).map(|value| value.moved(here, Move::Branch))
                     }));

@@ -7,7 +7,7 @@ use super::select::identified;
 use crate::budget::Cost;
 use crate::syntax::ast::{Binding, Bindings, Bound, Location, Name};
 use crate::value::LiteralKind;
-use crate::value::formula::{Identity, Under, both};
+use crate::value::formula::{Identity, Under, both, can_meet};
 use crate::value::{Code, Doubt, EnvId, Kind, Move, Text, ThunkId, Token, Value};
 
 /// One scope and its parent.
@@ -76,14 +76,18 @@ impl Eval {
     }
 
     /// Evaluates something that counts only under a condition which is not known: so do the derivations that it makes
-    /// (fixture `condition-around-call`).
-    pub(super) fn assuming(&mut self, condition: &Under, code: &Code, env: EnvId) -> Value {
+    /// (fixture `condition-around-call`). What never counts where it stands is not evaluated: a hash in it is hidden as long
+    /// as no flag is turned (fixture `flag-beside-platform`).
+    pub(super) fn assuming(&mut self, condition: &Under, code: &Code, env: EnvId) -> Option<Value> {
         let assumed = both(&self.assumed, condition);
+        if !can_meet(&assumed, &assumed) {
+            return None;
+        }
         let before = std::mem::replace(&mut self.assumed, assumed);
         let inner = self.scope(Env::names(env, Vec::new()));
         let value = self.eval(code, inner);
         self.assumed = before;
-        value
+        Some(value)
     }
 
     /// An argument that is written in the call itself counts only where the call uses it: nothing else can.

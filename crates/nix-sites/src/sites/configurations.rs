@@ -17,6 +17,7 @@ use super::decide::{self, Draft};
 use super::explain::{excerpt, place_of};
 use super::keys::{Key, Keys};
 use super::merge::{self, Needs};
+use super::parts;
 use super::rivals::{self, Question, Rivals};
 use super::seen::Seen;
 use super::sweep::literal_of;
@@ -70,9 +71,11 @@ pub(crate) fn survey(ev: &mut Eval, seen: Rc<Seen>, entries: &Entries<'_>) -> Fo
     let mut drafts = decide::all(today.ev);
     others.discover_all(&mut today, &drafts);
     today.tokens.extend(others.accounted.union(&others.bindings));
-    let open = today.open().into_iter().filter(|occurrence| !occurrence.argument).collect();
+    let mut open: Vec<Occurrence> =
+        today.open().into_iter().filter(|occurrence| !occurrence.argument).collect();
     others.weigh(&mut today, &mut drafts);
     others.weigh_together(&mut today, &mut drafts);
+    open.extend(parts::nobodys(&today, &drafts, &open, &others.accounted));
     let Sweep { ev, mut dead, .. } = today;
     for (at, why) in inert(ev) {
         dead.entry(at).or_insert(why);

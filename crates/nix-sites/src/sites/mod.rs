@@ -19,6 +19,7 @@ mod locate;
 mod made;
 mod merge;
 mod own;
+mod parts;
 mod patches;
 mod rivals;
 mod root;
