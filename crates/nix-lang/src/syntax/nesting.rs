@@ -51,6 +51,11 @@ pub fn check_runs(text: &str) -> Result<(), SyntaxError> {
 
 /// Refuses text whose tree could be deeper than [`LIMIT`].
 pub(super) fn check(text: &str) -> Result<(), SyntaxError> {
+    // No token deepens the tree by more than a level: nothing this short is too deep, and most files are. To look at the tokens
+    // takes a third as long as to parse them.
+    if text.len() <= LIMIT {
+        return Ok(());
+    }
     check_runs(text)?;
     let mut levels = vec![Level::default()];
     let mut depth = 0usize;
@@ -122,7 +127,19 @@ fn link(levels: &mut [Level], depth: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{LIMIT, check};
+
+    #[test]
+    fn what_is_shorter_than_the_limit_is_parsed_and_what_is_longer_is_looked_at() {
+        let nested = |deep: usize| format!("{}1{}", "[".repeat(deep), "]".repeat(deep));
+        let (short, long) = (nested(LIMIT / 2 - 1), nested(LIMIT + 1));
+        assert!(short.len() < LIMIT && check(&short).is_ok());
+        assert!(check(&long).is_err_and(|error| error.offset == LIMIT));
+        assert!(
+            check(&format!("{} # {}", nested(100), "[".repeat(2 * LIMIT))).is_ok(),
+            "a comment nests nothing"
+        );
+    }
 
     #[test]
     fn heads_without_brackets_nest_too() {
