@@ -6,6 +6,7 @@ mod green;
 pub mod json;
 mod lower;
 mod nesting;
+mod skim;
 pub mod toml;
 
 use std::rc::Rc;

@@ -6,6 +6,7 @@
 use rnix::SyntaxKind;
 
 use super::SyntaxError;
+use super::skim::{Skimmed, skim};
 
 /// Deeper than any hand-written or generated expression seen; far below what the evaluation thread's stack takes.
 const LIMIT: usize = 4_000;
@@ -51,23 +52,49 @@ pub fn check_runs(text: &str) -> Result<(), SyntaxError> {
 
 /// Refuses text whose tree could be deeper than [`LIMIT`].
 pub(super) fn check(text: &str) -> Result<(), SyntaxError> {
-    // No token deepens the tree by more than a level: nothing this short is too deep, and most files are. To look at the tokens
-    // takes a third as long as to parse them.
+    // No token deepens the tree by more than a level: nothing this short is too deep, and most files are.
     if text.len() <= LIMIT {
         return Ok(());
     }
     check_runs(text)?;
-    let mut levels = vec![Level::default()];
-    let mut depth = 0usize;
+    let mut nesting = Nesting::default();
+    let skimmed = skim(text, &mut |kind| {
+        nesting.step(kind);
+        nesting.depth <= LIMIT
+    });
+    if skimmed == Skimmed::Whole { Ok(()) } else { check_tokens(text) }
+}
+
+/// The same by the tokens as the parser sees them.
+fn check_tokens(text: &str) -> Result<(), SyntaxError> {
+    let mut nesting = Nesting::default();
     let mut offset = 0usize;
     for (kind, token) in rnix::tokenize(text) {
-        depth = step(kind, &mut levels, depth);
-        if depth > LIMIT {
+        nesting.step(kind);
+        if nesting.depth > LIMIT {
             return Err(SyntaxError { offset, message: "nested too deeply".to_owned() });
         }
         offset += token.len();
     }
     Ok(())
+}
+
+/// How deep the tree can be at a token.
+struct Nesting {
+    levels: Vec<Level>,
+    depth: usize,
+}
+
+impl Default for Nesting {
+    fn default() -> Self {
+        Self { levels: vec![Level::default()], depth: 0 }
+    }
+}
+
+impl Nesting {
+    fn step(&mut self, kind: SyntaxKind) {
+        self.depth = step(kind, &mut self.levels, self.depth);
+    }
 }
 
 fn step(kind: SyntaxKind, levels: &mut Vec<Level>, depth: usize) -> usize {
@@ -127,7 +154,7 @@ fn link(levels: &mut [Level], depth: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIMIT, check};
+    use super::*;
 
     #[test]
     fn what_is_shorter_than_the_limit_is_parsed_and_what_is_longer_is_looked_at() {
@@ -148,5 +175,68 @@ mod tests {
         }
         let flat = "a = with b; let c = 1; in assert c; d; ".repeat(100_000);
         assert!(check(&format!("{{ {flat} }}")).is_ok());
+    }
+
+    /// How deep the tree can be at most, by the bytes (if they tell it) and by the tokens.
+    fn deepest(text: &str) -> (Option<usize>, usize) {
+        let (mut skimmed, mut by_bytes) = (Nesting::default(), 0);
+        let sure = skim(text, &mut |kind| {
+            skimmed.step(kind);
+            by_bytes = by_bytes.max(skimmed.depth);
+            true
+        });
+        let (mut exact, mut by_tokens) = (Nesting::default(), 0);
+        for (kind, _) in rnix::tokenize(text) {
+            exact.step(kind);
+            by_tokens = by_tokens.max(exact.depth);
+        }
+        ((sure == Skimmed::Whole).then_some(by_bytes), by_tokens)
+    }
+
+    #[test]
+    fn bytes_tell_what_tokens_do_or_more() {
+        for (text, by_bytes, by_tokens) in [
+            ("{ a = \"b\"; c = ''d''; }", Some(4), 4),
+            ("{ a = \"${b + \"}\"}; [ \\\" ${c}\"; }", Some(8), 8),
+            ("{ a = ''${b} ''${ ''' $${ ''\\' }''; }", Some(6), 6),
+            ("[ a ] # [ [ [\n /* [ [ \" */ [ b ]", Some(2), 2),
+            ("[ ./a/b.nix <c/d> ]", Some(9), 3),
+            // Each of these is something else to the tokenizer than its bytes say.
+            ("[ https://x/*a ]", None, 2),
+            ("[ x:''a [ ]", None, 3),
+            ("./a'' [ [", None, 3),
+            ("{ a = ./in/b; }", None, 4),
+            ("{ a = ./${b}in; }", None, 6),
+            ("\"[", None, 2),
+        ] {
+            assert_eq!(deepest(text), (by_bytes, by_tokens), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_never_tell_less_than_tokens() {
+        const PIECES: [&str; 64] = [
+            " ", " ", " ", "\n", "a", "b-c", "x'", "1", "0.5", ".5", "1e-3", "\"", "\"", "''", "''", "'",
+            "$", "${", "${", "{", "}", "}", "(", ")", "[", "]", ";", ";", ",", ":", "@", "?", ".", "...",
+            "/", "//", "/*", "*/", "*", "#", "<", ">", "~/", "./", "+", "++", "-", "->", "!", "=", "==",
+            "&&", "|>", "<|", "\\", "\\\"", "''$", "'''", "let ", " in ", "with ", " or ", "x:y", "\u{e9}",
+        ];
+        // A linear congruential generator: the same texts each time.
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).expect("31 bits")
+        };
+        let mut told = 0;
+        for _ in 0..60_000 {
+            let text: String = (0..=next() % 14).map(|_| PIECES[next() % PIECES.len()]).collect();
+            let (by_bytes, by_tokens) = deepest(&text);
+            told += usize::from(by_bytes.is_some());
+            assert!(
+                by_bytes.is_none_or(|by_bytes| by_bytes >= by_tokens),
+                "{text:?}: {by_bytes:?} {by_tokens}"
+            );
+        }
+        assert!(told > 10_000, "only {told} were told");
     }
 }
