@@ -139,7 +139,9 @@ fn bearers(ast: &Ast) -> Vec<(Span, Bearer)> {
             Expr::Lambda(lambda) => {
                 if let Param::Pattern { formals, .. } = &lambda.param {
                     let defaults = formals.iter().filter_map(|formal| formal.default);
-                    defaults.for_each(|default| set(default, Bearer::Formal(*span)));
+                    for default in defaults {
+                        set(default, Bearer::Formal(*span));
+                    }
                 }
             }
             Expr::Select { default: Some(default), .. } => set(*default, Bearer::Default),
@@ -153,10 +155,14 @@ fn bearers(ast: &Ast) -> Vec<(Span, Bearer)> {
             }
             Expr::Set { bindings, .. } => {
                 let bearer = if is_argument { Bearer::Argument } else { Bearer::Set(*span) };
-                bound_in(bindings).for_each(|id| set(id, bearer));
+                for id in bound_in(bindings) {
+                    set(id, bearer);
+                }
             }
             Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
-                bound_in(bindings).for_each(|id| set(id, Bearer::Variable));
+                for id in bound_in(bindings) {
+                    set(id, Bearer::Variable);
+                }
             }
             _ => {}
         }

@@ -74,7 +74,11 @@ fn add_parts(ast: &Ast, id: ExprId, parts: &mut Vec<ExprId>) {
             add_parts(ast, *then, parts);
             add_parts(ast, *otherwise, parts);
         }
-        Expr::List(items) => items.iter().for_each(|item| add_parts(ast, *item, parts)),
+        Expr::List(items) => {
+            for item in items {
+                add_parts(ast, *item, parts);
+            }
+        }
         Expr::Set { bindings, .. } => {
             for binding in bindings.entries.iter().filter(|binding| !is_other(&binding.name)) {
                 if let Bound::Expr(value) = binding.bound {
@@ -82,15 +86,16 @@ fn add_parts(ast: &Ast, id: ExprId, parts: &mut Vec<ExprId>) {
                 }
             }
         }
+        Expr::Apply(function, _) if callee(ast, *function).is_some_and(|name| name.starts_with("fetch")) => {}
         Expr::Apply(function, argument) => {
-            if !callee(ast, *function).is_some_and(|name| name.starts_with("fetch")) {
-                add_parts(ast, *function, parts);
-                add_parts(ast, *argument, parts);
-            }
+            add_parts(ast, *function, parts);
+            add_parts(ast, *argument, parts);
         }
         Expr::Select { base, default, .. } => {
             add_parts(ast, *base, parts);
-            default.iter().for_each(|default| add_parts(ast, *default, parts));
+            if let Some(default) = default {
+                add_parts(ast, *default, parts);
+            }
         }
         Expr::Let { body, .. } | Expr::With { body, .. } | Expr::Assert { body, .. } => {
             add_parts(ast, *body, parts);
