@@ -13,6 +13,7 @@ pub mod diff;
 mod edit;
 mod expand;
 mod field;
+mod javascript;
 mod log;
 mod look;
 mod parse;

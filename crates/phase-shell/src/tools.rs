@@ -9,6 +9,7 @@ use super::edit::LockfileEdit;
 use super::expand::{Place, glob_segs};
 use super::field::{Field, Pattern, Seg};
 use super::is_lockfile;
+use super::javascript;
 use super::log::{Change, Key, Origin};
 use super::look::Look;
 use super::programs::{Effect, program};
@@ -50,7 +51,7 @@ impl Runner<'_> {
     }
 
     /// A program that is in no table. One of a package or of `$PATH` that is given files by name, and neither the lockfile nor
-    /// a folder that it could be in, has no reason to write it (fixture phase-tool-on-other-files). Without such names, with
+    /// a folder that it could be in, has no reason to write it (fixture `shell-tool-on-other-files`). Without such names, with
     /// a word that may be a sub-command, or with text that is not known, it may do anything.
     pub(super) fn other(&mut self, name: &Rc<str>, rest: &[Field], state: &mut State) -> Status {
         if names_lockfile(rest) {
@@ -134,6 +135,12 @@ impl Runner<'_> {
             }
             // What it prints, or what it does to the files that it is given: `perl -pi -e s/a/b/ file`.
             "perl" => return self.perl(name, rest, state),
+            "node" if let Some(files) = written_by_node(rest) => {
+                for file in &files {
+                    self.write_near(file, &Cause::Tool(Rc::clone(name)), state);
+                }
+                return Status::Unknown;
+            }
             _ => false,
         };
         if asks || harmless {
@@ -372,6 +379,43 @@ fn edits(options: &[Field]) -> Option<Vec<LockfileEdit>> {
         edits.push(LockfileEdit::Replace { pattern, replacement, required });
     }
     Some(edits)
+}
+
+/// The files that `node -e '...'` writes, where it is followed.
+fn written_by_node(words: &[Field]) -> Option<Vec<Field>> {
+    let [option, program, ..] = words else { return None };
+    if !matches!(option.known(), Some("-e" | "--eval")) || program.has_gap() || program.is_pattern() {
+        return None;
+    }
+    // Paths that are not known as texts.
+    let mut paths = Vec::new();
+    let mut text = String::new();
+    for seg in &program.segs {
+        match seg {
+            Seg::Text(known) if known.chars().any(is_private) => return None,
+            Seg::Text(known) => text.push_str(known),
+            path => {
+                text.push(
+                    char::from_u32(0xE000 + u32::try_from(paths.len()).ok()?).filter(|c| is_private(*c))?,
+                );
+                paths.push(path.clone());
+            }
+        }
+    }
+    let field = |name: &str| {
+        let mut field = Field::default();
+        for c in name.chars() {
+            let path = is_private(c).then(|| paths[c as usize - 0xE000].clone());
+            field.push(path.unwrap_or_else(|| Seg::Text(c.into())));
+        }
+        field
+    };
+    Some(javascript::written(&text)?.into_iter().map(field).collect())
+}
+
+/// Whether a character is of the private use area.
+fn is_private(c: char) -> bool {
+    ('\u{E000}'..='\u{F8FF}').contains(&c)
 }
 
 /// Whether a program is given the lockfile by name.

@@ -156,7 +156,7 @@ fn url(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// `lib.strings.sanitizeDerivationName` (fixture `sanitize`).
+/// `lib.strings.sanitizeDerivationName` (fixture `lib-derivation-name`).
 fn derivation_name(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || "+._?=-".contains(c);
     let mut out = String::new();

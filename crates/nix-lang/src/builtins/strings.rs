@@ -245,7 +245,7 @@ fn replace_strings(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 }
 
 /// Replaces as Nix does: at each place the first of the patterns that fits. The length of the answer is known, and paid
-/// for, before it is built (fixture `replacestrings-bomb`).
+/// for, before it is built (fixture `budget-replacements`).
 fn replace(
     ev: &Eval,
     text: &str,
