@@ -59,7 +59,7 @@ enum Token<'a> {
 /// Characters of the private use area stand for text that is not known; they may be in strings only.
 pub(super) fn written(program: &str) -> Option<Vec<&str>> {
     let tokens = Scanner { rest: program, tokens: Vec::new() }.scan()?;
-    Program { constants: constants(&tokens), tokens: &tokens }.written()
+    Program::new(&tokens).written()
 }
 
 struct Scanner<'a> {
@@ -73,7 +73,7 @@ impl<'a> Scanner<'a> {
             match first {
                 _ if first.is_ascii_whitespace() => self.take(1),
                 '/' if self.rest.starts_with("//") => {
-                    self.take(self.rest.find('\n').unwrap_or(self.rest.len()))
+                    self.take(self.rest.find('\n').unwrap_or(self.rest.len()));
                 }
                 '/' if self.rest.starts_with("/*") => self.take(self.rest[2..].find("*/")? + 4),
                 '/' if !self.ends_value() => self.pattern()?,
@@ -183,63 +183,87 @@ fn constants<'a>(tokens: &[Token<'a>]) -> HashMap<&'a str, &'a str> {
     declared.filter(|(at, name, _)| is_only(name, *at)).map(|(_, name, text)| (name, text)).collect()
 }
 
+/// What one use of a name writes.
+enum Writes<'a> {
+    Nothing,
+    File(&'a str),
+}
+
+impl<'a> Writes<'a> {
+    fn file(self) -> Option<&'a str> {
+        if let Self::File(file) = self { Some(file) } else { None }
+    }
+}
+
 struct Program<'a, 't> {
     tokens: &'t [Token<'a>],
     constants: HashMap<&'a str, &'a str>,
+    /// The names of the module of files, and of functions taken out of it.
+    modules: HashSet<&'a str>,
+    functions: HashSet<&'a str>,
 }
 
-impl<'a> Program<'a, '_> {
+impl<'a, 't> Program<'a, 't> {
+    fn new(tokens: &'t [Token<'a>]) -> Self {
+        let none =
+            Self { constants: constants(tokens), tokens, modules: HashSet::new(), functions: HashSet::new() };
+        let (modules, functions) = none.imports();
+        Self { modules, functions, ..none }
+    }
+
     fn written(&self) -> Option<Vec<&'a str>> {
-        let (modules, functions) = self.imports();
         let mut files = Vec::new();
-        let mut at = 0;
-        while let Some(token) = self.tokens.get(at) {
-            let is_attribute = at > 0 && self.tokens[at - 1] == Token::Sign('.');
-            at += 1;
+        for (at, token) in self.tokens.iter().enumerate() {
+            // `...name` is none.
+            let is_attribute = matches!(&self.tokens[..at], [before @ .., Token::Sign('.')]
+                if before.last() != Some(&Token::Sign('.')));
             match token {
                 Token::Text(Some(text)) if ANYWHERE.contains(text) => return None,
                 Token::Word(word) if ANYWHERE.contains(word) => return None,
-                Token::Word(word) if is_attribute || !self.is_special(word, &modules, &functions) => {}
-                Token::Word("process") => {
-                    let [Token::Sign('.'), Token::Word(own), ..] = self.tokens.get(at..)? else {
-                        return None;
-                    };
-                    OF_PROCESS.contains(own).then_some(())?;
-                }
-                Token::Word("require") => {
-                    let [Token::Sign('('), Token::Text(Some(module)), Token::Sign(')'), rest @ ..] =
-                        self.tokens.get(at..)?
-                    else {
-                        return None;
-                    };
-                    if is_files(module) && !self.is_bound(at - 1) {
-                        files.extend(self.call(rest)?);
-                    }
-                    (is_files(module) || is_harmless(module)).then_some(())?;
-                    at += 3;
-                }
-                Token::Word(word) if modules.contains(word) => {
-                    if !self.is_declared(at - 1) {
-                        files.extend(self.call(self.tokens.get(at..)?)?);
-                    }
-                }
-                Token::Word(word) if functions.contains(word) => {
-                    if !self.is_declared(at - 1) {
-                        files.extend(self.called(word, self.tokens.get(at..)?)?);
-                    }
-                }
-                Token::Word(_) => return None,
+                Token::Word(word) if !is_attribute => files.extend(self.word(word, at)?.file()),
                 _ => {}
             }
         }
         Some(files)
     }
 
-    fn is_special(&self, word: &str, modules: &HashSet<&str>, functions: &HashSet<&str>) -> bool {
-        matches!(word, "process" | "require")
-            || ELSEWHERE.contains(&word)
-            || modules.contains(word)
-            || functions.contains(word)
+    /// The file that is written with the name at this place, which is that of no attribute; `None` where that is not followed.
+    fn word(&self, word: &str, at: usize) -> Option<Writes<'a>> {
+        let rest = &self.tokens[at + 1..];
+        let is_declared = || self.is_declared(at);
+        match word {
+            "process" => {
+                let [Token::Sign('.'), Token::Word(own), ..] = rest else { return None };
+                OF_PROCESS.contains(own).then_some(Writes::Nothing)
+            }
+            "require" => {
+                let [Token::Sign('('), Token::Text(Some(module)), Token::Sign(')'), rest @ ..] = rest else {
+                    return None;
+                };
+                match module {
+                    _ if is_harmless(module) || is_files(module) && self.is_bound(at) => {
+                        Some(Writes::Nothing)
+                    }
+                    _ if is_files(module) => self.call(rest),
+                    _ => None,
+                }
+            }
+            _ if self.modules.contains(word) => {
+                if is_declared() {
+                    Some(Writes::Nothing)
+                } else {
+                    self.call(rest)
+                }
+            }
+            _ if self.functions.contains(word) => {
+                if is_declared() {
+                    Some(Writes::Nothing)
+                } else {
+                    self.called(word, rest)
+                }
+            }
+            _ => (!ELSEWHERE.contains(&word)).then_some(Writes::Nothing),
+        }
     }
 
     /// The names of the module of files, which `node -e` gives one itself, and of functions taken out of it.
@@ -308,23 +332,23 @@ impl<'a> Program<'a, '_> {
     }
 
     /// `.method(...)` of the module of files.
-    fn call(&self, rest: &[Token<'a>]) -> Option<Vec<&'a str>> {
+    fn call(&self, rest: &[Token<'a>]) -> Option<Writes<'a>> {
         let [Token::Sign('.'), Token::Word(method), rest @ ..] = rest else { return None };
         self.called(method, rest)
     }
 
     /// `(...)` behind a function of the module of files.
-    fn called(&self, method: &str, rest: &[Token<'a>]) -> Option<Vec<&'a str>> {
+    fn called(&self, method: &str, rest: &[Token<'a>]) -> Option<Writes<'a>> {
         let [Token::Sign('('), rest @ ..] = rest else { return None };
         if LOOKS.contains(&method) {
-            return Some(Vec::new());
+            return Some(Writes::Nothing);
         }
         let file = match rest {
             [Token::Text(Some(file)), Token::Sign(','), ..] => file,
             [Token::Word(name), Token::Sign(','), ..] => self.constants.get(name)?,
             _ => return None,
         };
-        WRITES.contains(&method).then(|| vec![*file])
+        WRITES.contains(&method).then_some(Writes::File(file))
     }
 }
 
@@ -334,7 +358,8 @@ fn is_files(module: &str) -> bool {
 
 /// Whether to load it writes nothing: a module that is known for that, or a file of data.
 fn is_harmless(module: &str) -> bool {
-    HARMLESS.contains(&module.strip_prefix("node:").unwrap_or(module)) || module.ends_with(".json")
+    HARMLESS.contains(&module.strip_prefix("node:").unwrap_or(module))
+        || module.rsplit_once('.').is_some_and(|(_, ending)| ending == "json")
 }
 
 #[cfg(test)]
@@ -391,6 +416,7 @@ mod tests {
             "fs['writeFileSync']('a', '')",
             "fs.promises.writeFile('a', '')",
             "const w = fs.writeFileSync; w('a', '')",
+            "const g = { ...fs }; g.writeFileSync('a', '')",
             "const g = fs; g.writeFileSync('a', '')",
             "const { writeFileSync: w } = require('fs'); w('a', '')",
             "const { writeFileSync } = require('fs'); const w = writeFileSync; w('a', '')",
