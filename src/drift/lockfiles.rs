@@ -235,7 +235,7 @@ fn vendored(
     let original = work.lockfiles.borrow().originals.get(path).cloned();
     let outdated = outdated(path, &old, excerpt)
         .map(|outdated| Outdated { old: original.unwrap_or_else(|| Arc::clone(&old)), ..outdated });
-    match outdated.filter(|_| follows(state, work)) {
+    match outdated.filter(|_| state.source.keeps_manifest && follows(state, work)) {
         None => Ok(plain),
         Some(outdated) => renewed(site, outdated, excerpt, work),
     }

@@ -73,6 +73,8 @@ pub struct RemoteSource {
     pub vendored_in: Option<String>,
     /// Whether an `npm-shrinkwrap.json` of the source itself would win over that copy.
     pub shrinkwrap_wins: bool,
+    /// Whether the manifest beside that copy is surely the source's own, so that the copy has to follow its version.
+    pub keeps_manifest: bool,
 }
 
 impl RemoteSource {

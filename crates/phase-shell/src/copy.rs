@@ -35,7 +35,7 @@ enum Origins {
     File(Box<File>),
     Folder(Tree),
     /// A file or a folder, or nothing.
-    Either,
+    Either(Tree),
     Absent,
     Unknown(Cause),
 }
@@ -124,6 +124,19 @@ impl Runner<'_> {
         let kind = if exact { Look::Absent } else { self.look(&place, state) };
         let name = place.path.rsplit('/').next().unwrap_or_default();
         let origin = self.origin(job, source, state);
+        // Of a fetched source it is not known what is a folder. What is copied together with what is in it is one here: a file
+        // has no `/.`, and as the whole of a source none of these builds could use it (fixture `run-command-copies-subfolder`).
+        let origin = match origin {
+            Origins::Either(tree)
+                if job.kind == CopyKind::Copy
+                    && job.arguments.has(Means::Recursive)
+                    && (matches!(source.base_name().as_deref(), Some("." | ""))
+                        || place.path.is_empty() && !matches!(kind, Look::Folder)) =>
+            {
+                Origins::Folder(tree)
+            }
+            origin => origin,
+        };
         // `cp -r sub new/` makes `new` where there is none, and `new/sub` where there is one.
         let makes = slash && !several && matches!(origin, Origins::Folder(_));
         let into = match kind {
@@ -182,7 +195,7 @@ impl Runner<'_> {
             Origins::Folder(tree) if recursive => self.lay_tree(job, tree, target, None, state),
             // `omitting directory`: nothing is copied, and the program fails.
             Origins::Folder(_) | Origins::Absent => Status::NonZero,
-            Origins::Either => self.in_doubt(target, Cause::Origin(Rc::clone(&job.program)), state),
+            Origins::Either(_) => self.in_doubt(target, Cause::Origin(Rc::clone(&job.program)), state),
             Origins::Unknown(cause) => self.in_doubt(target, cause, state),
         }
     }
@@ -218,7 +231,7 @@ impl Runner<'_> {
                 }
                 None => Status::Unknown,
             },
-            (Some(name), Origins::Either) if contents || name.is_empty() => {
+            (Some(name), Origins::Either(_)) if contents || name.is_empty() => {
                 self.in_doubt(folder, Cause::Origin(Rc::clone(&job.program)), state)
             }
             (Some(name), origin) => self.lay(job, origin, &folder.join(name), state),
@@ -430,7 +443,7 @@ fn sorted(job: &Job<'_>, look: Look, tree: Tree) -> Origins {
     match look {
         Look::File(file) => Origins::File(file),
         Look::Perhaps(file) if !whole || lockfile => Origins::File(file),
-        Look::Perhaps(_) => Origins::Either,
+        Look::Perhaps(_) => Origins::Either(tree),
         Look::Folder => Origins::Folder(tree),
         Look::Absent => Origins::Absent,
         Look::Unknown(cause) => Origins::Unknown(cause),

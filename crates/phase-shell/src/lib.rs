@@ -74,13 +74,16 @@ pub struct Left {
     pub slots: [LockfileState; 2],
     /// What is replaced in them.
     pub edits: [Vec<LockfileEdit>; 2],
+    /// The shrinkwrap of a source that was copied as a whole, where only the source tells whether it has one: it wins.
+    pub shadow: Option<Rc<Source>>,
 }
 
 impl Left {
     /// What no script touched.
     #[must_use]
     pub fn untouched() -> Self {
-        Self { slots: [LockfileState::Original, LockfileState::Original], edits: [Vec::new(), Vec::new()] }
+        let slots = [LockfileState::Original, LockfileState::Original];
+        Self { slots, edits: [Vec::new(), Vec::new()], shadow: None }
     }
 }
 
@@ -187,6 +190,10 @@ impl<'a> Shell<'a> {
             let (slot, edits) = self.slot(&key);
             left.slots[i] = slot;
             left.edits[i] = edits;
+        }
+        if matches!(left.slots[0], LockfileState::Absent) {
+            let key = Key::new(root, &format!("{folder}/{}", FILE_NAMES[0]));
+            left.shadow = self.runner.shadow(&key, &self.state);
         }
         left
     }

@@ -66,10 +66,40 @@ impl Runner<'_> {
         let name = key.path.rsplit('/').next().unwrap_or_default();
         if name == FILE_NAMES[1] {
             Look::File(file)
-        } else if name == FILE_NAMES[0] {
+        } else if name == FILE_NAMES[0] && !is_local(&file) {
             self.look_at(key, before, steps, depth + 1)
         } else {
             Look::Perhaps(file)
+        }
+    }
+
+    /// The shrinkwrap that [`Self::laid_over`] looks through, where nothing else became of it.
+    pub fn shadow(&self, key: &Key, state: &State) -> Option<Rc<Source>> {
+        self.shadow_at(key, state.at, &mut 1, 0)
+    }
+
+    fn shadow_at(&self, key: &Key, at: At, steps: &mut u64, depth: u32) -> Option<Rc<Source>> {
+        if depth > DEEPEST {
+            return None;
+        }
+        match self.log.find(at, key, steps) {
+            PathState::InSource { file, before, writable } => match self.stored(&file, writable) {
+                Look::Perhaps(_) => Some(file),
+                Look::Absent => self.shadow_at(key, before, steps, depth + 1),
+                _ => None,
+            },
+            PathState::Mirror { from, state, before, .. } => {
+                let own = self.shadow_at(&from, state, steps, depth + 1);
+                own.or_else(|| self.shadow_at(key, before, steps, depth + 1))
+            }
+            PathState::Base => match (key.root, &self.tree, &self.out) {
+                (Root::Tree, Ground::Source(source), _) | (Root::Out, _, Ground::Source(source)) => {
+                    let inside = Rc::new(source.inside(&key.path));
+                    matches!(self.on_disk(&inside), Disk::Unknown).then_some(inside)
+                }
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -128,6 +158,11 @@ impl Runner<'_> {
             None => Disk::Unknown,
         }
     }
+}
+
+/// Whether a file that is there unless a filter leaves it out is one of the repository.
+fn is_local(file: &File) -> bool {
+    matches!(&file.origin, Origin::Source(source) if source.local_path().is_some())
 }
 
 enum Disk {

@@ -85,6 +85,42 @@ fn a_shrinkwrap_wins_also_over_a_lockfile_that_is_copied_in() {
 }
 
 #[test]
+fn a_shrinkwrap_wins_where_a_script_lays_a_lockfile_over_the_source() {
+    let project = Project::new();
+    let (mut items, _) = package(&project);
+    let right = project.registry.publish("right", "1.0.0", &[]);
+    let shrinkwrap = lockfile("tool", &[&right]);
+    items.push(Item::file("npm-shrinkwrap.json", &shrinkwrap));
+    items.extend(in_folder("web", &items));
+    let plain = Item::file("plain/package.json", "{}");
+    items.push(plain);
+    let source = serve(&project, &items);
+    project.lock("own", &[&right, &project.registry.publish("third", "1.0.0", &[])]);
+    let own = project.read("own/package-lock.json");
+    let lay = "cp ${./own/package-lock.json} $out/package-lock.json";
+    let script = |copies: &str| format!("pkgs.runCommand \"made\" {{ }} ''\n    {copies}\n    {lay}\n  ''");
+    let whole = format!("cp -r ${{{source}}} $out; chmod -R +w $out");
+    let patched = format!(
+        "pkgs.applyPatches {{ src = {source}; postPatch = \"cp ${{./own/package-lock.json}} package-lock.json\"; }}"
+    );
+    for (made, lock) in [
+        (script(&whole), &shrinkwrap),
+        (script(&format!("{whole}; rm $out/npm-shrinkwrap.json")), &own),
+        (script(&format!("cp -R ${{{source}}}/web $out; chmod -R +w $out")), &shrinkwrap),
+        (script(&format!("cp -R ${{{source}}}/plain/. $out; chmod -R +w $out")), &own),
+        (script(&format!("mkdir $out; cp ${{{source}}}/*.json $out; chmod -R +w $out")), &shrinkwrap),
+        (script(&format!("mkdir $out; cp ${{{source}}}/package*.json $out; chmod -R +w $out")), &own),
+        (patched, &shrinkwrap),
+    ] {
+        project.write("tool.nix", derivation(&made, ""));
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, lock)), "{made}\n{said}");
+        let warned = said.contains("its source has an npm-shrinkwrap.json, which is hashed instead");
+        assert_eq!(warned, lock == &shrinkwrap, "{said}");
+    }
+}
+
+#[test]
 fn a_lockfile_kept_for_a_repository_may_have_another_version() {
     let project = Project::new();
     let (mut items, _) = package(&project);

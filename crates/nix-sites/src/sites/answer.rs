@@ -6,8 +6,9 @@ use std::rc::Rc;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::formula::Under;
-use nix_lang::value::source::Remote;
+use nix_lang::value::source::{Base, Remote, Source};
 use nix_lang::value::{Doubt, Trail, Unknown};
+use npm_lockfile::FILE_NAMES;
 use phase_shell::{Cause, LockfileEdit, Trouble};
 
 use super::describe::remote_source;
@@ -18,8 +19,14 @@ use crate::remote::Patch;
 /// The answer for one combination of alternatives.
 #[derive(Clone)]
 pub(super) enum Answer {
-    /// A file of the repository, and what phases replace in it.
-    Local(PathBuf, Vec<LockfileEdit>),
+    /// A file of the repository.
+    Local {
+        lockfile: PathBuf,
+        /// What phases replace in it.
+        edits: Vec<LockfileEdit>,
+        /// The shrinkwrap of a fetched source that it was laid over, which wins if the source has one.
+        shadow: Option<Rc<Source>>,
+    },
     Missing(PathBuf),
     Remote {
         used: Box<Fetched>,
@@ -46,6 +53,8 @@ pub(super) struct Fetched {
     pub vendored_in: Option<String>,
     /// Whether the source's own shrinkwrap would win over that copy.
     pub shrinkwrap_wins: bool,
+    /// Whether the manifest beside that copy is surely the source's own.
+    pub keeps_manifest: bool,
     /// What phases replace in the two lockfiles of the source.
     pub edits: [Vec<LockfileEdit>; 2],
 }
@@ -73,6 +82,14 @@ impl Located {
         let (notes, candidates) = (Vec::new(), Vec::new());
         Self { answer, trail: None, notes, under: None, remote: None, candidates, local: None }
     }
+
+    /// Lets the answer say by itself that a shrinkwrap of the source may win.
+    pub fn keep_shadow(&mut self) {
+        let Some(used) = self.remote.as_ref().filter(|used| used.shrinkwrap_wins) else { return };
+        let source = Source::new(Base::Remote(Rc::clone(&used.remote)));
+        let folder = source.inside(used.vendored_in.as_deref().unwrap_or_default());
+        self.answer = self.answer.clone().over(Some(&Rc::new(folder.inside(FILE_NAMES[0]))));
+    }
 }
 
 impl Fetched {
@@ -85,6 +102,7 @@ impl Fetched {
             patched_in: String::new(),
             vendored_in: None,
             shrinkwrap_wins: false,
+            keeps_manifest: true,
             edits: [Vec::new(), Vec::new()],
         }
     }
@@ -122,9 +140,19 @@ impl Answer {
     /// The lockfile of the repository, if it is one.
     pub fn local(&self) -> Option<PathBuf> {
         match self {
-            Self::Local(path, _) => Some(path.clone()),
+            Self::Local { lockfile, .. } => Some(lockfile.clone()),
             _ => None,
         }
+    }
+
+    /// The same, laid over a source that may have a shrinkwrap of its own. What is not fetched has none that could be looked at.
+    pub fn over(mut self, shrinkwrap: Option<&Rc<Source>>) -> Self {
+        if let (Self::Local { shadow, .. }, Some(own)) = (&mut self, shrinkwrap)
+            && matches!(own.base, Base::Remote(_))
+        {
+            *shadow = Some(Rc::clone(own));
+        }
+        self
     }
 
     /// Whether it says that other bytes are hashed than those of a file of the repository: no comment can name them.
@@ -153,12 +181,30 @@ impl Answer {
     /// is asked for (fixture `condition-chooses-revision`).
     pub fn agrees(&self, ev: &mut Eval, other: &Answer) -> bool {
         match (self, other) {
-            (Self::Local(a, x), Self::Local(b, y)) => a == b && x == y,
+            (
+                Self::Local { lockfile: a, edits: x, shadow: over },
+                Self::Local { lockfile: b, edits: y, shadow: other },
+            ) => a == b && x == y && are_same(over.as_deref(), other.as_deref()),
             (Self::Missing(a), Self::Missing(b)) => a == b,
             (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
                 x == y && a.edits == b.edits && a.is_same(ev, b)
             }
             _ => false,
         }
+    }
+}
+
+/// Whether two places in fetched sources are one.
+fn are_same(a: Option<&Source>, b: Option<&Source>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => {
+            let is_same = match (&a.base, &b.base) {
+                (Base::Remote(a), Base::Remote(b)) => Rc::ptr_eq(a, b) || a.call == b.call,
+                _ => false,
+            };
+            is_same && a.sub == b.sub
+        }
+        _ => false,
     }
 }

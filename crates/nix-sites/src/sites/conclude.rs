@@ -46,7 +46,7 @@ pub(super) fn conclude(
         other => (other, &left.edits[0]),
     };
     match slot {
-        LockfileState::Copied(source) => copied(ev, source, edits, at),
+        LockfileState::Copied(source) => copied(ev, source, edits, at).over(left.shadow.as_ref()),
         LockfileState::Doubt(trouble) => Answer::trouble(trouble, at),
         LockfileState::Absent => removed(at),
         LockfileState::Original => original(ev, &inner, left, patches, place),
@@ -81,7 +81,11 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[LockfileEdit],
                 );
             }
             // What is copied over the lockfile is hashed under the lockfile's name, whatever it was called.
-            if ev.files.is_file(&path) { Answer::Local(path, edits.to_vec()) } else { Answer::Missing(path) }
+            if ev.files.is_file(&path) {
+                Answer::Local { lockfile: path, edits: edits.to_vec(), shadow: None }
+            } else {
+                Answer::Missing(path)
+            }
         }
         (Base::Remote(remote), None) => {
             let folder = source.sub.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
@@ -153,7 +157,10 @@ fn original(
         }
         Base::Changed(args) => {
             let args = Rc::clone(args);
-            let all = locate_in(ev, &args, true, place.deeper(&tree.sub));
+            let mut all = locate_in(ev, &args, true, place.deeper(&tree.sub));
+            for located in &mut all {
+                located.keep_shadow();
+            }
             unanimous(ev, &all, at)
         }
         Base::Built(drv) => {
@@ -216,7 +223,7 @@ fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {
             left_out = Some(path);
             continue;
         }
-        return Answer::Local(path, edits.clone());
+        return Answer::Local { lockfile: path, edits: edits.clone(), shadow: None };
     }
     match left_out {
         Some(path) => {

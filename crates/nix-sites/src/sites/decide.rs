@@ -450,8 +450,10 @@ fn disagreement(ev: &mut Eval, record: &Record, answers: &[&Answer]) -> Outcome 
 
 fn describe(ev: &Eval, answer: &Answer) -> String {
     match answer {
-        Answer::Local(path, edits) if !edits.is_empty() => format!("{}, edited", ev.files.display(path)),
-        Answer::Local(path, _) | Answer::Missing(path) => ev.files.display(path),
+        Answer::Local { lockfile, edits, .. } if !edits.is_empty() => {
+            format!("{}, edited", ev.files.display(lockfile))
+        }
+        Answer::Local { lockfile: path, .. } | Answer::Missing(path) => ev.files.display(path),
         Answer::Remote { used, .. } => format!("inside what `{}` fetches", used.remote.fetcher),
         Answer::Doubt { message, .. } => message.clone(),
     }
@@ -459,7 +461,9 @@ fn describe(ev: &Eval, answer: &Answer) -> String {
 
 fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
     match answer {
-        Answer::Local(path, edits) => Outcome::Local { lockfile: path.clone(), edits: edits.clone() },
+        Answer::Local { lockfile, edits, .. } => {
+            Outcome::Local { lockfile: lockfile.clone(), edits: edits.clone() }
+        }
         Answer::Missing(path) => Outcome::MissingLockfile { expected: path.clone() },
         Answer::Remote { used, folder } => {
             let source = remote_source(ev, used);

@@ -42,6 +42,7 @@ pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {
         patched_in: used.patched_in.clone(),
         vendored_in: used.vendored_in.clone(),
         shrinkwrap_wins: used.shrinkwrap_wins,
+        keeps_manifest: used.keeps_manifest,
     }
 }
 

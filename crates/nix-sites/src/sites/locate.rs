@@ -1,6 +1,6 @@
 //! Where the lockfile of a declaration is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use nix_lang::budget::Cost;
@@ -254,11 +254,8 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
         (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
     };
     let candidates = candidates(ev, &tree, place.folder, &answer);
-    if let (None, Answer::Local(lockfile, _)) = (&remote, &answer) {
-        let made_of = ingredients::tarball(ev, &tree, lockfile, at);
-        // The manifest is at the top of the tarball, wherever the script puts it.
-        remote =
-            made_of.map(|tarball| Fetched { vendored_in: Some(String::new()), ..Fetched::plain(&tarball) });
+    if let (None, Answer::Local { lockfile, shadow, .. }) = (&remote, &answer) {
+        remote = laid_over(ev, &tree, lockfile, shadow.as_deref(), at);
     }
     Located {
         trail,
@@ -268,6 +265,38 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
         local: tree.local_path(),
         ..Located::only(answer)
     }
+}
+
+/// The fetched source that a made one has from elsewhere, where it has a say in which lockfile is hashed.
+fn laid_over(
+    ev: &mut Eval,
+    tree: &Source,
+    lockfile: &Path,
+    shadow: Option<&Source>,
+    at: Location,
+) -> Option<Fetched> {
+    let folder = |shrinkwrap: &Source| {
+        let folder = shrinkwrap.sub.rsplit_once('/').map_or("", |(folder, _)| folder);
+        folder.to_owned()
+    };
+    if let Some(tarball) = ingredients::tarball(ev, tree, lockfile, at) {
+        // The manifest is at the top of the tarball, wherever the script puts it.
+        let shrinkwrap_wins = shadow.is_some_and(|shrinkwrap| folder(shrinkwrap).is_empty());
+        return Some(Fetched {
+            vendored_in: Some(String::new()),
+            shrinkwrap_wins,
+            ..Fetched::plain(&tarball)
+        });
+    }
+    let shrinkwrap = shadow?;
+    let Base::Remote(remote) = &shrinkwrap.base else { return None };
+    // The script may have changed the manifest (fixture `run-command-shrinkwrap-shadows`).
+    Some(Fetched {
+        vendored_in: Some(folder(shrinkwrap)),
+        shrinkwrap_wins: true,
+        keeps_manifest: false,
+        ..Fetched::plain(remote)
+    })
 }
 
 /// What the phases of a combination leave.

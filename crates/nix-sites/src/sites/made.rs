@@ -134,7 +134,7 @@ pub(super) fn scripted(ev: &mut Eval, tree: &Rc<Source>, text: &Text, env: &Valu
 fn conclude_script(ev: &mut Eval, left: &Left, at: Location) -> Answer {
     for (slot, edits) in left.slots.iter().zip(&left.edits) {
         match slot {
-            LockfileState::Copied(source) => return copied(ev, source, edits, at),
+            LockfileState::Copied(source) => return copied(ev, source, edits, at).over(left.shadow.as_ref()),
             LockfileState::Doubt(trouble) => return Answer::trouble(trouble, at),
             LockfileState::Original | LockfileState::Absent => {}
         }

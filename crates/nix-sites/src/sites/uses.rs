@@ -57,7 +57,9 @@ fn below(ev: &mut Eval, root: ThunkId, name: &str, at: Location) -> Vec<PathBuf>
     let args = Value::attrs(Attrs::of([(Rc::from("src"), root)]));
     let answers = locate(ev, &args, true, at).into_iter().map(|located| located.answer);
     let file = |answer| match answer {
-        Answer::Local(path, _) => Some(path.with_file_name(name)).filter(|path| ev.files.is_file(path)),
+        Answer::Local { lockfile, .. } => {
+            Some(lockfile.with_file_name(name)).filter(|path| ev.files.is_file(path))
+        }
         _ => None,
     };
     answers.filter_map(file).collect()

@@ -55,6 +55,7 @@ fn fetched(kind: RemoteKind, attributes: Vec<SourceAttribute>) -> RemoteSource {
         patched_in: String::new(),
         vendored_in: None,
         shrinkwrap_wins: false,
+        keeps_manifest: true,
     }
 }
 
