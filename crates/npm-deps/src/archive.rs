@@ -18,7 +18,7 @@ use super::verdict::Refusal;
 const INSTALL_SCRIPTS: [&str; 6] = ["postinstall", "build", "preinstall", "install", "prepack", "prepare"];
 
 /// From how many bytes on a repacked archive waits on disk.
-const PARKED: u64 = 1 << 20;
+pub(super) const PARKED: u64 = 1 << 20;
 
 /// A repacked git archive.
 #[derive(Debug)]
@@ -66,15 +66,18 @@ impl<'a> Archives<'a> {
         let repacked = repacked
             .expect("bug: repacking neither panics nor is cancelled")
             .map_err(|error| SupplyError::archive(package, url, error))?;
-        let tarball = Tarball::of(repacked.bytes.into());
-        // It waits for its turn in the tree, and with many others that are large.
-        let tarball = if tarball.len() < PARKED {
-            tarball
-        } else {
-            self.supply.park(tarball.clone()).unwrap_or(tarball)
-        };
+        let tarball = self.put_aside(Tarball::of(repacked.bytes.into()));
         let (lockfile, manifest) = (repacked.package_lock, repacked.package_json);
         Ok(Arc::new(Archive { tarball, lockfile, manifest }))
+    }
+
+    /// Moves a large archive to disk: it waits for its turn in the tree, and with many others that are large.
+    pub(super) fn put_aside(&self, tarball: Tarball) -> Tarball {
+        if tarball.len() < PARKED {
+            return tarball;
+        }
+        // Only a full disk keeps it from being parked; then memory has to do.
+        self.supply.park(tarball.clone()).unwrap_or(tarball)
     }
 }
 

@@ -54,6 +54,11 @@ fn rank(want: &Want) -> Rank {
     (want.id.algorithm(), if want.early { start.saturating_sub(LEAD) } else { start }, want.id)
 }
 
+/// Whether one more download may start beside so many.
+pub(super) fn may_start(running: usize, places: usize, has_room: bool) -> bool {
+    running < places && (running < SURELY || has_room)
+}
+
 type Fetched = (SlotId, Result<Tarball, SupplyError>);
 
 /// Ends [`Downloads::serve`] once there is nothing left to download.
@@ -87,8 +92,7 @@ impl Downloads {
     pub(super) async fn serve(mut self, scheduler: &Scheduler<'_>) {
         let (mut running, began, mut fetched) = (FuturesUnordered::new(), Instant::now(), 0_usize);
         while self.open || !running.is_empty() {
-            while running.len() < self.supply.concurrency()
-                && (running.len() < SURELY || self.underway.has_room())
+            while may_start(running.len(), self.supply.concurrency(), self.underway.has_room())
                 && let Some((_, order)) = self.waiting.pop_first()
             {
                 running.push(self.fetch(order));

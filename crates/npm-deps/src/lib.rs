@@ -367,3 +367,6 @@ fn conclude(begun: Begun, ended: Ended) -> Result<Computed, HashFailure> {
         _ => Err(HashFailure { obstacles }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -302,6 +302,7 @@ mod tests {
             staged.finish().unwrap();
             assert_eq!(names(folder.path()), ["nar", "out"]);
             assert_eq!(fs::read(folder.path().join("out/file")).unwrap(), b"x");
+            assert_eq!(fs::read(folder.path().join("nar")).unwrap(), b"nar");
             #[cfg(unix)]
             {
                 use std::os::unix::fs::PermissionsExt as _;
@@ -333,6 +334,96 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_is_wanted_for_itself_where_any_of_it_goes_anywhere() {
+        let path = || Some(PathBuf::from("out"));
+        assert!(!Outputs { in_place: true, ..Outputs::default() }.wanted());
+        assert!(Outputs { tree: path(), ..Outputs::default() }.wanted());
+        assert!(Outputs { nar: path(), ..Outputs::default() }.wanted());
+        let recipient: Option<Arc<dyn Recipient>> = Some(Arc::new(Taken::default()));
+        assert!(Outputs { recipient, ..Outputs::default() }.wanted());
+    }
+
+    /// Takes a NAR in, and shows it once it is whole.
+    #[derive(Debug, Default)]
+    struct Taken(Arc<std::sync::Mutex<Option<Vec<u8>>>>);
+
+    impl Recipient for Taken {
+        fn begin(&self) -> io::Result<Box<dyn Reception>> {
+            Ok(Box::new(Taking { nar: Vec::new(), whole: Arc::clone(&self.0) }))
+        }
+    }
+
+    struct Taking {
+        nar: Vec<u8>,
+        whole: Arc<std::sync::Mutex<Option<Vec<u8>>>>,
+    }
+
+    impl Write for Taking {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.nar.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Reception for Taking {
+        fn finish(self: Box<Self>) -> io::Result<()> {
+            *self.whole.lock().unwrap() = Some(self.nar);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_takes_the_nar_in_has_all_of_it_at_its_end_and_nothing_before() {
+        let taken = Taken::default();
+        let whole = Arc::clone(&taken.0);
+        let mut staged =
+            Staged::begin(&Outputs { recipient: Some(Arc::new(taken)), ..Outputs::default() }).unwrap();
+        staged.write_nar(b"one ").unwrap();
+        staged.write_nar(b"and two").unwrap();
+        assert_eq!(*whole.lock().unwrap(), None);
+        staged.finish().unwrap();
+        assert_eq!(whole.lock().unwrap().as_deref(), Some(&b"one and two"[..]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_there_is_filled_where_it_stands_for_it_may_be_a_mount_point() {
+        use std::os::unix::fs::MetadataExt as _;
+        for in_place in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let out = folder.path().join("out");
+            fs::create_dir(&out).unwrap();
+            let inode = fs::metadata(&out).unwrap().ino();
+            let staged = Staged::begin(&outputs(folder.path(), in_place)).unwrap();
+            assert_eq!(staged.tree().unwrap(), out);
+            staged.finish().unwrap();
+            assert_eq!(fs::metadata(&out).unwrap().ino(), inode);
+        }
+        // Inside a Nix build nothing may be made beside it, also where it is not there yet.
+        let folder = tempfile::tempdir().unwrap();
+        let staged = Staged::begin(&outputs(folder.path(), true)).unwrap();
+        assert_eq!(staged.tree().unwrap(), folder.path().join("out"));
+        let staged =
+            Staged::begin(&Outputs { tree: Some(folder.path().join("other")), ..Outputs::default() });
+        assert_ne!(staged.unwrap().tree().unwrap(), folder.path().join("other"));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_looked_at_is_not_taken_as_vacant() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let outputs = Outputs { tree: Some(folder.path().join("file/tree")), ..Outputs::default() };
+        let error = outputs.check().unwrap_err();
+        assert!(matches!(error, OutputError::Io { .. }), "{error}");
+        assert_eq!(error.advice(), None);
+        let nar = Some(folder.path().join("nowhere/nar"));
+        assert!(Outputs { nar, ..Outputs::default() }.check().is_err());
+    }
+
+    #[test]
     fn what_is_there_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let outputs = outputs(folder.path(), false);
@@ -341,7 +432,10 @@ mod tests {
         assert!(matches!(outputs.check(), Err(OutputError::Occupied(_))));
         fs::remove_file(folder.path().join("out")).unwrap();
         fs::create_dir_all(folder.path().join("out/below")).unwrap();
-        assert!(outputs.check().unwrap_err().advice().is_some());
+        assert_eq!(
+            outputs.check().unwrap_err().advice().as_deref(),
+            Some("name a folder that does not exist yet, or remove what is there")
+        );
         assert!(matches!(Staged::begin(&outputs), Err(OutputError::Occupied(_))));
     }
 }

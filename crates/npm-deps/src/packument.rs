@@ -160,6 +160,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_expected_in_place_of_an_answer_is_said() {
+        let said = |body: &str| {
+            let kept = Kept { versions: &BTreeSet::new(), whole_dist: false };
+            normalise(body.as_bytes(), kept).unwrap_err().to_string()
+        };
+        assert!(said("[]").contains("expected a packument (a JSON object)"), "{}", said("[]"));
+        let list = r#"{"versions": []}"#;
+        assert!(said(list).contains("expected an object of versions"), "{}", said(list));
+    }
+
+    #[test]
     fn an_error_page_is_no_packument() {
         for body in ["<html>", "[]", "", "{} trailing"] {
             let kept = Kept { versions: &BTreeSet::new(), whole_dist: false };

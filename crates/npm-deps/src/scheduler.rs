@@ -352,7 +352,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Hands a content to a tree, if it is there; has it downloaded if it is not even on its way.
-    fn take(&self, tree: TreeId, id: ContentId) -> Option<Tarball> {
+    pub(super) fn take(&self, tree: TreeId, id: ContentId) -> Option<Tarball> {
         let mut state = self.lock();
         let slot_id = *state.trees.get(&tree)?.contents.get(&id)?;
         let mut found = None;
@@ -390,6 +390,18 @@ impl<'a> Scheduler<'a> {
         }
         leave(slot, &mut state.held, tree);
         Some(tarball)
+    }
+
+    /// Bytes of contents in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> u64 {
+        self.lock().held
+    }
+
+    /// Bytes of a tree's contents that seemed to be on disk at the beginning.
+    #[cfg(test)]
+    pub(super) fn on_disk(&self, tree: TreeId) -> u64 {
+        self.lock().trees[&tree].on_disk
     }
 
     /// The outcome of every tree that was added. To be called when all work is done.

@@ -59,3 +59,43 @@ impl Unpacking {
         work(ALONE).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Failed {
+        too_large: bool,
+    }
+
+    impl TooLarge for Failed {
+        fn is_too_large(&self) -> bool {
+            self.too_large
+        }
+    }
+
+    /// In which rooms work was done that needs so much, and what came of it.
+    async fn done(needed: u64, other: bool) -> (Vec<u64>, Result<u64, Failed>) {
+        let rooms = StdMutex::new(Vec::new());
+        let result = Unpacking::default()
+            .within(async |room: Room| {
+                rooms.lock().unwrap().push(room.unpacked);
+                let too_large = room.unpacked < needed;
+                if too_large || other { Err(Failed { too_large }) } else { Ok(needed) }
+            })
+            .await;
+        (rooms.into_inner().unwrap(), result)
+    }
+
+    #[tokio::test]
+    async fn work_is_done_once_and_once_more_alone_where_it_needs_a_larger_room() {
+        let (small, large) = (96 << 20, 1 << 30);
+        assert_eq!(done(small, false).await, (vec![small], Ok(small)));
+        assert_eq!(done(small + 1, false).await, (vec![small, large], Ok(small + 1)));
+        assert_eq!(done(large + 1, false).await, (vec![small, large], Err(Failed { too_large: true })));
+        assert_eq!(done(1, true).await, (vec![small], Err(Failed { too_large: false })));
+    }
+}
