@@ -264,3 +264,104 @@ impl Read for ViewFile {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use npm_tarballs::cacache::IndexEntry;
+
+    use super::*;
+    use crate::outputs::{Outputs, Reception, Recipient};
+
+    /// Counts the bytes of a NAR.
+    #[derive(Debug, Clone, Default)]
+    struct Counted(Arc<Mutex<usize>>);
+
+    impl Recipient for Counted {
+        fn begin(&self) -> io::Result<Box<dyn Reception>> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    impl Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            *self.0.lock().unwrap() += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Reception for Counted {
+        fn finish(self: Box<Self>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Two contents of several chunks in one tree, as the tree has them.
+    fn tree_of_two() -> (Arc<CacheTree>, Vec<Tarball>) {
+        let contents = [1, 2].map(|byte| Tarball::of(vec![byte; 3 * CHUNK].into()));
+        let entry = |tarball: &Tarball| IndexEntry {
+            url: format!("https://host.example/{}", tarball.id().hex()),
+            integrity: tarball.id().sri(),
+            content: tarball.id(),
+            accept: None,
+        };
+        let tree = CacheTree::new(1, contents.iter().map(entry).collect(), Arc::from(&b"{}"[..]));
+        let ordered =
+            tree.contents().iter().map(|id| contents.iter().find(|one| one.id() == *id).unwrap().clone());
+        let ordered = ordered.collect();
+        (Arc::new(tree), ordered)
+    }
+
+    #[test]
+    fn a_content_is_asked_for_once_the_one_before_it_was_hashed() {
+        let (tree, contents) = tree_of_two();
+        let counted = Counted::default();
+        let outputs = Outputs { recipient: Some(Arc::new(counted.clone())), ..Outputs::default() };
+        let mut assembly = Assembly::new(tree, Staged::begin(&outputs).unwrap()).unwrap();
+        let waits = |assembly: &mut Assembly, here: usize| {
+            assembly.advance(|id| contents[..here].iter().find(|one| one.id() == id).cloned()).unwrap()
+        };
+        assert_eq!(waits(&mut assembly, 0), AssemblyProgress::Waits(contents[0].id()));
+        assert!(*counted.0.lock().unwrap() < CHUNK);
+        assert_eq!(waits(&mut assembly, 1), AssemblyProgress::Waits(contents[1].id()));
+        assert!(*counted.0.lock().unwrap() >= 3 * CHUNK, "all of it is hashed");
+        assert!(matches!(waits(&mut assembly, 2), AssemblyProgress::Done(_)));
+    }
+
+    #[test]
+    fn a_content_out_of_its_order_is_an_error_and_no_other_hash() {
+        let (tree, contents) = tree_of_two();
+        let staged = Staged::begin(&Outputs::default()).unwrap();
+        let mut assembly = Assembly::new(tree, staged).unwrap();
+        let broken = assembly.advance(|_| Some(contents[1].clone())).unwrap_err();
+        let Broken::Failed(error) = broken else { panic!("{broken:?}") };
+        assert!(error.to_string().contains("content out of order"), "{error}");
+    }
+
+    #[test]
+    fn an_index_file_is_read_under_the_path_that_it_was_described_under() {
+        let (tree, contents) = tree_of_two();
+        let mut view = Contents::new(Arc::clone(&tree), None);
+        view.sizes = contents.iter().map(|content| (content.id(), content.len())).collect();
+        let mut folders = vec![Utf8PathBuf::from("_cacache/index-v5")];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            let Some(Node::Directory(names)) = tree.node(&folder) else {
+                files.push(folder);
+                continue;
+            };
+            folders.extend(names.iter().map(|name| folder.join(name)));
+        }
+        let [one, other] = &files[..] else { panic!("{files:?}") };
+        view.describe(one).unwrap();
+        assert!(view.open(other).is_err());
+        view.describe(one).unwrap();
+        let mut text = String::new();
+        view.open(one).unwrap().read_to_string(&mut text).unwrap();
+        assert!(text.contains("\"size\":196608"), "{text}");
+        assert!(view.open(one).is_err(), "each is read once");
+    }
+}

@@ -159,26 +159,7 @@ fn attempt(
     careful: bool,
 ) -> Results {
     let (mut results, mut jobs) = (Results::new(), Vec::new());
-    let memo = settings.memo.as_ref();
-    let mut unknown = Vec::new();
-    let recalled = parallel::map(due, |tree| recall(settings, &requests[*tree]));
-    for (tree, recalled) in due.iter().copied().zip(recalled) {
-        match recalled {
-            Some(computed) => {
-                told("remembered here", &requests[tree], &computed);
-                results.insert(tree, Ok(computed));
-            }
-            None => unknown.push(tree),
-        }
-    }
-    // Once: the later attempts are about what was asked for already.
-    if let (Some(shared), false) = (&settings.shared, careful) {
-        for (tree, computed) in recall_shared(&**shared, memo, requests, &unknown) {
-            told("remembered by other machines", &requests[tree], &computed);
-            results.insert(tree, Ok(computed));
-            unknown.retain(|other| *other != tree);
-        }
-    }
+    let unknown = look_up(requests, due, settings, careful, &mut results);
     let parsed = parallel::map(&unknown, |tree| parse(&requests[*tree]));
     for (tree, parsed) in unknown.into_iter().zip(parsed) {
         match parsed {
@@ -192,6 +173,36 @@ fn attempt(
         results.extend(hash_all(requests, jobs, supply, settings, careful));
     }
     results
+}
+
+/// Adds what is remembered of the requests in `due`, here or by other machines; returns the others.
+fn look_up(
+    requests: &[HashRequest],
+    due: &[TreeId],
+    settings: &Settings,
+    careful: bool,
+    results: &mut Results,
+) -> Vec<TreeId> {
+    let mut unknown = Vec::new();
+    let recalled = parallel::map(due, |tree| recall(settings, &requests[*tree]));
+    for (tree, recalled) in due.iter().copied().zip(recalled) {
+        match recalled {
+            Some(computed) => {
+                told("remembered here", &requests[tree], &computed);
+                results.insert(tree, Ok(computed));
+            }
+            None => unknown.push(tree),
+        }
+    }
+    // Once: the later attempts are about what was asked for already.
+    if let (Some(shared), false) = (&settings.shared, careful) {
+        for (tree, computed) in recall_shared(&**shared, settings.memo.as_ref(), requests, &unknown) {
+            told("remembered by other machines", &requests[tree], &computed);
+            results.insert(tree, Ok(computed));
+        }
+        unknown.retain(|tree| !results.contains_key(tree));
+    }
+    unknown
 }
 
 /// For each request the first one that asks for the same hash.
@@ -274,7 +285,16 @@ fn hash_all(
     });
     drop(shared);
     supply.settle();
-    let mut ended = scheduler.finish();
+    conclude_all(requests, settings, begun, scheduler.finish())
+}
+
+/// What became of each job; what cannot change any more is remembered.
+fn conclude_all(
+    requests: &[HashRequest],
+    settings: &Settings,
+    begun: Vec<Begun>,
+    mut ended: HashMap<TreeId, Ended>,
+) -> Results {
     let mut results = Results::new();
     for begun in begun {
         let (tree, pinned) = (begun.tree, begun.pinned);

@@ -162,9 +162,7 @@ impl<'a> Scheduler<'a> {
                     self.download(state, slot_id);
                 }
             }
-            // The same URL twice in one lockfile.
-            Entry::Occupied(first) if *first.get() == slot_id => {}
-            // The same bytes under another URL. nixpkgs fetches that one, too, and fails where it serves something
+            // The same bytes under another URL: a tree announces each URL once. nixpkgs fetches that one, too, and fails where it serves something
             // else, so it is not enough to have them.
             Entry::Occupied(_) => {
                 entry.wanted.push(slot_id);

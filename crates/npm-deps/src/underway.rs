@@ -194,6 +194,52 @@ mod tests {
         assert_eq!(underway.line().awaited, 0);
     }
 
+    /// Adds up what it is told.
+    #[derive(Default)]
+    struct Sums([AtomicU64; 4]);
+
+    impl Sums {
+        fn add(&self, which: usize, much: u64) {
+            self.0[which].fetch_add(much, Ordering::Relaxed);
+        }
+    }
+
+    impl Watch for Sums {
+        fn begun(&self, len: Option<u64>) {
+            self.add(0, len.unwrap_or_default());
+        }
+
+        fn received(&self, bytes: u64) {
+            self.add(1, bytes);
+        }
+
+        fn discarded(&self, bytes: u64) {
+            self.add(2, bytes);
+        }
+
+        fn retrying(&self, _: &Retry<'_>) {
+            self.add(3, 1);
+        }
+    }
+
+    impl Progress for Sums {}
+
+    #[test]
+    fn who_watches_is_told_of_all_that_comes() {
+        let (underway, sums) = (Arc::new(Underway::default()), Arc::new(Sums::default()));
+        let body = underway.await_body(Arc::clone(&sums) as Arc<dyn Progress>);
+        body.begun(Some(30));
+        body.received(7);
+        body.received(5);
+        body.discarded(12);
+        let problem = npm_registry::Problem::TooLarge { limit: 1 };
+        let url = "https://host.example/";
+        let retry = Retry { url, attempts: 1, pause: Duration::ZERO, shared: false, problem: &problem };
+        body.retrying(&retry);
+        assert_eq!(sums.0.each_ref().map(|sum| sum.load(Ordering::Relaxed)), [30, 12, 12, 1]);
+        assert_eq!(underway.line().received, 12);
+    }
+
     #[test]
     fn what_arrives_faster_over_a_longer_way_needs_more_under_way() {
         let line = |received, delay| Line {
@@ -212,6 +258,9 @@ mod tests {
         let underway = Arc::new(Underway::default());
         let awaited = fill(&underway);
         assert!(!underway.has_room());
+        let soon = || tokio::time::timeout(Duration::from_millis(10), underway.eased());
+        awaited[0].received(0);
+        assert!(soon().await.is_err(), "nothing came");
         drop(awaited);
         underway.eased().await;
         assert!(underway.has_room());

@@ -6,18 +6,20 @@ use std::{fs, io};
 use bytes::Bytes;
 use gnu_archive::repack;
 use npm_lockfile::CanonicalUrl;
+use npm_lockfile::options::HashOptions;
 use npm_tarballs::Tarball;
 use npm_tarballs::integrity::{Algorithm, ContentId, Hasher};
 use npm_tarballs::store::Store;
+use npm_tarballs::store::npm_cache::NpmCache;
 use tempfile::{TempDir, tempdir};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Run, lockfile, obstacles, one};
-use crate::HashRequest;
 use crate::downloads::may_start;
 use crate::scheduler::{Scheduler, Served, SlotId};
 use crate::supply::{Supply, SupplyError, Want};
 use crate::unpacking::TooLarge as _;
+use crate::{HashRequest, Outputs};
 
 fn url(name: &str) -> CanonicalUrl {
     format!("https://host.example/{name}.tgz").parse().unwrap()
@@ -257,12 +259,10 @@ fn a_second_url_that_served_the_same_bytes_before_is_not_asked_again() {
     disk.keep("first", &same);
     disk.keep("second", &same);
     let (scheduler, log) = disk.scheduler(false);
-    // One more tree has it from the second URL.
-    scheduler.announce(1, want("second", same.id()));
-    scheduler.take(1, same.id()).unwrap();
     scheduler.announce(0, want("first", same.id()));
     scheduler.announce(0, want("second", same.id()));
-    assert_eq!(log(), []);
+    scheduler.announce(0, want("third", same.id()));
+    assert_eq!(log(), [asked(2, "third")]);
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn a_damaged_entry_of_the_store_is_replaced_and_the_hash_is_the_same() {
     let large = Tarball::of(vec![3; (1 << 20) + 1].into());
     run.host.serve("/large.tgz", large.bytes().unwrap().to_vec());
     let text = lockfile(&[("large", "https://registry.npmjs.org/large.tgz", Some(&large.id().sri()))]);
-    let request = HashRequest::new(text.as_bytes().into(), Default::default());
+    let request = HashRequest::new(text.as_bytes().into(), HashOptions::default());
     let folder = tempdir().unwrap();
     let fresh = one(&request, run.keeping(&folder)).unwrap();
     let path = Store::at(folder.path().to_owned()).path(&large.id());
@@ -384,4 +384,64 @@ fn only_what_is_too_large_is_worth_more_room() {
     assert!(archive(repack::Error::TooLarge { limit: 500 }).is_too_large());
     assert!(!archive(repack::Error::Damaged(io::Error::other("cut off"))).is_too_large());
     assert!(!lost(&want("a", tarball("a").id())).is_too_large());
+}
+
+#[test]
+fn a_small_content_of_npms_cache_is_believed_for_its_url_and_a_large_one_when_it_was_read() {
+    let run = Run::new();
+    let folder = tempdir().unwrap();
+    let (small, large) = (tarball("small"), Tarball::of(vec![5; (1 << 20) + 1].into()));
+    run.host.serve("/small.tgz", small.bytes().unwrap().to_vec());
+    run.host.serve("/large.tgz", large.bytes().unwrap().to_vec());
+    let url = |name: &str| format!("https://mirror.example/{name}.tgz");
+    let sri = [small.id().sri(), large.id().sri()];
+    let text = lockfile(&[("a", &url("small"), Some(&sri[0])), ("b", &url("large"), Some(&sri[1]))]);
+    let outputs = Outputs { tree: Some(folder.path().join("tree")), ..Outputs::default() };
+    one(
+        &HashRequest { outputs, ..HashRequest::new(text.as_bytes().into(), HashOptions::default()) },
+        run.supply(),
+    )
+    .unwrap();
+    let cache = NpmCache::at(&folder.path().join("tree"));
+    let supply = Supply::new(None, Some(cache), None, run.runtime.handle().clone());
+    let started = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&started);
+    let start = move |_, want: Want, _| log.lock().unwrap().push(want.package);
+    let scheduler = Scheduler::new(&supply, Box::new(start), false, [].into());
+    for (tree, name, content) in [(0, "small", &small), (1, "large", &large)] {
+        let cached = Want { url: url(name).parse().unwrap(), ..want(name, content.id()) };
+        scheduler.announce(tree, cached.clone());
+        assert_eq!(scheduler.take(tree, content.id()).unwrap().id(), content.id());
+        // Another tree has the bytes from elsewhere, and this URL beside it.
+        scheduler.announce(tree + 2, want(&format!("{name} elsewhere"), content.id()));
+        scheduler.announce(tree + 2, cached);
+    }
+    assert_eq!(*started.lock().unwrap(), ["small elsewhere", "large elsewhere", "large"]);
+}
+
+#[test]
+fn what_was_kept_is_found_by_another_run_while_this_one_goes_on() {
+    let run = Run::new();
+    let folder = tempdir().unwrap();
+    let kept = tarball("kept");
+    run.host.serve("/kept.tgz", kept.bytes().unwrap().to_vec());
+    let text = lockfile(&[("kept", "https://registry.npmjs.org/kept.tgz", Some(&kept.id().sri()))]);
+    let supply = run.keeping(&folder);
+    one(&HashRequest::new(text.as_bytes().into(), HashOptions::default()), supply.clone()).unwrap();
+    assert_eq!(supply.kept(&kept.id()).unwrap().bytes(), kept.bytes());
+    let other = run.keeping(&folder);
+    assert_eq!(other.kept(&kept.id()).unwrap().bytes(), kept.bytes());
+    assert!(other.kept(&tarball("other").id()).is_none());
+    assert!(other.store().unwrap().knows("https://registry.npmjs.org/kept.tgz", &kept.id()));
+}
+
+#[test]
+fn all_who_work_with_one_supply_draw_on_the_same_memory_and_client() {
+    let run = Run::new();
+    let supply = run.supply();
+    let (clone, offline) = (supply.clone(), supply.without_network());
+    assert!(std::ptr::eq(supply.unpacking(), clone.unpacking()));
+    assert!(std::ptr::eq(supply.unpacking(), offline.unpacking()));
+    assert!(supply.registry().is_some() && offline.registry().is_none());
+    assert!(supply.store().is_none());
 }

@@ -44,7 +44,7 @@ struct Others {
 impl Others {
     fn new(manner: Manner) -> Self {
         let patience =
-            Some(WaitingTime { usual: Duration::from_millis(20), longest: Duration::from_secs(60) });
+            Some(WaitingTime { usual: Duration::from_millis(20), longest: Duration::from_mins(1) });
         Self { word: Some("cache.example"), manner, patience, lost: Mutex::default(), put: Mutex::default() }
     }
 
