@@ -40,6 +40,8 @@ pub enum Cause {
     Text(Rc<str>),
     /// The folder in which the lockfile is read is not known.
     Folder,
+    /// A path leads out of the source, and into a folder that may be it.
+    Around,
 }
 
 /// A cause, and the phase that it belongs to.
@@ -79,6 +81,7 @@ impl fmt::Display for Trouble {
             Cause::Budget => f.write_str("the script is too long to follow"),
             Cause::Text(message) => write!(f, "the script is not known: {message}"),
             Cause::Folder => f.write_str("it ends in a folder that is not known"),
+            Cause::Around => f.write_str("a path that leads out of the source may come back to the lockfile"),
         }
     }
 }
@@ -118,6 +121,7 @@ impl Trouble {
             Cause::Fails => format!("fix {phase}: the build stops there"),
             Cause::Text(_) => format!("write {phase} as one string, without parts that depend on something unknown"),
             Cause::Folder => format!("let {phase} end in the folder in which it began"),
+            Cause::Around => format!("name the files of the source in {phase} by their paths in it, without `..` and `$NIX_BUILD_TOP`"),
         }
     }
 }

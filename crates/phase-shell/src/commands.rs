@@ -7,7 +7,7 @@ use super::cause::Cause;
 use super::expand::Place;
 use super::field::{Field, Seg};
 use super::is_lockfile;
-use super::log::{Change, File, Origin};
+use super::log::{Change, File, Key, Origin};
 use super::look::Look;
 use super::programs::{Arguments, Builtin, Effect, Means, Program, program};
 use super::run::{Outcome, Runner, State, Status};
@@ -132,7 +132,7 @@ impl Runner<'_> {
         }
     }
 
-    fn caller(&self, word: &Field, state: &State) -> Caller {
+    fn caller(word: &Field) -> Caller {
         let name: Rc<str> = word.base_name().unwrap_or_else(|| "interpolated text".to_owned()).into();
         let known = || program(&name).map_or(Caller::Other(Rc::clone(&name)), Caller::Known);
         match word.segs.as_slice() {
@@ -145,13 +145,12 @@ impl Runner<'_> {
                     _ => known(),
                 }
             }
-            _ if matches!(self.place(word, state), Place::At(_)) => Caller::Own(name),
             _ => Caller::Own(name),
         }
     }
 
     pub(super) fn dispatch(&mut self, word: &Field, rest: &[Field], state: &mut State) -> Status {
-        match self.caller(word, state) {
+        match Self::caller(word) {
             Caller::Known(program) => self.run_program(program, rest, state),
             Caller::Other(name) => self.other(&name, rest, state),
             Caller::Own(name) => {
@@ -267,14 +266,8 @@ impl Runner<'_> {
         for operand in &arguments.operands {
             match (self.place(operand, state), Place::pattern(self, operand, state)) {
                 (Place::At(key), _) => {
-                    let certain = arguments.has(Means::Force)
-                        && (arguments.has(Means::Recursive)
-                            || !is_lockfile(&key.path)
-                            || matches!(self.look(&key, state), Look::File(_) | Look::Absent));
-                    status = if certain { status } else { Status::Unknown };
-                    // `rm` of a folder needs `-r`, and fails without it.
-                    if !matches!(self.look(&key, state), Look::Folder) || arguments.has(Means::Recursive) {
-                        self.change(state, Change::Gone(key));
+                    if !self.remove_one(operand, key, arguments, state) {
+                        status = Status::Unknown;
                     }
                 }
                 (_, Some((Place::At(folder), pattern))) => {
@@ -296,6 +289,20 @@ impl Runner<'_> {
         status
     }
 
+    /// Removes a path; whether that surely succeeds.
+    fn remove_one(&mut self, operand: &Field, key: Key, arguments: &Arguments, state: &mut State) -> bool {
+        let look = self.look(&key, state);
+        let recursive = arguments.has(Means::Recursive);
+        // `rm` of a folder needs `-r`, and fails without it (`rm -f sub || rm package-lock.json`); of `file/` it takes nothing away.
+        let fails = matches!(look, Look::Folder) && !recursive
+            || matches!(look, Look::File(_)) && operand.spelt().ends_with('/');
+        let known = recursive || !is_lockfile(&key.path) || matches!(look, Look::File(_) | Look::Absent);
+        if !fails {
+            self.change(state, Change::Gone(key));
+        }
+        arguments.has(Means::Force) && known && !fails
+    }
+
     fn touch(&mut self, arguments: &Arguments, state: &mut State) -> Status {
         for operand in &arguments.operands {
             match self.place(operand, state) {
@@ -303,7 +310,6 @@ impl Runner<'_> {
                     Look::Absent if !arguments.has(Means::Keep) => {
                         self.write(operand, Cause::Tool("touch".into()), state);
                     }
-                    Look::Perhaps(_) if !arguments.has(Means::Keep) && !is_lockfile(&key.path) => {}
                     _ => {}
                 },
                 Place::Unknown => self.write_unknown(operand, false, Cause::Target("touch".into()), state),

@@ -98,13 +98,13 @@ impl Runner<'_> {
         several: bool,
         state: &mut State,
     ) -> Status {
-        let place = match self.place(target, state) {
-            Place::At(key) => key,
-            Place::Elsewhere | Place::Store(_) => {
+        let place = match (self.place(target, state), self.beside(target)) {
+            (Place::At(key), _) | (_, Some(key)) => key,
+            (Place::Elsewhere | Place::Store(_), _) => {
                 self.take_away(job, source, state);
                 return Status::Unknown;
             }
-            Place::Unknown => {
+            (Place::Unknown, _) => {
                 self.write_unknown(
                     target,
                     job.arguments.has(Means::Recursive),
@@ -142,24 +142,41 @@ impl Runner<'_> {
         let into = match kind {
             Look::Folder => Some(true),
             Look::Absent if makes => Some(false),
-            Look::Perhaps(_) | Look::Unknown(_) if makes => None,
+            Look::Perhaps(_) if makes => None,
+            Look::Unknown(_) if makes && !place.path.starts_with("..") => None,
             _ if several || slash => Some(true),
             Look::File(_) | Look::Absent => Some(false),
             // A folder of this name would be unheard of.
             Look::Perhaps(_) | Look::Unknown(_) if FILE_NAMES.contains(&name) => Some(false),
+            // Outside of the tree it matters where it is the tree itself, which is there.
+            Look::Unknown(_) if place.path.starts_with("..") => Some(true),
             Look::Perhaps(_) | Look::Unknown(_) => None,
         };
         let status = match into {
             Some(false) => self.lay(job, origin, &place, state),
             Some(true) => self.lay_into(job, source, origin, &place, state),
-            None => {
-                let cause = Cause::Target(Rc::clone(&job.program));
-                self.change(state, Change::Doubt(place.clone(), cause));
-                Status::Unknown
-            }
+            None => self.lay_somewhere(job, source, &origin, &place, state),
         };
         self.take_away(job, source, state);
         status
+    }
+
+    /// Puts a source at a path, or into the folder that it may be: a file changes nothing in that folder but what is called like
+    /// it.
+    fn lay_somewhere(
+        &mut self,
+        job: &Job<'_>,
+        source: &Field,
+        origin: &Origins,
+        place: &Key,
+        state: &mut State,
+    ) -> Status {
+        let name = source.base_name().or_else(|| Some(inner_name(source)?.0)).filter(|name| !name.is_empty());
+        let touched = match (origin, name) {
+            (Origins::File(_), Some(name)) => place.join(&name),
+            _ => place.clone(),
+        };
+        self.in_doubt(&touched, Cause::Target(Rc::clone(&job.program)), state)
     }
 
     /// The source of a copy.
@@ -352,7 +369,7 @@ impl Runner<'_> {
 
     /// A place that is not known may be a folder, in which the source lands under its own name.
     fn write_below(&mut self, target: &Field, source: &Field, job: &Job<'_>, state: &mut State) {
-        let Some(name) = source.base_name() else {
+        let Some(name) = source.base_name().or_else(|| Some(inner_name(source)?.0)) else {
             if source.has_gap() {
                 self.write_unknown(target, true, Cause::Target(Rc::clone(&job.program)), state);
             }

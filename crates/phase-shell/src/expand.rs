@@ -7,7 +7,7 @@ use nix_lang::value::source::{Base, Source};
 
 use super::cause::Cause;
 use super::field::{Anchor, Field, Pattern, Seg};
-use super::log::{Key, Root};
+use super::log::{Key, Root, clean};
 use super::run::{Globs, Hole, Outcome, Runner, State};
 use super::script::{Command, Kind, List, Part, Piece, Word};
 
@@ -187,6 +187,15 @@ impl Runner<'_> {
             },
             _ => Place::Unknown,
         }
+    }
+
+    /// A place right below the folder in which the sources are unpacked (`$TMPDIR/name`): it may be the tree itself, of which the
+    /// name is not known.
+    pub fn beside(&self, field: &Field) -> Option<Key> {
+        let [Seg::Anchor(Anchor::BuildTop), Seg::Text(rest)] = field.segs.as_slice() else { return None };
+        let name = clean(rest.strip_prefix('/')?);
+        let is_name = !name.is_empty() && !name.contains('/') && name != "..";
+        is_name.then(|| Key::new(Root::Tree, &format!("{}{name}", "../".repeat(self.above.len() + 1))))
     }
 
     /// A path that leads out of the tree: back into it where the names say so. Into a folder whose name is not known it could

@@ -211,9 +211,11 @@ impl Field {
             let path = parts[..length].join("/");
             let spelt = self.start();
             if spelt.is_empty() || spelt.starts_with('/') || spelt.contains("..") || folder.is_none() {
-                // It may begin anywhere: its last parts decide.
+                // It may begin anywhere: its last parts decide, be it that it ends in the middle of the path, or that it comes to
+                // it from far away (`$NIX_BUILD_TOP/source/package-lock.json`: what the folder is called is not known).
                 return (0..length).any(|from| matches(&signs, &parts[from..length].join("/")))
                     || matches(&signs, &format!("/{path}"))
+                    || behind_slashes(&signs).any(|rest| matches(rest, &path))
                     || (spelt.contains("..")
                         && self.base_name().is_none_or(|name| name == parts[length - 1]));
             }
@@ -253,6 +255,11 @@ impl Pattern {
         let hidden = name.starts_with('.') && self.0.first() != Some(&Sign::Is('.'));
         !hidden && matches(&self.0, name)
     }
+}
+
+/// What stands behind each slash of a pattern.
+fn behind_slashes(signs: &[Sign]) -> impl Iterator<Item = &[Sign]> {
+    signs.iter().enumerate().filter(|(_, sign)| **sign == Sign::Is('/')).map(|(at, _)| &signs[at + 1..])
 }
 
 /// The classical walk with one way back: linear in the pattern times the text.

@@ -109,6 +109,7 @@ impl<'a> Shell<'a> {
     /// The tree is a folder of an unpacked source, which lies around it: `sourceRoot`.
     pub fn enter_below(&mut self, path: &str) {
         self.runner.above = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        self.runner.log.around = self.runner.above.len();
     }
 
     /// A variable that holds a path of the store.

@@ -126,6 +126,8 @@ pub(super) const START: At = At(0);
 #[derive(Debug, Default)]
 pub(super) struct Log {
     entries: Vec<(Change, At)>,
+    /// Of how many folders around the tree the names are known.
+    pub around: usize,
 }
 
 /// What is known of a path.
@@ -150,6 +152,11 @@ pub(super) enum PathState {
         writable: bool,
     },
     Doubt(Cause),
+    /// This, if a folder that was named from outside (`cp -r locks ../source`) is the tree; else what was there before.
+    Around {
+        found: Box<PathState>,
+        before: At,
+    },
 }
 
 impl Log {
@@ -195,6 +202,10 @@ impl Log {
             if let Some(found) = told(change, *before, key) {
                 return Some(found);
             }
+            let around = change.come_back(self.around).and_then(|change| told(&change, *before, key));
+            if let Some(found) = around.filter(|_| !key.path.starts_with("..")) {
+                return Some(PathState::Around { found: Box::new(found), before: *before });
+            }
             at = *before;
         }
         None
@@ -222,7 +233,9 @@ impl Log {
                     self.touched_since(*a, at, key, steps) || self.touched_since(*b, at, key, steps)
                 }
                 change => {
-                    change.key().is_some_and(|other| other.below(key).is_some() || key.below(other).is_some())
+                    let meets = |other: &Key| other.below(key).is_some() || key.below(other).is_some();
+                    change.key().is_some_and(meets)
+                        || change.come_back(self.around).is_some_and(|change| change.key().is_some_and(meets))
                 }
             };
             if touched {
@@ -316,6 +329,53 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
 impl Change {
     /// The path that is changed, if it is one.
     fn key(&self) -> Option<&Key> {
+        match self {
+            Self::File(key, _)
+            | Self::Folder(key)
+            | Self::Gone(key)
+            | Self::GoneAll(key, _)
+            | Self::Doubt(key, _)
+            | Self::Unpacked(key, _)
+            | Self::Mirror { at: key, .. }
+            | Self::Tree { at: key, .. } => Some(key),
+            Self::DoubtLike { .. } | Self::Havoc(_) | Self::Either { .. } => None,
+        }
+    }
+
+    /// The change where the path that leads out of the tree (`../source/web`) comes back into it, as it may: what the tree's own
+    /// folder is called is not known, but for the last `around` names. The tree is no file, and nobody removes it.
+    fn come_back(&self, around: usize) -> Option<Self> {
+        let key = self.key()?;
+        let up = key.path.split('/').take_while(|part| *part == "..").count();
+        if up <= around || key.root != Root::Tree {
+            return None;
+        }
+        let parts: Vec<&str> = key.path.split('/').collect();
+        let inner = Key::new(Root::Tree, &parts.get(2 * up..).unwrap_or_default().join("/"));
+        let is_above = parts.len() < 2 * up;
+        match self {
+            Self::Doubt(..) if is_above => {}
+            // What edits a file edits no folder.
+            Self::Doubt(
+                _,
+                Cause::Origin(_)
+                | Cause::Target(_)
+                | Cause::Option(..)
+                | Cause::Link
+                | Cause::Folder
+                | Cause::Around,
+            ) => {}
+            Self::GoneAll(..) | Self::Tree { .. } | Self::Mirror { .. } | Self::Unpacked(..) if !is_above => {
+            }
+            _ if inner.path.is_empty() => return None,
+            _ => {}
+        }
+        let mut change = self.clone();
+        *change.key_mut()? = inner;
+        Some(change)
+    }
+
+    fn key_mut(&mut self) -> Option<&mut Key> {
         match self {
             Self::File(key, _)
             | Self::Folder(key)

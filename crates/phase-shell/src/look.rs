@@ -42,6 +42,24 @@ impl Runner<'_> {
             PathState::Folder => Look::Folder,
             PathState::Absent => Look::Absent,
             PathState::Doubt(cause) => Look::Unknown(cause),
+            PathState::Around { found, before } => {
+                let there = match *found {
+                    // A folder that is made where there is one already, and a file that is copied to itself.
+                    PathState::Folder => Look::Absent,
+                    PathState::File(file) if matches!(&file.origin, Origin::Base(from) if from == key) => {
+                        Look::Absent
+                    }
+                    PathState::Mirror { from, .. } if from == *key => Look::Absent,
+                    PathState::Mirror { from, state, .. } => self.look_at(&from, state, steps, depth + 1),
+                    PathState::InSource { file, writable, .. } => self.stored(&file, writable),
+                    _ => Look::Unknown(Cause::Around),
+                };
+                if matches!(there, Look::Absent) {
+                    self.look_at(key, before, steps, depth + 1)
+                } else {
+                    Look::Unknown(Cause::Around)
+                }
+            }
             PathState::InSource { file, before, writable } => match self.stored(&file, writable) {
                 Look::Absent => self.look_at(key, before, steps, depth + 1),
                 look => self.laid_over(look, key, before, steps, depth),

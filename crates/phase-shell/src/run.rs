@@ -408,14 +408,13 @@ impl<'a> Runner<'a> {
         let mut all: Option<Outcome> = None;
         for (condition, body) in branches {
             let Outcome { ok, fail } = self.list(condition, rest, true);
-            let one = if ok.dead { Outcome { fail: ok.clone(), ok } } else { self.list(body, ok, tested) };
+            let one = self.list(body, ok, tested);
             all = Some(self.either(all, one));
             rest = fail;
         }
         let last = match otherwise {
-            Some(list) if !rest.dead => self.list(list, rest, tested),
-            _ if rest.dead => Outcome { ok: rest.clone(), fail: rest },
-            _ => Outcome::success(rest),
+            Some(list) => self.list(list, rest, tested),
+            None => Outcome::success(rest),
         };
         self.either(all, last)
     }

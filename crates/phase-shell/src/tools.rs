@@ -21,8 +21,7 @@ impl Runner<'_> {
         let cause = Cause::Tool(Rc::clone(name));
         // `gsed`, `gawk` and `mawk` as well.
         let script = name.contains("sed") || name.contains("awk") || name.as_ref() == "yq";
-        let scripted =
-            rest.iter().any(|word| matches!(word.start(), "-e" | "-f" | "--expression" | "--file"));
+        let scripted = rest.iter().any(|word| brings_script(word.start()));
         let mut skip = script && !scripted;
         for word in rest {
             if word.start().starts_with('-') {
@@ -40,9 +39,14 @@ impl Runner<'_> {
     /// A program whose own files are not followed: what names the lockfile may be written.
     pub(super) fn mentions(&mut self, name: &Rc<str>, rest: &[Field], state: &mut State) -> Status {
         // The text of a program for sed or awk may name files: `w file`, `print > "file"`.
+        let sed = name.contains("sed");
         let named = |word: &Field| {
             let text = word.spelt();
-            FILE_NAMES.iter().any(|lockfile| text.contains(lockfile)) && text.contains([' ', '>', ';'])
+            let written = |lockfile: &&str| {
+                text.contains(*lockfile)
+                    && (text.contains([' ', '>', ';']) || sed && may_be_written(&text, lockfile))
+            };
+            FILE_NAMES.iter().any(written)
         };
         if rest.iter().any(named) {
             self.change(state, Change::Havoc(Cause::Tool(Rc::clone(name))));
@@ -350,6 +354,29 @@ impl Runner<'_> {
             Some(_) => self.wild_call(name, state),
         }
     }
+}
+
+/// Whether an option of sed or awk is its program, or has it in itself, so that the first operand is a file: `-e`, `-es/a/b/`,
+/// `-ne`, `--expression=s/a/b/`, and abbreviations of it.
+fn brings_script(option: &str) -> bool {
+    match option.strip_prefix("--") {
+        Some(long) => {
+            let long = long.split('=').next().unwrap_or_default();
+            !long.is_empty() && ["expression", "file"].iter().any(|name| name.starts_with(long))
+        }
+        // Other letters with a value of their own (`-i.bak`, `-F:`) may hold one of these: then one operand more is taken as a
+        // file.
+        None => option.strip_prefix('-').is_some_and(|letters| letters.contains(['e', 'f'])),
+    }
+}
+
+/// Whether `w` of sed may write a file of this name: `s/a/b/wpackage-lock.json`. What stands before the name is taken as a
+/// command wherever it holds a `w`.
+fn may_be_written(text: &str, lockfile: &str) -> bool {
+    text.match_indices(lockfile).any(|(at, _)| {
+        let way = text[..at].rsplit(|c: char| !(c.is_ascii_alphanumeric() || "./_-".contains(c))).next();
+        !is_lockfile(text) && way.is_some_and(|way| way.contains(['w', 'W']))
+    })
 }
 
 /// The pattern of the only `-name` of `find`, if nothing widens what it finds.
