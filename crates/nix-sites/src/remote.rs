@@ -159,3 +159,76 @@ impl RemoteSource {
         HASHES.iter().find_map(|name| self.attribute(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn attribute(name: &str, value: &str) -> SourceAttribute {
+        SourceAttribute {
+            name: name.to_owned(),
+            value: AttributeValue::Text(value.to_owned()),
+            literal: None,
+        }
+    }
+
+    fn fetched(kind: RemoteKind, attributes: Vec<SourceAttribute>) -> RemoteSource {
+        RemoteSource {
+            kind,
+            fetcher: "a fetcher".to_owned(),
+            place: Place { file: "/repo/flake.nix".into(), line: 1, column: 1 },
+            attributes,
+            open: None,
+            input: None,
+            source_root: None,
+            patches: Vec::new(),
+            patched_in: String::new(),
+            vendored_in: None,
+            shrinkwrap_wins: false,
+            keeps_manifest: true,
+        }
+    }
+
+    fn github(rev: &str, more: &[(&str, &str)]) -> RemoteSource {
+        let own = [("owner", "Acme"), ("repo", "Tool"), ("rev", rev), ("hash", "sha256-x")];
+        let all = own.iter().chain(more).map(|(name, value)| attribute(name, value));
+        fetched(RemoteKind::GitHub, all.collect())
+    }
+
+    fn input(locked: &str) -> RemoteSource {
+        let node = format!(r#"{{"locked": {{{locked}}}}}"#);
+        RemoteSource { input: Some(("tool".to_owned(), node)), ..fetched(RemoteKind::FlakeInput, Vec::new()) }
+    }
+
+    #[test]
+    fn one_commit_is_the_same_source_whichever_fetcher_names_it() {
+        let same = Some(["github", "acme", "tool", COMMIT].map(str::to_owned));
+        assert_eq!(github(COMMIT, &[]).commit(), same);
+        assert_eq!(github(COMMIT, &[("name", "source")]).commit(), same);
+        let locked = format!(r#""type": "github", "owner": "acme", "repo": "tool", "rev": "{COMMIT}""#);
+        assert_eq!(input(&locked).commit(), same);
+    }
+
+    #[test]
+    fn what_may_fetch_something_else_of_a_commit_is_not_that_commit() {
+        assert_eq!(github("v1.0.0", &[]).commit(), None, "a tag moves");
+        assert_eq!(github(&COMMIT[1..], &[]).commit(), None);
+        assert_eq!(github(&COMMIT.replace('a', "g"), &[]).commit(), None);
+        assert_eq!(github(COMMIT, &[("fetchSubmodules", "true")]).commit(), None);
+        assert_eq!(github(COMMIT, &[("postFetch", "rm x")]).commit(), None);
+        let open = RemoteSource { open: Some("more may follow".to_owned()), ..github(COMMIT, &[]) };
+        assert_eq!(open.commit(), None);
+        let gitlab = RemoteSource { kind: RemoteKind::GitLab, ..github(COMMIT, &[]) };
+        assert_eq!(gitlab.commit(), None);
+        let locked = |more: &str| format!(r#""owner": "acme", "repo": "tool", "rev": "{COMMIT}", {more}"#);
+        for more in [
+            r#""type": "gitlab""#,
+            r#""type": "github", "dir": "web""#,
+            r#""type": "github", "host": "git.example""#,
+        ] {
+            assert_eq!(input(&locked(more)).commit(), None, "{more}");
+        }
+    }
+}

@@ -305,3 +305,66 @@ fn relative_paths(bytes: &[u8]) -> Vec<String> {
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'+')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_matters_where_it_can_hold_a_hash_of_npm() {
+        let texts = [
+            ("npmDepsHash = x", true),
+            ("buildNpmDeps", true),
+            ("pmDeps", false),
+            ("xpmDeps", false),
+            ("pmDeps xpmDeps fetchNpmDeps", true),
+            ("pkgs.buildNpmPackage", true),
+            ("importNpmLock", true),
+            ("https://registry.npmjs.org/a/-/a-1.0.0.tgz", true),
+            ("npmHooks.npmConfigHook", false),
+            ("npm ci", false),
+        ];
+        for (text, matters) in texts {
+            assert_eq!(mentions(text.as_bytes()), matters, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_downloads_what_data_say_needs_both() {
+        for fetcher in ["fetchurl", "fetchzip", "fetchTarball"] {
+            assert!(!mentions(fetcher.as_bytes()), "{fetcher}");
+            for reader in ["importJSON", "fromJSON", "importTOML", "fromTOML"] {
+                assert!(mentions(format!("{fetcher} ({reader} x)").as_bytes()), "{fetcher} {reader}");
+                assert!(!mentions(reader.as_bytes()), "{reader}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_of_fixed_output_matters_where_it_names_a_package_manager() {
+        assert!(!mentions(b"outputHash = x") && !mentions(b"npm yarn bun"));
+        for manager in ["npm", "yarn", "bun"] {
+            assert!(mentions(format!("outputHash {manager}").as_bytes()), "{manager}");
+        }
+    }
+
+    #[test]
+    fn a_wrapper_names_a_tarball_and_its_callers_give_versions_and_hashes() {
+        assert!(names_tarball(b"${name}/-/${name}-${version}.tgz"));
+        assert!(!names_tarball(b"a/-/a") && !names_tarball(b"a.tgz"));
+        for hash in ["sha256", "sha512", "hash"] {
+            assert!(gives_hashes(format!("version {hash}").as_bytes()), "{hash}");
+            assert!(!gives_hashes(hash.as_bytes()), "{hash}");
+        }
+        assert!(!gives_hashes(b"version"));
+    }
+
+    #[test]
+    fn paths_of_a_text_begin_with_a_dot_of_their_own() {
+        let paths = |text: &str| relative_paths(text.as_bytes());
+        assert_eq!(paths("import ./a.nix ../b/c.nix [./d]"), ["./a.nix", "../b/c.nix", "./d"]);
+        assert_eq!(paths("./first and ..a x./y a../b .hidden"), ["./first"]);
+        assert_eq!(paths("./a+b_c-1/d.json;"), ["./a+b_c-1/d.json"]);
+        assert_eq!(paths("no path"), Vec::<String>::new());
+    }
+}
