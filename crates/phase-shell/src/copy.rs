@@ -324,6 +324,8 @@ impl Runner<'_> {
                 let option = if job.arguments.has(Means::Keep) { "-n" } else { "-u" };
                 return self.in_doubt(target, Cause::Option(Rc::clone(&job.program), option.into()), state);
             }
+            // What was copied from the store cannot be written: `cp ${./a.json} x; cp ${./b.json} x` fails, if it is not forced, and
+            // only root gets past that.
             Look::File(ref old) => {
                 !old.writable && !job.arguments.has(Means::Force) && job.kind == CopyKind::Copy
             }

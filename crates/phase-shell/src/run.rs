@@ -234,6 +234,7 @@ impl<'a> Runner<'a> {
         }
         if !Rc::ptr_eq(&state.functions, &b.functions) {
             let names = state.functions.keys().chain(b.functions.keys());
+            // One that only a branch defines may as well be a program of that name, or nothing.
             let both = names.map(|name| (name.clone(), None)).collect();
             state.functions = Rc::new(both);
         }
@@ -480,6 +481,7 @@ impl<'a> Runner<'a> {
             }
             let Outcome { ok, fail } = self.list(body, inner, tested);
             let end = self.meet(ok, fail);
+            // A round that fails ends the build: where there is one, no round was run.
             if end.dead {
                 return state;
             }
