@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::builtins::{self, forget, guard};
 use super::cause::Cause;
 use super::expand::Place;
-use super::field::{Field, Seg};
+use super::field::{Anchor, Field, Seg};
 use super::is_lockfile;
 use super::log::{Change, File, Key, Origin};
 use super::look::Look;
@@ -255,6 +255,12 @@ impl Runner<'_> {
     pub(super) fn write_near(&mut self, word: &Field, cause: &Cause, state: &mut State) {
         match (self.place(word, state), Place::pattern(self, word, state)) {
             (Place::At(key), _) => self.change(state, Change::Doubt(key, cause.clone())),
+            // `$NIX_BUILD_TOP/source/*.json`: a folder beside the tree, or the tree.
+            (Place::Unknown, Some((Place::Elsewhere, _)))
+                if matches!(word.segs.first(), Some(Seg::Anchor(Anchor::BuildTop))) =>
+            {
+                self.write_unknown(word, true, cause.clone(), state);
+            }
             (Place::Elsewhere | Place::Store(_), _)
             | (Place::Unknown, Some((Place::Store(_) | Place::Elsewhere, _))) => {}
             (Place::Unknown, _) => self.write_unknown(word, true, cause.clone(), state),

@@ -205,6 +205,8 @@ impl Field {
         while signs.starts_with(&[Sign::Is('.'), Sign::Is('/')]) {
             signs.drain(..2);
         }
+        // Behind `cd ../source` the script may stand in the tree.
+        let folder = folder.filter(|folder| !folder.path.starts_with(".."));
         let parts: Vec<&str> = key.path.split('/').collect();
         let shortest = if deep { 1 } else { parts.len() };
         (shortest..=parts.len()).any(|length| {

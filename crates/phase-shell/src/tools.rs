@@ -325,8 +325,11 @@ impl Runner<'_> {
         }
         for key in keys {
             match key {
-                Some(key) => self.change(state, Change::Doubt(key, cause.clone())),
-                None => self.change(state, Change::Havoc(cause.clone())),
+                // `find ../source -delete`: that folder may be the tree.
+                Some(key) if !key.path.starts_with("..") => {
+                    self.change(state, Change::Doubt(key, cause.clone()));
+                }
+                _ => self.change(state, Change::Havoc(cause.clone())),
             }
         }
         Status::Unknown
