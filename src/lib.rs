@@ -45,7 +45,8 @@
 //! | `merge-markers` | conflicts that a merge left | |
 //! | `nix-binary-cache` | store paths, narinfo, object stores | |
 //! | `repository-files` | the files of a repository; git, unrun | |
-//! | `npm-tarballs` | integrity, verified tarballs, the store, npm's cache | `gnu-archive` |
+//! | `sha512-lanes` | sha512 of several messages side by side; the only place with `unsafe` | |
+//! | `npm-tarballs` | integrity, verified tarballs, the store, npm's cache | `gnu-archive`, `sha512-lanes` |
 //! | `npm-lockfile` | what a lockfile needs and lacks | `npm-tarballs`, `merge-markers` |
 //! | `npm-registry` | requests, credentials, packuments, signatures | `npm-tarballs` |
 //! | `npm-deps` | the pipeline from lockfile to hash | the three above |

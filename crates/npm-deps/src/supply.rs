@@ -11,6 +11,7 @@ use npm_lockfile::CanonicalUrl;
 use npm_registry::{Access, Client, FetchError, Get, Problem, Purpose, Reply, TarballRequest, Watch};
 use npm_tarballs::integrity::ContentId;
 use npm_tarballs::redaction::redacted;
+use npm_tarballs::side_by_side::SideBySide;
 use npm_tarballs::spill::SpillFile;
 use npm_tarballs::store::Store;
 use npm_tarballs::store::npm_cache::NpmCache;
@@ -39,6 +40,8 @@ pub struct Supply {
     access: Access,
     progress: Arc<dyn Progress>,
     spill: Arc<SpillTargets>,
+    /// What is on its way to it or into memory.
+    arriving: Arc<SideBySide>,
     unpacking: Arc<Unpacking>,
     runtime: Handle,
 }
@@ -183,8 +186,8 @@ impl Supply {
     ) -> Self {
         let spill = Arc::new(SpillTargets { store: store.clone(), spill: SpillFile::default() });
         let access = client.as_ref().map(|client| client.options().access.clone()).unwrap_or_default();
-        let (progress, unpacking) = (Arc::new(Unwatched), Arc::default());
-        Self { store, npm_cache, client, shared: None, access, progress, spill, unpacking, runtime }
+        let (progress, arriving, unpacking) = (Arc::new(Unwatched), Arc::default(), Arc::default());
+        Self { store, npm_cache, client, shared: None, access, progress, spill, arriving, unpacking, runtime }
     }
 
     /// The same supply, told where tarballs would be fetched from although it fetches none: npm's cache has them under the
@@ -346,7 +349,8 @@ impl Supply {
 
     /// Takes in what is to become a tarball.
     pub(super) fn receiver(&self, want: &Want) -> Receiver {
-        Receiver::new(want.id, Arc::clone(&self.spill) as Arc<dyn SpillTarget>)
+        let receiver = Receiver::new(want.id, Arc::clone(&self.spill) as Arc<dyn SpillTarget>);
+        receiver.beside(Arc::clone(&self.arriving))
     }
 
     /// Keeps bytes for later runs, where there is a store.

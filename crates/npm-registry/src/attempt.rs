@@ -46,6 +46,8 @@ pub(super) struct Ask<'a> {
 pub(super) trait Sink: Send {
     fn announce(&mut self, len: u64) -> Result<(), Problem>;
     fn write(&mut self, chunk: &[u8]) -> Result<(), Problem>;
+    /// Checks what was written, as far as that is possible before the body is whole, or once it is.
+    fn check(&mut self, whole: bool) -> impl Future<Output = Result<(), Problem>> + Send;
     fn finish(&mut self, head: &Head) -> Result<(), Problem>;
     fn reset(&mut self);
     /// Bytes received since the last reset.
@@ -319,6 +321,7 @@ impl Inner {
             };
             sink.write(&chunk)?;
             ask.watch.received(chunk.len() as u64);
+            sink.check(false).await?;
             if since.elapsed() >= stall {
                 let received = sink.received() - before;
                 if u128::from(received) * 1000 < SLOWEST * stall.as_millis() {
@@ -328,6 +331,7 @@ impl Inner {
             }
         }
         let head = Head { status: response.status(), headers: response.headers().clone(), from: way.host };
+        sink.check(true).await?;
         sink.finish(&head)?;
         Ok(head)
     }

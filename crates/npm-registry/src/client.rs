@@ -341,6 +341,10 @@ impl Sink for TarballSink {
         Ok(self.receiver.write(chunk)?)
     }
 
+    async fn check(&mut self, whole: bool) -> Result<(), Problem> {
+        Ok(self.receiver.hash_beside_others(whole).await?)
+    }
+
     fn finish(&mut self, head: &Head) -> Result<(), Problem> {
         self.tarball = Some(self.receiver.finish().map_err(|error| match error.into() {
             Problem::Mismatch(mismatch) => head.page(&self.start).unwrap_or(Problem::Mismatch(mismatch)),
@@ -383,6 +387,10 @@ impl Sink for DocumentSink {
             return Err(Problem::TooLarge { limit: self.limit as u64 });
         }
         self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    async fn check(&mut self, _: bool) -> Result<(), Problem> {
         Ok(())
     }
 

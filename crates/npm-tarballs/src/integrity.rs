@@ -9,8 +9,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use ring::digest;
 use sha1::{Digest as _, Sha1};
+use sha512_lanes::{Sha512, sha512};
 
 /// A digest algorithm that npm's cache and nixpkgs' fetcher both accept.
 ///
@@ -75,9 +75,7 @@ impl ContentId {
     /// The sha512 identity of these bytes.
     #[must_use]
     pub fn sha512_of(bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::new(Algorithm::Sha512);
-        hasher.update(bytes);
-        hasher.finish()
+        Self { algorithm: Algorithm::Sha512, digest: sha512(bytes) }
     }
 
     /// The digest's algorithm.
@@ -278,40 +276,42 @@ pub enum IntegrityError {
 }
 
 /// An incremental digest of content that should have a known identity.
-pub struct Hasher(RunningDigest);
-
-enum RunningDigest {
+pub enum Hasher {
+    /// With what old lockfiles record.
     Sha1(Sha1),
-    /// Half of a cold run's processor time goes into this digest, and `ring`, which TLS brings along, is the quickest at it.
-    Sha512(digest::Context),
+    /// With what all others do.
+    Sha512(Sha512),
 }
 
 impl Hasher {
     /// A hasher that has seen no bytes.
     #[must_use]
     pub fn new(algorithm: Algorithm) -> Self {
-        Self(match algorithm {
-            Algorithm::Sha1 => RunningDigest::Sha1(Sha1::new()),
-            Algorithm::Sha512 => RunningDigest::Sha512(digest::Context::new(&digest::SHA512)),
-        })
+        match algorithm {
+            Algorithm::Sha1 => Self::Sha1(Sha1::new()),
+            Algorithm::Sha512 => Self::Sha512(Sha512::new()),
+        }
     }
 
     /// Adds the next bytes of the content.
     pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            RunningDigest::Sha1(state) => state.update(bytes),
-            RunningDigest::Sha512(state) => state.update(bytes),
+        match self {
+            Self::Sha1(state) => state.update(bytes),
+            Self::Sha512(state) => state.update(bytes),
         }
     }
 
     /// The identity of all the bytes seen.
     #[must_use]
     pub fn finish(self) -> ContentId {
-        let (algorithm, digest) = match self.0 {
-            RunningDigest::Sha1(state) => (Algorithm::Sha1, state.finalize().to_vec()),
-            RunningDigest::Sha512(state) => (Algorithm::Sha512, state.finish().as_ref().to_vec()),
-        };
-        ContentId::new(algorithm, &digest).expect("bug: a digest has its algorithm's length")
+        let mut digest = [0; 64];
+        match self {
+            Self::Sha1(state) => {
+                digest[..20].copy_from_slice(&state.finalize());
+                ContentId { algorithm: Algorithm::Sha1, digest }
+            }
+            Self::Sha512(state) => ContentId { algorithm: Algorithm::Sha512, digest: state.finish() },
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`integrity`] reads subresource integrity (SRI) as lockfiles write it, and hashes.
 //! * [`verified`] is the only way to a [`Tarball`]: it cannot be read to its end unless its bytes have the right digest.
+//! * [`side_by_side`] hashes bodies together that arrive at one time.
 //! * [`spill`] keeps large ones of one run in a temporary file; [`store`] keeps all of them on disk, with the URLs that
 //!   served them and the hashes that were computed from them.
 //! * [`cacache`] knows the shape of npm's own cache.
@@ -13,6 +14,7 @@ pub mod integrity;
 pub mod package;
 mod positioned;
 pub mod redaction;
+pub mod side_by_side;
 pub mod spill;
 pub mod store;
 pub mod tarball_url;

@@ -10,10 +10,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::integrity::{ContentId, Hasher};
+use crate::integrity::{Algorithm, ContentId, Hasher};
+use crate::side_by_side::{Arriving, Content, SideBySide};
 
 /// Bodies up to this size are held in memory; larger ones go to a [`SpillTarget`].
 pub const IN_MEMORY: usize = 1 << 20;
+
+/// A body brings so much at a time to be hashed beside others, so that eight pieces and what is made of them stay in a core's
+/// cache.
+const PIECE: usize = 64 << 10;
 
 /// Where verified content lies when it is not in memory.
 ///
@@ -70,9 +75,15 @@ impl Tarball {
     /// # Errors
     /// What the bytes are instead.
     pub fn verify(id: ContentId, bytes: Bytes) -> Result<Self, Box<Mismatch>> {
-        let mut hasher = Hasher::new(id.algorithm());
-        hasher.update(&bytes);
-        let (got, len) = (hasher.finish(), bytes.len() as u64);
+        let got = match id.algorithm() {
+            Algorithm::Sha512 => ContentId::sha512_of(&bytes),
+            Algorithm::Sha1 => {
+                let mut hasher = Hasher::new(Algorithm::Sha1);
+                hasher.update(&bytes);
+                hasher.finish()
+            }
+        };
+        let len = bytes.len() as u64;
         if got != id {
             return Err(Box::new(Mismatch { expected: id, got, len }));
         }
@@ -207,9 +218,12 @@ pub enum ReceiveError {
 pub struct Receiver {
     expected: ContentId,
     spill: Arc<dyn SpillTarget>,
-    hasher: Hasher,
+    beside: Option<Arc<SideBySide>>,
+    arriving: Option<Arriving>,
     len: u64,
-    memory: Vec<u8>,
+    /// What came, but for what is in the draft already. It is away while it is hashed beside others, and stays away if that is
+    /// given up: then nothing is left but a [`Receiver::reset`].
+    content: Option<Content>,
     draft: Option<Box<dyn Draft>>,
 }
 
@@ -217,14 +231,18 @@ impl Receiver {
     /// A receiver for content that should be `expected`; large bodies go to `spill`.
     #[must_use]
     pub fn new(expected: ContentId, spill: Arc<dyn SpillTarget>) -> Self {
-        Self {
-            expected,
-            spill,
-            hasher: Hasher::new(expected.algorithm()),
-            len: 0,
-            memory: Vec::new(),
-            draft: None,
-        }
+        let content = Some(Self::nothing(expected));
+        Self { expected, spill, beside: None, arriving: None, len: 0, content, draft: None }
+    }
+
+    /// The same, for a body that may be hashed beside these (see [`Receiver::hash_beside_others`]).
+    #[must_use]
+    pub fn beside(self, others: Arc<SideBySide>) -> Self {
+        Self { beside: Some(others), ..self }
+    }
+
+    fn nothing(expected: ContentId) -> Content {
+        Content { hasher: Hasher::new(expected.algorithm()), bytes: Vec::new(), hashed: 0 }
     }
 
     /// What is expected.
@@ -239,14 +257,18 @@ impl Receiver {
         self.len
     }
 
+    fn content(&mut self) -> io::Result<&mut Content> {
+        self.content.as_mut().ok_or_else(|| io::ErrorKind::Interrupted.into())
+    }
+
     /// Announces the body's length, if the server tells it; only saves work, nothing relies on it.
     ///
     /// # Errors
     /// A large body is announced and cannot be spilled.
     pub fn announce(&mut self, len: u64) -> Result<(), ReceiveError> {
         match usize::try_from(len) {
-            Ok(len) if len <= IN_MEMORY => self.memory.reserve_exact(len),
-            _ if self.draft.is_none() => self.spill()?,
+            Ok(len) if len <= IN_MEMORY => self.content()?.bytes.reserve_exact(len),
+            _ if self.draft.is_none() => self.draft = Some(self.spill.begin(&self.expected)?),
             _ => {}
         }
         Ok(())
@@ -257,33 +279,57 @@ impl Receiver {
     /// # Errors
     /// It is more than was announced, or cannot be spilled.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), ReceiveError> {
-        self.hasher.update(chunk);
-        self.len += chunk.len() as u64;
-        if self.draft.is_none() && self.memory.len() + chunk.len() > IN_MEMORY {
-            self.spill()?;
+        let held = self.content()?.bytes.len();
+        if self.draft.is_none() && held + chunk.len() > IN_MEMORY {
+            self.draft = Some(self.spill.begin(&self.expected)?);
         }
-        if let Some(draft) = &mut self.draft {
-            draft.write(chunk)?;
-        } else {
-            self.memory.extend_from_slice(chunk);
+        self.len += chunk.len() as u64;
+        if let Some(others) = &self.beside {
+            self.arriving.get_or_insert_with(|| others.begin());
+            others.received(chunk.len());
+        }
+        let content = self.content()?;
+        content.bytes.extend_from_slice(chunk);
+        // Nobody has it hashed beside others.
+        if content.unhashed().len() >= 2 * PIECE {
+            content.hash();
+            self.put_aside()?;
         }
         Ok(())
     }
 
-    /// Moves what arrived so far out of memory, where the rest will follow.
-    fn spill(&mut self) -> Result<(), ReceiveError> {
-        let mut draft = self.spill.begin(&self.expected)?;
-        draft.write(&self.memory)?;
-        self.draft = Some(draft);
-        self.memory = Vec::new();
+    /// Hashes what came, beside other bodies, once it is worth while; all of it if the body is `whole`. Callers that do
+    /// not wait need not call it: then the body is hashed alone.
+    ///
+    /// # Errors
+    /// It cannot be spilled.
+    pub async fn hash_beside_others(&mut self, whole: bool) -> Result<(), ReceiveError> {
+        let least = if whole { 1 } else { PIECE };
+        if let Some(others) = &self.beside
+            && let Some(content) = self.content.take_if(|content| content.unhashed().len() >= least)
+        {
+            self.content = Some(others.hash(content).await);
+            self.put_aside()?;
+        }
+        Ok(())
+    }
+
+    /// Moves what was hashed out of memory, if the body is too large for it.
+    fn put_aside(&mut self) -> io::Result<()> {
+        if let (Some(draft), Some(content)) = (&mut self.draft, &mut self.content) {
+            draft.write(&content.bytes)?;
+            content.bytes.clear();
+            content.bytes.shrink_to(4 * PIECE);
+            content.hashed = 0;
+        }
         Ok(())
     }
 
     /// Forgets everything received, for another attempt.
     pub fn reset(&mut self) {
-        self.hasher = Hasher::new(self.expected.algorithm());
+        self.content = Some(Self::nothing(self.expected));
         self.len = 0;
-        self.memory.clear();
+        self.arriving = None;
         self.draft = None;
     }
 
@@ -294,15 +340,19 @@ impl Receiver {
     /// # Errors
     /// Other bytes came, or they cannot be kept.
     pub fn finish(&mut self) -> Result<Tarball, ReceiveError> {
-        let expected = self.expected;
-        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(expected.algorithm()));
-        let (got, len) = (hasher.finish(), self.len);
-        let (memory, draft) = (std::mem::take(&mut self.memory), self.draft.take());
+        self.content()?.hash();
+        self.put_aside()?;
+        self.arriving = None;
+        let (expected, len, draft) = (self.expected, self.len, self.draft.take());
+        let Some(Content { hasher, bytes, .. }) = self.content.take() else {
+            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        };
+        let got = hasher.finish();
         if got != expected {
             return Err(Box::new(Mismatch { expected, got, len }).into());
         }
         let body = match draft {
-            None => Body::Memory(memory.into()),
+            None => Body::Memory(bytes.into()),
             Some(draft) => Body::Spilled(draft.keep()?),
         };
         Ok(Tarball { id: expected, len, body })
@@ -430,5 +480,87 @@ mod tests {
         assert!(tarball.bytes().is_none());
         assert_eq!(read(&tarball), b"some bytes");
         assert_eq!(tarball.park(&spill).unwrap().len(), 10);
+    }
+
+    /// Takes a body in pieces of `step` bytes, beside others.
+    async fn receive_beside(
+        others: Arc<SideBySide>,
+        expected: ContentId,
+        bytes: Vec<u8>,
+        step: usize,
+    ) -> Result<Vec<u8>, ReceiveError> {
+        let mut receiver = Receiver::new(expected, Arc::new(SpillFile::default())).beside(others);
+        if step.is_multiple_of(2) {
+            receiver.announce(bytes.len() as u64)?;
+        }
+        for chunk in bytes.chunks(step) {
+            receiver.write(chunk)?;
+            receiver.hash_beside_others(false).await?;
+        }
+        receiver.hash_beside_others(true).await?;
+        let tarball = receiver.finish()?;
+        assert_eq!(tarball.bytes().is_some(), bytes.len() <= IN_MEMORY);
+        Ok(read(&tarball))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn bodies_side_by_side_are_each_checked_against_their_own_digest() {
+        let others = Arc::new(SideBySide::default());
+        let lengths =
+            [0, 1, 127, 128, PIECE - 1, PIECE, PIECE + 1, 300_000, IN_MEMORY, IN_MEMORY + 1, 3_000_001];
+        let mut tasks = Vec::new();
+        for (n, (length, step)) in
+            lengths.iter().flat_map(|length| [(*length, 16_384), (*length, 9_999)]).enumerate()
+        {
+            let bytes: Vec<u8> = (0..length).map(|at| (at * 7 + n).to_le_bytes()[0]).collect();
+            let id = ContentId::sha512_of(&bytes);
+            let damaged = n % 5 == 4 && length > 0;
+            let mut sent = bytes.clone();
+            if damaged {
+                sent[length / 2] ^= 1;
+            }
+            let got = ContentId::sha512_of(&sent);
+            let task = tokio::spawn(receive_beside(Arc::clone(&others), id, sent, step));
+            tasks.push((bytes, damaged.then_some(got), task));
+        }
+        for (bytes, damaged, task) in tasks {
+            match (task.await.unwrap(), damaged) {
+                (Ok(received), None) => assert!(received == bytes, "{} bytes", bytes.len()),
+                (Err(ReceiveError::Mismatch(mismatch)), Some(got)) => {
+                    assert_eq!((mismatch.got, mismatch.len), (got, bytes.len() as u64));
+                }
+                (result, _) => panic!("{} bytes: {}", bytes.len(), result.is_ok()),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_given_up_while_it_was_hashed_is_nothing_until_it_begins_again() {
+        let id = ContentId::sha512_of(b"right");
+        let mut receiver = Receiver::new(id, Arc::new(SpillFile::default()));
+        receiver.write(b"wrong").unwrap();
+        // What a dropped `hash_beside_others` leaves behind.
+        receiver.content = None;
+        let interrupted = |result: Result<(), ReceiveError>| matches!(result, Err(ReceiveError::Spill(error)) if error.kind() == io::ErrorKind::Interrupted);
+        assert!(interrupted(receiver.write(b"right")) && interrupted(receiver.announce(5)));
+        assert!(interrupted(receiver.finish().map(drop)));
+        receiver.reset();
+        receiver.write(b"right").unwrap();
+        assert_eq!(receiver.finish().unwrap().len(), 5);
+        assert!(interrupted(receiver.finish().map(drop)), "it was given away");
+    }
+
+    /// Where nobody has a body hashed beside others, it is hashed all the same, and does not pile up.
+    #[test]
+    fn a_body_that_nobody_has_hashed_beside_others_takes_no_more_memory() {
+        let bytes = vec![5; 5 * IN_MEMORY];
+        let mut receiver = Receiver::new(ContentId::sha512_of(&bytes), Arc::new(SpillFile::default()))
+            .beside(Arc::default());
+        receiver.announce(bytes.len() as u64).unwrap();
+        for chunk in bytes.chunks(10_000) {
+            receiver.write(chunk).unwrap();
+            assert!(receiver.content().unwrap().bytes.capacity() <= 4 * PIECE);
+        }
+        assert!(read(&receiver.finish().unwrap()) == bytes);
     }
 }

@@ -115,11 +115,13 @@ impl Tarballs {
         }
         while let Some(bytes) = incoming.next().await? {
             receiver.write(&bytes)?;
+            receiver.hash_beside_others(false).await?;
             pace.add(bytes.len());
             if receiver.received() > self.sharing.largest {
                 return Err(Unread::Elsewhere);
             }
         }
+        receiver.hash_beside_others(true).await?;
         Ok(Some(receiver.finish()?))
     }
 }
