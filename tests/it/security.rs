@@ -42,6 +42,23 @@ fn two_places_start_a_program_and_no_other() {
 }
 
 #[test]
+fn one_crate_may_have_unsafe_and_has_it_once() {
+    let mut crates = vec![root().to_owned()];
+    crates.extend(fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path()));
+    for folder in crates {
+        let lanes = folder.ends_with("sha512-lanes");
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        assert_eq!(manifest.contains("\n[lints]\nworkspace = true"), !lanes, "{}", folder.display());
+        let mut code = String::new();
+        sources(&folder.join("src"), &mut code);
+        let entered = code.matches("unsafe {").count() + code.matches("unsafe fn").count();
+        assert_eq!(entered, usize::from(lanes), "{}", folder.display());
+    }
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(workspace.contains("\nunsafe_code = \"forbid\"\n"));
+}
+
+#[test]
 fn each_promise_names_tests_that_exist() {
     let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
     let mut code = String::new();

@@ -43,9 +43,6 @@ struct Pending {
 /// one that starts long before the rest holds up every tree, because none can be hashed past what is missing.
 type Rank = (Algorithm, u64, ContentId);
 
-/// So many downloads run whatever is under way, that a few which stall do not hold up the others.
-const SURELY: usize = 16;
-
 /// How far large contents go ahead. Digests are spread evenly, so that this is a part of the whole run.
 const LEAD: u64 = u64::MAX / 4;
 
@@ -54,9 +51,9 @@ fn rank(want: &Want) -> Rank {
     (want.id.algorithm(), if want.early { start.saturating_sub(LEAD) } else { start }, want.id)
 }
 
-/// Whether one more download may start beside so many.
-pub(super) fn may_start(running: usize, places: usize, has_room: bool) -> bool {
-    running < places && (running < SURELY || has_room)
+/// Whether one more download may start beside so many; `surely` so many run whether the line has room or not.
+pub(super) fn may_start(running: usize, places: usize, surely: usize, has_room: bool) -> bool {
+    running < places && (running < surely || has_room)
 }
 
 type Fetched = (SlotId, Result<Tarball, SupplyError>);
@@ -92,8 +89,12 @@ impl Downloads {
     pub(super) async fn serve(mut self, scheduler: &Scheduler<'_>) {
         let (mut running, began, mut fetched) = (FuturesUnordered::new(), Instant::now(), 0_usize);
         while self.open || !running.is_empty() {
-            while may_start(running.len(), self.supply.concurrency(), self.underway.has_room())
-                && let Some((_, order)) = self.waiting.pop_first()
+            while may_start(
+                running.len(),
+                self.supply.concurrency(),
+                self.underway.surely(),
+                self.underway.has_room(),
+            ) && let Some((_, order)) = self.waiting.pop_first()
             {
                 running.push(self.fetch(order));
             }

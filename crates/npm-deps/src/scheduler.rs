@@ -20,7 +20,7 @@ use super::supply::{Supply, SupplyError, Want};
 pub(super) type TreeId = usize;
 
 /// Bytes of waiting contents that may stay in memory; what comes on top is put aside on disk.
-const HELD_IN_MEMORY: u64 = 16 << 20;
+const HELD_IN_MEMORY: u64 = 4 << 20;
 
 /// The number of a wanted content in its run.
 pub(super) type SlotId = usize;

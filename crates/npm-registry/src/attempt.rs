@@ -321,6 +321,8 @@ impl Inner {
             };
             sink.write(&chunk)?;
             ask.watch.received(chunk.len() as u64);
+            // It shares its memory with others that came in one piece, and checking may wait.
+            drop(chunk);
             sink.check(false).await?;
             if since.elapsed() >= stall {
                 let received = sink.received() - before;

@@ -276,10 +276,12 @@ pub enum IntegrityError {
 }
 
 /// An incremental digest of content that should have a known identity.
-pub enum Hasher {
-    /// With what old lockfiles record.
+pub struct Hasher(pub(crate) RunningDigest);
+
+pub(crate) enum RunningDigest {
+    /// Which old lockfiles record.
     Sha1(Sha1),
-    /// With what all others do.
+    /// Half of a cold run's processor time would go into this digest if each body were hashed by itself.
     Sha512(Sha512),
 }
 
@@ -287,31 +289,36 @@ impl Hasher {
     /// A hasher that has seen no bytes.
     #[must_use]
     pub fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha1 => RunningDigest::Sha1(Sha1::new()),
+            Algorithm::Sha512 => RunningDigest::Sha512(Sha512::alone()),
+        })
+    }
+
+    /// The same, for content that others arrive beside.
+    pub(crate) fn among_others(algorithm: Algorithm) -> Self {
         match algorithm {
-            Algorithm::Sha1 => Self::Sha1(Sha1::new()),
-            Algorithm::Sha512 => Self::Sha512(Sha512::new()),
+            Algorithm::Sha1 => Self::new(algorithm),
+            Algorithm::Sha512 => Self(RunningDigest::Sha512(Sha512::new())),
         }
     }
 
     /// Adds the next bytes of the content.
     pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha1(state) => state.update(bytes),
-            Self::Sha512(state) => state.update(bytes),
+        match &mut self.0 {
+            RunningDigest::Sha1(state) => state.update(bytes),
+            RunningDigest::Sha512(state) => state.update(bytes),
         }
     }
 
     /// The identity of all the bytes seen.
     #[must_use]
     pub fn finish(self) -> ContentId {
-        let mut digest = [0; 64];
-        match self {
-            Self::Sha1(state) => {
-                digest[..20].copy_from_slice(&state.finalize());
-                ContentId { algorithm: Algorithm::Sha1, digest }
-            }
-            Self::Sha512(state) => ContentId { algorithm: Algorithm::Sha512, digest: state.finish() },
-        }
+        let (algorithm, digest) = match self.0 {
+            RunningDigest::Sha1(state) => (Algorithm::Sha1, state.finalize().to_vec()),
+            RunningDigest::Sha512(state) => (Algorithm::Sha512, state.finish().to_vec()),
+        };
+        ContentId::new(algorithm, &digest).expect("bug: a digest has its algorithm's length")
     }
 }
 

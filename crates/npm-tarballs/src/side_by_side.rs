@@ -12,7 +12,7 @@ use sha512_lanes::{LANES, side_by_side, update_together};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
-use crate::integrity::Hasher;
+use crate::integrity::{Hasher, RunningDigest};
 
 /// After so long without a byte, the others are waiting for the line, and no longer for a core.
 const QUIET: Duration = Duration::from_micros(30);
@@ -21,8 +21,9 @@ const QUIET: Duration = Duration::from_micros(30);
 const LONGEST: Duration = Duration::from_millis(2);
 
 /// Bodies that arrive at one time.
-#[derive(Default)]
 pub struct SideBySide {
+    /// Whether there are lanes. Elsewhere each body is hashed as it comes.
+    lanes: bool,
     batch: Mutex<Batch>,
     /// Bodies of which something has come, and not all.
     arriving: AtomicUsize,
@@ -74,7 +75,17 @@ impl Drop for Arriving {
     }
 }
 
+impl Default for SideBySide {
+    fn default() -> Self {
+        Self::new(side_by_side())
+    }
+}
+
 impl SideBySide {
+    fn new(lanes: bool) -> Self {
+        Self { lanes, batch: Mutex::default(), arriving: AtomicUsize::new(0), arrived: AtomicU64::new(0) }
+    }
+
     /// A body begins to arrive.
     pub(crate) fn begin(self: &Arc<Self>) -> Arriving {
         self.arriving.fetch_add(1, Ordering::Relaxed);
@@ -88,7 +99,7 @@ impl SideBySide {
 
     /// Hashes what is left of a content, beside others.
     pub(crate) async fn hash(&self, mut content: Content) -> Content {
-        if !side_by_side() || matches!(content.hasher, Hasher::Sha1(_)) {
+        if !self.lanes || matches!(content.hasher.0, RunningDigest::Sha1(_)) {
             content.hash();
             return content;
         }
@@ -177,7 +188,7 @@ fn hash_all(mut pieces: Vec<Piece>) {
     let mut due = Vec::with_capacity(pieces.len());
     for Piece { content, .. } in &mut pieces {
         let Content { hasher, bytes, hashed } = content;
-        if let Hasher::Sha512(hash) = hasher {
+        if let RunningDigest::Sha512(hash) = &mut hasher.0 {
             due.push((hash, &bytes[*hashed..]));
             *hashed = bytes.len();
         }
@@ -203,12 +214,16 @@ mod tests {
 
     /// A piece that lanes take on any machine.
     fn content(bytes: &[u8]) -> Content {
-        Content { hasher: Hasher::Sha512(Sha512::for_lanes()), bytes: bytes.to_vec(), hashed: 0 }
+        Content {
+            hasher: Hasher(RunningDigest::Sha512(Sha512::for_lanes())),
+            bytes: bytes.to_vec(),
+            hashed: 0,
+        }
     }
 
     async fn digest(bodies: Arc<SideBySide>, bytes: Vec<u8>) -> (ContentId, Vec<u8>) {
         let _arriving = bodies.begin();
-        let done = bodies.in_batch(content(&bytes)).await;
+        let done = bodies.hash(content(&bytes)).await;
         assert!(done.unhashed().is_empty());
         (done.hasher.finish(), done.bytes)
     }
@@ -219,29 +234,44 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
     async fn each_of_many_gets_its_own_digest_and_its_own_bytes_back() {
-        let bodies = Arc::new(SideBySide::default());
-        let lengths = (0..300).map(|n| [n, n * 97, 128 * n][n % 3]);
-        let tasks: Vec<_> =
-            lengths.map(|length| tokio::spawn(digest(Arc::clone(&bodies), of_length(length)))).collect();
-        for (n, task) in tasks.into_iter().enumerate() {
-            let bytes = of_length([n, n * 97, 128 * n][n % 3]);
-            assert_eq!(task.await.unwrap(), (ContentId::sha512_of(&bytes), bytes), "{n}");
+        for lanes in [true, false] {
+            let bodies = Arc::new(SideBySide::new(lanes));
+            let length = |n: usize| [n, n * 97, 128 * n][n % 3];
+            let tasks: Vec<_> =
+                (0..300).map(|n| tokio::spawn(digest(Arc::clone(&bodies), of_length(length(n))))).collect();
+            for (n, task) in tasks.into_iter().enumerate() {
+                let bytes = of_length(length(n));
+                assert_eq!(task.await.unwrap(), (ContentId::sha512_of(&bytes), bytes), "{n}, {lanes}");
+            }
+            assert_eq!(bodies.arriving.load(Ordering::Relaxed), 0);
+            assert!(bodies.batch().pieces.is_empty());
         }
-        assert_eq!(bodies.arriving.load(Ordering::Relaxed), 0);
-        assert!(bodies.batch().pieces.is_empty());
     }
 
     #[tokio::test]
     async fn a_body_that_is_alone_waits_for_nobody() {
-        let bodies = Arc::new(SideBySide::default());
+        let bodies = Arc::new(SideBySide::new(true));
         let mut hashing = pin!(digest(Arc::clone(&bodies), of_length(1000)));
         let first = poll_fn(|context| Poll::Ready(hashing.as_mut().poll(context))).await;
         assert!(first.is_ready());
     }
 
     #[tokio::test]
+    async fn without_lanes_a_body_waits_for_nobody_either() {
+        let bodies = Arc::new(SideBySide::new(false));
+        let _others = [bodies.begin(), bodies.begin(), bodies.begin()];
+        let mut hashing = pin!(digest(Arc::clone(&bodies), of_length(1000)));
+        let Poll::Ready((id, bytes)) = poll_fn(|context| Poll::Ready(hashing.as_mut().poll(context))).await
+        else {
+            panic!("it waits")
+        };
+        assert_eq!((id, bytes), (ContentId::sha512_of(&of_length(1000)), of_length(1000)));
+        assert_eq!(bodies.batch().number, 0, "no batch was made");
+    }
+
+    #[tokio::test]
     async fn bodies_that_stand_still_hold_up_nobody() {
-        let bodies = Arc::new(SideBySide::default());
+        let bodies = Arc::new(SideBySide::new(true));
         let _others = [bodies.begin(), bodies.begin(), bodies.begin()];
         let hashing = digest(Arc::clone(&bodies), of_length(1000));
         assert_eq!(timeout(Duration::from_mins(1), hashing).await.unwrap().1, of_length(1000));
@@ -256,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_leaves_no_one_behind() {
-        let bodies = Arc::new(SideBySide::default());
+        let bodies = Arc::new(SideBySide::new(true));
         let _others = [bodies.begin(), bodies.begin(), bodies.begin()];
         // The first, whose duty the batch is, gives up; the second is still served.
         let mut first = Box::pin(bodies.in_batch(content(&of_length(10))));
@@ -274,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_eighth_piece_is_not_waited_beyond() {
-        let bodies = Arc::new(SideBySide::default());
+        let bodies = Arc::new(SideBySide::new(true));
         let _others: Vec<_> = (0..100).map(|_| bodies.begin()).collect();
         let mut waiting: Vec<_> =
             (0..LANES).map(|n| Box::pin(bodies.in_batch(content(&of_length(n))))).collect();
@@ -287,7 +317,7 @@ mod tests {
 
     #[tokio::test]
     async fn old_integrities_are_hashed_at_once() {
-        let bodies = Arc::new(SideBySide::default());
+        let bodies = Arc::new(SideBySide::new(true));
         let _others = [bodies.begin(), bodies.begin()];
         let (mut old, hasher) = (content(b"some"), Hasher::new(Algorithm::Sha1));
         old.hasher = hasher;

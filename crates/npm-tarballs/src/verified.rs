@@ -231,18 +231,18 @@ impl Receiver {
     /// A receiver for content that should be `expected`; large bodies go to `spill`.
     #[must_use]
     pub fn new(expected: ContentId, spill: Arc<dyn SpillTarget>) -> Self {
-        let content = Some(Self::nothing(expected));
-        Self { expected, spill, beside: None, arriving: None, len: 0, content, draft: None }
+        let mut receiver =
+            Self { expected, spill, beside: None, arriving: None, len: 0, content: None, draft: None };
+        receiver.reset();
+        receiver
     }
 
     /// The same, for a body that may be hashed beside these (see [`Receiver::hash_beside_others`]).
     #[must_use]
     pub fn beside(self, others: Arc<SideBySide>) -> Self {
-        Self { beside: Some(others), ..self }
-    }
-
-    fn nothing(expected: ContentId) -> Content {
-        Content { hasher: Hasher::new(expected.algorithm()), bytes: Vec::new(), hashed: 0 }
+        let mut receiver = Self { beside: Some(others), ..self };
+        receiver.reset();
+        receiver
     }
 
     /// What is expected.
@@ -289,12 +289,12 @@ impl Receiver {
             others.received(chunk.len());
         }
         let content = self.content()?;
-        content.bytes.extend_from_slice(chunk);
-        // Nobody has it hashed beside others.
-        if content.unhashed().len() >= 2 * PIECE {
+        // Nobody had it hashed beside others after the last bytes.
+        if content.unhashed().len() >= PIECE {
             content.hash();
             self.put_aside()?;
         }
+        self.content()?.bytes.extend_from_slice(chunk);
         Ok(())
     }
 
@@ -327,7 +327,9 @@ impl Receiver {
 
     /// Forgets everything received, for another attempt.
     pub fn reset(&mut self) {
-        self.content = Some(Self::nothing(self.expected));
+        let hasher = if self.beside.is_some() { Hasher::among_others } else { Hasher::new };
+        let hasher = hasher(self.expected.algorithm());
+        self.content = Some(Content { hasher, bytes: Vec::new(), hashed: 0 });
         self.len = 0;
         self.arriving = None;
         self.draft = None;

@@ -325,13 +325,14 @@ fn the_tree_with_the_most_bytes_on_disk_is_taken_up_first() {
 }
 
 #[test]
-fn so_many_downloads_run_at_once_as_there_are_places_and_past_sixteen_as_the_line_has_room() {
+fn so_many_downloads_run_at_once_as_there_are_places_and_past_some_as_the_line_has_room() {
     let places = 136;
-    assert!(may_start(0, places, false) && may_start(15, places, false));
-    assert!(!may_start(16, places, false), "a few that stall hold up nobody");
-    assert!(may_start(16, places, true) && may_start(135, places, true));
-    assert!(!may_start(136, places, true));
-    assert!(!may_start(9, 9, true) && !may_start(9, 9, false), "where only one request is allowed");
+    assert!(may_start(0, places, 16, false) && may_start(15, places, 16, false));
+    assert!(!may_start(16, places, 16, false), "a few that stall hold up nobody");
+    assert!(may_start(5, places, 6, false) && !may_start(6, places, 6, false), "a near server");
+    assert!(may_start(16, places, 16, true) && may_start(135, places, 6, true));
+    assert!(!may_start(136, places, 16, true));
+    assert!(!may_start(9, 9, 16, true) && !may_start(9, 9, 16, false), "where only one request is allowed");
 }
 
 #[test]
