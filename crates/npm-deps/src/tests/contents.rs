@@ -149,11 +149,11 @@ fn why_a_content_did_not_come_is_told_of_each_tree_that_wanted_it_even_if_it_was
 }
 
 #[test]
-fn more_than_sixteen_mebibytes_do_not_wait_in_memory() {
+fn more_than_four_mebibytes_do_not_wait_in_memory() {
     let disk = Disk::new();
     let (scheduler, _) = disk.scheduler(false);
-    let half = Tarball::of(vec![1; 8 << 20].into());
-    let rest = Tarball::of(vec![2; 8 << 20].into());
+    let half = Tarball::of(vec![1; 2 << 20].into());
+    let rest = Tarball::of(vec![2; 2 << 20].into());
     let more = tarball("!");
     for (name, tarball) in [("half", &half), ("rest", &rest), ("more", &more)] {
         scheduler.announce(0, want(name, tarball.id()));
@@ -161,7 +161,7 @@ fn more_than_sixteen_mebibytes_do_not_wait_in_memory() {
     scheduler.deliver(0, Ok(half));
     scheduler.deliver(1, Ok(rest.clone()));
     scheduler.deliver(2, Ok(more.clone()));
-    assert_eq!(scheduler.held(), 16 << 20);
+    assert_eq!(scheduler.held(), 4 << 20);
     assert!(scheduler.take(0, rest.id()).unwrap().bytes().is_some(), "so much may");
     let parked = scheduler.take(0, more.id()).unwrap();
     assert!(parked.bytes().is_none());
@@ -190,13 +190,13 @@ fn what_is_on_disk_fills_no_more_memory_than_what_is_downloaded() {
     let stored = tarball("stored");
     disk.keep("stored", &stored);
     let (scheduler, _) = disk.scheduler(false);
-    let full = Tarball::of(vec![0; (16 << 20) - 5].into());
+    let full = Tarball::of(vec![0; (4 << 20) - 5].into());
     scheduler.announce(0, want("full", full.id()));
     scheduler.deliver(0, Ok(full));
     for tree in [0, 1] {
         scheduler.announce(tree, want("stored", stored.id()));
         assert_eq!(scheduler.take(tree, stored.id()).unwrap().bytes(), stored.bytes());
-        assert_eq!(scheduler.held(), (16 << 20) - 5, "it is read again for the next tree");
+        assert_eq!(scheduler.held(), (4 << 20) - 5, "it is read again for the next tree");
     }
 }
 
