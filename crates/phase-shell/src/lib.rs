@@ -74,8 +74,17 @@ pub struct Left {
     pub slots: [LockfileState; 2],
     /// What is replaced in them.
     pub edits: [Vec<LockfileEdit>; 2],
-    /// The shrinkwrap of a source that was copied as a whole, where only the source tells whether it has one: it wins.
-    pub shadow: Option<Rc<Source>>,
+    /// A shrinkwrap that may have come with other files, where nothing is known to have become of it: it wins.
+    pub shadow: Option<Shadow>,
+}
+
+/// Where a shrinkwrap may have come from.
+#[derive(Debug, Clone)]
+pub enum Shadow {
+    /// Out of a source that was copied as a whole; only the source tells whether it has this file.
+    Source(Rc<Source>),
+    /// Out of an archive that was unpacked.
+    Archive,
 }
 
 impl Left {
@@ -194,7 +203,10 @@ impl<'a> Shell<'a> {
         }
         if matches!(left.slots[0], LockfileState::Absent) {
             let key = Key::new(root, &format!("{folder}/{}", FILE_NAMES[0]));
-            left.shadow = self.runner.shadow(&key, &self.state);
+            let source = self.runner.shadow(&key, &self.state).map(Shadow::Source);
+            let unpacked =
+                || self.runner.log.unpacked_over(self.state.at, &key, &mut 0).then_some(Shadow::Archive);
+            left.shadow = source.or_else(unpacked);
         }
         left
     }

@@ -211,6 +211,31 @@ impl Log {
         None
     }
 
+    /// Whether an archive was unpacked around a shrinkwrap, of which nothing became since.
+    pub fn unpacked_over(&self, mut at: At, key: &Key, steps: &mut u64) -> bool {
+        while at != START {
+            let (change, before) = &self.entries[at.0 - 1];
+            *steps += 1;
+            match change {
+                Change::Either { a, b, .. } => {
+                    return self.unpacked_over(*a, key, steps) || self.unpacked_over(*b, key, steps);
+                }
+                Change::Unpacked(folder, _) if key.below(folder).is_some_and(|rest| !rest.is_empty()) => {
+                    return true;
+                }
+                _ => {}
+            }
+            match told(change, *before, key) {
+                Some(PathState::Mirror { from, state, .. }) if self.unpacked_over(state, &from, steps) => {
+                    return true;
+                }
+                None | Some(PathState::Mirror { .. } | PathState::InSource { .. }) => at = *before,
+                Some(_) => return false,
+            }
+        }
+        false
+    }
+
     /// The last state that both come from.
     pub fn common(&self, mut a: At, mut b: At, steps: &mut u64) -> At {
         while a != b {
@@ -317,8 +342,8 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
             Some(PathState::Mirror { from: from.join(rest), state: *state, before, writable: *writable })
         }
         Change::Unpacked(at, cause) => {
-            // A shrinkwrap in a published package beside a vendored lockfile would be unheard of, and the folder is often
-            // filled before the lockfile is copied (fixture wrapper-of-release-source).
+            // Few published packages have a shrinkwrap, and the folder is often filled before the lockfile is copied (fixture
+            // `wrapper-of-release-source`): whether one came is asked of the archive (`unpacked_over`).
             let lockfile = !key.path.ends_with(npm_lockfile::FILE_NAMES[0]);
             key.below(at).filter(|rest| !rest.is_empty() && lockfile).map(|_| PathState::Doubt(cause.clone()))
         }

@@ -1,5 +1,6 @@
 //! Lockfiles inside of sources: where they are looked for, and what patches make of them.
 
+use npm_tarballs::integrity::ContentId;
 use serde_json::{Value, json};
 
 use super::archives::Item;
@@ -117,6 +118,38 @@ fn a_shrinkwrap_wins_where_a_script_lays_a_lockfile_over_the_source() {
         assert!(project.read("tool.nix").contains(&npm_hash(&project, lock)), "{made}\n{said}");
         let warned = said.contains("its source has an npm-shrinkwrap.json, which is hashed instead");
         assert_eq!(warned, lock == &shrinkwrap, "{said}");
+    }
+}
+
+#[test]
+fn a_shrinkwrap_wins_that_a_script_unpacks_with_its_package() {
+    let project = Project::new();
+    let (mut items, _) = package(&project);
+    let right = project.registry.publish("right", "1.0.0", &[]);
+    let shrinkwrap = lockfile("tool", &[&right]);
+    items.push(Item::file("npm-shrinkwrap.json", &shrinkwrap));
+    let archive = tar_gz("package/", &items);
+    let hash = ContentId::sha512_of(&archive).sri();
+    project.registry.serve("/tool/-/tool-1.0.0.tgz", archive);
+    let url = "https://registry.npmjs.org/tool/-/tool-1.0.0.tgz";
+    let source = call("pkgs.fetchurl", &format!(r#"url = "{url}"; hash = "{hash}";"#));
+    project.lock("own", &[&right, &project.registry.publish("third", "1.0.0", &[])]);
+    let own = project.read("own/package-lock.json");
+    let unpack = format!("mkdir $out; tar -xzf ${{{source}}} --strip-components=1 -C $out");
+    let elsewhere = format!("mkdir $out x; tar -xzf ${{{source}}} -C x; cp x/package/*.js $out");
+    let lay = "cp ${./own/package-lock.json} $out/package-lock.json";
+    for (copies, lock) in [
+        (format!("{unpack}; {lay}"), &shrinkwrap),
+        (format!("mkdir -p x; cd x; {unpack} || true; {lay}"), &shrinkwrap),
+        (format!("{unpack}; {lay}; rm -f $out/npm-shrinkwrap.json"), &own),
+        (format!("{elsewhere}; {lay}"), &own),
+    ] {
+        project.write(
+            "tool.nix",
+            derivation(&format!("pkgs.runCommand \"made\" {{ }} ''\n    {copies}\n  ''"), ""),
+        );
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, lock)), "{copies}\n{said}");
     }
 }
 

@@ -9,7 +9,7 @@ use nix_lang::value::formula::Under;
 use nix_lang::value::source::{Base, Remote, Source};
 use nix_lang::value::{Doubt, Trail, Unknown};
 use npm_lockfile::FILE_NAMES;
-use phase_shell::{Cause, LockfileEdit, Trouble};
+use phase_shell::{Cause, LockfileEdit, Shadow, Trouble};
 
 use super::describe::remote_source;
 use super::merge::same_source;
@@ -24,8 +24,8 @@ pub(super) enum Answer {
         lockfile: PathBuf,
         /// What phases replace in it.
         edits: Vec<LockfileEdit>,
-        /// The shrinkwrap of a fetched source that it was laid over, which wins if the source has one.
-        shadow: Option<Rc<Source>>,
+        /// The shrinkwrap of what it was laid over, which wins if there is one.
+        shadow: Option<Shadow>,
     },
     Missing(PathBuf),
     Remote {
@@ -88,7 +88,8 @@ impl Located {
         let Some(used) = self.remote.as_ref().filter(|used| used.shrinkwrap_wins) else { return };
         let source = Source::new(Base::Remote(Rc::clone(&used.remote)));
         let folder = source.inside(used.vendored_in.as_deref().unwrap_or_default());
-        self.answer = self.answer.clone().over(Some(&Rc::new(folder.inside(FILE_NAMES[0]))));
+        let shadow = Shadow::Source(Rc::new(folder.inside(FILE_NAMES[0])));
+        self.answer = self.answer.clone().over(Some(&shadow));
     }
 }
 
@@ -145,12 +146,15 @@ impl Answer {
         }
     }
 
-    /// The same, laid over a source that may have a shrinkwrap of its own. What is not fetched has none that could be looked at.
-    pub fn over(mut self, shrinkwrap: Option<&Rc<Source>>) -> Self {
+    /// The same, laid over something that may have a shrinkwrap of its own. What is not fetched has none that could be looked
+    /// at.
+    pub fn over(mut self, shrinkwrap: Option<&Shadow>) -> Self {
+        let of_build =
+            |own: &Shadow| matches!(own, Shadow::Source(source) if !matches!(source.base, Base::Remote(_)));
         if let (Self::Local { shadow, .. }, Some(own)) = (&mut self, shrinkwrap)
-            && matches!(own.base, Base::Remote(_))
+            && !of_build(own)
         {
-            *shadow = Some(Rc::clone(own));
+            *shadow = Some(own.clone());
         }
         self
     }
@@ -184,7 +188,7 @@ impl Answer {
             (
                 Self::Local { lockfile: a, edits: x, shadow: over },
                 Self::Local { lockfile: b, edits: y, shadow: other },
-            ) => a == b && x == y && are_same(over.as_deref(), other.as_deref()),
+            ) => a == b && x == y && are_same(over.as_ref(), other.as_ref()),
             (Self::Missing(a), Self::Missing(b)) => a == b,
             (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
                 x == y && a.edits == b.edits && a.is_same(ev, b)
@@ -194,11 +198,11 @@ impl Answer {
     }
 }
 
-/// Whether two places in fetched sources are one.
-fn are_same(a: Option<&Source>, b: Option<&Source>) -> bool {
+/// Whether two shrinkwraps that may be there are one.
+fn are_same(a: Option<&Shadow>, b: Option<&Shadow>) -> bool {
     match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => {
+        (None, None) | (Some(Shadow::Archive), Some(Shadow::Archive)) => true,
+        (Some(Shadow::Source(a)), Some(Shadow::Source(b))) => {
             let is_same = match (&a.base, &b.base) {
                 (Base::Remote(a), Base::Remote(b)) => Rc::ptr_eq(a, b) || a.call == b.call,
                 _ => false,

@@ -10,7 +10,7 @@ use nix_lang::value::formula::{Under, both, can_meet};
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Kind, Value};
 use npm_lockfile::FILE_NAMES;
-use phase_shell::{Ground, Left, LockfileState, Script, Shell, Side, Trouble};
+use phase_shell::{Ground, Left, LockfileState, Script, Shadow, Shell, Side, Trouble};
 
 pub(super) use super::answer::{Answer, Fetched, Located};
 use super::choose::{Chosen, choose};
@@ -255,7 +255,7 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
     };
     let candidates = candidates(ev, &tree, place.folder, &answer);
     if let (None, Answer::Local { lockfile, shadow, .. }) = (&remote, &answer) {
-        remote = laid_over(ev, &tree, lockfile, shadow.as_deref(), at);
+        remote = laid_over(ev, &tree, lockfile, shadow.as_ref(), at);
     }
     Located {
         trail,
@@ -272,7 +272,7 @@ fn laid_over(
     ev: &mut Eval,
     tree: &Source,
     lockfile: &Path,
-    shadow: Option<&Source>,
+    shadow: Option<&Shadow>,
     at: Location,
 ) -> Option<Fetched> {
     let folder = |shrinkwrap: &Source| {
@@ -281,14 +281,18 @@ fn laid_over(
     };
     if let Some(tarball) = ingredients::tarball(ev, tree, lockfile, at) {
         // The manifest is at the top of the tarball, wherever the script puts it.
-        let shrinkwrap_wins = shadow.is_some_and(|shrinkwrap| folder(shrinkwrap).is_empty());
+        let shrinkwrap_wins = match shadow {
+            Some(Shadow::Source(shrinkwrap)) => folder(shrinkwrap).is_empty(),
+            Some(Shadow::Archive) => true,
+            None => false,
+        };
         return Some(Fetched {
             vendored_in: Some(String::new()),
             shrinkwrap_wins,
             ..Fetched::plain(&tarball)
         });
     }
-    let shrinkwrap = shadow?;
+    let Some(Shadow::Source(shrinkwrap)) = shadow else { return None };
     let Base::Remote(remote) = &shrinkwrap.base else { return None };
     // The script may have changed the manifest (fixture `run-command-shrinkwrap-shadows`).
     Some(Fetched {
