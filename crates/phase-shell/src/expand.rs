@@ -221,11 +221,7 @@ impl Runner<'_> {
 
     /// The source that a path of the tree is in, if nothing in it or above it was changed.
     pub fn untouched(&mut self, key: &Key, state: &mut State) -> Option<Rc<Source>> {
-        let ground = match key.root {
-            Root::Tree => &self.tree,
-            Root::Out => &self.out,
-        };
-        let super::run::Ground::Source(source) = ground else { return None };
+        let super::run::Ground::Source(source) = self.ground_of(key.root) else { return None };
         let source = Rc::clone(source);
         let mut steps = 1;
         let touched = self.log.touches(state.at, key, &mut steps);

@@ -203,10 +203,7 @@ impl<'a> Shell<'a> {
         }
         if matches!(left.slots[0], LockfileState::Absent) {
             let key = Key::new(root, &format!("{folder}/{}", FILE_NAMES[0]));
-            let source = self.runner.shadow(&key, &self.state).map(Shadow::Source);
-            let unpacked =
-                || self.runner.log.unpacked_over(self.state.at, &key, &mut 0).then_some(Shadow::Archive);
-            left.shadow = source.or_else(unpacked);
+            left.shadow = self.runner.shadow(&key, &mut self.state.clone());
         }
         left
     }
@@ -239,10 +236,8 @@ impl<'a> Shell<'a> {
                     self.trouble(key, Cause::Patched("a patch may change the file that is copied".into())),
                 )
             }
-            Origin::Base(from) => match (from.root, &self.runner.tree, &self.runner.out) {
-                (Root::Tree, Ground::Source(source), _) | (Root::Out, _, Ground::Source(source)) => {
-                    LockfileState::Copied(Rc::new(source.inside(&from.path)))
-                }
+            Origin::Base(from) => match self.runner.ground_of(from.root) {
+                Ground::Source(source) => LockfileState::Copied(Rc::new(source.inside(&from.path))),
                 _ => LockfileState::Doubt(self.trouble(key, Cause::Origin("the build".into()))),
             },
             Origin::Source(source) => LockfileState::Copied(Rc::clone(source)),

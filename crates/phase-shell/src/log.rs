@@ -211,29 +211,42 @@ impl Log {
         None
     }
 
-    /// Whether an archive was unpacked around a shrinkwrap, of which nothing became since.
-    pub fn unpacked_over(&self, mut at: At, key: &Key, steps: &mut u64) -> bool {
-        while at != START {
+    /// Whether an archive may have been unpacked around a shrinkwrap, of which nothing became since. Past so many steps it may.
+    pub fn unpacked_over(&self, at: At, key: &Key, steps: &mut u64) -> bool {
+        self.unpacked_until(at, START, key, steps).unwrap_or(false)
+    }
+
+    /// The same of the changes behind `end`; `None` where they say nothing of it.
+    fn unpacked_until(&self, mut at: At, end: At, key: &Key, steps: &mut u64) -> Option<bool> {
+        // Copies of folders lead back to earlier states, each again.
+        const MOST: u64 = 10_000;
+        while at != end {
             let (change, before) = &self.entries[at.0 - 1];
             *steps += 1;
-            match change {
-                Change::Either { a, b, .. } => {
-                    return self.unpacked_over(*a, key, steps) || self.unpacked_over(*b, key, steps);
+            if *steps > MOST {
+                return Some(true);
+            }
+            if let Change::Either { a, b, from, .. } = change {
+                let sides = [*a, *b].map(|side| self.unpacked_until(side, *from, key, steps));
+                if sides.contains(&Some(true)) || !sides.contains(&None) {
+                    return Some(sides.contains(&Some(true)));
                 }
-                Change::Unpacked(folder, _) if key.below(folder).is_some_and(|rest| !rest.is_empty()) => {
-                    return true;
-                }
-                _ => {}
+                at = *from;
+                continue;
+            }
+            if matches!(change, Change::Unpacked(at, _) if key.below(at).is_some_and(|rest| !rest.is_empty()))
+            {
+                return Some(true);
             }
             match told(change, *before, key) {
                 Some(PathState::Mirror { from, state, .. }) if self.unpacked_over(state, &from, steps) => {
-                    return true;
+                    return Some(true);
                 }
                 None | Some(PathState::Mirror { .. } | PathState::InSource { .. }) => at = *before,
-                Some(_) => return false,
+                Some(_) => return Some(false),
             }
         }
-        false
+        None
     }
 
     /// The last state that both come from.

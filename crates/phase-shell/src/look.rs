@@ -5,6 +5,7 @@ use std::rc::Rc;
 use nix_lang::value::source::{Base, Source};
 use npm_lockfile::FILE_NAMES;
 
+use super::Shadow;
 use super::cause::Cause;
 use super::expand::is_single_file;
 use super::log::{At, File, Key, Origin, PathState, Root};
@@ -91,9 +92,14 @@ impl Runner<'_> {
         }
     }
 
-    /// The shrinkwrap that [`Self::laid_over`] looks through, where nothing else became of it.
-    pub fn shadow(&self, key: &Key, state: &State) -> Option<Rc<Source>> {
-        self.shadow_at(key, state.at, &mut 1, 0)
+    /// The shrinkwrap that [`Self::laid_over`] looks through, or that an archive may hold, where nothing else became of it.
+    pub fn shadow(&mut self, key: &Key, state: &mut State) -> Option<Shadow> {
+        let (mut looked, mut unpacked) = (1, 0);
+        let source = self.shadow_at(key, state.at, &mut looked, 0).map(Shadow::Source);
+        let archive = || self.log.unpacked_over(state.at, key, &mut unpacked).then_some(Shadow::Archive);
+        let shadow = source.or_else(archive);
+        self.spend(looked + unpacked, state);
+        shadow
     }
 
     fn shadow_at(&self, key: &Key, at: At, steps: &mut u64, depth: u32) -> Option<Rc<Source>> {
@@ -110,23 +116,26 @@ impl Runner<'_> {
                 let own = self.shadow_at(&from, state, steps, depth + 1);
                 own.or_else(|| self.shadow_at(key, before, steps, depth + 1))
             }
-            PathState::Base => match (key.root, &self.tree, &self.out) {
-                (Root::Tree, Ground::Source(source), _) | (Root::Out, _, Ground::Source(source)) => {
-                    let inside = Rc::new(source.inside(&key.path));
-                    matches!(self.on_disk(&inside), Disk::Unknown).then_some(inside)
-                }
-                _ => None,
-            },
+            PathState::Base => {
+                let Ground::Source(source) = self.ground_of(key.root) else { return None };
+                let inside = Rc::new(source.inside(&key.path));
+                matches!(self.on_disk(&inside), Disk::Unknown).then_some(inside)
+            }
             _ => None,
+        }
+    }
+
+    /// What is in a tree where the script begins.
+    pub fn ground_of(&self, root: Root) -> &Ground {
+        match root {
+            Root::Tree => &self.tree,
+            Root::Out => &self.out,
         }
     }
 
     /// What stands where the script begins.
     fn ground(&self, key: &Key) -> Look {
-        let ground = match key.root {
-            Root::Tree => &self.tree,
-            Root::Out => &self.out,
-        };
+        let ground = self.ground_of(key.root);
         let up = key.path.split('/').take_while(|part| *part == "..").count();
         if up > 0 && (up > self.above.len() || key.root == Root::Out) {
             return Look::Unknown(Cause::Folder);

@@ -11,7 +11,7 @@ use nix_lang::budget::Budget;
 use nix_lang::files::Files;
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Doubt, Piece, Text, Unknown};
-use phase_shell::{Ground, LockfileEdit, LockfileState, Script, Shell, Side};
+use phase_shell::{Ground, LockfileEdit, LockfileState, Script, Shadow, Shell, Side};
 
 /// A repository whose files hold their own names, so that it is seen which one is left.
 fn repository() -> tempfile::TempDir {
@@ -90,4 +90,30 @@ fn each_statement_leaves_what_it_leaves_in_bash() {
     });
     let wrong: String = wrong.collect();
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Whether an archive may have left a shrinkwrap in `$out` behind so many alternatives, and what it costs to know that.
+fn shadow_behind(root: &Path, first: &str, alternatives: usize) -> (bool, u64) {
+    let (files, budget) = (Files::new(root.to_owned()), Budget::default());
+    budget.begin();
+    let mut shell = Shell::new(&files, &budget, Ground::Nothing, Ground::Nothing);
+    let copies = (0..alternatives).map(|n| format!("[ -n \"$V{n}\" ] && cp @other@ $out/copy{n}\n"));
+    let text =
+        format!("mkdir $out\n{first}\n{}cp @third@ $out/package-lock.json", copies.collect::<String>());
+    shell.run(&script(root, &text), "runCommand");
+    let before = budget.rest();
+    let left = shell.left(Side::Out, "");
+    assert_eq!(said(root, &left.slots[1], &left.edits[1]), "third.json");
+    (matches!(left.shadow, Some(Shadow::Archive)), before - budget.rest())
+}
+
+#[test]
+fn alternatives_are_looked_through_one_after_the_other_and_not_each_in_each() {
+    let repository = repository();
+    let root = repository.path().canonicalize().expect("a folder");
+    for (first, archive) in [("true", false), ("tar -xzf @jq@ -C $out", true)] {
+        let (few, many) = (shadow_behind(&root, first, 20), shadow_behind(&root, first, 80));
+        assert_eq!((few.0, many.0), (archive, archive), "{first}");
+        assert!(many.1 < 5 * few.1, "{first}: {} and {}", few.1, many.1);
+    }
 }
