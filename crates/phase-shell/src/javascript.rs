@@ -163,24 +163,31 @@ fn is_of_word(c: char) -> bool {
 /// Names that are given one text, once and for all: `const file = 'package.json';`. Where such a name is not only handed to a
 /// function that is known, it may be that of something else, such as an argument.
 fn constants<'a>(tokens: &[Token<'a>]) -> HashMap<&'a str, &'a str> {
-    let declared = tokens.windows(4).enumerate().filter_map(|(at, window)| match window {
-        [Token::Word("const"), Token::Word(name), Token::Sign('='), Token::Text(Some(text))] => {
-            let ends = matches!(tokens.get(at + 4), None | Some(Token::Sign(';') | Token::Word(_)));
-            ends.then_some((at + 1, *name, *text))
+    let declared_as = |at: usize| match (&tokens[..at], &tokens[at + 1..]) {
+        ([.., Token::Word("const")], [Token::Sign('='), Token::Text(Some(text)), after @ ..]) => {
+            matches!(after.first(), None | Some(Token::Sign(';') | Token::Word(_))).then_some(*text)
         }
         _ => None,
-    });
+    };
     let is_handed_on = |at: usize| {
         let after = matches!(tokens.get(at + 1), Some(Token::Sign(',' | ')')));
         let before = matches!(&tokens[..at], [.., Token::Word(function), Token::Sign('(')]
             if LOOKS.contains(function) || WRITES.contains(function));
         before && after
     };
-    let is_only = |name: &str, declared: usize| {
-        let mut uses = tokens.iter().enumerate().filter(|(_, token)| **token == Token::Word(name));
-        uses.all(|(at, _)| at == declared || is_handed_on(at))
-    };
-    declared.filter(|(at, name, _)| is_only(name, *at)).map(|(_, name, text)| (name, text)).collect()
+    let (mut all, mut others) = (HashMap::new(), HashSet::new());
+    for (at, token) in tokens.iter().enumerate() {
+        let Token::Word(name) = token else { continue };
+        let is_known = match declared_as(at) {
+            Some(text) => all.insert(*name, text).is_none(),
+            None => is_handed_on(at),
+        };
+        if !is_known {
+            others.insert(*name);
+        }
+    }
+    all.retain(|name, _| !others.contains(name));
+    all
 }
 
 /// What one use of a name writes.

@@ -65,11 +65,17 @@ impl Skimmer<'_> {
         self.bytes.get(self.at + ahead).copied().unwrap_or(b' ')
     }
 
-    /// A token of so many bytes that nothing can be of one token with.
-    fn apart(&mut self, length: usize, kind: K) -> Read {
+    /// So many bytes between tokens.
+    fn gap(&mut self, length: usize) -> Read {
         self.at += length;
         self.before = b' ';
         self.in_url = false;
+        Read::Nothing
+    }
+
+    /// A token of so many bytes that nothing can be of one token with.
+    fn apart(&mut self, length: usize, kind: K) -> Read {
+        self.gap(length);
         Read::Token(kind)
     }
 
@@ -119,20 +125,18 @@ impl Skimmer<'_> {
     fn code(&mut self) -> Read {
         let byte = self.bytes[self.at];
         match byte {
-            b' ' | b'\t' | b'\n' | b'\r' => {
-                self.at += 1;
-                self.before = b' ';
-                self.in_url = false;
-                Read::Nothing
+            b' ' | b'\t' | b'\n' | b'\r' => self.gap(1),
+            b'#' => {
+                let rest = &self.bytes[self.at..];
+                self.gap(rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()))
             }
-            b'#' => self.comment(self.bytes[self.at..].iter().position(|byte| *byte == b'\n')),
             b'/' if self.peek(1) == b'*' => {
                 if self.in_url || is_of_path(self.before) {
                     return Read::Unsure;
                 }
                 let body = &self.bytes[self.at + 2..];
                 let end = body.windows(2).position(|two| two == b"*/");
-                end.map_or(Read::Unsure, |end| self.comment(Some(end + 4)))
+                end.map_or(Read::Unsure, |end| self.gap(end + 4))
             }
             b'"' => self.begin(Around::Text, 1, K::TOKEN_STRING_START),
             b'\'' if self.peek(1) == b'\'' && !self.in_url && !is_of_name(self.before) => {
@@ -171,13 +175,6 @@ impl Skimmer<'_> {
     /// A path deepens the tree even as an item of a list, so that each of its pieces has to.
     fn kind_here(&self, kind: K) -> K {
         if self.before == b'/' { K::TOKEN_ADD } else { kind }
-    }
-
-    fn comment(&mut self, length: Option<usize>) -> Read {
-        self.at = length.map_or(self.bytes.len(), |length| self.at + length);
-        self.before = b' ';
-        self.in_url = false;
-        Read::Nothing
     }
 
     fn brace(&mut self, byte: u8) -> Read {
