@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha1::{Digest as _, Sha1};
-use sha512_lanes::{Sha512, sha512};
+use sha512_lanes::Sha512;
 
 /// A digest algorithm that npm's cache and nixpkgs' fetcher both accept.
 ///
@@ -75,7 +75,9 @@ impl ContentId {
     /// The sha512 identity of these bytes.
     #[must_use]
     pub fn sha512_of(bytes: &[u8]) -> Self {
-        Self { algorithm: Algorithm::Sha512, digest: sha512(bytes) }
+        let mut hasher = Hasher::new(Algorithm::Sha512);
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     /// The digest's algorithm.

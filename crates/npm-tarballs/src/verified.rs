@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::integrity::{Algorithm, ContentId, Hasher};
+use crate::integrity::{ContentId, Hasher};
 use crate::side_by_side::{Arriving, Content, SideBySide};
 
 /// Bodies up to this size are held in memory; larger ones go to a [`SpillTarget`].
@@ -75,15 +75,9 @@ impl Tarball {
     /// # Errors
     /// What the bytes are instead.
     pub fn verify(id: ContentId, bytes: Bytes) -> Result<Self, Box<Mismatch>> {
-        let got = match id.algorithm() {
-            Algorithm::Sha512 => ContentId::sha512_of(&bytes),
-            Algorithm::Sha1 => {
-                let mut hasher = Hasher::new(Algorithm::Sha1);
-                hasher.update(&bytes);
-                hasher.finish()
-            }
-        };
-        let len = bytes.len() as u64;
+        let mut hasher = Hasher::new(id.algorithm());
+        hasher.update(&bytes);
+        let (got, len) = (hasher.finish(), bytes.len() as u64);
         if got != id {
             return Err(Box::new(Mismatch { expected: id, got, len }));
         }

@@ -177,6 +177,12 @@ impl Source {
         filtered
     }
 
+    /// The folder that the place is in, `/`-separated, empty at the top of the source.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        self.sub.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
     /// The path in the repository, if it is there.
     #[must_use]
     pub fn local_path(&self) -> Option<PathBuf> {

@@ -149,11 +149,11 @@ impl Answer {
     /// The same, laid over something that may have a shrinkwrap of its own. What is not fetched has none that could be looked
     /// at.
     pub fn over(mut self, shrinkwrap: Option<&Shadow>) -> Self {
-        let of_build =
-            |own: &Shadow| matches!(own, Shadow::Source(source) if !matches!(source.base, Base::Remote(_)));
-        if let (Self::Local { shadow, .. }, Some(own)) = (&mut self, shrinkwrap)
-            && !of_build(own)
-        {
+        let is_fetched = |own: &&Shadow| match own {
+            Shadow::Source(source) => matches!(source.base, Base::Remote(_)),
+            Shadow::Archive => true,
+        };
+        if let (Self::Local { shadow, .. }, Some(own)) = (&mut self, shrinkwrap.filter(is_fetched)) {
             *shadow = Some(own.clone());
         }
         self
@@ -188,7 +188,7 @@ impl Answer {
             (
                 Self::Local { lockfile: a, edits: x, shadow: over },
                 Self::Local { lockfile: b, edits: y, shadow: other },
-            ) => a == b && x == y && are_same(over.as_ref(), other.as_ref()),
+            ) => a == b && x == y && are_same(ev, over.as_ref(), other.as_ref()),
             (Self::Missing(a), Self::Missing(b)) => a == b,
             (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
                 x == y && a.edits == b.edits && a.is_same(ev, b)
@@ -199,12 +199,12 @@ impl Answer {
 }
 
 /// Whether two shrinkwraps that may be there are one.
-fn are_same(a: Option<&Shadow>, b: Option<&Shadow>) -> bool {
+fn are_same(ev: &mut Eval, a: Option<&Shadow>, b: Option<&Shadow>) -> bool {
     match (a, b) {
         (None, None) | (Some(Shadow::Archive), Some(Shadow::Archive)) => true,
         (Some(Shadow::Source(a)), Some(Shadow::Source(b))) => {
             let is_same = match (&a.base, &b.base) {
-                (Base::Remote(a), Base::Remote(b)) => Rc::ptr_eq(a, b) || a.call == b.call,
+                (Base::Remote(a), Base::Remote(b)) => Fetched::plain(a).is_same(ev, &Fetched::plain(b)),
                 _ => false,
             };
             is_same && a.sub == b.sub

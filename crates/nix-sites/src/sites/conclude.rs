@@ -88,7 +88,7 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[LockfileEdit],
             }
         }
         (Base::Remote(remote), None) => {
-            let folder = source.sub.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+            let folder = source.folder().to_owned();
             if source.sub.ends_with("package-lock.json") || source.sub.ends_with("npm-shrinkwrap.json") {
                 let edits = [edits.to_vec(), edits.to_vec()];
                 return Answer::Remote {

@@ -275,14 +275,10 @@ fn laid_over(
     shadow: Option<&Shadow>,
     at: Location,
 ) -> Option<Fetched> {
-    let folder = |shrinkwrap: &Source| {
-        let folder = shrinkwrap.sub.rsplit_once('/').map_or("", |(folder, _)| folder);
-        folder.to_owned()
-    };
     if let Some(tarball) = ingredients::tarball(ev, tree, lockfile, at) {
         // The manifest is at the top of the tarball, wherever the script puts it.
         let shrinkwrap_wins = match shadow {
-            Some(Shadow::Source(shrinkwrap)) => folder(shrinkwrap).is_empty(),
+            Some(Shadow::Source(shrinkwrap)) => shrinkwrap.folder().is_empty(),
             Some(Shadow::Archive) => true,
             None => false,
         };
@@ -296,7 +292,7 @@ fn laid_over(
     let Base::Remote(remote) = &shrinkwrap.base else { return None };
     // The script may have changed the manifest (fixture `run-command-shrinkwrap-shadows`).
     Some(Fetched {
-        vendored_in: Some(folder(shrinkwrap)),
+        vendored_in: Some(shrinkwrap.folder().to_owned()),
         shrinkwrap_wins: true,
         keeps_manifest: false,
         ..Fetched::plain(remote)
