@@ -26,8 +26,6 @@ mod logging;
 mod lost_output;
 mod merging;
 mod network;
-mod nix_cases;
-mod nix_fixtures;
 mod outputs;
 mod pages;
 mod relock;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::format_push_string, reason = "generated programs read best as one format string a line")]
 
+#[path = "../../../../crates/nix-sites/tests/cases/evaluator.rs"]
 pub mod evaluator;
+#[path = "../../../../crates/nix-sites/tests/cases/fixtures.rs"]
 pub mod fixtures;
 pub mod oracle;
 pub mod random_call;

@@ -12,18 +12,14 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use crate::support::nix::evaluator::{Surveyed, differences, edits, problems, rewritten, survey, untouched};
-use crate::support::nix::fixtures::{Case, Outcome, files_below, load_all, stand_in};
-
-fn here() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::evaluator::{Surveyed, differences, edits, problems, rewritten, survey, untouched};
+use crate::fixtures::{Case, Outcome, files_below, stand_in};
 
 fn cases() -> Vec<Case> {
     let only = std::env::var("CASE").unwrap_or_default();
     let skip = std::env::var("SKIP_CASE").ok();
     let wanted = |case: &Case| case.name.contains(&only) && skip.as_ref() != Some(&case.name);
-    load_all(&here().join("fixtures/nix")).into_iter().filter(wanted).collect()
+    crate::all().into_iter().filter(wanted).collect()
 }
 
 /// A copy of a case's input, so that edits can be applied; symbolic links stay links.

@@ -5,19 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
-use crate::support::nix::fixtures::{Case, Outcome, apply, files_below, load_all, stand_in, token_at};
-
-fn cases() -> Vec<Case> {
-    load_all(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/nix"))
-}
+use crate::fixtures::{Case, Outcome, apply, files_below, stand_in, token_at};
 
 /// `out/` follows from `expect.json`, byte for byte. With `BLESS=1` it is written.
 #[test]
 fn out_follows_from_what_is_expected() {
     let bless = std::env::var_os("BLESS").is_some();
-    for case in cases() {
+    for case in crate::all() {
         let folder = case.dir.join("out");
         let wanted = expected_output(&case);
         if bless {
@@ -64,7 +59,7 @@ fn expected_output(case: &Case) -> BTreeMap<String, Vec<u8>> {
 /// Positions in `expect.json` point at tokens that look like hashes, in files that exist.
 #[test]
 fn expectations_point_at_literals() {
-    for case in cases() {
+    for case in crate::all() {
         for site in &case.sites {
             for position in &site.hashes {
                 let token = token_at(&case.input(), position);
