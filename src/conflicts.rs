@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use merge_markers::{Part, parts};
 use nix_sites::edit::{self, FileKind, Replacement};
-use nix_sites::{Literal, LockfileEdit, Outcome, Site, Survey, SurveyScope, apply_edits};
+use nix_sites::{Literal, LockfileEdit, Outcome, Shrinkwrap, Site, Survey, SurveyScope, apply_edits};
 use npm_deps::supply::Supply;
 use npm_deps::{HashRequest, Settings};
 use npm_lockfile::completeness::Completeness;
@@ -88,7 +88,7 @@ impl Decided {
     fn of(site: &Site) -> Option<Self> {
         let Outcome::Local { lockfile, edits } = &site.outcome else { return None };
         // A shrinkwrap of a source that is not looked into here.
-        let wins = site.source.as_ref().is_some_and(|source| source.shrinkwrap_wins);
+        let wins = site.source.as_ref().is_some_and(|source| source.shrinkwrap != Shrinkwrap::Ignored);
         (!wins).then(|| Self { lockfile: lockfile.clone(), edits: edits.clone(), options: site.options })
     }
 }

@@ -413,7 +413,7 @@ fn judge(
         Err(failure) => {
             let path = match &site.outcome {
                 Outcome::Local { lockfile, .. } => lockfile.clone(),
-                Outcome::Remote { folder, .. } => Path::new(folder).join("package-lock.json"),
+                Outcome::Remote { inside, .. } => Path::new(&inside.folder).join("package-lock.json"),
                 _ => PathBuf::new(),
             };
             Status::Failed(SiteFailure::Uncomputable { path, failure })

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix_sites::{LockfileEdit, Outcome, Reason, RemoteSource, Site, Undecided, apply_edits};
+use nix_sites::{
+    LockfileEdit, LockfileInside, NO_SHRINKWRAP, Outcome, Reason, RemoteSource, Shrinkwrap, Site, Undecided,
+    apply_edits,
+};
 use npm_deps::parallel;
 use npm_lockfile::line_ends::{has_crlf, with_line_feeds};
 
@@ -143,19 +146,21 @@ pub(super) fn choose(site: &Site, sources: &[SourceState], work: &PlanMaker<'_>)
             let stale = sources.iter().any(|state| state.wanted().is_some());
             Err(if stale { Status::Stale(None) } else { Status::InSync(None) })
         }
-        Outcome::Remote { source, folder, edits } => {
-            let bytes = inside(site, source, folder, edits, sources)?;
+        Outcome::Remote { source, inside } => {
+            let bytes = match laid_over(site, source, sources)? {
+                Some(shrinkwrap) => shrinkwrap,
+                None => in_source(site, source, inside, sources)?,
+            };
             Ok(Chosen { bytes, outdated: None })
         }
     }
 }
 
 /// A lockfile inside a source.
-fn inside(
+fn in_source(
     site: &Site,
     source: &RemoteSource,
-    folder: &str,
-    edits: &[Vec<LockfileEdit>; 2],
+    inside: &LockfileInside,
     sources: &[SourceState],
 ) -> Result<Arc<[u8]>, Status> {
     let state = followed(site, source, sources).map_err(Status::Undecided)?;
@@ -165,13 +170,13 @@ fn inside(
         None => return Err(Status::Undecided(unfollowed(site, "it was not fetched"))),
     };
     let files = [excerpt.shrinkwrap.clone(), excerpt.package_lock.clone()];
-    let patched = patch::apply_all(source, folder, files).map_err(|error| {
+    let patched = patch::apply_all(source, inside, files).map_err(|error| {
         let cure = Some(Reason::RemoteSource.cure().to_owned());
         Status::Undecided(undecided(site, Reason::Patched, error.to_string()).cured_by(cure))
     })?;
-    let there = patched.into_iter().zip(edits).find_map(|(file, edits)| Some((file?, edits)));
+    let there = patched.into_iter().zip(&inside.edits).find_map(|(file, edits)| Some((file?, edits)));
     let (lockfile, edits) =
-        there.ok_or_else(|| Status::Failed(SiteFailure::NoneInside { folder: folder.to_owned() }))?;
+        there.ok_or_else(|| Status::Failed(SiteFailure::NoneInside { folder: inside.folder.clone() }))?;
     edited(site, &lockfile, edits)
 }
 
@@ -184,11 +189,53 @@ fn edited(site: &Site, bytes: &Arc<[u8]>, edits: &[LockfileEdit]) -> Result<Arc<
     })
 }
 
+/// The source that a lockfile is copied into.
+fn around(sources: &[SourceState]) -> Option<&SourceState> {
+    sources.iter().find(|state| state.source.vendored_in.is_some())
+}
+
 /// The shrinkwrap of a source that wins over a lockfile that is copied in.
 fn winning_shrinkwrap(sources: &[SourceState]) -> Option<&Arc<[u8]>> {
-    let state = sources.iter().find(|state| state.source.vendored_in.is_some())?;
-    let excerpt = state.excerpt.as_ref()?.as_ref().ok()?;
-    excerpt.shrinkwrap.as_ref().filter(|_| state.source.shrinkwrap_wins)
+    around(sources)?.excerpt.as_ref()?.as_ref().ok()?.shrinkwrap.as_ref()
+}
+
+/// The same where the lockfile comes from another source, so that both have to be at hand.
+fn laid_over(
+    site: &Site,
+    source: &RemoteSource,
+    sources: &[SourceState],
+) -> Result<Option<Arc<[u8]>>, Status> {
+    let Some(state) = around(sources).filter(|state| state.source.place != source.place) else {
+        return Ok(None);
+    };
+    if state.source.shrinkwrap == Shrinkwrap::Ignored {
+        return Ok(None);
+    }
+    match &state.excerpt {
+        Some(Ok(excerpt)) => {
+            no_stray(site, excerpt)?;
+            Ok(excerpt.shrinkwrap.clone())
+        }
+        Some(Err(error)) => Err(Status::Failed(SiteFailure::Inside(error.clone()))),
+        None => Err(Status::Undecided(unasked(site))),
+    }
+}
+
+/// Where an archive has a shrinkwrap that may come to lie beside the lockfile, nothing is known.
+fn no_stray(site: &Site, excerpt: &Excerpt) -> Result<(), Status> {
+    let Some(path) = &excerpt.stray_shrinkwrap else { return Ok(()) };
+    let message = format!(
+        "the archive that is unpacked around the lockfile has {path}, which is hashed instead where it comes to lie beside it"
+    );
+    let undecided = undecided(site, Reason::Generated, message).cured_by(Some(NO_SHRINKWRAP.to_owned()));
+    Err(Status::Undecided(undecided))
+}
+
+/// Whether what a lockfile is laid over has a shrinkwrap is not known.
+fn unasked(site: &Site) -> Undecided {
+    let message = "whether the source that the lockfile is copied into has an npm-shrinkwrap.json, which would be hashed \
+                   instead, is not known: it cannot be looked into";
+    undecided(site, Reason::Generated, message).cured_by(Some(NO_SHRINKWRAP.to_owned()))
 }
 
 /// The state of a source that a lockfile is inside of, if it is one that can be followed.
@@ -219,16 +266,19 @@ fn vendored(
 ) -> Result<Chosen, Status> {
     let old = work.lockfiles.borrow_mut().read(path, work.rules.head).map_err(Status::Failed)?;
     let plain = Chosen { bytes: Arc::clone(&old), outdated: None };
-    let Some(state) = sources.iter().find(|state| state.source.vendored_in.is_some()) else {
-        return Ok(plain);
-    };
+    let Some(state) = around(sources) else { return Ok(plain) };
     let excerpt = match &state.excerpt {
         Some(Ok(excerpt)) => excerpt,
+        Some(Err(error)) if !error.is_unread_format() => {
+            return Err(Status::Failed(SiteFailure::Inside(error.clone())));
+        }
+        _ if state.source.shrinkwrap == Shrinkwrap::Anywhere => {
+            return Err(Status::Undecided(unasked(site)));
+        }
         // Formats that are not read here say nothing against the copy.
-        Some(Err(error)) if error.is_unread_format() => return Ok(plain),
-        Some(Err(error)) => return Err(Status::Failed(SiteFailure::Inside(error.clone()))),
-        None => return Ok(plain),
+        _ => return Ok(plain),
     };
+    no_stray(site, excerpt)?;
     if let Some(shrinkwrap) = winning_shrinkwrap(sources) {
         return Ok(Chosen { bytes: Arc::clone(shrinkwrap), outdated: None });
     }

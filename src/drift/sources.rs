@@ -112,13 +112,13 @@ impl SourceState {
 
 /// What to read of a site's source.
 fn look_at(site: &Site, source: &RemoteSource) -> SourcePlace {
-    let folder = match &site.outcome {
-        Outcome::Remote { source: of_lockfile, folder, .. } if of_lockfile.place == source.place => {
-            folder.clone()
+    let (folder, shrinkwrap) = match &site.outcome {
+        Outcome::Remote { source: of_lockfile, inside } if of_lockfile.place == source.place => {
+            (inside.folder.clone(), inside.shrinkwrap.clone())
         }
-        _ => source.vendored_in.clone().unwrap_or_default(),
+        _ => (source.vendored_in.clone().unwrap_or_default(), source.shrinkwrap.clone()),
     };
-    SourcePlace { source_root: source.source_root.clone(), folder }
+    SourcePlace { source_root: source.source_root.clone(), folder, shrinkwrap }
 }
 
 /// All sources of all sites that are decided, not yet fetched.

@@ -124,8 +124,8 @@ pub(super) fn inside(planned: &Planned) -> Option<String> {
     if let Outcome::Tarball(source) = &planned.site.outcome {
         return Some(label(source));
     }
-    let Outcome::Remote { source, folder, .. } = &planned.site.outcome else { return None };
-    let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let Outcome::Remote { source, inside } = &planned.site.outcome else { return None };
+    let folder = if inside.folder.is_empty() { String::new() } else { format!("{}/", inside.folder) };
     Some(format!("{}/{folder}package-lock.json", label(source)))
 }
 
@@ -154,7 +154,7 @@ pub(super) fn warnings(planned: &Planned) -> Vec<Message> {
         unchecked.map(|why| Message::plain(format!("the hash of its source was not checked: {why}")));
     let shadowed = planned.sources.iter().any(|state| {
         let shipped = matches!(&state.excerpt, Some(Ok(excerpt)) if excerpt.shrinkwrap.is_some());
-        state.source.shrinkwrap_wins && state.source.vendored_in.is_some() && shipped
+        state.source.vendored_in.is_some() && shipped
     });
     let copy =
         "its source has an npm-shrinkwrap.json, which is hashed instead of the lockfile that is copied in";

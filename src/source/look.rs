@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use gnu_archive::tree::Entry;
+use nix_sites::Shrinkwrap;
+use npm_lockfile::FILE_NAMES;
 
 use super::archive::{ArchiveError, Unpacked};
 use super::origin::Hashed;
@@ -14,13 +16,17 @@ pub struct SourcePlace {
     pub source_root: Option<String>,
     /// The folder of the package, relative to the source, `/`-separated.
     pub folder: String,
+    /// Which `npm-shrinkwrap.json` counts.
+    pub shrinkwrap: Shrinkwrap,
 }
 
 /// The files of a package, where they are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Excerpt {
-    /// `npm-shrinkwrap.json`.
+    /// The `npm-shrinkwrap.json` that counts.
     pub shrinkwrap: Option<Arc<[u8]>>,
+    /// Where one is that may count or not.
+    pub stray_shrinkwrap: Option<String>,
     /// `package-lock.json`.
     pub package_lock: Option<Arc<[u8]>>,
     /// `package.json`.
@@ -44,29 +50,36 @@ pub enum LookError {
 impl SourcePlace {
     /// Reads the files.
     pub(super) fn at(&self, source: &Unpacked, hashed: Hashed) -> Result<Excerpt, LookError> {
-        let place = self.place(source, hashed)?;
-        let read = |name: &str| {
-            let path: Vec<&[u8]> = place.iter().map(String::as_bytes).chain([name.as_bytes()]).collect();
+        if self.shrinkwrap == Shrinkwrap::Anywhere {
+            // What is at its top is of no account: a script unpacks it.
+            return Ok(Excerpt { stray_shrinkwrap: any_shrinkwrap(source), ..Excerpt::default() });
+        }
+        let top = match hashed {
+            Hashed::File | Hashed::StoreFile => Some(self.top_folder(source)?),
+            Hashed::Tree(_) => None,
+        };
+        let read = |folder: &str, name: &str| {
+            let path: Vec<&[u8]> = top
+                .iter()
+                .map(String::as_bytes)
+                .chain(parts(folder).chain([name]).map(str::as_bytes))
+                .collect();
             source.read(&path).map(Arc::from)
         };
-        Ok(Excerpt {
-            shrinkwrap: read("npm-shrinkwrap.json"),
-            package_lock: read("package-lock.json"),
-            package_json: read("package.json"),
-        })
-    }
-
-    fn place(&self, source: &Unpacked, hashed: Hashed) -> Result<Vec<String>, LookError> {
-        let mut place = match hashed {
-            Hashed::File | Hashed::StoreFile => vec![self.top_folder(source)?],
-            Hashed::Tree(_) => Vec::new(),
-        };
-        place.extend(parts(&self.folder).map(str::to_owned));
-        let names: Vec<&[u8]> = place.iter().map(String::as_bytes).collect();
-        match source.look(&names) {
-            Some(Entry::Directory(_)) => Ok(place),
-            _ => Err(LookError::Missing(self.folder.clone())),
+        let folder: Vec<&[u8]> =
+            top.iter().map(String::as_bytes).chain(parts(&self.folder).map(str::as_bytes)).collect();
+        if !matches!(source.look(&folder), Some(Entry::Directory(_))) {
+            return Err(LookError::Missing(self.folder.clone()));
         }
+        Ok(Excerpt {
+            shrinkwrap: match &self.shrinkwrap {
+                Shrinkwrap::In(folder) => read(folder, FILE_NAMES[0]),
+                Shrinkwrap::Ignored | Shrinkwrap::Anywhere => None,
+            },
+            stray_shrinkwrap: None,
+            package_lock: read(&self.folder, FILE_NAMES[1]),
+            package_json: read(&self.folder, "package.json"),
+        })
     }
 
     /// The folder in which the build begins: `sourceRoot`'s first part, else the only one that was unpacked.
@@ -82,6 +95,25 @@ impl SourcePlace {
             several => Err(LookError::Folders(several.len())),
         }
     }
+}
+
+/// The first `npm-shrinkwrap.json` in any folder of an archive.
+fn any_shrinkwrap(source: &Unpacked) -> Option<String> {
+    let mut folders: Vec<Vec<&[u8]>> = vec![Vec::new()];
+    while let Some(folder) = folders.pop() {
+        let Some(Entry::Directory(names)) = source.look(&folder) else { continue };
+        for name in names {
+            let path: Vec<&[u8]> = folder.iter().copied().chain([name]).collect();
+            match source.look(&path) {
+                Some(Entry::Directory(_)) => folders.push(path),
+                Some(_) if name == FILE_NAMES[0].as_bytes() => {
+                    return Some(String::from_utf8_lossy(&path.join(&b'/')).into_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+    None
 }
 
 fn parts(path: &str) -> impl Iterator<Item = &str> {

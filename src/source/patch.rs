@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use nix_sites::{Patch, RemoteSource, apply_diff};
+use nix_sites::{LockfileInside, Patch, RemoteSource, Shrinkwrap, apply_diff};
 use npm_lockfile::FILE_NAMES;
 
 /// The two files, in the order in which npm looks for them.
@@ -14,17 +14,23 @@ pub type LockfilePair = [Option<Arc<[u8]>>; 2];
 #[error("{0}")]
 pub struct Unpatched(String);
 
-/// Applies a source's patches to the lockfiles in one of its folders.
+/// Applies a source's patches to its lockfiles.
 ///
 /// # Errors
 /// When a patch is not known, or does not fit exactly.
 pub(crate) fn apply_all(
     source: &RemoteSource,
-    folder: &str,
+    inside: &LockfileInside,
     mut files: LockfilePair,
 ) -> Result<LockfilePair, Unpatched> {
-    let join = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-    let targets = FILE_NAMES.map(join);
+    let join = |folder: &str, name: &str| {
+        if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+    };
+    let of_shrinkwrap = match &inside.shrinkwrap {
+        Shrinkwrap::In(folder) => folder,
+        Shrinkwrap::Ignored | Shrinkwrap::Anywhere => &inside.folder,
+    };
+    let targets = [join(of_shrinkwrap, FILE_NAMES[0]), join(&inside.folder, FILE_NAMES[1])];
     for patch in &source.patches {
         match patch {
             Patch::Other(what) => return Err(Unpatched(format!("{what} may touch the lockfile"))),

@@ -32,7 +32,10 @@ use nixpkgs_model::packages::record::Declarations as _;
 use nixpkgs_model::world::Nixpkgs;
 use occurrences::Occurrence;
 pub use phase_shell::{Diff, LockfileEdit, LockfileEditError, apply as apply_edits, apply_diff};
-pub use remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
+pub use reason::NO_SHRINKWRAP;
+pub use remote::{
+    AttributeValue, LockfileInside, Patch, RemoteKind, RemoteSource, Shrinkwrap, SourceAttribute,
+};
 use repository_files::Border;
 use scope::RelevantFiles;
 pub use scope::SurveyScope;

@@ -47,6 +47,10 @@ pub enum Reason {
     RemoteSource,
 }
 
+/// What settles whether a source or an archive brings a shrinkwrap.
+pub const NO_SHRINKWRAP: &str =
+    "remove what may come with it, behind the step that brings it: `rm -f npm-shrinkwrap.json`";
+
 impl Reason {
     /// A stable word for machines.
     #[must_use]

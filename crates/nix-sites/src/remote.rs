@@ -3,6 +3,7 @@
 use nix_lang::place::Place;
 pub use nix_lang::value::source::RemoteKind;
 use nixpkgs_model::hash_text::HASHES;
+use phase_shell::LockfileEdit;
 
 use super::literal::Literal;
 
@@ -48,6 +49,30 @@ pub enum Patch {
     Other(String),
 }
 
+/// Which `npm-shrinkwrap.json` of a fetched source is hashed in place of a `package-lock.json`, if it is there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Shrinkwrap {
+    /// None: it was removed, or left behind.
+    #[default]
+    Ignored,
+    /// That in this folder of the source, `/`-separated, empty at the top.
+    In(String),
+    /// Whichever a script unpacks to where the lockfile is: to which place its files come is not followed, so that where there
+    /// is one, nothing is known.
+    Anywhere,
+}
+
+/// The lockfile in a fetched source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct LockfileInside {
+    /// The folder of `package-lock.json` in the unpacked source, `/`-separated, empty at the top.
+    pub folder: String,
+    /// Which shrinkwrap wins over it.
+    pub shrinkwrap: Shrinkwrap,
+    /// What phases replace in `npm-shrinkwrap.json` and in `package-lock.json`, whichever is there.
+    pub edits: [Vec<LockfileEdit>; 2],
+}
+
 /// A source that must be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteSource {
@@ -71,8 +96,8 @@ pub struct RemoteSource {
     pub patched_in: String,
     /// The folder of the source into which a lockfile of the repository is copied, if one is.
     pub vendored_in: Option<String>,
-    /// Whether an `npm-shrinkwrap.json` of the source itself would win over that copy.
-    pub shrinkwrap_wins: bool,
+    /// Which `npm-shrinkwrap.json` of the source would win over that copy.
+    pub shrinkwrap: Shrinkwrap,
     /// Whether the manifest beside that copy is surely the source's own, so that the copy has to follow its version.
     pub keeps_manifest: bool,
 }
@@ -186,7 +211,7 @@ mod tests {
             patches: Vec::new(),
             patched_in: String::new(),
             vendored_in: None,
-            shrinkwrap_wins: false,
+            shrinkwrap: Shrinkwrap::Ignored,
             keeps_manifest: true,
         }
     }

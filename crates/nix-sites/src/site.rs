@@ -10,7 +10,7 @@ use phase_shell::LockfileEdit;
 
 pub use super::literal::Literal;
 pub use super::reason::Reason;
-use super::remote::RemoteSource;
+use super::remote::{LockfileInside, RemoteSource};
 
 /// A lockfile that a derivation reads although no hash of it is recorded anywhere, as with `importNpmLock`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,10 +80,8 @@ pub enum Outcome {
     Remote {
         /// The source.
         source: Box<RemoteSource>,
-        /// Folder of the lockfile inside the unpacked source, `/`-separated, empty at the top.
-        folder: String,
-        /// What phases replace in `npm-shrinkwrap.json` and in `package-lock.json`, whichever is there.
-        edits: [Vec<LockfileEdit>; 2],
+        /// Where it is in there.
+        inside: LockfileInside,
     },
     /// There is no lockfile: what is pinned is one tarball of a registry, and its hash is that of the source.
     Tarball(Box<RemoteSource>),
@@ -205,11 +203,9 @@ impl Site {
                 let stopped_at = undecided.stopped_at.file_only();
                 Outcome::Undecided(Undecided { stopped_at, ..undecided.clone() })
             }
-            Outcome::Remote { source, folder, edits } => Outcome::Remote {
-                source: Box::new(source.without_positions()),
-                folder: folder.clone(),
-                edits: edits.clone(),
-            },
+            Outcome::Remote { source, inside } => {
+                Outcome::Remote { source: Box::new(source.without_positions()), inside: inside.clone() }
+            }
             outcome => outcome.clone(),
         };
         let only_when = self.only_when.iter();

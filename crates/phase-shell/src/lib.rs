@@ -83,8 +83,8 @@ pub struct Left {
 pub enum Shadow {
     /// Out of a source that was copied as a whole; only the source tells whether it has this file.
     Source(Rc<Source>),
-    /// Out of an archive that was unpacked.
-    Archive,
+    /// Out of an archive that was unpacked: which, where it can only be one.
+    Archive(Option<Rc<Source>>),
 }
 
 impl Left {
@@ -159,6 +159,12 @@ impl<'a> Shell<'a> {
             self.runner.change(&mut self.state, change);
             self.ends.push(("patches", self.state.clone()));
         }
+    }
+
+    /// A patch does to a lockfile what its text says.
+    pub fn patch_lockfile(&mut self, path: &str, diff: &Diff) {
+        self.runner.patch_lockfile(&Key::new(Root::Tree, path), diff.clone(), &mut self.state);
+        self.ends.push(("patches", self.state.clone()));
     }
 
     /// Patches may touch anything.

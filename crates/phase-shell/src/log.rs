@@ -105,8 +105,8 @@ pub(super) enum Change {
         only: Option<Pattern>,
         writable: bool,
     },
-    /// An archive was unpacked into a folder.
-    Unpacked(Key, Cause),
+    /// An archive was unpacked into a folder: which, where only one can be meant.
+    Unpacked(Key, Option<Rc<Source>>, Cause),
     /// Two states meet that began at `from`.
     Either {
         a: At,
@@ -211,42 +211,55 @@ impl Log {
         None
     }
 
-    /// Whether an archive may have been unpacked around a shrinkwrap, of which nothing became since. Past so many steps it may.
-    pub fn unpacked_over(&self, at: At, key: &Key, steps: &mut u64) -> bool {
-        self.unpacked_until(at, START, key, steps).unwrap_or(false)
+    /// The archives that may have been unpacked around a shrinkwrap of which nothing became since; `None` for one that is not
+    /// known, or where it takes too many steps to tell.
+    pub fn unpacked_over(&self, at: At, key: &Key, steps: &mut u64) -> Vec<Option<Rc<Source>>> {
+        let mut found = Vec::new();
+        self.unpacked_until(at, START, key, steps, &mut found);
+        found
     }
 
-    /// The same of the changes behind `end`; `None` where they say nothing of it.
-    fn unpacked_until(&self, mut at: At, end: At, key: &Key, steps: &mut u64) -> Option<bool> {
+    /// The same of the changes behind `end`; whether they say what became of the path, so that none before them counts.
+    fn unpacked_until(
+        &self,
+        mut at: At,
+        end: At,
+        key: &Key,
+        steps: &mut u64,
+        found: &mut Vec<Option<Rc<Source>>>,
+    ) -> bool {
         // Copies of folders lead back to earlier states, each again.
         const MOST: u64 = 10_000;
         while at != end {
             let (change, before) = &self.entries[at.0 - 1];
             *steps += 1;
             if *steps > MOST {
-                return Some(true);
+                found.push(None);
+                return true;
             }
             if let Change::Either { a, b, from, .. } = change {
-                let sides = [*a, *b].map(|side| self.unpacked_until(side, *from, key, steps));
-                if sides.contains(&Some(true)) || !sides.contains(&None) {
-                    return Some(sides.contains(&Some(true)));
+                let told = [*a, *b].map(|side| self.unpacked_until(side, *from, key, steps, found));
+                if told == [true, true] {
+                    return true;
                 }
                 at = *from;
                 continue;
             }
-            if matches!(change, Change::Unpacked(at, _) if key.below(at).is_some_and(|rest| !rest.is_empty()))
+            if let Change::Unpacked(at, archive, _) = change
+                && key.below(at).is_some_and(|rest| !rest.is_empty())
             {
-                return Some(true);
+                found.push(archive.clone());
             }
             match told(change, *before, key) {
-                Some(PathState::Mirror { from, state, .. }) if self.unpacked_over(state, &from, steps) => {
-                    return Some(true);
+                Some(PathState::Mirror { from, state, .. }) => {
+                    self.unpacked_until(state, START, &from, steps, found);
                 }
-                None | Some(PathState::Mirror { .. } | PathState::InSource { .. }) => at = *before,
-                Some(_) => return Some(false),
+                None | Some(PathState::InSource { .. }) => {}
+                Some(_) => return true,
             }
+            at = *before;
         }
-        None
+        false
     }
 
     /// The last state that both come from.
@@ -354,7 +367,7 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
             }
             Some(PathState::Mirror { from: from.join(rest), state: *state, before, writable: *writable })
         }
-        Change::Unpacked(at, cause) => {
+        Change::Unpacked(at, _, cause) => {
             // Few published packages have a shrinkwrap, and the folder is often filled before the lockfile is copied (fixture
             // `wrapper-of-release-source`): whether one came is asked of the archive (`unpacked_over`).
             let lockfile = !key.path.ends_with(npm_lockfile::FILE_NAMES[0]);
@@ -373,7 +386,7 @@ impl Change {
             | Self::Gone(key)
             | Self::GoneAll(key, _)
             | Self::Doubt(key, _)
-            | Self::Unpacked(key, _)
+            | Self::Unpacked(key, ..)
             | Self::Mirror { at: key, .. }
             | Self::Tree { at: key, .. } => Some(key),
             Self::DoubtLike { .. } | Self::Havoc(_) | Self::Either { .. } => None,
@@ -420,7 +433,7 @@ impl Change {
             | Self::Gone(key)
             | Self::GoneAll(key, _)
             | Self::Doubt(key, _)
-            | Self::Unpacked(key, _)
+            | Self::Unpacked(key, ..)
             | Self::Mirror { at: key, .. }
             | Self::Tree { at: key, .. } => Some(key),
             Self::DoubtLike { .. } | Self::Havoc(_) | Self::Either { .. } => None,
@@ -466,7 +479,7 @@ impl File {
 }
 
 /// Whether two sources are surely the same file.
-fn same_source(a: &Rc<Source>, b: &Rc<Source>) -> bool {
+pub(super) fn same_source(a: &Rc<Source>, b: &Rc<Source>) -> bool {
     Rc::ptr_eq(a, b)
         || matches!((a.local_path(), b.local_path()), (Some(x), Some(y)) if x == y && a.filters.len() == b.filters.len())
 }

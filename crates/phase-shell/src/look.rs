@@ -8,7 +8,7 @@ use npm_lockfile::FILE_NAMES;
 use super::Shadow;
 use super::cause::Cause;
 use super::expand::is_single_file;
-use super::log::{At, File, Key, Origin, PathState, Root};
+use super::log::{At, File, Key, Origin, PathState, Root, same_source};
 use super::run::{Ground, Runner, State};
 
 /// What stands at a path.
@@ -95,11 +95,20 @@ impl Runner<'_> {
     /// The shrinkwrap that [`Self::laid_over`] looks through, or that an archive may hold, where nothing else became of it.
     pub fn shadow(&mut self, key: &Key, state: &mut State) -> Option<Shadow> {
         let (mut looked, mut unpacked) = (1, 0);
-        let source = self.shadow_at(key, state.at, &mut looked, 0).map(Shadow::Source);
-        let archive = || self.log.unpacked_over(state.at, key, &mut unpacked).then_some(Shadow::Archive);
-        let shadow = source.or_else(archive);
+        let source = self.shadow_at(key, state.at, &mut looked, 0);
+        let archives = self.log.unpacked_over(state.at, key, &mut unpacked);
         self.spend(looked + unpacked, state);
-        shadow
+        match (source, archives.as_slice()) {
+            (source, []) => source.map(Shadow::Source),
+            (None, [Some(first), others @ ..])
+                if others.iter().flatten().filter(|other| same_source(first, other)).count()
+                    == others.len() =>
+            {
+                Some(Shadow::Archive(Some(Rc::clone(first))))
+            }
+            // Which of them wins depends on what each has.
+            _ => Some(Shadow::Archive(None)),
+        }
     }
 
     fn shadow_at(&self, key: &Key, at: At, steps: &mut u64, depth: u32) -> Option<Rc<Source>> {

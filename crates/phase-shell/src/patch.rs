@@ -49,7 +49,8 @@ impl Runner<'_> {
             let key = folder.join(&path);
             match strip {
                 Some(strip) if is_lockfile(&path) => {
-                    self.patch_lockfile(&key, &read, strip, path, state);
+                    let (name, text) = (read.name.clone(), Arc::clone(&read.text));
+                    self.patch_lockfile(&key, Diff { name, text, strip, target: path }, state);
                 }
                 _ => {
                     let cause = Cause::Patched(format!("the patch {} changes {path}", read.name).into());
@@ -61,18 +62,17 @@ impl Runner<'_> {
     }
 
     /// A lockfile that a patch changes: which bytes that makes is known where they are read.
-    fn patch_lockfile(&mut self, key: &Key, read: &Read, strip: usize, target: String, state: &mut State) {
+    pub fn patch_lockfile(&mut self, key: &Key, diff: Diff, state: &mut State) {
         let before = match self.look(key, state) {
             Look::File(file) | Look::Perhaps(file) if !matches!(file.origin, Origin::Other(_)) => Some(file),
             _ => None,
         };
         let change = if let Some(mut file) = before {
-            let (name, text) = (read.name.clone(), Arc::clone(&read.text));
-            file.edits.push(LockfileEdit::Patch(Diff { name, text, strip, target }));
+            file.edits.push(LockfileEdit::Patch(diff));
             file.writable = true;
             Change::File(key.clone(), file)
         } else {
-            let why = format!("the patch {} changes the lockfile", read.name);
+            let why = format!("the patch {} changes the lockfile", diff.name);
             Change::Doubt(key.clone(), Cause::Patched(why.into()))
         };
         self.change(state, change);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use nix_lang::value::source::Source;
 use npm_lockfile::FILE_NAMES;
 
 use super::cause::Cause;
@@ -255,15 +256,26 @@ impl Runner<'_> {
         };
         match place {
             Place::At(key) if !odd && !key.path.starts_with("..") => {
-                self.change(
-                    state,
-                    if extracts { Change::Unpacked(key, cause) } else { Change::Doubt(key, cause) },
-                );
+                let change = if extracts {
+                    Change::Unpacked(key, self.only_stored(rest, state), cause)
+                } else {
+                    Change::Doubt(key, cause)
+                };
+                self.change(state, change);
             }
             Place::Elsewhere if !odd => {}
             _ => self.change(state, Change::Havoc(cause)),
         }
         Status::Unknown
+    }
+
+    /// The only thing of the store that is named.
+    fn only_stored(&self, words: &[Field], state: &State) -> Option<Rc<Source>> {
+        let mut stored = words.iter().filter_map(|word| match self.place(word, state) {
+            Place::Store(source) => Some(source),
+            _ => None,
+        });
+        stored.next().filter(|_| stored.next().is_none())
     }
 
     /// `find`: it reads, unless it deletes, runs something or writes what it finds.

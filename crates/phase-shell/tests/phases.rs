@@ -104,7 +104,7 @@ fn shadow_behind(root: &Path, first: &str, alternatives: usize) -> (bool, u64) {
     let before = budget.rest();
     let left = shell.left(Side::Out, "");
     assert_eq!(said(root, &left.slots[1], &left.edits[1]), "third.json");
-    (matches!(left.shadow, Some(Shadow::Archive)), before - budget.rest())
+    (matches!(left.shadow, Some(Shadow::Archive(_))), before - budget.rest())
 }
 
 #[test]

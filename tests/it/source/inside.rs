@@ -20,6 +20,21 @@ fn with(source: &str, more: &str) -> String {
     derivation(source, "").replace("  npmDepsHash", &format!("  {more}\n  npmDepsHash"))
 }
 
+/// The unified diff between two lockfiles.
+fn diff(before: &str, after: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("a", before), ("b", after)] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("package-lock.json"), text).unwrap();
+    }
+    std::process::Command::new("diff")
+        .args(["-ru", "a", "b"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap()
+        .stdout
+}
+
 fn in_folder(folder: &str, items: &[Item]) -> Vec<Item> {
     let moved = |item: &Item| match item.clone() {
         Item::File { path, text, executable } => {
@@ -154,6 +169,103 @@ fn a_shrinkwrap_wins_that_a_script_unpacks_with_its_package() {
 }
 
 #[test]
+fn a_shrinkwrap_of_a_source_counts_only_where_it_is_left() {
+    let project = Project::new();
+    let (mut items, lock) = package(&project);
+    let right = project.registry.publish("right", "1.0.0", &[]);
+    let shrinkwrap = lockfile("tool", &[&right]);
+    items.push(Item::file("npm-shrinkwrap.json", &shrinkwrap));
+    let inner = lockfile("inner", &[&right, &project.registry.publish("third", "1.0.0", &[])]);
+    items.push(Item::file("web/package-lock.json", &inner));
+    items.push(Item::file("web/old-package-lock.json", &lock));
+    items.push(Item::file("both/package-lock.json", &inner));
+    items.push(Item::file("both/npm-shrinkwrap.json", &lock));
+    let source = serve(&project, &items);
+    for (phase, lock) in [
+        ("", Some(&shrinkwrap)),
+        ("rm npm-shrinkwrap.json", Some(&lock)),
+        ("rm -f npm-shrinkwrap.json package-lock.json; cp web/package-lock.json .", Some(&inner)),
+        // Only that file is copied, and the shrinkwrap at the top still wins.
+        ("cp both/package-lock.json package-lock.json", Some(&shrinkwrap)),
+        ("rm npm-shrinkwrap.json; cp both/package-lock.json package-lock.json", Some(&inner)),
+        ("rm npm-shrinkwrap.json; cp both/npm-shrinkwrap.json package-lock.json", Some(&lock)),
+        ("cp both/npm-shrinkwrap.json package-lock.json", None),
+        ("cp npm-shrinkwrap.json package-lock.json", Some(&shrinkwrap)),
+        ("mv npm-shrinkwrap.json package-lock.json", Some(&shrinkwrap)),
+        ("rm npm-shrinkwrap.json; cp web/old-package-lock.json package-lock.json", None),
+    ] {
+        project.write("tool.nix", with(&source, &format!("postPatch = \"{phase}\";")));
+        let said = transcript(&project, &["update"]);
+        match lock {
+            Some(lock) => {
+                assert!(project.read("tool.nix").contains(&npm_hash(&project, lock)), "{phase}\n{said}");
+            }
+            None => assert!(said.contains("undecided"), "{phase}\n{said}"),
+        }
+    }
+}
+
+#[test]
+fn two_sources_are_both_asked_where_the_lockfile_of_one_is_laid_over_the_other() {
+    let project = Project::new();
+    let (items, lock) = package(&project);
+    let shrinkwrap = lockfile("tool", &[&project.registry.publish("right", "1.0.0", &[])]);
+    let source = |name: &str, items: &[Item]| {
+        let archive = tar_gz("package/", items);
+        let hash = ContentId::sha512_of(&archive).sri();
+        project.registry.serve(&format!("/{name}/-/{name}-1.0.0.tgz"), archive);
+        let url = format!("https://registry.npmjs.org/{name}/-/{name}-1.0.0.tgz");
+        call("pkgs.fetchurl", &format!(r#"url = "{url}"; hash = "{hash}";"#))
+    };
+    let manifest = Item::file("package.json", r#"{ "name": "base", "version": "1.0.0" }"#);
+    let wraps = Item::file("npm-shrinkwrap.json", &shrinkwrap);
+    let (plain, wrapped) =
+        (source("plain", std::slice::from_ref(&manifest)), source("wrapped", &[manifest, wraps]));
+    let locked = serve(&project, &items);
+    for (base, lock) in [(&plain, &lock), (&wrapped, &shrinkwrap)] {
+        let phase = format!(r#"postPatch = "cp ${{{locked}}}/package-lock.json package-lock.json";"#);
+        project.write("tool.nix", with(base, &phase));
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, lock)), "{base}\n{said}");
+    }
+}
+
+#[test]
+fn what_is_unpacked_around_a_lockfile_must_not_bring_a_shrinkwrap() {
+    let project = Project::new();
+    let (items, _) = package(&project);
+    let right = project.registry.publish("right", "1.0.0", &[]);
+    let mut wrapped = items.clone();
+    wrapped.push(Item::file("deep/npm-shrinkwrap.json", &lockfile("tool", &[&right])));
+    let archive = |name: &str, items: &[Item]| {
+        let bytes = tar_gz("release/", items);
+        let hash = ContentId::sha512_of(&bytes).sri();
+        project.registry.serve(&format!("/{name}.tar.gz"), bytes);
+        call("pkgs.fetchurl", &format!(r#"url = "https://example.org/{name}.tar.gz"; hash = "{hash}";"#))
+    };
+    let (plain, wrapped) = (archive("plain", &items), archive("wrapped", &wrapped));
+    project.lock("own", &[&right]);
+    let own = project.read("own/package-lock.json");
+    let lay = "cp ${./own/package-lock.json} $out/package-lock.json";
+    let unpack = |source: &str| format!("mkdir -p $out; tar -xzf ${{{source}}} --strip-components=1 -C $out");
+    let clean = "rm -f $out/npm-shrinkwrap.json";
+    for (copies, is_known) in [
+        (format!("{}; {lay}", unpack(&plain)), true),
+        (format!("{}; {lay}", unpack(&wrapped)), false),
+        (format!("{}; {clean}; {lay}", unpack(&wrapped)), true),
+        (format!("{}; {}; {lay}", unpack(&plain), unpack(&wrapped)), false),
+        (format!("mkdir -p $out x; tar -xzf ${{{wrapped}}} -C x; {lay}"), true),
+    ] {
+        let made = format!("pkgs.runCommand \"made\" {{ }} ''\n    {copies}\n  ''");
+        project.write("tool.nix", derivation(&made, ""));
+        let said = transcript(&project, &["update"]);
+        let hash = npm_hash(&project, &own);
+        assert_eq!(project.read("tool.nix").contains(&hash), is_known, "{copies}\n{said}");
+        assert_eq!(said.contains("rm -f npm-shrinkwrap.json"), !is_known, "{copies}\n{said}");
+    }
+}
+
+#[test]
 fn a_lockfile_kept_for_a_repository_may_have_another_version() {
     let project = Project::new();
     let (mut items, _) = package(&project);
@@ -174,13 +286,7 @@ fn patches_that_touch_the_lockfile_are_applied() {
     let (items, lock) = package(&project);
     let source = serve(&project, &items);
     let patched = lock.replace("\"name\": \"tool\"", "\"name\": \"loot\"");
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [("a", &lock), ("b", &patched)] {
-        std::fs::create_dir(folder.path().join(name)).unwrap();
-        std::fs::write(folder.path().join(name).join("package-lock.json"), text).unwrap();
-    }
-    let diff = std::process::Command::new("diff").args(["-ru", "a", "b"]).current_dir(folder.path()).output();
-    project.write("fix.patch", diff.unwrap().stdout);
+    project.write("fix.patch", diff(&lock, &patched));
     project.write("other.patch", "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-1\n+2\n");
     project.write("tool.nix", with(&source, "patches = [ ./other.patch ./fix.patch ];"));
     let said = transcript(&project, &["update"]);
@@ -214,6 +320,43 @@ fn patches_that_touch_the_lockfile_are_applied() {
         .write("tool.nix", with(&source, "patches = [ (pkgs.fetchpatch { url = \"x\"; hash = \"\"; }) ];"));
     let said = transcript(&project, &["update"]);
     assert!(said.contains("may touch the lockfile") && said.contains("1 undecided"), "{said}");
+}
+
+#[test]
+fn patches_on_a_lockfile_of_the_repository_are_applied_in_memory() {
+    let project = Project::new();
+    let left = project.registry.publish("left", "1.0.0", &[]);
+    let right = project.registry.publish("right", "1.0.0", &[]);
+    let (lock, first) = (lockfile("tool", &[&left]), lockfile("tool", &[&left, &right]));
+    let last = first.replace("\"name\": \"tool\"", "\"name\": \"loot\"");
+    project.write("own/package-lock.json", &lock);
+    project.write("own/package.json", r#"{"name":"tool","version":"1.0.0"}"#);
+    project.write("first.patch", diff(&lock, &first));
+    project.write("last.patch", diff(&first, &last));
+    project.write("other.patch", "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-1\n+2\n");
+    let inline = "pkgs.writeText \"inline.patch\" (builtins.readFile ./first.patch)";
+    for (patches, hashed) in [
+        ("./first.patch", &first),
+        ("./other.patch ./first.patch ./last.patch", &last),
+        (&format!("({inline})"), &first),
+    ] {
+        project.write("tool.nix", with("./own", &format!("patches = [ {patches} ];")));
+        let said = transcript(&project, &["update"]);
+        assert!(project.read("tool.nix").contains(&npm_hash(&project, hashed)), "{patches}\n{said}");
+        assert_eq!(project.read("own/package-lock.json"), lock);
+        assert_eq!(transcript(&project, &["check"]), "exit 0\n--- stdout\n1 in sync\n");
+    }
+    for (patches, why) in [
+        ("./first.patch ./first.patch", "the patch first.patch does not fit the lockfile exactly"),
+        (
+            "./first.patch (pkgs.replaceVars ./last.patch { a = \"b\"; })",
+            "the patch last.patch changes the lockfile",
+        ),
+    ] {
+        project.write("tool.nix", with("./own", &format!("patches = [ {patches} ];")));
+        let said = transcript(&project, &["update"]);
+        assert!(said.contains("1 undecided") && said.contains(why), "{patches}\n{said}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use phase_shell::{Cause, LockfileEdit, Shadow, Trouble};
 use super::describe::remote_source;
 use super::merge::same_source;
 use crate::reason::Reason;
-use crate::remote::Patch;
+use crate::remote::{LockfileInside, Patch, Shrinkwrap};
 
 /// The answer for one combination of alternatives.
 #[derive(Clone)]
@@ -30,7 +30,9 @@ pub(super) enum Answer {
     Missing(PathBuf),
     Remote {
         used: Box<Fetched>,
-        folder: String,
+        inside: LockfileInside,
+        /// The shrinkwrap of something else that it was laid over.
+        shadow: Option<Shadow>,
     },
     Doubt {
         reason: Reason,
@@ -51,12 +53,10 @@ pub(super) struct Fetched {
     pub patched_in: String,
     /// The folder into which a lockfile of the repository is copied.
     pub vendored_in: Option<String>,
-    /// Whether the source's own shrinkwrap would win over that copy.
-    pub shrinkwrap_wins: bool,
+    /// Which shrinkwrap of the source would win over that copy.
+    pub shrinkwrap: Shrinkwrap,
     /// Whether the manifest beside that copy is surely the source's own.
     pub keeps_manifest: bool,
-    /// What phases replace in the two lockfiles of the source.
-    pub edits: [Vec<LockfileEdit>; 2],
 }
 
 /// An answer and what it rests on.
@@ -85,10 +85,13 @@ impl Located {
 
     /// Lets the answer say by itself that a shrinkwrap of the source may win.
     pub fn keep_shadow(&mut self) {
-        let Some(used) = self.remote.as_ref().filter(|used| used.shrinkwrap_wins) else { return };
+        let Some(used) = &self.remote else { return };
         let source = Source::new(Base::Remote(Rc::clone(&used.remote)));
-        let folder = source.inside(used.vendored_in.as_deref().unwrap_or_default());
-        let shadow = Shadow::Source(Rc::new(folder.inside(FILE_NAMES[0])));
+        let shadow = match &used.shrinkwrap {
+            Shrinkwrap::Ignored => return,
+            Shrinkwrap::In(folder) => Shadow::Source(Rc::new(source.inside(folder).inside(FILE_NAMES[0]))),
+            Shrinkwrap::Anywhere => Shadow::Archive(Some(Rc::new(source))),
+        };
         self.answer = self.answer.clone().over(Some(&shadow));
     }
 }
@@ -102,9 +105,8 @@ impl Fetched {
             patches: Vec::new(),
             patched_in: String::new(),
             vendored_in: None,
-            shrinkwrap_wins: false,
+            shrinkwrap: Shrinkwrap::Ignored,
             keeps_manifest: true,
-            edits: [Vec::new(), Vec::new()],
         }
     }
 
@@ -146,17 +148,55 @@ impl Answer {
         }
     }
 
-    /// The same, laid over something that may have a shrinkwrap of its own. What is not fetched has none that could be looked
-    /// at.
+    /// The same, laid over something that may have a shrinkwrap of its own.
     pub fn over(mut self, shrinkwrap: Option<&Shadow>) -> Self {
-        let is_fetched = |own: &&Shadow| match own {
-            Shadow::Source(source) => matches!(source.base, Base::Remote(_)),
-            Shadow::Archive => true,
+        let fetched = match shrinkwrap {
+            Some(Shadow::Source(source)) => match &source.base {
+                Base::Remote(remote) => Some((remote, source)),
+                // What is not fetched has none that could be looked at.
+                _ => return self,
+            },
+            _ => None,
         };
-        if let (Self::Local { shadow, .. }, Some(own)) = (&mut self, shrinkwrap.filter(is_fetched)) {
-            *shadow = Some(own.clone());
+        match (&mut self, fetched) {
+            // Copied within one source, from one folder to another.
+            (Self::Remote { used, inside, .. }, Some((remote, source)))
+                if is_one_call(remote, &used.remote) =>
+            {
+                let folder = source.folder();
+                match &inside.shrinkwrap {
+                    Shrinkwrap::In(own) if own != folder => {
+                        let message = "one npm-shrinkwrap.json of the source is copied to where it may have another one";
+                        return Self::doubt(Reason::Generated, message, Some(used.remote.call));
+                    }
+                    _ => inside.shrinkwrap = Shrinkwrap::In(folder.to_owned()),
+                }
+            }
+            (Self::Local { shadow, .. } | Self::Remote { shadow, .. }, _) => *shadow = shrinkwrap.cloned(),
+            (Self::Missing(_) | Self::Doubt { .. }, _) => {}
         }
         self
+    }
+
+    /// A lockfile of a fetched source, copied to this folder of one, where nothing became of its shrinkwrap but what is replaced
+    /// in it.
+    pub fn over_original(self, folder: &Source, edits: &[LockfileEdit]) -> Self {
+        // That of a lockfile of the repository is asked of the derivation's source.
+        let Self::Remote { .. } = self else { return self };
+        let shadow = Shadow::Source(Rc::new(folder.inside(FILE_NAMES[0])));
+        let mut answer = self.over(Some(&shadow));
+        if let Self::Remote { inside, shadow: None, .. } = &mut answer {
+            inside.edits[0] = edits.to_vec();
+        }
+        answer
+    }
+
+    /// The shrinkwrap of what it was laid over.
+    pub fn shadow(&self) -> Option<&Shadow> {
+        match self {
+            Self::Local { shadow, .. } | Self::Remote { shadow, .. } => shadow.as_ref(),
+            Self::Missing(_) | Self::Doubt { .. } => None,
+        }
     }
 
     /// Whether it says that other bytes are hashed than those of a file of the repository: no comment can name them.
@@ -190,19 +230,26 @@ impl Answer {
                 Self::Local { lockfile: b, edits: y, shadow: other },
             ) => a == b && x == y && are_same(ev, over.as_ref(), other.as_ref()),
             (Self::Missing(a), Self::Missing(b)) => a == b,
-            (Self::Remote { used: a, folder: x }, Self::Remote { used: b, folder: y }) => {
-                x == y && a.edits == b.edits && a.is_same(ev, b)
-            }
+            (
+                Self::Remote { used: a, inside: x, shadow: over },
+                Self::Remote { used: b, inside: y, shadow: other },
+            ) => x == y && a.is_same(ev, b) && are_same(ev, over.as_ref(), other.as_ref()),
             _ => false,
         }
     }
 }
 
+/// Whether one call in the text, or one input, fetches both.
+pub(super) fn is_one_call(a: &Remote, b: &Remote) -> bool {
+    a.call == b.call && a.input == b.input
+}
+
 /// Whether two shrinkwraps that may be there are one.
 fn are_same(ev: &mut Eval, a: Option<&Shadow>, b: Option<&Shadow>) -> bool {
     match (a, b) {
-        (None, None) | (Some(Shadow::Archive), Some(Shadow::Archive)) => true,
-        (Some(Shadow::Source(a)), Some(Shadow::Source(b))) => {
+        (None, None) | (Some(Shadow::Archive(None)), Some(Shadow::Archive(None))) => true,
+        (Some(Shadow::Source(a)), Some(Shadow::Source(b)))
+        | (Some(Shadow::Archive(Some(a))), Some(Shadow::Archive(Some(b)))) => {
             let is_same = match (&a.base, &b.base) {
                 (Base::Remote(a), Base::Remote(b)) => Fetched::plain(a).is_same(ev, &Fetched::plain(b)),
                 _ => false,

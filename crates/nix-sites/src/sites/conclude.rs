@@ -13,7 +13,7 @@ use super::filters::filtered_out;
 use super::locate::{Place, locate_in};
 use super::made::{built, edits_after_fetch, scripted};
 use crate::reason::Reason;
-use crate::remote::Patch;
+use crate::remote::{LockfileInside, Patch, Shrinkwrap};
 
 /// What a derivation does with a source that it patches.
 pub(super) struct Patched<'a> {
@@ -46,7 +46,13 @@ pub(super) fn conclude(
         other => (other, &left.edits[0]),
     };
     match slot {
-        LockfileState::Copied(source) => copied(ev, source, edits, at).over(left.shadow.as_ref()),
+        LockfileState::Copied(source) => {
+            let answer = copied(ev, source, edits, at).over(left.shadow.as_ref());
+            match (shrinkwrap, &inner.base) {
+                (LockfileState::Original, Base::Remote(_)) => answer.over_original(&inner, &left.edits[0]),
+                _ => answer,
+            }
+        }
         LockfileState::Doubt(trouble) => Answer::trouble(trouble, at),
         LockfileState::Absent => removed(at),
         LockfileState::Original => original(ev, &inner, left, patches, place),
@@ -89,12 +95,17 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[LockfileEdit],
         }
         (Base::Remote(remote), None) => {
             let folder = source.folder().to_owned();
-            if source.sub.ends_with("package-lock.json") || source.sub.ends_with("npm-shrinkwrap.json") {
-                let edits = [edits.to_vec(), edits.to_vec()];
-                return Answer::Remote {
-                    used: Box::new(Fetched { edits, ..Fetched::plain(remote) }),
-                    folder,
-                };
+            let shrinkwrap = match source.sub.rsplit('/').next() {
+                Some(name) if name == NAMES[0] => Some(Shrinkwrap::In(folder.clone())),
+                // One that lies beside it is not copied along.
+                Some(name) if name == NAMES[1] => Some(Shrinkwrap::Ignored),
+                _ => None,
+            };
+            if let Some(shrinkwrap) = shrinkwrap {
+                let edits =
+                    NAMES.map(|name| if source.sub.ends_with(name) { edits.to_vec() } else { Vec::new() });
+                let inside = LockfileInside { folder, shrinkwrap, edits };
+                return Answer::Remote { used: Box::new(Fetched::plain(remote)), inside, shadow: None };
             }
             Answer::doubt(
                 Reason::Generated,
@@ -140,10 +151,15 @@ fn original(
                 root: patches.root.clone(),
                 patches: patches.list.to_vec(),
                 patched_in: patches.folder.clone(),
-                edits: left.edits.clone(),
                 ..Fetched::plain(remote)
             };
-            Answer::Remote { used: Box::new(used), folder: tree.sub.clone() }
+            let folder = tree.sub.clone();
+            let shrinkwrap = match left.slots[0] {
+                LockfileState::Absent => Shrinkwrap::Ignored,
+                _ => Shrinkwrap::In(folder.clone()),
+            };
+            let inside = LockfileInside { folder, shrinkwrap, edits: left.edits.clone() };
+            Answer::Remote { used: Box::new(used), inside, shadow: None }
         }
         Base::Nothing => Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)),
         Base::Empty => Answer::doubt(

@@ -465,9 +465,8 @@ fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
             Outcome::Local { lockfile: lockfile.clone(), edits: edits.clone() }
         }
         Answer::Missing(path) => Outcome::MissingLockfile { expected: path.clone() },
-        Answer::Remote { used, folder } => {
-            let source = remote_source(ev, used);
-            Outcome::Remote { source: Box::new(source), folder: folder.clone(), edits: used.edits.clone() }
+        Answer::Remote { used, inside, .. } => {
+            Outcome::Remote { source: Box::new(remote_source(ev, used)), inside: inside.clone() }
         }
         Answer::Doubt { reason, message, at, cure } => {
             let place = place_of(ev, at.unwrap_or(record.call));

@@ -41,7 +41,7 @@ pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {
         patches: used.patches.clone(),
         patched_in: used.patched_in.clone(),
         vendored_in: used.vendored_in.clone(),
-        shrinkwrap_wins: used.shrinkwrap_wins,
+        shrinkwrap: used.shrinkwrap.clone(),
         keeps_manifest: used.keeps_manifest,
     }
 }
@@ -114,7 +114,7 @@ pub(super) fn proof(
         Outcome::MissingLockfile { expected } => {
             format!("so the lockfile would be {}, which is not there", ev.files.display(expected))
         }
-        Outcome::Remote { source, folder, .. } => match folder.as_str() {
+        Outcome::Remote { source, inside } => match inside.folder.as_str() {
             "" => format!("so the lockfile is inside what `{}` fetches", source.fetcher),
             folder => format!("so the lockfile is in `{folder}` inside what `{}` fetches", source.fetcher),
         },

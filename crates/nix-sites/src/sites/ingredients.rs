@@ -14,7 +14,7 @@ use nix_lang::value::source::{Base, Remote, Source};
 use nix_lang::value::{Kind, Piece, Text, Value};
 use nixpkgs_model::hash_text::HASHES;
 
-use super::answer::Fetched;
+use super::answer::{Fetched, is_one_call};
 use super::describe::remote_source;
 use super::tarballs;
 use crate::remote::AttributeValue;
@@ -32,6 +32,16 @@ pub(super) fn tarball(ev: &mut Eval, tree: &Source, lockfile: &Path, at: Locatio
     found.look(ev, tree, 0);
     match found.remotes.as_slice() {
         [only] if !found.foreign && tarballs::may_be_one(ev, only) => Some(Rc::clone(only)),
+        _ => None,
+    }
+}
+
+/// What a made source has from elsewhere, where that is one thing.
+pub(super) fn only_remote(ev: &mut Eval, tree: &Source, at: Location) -> Option<Rc<Remote>> {
+    let mut found = Ingredients::new(at, Path::new(""));
+    found.look(ev, tree, 0);
+    match found.remotes.as_slice() {
+        [only] => Some(Rc::clone(only)),
         _ => None,
     }
 }
@@ -85,8 +95,7 @@ impl<'a> Ingredients<'a> {
             _ if depth > DEPTH => self.foreign = true,
             Base::Local(_) => self.foreign |= source.local_path().as_deref() != Some(self.lockfile),
             Base::Remote(remote) => {
-                let known = |known: &Rc<Remote>| known.call == remote.call && known.input == remote.input;
-                if !remote.nixpkgs && !self.remotes.iter().any(known) {
+                if !remote.nixpkgs && !self.remotes.iter().any(|known| is_one_call(known, remote)) {
                     self.remotes.push(Rc::clone(remote));
                 }
             }

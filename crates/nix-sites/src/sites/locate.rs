@@ -1,6 +1,6 @@
 //! Where the lockfile of a declaration is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use nix_lang::budget::Cost;
@@ -18,7 +18,8 @@ use super::conclude::{Patched, conclude};
 use super::ingredients;
 use super::patches::{self, Patches};
 use super::root::{self, Root};
-use crate::reason::Reason;
+use crate::reason::{NO_SHRINKWRAP, Reason};
+use crate::remote::Shrinkwrap;
 
 /// The attributes that decide where a lockfile is, each with its alternatives.
 struct Inputs {
@@ -245,7 +246,9 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
         (Ok(left), Some(end)) => {
             if let (Some(remote), LockfileState::Copied(_)) = (&mut remote, &left.slots[1]) {
                 remote.vendored_in = Some(tree.inside(&end).sub);
-                remote.shrinkwrap_wins = matches!(left.slots[0], LockfileState::Original);
+                if matches!(left.slots[0], LockfileState::Original) {
+                    remote.shrinkwrap = Shrinkwrap::In(tree.inside(&end).sub);
+                }
             }
             let patches = Patched { list: &combination.patches.list, root: chosen.root, folder: patched_in };
             conclude(ev, &tree, &left, &patches, Place { folder: &end, ..place })
@@ -254,8 +257,13 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
         (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
     };
     let candidates = candidates(ev, &tree, place.folder, &answer);
-    if let (None, Answer::Local { lockfile, shadow, .. }) = (&remote, &answer) {
-        remote = laid_over(ev, &tree, lockfile, shadow.as_ref(), at);
+    match (&remote, laid_over(ev, &tree, &answer, at)) {
+        (None, Ok(found)) => remote = found,
+        // Its own shrinkwrap was asked for above.
+        (Some(_), _) if !matches!(answer.shadow(), Some(Shadow::Archive(_))) => {}
+        (_, over) => {
+            return Located { trail, ..Located::only(over.err().unwrap_or_else(|| archive_around(at))) };
+        }
     }
     Located {
         trail,
@@ -268,35 +276,56 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
 }
 
 /// The fetched source that a made one has from elsewhere, where it has a say in which lockfile is hashed.
-fn laid_over(
-    ev: &mut Eval,
-    tree: &Source,
-    lockfile: &Path,
-    shadow: Option<&Shadow>,
-    at: Location,
-) -> Option<Fetched> {
-    if let Some(tarball) = ingredients::tarball(ev, tree, lockfile, at) {
-        // The manifest is at the top of the tarball, wherever the script puts it.
-        let shrinkwrap_wins = match shadow {
-            Some(Shadow::Source(shrinkwrap)) => shrinkwrap.folder().is_empty(),
-            Some(Shadow::Archive) => true,
-            None => false,
+fn laid_over(ev: &mut Eval, tree: &Source, answer: &Answer, at: Location) -> Result<Option<Fetched>, Answer> {
+    let shadow = answer.shadow();
+    if let Answer::Local { lockfile, .. } = answer
+        && let Some(tarball) = ingredients::tarball(ev, tree, lockfile, at)
+    {
+        // The manifest is at the top of the tarball, wherever the script puts it, and so is the shrinkwrap.
+        let shrinkwrap = match shadow {
+            Some(Shadow::Source(own)) if !own.folder().is_empty() => Shrinkwrap::Ignored,
+            Some(_) => Shrinkwrap::In(String::new()),
+            None => Shrinkwrap::Ignored,
         };
-        return Some(Fetched {
-            vendored_in: Some(String::new()),
-            shrinkwrap_wins,
-            ..Fetched::plain(&tarball)
-        });
+        let vendored_in = Some(String::new());
+        return Ok(Some(Fetched { vendored_in, shrinkwrap, ..Fetched::plain(&tarball) }));
     }
-    let Some(Shadow::Source(shrinkwrap)) = shadow else { return None };
-    let Base::Remote(remote) = &shrinkwrap.base else { return None };
+    let (remote, shrinkwrap) = match shadow {
+        None => return Ok(None),
+        Some(Shadow::Source(own)) => match &own.base {
+            Base::Remote(remote) => (Rc::clone(remote), Shrinkwrap::In(own.folder().to_owned())),
+            _ => return Ok(None),
+        },
+        Some(Shadow::Archive(archive)) => {
+            let remote = match archive.as_ref().map(|archive| &archive.base) {
+                Some(Base::Remote(remote)) => Some(Rc::clone(remote)),
+                // Archives of the repository are not looked into.
+                Some(Base::Local(_)) => None,
+                // Repacked by another script, or held by a variable that is not known: what the script has from elsewhere.
+                _ => ingredients::only_remote(ev, tree, at),
+            };
+            (remote.ok_or_else(|| archive_around(at))?, Shrinkwrap::Anywhere)
+        }
+    };
+    let vendored_in = match &shrinkwrap {
+        Shrinkwrap::In(folder) => folder.clone(),
+        Shrinkwrap::Ignored | Shrinkwrap::Anywhere => String::new(),
+    };
     // The script may have changed the manifest (fixture `run-command-shrinkwrap-shadows`).
-    Some(Fetched {
-        vendored_in: Some(shrinkwrap.folder().to_owned()),
-        shrinkwrap_wins: true,
-        keeps_manifest: false,
-        ..Fetched::plain(remote)
-    })
+    let used = Fetched { vendored_in: Some(vendored_in), shrinkwrap, ..Fetched::plain(&remote) };
+    Ok(Some(Fetched { keeps_manifest: false, ..used }))
+}
+
+/// A lockfile that is laid over what came out of an archive that is not known.
+fn archive_around(at: Location) -> Answer {
+    Answer::Doubt {
+        reason: Reason::Generated,
+        message: "an archive is unpacked around the lockfile, and it is not known which: an npm-shrinkwrap.json in it would be \
+                  hashed instead"
+            .to_owned(),
+        at: Some(at),
+        cure: Some(NO_SHRINKWRAP.to_owned()),
+    }
 }
 
 /// What the phases of a combination leave.
@@ -364,8 +393,16 @@ fn below(outer: &str, inner: &str) -> String {
 /// Patches change what is there: a remote source keeps its list, anything else must be certain.
 fn apply_patches(shell: &mut Shell<'_>, tree: &Source, patches: &Patches, folder: Option<&str>) {
     let remote = matches!(tree.base, Base::Remote(_));
+    let at = |path: &str| below(folder.unwrap_or_default(), path);
+    for diff in &patches.diffs {
+        if remote {
+            shell.patch(&at(&diff.target), remote, "a patch changes the lockfile");
+        } else {
+            shell.patch_lockfile(&at(&diff.target), diff);
+        }
+    }
     for (path, why) in &patches.touched {
-        shell.patch(&below(folder.unwrap_or_default(), path), remote, why);
+        shell.patch(&at(path), remote, why);
     }
     let lost = folder.is_none() && !patches.list.is_empty();
     if let Some(why) =

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use crate::reason::Reason;
-use crate::remote::{AttributeValue, Patch, RemoteKind, RemoteSource, SourceAttribute};
+use crate::remote::{AttributeValue, LockfileInside, Patch, RemoteKind, RemoteSource, SourceAttribute};
 use crate::site::{Outcome, Site, Step, Undecided};
 
 /// One set of literals with one answer is one site; without literals, one call is.
@@ -95,8 +95,7 @@ enum Told {
         input: Option<(String, String)>,
         attributes: Vec<SourceAttribute>,
         open: Option<String>,
-        folder: String,
-        edits: [Vec<LockfileEdit>; 2],
+        inside: LockfileInside,
         patches: Vec<Patch>,
         patched_in: String,
     },
@@ -114,10 +113,10 @@ impl DraftKey {
         let answer = match draft.site.outcome.clone() {
             Outcome::Local { lockfile, edits } => Told::Local(lockfile, edits),
             Outcome::MissingLockfile { expected } => Told::Missing(expected),
-            Outcome::Remote { source, folder, edits } => {
+            Outcome::Remote { source, inside } => {
                 let (patches, patched_in) = patched(&source);
                 let RemoteSource { kind, input, attributes, open, .. } = *source;
-                Told::Remote { kind, input, attributes, open, folder, edits, patches, patched_in }
+                Told::Remote { kind, input, attributes, open, inside, patches, patched_in }
             }
             Outcome::Tarball(source) => Told::Tarball(source.kind, source.attributes, source.open),
             Outcome::Undecided(undecided) => Told::Undecided(undecided.reason),
@@ -207,8 +206,7 @@ pub(super) struct FromRemote {
     kind: RemoteKind,
     input: Option<(String, String)>,
     attributes: Vec<(String, AttributeValue)>,
-    folder: String,
-    edits: [Vec<LockfileEdit>; 2],
+    inside: LockfileInside,
     patched: (Vec<Patch>, String),
     options: HashOptions,
 }
@@ -237,12 +235,11 @@ impl Needs {
                 self.open += 1;
                 Need::Open(self.open)
             }
-            Outcome::Remote { source, folder, edits } => Need::Remote(Box::new(FromRemote {
+            Outcome::Remote { source, inside } => Need::Remote(Box::new(FromRemote {
                 kind: source.kind,
                 input: source.input.clone(),
                 attributes: plain(source),
-                folder: folder.clone(),
-                edits: edits.clone(),
+                inside: inside.clone(),
                 patched: patched(source),
                 options,
             })),
@@ -300,10 +297,9 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
             edits == others && (x == y || same_bytes(x, y))
         }
         (Outcome::MissingLockfile { expected: x }, Outcome::MissingLockfile { expected: y }) => x == y,
-        (
-            Outcome::Remote { source: x, folder, edits },
-            Outcome::Remote { source: y, folder: other, edits: others },
-        ) => folder == other && edits == others && same_source(x, y),
+        (Outcome::Remote { source: x, inside }, Outcome::Remote { source: y, inside: other }) => {
+            inside == other && same_source(x, y)
+        }
         (Outcome::Tarball(x), Outcome::Tarball(y)) => x.kind == y.kind && same_attributes(x, y),
         (Outcome::Undecided(why), other) | (other, Outcome::Undecided(why))
             if why.reason == Reason::SeveralLockfiles =>

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
@@ -9,7 +10,7 @@ use nix_lang::value::source::Base;
 use nix_lang::value::{Kind, Value};
 use npm_lockfile::FILE_NAMES;
 use phase_shell::diff::{HEADS, touched as touches};
-use phase_shell::is_lockfile;
+use phase_shell::{Diff, is_lockfile};
 
 use crate::remote::Patch;
 
@@ -22,6 +23,8 @@ pub(super) struct Patches {
     pub list: Vec<Patch>,
     /// The files that they name, from the folder in which they are applied, and which of them does.
     pub touched: BTreeMap<String, String>,
+    /// What they surely do to lockfiles, in the order in which they are applied.
+    pub diffs: Vec<Diff>,
     /// Why any file may be changed.
     pub doubt: Option<String>,
 }
@@ -34,12 +37,34 @@ impl Patches {
     }
 
     /// Takes in what is applied under a condition that is not known.
-    fn absorb_one_of(&mut self, inner: Self) {
+    fn absorb_one_of(&mut self, mut inner: Self) {
+        for diff in inner.diffs {
+            let why = format!("the patch {} may change the lockfile", diff.name);
+            inner.touched.insert(diff.target, why);
+        }
         if inner.doubt.is_some() || inner.touched.keys().any(|path| is_lockfile(path)) {
             self.list.push(Patch::Other("a patch that depends on something that is not known".to_owned()));
         }
         self.doubt = self.doubt.take().or(inner.doubt);
         self.touched.extend(inner.touched);
+    }
+
+    /// Notes which files a diff names, and what it does to lockfiles if that is exact; whether it names any of these.
+    fn note(&mut self, name: &str, text: &str, strip: Option<usize>, is_exact: bool) -> bool {
+        let mut names_lockfile = false;
+        for touched in touches(text, strip) {
+            let is_lockfile = is_lockfile(&touched);
+            names_lockfile |= is_lockfile;
+            if let Some(strip) = strip.filter(|_| is_lockfile && is_exact) {
+                let (name, text) = (name.to_owned(), Arc::from(text.as_bytes()));
+                self.diffs.push(Diff { name, text, strip, target: touched });
+            } else {
+                let what = if is_lockfile { "the lockfile" } else { touched.as_str() };
+                let why = format!("the patch {name} changes {what}");
+                self.touched.insert(touched, why);
+            }
+        }
+        names_lockfile
     }
 }
 
@@ -100,12 +125,9 @@ fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches:
     if let Base::Text(Some(text)) = &source.base
         && source.sub.is_empty()
     {
-        let touched = touches(text, strip);
-        if touched.iter().any(|path| is_lockfile(path)) {
+        if patches.note("that the Nix files write", text, strip, true) {
             patches.list.push(Patch::Other("a patch that the Nix files write".to_owned()));
         }
-        let why = "a patch that the Nix files write changes the lockfile";
-        patches.touched.extend(touched.into_iter().map(|path| (path, why.to_owned())));
         return;
     }
     // Words are replaced in the lines of a patch: which files it names is what the file says, unless those hold such words.
@@ -131,12 +153,7 @@ fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches:
             patches.doubt.get_or_insert(format!("the patch {name} may touch the lockfile"));
             touched_any = true;
         }
-        for touched in touches(&text, strip) {
-            touched_any |= is_lockfile(&touched);
-            let what = if is_lockfile(&touched) { "the lockfile" } else { touched.as_str() };
-            let why = format!("the patch {name} changes {what}");
-            patches.touched.insert(touched, why);
-        }
+        touched_any |= patches.note(&name, &text, strip, template.is_none());
     } else {
         patches.doubt.get_or_insert(format!("the patch {} cannot be read", ev.files.display(&path)));
     }

@@ -112,7 +112,7 @@ fn tarball_of(outcome: &nix_sites::Outcome) -> Option<String> {
 fn edits_of(outcome: &nix_sites::Outcome) -> Vec<(String, String)> {
     let edits = match outcome {
         nix_sites::Outcome::Local { edits, .. } => edits.as_slice(),
-        nix_sites::Outcome::Remote { edits, .. } => edits[1].as_slice(),
+        nix_sites::Outcome::Remote { inside, .. } => inside.edits[1].as_slice(),
         _ => &[],
     };
     let told = |edit: &nix_sites::LockfileEdit| match edit {

@@ -6,6 +6,7 @@ use nix_lang::syntax::ast::{FileId, Span};
 use nixpkgs_model::world::Nixpkgs;
 
 use super::*;
+use crate::remote::Shrinkwrap;
 
 fn at(start: u32) -> Location {
     Location { file: FileId(0), span: Span { start, end: start + 1 } }
@@ -54,7 +55,7 @@ fn fetched(kind: RemoteKind, attributes: Vec<SourceAttribute>) -> RemoteSource {
         patches: Vec::new(),
         patched_in: String::new(),
         vendored_in: None,
-        shrinkwrap_wins: false,
+        shrinkwrap: Shrinkwrap::Ignored,
         keeps_manifest: true,
     }
 }
@@ -67,7 +68,7 @@ fn input(name: &str, node: &str) -> RemoteSource {
 }
 
 fn remote(source: RemoteSource) -> Outcome {
-    Outcome::Remote { source: Box::new(source), folder: String::new(), edits: Default::default() }
+    Outcome::Remote { source: Box::new(source), inside: LockfileInside::default() }
 }
 
 fn evaluator() -> Eval {
@@ -265,17 +266,16 @@ fn sites_can_share_a_literal_only_if_they_surely_need_one_hash() {
     let given = vec![Patch::Other("a patch".to_owned())];
     let patched = RemoteSource { patches: given.clone(), ..github("v1") };
     let deeper = RemoteSource { patches: given, patched_in: "web".to_owned(), ..github("v1") };
-    let folder = Outcome::Remote {
-        source: Box::new(github("v1")),
-        folder: "web".to_owned(),
-        edits: Default::default(),
-    };
+    let within = |inside| Outcome::Remote { source: Box::new(github("v1")), inside };
+    let folder = within(LockfileInside { folder: "web".to_owned(), ..LockfileInside::default() });
+    let shrinkwrap = Shrinkwrap::In(String::new());
+    let shadowed = within(LockfileInside { shrinkwrap, ..LockfileInside::default() });
     for other in [github("v2"), gitlab, open, patched.clone(), input("a", "{}")] {
         assert!(!same(&one, &remote(other.clone())), "{other:?}");
     }
     let open = remote(RemoteSource { open: Some("more may follow".to_owned()), ..github("v1") });
     assert!(!same(&open, &open), "what is not wholly known is like nothing else");
-    assert!(!same(&one, &folder) && !same(&remote(patched), &remote(deeper)));
+    assert!(!same(&one, &folder) && !same(&one, &shadowed) && !same(&remote(patched), &remote(deeper)));
     assert!(!same(&remote(input("a", "{}")), &remote(input("b", "{}"))));
     assert!(!same(&one, &local(manifest)));
 
