@@ -111,7 +111,7 @@ fn setup_is_what_ci_runs_itself() {
     }
 }
 
-/// The names of the tests whose name a filter is part of: this run's own, and those of the real-parts run by their source.
+/// The tests whose name a filter is part of: this run's own, and those of another run, or of one of a crate, by their source.
 fn tests_named(run: &str, filter: &str) -> usize {
     if run == "it" {
         let list = Command::new(std::env::current_exe().unwrap()).args([filter, "--list"]).output().unwrap();
@@ -121,8 +121,11 @@ fn tests_named(run: &str, filter: &str) -> usize {
             .filter(|line| line.ends_with(": test"))
             .count();
     }
+    let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders = crates.chain([root().to_owned()]).map(|own| own.join("tests").join(run));
+    let folder = folders.find(|folder| folder.is_dir()).unwrap();
     let mut names = Vec::new();
-    for entry in fs::read_dir(root().join("tests").join(run)).unwrap() {
+    for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();

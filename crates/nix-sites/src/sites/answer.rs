@@ -113,8 +113,8 @@ impl Fetched {
     /// Whether what is fetched is the same, and patched the same.
     fn is_same(&self, ev: &mut Eval, other: &Self) -> bool {
         // The usual case, without the attributes being spelt out.
-        if Rc::ptr_eq(&self.remote, &other.remote) && self.patches == other.patches {
-            return self.patched_in == other.patched_in;
+        if Rc::ptr_eq(&self.remote, &other.remote) {
+            return (&self.patches, &self.patched_in) == (&other.patches, &other.patched_in);
         }
         self.remote.call == other.remote.call
             && same_source(&remote_source(ev, self), &remote_source(ev, other))

@@ -219,9 +219,7 @@ impl Others {
         let known = Rc::new(choices.iter().cloned().collect());
         let own = World { flips: Vec::new(), choices, known };
         let worlds = self.explore_levels(today, stage, vec![own], FlagKind::Flags);
-        let has_keys =
-            |world: &World| world.choices.iter().any(|choice| FlagKind::Keys.takes(today.ev, &choice.flip));
-        if worlds.iter().any(has_keys) && self.is_anything_hidden(today) {
+        if self.is_anything_hidden(today) {
             self.discover_beside_keys(today, stage);
             self.explore_levels(today, stage, worlds, FlagKind::Keys);
         }

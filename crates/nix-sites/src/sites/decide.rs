@@ -17,7 +17,7 @@ use super::describe::{proof, remote_source};
 use super::explain::place_of;
 use super::literals::{self, Hash};
 use super::locate::{Answer, Located, locate};
-use super::merge::{compatible, drop_followed, lock_of, mark_shared, merge, settle_conflicts};
+use super::merge::{compatible, drop_followed, mark_shared, merge, settle_conflicts, shared_with};
 use super::{installed, own, tarballs};
 use crate::reason::Reason;
 use crate::site::{Outcome, Site, Undecided};
@@ -81,12 +81,7 @@ pub(crate) fn settle_later(ev: &Eval, nearer: &[Draft], later: &mut [Draft]) {
                 && !compatible(&near.site, &draft.site)
         });
         if let Some(rival) = rival {
-            let message = format!(
-                "its hash is shared with that of line {} in {}",
-                rival.site.place.line,
-                lock_of(ev, &rival.site)
-            );
-            mark_shared(&mut draft.site, message, rival.site.place.clone());
+            mark_shared(&mut draft.site, shared_with(ev, &rival.site), rival.site.place.clone());
         }
     }
 }
@@ -118,7 +113,7 @@ fn drafts_of(ev: &mut Eval, record: &Record) -> Vec<Draft> {
 /// Hashes and sources that depend on one condition belong together, side by side (fixture `condition-narrower`).
 fn split(ev: &mut Eval, hash: &Hash, mut located: Vec<Located>) -> Vec<(Hash, Vec<Located>)> {
     let unconditional = hash.conditions.iter().any(|(_, under)| under.is_none());
-    if unconditional || hash.doubt.is_some() || hash.literals.is_empty() {
+    if unconditional || hash.doubt.is_some() {
         return vec![(hash.clone(), located)];
     }
     // Where no hash counts, as beside `null`, nothing is hashed.

@@ -168,22 +168,16 @@ pub(super) fn settle_conflicts(ev: &Eval, drafts: &mut [Draft]) {
             }
         }
     }
-    let places: Vec<(Place, Option<String>, String)> = drafts
-        .iter()
-        .map(|d| {
-            (
-                d.site.place.clone(),
-                d.site.attr_path.clone().or_else(|| d.site.name.clone()),
-                lock_of(ev, &d.site),
-            )
+    // What is marked says something else from then on.
+    let told: Vec<_> = conflicts
+        .into_iter()
+        .map(|(index, other)| {
+            let other = &drafts[other].site;
+            (index, shared_with(ev, other), other.place.clone())
         })
         .collect();
-    for (index, other) in conflicts {
-        let (place, name, lock) = &places[other];
-        let who = name.as_deref().unwrap_or("another derivation");
-        let message =
-            format!("its hash is shared with {who} (line {}), which needs that of {lock}", place.line);
-        mark_shared(&mut drafts[index].site, message, place.clone());
+    for (index, message, place) in told {
+        mark_shared(&mut drafts[index].site, message, place);
     }
 }
 
@@ -257,6 +251,13 @@ impl Needs {
     }
 }
 
+/// With whom a hash is shared, and what that one needs.
+pub(super) fn shared_with(ev: &Eval, other: &Site) -> String {
+    let who = other.attr_path.as_deref().or(other.name.as_deref()).unwrap_or("another derivation");
+    let (line, lock) = (other.place.line, lock_of(ev, other));
+    format!("its hash is shared with {who} (line {line}), which needs that of {lock}")
+}
+
 pub(super) fn lock_of(ev: &Eval, site: &Site) -> String {
     match &site.outcome {
         Outcome::Local { lockfile, .. } => ev.files.display(lockfile),
@@ -306,11 +307,15 @@ pub(super) fn compatible(one: &Site, two: &Site) -> bool {
         {
             matches!(other, Outcome::Undecided(_))
         }
-        (Outcome::Undecided(why), _) | (_, Outcome::Undecided(why)) => {
-            says_nothing(why) || one.place == two.place
-        }
+        (Outcome::Undecided(why), _) | (_, Outcome::Undecided(why)) => says_nothing(why) || is_one(one, two),
         _ => false,
     }
+}
+
+/// Whether two answers are those of one derivation. The calls of a wrapper make several at one place (fixture
+/// `shared-literal-in-a-wrapper`).
+fn is_one(one: &Site, two: &Site) -> bool {
+    (&one.place, &one.attr_path, &one.name) == (&two.place, &two.attr_path, &two.name)
 }
 
 /// A doubt about where a lockfile is, or about who calls a function, says nothing against those sites that are known: there

@@ -25,7 +25,7 @@ pub(super) struct Question {
 /// The flags that may ask another hash of a literal.
 pub(super) fn questions(today: &mut Sweep<'_>, drafts: &[Draft]) -> Vec<Question> {
     let mut all = Questions::default();
-    for draft in drafts.iter().filter(|draft| is_settled(&draft.site) && !draft.literals.is_empty()) {
+    for draft in drafts.iter().filter(|draft| is_settled(&draft.site)) {
         for decision in draft.decided.iter().flat_map(|decided| today.ev.decisions_of(*decided)) {
             let holds = |literal: &Location| {
                 decision

@@ -46,8 +46,7 @@ impl Seen {
     /// To observe another configuration of the same files, whose trees are there already.
     pub fn for_another_configuration(&self) -> Self {
         let (watched, constants) = (Rc::clone(&self.watched), Rc::clone(&self.constants));
-        let (keys, tokens) = (Rc::clone(&self.keys), Rc::clone(&self.tokens));
-        Self { watched, keys, tokens, constants, ..Self::default() }
+        Self { watched, constants, ..Self::default() }
     }
 
     /// Literals to be watched besides those that look like hashes.

@@ -56,6 +56,29 @@ pub fn problems(root: &Path) -> Vec<String> {
     nix_sites::survey(&scope).problems.into_iter().map(|problem| problem.message).collect()
 }
 
+/// What else is said of a folder.
+pub struct Said {
+    /// Where, and what.
+    pub warnings: Vec<(Position, String)>,
+    /// The lockfiles that nothing is tied to.
+    pub uncovered: Vec<String>,
+}
+
+/// What the survey says besides its sites.
+pub fn said(root: &Path) -> Said {
+    let root = root.canonicalize().expect("the folder exists");
+    let survey = nix_sites::survey(&SurveyScope::of(&root));
+    let at = |place: &nix_sites::Place| Position {
+        file: relative(&root, &place.file),
+        line: place.line,
+        column: place.column,
+    };
+    Said {
+        warnings: survey.warnings.iter().map(|own| (at(&own.place), own.message.clone())).collect(),
+        uncovered: survey.uncovered.iter().map(|path| relative(&root, path)).collect(),
+    }
+}
+
 fn relative(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
 }
@@ -150,6 +173,14 @@ pub fn differences(expected: &[ExpectedSite], surveyed: &[Surveyed]) -> Vec<Stri
         {
             let taken = same[taken];
             open.retain(|s| !std::ptr::eq(*s, taken));
+        }
+    }
+    for (i, site) in surveyed.iter().enumerate() {
+        let is_same = |other: &&Surveyed| {
+            other.reason == site.reason && other.positions() == site.positions() && other.attrs == site.attrs
+        };
+        if site.outcome == Outcome::Undecided && surveyed[..i].iter().any(|other| is_same(&other)) {
+            problems.push(format!("told twice: {}", show(site)));
         }
     }
     for site in open {

@@ -86,6 +86,10 @@ pub struct Case {
     /// Configurations that are not today's, as edits of the input.
     pub configurations: Vec<Vec<Edit>>,
     pub sites: Vec<ExpectedSite>,
+    /// Where something is to be said besides, and what, where the case tells it.
+    pub warnings: Option<Vec<(Position, String)>>,
+    /// The lockfiles that nothing is tied to, where the case tells them.
+    pub uncovered: Option<Vec<String>>,
 }
 
 impl Case {
@@ -116,7 +120,13 @@ fn load(dir: &Path) -> Case {
         entry,
         configurations: configurations(&json["configurations"]),
         sites: sites.iter().map(site).collect(),
+        warnings: json["warnings"].as_array().map(|all| all.iter().map(warning).collect()),
+        uncovered: json["uncovered"].as_array().map(|all| all.iter().map(string).collect()),
     }
+}
+
+fn warning(value: &Value) -> (Position, String) {
+    (position(&string(&value[0])), string(&value[1]))
 }
 
 fn configurations(value: &Value) -> Vec<Vec<Edit>> {

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use crate::evaluator::{Surveyed, differences, edits, problems, rewritten, survey, untouched};
-use crate::fixtures::{Case, Outcome, files_below, stand_in};
+use crate::evaluator::{Said, Surveyed, differences, edits, problems, rewritten, said, survey, untouched};
+use crate::fixtures::{Case, Outcome, Position, files_below, stand_in};
 
 fn cases() -> Vec<Case> {
     let only = std::env::var("CASE").unwrap_or_default();
@@ -77,8 +77,32 @@ fn problems_of(case: &Case) -> Vec<String> {
     let surveyed = survey(&root);
     let mut problems = differences(&case.sites, &surveyed);
     problems.extend(wrong_output(case, &root, &surveyed));
+    problems.extend(said_otherwise(case, &root));
     if problems.is_empty() {
         problems.extend(not_idempotent(case, &surveyed));
+    }
+    problems
+}
+
+/// What is said besides, where the case tells it: nothing is passed over in silence, and nothing is told of what is in use.
+fn said_otherwise(case: &Case, root: &Path) -> Vec<String> {
+    if case.warnings.is_none() && case.uncovered.is_none() {
+        return Vec::new();
+    }
+    let Said { warnings, uncovered } = said(root);
+    let mut problems = Vec::new();
+    if let Some(wanted) = &case.warnings {
+        let is_told = |(at, text): &(Position, String), all: &[(Position, String)]| {
+            all.iter().any(|(place, message)| place == at && message.contains(text.as_str()))
+        };
+        let missing = wanted.iter().filter(|own| !is_told(own, &warnings));
+        problems.extend(missing.map(|(at, text)| format!("{at}: should be told: {text}")));
+        if warnings.len() != wanted.len() {
+            problems.push(format!("{} are expected, but these are told: {warnings:?}", wanted.len()));
+        }
+    }
+    if case.uncovered.as_ref().is_some_and(|wanted| *wanted != uncovered) {
+        problems.push(format!("nothing is said to be tied to {uncovered:?}, not to {:?}", case.uncovered));
     }
     problems
 }
