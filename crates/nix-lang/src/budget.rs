@@ -39,6 +39,8 @@ pub enum Cost {
     File(u64),
     /// So many configurations of the repository.
     Configurations(usize),
+    /// What the evaluation of configurations other than today's took together.
+    OtherConfigurations,
 }
 
 impl Cost {
@@ -52,7 +54,7 @@ impl Cost {
             Self::Alternatives(count) => wide(count).saturating_mul(40),
             Self::File(bytes) => bytes / UNIT_BYTES + 100,
             // Each of them pays for its own steps.
-            Self::Configurations(_) => 0,
+            Self::Configurations(_) | Self::OtherConfigurations => 0,
         }
     }
 }
@@ -68,6 +70,9 @@ impl fmt::Display for Cost {
             Self::Configurations(count) => {
                 write!(f, "more than {count} configurations, too many to look at")
             }
+            Self::OtherConfigurations => f.write_str(
+                "today's configuration was evaluated, but to evaluate all others takes too many steps",
+            ),
             Self::File(bytes) => write!(f, "a file of {bytes} bytes is more than this evaluation may read"),
         }
     }
@@ -196,7 +201,11 @@ impl Budget {
         // Of what is looked at aside, one word is enough: today's sites do not depend on it.
         let first = other.overruns.into_inner().into_iter().next();
         if let Some(first) = first.filter(|_| !self.told.replace(true)) {
-            self.overruns.borrow_mut().push(first);
+            let cost = match first.cost {
+                cost @ Cost::Configurations(_) => cost,
+                _ => Cost::OtherConfigurations,
+            };
+            self.overruns.borrow_mut().push(OverBudget { cost, ..first });
         }
     }
 

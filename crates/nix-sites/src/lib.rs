@@ -11,6 +11,7 @@ pub mod elsewhere;
 pub mod insert;
 mod literal;
 mod occurrences;
+mod other_hashes;
 mod reason;
 mod remote;
 mod scope;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
+use nix_lang::budget::Cost;
 use nix_lang::eval::Eval;
 use nix_lang::files::Files;
 use nix_lang::syntax::ast::{Expr, Location};
@@ -187,7 +189,11 @@ fn collect(ev: &mut Eval, survey: &mut Survey, reached: sites::Found) {
             Some(at) => place_of(ev, at),
             None => Place { file: survey.root.clone(), line: 1, column: 1 },
         };
-        let message = format!("{}; some sites may be undecided for that reason", over.cost);
+        let so = match over.cost {
+            Cost::OtherConfigurations | Cost::Configurations(_) => "what only these use may be missing here",
+            _ => "some sites may be undecided for that reason",
+        };
+        let message = format!("{}; {so}", over.cost);
         survey.warn(WarningKind::Budget, place, message);
     }
     survey.problems.append(&mut ev.problems);

@@ -169,6 +169,10 @@ fn names_tarball(ast: &Ast, bindings: &Bindings) -> bool {
     bindings.entries.iter().filter(|binding| binding.name.as_ref() == "url").any(|binding| {
         let Bound::Expr(id) = binding.bound else { return false };
         let Expr::Str(parts) = ast.expr(id) else { return false };
+        // Archives of GitLab have `/-/` in their URLs, too.
+        if let [StringPart::Text(whole)] = parts.as_slice() {
+            return tarball_url::named_by(whole).is_some();
+        }
         tarball_url::may_be_named(parts.iter().filter_map(|part| match part {
             StringPart::Text(text) => Some(text.as_ref()),
             StringPart::Expr(_) => None,
@@ -230,54 +234,6 @@ pub(crate) fn inside(all: &[Occurrence], span: Span) -> &[Occurrence] {
     &all[first..first + length]
 }
 
-/// Names of hashes that no npm derivation has.
-const OTHER_HASHES: [&str; 9] = [
-    "vendorHash",
-    "vendorSha256",
-    "cargoHash",
-    "cargoSha256",
-    "pnpmDepsHash",
-    "yarnHash",
-    "mvnHash",
-    "composerVendorHash",
-    "narHash",
-];
-
-/// Whether a hash under this name is none of npm's.
-pub(crate) fn is_other(name: &str) -> bool {
-    OTHER_HASHES.contains(&name)
-}
-
-/// Hashes that are surely those of something else: of what a fetcher is given in its own call, and what other builders
-/// call by names of their own. A repository holds many of these, and none is worth a look at other configurations.
-pub(crate) fn other_hashes(ast: &Ast) -> HashSet<Span> {
-    let mut all = HashSet::new();
-    for expr in &ast.exprs {
-        match expr {
-            Expr::Set { bindings, .. } | Expr::Let { bindings, .. } => {
-                add_bound(ast, bindings, &is_other, &mut all);
-            }
-            Expr::Apply(function, argument) => {
-                let fetches = callee(ast, *function)
-                    .is_some_and(|name| name.starts_with("fetch") && name != "fetchNpmDeps");
-                if let (true, Expr::Set { bindings, .. }) = (fetches, ast.expr(*argument)) {
-                    add_bound(ast, bindings, &|name| matches!(name, "hash" | "sha256" | "sha512"), &mut all);
-                }
-            }
-            _ => {}
-        }
-    }
-    all
-}
-
-fn add_bound(ast: &Ast, bindings: &Bindings, is_meant: &dyn Fn(&str) -> bool, all: &mut HashSet<Span>) {
-    for binding in bindings.entries.iter().filter(|binding| is_meant(&binding.name)) {
-        if let Bound::Expr(id) = binding.bound {
-            all.insert(ast.spans[id.0 as usize]);
-        }
-    }
-}
-
 /// The children of a node, in order.
 pub(crate) fn children(expr: &Expr) -> Vec<ExprId> {
     let parts = |parts: &[StringPart]| {
@@ -330,17 +286,19 @@ fn bound(bindings: &Bindings) -> Vec<ExprId> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::rc::Rc;
+
     use nix_lang::syntax;
     use nix_lang::syntax::ast::FileId;
 
     use super::*;
 
-    fn ast(text: &str) -> std::rc::Rc<Ast> {
+    pub fn ast(text: &str) -> Rc<Ast> {
         syntax::parse(FileId(0), text).unwrap_or_else(|error| panic!("{text}: {}", error.message))
     }
 
-    fn text_of(text: &str, span: Span) -> &str {
+    pub fn text_of(text: &str, span: Span) -> &str {
         &text[span.start as usize..span.end as usize]
     }
 
@@ -426,15 +384,6 @@ mod tests {
         assert_eq!(within(text), starts);
         assert_eq!(within("npmDepsHash = 4"), starts[2..], "it may begin where the span does");
         assert!(within("mDepsHash = 4").is_empty());
-    }
-
-    #[test]
-    fn what_other_builders_and_fetchers_hash_is_no_npm_hash() {
-        let text = "{ cargoHash = \"a\"; src = fetchurl { hash = \"b\"; url = \"c\"; }; deps = fetchNpmDeps { hash = \"d\"; }; }";
-        let tree = ast(text);
-        let mut found: Vec<&str> = other_hashes(&tree).into_iter().map(|span| text_of(text, span)).collect();
-        found.sort_unstable();
-        assert_eq!(found, ["\"a\"", "\"b\""]);
     }
 
     #[test]

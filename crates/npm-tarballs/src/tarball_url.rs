@@ -14,8 +14,11 @@ pub fn named(path: &str) -> Option<(String, String)> {
     let name = scope.map_or_else(|| base.to_owned(), |scope| format!("{scope}/{base}"));
     // Some registries repeat the scope in the file's name.
     let file = scope.and_then(|scope| file.strip_prefix(scope)?.strip_prefix('/')).unwrap_or(file);
+    // Gitea and Forgejo have a folder for each version.
+    let (folder, file) = file.split_once('/').map_or((None, file), |(folder, file)| (Some(folder), file));
     let version = file.strip_suffix(".tgz")?.strip_prefix(base)?.strip_prefix('-')?;
-    (!base.is_empty() && !version.is_empty()).then(|| (name, version.to_owned()))
+    let is_named = !base.is_empty() && !version.is_empty() && folder.is_none_or(|folder| folder == version);
+    is_named.then(|| (name, version.to_owned()))
 }
 
 /// The same of a whole URL.
@@ -44,6 +47,8 @@ mod tests {
             ("https://r.example/@a/b/-/b-1.0.0-rc.1.tgz", "@a/b", "1.0.0-rc.1"),
             ("https://r.example/npm/%40a%2fb/-/b-1.0.0.tgz?x=1", "@a/b", "1.0.0"),
             ("http://r.example/@a/b/-/@a/b-1.0.0.tgz#f", "@a/b", "1.0.0"),
+            ("https://g.example/api/packages/o/npm/%40a%2Fb/-/1.0.0/b-1.0.0.tgz", "@a/b", "1.0.0"),
+            ("https://g.example/api/packages/o/npm/ms/-/2.1.3/ms-2.1.3.tgz", "ms", "2.1.3"),
         ] {
             assert_eq!(named_by(url), Some((name.to_owned(), version.to_owned())), "{url}");
         }
@@ -55,6 +60,8 @@ mod tests {
             "https://git.example/a/b/-/archive/v1/b-v1.tar.gz",
             "https://r.example/ms/-/other-2.1.3.tgz",
             "https://r.example/ms/-/ms-.tgz",
+            "https://r.example/ms/-/2.1.4/ms-2.1.3.tgz",
+            "https://git.example/a/b/-/archive/v1/b-v1.tgz",
             "ftp://r.example/ms/-/ms-2.1.3.tgz",
             "https://r.example",
             "ms",

@@ -32,6 +32,7 @@ use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Flip, Instead, Kind, Value};
 use nixpkgs_model::packages::record::Declarations as _;
 use nixpkgs_model::packages::record::{Declared, Record};
+use tracing::debug;
 
 /// More configurations than these are not looked at.
 const MOST: usize = 64;
@@ -398,6 +399,10 @@ fn enter(
     let seen = Rc::new(today.seen.for_another_configuration());
     let declared = today.ev.declared().for_another_configuration();
     let mut ev = today.ev.in_configuration(flips.to_vec(), Rc::<Seen>::clone(&seen));
+    for flip in flips {
+        let at = place_of(&ev, flip.leaf);
+        debug!(file = %at.file.display(), line = at.line, is = told(&flip.to), "another configuration");
+    }
     *ev.declared() = declared;
     let entries = part.entries(today.entries.areas);
     let mut sweep = Sweep::new(&mut ev, seen, &entries);

@@ -10,7 +10,8 @@ use nixpkgs_model::hash_text::looks_like_hash;
 
 use super::decide::Draft;
 use super::sweep::Sweep;
-use crate::occurrences::{Occurrence, Standing, callee, is_other};
+use crate::occurrences::{Occurrence, Standing, callee};
+use crate::other_hashes::is_other;
 use crate::site::Outcome;
 
 /// The parts that are the hash of no site in any configuration; `accounted` are those of other configurations than today's.

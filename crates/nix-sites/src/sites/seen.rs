@@ -13,7 +13,7 @@ use nixpkgs_model::hash_text::looks_like_hash;
 
 use super::flags::Tokens;
 use super::keys::Keys;
-use crate::occurrences::{is_other, other_hashes};
+use crate::other_hashes::{is_of_something_else, other_hashes};
 
 /// Calls that made derivations, the outermost first.
 pub(crate) type Around = Vec<Location>;
@@ -151,7 +151,7 @@ impl Observer for Seen {
             }
             Json::List(items) => items.iter().for_each(|item| self.read(file, item)),
             Json::Object(entries) => {
-                let meant = entries.iter().filter(|(name, _)| !is_other(name));
+                let meant = entries.iter().filter(|(name, _)| !is_of_something_else(entries, name));
                 meant.for_each(|(_, value)| self.read(file, value));
             }
             _ => {}
