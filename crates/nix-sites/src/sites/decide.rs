@@ -396,7 +396,7 @@ fn decide(
     let Some(first) = answers.first() else {
         return undecided(ev, Reason::UnknownSource, "no source is given".to_owned(), record.call);
     };
-    if answers.len() > 1 && !answers.iter().all(|other| first.agrees(ev, other)) {
+    if !answers.iter().all(|other| first.agrees(ev, other)) {
         return disagreement(ev, record, &answers);
     }
     outcome(ev, record, first)

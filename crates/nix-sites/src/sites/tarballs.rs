@@ -34,7 +34,7 @@ pub(super) fn declare(ev: &mut Eval, from: usize) -> usize {
     let mut next = from;
     while let Some(remote) = ev.declared().downloads.get(next).cloned() {
         ev.budget.begin();
-        if has_hash(&remote) && may_be_one(ev, &remote) {
+        if may_be_one(ev, &remote) {
             let record =
                 Record::new(RecordKind::Tarball(Rc::clone(&remote)), remote.args.clone(), remote.call);
             ev.declare_download(next, record);
@@ -47,12 +47,6 @@ pub(super) fn declare(ev: &mut Eval, from: usize) -> usize {
 /// Whether what is downloaded may be a tarball of a registry.
 pub(super) fn may_be_one(ev: &mut Eval, remote: &Remote) -> bool {
     urls(ev, remote).iter().any(|(url, _)| may_be_tarball(url))
-}
-
-/// Without a hash nothing is pinned.
-fn has_hash(remote: &Remote) -> bool {
-    let Kind::Attrs(attrs) = &remote.args.kind else { return false };
-    nixpkgs_model::hash_text::HASHES.iter().any(|name| attrs.map.contains_key(*name))
 }
 
 /// The URLs that a call may be given, each with the condition under which it counts. Mirrors in one list are one download: the first counts.
@@ -94,6 +88,7 @@ fn may_be_tarball(url: &Value) -> bool {
 /// The sites of a call: one for each URL and literal that belong together.
 pub(super) fn drafts(ev: &mut Eval, record: &Record, remote: &Rc<Remote>) -> Vec<Draft> {
     let name = record.hash_name();
+    // Without a hash nothing is pinned.
     let Some(hash) = ev.peek_attr(&record.args, name, record.call) else { return Vec::new() };
     let hashes = match &hash.kind {
         Kind::Alt(values) => values.as_ref().clone(),

@@ -34,6 +34,8 @@ pub struct Surveyed {
     pub only_when: Vec<Position>,
     /// What would have to hold, in words.
     pub when: Vec<String>,
+    /// The steps of the proof.
+    pub proof: Vec<String>,
 }
 
 impl Surveyed {
@@ -112,6 +114,11 @@ fn translate(root: &Path, site: &nix_sites::Site) -> Surveyed {
             force_empty_cache: site.options.force_empty_cache,
         },
         reason,
+        proof: site
+            .explain
+            .iter()
+            .map(|step| format!("{} ({}:{})", step.text, relative(root, &step.place.file), step.place.line))
+            .collect(),
         when: site.only_when.iter().map(|condition| condition.text.clone()).collect(),
         only_when: site
             .only_when
@@ -232,6 +239,11 @@ fn one(site: &ExpectedSite, same: &[&Surveyed]) -> Vec<String> {
     }
     if site.when.as_ref().is_some_and(|when| *when != best.when) {
         problems.push(format!("{place}: expected when {:?}, got {:?}", site.when, best.when));
+    }
+    // Each a part of one step, one after the other.
+    let mut steps = best.proof.iter();
+    if let Some(lacks) = site.because.iter().find(|part| !steps.any(|step| step.contains(part.as_str()))) {
+        problems.push(format!("{place}: the proof should say {lacks:?}: {:?}", best.proof));
     }
     if best.options != site.options {
         problems.push(format!("{place}: expected {:?}, got {:?}", site.options, best.options));

@@ -67,6 +67,8 @@ pub struct ExpectedSite {
     pub only_when: Vec<Position>,
     /// The same in words, where the case tells them.
     pub when: Option<Vec<String>>,
+    /// What some step of the proof says, in order, where the case tells it.
+    pub because: Vec<String>,
 }
 
 /// A text of a file that a configuration has instead of another.
@@ -166,6 +168,7 @@ fn site(value: &Value) -> ExpectedSite {
         }),
         only_when: positions(&value["only_when"]).unwrap_or_default(),
         when: value["when"].as_array().map(|all| all.iter().map(string).collect()),
+        because: value["because"].as_array().map_or_else(Vec::new, |all| all.iter().map(string).collect()),
     }
 }
 
