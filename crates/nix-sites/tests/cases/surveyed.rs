@@ -180,6 +180,16 @@ fn not_idempotent(case: &Case, surveyed: &[Surveyed]) -> Vec<String> {
     problems
 }
 
+/// What cannot be looked at is told: without it, no site would pass for no hash.
+#[test]
+fn a_folder_that_is_not_there_is_a_problem() {
+    let folder = scratch("not-there").join("gone");
+    let survey = nix_sites::survey(&nix_sites::SurveyScope::of(&folder));
+    assert_eq!(survey.root, folder);
+    assert_eq!((survey.sites.len(), survey.problems.len()), (0, 1));
+    assert_eq!(survey.problems[0].place.file, folder);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
