@@ -17,11 +17,12 @@ pub(super) fn run(args: &ListArgs, environment: &Environment, terminal: &Termina
         let message = Message::plain("`list` computes no hash, so it has no patch");
         return Err(Fatal(message.hinting(Some("`npm-nixhash check --format patch` has"))));
     }
-    let surveyed = survey(&args.scope, environment)?;
+    let mut surveyed = survey(&args.scope, environment)?;
+    let nix = std::mem::take(&mut surveyed.survey.nix);
     let plan = Plan::tied(surveyed.survey);
     let mut report = report("list", &plan, surveyed.left_out, environment);
     if let Some(places) = places(&args.scope, environment) {
-        report.set_elsewhere(&elsewhere(&plan.root, &places));
+        report.set_elsewhere(&elsewhere(&nix, &places));
     }
     let human = |look| human::list(&report, args.explain, look);
     publish(

@@ -3,6 +3,7 @@
 //! A look at the tokens, not an evaluation: it only tells a user of pnpm, yarn, bun, Cargo or Go why no derivation of theirs
 //! is named, and where to go.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use nix_lang::files::MAX_BYTES;
 use nix_lang::place::Place;
 use nix_lang::syntax::check_runs;
-use repository_files::git::Git;
 use rnix::{SyntaxKind, tokenize};
 
 /// Whose dependencies they are.
@@ -117,16 +117,15 @@ const WORDS: [Word; 17] = [
     value("vendorSha256", Ecosystem::Go),
 ];
 
-/// What the repository at `root` has of this in files at or below one of `places`, by ecosystem.
+/// What these files of a repository have of this where they are at or below one of `places`, by ecosystem.
 #[must_use]
-pub fn elsewhere(root: &Path, places: &[PathBuf]) -> Vec<Elsewhere> {
-    let tracked = Git::of(root).tracked().ok().cloned();
+pub fn elsewhere(nix: &BTreeSet<PathBuf>, places: &[PathBuf]) -> Vec<Elsewhere> {
     let mut all: Vec<Elsewhere> = Vec::new();
-    for path in repository_files::list(root, tracked.as_ref(), &[]).nix {
+    for path in nix {
         if !places.iter().any(|place| path.starts_with(place)) {
             continue;
         }
-        for found in read(&path).map(|text| look(&path, &text)).unwrap_or_default() {
+        for found in read(path).map(|text| look(path, &text)).unwrap_or_default() {
             match all.iter_mut().find(|known| known.ecosystem == found.ecosystem) {
                 Some(known) => known.count += 1,
                 None => all.push(found),

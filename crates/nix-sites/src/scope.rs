@@ -58,6 +58,8 @@ pub(super) struct RelevantFiles {
     pub roots: Vec<PathBuf>,
     /// Lockfiles that git tracks or would track, but not those of installed packages.
     pub lockfiles: Vec<PathBuf>,
+    /// All Nix files.
+    pub nix: BTreeSet<PathBuf>,
     /// Files that could not be read: path and reason.
     pub unreadable: Vec<(PathBuf, String)>,
     /// Folders that belong to somebody else.
@@ -110,7 +112,7 @@ pub(super) fn discover(scope: &SurveyScope) -> Result<RelevantFiles, String> {
         took = ?began.elapsed(),
         "files that can matter"
     );
-    Ok(RelevantFiles { root, candidates, flakes, roots, lockfiles, unreadable, borders, areas, tracked })
+    Ok(RelevantFiles { root, candidates, flakes, roots, lockfiles, nix, unreadable, borders, areas, tracked })
 }
 
 /// As much of a file as is ever parsed, and a byte more.

@@ -68,6 +68,13 @@ impl Listing {
             self.lockfiles.insert(path.to_path_buf());
         }
     }
+
+    /// The same with the borders that were met.
+    fn within(mut self, borders: &Mutex<Vec<Border>>) -> Self {
+        self.borders = std::mem::take(&mut borders.lock().unwrap_or_else(PoisonError::into_inner));
+        self.borders.sort();
+        self
+    }
 }
 
 /// Walks a repository. `lockfiles` are the names of those.
@@ -75,9 +82,41 @@ impl Listing {
 /// What git tracks is listed even where a pattern of git's ignores it: it is in every clone, and so there for Nix.
 #[must_use]
 pub fn list(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> Listing {
+    let mut listing = few(root, tracked, lockfiles).unwrap_or_else(|| side_by_side(root, tracked, lockfiles));
+    let mut excluded = Excluded { root, files: BTreeMap::new() };
+    for path in tracked.into_iter().flat_map(|tracked| tracked.files()) {
+        let listed = listing.nix.contains(path) || listing.lockfiles.contains(path);
+        if !listed && (is_nix(path) || is_lockfile(path, lockfiles)) && !excluded.has(path) {
+            listing.add(path, lockfiles);
+        }
+    }
+    listing
+}
+
+/// Trees with more entries than these are walked by several threads.
+const FEW: usize = 1_000;
+
+/// What a small tree holds, walked by this thread; `None` for a larger one. The threads of a walk that finds nothing more to do sleep for
+/// a millisecond before they look again, and that is a tenth of what a flake of 3,000 lines takes.
+fn few(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> Option<Listing> {
+    let borders = Arc::default();
+    let mut listing = Listing::default();
+    for (n, entry) in walk(root, tracked, Arc::clone(&borders)).build().enumerate() {
+        if n == FEW {
+            return None;
+        }
+        if let Ok(entry) = entry {
+            listing.add(entry.path(), lockfiles);
+        }
+    }
+    Some(listing.within(&borders))
+}
+
+/// What a tree holds, walked by as many threads as there are cores: a folder costs ten calls of the system, for files of patterns
+/// that are not there and marks of borders.
+fn side_by_side(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> Listing {
     let listing = Mutex::new(Listing::default());
-    let borders = Arc::new(Mutex::new(Vec::new()));
-    // A folder costs ten calls of the system, whichever core makes them: files of patterns that are not there, marks of borders.
+    let borders = Arc::default();
     walk(root, tracked, Arc::clone(&borders)).build_parallel().run(|| {
         Box::new(|entry| {
             if let Ok(entry) = entry
@@ -88,17 +127,7 @@ pub fn list(root: &Path, tracked: Option<&Arc<Tracked>>, lockfiles: &[&str]) -> 
             WalkState::Continue
         })
     });
-    let mut listing = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut excluded = Excluded { root, files: BTreeMap::new() };
-    for path in tracked.into_iter().flat_map(|tracked| tracked.files()) {
-        let listed = listing.nix.contains(path) || listing.lockfiles.contains(path);
-        if !listed && (is_nix(path) || is_lockfile(path, lockfiles)) && !excluded.has(path) {
-            listing.add(path, lockfiles);
-        }
-    }
-    listing.borders = std::mem::take(&mut borders.lock().unwrap_or_else(PoisonError::into_inner));
-    listing.borders.sort();
-    listing
+    listing.into_inner().unwrap_or_else(PoisonError::into_inner).within(&borders)
 }
 
 /// The folders in which something can change that matters: those that git tracks or would track files in, and the one in which
@@ -199,4 +228,43 @@ fn read(folder: &Path) -> Option<Gitignore> {
     let mut builder = GitignoreBuilder::new(folder);
     builder.add(file);
     builder.build().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree with a border, an ignored file, a lockfile, and so many Nix files besides.
+    fn tree(files: usize) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        };
+        write(".gitignore", "ignored.nix\n");
+        write("ignored.nix", "1");
+        write("web/package-lock.json", "{}");
+        write("web/node_modules/x/package-lock.json", "{}");
+        write("own/.git/HEAD", "ref: refs/heads/main\n");
+        write("own/inside.nix", "1");
+        (0..files).for_each(|n| write(&format!("d{}/f{n}.nix", n % 7), "1"));
+        root
+    }
+
+    #[test]
+    fn a_large_tree_holds_the_same_as_a_small_one() {
+        for (files, is_small) in [(3, true), (FEW + 1, false)] {
+            let root = tree(files);
+            let names = ["package-lock.json"];
+            assert_eq!(few(root.path(), None, &names).is_some(), is_small);
+            let listing = list(root.path(), None, &names);
+            let other = side_by_side(root.path(), None, &names);
+            assert_eq!((&listing.nix, &listing.borders), (&other.nix, &other.borders));
+            assert_eq!(listing.nix.len(), files);
+            assert_eq!(listing.lockfiles, BTreeSet::from([root.path().join("web/package-lock.json")]));
+            let border = Border { folder: root.path().join("own"), kind: BorderKind::Repository };
+            assert_eq!(listing.borders, [border]);
+        }
+    }
 }
