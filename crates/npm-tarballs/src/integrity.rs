@@ -345,7 +345,12 @@ mod tests {
     #[test]
     fn parsing_and_printing_round_trip() {
         for text in [SHA1, SHA512] {
-            assert_eq!(Integrity::strongest_of(text).unwrap().id().sri(), text);
+            let integrity = Integrity::strongest_of(text).unwrap();
+            assert_eq!(integrity.id().sri(), text);
+            assert_eq!(
+                (integrity.to_string(), integrity.id().to_string()),
+                (text.to_owned(), text.to_owned())
+            );
         }
         let mut hasher = Hasher::new(Algorithm::Sha1);
         hasher.update(b"");

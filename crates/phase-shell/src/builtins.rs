@@ -17,16 +17,23 @@ pub(super) fn forget(name: Option<&Field>, state: &mut State) {
     }
 }
 
+/// `popd +1`, `pushd` and `pushd -n`: others of the folders that the shell keeps go, or change places, and it stays or does not.
+pub(super) fn lose_folders(state: &mut State) {
+    state.folder = None;
+    state.stack = Rc::default();
+}
+
 /// What a command of the shell itself does.
 pub(super) fn run(builtin: Builtin, name: &str, rest: &[Field], state: &mut State) -> Status {
     let words: Vec<Option<&str>> = rest.iter().map(Field::known).collect();
     match builtin {
         Builtin::True => return Status::Zero,
         Builtin::False => return Status::NonZero,
-        Builtin::PopFolder => {
+        Builtin::PopFolder if rest.is_empty() => {
             state.folder = Rc::make_mut(&mut state.stack).pop().flatten();
-            return if state.folder.is_some() && rest.is_empty() { Status::Zero } else { Status::Unknown };
+            return if state.folder.is_some() { Status::Zero } else { Status::Unknown };
         }
+        Builtin::PopFolder => lose_folders(state),
         // What they assign was assigned before.
         Builtin::Declare => {
             if words.iter().any(|word| {

@@ -125,3 +125,21 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_says_where_it_is_and_what_settles_it() {
+        let trouble = |cause| Trouble { phase: "prePatch", cause };
+        let jq = trouble(Cause::Tool("jq".into()));
+        assert_eq!(jq.to_string(), "prePatch: `jq` changes the lockfile");
+        assert!(jq.cure().starts_with(
+            "run `jq` once, commit the lockfile that it makes, and drop the step from prePatch"
+        ));
+        // Which phase applies it makes no difference to a patch.
+        assert_eq!(trouble(Cause::Patched("x.patch changes it".into())).to_string(), "x.patch changes it");
+        assert_eq!(trouble(Cause::Folder).cure(), "let prePatch end in the folder in which it began");
+    }
+}

@@ -122,7 +122,7 @@ impl Runner<'_> {
                     (Some(File { origin: Origin::Base(from), .. }), Place::At(key)) if *from == key => {
                         self.write(&target, cause.clone(), state);
                     }
-                    (Some(file), Place::At(key)) if redirect.kind == RedirectKind::Output => {
+                    (Some(file), Place::At(key)) => {
                         self.change(state, Change::File(key, Box::new(file.clone())));
                     }
                     _ => self.write(&target, cause.clone(), state),
@@ -233,7 +233,7 @@ impl Runner<'_> {
     fn odd_option(&mut self, program: &Program, option: &str, rest: &[Field], state: &mut State) -> Status {
         let cause = Cause::Option(program.name.into(), option.into());
         if program.effect == Effect::ChangesFolder {
-            state.folder = None;
+            builtins::lose_folders(state);
             return Status::Unknown;
         }
         if program.effect == Effect::Patches {
@@ -326,6 +326,11 @@ impl Runner<'_> {
     }
 
     fn change_folder(&mut self, push: bool, arguments: &Arguments, state: &mut State) -> Status {
+        let turns = |word: &Field| word.has_gap() || word.start().starts_with('+');
+        if push && arguments.operands.first().is_none_or(turns) {
+            builtins::lose_folders(state);
+            return Status::Unknown;
+        }
         let searched = state.variables.contains_key("CDPATH");
         let target = match arguments.operands.as_slice() {
             // `cd -` goes back to where the shell remembers.

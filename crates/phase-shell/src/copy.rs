@@ -128,8 +128,7 @@ impl Runner<'_> {
         // has no `/.`, and as the whole of a source none of these builds could use it (fixture `run-command-copies-subfolder`).
         let origin = match origin {
             Origins::Either(tree)
-                if job.kind == CopyKind::Copy
-                    && job.arguments.has(Means::Recursive)
+                if job.arguments.has(Means::Recursive)
                     && (matches!(source.base_name().as_deref(), Some("." | ""))
                         || place.path.is_empty() && !matches!(kind, Look::Folder)) =>
             {
@@ -138,7 +137,7 @@ impl Runner<'_> {
             origin => origin,
         };
         // `cp -r sub new/` makes `new` where there is none, and `new/sub` where there is one.
-        let makes = slash && !several && matches!(origin, Origins::Folder(_));
+        let makes = slash && !several && matches!(origin, Origins::Folder(_) | Origins::Either(_));
         let into = match kind {
             Look::Folder => Some(true),
             Look::Absent if makes => Some(false),
@@ -248,7 +247,7 @@ impl Runner<'_> {
                 }
                 None => Status::Unknown,
             },
-            (Some(name), Origins::Either(_)) if contents || name.is_empty() => {
+            (_, Origins::Either(_)) if contents => {
                 self.in_doubt(folder, Cause::Origin(Rc::clone(&job.program)), state)
             }
             (Some(name), origin) => self.lay(job, origin, &folder.join(name), state),
@@ -275,7 +274,7 @@ impl Runner<'_> {
         let at = at.clone();
         let change = match tree {
             Tree::Store(source) => Change::Tree { at, source, only, writable },
-            Tree::Own(from) => Change::Mirror { at, from, state: state.at, only, writable: true },
+            Tree::Own(from) => Change::Mirror { at, from, state: state.at, only },
         };
         self.change(state, change);
         Status::Unknown
@@ -337,8 +336,6 @@ impl Runner<'_> {
                 && matches!(before, Look::File(_))
                 && !job.arguments.has(Means::Force));
         let certain = !there && self.parent_is_there(target, job, state);
-        let file =
-            if job.kind == CopyKind::Link { Box::new(File { writable: false, ..*file }) } else { file };
         self.change(state, Change::File(target.clone(), file));
         if certain { Status::Zero } else { Status::Unknown }
     }

@@ -121,7 +121,6 @@ impl Names<'_> {
         let quoted = [self.old, self.new].into_iter().flatten().any(|name| name.contains(['"', '\\']));
         match (slot(self.old), slot(self.new)) {
             _ if quoted => Err("names its files in a way that is not understood"),
-            (None, None) => Ok(None),
             (old, new) if old == new || self.old.is_none() || self.new.is_none() => Ok(old.or(new)),
             _ => Err("names two different files"),
         }

@@ -52,9 +52,7 @@ impl Runner<'_> {
 
     /// A word where it is not split: the value of a variable, the target of a redirection.
     pub(crate) fn expand_one(&mut self, word: &Word, state: &mut State) -> Field {
-        let whole = Word(
-            word.0.iter().map(|part| Part { quoted: !is_pattern(&part.what), ..part.clone() }).collect(),
-        );
+        let whole = Word(word.0.iter().map(|part| Part { quoted: true, ..part.clone() }).collect());
         let mut fields = vec![Field::default()];
         for part in &whole.0 {
             self.part(part, state, &mut fields);
@@ -154,7 +152,7 @@ impl Runner<'_> {
 
     /// What a word means as a path.
     pub fn place(&self, field: &Field, state: &State) -> Place {
-        if field.has_gap() || field.is_pattern() {
+        if field.loose {
             return Place::Unknown;
         }
         let (first, rest) = match field.segs.as_slice() {
@@ -222,6 +220,9 @@ impl Runner<'_> {
     /// The source that a path of the tree is in, if nothing in it or above it was changed.
     pub fn untouched(&mut self, key: &Key, state: &mut State) -> Option<Rc<Source>> {
         let super::run::Ground::Source(source) = self.ground_of(key.root) else { return None };
+        if self.is_outside(key) {
+            return None;
+        }
         let source = Rc::clone(source);
         let mut steps = 1;
         let touched = self.log.touches(state.at, key, &mut steps);
@@ -243,10 +244,6 @@ fn builtin(name: &str, state: &State) -> Option<Anchor> {
         },
         _ => return None,
     })
-}
-
-fn is_pattern(piece: &Piece) -> bool {
-    matches!(piece, Piece::Star | Piece::AnyOne | Piece::OneOf(_))
 }
 
 /// Text that is not known, at the end of the last word.
@@ -339,9 +336,6 @@ fn variable(name: &str, quoted: bool, state: &State, fields: &mut Vec<Field>) {
     }
     match value.known().filter(|text| !odd && !text.contains(['*', '?', '['])) {
         Some(text) => split(text, fields),
-        None if value.loose && fields.iter().all(|field| field.segs.is_empty()) && !odd => {
-            *fields = vec![value];
-        }
         None => gap(fields, true),
     }
 }

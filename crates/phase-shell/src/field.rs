@@ -305,14 +305,11 @@ fn matches(signs: &[Sign], text: &str) -> bool {
         if let Some((back, from)) = star
             && text.get(from).is_some_and(|c| *c != '/')
         {
-            star = Some((back, from + 1));
-            (sign, at) = (back + 1, from + 1);
+            (sign, at) = (back, from + 1);
         } else if let Some((back, from)) = anything
-            && from < text.len()
+            && text.get(from).is_some()
         {
-            anything = Some((back, from + 1));
-            star = None;
-            (sign, at) = (back + 1, from + 1);
+            (sign, at) = (back, from + 1);
         } else {
             return false;
         }

@@ -331,8 +331,7 @@ impl<'a, 't> Program<'a, 't> {
             rest.iter().take_while(|token| matches!(token, Token::Word(_) | Token::Sign(','))).count();
         let rest = match &rest[inside..] {
             [Token::Sign('}'), rest @ ..] => rest,
-            _ if inside == 0 => rest,
-            _ => return false,
+            _ => rest,
         };
         matches!(rest, [Token::Sign('='), Token::Word("require"), ..])
             && self.is_bound(self.tokens.len() - rest.len() + 1)
@@ -403,6 +402,12 @@ mod tests {
                 &[],
             ),
             ("console.log(`a\n'b`, 'it\\'s', fs.existsSync('x'))", &[]),
+            ("/* a/b' */ fs.writeFileSync('$x', '')", &["$x"]),
+            ("const n = a / 2; fs.writeFileSync('x', /b/g / '1')", &["x"]),
+            ("s.replace(/\\/'/, 'b'); fs.writeFileSync('x', '')", &["x"]),
+            ("fs.writeFileSync('x', /b/ / '1')", &["x"]),
+            ("const { writeFileSync } = require('fs'); writeFileSync('x', '')", &["x"]),
+            ("s.replace(/a/, 'b'); fs.writeFileSync('x', '')", &["x"]),
         ] {
             assert_eq!(written(program).as_deref(), Some(files), "{program}");
         }
@@ -434,6 +439,9 @@ mod tests {
             "const r = require; r('fs')",
             "require(x)",
             "require('./script')",
+            "require('graceful-fs').writeFileSync('a', '')",
+            "x = { writeFileSync } = require('fs'); writeFileSync('a', '')",
+            "const { writeFileSync: readFileSync } = require('fs'); readFileSync('a', '')",
             "import('fs')",
             "eval(x)",
             "new Function(x)()",
@@ -443,7 +451,9 @@ mod tests {
             "process['chdir']('a')",
             "`${x}`",
             "'a",
+            "'a\nb'",
             "/a",
+            "/a\nb/",
             "\u{e000}",
             "fs",
             "\\u0065val(x)",

@@ -3,6 +3,7 @@
 //! The log only grows. A state of the script is a place in it, so that both sides of a branch begin at the same place and
 //! cost nothing to keep; where they meet, one entry names both ends.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 
 use nix_lang::value::source::Source;
@@ -103,7 +104,6 @@ pub(super) enum Change {
         from: Key,
         state: At,
         only: Option<Pattern>,
-        writable: bool,
     },
     /// An archive was unpacked into a folder: which, where only one can be meant.
     Unpacked(Key, Option<Rc<Source>>, Cause),
@@ -121,6 +121,12 @@ pub(super) enum Change {
 pub(super) struct At(usize);
 
 pub(super) const START: At = At(0);
+
+/// Whether more entries of the log were looked at than one path is worth. Each copy of a folder into one that it lies in leads back
+/// to two earlier states (`cp -r new/. .`): sixteen of them are 65,536 ways, and took four seconds.
+pub(super) fn is_too_far(steps: u64) -> bool {
+    steps > 20_000
+}
 
 /// The whole log.
 #[derive(Debug, Default)]
@@ -149,7 +155,6 @@ pub(super) enum PathState {
         from: Key,
         state: At,
         before: At,
-        writable: bool,
     },
     Doubt(Cause),
     /// This, if a folder that was named from outside (`cp -r locks ../source`) is the tree; else what was there before.
@@ -228,12 +233,10 @@ impl Log {
         steps: &mut u64,
         found: &mut Vec<Option<Rc<Source>>>,
     ) -> bool {
-        // Copies of folders lead back to earlier states, each again.
-        const MOST: u64 = 10_000;
         while at != end {
             let (change, before) = &self.entries[at.0 - 1];
             *steps += 1;
-            if *steps > MOST {
+            if is_too_far(*steps) {
                 found.push(None);
                 return true;
             }
@@ -264,12 +267,15 @@ impl Log {
 
     /// The last state that both come from.
     pub fn common(&self, mut a: At, mut b: At, steps: &mut u64) -> At {
-        while a != b {
+        loop {
+            let later = match a.cmp(&b) {
+                Ordering::Equal => return a,
+                Ordering::Greater => &mut a,
+                Ordering::Less => &mut b,
+            };
             *steps += 1;
-            let later = if a > b { &mut a } else { &mut b };
             *later = self.entries[later.0 - 1].1;
         }
-        a
     }
 
     /// Whether anything at, below or above a path may have changed.
@@ -354,7 +360,7 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
         Change::DoubtLike { field, folder, deep, cause } => {
             field.may_reach(key, folder.as_ref(), *deep).then(|| PathState::Doubt(cause.clone()))
         }
-        Change::Mirror { at, from, state, only, writable } => {
+        Change::Mirror { at, from, state, only } => {
             let Some(rest) = key.below(at) else { return at.below(key).map(|_| PathState::Folder) };
             if rest.is_empty() {
                 return Some(PathState::Folder);
@@ -365,7 +371,7 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
             {
                 return None;
             }
-            Some(PathState::Mirror { from: from.join(rest), state: *state, before, writable: *writable })
+            Some(PathState::Mirror { from: from.join(rest), state: *state, before })
         }
         Change::Unpacked(at, _, cause) => {
             // Few published packages have a shrinkwrap, and the folder is often filled before the lockfile is copied (fixture

@@ -8,7 +8,7 @@ use npm_lockfile::FILE_NAMES;
 use super::Shadow;
 use super::cause::Cause;
 use super::expand::is_single_file;
-use super::log::{At, File, Key, Origin, PathState, Root, same_source};
+use super::log::{At, File, Key, Origin, PathState, Root, is_too_far, same_source};
 use super::run::{Ground, Runner, State};
 
 /// What stands at a path.
@@ -34,7 +34,7 @@ impl Runner<'_> {
     }
 
     fn look_at(&self, key: &Key, at: At, steps: &mut u64, depth: u32) -> Look {
-        if depth > DEEPEST {
+        if depth > DEEPEST || is_too_far(*steps) {
             return Look::Unknown(Cause::Budget);
         }
         match self.log.find(at, key, steps) {
@@ -65,15 +65,10 @@ impl Runner<'_> {
                 Look::Absent => self.look_at(key, before, steps, depth + 1),
                 look => self.laid_over(look, key, before, steps, depth),
             },
-            PathState::Mirror { from, state, before, writable } => {
-                match self.look_at(&from, state, steps, depth + 1) {
-                    Look::Absent => self.look_at(key, before, steps, depth + 1),
-                    Look::File(file) => {
-                        Look::File(Box::new(File { writable: file.writable && writable, ..*file }))
-                    }
-                    look => self.laid_over(look, key, before, steps, depth),
-                }
-            }
+            PathState::Mirror { from, state, before } => match self.look_at(&from, state, steps, depth + 1) {
+                Look::Absent => self.look_at(key, before, steps, depth + 1),
+                look => self.laid_over(look, key, before, steps, depth),
+            },
         }
     }
 
@@ -95,9 +90,10 @@ impl Runner<'_> {
     /// The shrinkwrap that [`Self::laid_over`] looks through, or that an archive may hold, where nothing else became of it.
     pub fn shadow(&mut self, key: &Key, state: &mut State) -> Option<Shadow> {
         let (mut looked, mut unpacked) = (1, 0);
-        let source = self.shadow_at(key, state.at, &mut looked, 0);
+        let source = self.shadow_at(key, state.at, &mut looked);
         let archives = self.log.unpacked_over(state.at, key, &mut unpacked);
-        self.spend(looked + unpacked, state);
+        self.spend(looked, state);
+        self.spend(unpacked, state);
         match (source, archives.as_slice()) {
             (source, []) => source.map(Shadow::Source),
             (None, [Some(first), others @ ..])
@@ -111,19 +107,17 @@ impl Runner<'_> {
         }
     }
 
-    fn shadow_at(&self, key: &Key, at: At, steps: &mut u64, depth: u32) -> Option<Rc<Source>> {
-        if depth > DEEPEST {
-            return None;
-        }
+    /// As deep as [`Self::look_at`] went before, which found nothing.
+    fn shadow_at(&self, key: &Key, at: At, steps: &mut u64) -> Option<Rc<Source>> {
         match self.log.find(at, key, steps) {
             PathState::InSource { file, before, writable } => match self.stored(&file, writable) {
                 Look::Perhaps(_) => Some(file),
-                Look::Absent => self.shadow_at(key, before, steps, depth + 1),
+                Look::Absent => self.shadow_at(key, before, steps),
                 _ => None,
             },
             PathState::Mirror { from, state, before, .. } => {
-                let own = self.shadow_at(&from, state, steps, depth + 1);
-                own.or_else(|| self.shadow_at(key, before, steps, depth + 1))
+                let own = self.shadow_at(&from, state, steps);
+                own.or_else(|| self.shadow_at(key, before, steps))
             }
             PathState::Base => {
                 let Ground::Source(source) = self.ground_of(key.root) else { return None };
@@ -142,14 +136,18 @@ impl Runner<'_> {
         }
     }
 
+    /// Whether a path leads out of the source that it begins in.
+    pub fn is_outside(&self, key: &Key) -> bool {
+        let around = if key.root == Root::Tree { self.above.len() } else { 0 };
+        key.path.split('/').take_while(|part| *part == "..").count() > around
+    }
+
     /// What stands where the script begins.
     fn ground(&self, key: &Key) -> Look {
-        let ground = self.ground_of(key.root);
-        let up = key.path.split('/').take_while(|part| *part == "..").count();
-        if up > 0 && (up > self.above.len() || key.root == Root::Out) {
+        if self.is_outside(key) {
             return Look::Unknown(Cause::Folder);
         }
-        match ground {
+        match self.ground_of(key.root) {
             Ground::Nothing => Look::Absent,
             Ground::Unknown => Look::Unknown(Cause::Origin("the build".into())),
             Ground::Source(_) if key.path.is_empty() => Look::Folder,

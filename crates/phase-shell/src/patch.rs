@@ -10,7 +10,7 @@ use super::edit::{Diff, LockfileEdit};
 use super::expand::Place;
 use super::field::Field;
 use super::is_lockfile;
-use super::log::{Change, Key, Origin, Root};
+use super::log::{Change, Key, Origin};
 use super::look::Look;
 use super::programs::{Arguments, Means};
 use super::run::{Ground, Runner, State, Status};
@@ -32,8 +32,13 @@ impl Runner<'_> {
                 _ => None,
             },
         };
-        let input = arguments.value(Means::Input).cloned().or_else(|| self.input.clone());
-        let read = input.and_then(|input| self.read_patch(&input, state));
+        let read = match (arguments.value(Means::Input), self.input.clone()) {
+            // `patch -d` goes there first.
+            (Some(input), _) => {
+                self.read_patch(input, &mut State { folder: folder.clone(), ..state.clone() })
+            }
+            (None, input) => input.and_then(|input| self.read_patch(&input, state)),
+        };
         // What it is given by name is patched whatever the diff names.
         let (Some(folder), Some(read), []) = (folder, read, arguments.operands.as_slice()) else {
             return self.in_doubt_all(anything(), state);
@@ -83,12 +88,13 @@ impl Runner<'_> {
         let source = match self.place(input, state) {
             Place::Store(source) => source,
             Place::At(key) => match self.look(&key, state) {
-                Look::File(file) if file.edits.is_empty() => match (file.origin, &self.tree, &self.out) {
-                    (Origin::Source(source), ..) => source,
-                    (Origin::Base(key), Ground::Source(tree), _) if key.root == Root::Tree => {
-                        tree.inside(&key.path).into()
-                    }
-                    _ => return None,
+                Look::File(file) if file.edits.is_empty() => match file.origin {
+                    Origin::Source(source) => source,
+                    Origin::Base(key) => match self.ground_of(key.root) {
+                        Ground::Source(source) => source.inside(&key.path).into(),
+                        Ground::Nothing | Ground::Unknown => return None,
+                    },
+                    Origin::Other(_) => return None,
                 },
                 _ => return None,
             },

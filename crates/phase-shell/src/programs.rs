@@ -234,6 +234,8 @@ static PROGRAMS: &[Program] = &[
     with("cd", ChangesFolder, FOLDER),
     with("pushd", ChangesFolder, &[]),
     row("popd", Shell(Builtin::PopFolder)),
+    // `dirs -c` forgets them.
+    row("dirs", Shell(Builtin::Lost)),
     row("substituteInPlace", SubstitutesInPlace),
     row("substituteAllInPlace", EditsOperands),
     row("dos2unix", EditsOperands),
@@ -442,8 +444,7 @@ impl Program {
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let start = word.start();
-            let hidden = word.segs.is_empty() || (start.is_empty() && word.loose);
-            if hidden || !start.starts_with('-') || word.known() == Some("-") {
+            if !start.starts_with('-') || word.known() == Some("-") {
                 arguments.operands.push(word.clone());
                 continue;
             }

@@ -163,6 +163,11 @@ impl Outcome {
         let fail = State { dead: true, ..state.clone() };
         Self { ok: state, fail }
     }
+
+    /// Whether it succeeded is not known, and matters only where it is asked for.
+    fn either(state: State, tested: bool) -> Self {
+        if tested { Self { ok: state.clone(), fail: state } } else { Self::success(state) }
+    }
 }
 
 impl<'a> Runner<'a> {
@@ -229,7 +234,8 @@ impl<'a> Runner<'a> {
             state.lose(Cause::Construct("`pushd` in a branch".into()));
         }
         if !Rc::ptr_eq(&state.variables, &b.variables) {
-            self.spend((state.variables.len() + b.variables.len()) as u64, &mut state);
+            self.spend(state.variables.len() as u64, &mut state);
+            self.spend(b.variables.len() as u64, &mut state);
             state.variables = Rc::new(common_variables(&state.variables, &b.variables));
         }
         if !Rc::ptr_eq(&state.functions, &b.functions) {
@@ -264,9 +270,6 @@ impl<'a> Runner<'a> {
         let mut outcome = Outcome::success(state);
         for item in &list.0 {
             let state = self.meet(outcome.ok, outcome.fail);
-            if state.dead || state.lost.is_some() {
-                return Outcome::success(state);
-            }
             outcome = self.and_or(item, state, tested);
         }
         outcome
@@ -282,12 +285,10 @@ impl<'a> Runner<'a> {
             let asked = tested || i + 1 < last;
             let Outcome { ok, fail } = outcome;
             outcome = match joint {
-                Joint::And if ok.dead => Outcome { ok, fail },
                 Joint::And => {
                     let next = self.pipeline(pipeline, ok, asked);
                     Outcome { ok: next.ok, fail: self.meet(fail, next.fail) }
                 }
-                Joint::Or if fail.dead => Outcome { ok, fail },
                 Joint::Or => {
                     let next = self.pipeline(pipeline, fail, asked);
                     Outcome { ok: self.meet(ok, next.ok), fail: next.fail }
@@ -317,7 +318,7 @@ impl<'a> Runner<'a> {
             let Outcome { ok, fail } = self.command(command, inner, tested);
             now = self.leave(before, ok, fail);
         }
-        if tested { Outcome { ok: now.clone(), fail: now } } else { Outcome::success(now) }
+        Outcome::either(now, tested)
     }
 
     /// What a subshell leaves: its files, but neither variables nor folders.
@@ -362,19 +363,12 @@ impl<'a> Runner<'a> {
             }
             Kind::If { branches, otherwise } => self.branches(branches, otherwise.as_ref(), state, tested),
             Kind::While { condition, body } => {
-                Outcome::success(self.havoc(Some(condition), body, None, state, tested))
+                Outcome::either(self.havoc(Some(condition), body, None, state, tested), tested)
             }
-            Kind::For { name, words, body } => {
-                let after = self.for_loop(name, words.as_deref(), body, state, tested);
-                Outcome::success(after)
-            }
+            Kind::For { name, words, body } => self.for_loop(name, words.as_deref(), body, state, tested),
             Kind::Case { subject, arms } => {
                 self.expand(subject, &mut state);
-                let mut all = if tested {
-                    Outcome { ok: state.clone(), fail: state.clone() }
-                } else {
-                    Outcome::success(state.clone())
-                };
+                let mut all = Outcome::either(state.clone(), tested);
                 for arm in arms {
                     let one = self.list(arm, state.clone(), tested);
                     all = Outcome { ok: self.meet(all.ok, one.ok), fail: self.meet(all.fail, one.fail) };
@@ -434,7 +428,7 @@ impl<'a> Runner<'a> {
         body: &List,
         mut state: State,
         tested: bool,
-    ) -> State {
+    ) -> Outcome {
         let words: Vec<Field> = match words {
             Some(words) => words.iter().flat_map(|word| self.expand(word, &mut state)).collect(),
             None => match &state.arguments {
@@ -443,20 +437,19 @@ impl<'a> Runner<'a> {
             },
         };
         let jumps = leaves_early(body);
+        // The last round decides: `for f in a b; do false; done || rm package-lock.json`.
+        let mut outcome = Outcome::success(state);
         for word in words {
-            if jumps || word.loose || word.is_pattern() {
+            let mut state = self.meet(outcome.ok, outcome.fail);
+            outcome = if jumps || word.loose || word.is_pattern() {
                 let value = Field { loose: false, ..word };
-                state = self.havoc(None, body, Some((name, &value)), state, tested);
+                Outcome::either(self.havoc(None, body, Some((name, &value)), state, tested), tested)
             } else {
                 state.set(name, word);
-                let Outcome { ok, fail } = self.list(body, state, tested);
-                state = self.meet(ok, fail);
-            }
-            if state.dead || state.lost.is_some() {
-                return state;
-            }
+                self.list(body, state, tested)
+            };
         }
-        state
+        outcome
     }
 
     /// A body that runs any number of times: whatever it changes is in doubt, before it runs as well as behind it.
@@ -503,8 +496,8 @@ impl<'a> Runner<'a> {
                 known.push(doubt.clone());
                 self.change(&mut state, doubt);
             }
-            let size = state.variables.len() as u64;
-            if !self.spend(steps + size + known.len() as u64, &mut state) || settled {
+            let sizes = [steps, state.variables.len() as u64, known.len() as u64];
+            if !self.spend(sizes.iter().sum(), &mut state) || settled {
                 return state;
             }
         }
@@ -556,10 +549,10 @@ fn common_variables(a: &BTreeMap<String, Field>, b: &BTreeMap<String, Field>) ->
     names.map(|name| (name.clone(), one(name))).collect()
 }
 
-/// Whether as much is known of the variables of both.
-fn alike(a: &BTreeMap<String, Field>, b: &BTreeMap<String, Field>) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|((x, a), (y, b))| x == y && a.loose == b.loose && a.signs_equal(b))
+/// Whether as much is known of variables as of those that two states agree on: these are the same, or any text.
+fn alike(common: &BTreeMap<String, Field>, variables: &BTreeMap<String, Field>) -> bool {
+    common.len() == variables.len()
+        && common.values().zip(variables.values()).all(|(a, b)| a.loose == b.loose)
 }
 
 /// Whether a loop's body may end its round, or the loop, before its end.

@@ -62,10 +62,11 @@ impl Runner<'_> {
         if names_lockfile(rest) {
             return self.in_doubt_all(Cause::Tool(Rc::clone(name)), state);
         }
-        let mut files = 0;
+        let mut is_given_files = false;
         for word in rest {
             let value = match word.start().split_once('=') {
-                Some((option, _)) if option.starts_with('-') => {
+                // `--out=file`, `of=file`
+                Some((option, _)) => {
                     let mut value = word.clone();
                     if let Some(Seg::Text(text)) = value.segs.first_mut() {
                         text.drain(..=option.len());
@@ -82,15 +83,12 @@ impl Runner<'_> {
                 _ => word.clone(),
             };
             match self.is_other_file(&value, state) {
-                Some(true) => files += 1,
+                Some(true) => is_given_files = true,
                 Some(false) => {}
                 None => return self.wild_call(name, state),
             }
         }
-        if files == 0 {
-            return self.wild_call(name, state);
-        }
-        Status::Unknown
+        if is_given_files { Status::Unknown } else { self.wild_call(name, state) }
     }
 
     /// Whether a word names a file that is no lockfile and no folder above one; `None` if it may be one, or a sub-command.

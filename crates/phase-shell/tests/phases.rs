@@ -9,16 +9,35 @@ use std::rc::Rc;
 
 use nix_lang::budget::Budget;
 use nix_lang::files::Files;
-use nix_lang::value::source::{Base, Source};
+use nix_lang::value::source::Source;
 use nix_lang::value::{Doubt, Piece, Text, Unknown};
 use phase_shell::{Ground, LockfileEdit, LockfileState, Script, Shadow, Shell, Side};
+
+mod settings;
 
 /// A repository whose files hold their own names, so that it is seen which one is left.
 fn repository() -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder");
-    fs::create_dir(root.path().join("sub")).expect("a folder");
-    for file in ["package-lock.json", "other.json", "third.json", "sub/package-lock.json"] {
+    for folder in ["sub", "shrunk"] {
+        fs::create_dir(root.path().join(folder)).expect("a folder");
+    }
+    let files = [
+        "package-lock.json",
+        "other.json",
+        "third.json",
+        "sub/package-lock.json",
+        "shrunk/npm-shrinkwrap.json",
+    ];
+    for file in files {
         fs::write(root.path().join(file), format!("{file}\n")).expect("a file");
+    }
+    for (name, file) in [
+        ("lock.patch", "package-lock.json"),
+        ("other.patch", "other.json"),
+        ("below.patch", "sub/package-lock.json"),
+    ] {
+        let text = format!("--- a/{file}\n+++ b/{file}\n@@ -1 +1 @@\n-{file}\n+patched\n");
+        fs::write(root.path().join(name), text).expect("a file");
     }
     root
 }
@@ -36,9 +55,11 @@ fn script(root: &Path, text: &str) -> Script {
         (_, "other") => local("other.json"),
         (_, "third") => local("third.json"),
         (_, "folder") => local("sub"),
+        (_, "patch") => local("lock.patch"),
         (_, "jq") => unknown("pkgs.jq"),
         (_, "script") => unknown("pkgs.writeShellScript"),
-        (_, _) => unknown(""),
+        (_, "run") => unknown("pkgs.runCommand"),
+        (_, name) => settings::source(root, name).map_or_else(|| unknown(""), Piece::Source),
     });
     Script::new(&Text { pieces: pieces.collect(), ..Text::default() })
 }
@@ -49,8 +70,11 @@ fn said(root: &Path, slot: &LockfileState, edits: &[LockfileEdit]) -> String {
         LockfileState::Absent => "none".to_owned(),
         LockfileState::Doubt(trouble) => return format!("? {:?}", trouble.cause),
         LockfileState::Copied(source) => match source.local_path() {
-            Some(path) => path.strip_prefix(root).expect("a file of the repository").display().to_string(),
-            None => format!("{:?}", matches!(source.base, Base::Unknown(_))),
+            Some(path) => {
+                let path = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+                if source.filters.is_empty() { path } else { format!("{path} behind a filter") }
+            }
+            None => settings::origin(source),
         },
     };
     if edits.is_empty() { what } else { format!("{what}, edited") }
@@ -115,5 +139,7 @@ fn alternatives_are_looked_through_one_after_the_other_and_not_each_in_each() {
         let (few, many) = (shadow_behind(&root, first, 20), shadow_behind(&root, first, 80));
         assert_eq!((few.0, many.0), (archive, archive), "{first}");
         assert!(many.1 < 5 * few.1, "{first}: {} and {}", few.1, many.1);
+        // The two names, and what may be at the first of them, are each looked for through both sides.
+        assert!(many.1 - few.1 >= 6 * 60, "{first}: {} and {}", few.1, many.1);
     }
 }

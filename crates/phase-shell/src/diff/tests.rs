@@ -70,6 +70,11 @@ fn only_the_file_that_counts_is_touched() {
         let both = format!("--- a/x\n+++ b/x\n{hunk}{}", patch("ui/package-lock.json"));
         assert_eq!(lock(&patched(&both, "", files("1\n")).unwrap()), "2\n", "{hunk}");
     }
+    // Behind a hunk that ends with lines of one side comes another one of the same file.
+    for first in ["@@ -1 +1,2 @@\n 1\n+2\n", "@@ -1,2 +0,0 @@\n-1\n-2\n", "@@ -0,0 +1,2 @@\n+1\n+2\n"] {
+        let tricky = format!("--- a/x\n+++ b/x\n{first}@@ -9 +9 @@\n{heads}@@ -19 +19 @@\n-1\n+2\n");
+        assert_eq!(lock(&patched(&tricky, "", files("1\n")).unwrap()), "1\n", "{first}");
+    }
     // What moves other files is none of ours, nor is a name with too few parts.
     let others = "rename from x\nrename to y\n--- x\n+++ x\n@@ -1 +1 @@\n-1\n+2\n";
     assert_eq!(lock(&patched(others, "", files("1\n")).unwrap()), "1\n");

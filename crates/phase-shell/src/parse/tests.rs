@@ -59,6 +59,29 @@ fn quotes_are_remembered() {
 }
 
 #[test]
+fn escapes_are_those_of_bash() {
+    let text = r#"rm $'\a\b\t\n\v\f\r\e\E\\\'\"\?\q'"#;
+    assert_eq!(words(text), [["rm", "\x07\x08\t\n\x0b\x0c\r\x1b\x1b\\'\"?\\q"]]);
+    assert_eq!(words(r"rm $'\0411\x2dd\u002dd\61x'"), [["rm", "!1-d-d1x"]]);
+}
+
+/// What an interpolation holds may be more digits.
+#[test]
+fn a_number_ends_before_an_interpolation_only_if_it_is_complete() {
+    for (digits, is_known) in
+        [("\\x2", false), ("\\x2d", true), ("\\05", false), ("\\055", true), ("\\u02d", false)]
+    {
+        let mut text = symbols(&format!("rm $'{digits}"));
+        text.extend([Symbol::Hole(0), Symbol::Char('\'')]);
+        let list = parse(&text).expect("it is a script");
+        let Kind::Simple { words, .. } = &list.0[0].first.commands[0].kind else {
+            panic!("a simple command")
+        };
+        assert_eq!(!words[1].0.iter().any(|part| part.what == Piece::Opaque), is_known, "{digits}");
+    }
+}
+
+#[test]
 fn what_is_not_understood_is_refused() {
     for text in [
         "cp 'a",

@@ -148,7 +148,6 @@ impl Parser<'_> {
     fn dollar(&mut self, word: &mut Word, quoted: bool) -> Parsed<()> {
         match self.char(1) {
             Some('(') if self.char(2) == Some('(') => {
-                self.at += 1;
                 self.brackets(2)?;
                 word.push(Piece::Opaque, quoted);
             }
@@ -396,8 +395,8 @@ impl Word {
             match &part.what {
                 Piece::Brace('{') => (open, several) = (true, false),
                 Piece::Brace('}') if open && several => return true,
-                Piece::Brace(',') => several |= open,
-                Piece::Text(text) => several |= open && !part.quoted && text.contains(".."),
+                Piece::Brace(',') => several = true,
+                Piece::Text(text) => several |= !part.quoted && text.contains(".."),
                 _ => {}
             }
         }
