@@ -211,6 +211,8 @@ mod tests {
 
     use super::*;
     use crate::integrity::{Algorithm, ContentId};
+    use crate::spill::SpillFile;
+    use crate::verified::Receiver;
 
     /// A piece that lanes take on any machine.
     fn content(bytes: &[u8]) -> Content {
@@ -313,6 +315,19 @@ mod tests {
             assert_eq!(done.is_ready(), n + 1 == LANES, "{n}");
         }
         assert_eq!(bodies.batch().number, 1);
+    }
+
+    /// What came in two parts, of which neither is worth a hash of its own, is one piece of a batch.
+    #[tokio::test]
+    async fn a_receiver_beside_others_brings_what_it_has_not_hashed() {
+        let bodies = Arc::new(SideBySide::new(true));
+        let id = ContentId::sha512_of(b"some");
+        let mut receiver = Receiver::new(id, Arc::new(SpillFile::default())).beside(Arc::clone(&bodies));
+        receiver.write(b"some").unwrap();
+        receiver.write(b"").unwrap();
+        receiver.hash_beside_others(true).await.unwrap();
+        assert_eq!(bodies.batch().number, 1);
+        assert_eq!(receiver.finish().unwrap().id(), id);
     }
 
     #[tokio::test]
