@@ -13,7 +13,7 @@ use super::sweep::Sweep;
 use crate::occurrences::inside;
 use crate::site::{Condition, Outcome, Place, Reason, Site, Step, Undecided};
 use nix_lang::eval::{Choice, Eval};
-use nix_lang::syntax::ast::{Ast, AttrName, Expr, FileId, Location, Name};
+use nix_lang::syntax::ast::{Ast, AttrName, Bound, Expr, ExprId, FileId, Location, Name};
 use nix_lang::value::Flip;
 
 /// A flag, and the hashes of today that it may move.
@@ -73,7 +73,8 @@ pub(super) fn is_settled(site: &Site) -> bool {
     matches!(site.outcome, Outcome::Local { .. } | Outcome::Remote { .. })
 }
 
-/// The names to which these hashes are bound, so that more than one derivation may read them.
+/// The names to which these hashes are bound, or sets that hold them, so that more than one derivation may read them: whole sets of
+/// hashes are handed to other files (fixture `flag-hides-import-with-hashes`).
 fn shared_names(ev: &Eval, hashes: &[Location]) -> HashSet<Name> {
     let hashes: HashSet<Location> = hashes.iter().copied().collect();
     let files: HashSet<FileId> = hashes.iter().map(|literal| literal.file).collect();
@@ -82,8 +83,19 @@ fn shared_names(ev: &Eval, hashes: &[Location]) -> HashSet<Name> {
 }
 
 fn names_of(hashes: &HashSet<Location>, ast: &Ast) -> Vec<Name> {
-    let bound = ast.bindings().filter(|(_, id)| hashes.contains(&ast.location(*id)));
+    let bound = ast.bindings().filter(|(_, id)| holds(hashes, ast, *id));
     bound.map(|(binding, _)| Name::clone(&binding.name)).collect()
+}
+
+/// Whether an expression is one of these hashes, or a set that is written with one.
+fn holds(hashes: &HashSet<Location>, ast: &Ast, id: ExprId) -> bool {
+    if let Expr::Set { bindings, .. } = ast.expr(id) {
+        return bindings.entries.iter().any(|binding| match binding.bound {
+            Bound::Expr(inner) => holds(hashes, ast, inner),
+            Bound::Outer | Bound::From(_) => false,
+        });
+    }
+    hashes.contains(&ast.location(id))
 }
 
 /// Where hashes are used that stand elsewhere.
@@ -115,6 +127,9 @@ fn uses_of(ast: &Ast, names: &HashSet<Name>) -> Vec<u32> {
         Expr::Var(name) => names.contains(name),
         Expr::Select { path, .. } => {
             matches!(path.last(), Some(AttrName::Static(name)) if names.contains(name))
+        }
+        Expr::Set { bindings, .. } => {
+            bindings.entries.iter().any(|one| matches!(one.bound, Bound::Outer) && names.contains(&one.name))
         }
         _ => false,
     };
