@@ -276,6 +276,13 @@ impl Runner<'_> {
                         status = Status::Unknown;
                     }
                 }
+                // `rm -rf ../*` takes the tree away as well.
+                (_, Some((Place::At(folder), _)))
+                    if arguments.has(Means::Recursive) && folder.path.split('/').all(|part| part == "..") =>
+                {
+                    status = Status::Unknown;
+                    self.change(state, Change::Havoc(Cause::Target("rm".into())));
+                }
                 (_, Some((Place::At(folder), pattern))) => {
                     status = Status::Unknown;
                     self.change(state, Change::GoneAll(folder, pattern));
