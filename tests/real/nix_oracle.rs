@@ -276,6 +276,7 @@ fn survey_agrees(cases: &[Case], truths: &BTreeMap<String, Vec<Dependencies>>) -
                 edits: site.edits.clone(),
                 only_when: Vec::new(),
                 when: None,
+                because: Vec::new(),
             };
             for position in &claim.hashes {
                 let value = token_at(&root, position).value;

@@ -41,6 +41,8 @@ fn random_programs_mean_the_same_to_both() {
         entry: None,
         configurations: Vec::new(),
         sites: Vec::new(),
+        warnings: None,
+        uncovered: None,
     };
     let rows = oracle
         .instantiate(&case, &format!("{{ {} }}", imports.join(" ")))
@@ -83,6 +85,8 @@ fn random_phases_mean_the_same_to_both() {
         entry: None,
         configurations: Vec::new(),
         sites: Vec::new(),
+        warnings: None,
+        uncovered: None,
     };
     let rows = oracle
         .instantiate(&case, "{ phases = import ./phases { inherit pkgs; }; }")
