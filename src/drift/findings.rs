@@ -111,7 +111,8 @@ fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
         repairs.and_then(|repairs| repairs.done.get(lockfile)).map(|repaired| repaired.new.to_vec());
     let Some(bytes) = completed.or_else(|| fs::read(lockfile).ok()) else { return Vec::new() };
     let Some(tree) = LockedTree::read(&bytes) else { return Vec::new() };
-    let manifests = tree.manifests(workspaces(folder, &workspace_globs(&own)), read);
+    let again = |below: &str| if below.is_empty() { Some(own.clone()) } else { read(below) };
+    let manifests = tree.manifests(workspaces(folder, &workspace_globs(&own)), again);
     let finding = |disagreement: Disagreement| {
         let file = folder.join(&disagreement.folder).join("package.json");
         let manifest = manifests.iter().find(|manifest| manifest.folder == disagreement.folder);

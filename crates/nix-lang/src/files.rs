@@ -56,6 +56,8 @@ pub struct Files {
     index: HashMap<PathBuf, Result<FileId, ReadError>>,
     /// Files that were counted as input, by their real path: links can lead to one file by any number of paths.
     counted: HashSet<PathBuf>,
+    /// Those that were asked about: where a path leads is asked of the system once, not for each of a thousand calls in a file.
+    asked: HashSet<FileId>,
     /// Where paths lead: of a thousand services 60,000 links were read that were none, a third of the time of `list`.
     real: RefCell<HashMap<PathBuf, Option<Real>>>,
 }
@@ -91,6 +93,7 @@ impl Files {
             read: Vec::new(),
             index: HashMap::new(),
             counted: HashSet::new(),
+            asked: HashSet::new(),
             real: RefCell::default(),
         }
     }
@@ -169,6 +172,9 @@ impl Files {
 
     /// Whether a file that was read is asked about for the first time, by any path.
     pub fn counts(&mut self, id: FileId) -> bool {
+        if !self.asked.insert(id) {
+            return false;
+        }
         let path = &self.get(id).path;
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
         self.counted.insert(real)
