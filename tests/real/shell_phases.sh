@@ -20,6 +20,19 @@ elif [ -z "${dropped-}" ]; then
     chmod -R a-w "$root/store"
 fi
 
+# nixpkgs' cp knows `--update=none`, which GNU coreutils have had since 9.3; it means what `-n` does in this one.
+if ! cp --update=none /dev/null "$root/none" 2>/dev/null; then
+    cp() {
+        local words=() word
+        for word; do
+            [ "$word" = --update=none ] && word=-n
+            words+=("$word")
+        done
+        command cp "${words[@]}"
+    }
+fi
+rm -f "$root/none"
+
 # As nixpkgs has it.
 substituteInPlace() {
     local files=() file

@@ -8,7 +8,7 @@ use nix_lang::value::source::{Base, Source};
 use super::cause::Cause;
 use super::field::{Anchor, Field, Pattern, Seg};
 use super::log::{Key, Root, clean};
-use super::run::{Globs, Hole, Outcome, Runner, State};
+use super::run::{Globs, Ground, Hole, Outcome, Runner, State};
 use super::script::{Command, Kind, List, Part, Piece, Word};
 
 /// What a word means as a path.
@@ -180,8 +180,8 @@ impl Runner<'_> {
                 Some(_) => Place::Elsewhere,
             },
             Seg::Text(path) if !path.is_empty() => match &state.folder {
-                Some(folder) => self.settled(folder.join(path)),
-                None => Place::Unknown,
+                Some(folder) if self.leads_through_folders(folder, path) => self.settled(folder.join(path)),
+                _ => Place::Unknown,
             },
             _ => Place::Unknown,
         }
@@ -194,6 +194,26 @@ impl Runner<'_> {
         let name = clean(rest.strip_prefix('/')?);
         let is_name = !name.is_empty() && !name.contains('/') && name != "..";
         is_name.then(|| Key::new(Root::Tree, &format!("{}{name}", "../".repeat(self.above.len() + 1))))
+    }
+
+    /// Whether what a path leaves by `..` is a folder that the source has: `none/../package-lock.json` is nowhere, and what is told
+    /// to write there fails.
+    fn leads_through_folders(&self, folder: &Key, path: &str) -> bool {
+        let mut at = folder.clone();
+        let mut names = 0_usize;
+        for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            if part == ".." && names > 0 {
+                let Ground::Source(source) = self.ground_of(at.root) else { return false };
+                if !source.inside(&at.path).local_path().is_some_and(|folder| self.files.is_dir(&folder)) {
+                    return false;
+                }
+                names -= 1;
+            } else if part != ".." {
+                names += 1;
+            }
+            at = at.join(part);
+        }
+        true
     }
 
     /// A path that leads out of the tree: back into it where the names say so. Into a folder whose name is not known it could
@@ -219,7 +239,7 @@ impl Runner<'_> {
 
     /// The source that a path of the tree is in, if nothing in it or above it was changed.
     pub fn untouched(&mut self, key: &Key, state: &mut State) -> Option<Rc<Source>> {
-        let super::run::Ground::Source(source) = self.ground_of(key.root) else { return None };
+        let Ground::Source(source) = self.ground_of(key.root) else { return None };
         if self.is_outside(key) {
             return None;
         }
