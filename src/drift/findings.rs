@@ -105,14 +105,16 @@ pub(super) fn find<'a>(
 /// which one it goes with.
 fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
     let Some(folder) = lockfile.parent() else { return Vec::new() };
-    let read = |below: &str| fs::read(folder.join(below).join("package.json")).ok();
-    let Some(own) = read("") else { return Vec::new() };
+    let Ok(own) = fs::read(folder.join("package.json")) else { return Vec::new() };
+    let read = |below: &str| match below {
+        "" => Some(own.clone()),
+        below => fs::read(folder.join(below).join("package.json")).ok(),
+    };
     let completed =
         repairs.and_then(|repairs| repairs.done.get(lockfile)).map(|repaired| repaired.new.to_vec());
     let Some(bytes) = completed.or_else(|| fs::read(lockfile).ok()) else { return Vec::new() };
     let Some(tree) = LockedTree::read(&bytes) else { return Vec::new() };
-    let again = |below: &str| if below.is_empty() { Some(own.clone()) } else { read(below) };
-    let manifests = tree.manifests(workspaces(folder, &workspace_globs(&own)), again);
+    let manifests = tree.manifests(workspaces(folder, &workspace_globs(&own)), read);
     let finding = |disagreement: Disagreement| {
         let file = folder.join(&disagreement.folder).join("package.json");
         let manifest = manifests.iter().find(|manifest| manifest.folder == disagreement.folder);

@@ -329,8 +329,11 @@ fn renewed(
             return Err(Status::Undecided(undecided));
         }
         None => {
-            let relock =
-                Relock { package_json, shrinkwrap: excerpt.shrinkwrap.as_deref(), existing: &outdated.old };
+            let relock = Relock {
+                package_json,
+                shrinkwrap: excerpt.own_shrinkwrap.as_deref(),
+                existing: &outdated.old,
+            };
             let new: Arc<[u8]> = npm.relock(&relock).map(Arc::from).map_err(|failure| {
                 Status::Failed(SiteFailure::Relock { path: outdated.path.clone(), failure })
             })?;

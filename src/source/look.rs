@@ -25,6 +25,8 @@ pub struct SourcePlace {
 pub struct Excerpt {
     /// The `npm-shrinkwrap.json` that counts.
     pub shrinkwrap: Option<Arc<[u8]>>,
+    /// That of the package, by which npm goes when it makes a lockfile, whether the build hashes it or removes it before.
+    pub own_shrinkwrap: Option<Arc<[u8]>>,
     /// Where one is that may count or not.
     pub stray_shrinkwrap: Option<String>,
     /// `package-lock.json`.
@@ -58,17 +60,11 @@ impl SourcePlace {
             Hashed::File | Hashed::StoreFile => Some(self.top_folder(source)?),
             Hashed::Tree(_) => None,
         };
-        let read = |folder: &str, name: &str| {
-            let path: Vec<&[u8]> = top
-                .iter()
-                .map(String::as_bytes)
-                .chain(parts(folder).chain([name]).map(str::as_bytes))
-                .collect();
-            source.read(&path).map(Arc::from)
+        let path = |folder, name| -> Vec<&[u8]> {
+            top.iter().map(String::as_bytes).chain(parts(folder).chain(name).map(str::as_bytes)).collect()
         };
-        let folder: Vec<&[u8]> =
-            top.iter().map(String::as_bytes).chain(parts(&self.folder).map(str::as_bytes)).collect();
-        if !matches!(source.look(&folder), Some(Entry::Directory(_))) {
+        let read = |folder, name| source.read(&path(folder, Some(name))).map(Arc::from);
+        if !matches!(source.look(&path(&self.folder, None)), Some(Entry::Directory(_))) {
             return Err(LookError::Missing(self.folder.clone()));
         }
         Ok(Excerpt {
@@ -76,6 +72,7 @@ impl SourcePlace {
                 Shrinkwrap::In(folder) => read(folder, FILE_NAMES[0]),
                 Shrinkwrap::Ignored | Shrinkwrap::Anywhere => None,
             },
+            own_shrinkwrap: read(&self.folder, FILE_NAMES[0]),
             stray_shrinkwrap: None,
             package_lock: read(&self.folder, FILE_NAMES[1]),
             package_json: read(&self.folder, "package.json"),
@@ -118,4 +115,47 @@ fn any_shrinkwrap(source: &Unpacked) -> Option<String> {
 
 fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !matches!(*part, "" | "."))
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::super::origin::Top;
+    use super::*;
+
+    #[test]
+    fn which_shrinkwrap_counts_is_one_question_and_which_the_package_has_another() {
+        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+        for path in ["p/npm-shrinkwrap.json", "p/web/npm-shrinkwrap.json", "p/web/package-lock.json"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(path.len() as u64);
+            header.set_mode(0o644);
+            header.set_cksum();
+            archive.append_data(&mut header, path, path.as_bytes()).unwrap();
+        }
+        let bytes = archive.into_inner().unwrap().finish().unwrap();
+        let source = Unpacked::new(&bytes, Top::Kept, 1 << 20).unwrap();
+        let look = |shrinkwrap| {
+            let place = SourcePlace { source_root: None, folder: "web".to_owned(), shrinkwrap };
+            place.at(&source, Hashed::File).unwrap()
+        };
+        let text =
+            |file: &Option<Arc<[u8]>>| file.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let own = Some("p/web/npm-shrinkwrap.json".to_owned());
+        for (asked, counts) in [
+            (Shrinkwrap::Ignored, None),
+            (Shrinkwrap::In("web".to_owned()), own.clone()),
+            (Shrinkwrap::In(String::new()), Some("p/npm-shrinkwrap.json".to_owned())),
+        ] {
+            let excerpt = look(asked);
+            assert_eq!(text(&excerpt.shrinkwrap), counts);
+            assert_eq!(text(&excerpt.own_shrinkwrap), own);
+            assert_eq!(excerpt.stray_shrinkwrap, None);
+        }
+        let anywhere = look(Shrinkwrap::Anywhere);
+        assert!(anywhere.stray_shrinkwrap.is_some_and(|path| path.ends_with("npm-shrinkwrap.json")));
+        assert_eq!((anywhere.shrinkwrap, anywhere.package_lock), (None, None));
+    }
 }

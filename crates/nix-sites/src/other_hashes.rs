@@ -116,6 +116,7 @@ fn add_named(ast: &Ast, fetched: &HashSet<ExprId>, all: &mut HashSet<Span>) {
     let ids = (0..).map(ExprId);
     let others: Vec<&Expr> =
         ast.exprs.iter().zip(ids).filter(|(_, id)| !fetched.contains(id)).map(|(expr, _)| expr).collect();
+    let mut values = Vec::new();
     for name in FETCHED_HASHES {
         let inherits =
             |binding: &Binding| binding.name.as_ref() == name && matches!(binding.bound, Bound::Outer);
@@ -128,13 +129,21 @@ fn add_named(ast: &Ast, fetched: &HashSet<ExprId>, all: &mut HashSet<Span>) {
             Expr::Let { bindings, .. } if !is_read => Some(&bindings.entries),
             _ => None,
         });
-        for binding in named.flatten().filter(|binding| binding.name.as_ref() == name) {
-            let Bound::Expr(value) = binding.bound else { continue };
-            let around = ast.spans[value.0 as usize];
-            let strings = ast.exprs.iter().zip(&ast.spans).filter(|(expr, _)| matches!(expr, Expr::Str(_)));
-            all.extend(strings.map(|(_, span)| *span).filter(|span| around.contains(*span)));
-        }
+        values.extend(named.flatten().filter(|binding| binding.name.as_ref() == name).filter_map(
+            |binding| match binding.bound {
+                Bound::Expr(value) => Some(ast.spans[value.0 as usize]),
+                Bound::Outer | Bound::From(_) => None,
+            },
+        ));
     }
+    // One look at each string, however many a file has: a file of thousands of packages names as many.
+    values.sort_unstable_by_key(|span| span.start);
+    let is_in_value = |span: &Span| {
+        let next = values.partition_point(|value| value.start <= span.start);
+        next > 0 && values[next - 1].contains(*span)
+    };
+    let strings = ast.exprs.iter().zip(&ast.spans).filter(|(expr, _)| matches!(expr, Expr::Str(_)));
+    all.extend(strings.map(|(_, span)| *span).filter(is_in_value));
 }
 
 #[cfg(test)]
