@@ -37,6 +37,8 @@ pub(super) fn run(builtin: Builtin, name: &str, rest: &[Field], state: &mut Stat
         // What they assign was assigned before.
         Builtin::Declare => {
             if words.iter().any(|word| {
+                // `-n` makes one name stand for another, `-i`, `-l` and `-u` change what
+                // is assigned from then on, `-f` is about functions.
                 word.is_none_or(|word| word.starts_with('-') && word.contains(['n', 'u', 'l', 'i', 'f']))
             }) {
                 state.lose_at(name);
@@ -137,6 +139,7 @@ fn set(words: &[Option<&str>], state: &mut State) {
             match letter {
                 'e' => state.strict = on,
                 'f' => state.globs = if on { Globs::Off } else { Globs::On },
+                // `-u` ends the build at a variable that is not set: where there is a hash, it did not.
                 'x' | 'u' | 'v' | 'E' | 'T' => {}
                 'o' => set_option(words.next().flatten().unwrap_or_default(), on, state),
                 _ => state.lose_at("set"),
@@ -151,6 +154,7 @@ fn set_option(name: &str, on: bool, state: &mut State) {
         "errexit" => state.strict = on,
         "noglob" => state.globs = if on { Globs::Off } else { Globs::On },
         "nounset" | "xtrace" | "verbose" | "errtrace" => {}
+        // stdenv has it on already. Without it a pipeline goes on whose first command failed, which `piped` takes for the end.
         "pipefail" if on => {}
         _ => state.lose_at("set -o"),
     }

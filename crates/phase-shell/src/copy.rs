@@ -62,6 +62,7 @@ impl Runner<'_> {
         let into = arguments.value(Means::Into).cloned();
         let target = match &into {
             Some(target) => target.clone(),
+            // `ln -s path` makes a link of that name here. `cp path` fails.
             None if sources.len() == 1 && kind == CopyKind::Link => Field::text("."),
             None if sources.len() < 2 => return self.unclear(&job, state),
             None => sources.pop().unwrap_or_default(),
@@ -100,6 +101,7 @@ impl Runner<'_> {
     ) -> Status {
         let place = match (self.place(target, state), self.beside(target)) {
             (Place::At(key), _) | (_, Some(key)) => key,
+            // What is moved to elsewhere is gone from here, whatever becomes of it there.
             (Place::Elsewhere | Place::Store(_), _) => {
                 self.take_away(job, source, state);
                 return Status::Unknown;
@@ -121,6 +123,7 @@ impl Runner<'_> {
         }
         let slash = target.known().is_none_or(|text| text.ends_with('/')) && target.spelt().ends_with('/');
         let exact = job.arguments.has(Means::Exact);
+        // With `-T` the target is the name itself: nothing is put into it, be it a folder or not.
         let kind = if exact { Look::Absent } else { self.look(&place, state) };
         let name = place.path.rsplit('/').next().unwrap_or_default();
         let origin = self.origin(job, source, state);
@@ -264,6 +267,7 @@ impl Runner<'_> {
         state: &mut State,
     ) -> Status {
         if job.arguments.has(Means::Keep) || job.arguments.has(Means::Newer) {
+            // Which files stay is asked of each, by whether it is there and by times that are not known.
             return self.in_doubt(
                 at,
                 Cause::Option(Rc::clone(&job.program), "-n or -u on a folder".into()),
@@ -336,6 +340,8 @@ impl Runner<'_> {
                 && matches!(before, Look::File(_))
                 && !job.arguments.has(Means::Force));
         let certain = !there && self.parent_is_there(target, job, state);
+        // Put there even where that may fail: then the build ends, or the state of before
+        // is kept beside this one (`Runner::outcome`).
         self.change(state, Change::File(target.clone(), file));
         if certain { Status::Zero } else { Status::Unknown }
     }
@@ -418,6 +424,7 @@ impl Runner<'_> {
             match self.place(operand, state) {
                 Place::At(key) => {
                     let look = self.look(&key, state);
+                    // `mkdir` fails where something is there already, `mkdir -p` only where that is a file.
                     let fine = matches!(look, Look::Absent)
                         || (parents && matches!(look, Look::Folder | Look::Perhaps(_)));
                     status = if fine { status } else { Status::Unknown };
@@ -458,6 +465,8 @@ fn sorted(job: &Job<'_>, look: Look, tree: Tree) -> Origins {
     let lockfile = is_lockfile(&name);
     match look {
         Look::File(file) => Origins::File(file),
+        // Without `-r` a folder would be left out, with an error. A folder that is called
+        // like a lockfile is none that anybody has.
         Look::Perhaps(file) if !whole || lockfile => Origins::File(file),
         Look::Perhaps(_) => Origins::Either(tree),
         Look::Folder => Origins::Folder(tree),

@@ -143,6 +143,7 @@ impl Runner<'_> {
             Place::At(key) => self.untouched(key, state)?,
             Place::Elsewhere | Place::Unknown => return None,
         };
+        // Which of the names a filter keeps is not asked here: one too many could be the one that is copied.
         if !source.filters.is_empty() {
             return None;
         }
@@ -176,6 +177,8 @@ impl Runner<'_> {
                 Self::anchored(anchor, rest).map_or(Place::Unknown, |key| self.settled(key))
             }
             Seg::Text(path) if path.starts_with('/') => match path.split('/').nth(1) {
+                // Where Nix builds: `/build` on Linux, `/private/tmp` on macOS.
+                // `/proc/self/cwd` is the folder that the shell is in.
                 Some("build" | "proc" | "private" | "") | None => Place::Unknown,
                 Some(_) => Place::Elsewhere,
             },
@@ -256,6 +259,7 @@ fn builtin(name: &str, state: &State) -> Option<Anchor> {
     Some(match name {
         "out" => Anchor::Out,
         "TMPDIR" | "TMP" | "TEMP" | "TEMPDIR" | "NIX_BUILD_TOP" => Anchor::BuildTop,
+        // Nix makes it `/homeless-shelter`, which is not there.
         "HOME" => Anchor::Elsewhere,
         "PWD" => match state.folder.as_ref()? {
             Key { root: Root::Tree, path } => Anchor::Tree(path.clone()),

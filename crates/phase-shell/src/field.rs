@@ -51,6 +51,7 @@ pub(super) struct Field {
     pub loose: bool,
 }
 
+// A gap is not equal to itself: two texts that are not known need not be the same one.
 impl PartialEq for Field {
     fn eq(&self, other: &Self) -> bool {
         let same = |a: &Seg, b: &Seg| match (a, b) {
@@ -280,6 +281,7 @@ fn matches(signs: &[Sign], text: &str) -> bool {
             }
             Some(Sign::Anything) => {
                 anything = Some((sign, at));
+                // What comes behind any text can be reached by moving that one on: an earlier `*` need not be tried again.
                 star = None;
                 sign += 1;
                 continue;

@@ -338,6 +338,7 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
             (None, Some(_)) => Some(PathState::Folder),
             _ => None,
         },
+        // What is in it is not touched: `mkdir -p web` of one that is there is no change.
         Change::Folder(at) => at.below(key).map(|_| PathState::Folder),
         Change::Gone(at) => key.below(at).map(|_| PathState::Absent),
         Change::GoneAll(folder, pattern) => {

@@ -277,11 +277,13 @@ impl<'a> Runner<'a> {
 
     fn and_or(&mut self, item: &AndOr, mut state: State, tested: bool) -> Outcome {
         if item.background {
+            // It may write now, or after all that follows.
             state.lose(Cause::Construct("a command in the background".into()));
         }
         let last = item.rest.len();
         let mut outcome = self.pipeline(&item.first, state, tested || last > 0);
         for (i, (joint, pipeline)) in item.rest.iter().enumerate() {
+            // Under `set -e` only the last command of `a && b` ends the shell: `false && true; rm package-lock.json` goes on.
             let asked = tested || i + 1 < last;
             let Outcome { ok, fail } = outcome;
             outcome = match joint {
@@ -299,6 +301,7 @@ impl<'a> Runner<'a> {
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline, state: State, tested: bool) -> Outcome {
+        // `! command` never ends the shell, whichever way it goes.
         let tested = tested || pipeline.negated;
         let mut outcome = match pipeline.commands.as_slice() {
             [only] => self.command(only, state, tested),
@@ -368,6 +371,7 @@ impl<'a> Runner<'a> {
             Kind::For { name, words, body } => self.for_loop(name, words.as_deref(), body, state, tested),
             Kind::Case { subject, arms } => {
                 self.expand(subject, &mut state);
+                // Patterns are not held against the subject: any arm may be the one, or none.
                 let mut all = Outcome::either(state.clone(), tested);
                 for arm in arms {
                     let one = self.list(arm, state.clone(), tested);
@@ -386,6 +390,7 @@ impl<'a> Runner<'a> {
                 self.outcome(state.clone(), state, status, tested)
             }
             Kind::Arithmetic | Kind::Simple { .. } => {
+                // It assigns, and fails where the result is zero: `((n++))` ends a phase where `n` was 0.
                 state.lose(Cause::Construct("`((...))`".into()));
                 Outcome::success(state)
             }
@@ -409,6 +414,7 @@ impl<'a> Runner<'a> {
         }
         let last = match otherwise {
             Some(list) => self.list(list, rest, tested),
+            // An `if` of which no branch runs succeeds.
             None => Outcome::success(rest),
         };
         self.either(all, last)

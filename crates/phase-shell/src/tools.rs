@@ -217,9 +217,11 @@ impl Runner<'_> {
                     continue;
                 }
             };
+            // Bytes that are not followed stay so, with the program that made them as the cause: that is what has to be mended.
             if let (Some(edits), false) = (&edits, matches!(file.origin, Origin::Other(_))) {
                 let mut file = file;
                 file.edits.extend(edits.iter().cloned());
+                // It writes the file in place: where that worked, it could be written.
                 file.writable = true;
                 self.spend(edits.iter().map(|edit| edit.size() as u64).sum(), state);
                 self.change(state, Change::File(key, file));
@@ -233,6 +235,7 @@ impl Runner<'_> {
         let zip = name.as_ref() == "unzip";
         let texts: Vec<&str> = rest.iter().map(Field::start).collect();
         let first = texts.first().copied().unwrap_or_default();
+        // tar takes its first letters without a dash, too: `tar xf a.tgz`.
         let letters = if first.starts_with("--") { "" } else { first.trim_start_matches('-') };
         let extracts = zip
             || letters.contains('x')
@@ -327,6 +330,7 @@ impl Runner<'_> {
                 .map(|word| if let Place::At(key) = self.place(word, state) { Some(key) } else { None })
                 .collect()
         };
+        // `-name web -exec rm -r {} +` takes the lockfile in `web` away, whatever the pattern says of its name.
         if pattern.is_some_and(|pattern| {
             !FILE_NAMES.iter().any(|name| pattern.matches(name)) && !pattern.matches(".")
         }) && !texts.iter().any(|text| text.contains("rm") || *text == "-delete")
@@ -357,6 +361,7 @@ impl Runner<'_> {
                 .split_once('=')
                 .is_some_and(|(name, _)| !name.starts_with('-') && !name.contains('/'))
         };
+        // `env A=b program`: as in the shell, what has a `=` before the program is a variable for it.
         let skip =
             if name.as_ref() == "env" { rest.iter().take_while(|word| assigns(word)).count() } else { 0 };
         match rest[skip..].split_first() {
@@ -410,6 +415,8 @@ fn edits(options: &[Field]) -> Option<Vec<LockfileEdit>> {
         let name = option.known()?;
         let first = words.next()?.known()?;
         let (pattern, required) = match name {
+            // nixpkgs' `substituteInPlace` fails for text that is not there with
+            // `--replace-fail` only; the others warn at most.
             "--replace" | "--replace-warn" | "--replace-quiet" => (first.to_owned(), false),
             "--replace-fail" => (first.to_owned(), true),
             "--subst-var-by" => (format!("@{first}@"), false),
@@ -432,6 +439,7 @@ fn written_by_node(words: &[Field]) -> Option<Vec<Field>> {
     let mut text = String::new();
     for seg in &program.segs {
         match seg {
+            // Those of its own could not be told from those that stand for a path.
             Seg::Text(known) if known.chars().any(is_private) => return None,
             Seg::Text(known) => text.push_str(known),
             path => {

@@ -95,6 +95,8 @@ pub(super) fn copied(ev: &mut Eval, source: &Rc<Source>, edits: &[LockfileEdit],
         }
         (Base::Remote(remote), None) => {
             let folder = source.folder().to_owned();
+            // A source is asked for the lockfile of a folder, by its two names. One that
+            // is called otherwise in there cannot be asked for.
             let shrinkwrap = match source.sub.rsplit('/').next() {
                 Some(name) if name == NAMES[0] => Some(Shrinkwrap::In(folder.clone())),
                 // One that lies beside it is not copied along.
@@ -173,6 +175,8 @@ fn original(
         }
         Base::Changed(args) => {
             let args = Rc::clone(args);
+            // `true`: `applyPatches` and `srcOnly` make a derivation of their own, which runs whatever it is given, where
+            // `buildNpmPackage` hands only some attributes on to the fetcher.
             let mut all = locate_in(ev, &args, true, place.deeper(&tree.sub));
             for located in &mut all {
                 located.keep_shadow();
@@ -203,6 +207,7 @@ fn unanimous(ev: &mut Eval, all: &[Located], at: Location) -> Answer {
     let Some(first) = all.first() else {
         return Answer::doubt(Reason::UnknownSource, "no source is given", Some(at));
     };
+    // A doubt agrees with nothing, itself included: alone it is the answer all the same.
     if all.len() == 1 || all.iter().all(|other| first.answer.agrees(ev, &other.answer)) {
         return first.answer.clone();
     }
@@ -237,6 +242,7 @@ fn local(ev: &mut Eval, tree: &Source, left: &Left, at: Location) -> Answer {
         }
         if filtered_out(ev, tree, &path, at) {
             left_out = Some(path);
+            // The file is then not in the store, and the other name counts (fixture `src-filter-drops-shrinkwrap`).
             continue;
         }
         return Answer::Local { lockfile: path, edits: edits.clone(), shadow: None };

@@ -360,6 +360,8 @@ fn decide(
     options: Result<&HashOptions, &(String, Option<Location>)>,
     located: &[Located],
 ) -> Outcome {
+    // Before all else: what is known of nixpkgs' fetcher says nothing of the one that stands in its place (fixture
+    // `overlay-replaces-fetcher`).
     let replaced = ev
         .noted::<Declared>()
         .and_then(|own| own.replaced.iter().find(|(_, at)| !flake::is_of_another(ev, *at, record.call)));
@@ -396,6 +398,7 @@ fn decide(
     let Some(first) = answers.first() else {
         return undecided(ev, Reason::UnknownSource, "no source is given".to_owned(), record.call);
     };
+    // One literal cannot be the hash of two lockfiles: to write that of either would break the build on the other side.
     if !answers.iter().all(|other| first.agrees(ev, other)) {
         return disagreement(ev, record, &answers);
     }

@@ -28,6 +28,7 @@ pub(super) fn remote_source(ev: &mut Eval, used: &Fetched) -> RemoteSource {
                 }
             }
         }
+        // `builtins.fetchTarball "https://..."`: the URL alone in place of a set.
         _ => attributes.push(attribute(ev, "url", &remote.args.clone())),
     }
     RemoteSource {
@@ -100,6 +101,7 @@ pub(super) fn proof(
     };
     proof.push(Step { place: place_of(ev, record.call), text: call });
     steps(ev, "the hash", &hash.trail, &mut proof);
+    // Those that agree lead to one lockfile, and one way there is proof enough.
     for located in located.iter().take(1) {
         steps(ev, "the source", &located.trail, &mut proof);
         for (at, note) in &located.notes {

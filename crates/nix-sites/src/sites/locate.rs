@@ -37,6 +37,8 @@ struct Phase {
 }
 
 /// The names of the phases that run before the lockfile is read.
+// `buildNpmPackage` hands these two on to its fetcher. `postUnpack` and `preConfigure` run in the build alone, and move
+// no lockfile (fixture `phases-not-forwarded`).
 const PHASES: [&str; 2] = ["prePatch", "postPatch"];
 
 /// Derivations that are the source of one another are followed so far: `src` may be a derivation whose `src` is one (fixture
@@ -141,6 +143,7 @@ impl Inputs {
 
 /// Attributes of `fetchNpmDeps` itself that change how its source is unpacked.
 fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static str> {
+    // The fetcher reads the lockfile in its own `buildPhase`: what runs before may have changed it.
     const NAMES: &[&str] = &[
         "postUnpack",
         "preUnpack",
@@ -257,6 +260,8 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
         (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
     };
     let candidates = candidates(ev, &tree, place.folder, &answer);
+    // A site has room for one fetched source. Where the lockfile is laid over an archive
+    // besides, nobody would look into that one.
     match (&remote, laid_over(ev, &tree, &answer, at)) {
         (None, Ok(found)) => remote = found,
         // Its own shrinkwrap was asked for above.
@@ -352,6 +357,7 @@ fn run_phases(ev: &Eval, chosen: &Chosen, combination: &Combination<'_>, place: 
     let patched_in = shell.folder().map(str::to_owned);
     apply_patches(&mut shell, &chosen.tree, patches, patched_in.as_deref());
     run_phase(&mut shell, phases[1], PHASES[1], at);
+    // stdenv runs all phases in one shell: the last `cd` decides where the lockfile is read (fixture `phase-cd-persists`).
     let end = shell.folder().map(|end| below(end, folder));
     let left = match &end {
         Some(end) => Ok(shell.left(Side::Tree, end)),

@@ -15,6 +15,7 @@ use phase_shell::{Diff, is_lockfile};
 use crate::remote::Patch;
 
 /// How many parts of names go where nothing else is said.
+// stdenv runs `patch ${patchFlags:--p1}`.
 const USUAL: usize = 1;
 
 /// What is known of a list of patches.
@@ -144,6 +145,7 @@ fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches:
         patches.list.push(Patch::Other(what));
         return;
     };
+    // A patch that cannot be read may name it.
     let (mut touched_any, mut names_lockfile) = (false, true);
     if let Ok(file) = ev.files.read(&path) {
         let text = Rc::clone(&ev.files.get(file).text);

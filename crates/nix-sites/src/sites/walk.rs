@@ -56,6 +56,7 @@ impl Walker {
     /// Visits a thunk under an attribute path.
     pub fn visit(&mut self, ev: &mut Eval, thunk: ThunkId, path: Option<&str>, depth: u32) {
         const MOST_NAMES: usize = 20_000;
+        // What was visited costs next to nothing, and may get another name even now.
         if ev.budget.is_spent() && !self.thunks.contains(&thunk) {
             let (path, around) = (path.map(str::to_owned), self.seen.around());
             self.postponed.push(Postponed { thunk, path, depth, around });
@@ -183,6 +184,7 @@ impl Walker {
     /// The set was visited before: only the names of its derivations are new. A set that holds itself, as
     /// `python3Packages.python3Packages`, has no new ones.
     fn rename(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
+        // Names are only for people to read. Sets that hold each other would make new ones without end.
         if depth > 6 || self.inside.contains(&(Rc::as_ptr(attrs) as usize)) {
             return;
         }
@@ -358,6 +360,7 @@ fn name_downloads(ev: &mut Eval, attrs: &Rc<Attrs>, path: &str) {
 fn name_held(ev: &mut Eval, value: &Value, path: &str, depth: u32) {
     match &value.kind {
         Kind::Alt(values) => values.iter().for_each(|value| name_held(ev, value, path, depth)),
+        // Nix lets a list hold itself: `let a = [ a ]; in a`.
         Kind::List(list) if depth < 2 => {
             for item in &list.items {
                 let item = ev.force(*item);
