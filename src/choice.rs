@@ -304,6 +304,7 @@ fn nearest(survey: &Survey, path: &Path) -> Option<PathBuf> {
 
 /// Adds what shares a token or a lockfile of the repository that may be written.
 fn close(sites: &[Site], kept: &mut BTreeSet<usize>) {
+    // What comes along may share a literal with others in turn.
     loop {
         let tokens: BTreeSet<LiteralRef<'_>> = kept.iter().flat_map(|at| tokens(&sites[*at])).collect();
         let more = sites
@@ -334,6 +335,7 @@ fn tokens(site: &Site) -> impl Iterator<Item = LiteralRef<'_>> {
 fn restrict(survey: &mut Survey, choice: &SiteChoice, kept: &BTreeSet<usize>) {
     let mut at = 0..;
     survey.sites.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
+    // Without a choice the rest of the survey stays: `--exclude` is about derivations alone.
     if choice.wanted.is_empty() && choice.since.is_none() {
         return;
     }

@@ -201,6 +201,8 @@ fn written(
     let request = |(_, decided): &(&Literal, Decided)| {
         let bytes = merged.get(&decided.lockfile).cloned().or_else(|| fs::read(&decided.lockfile).ok())?;
         let lockfile = apply_edits(&bytes.into(), &decided.edits).ok()?;
+        // What the fetcher breaks on stays a conflict: with a hash the merge would look solved, and only the build
+        // would fail.
         let lacks = Completeness::of(&lockfile, None).ok()?.incomplete(&[]);
         lacks.is_none().then(|| HashRequest::new(lockfile, decided.options))
     };

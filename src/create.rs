@@ -43,8 +43,10 @@ pub fn create_all(creations: &[Creation], replacements: &[FileReplacement]) -> R
     let result = creations
         .iter()
         .try_for_each(|creation| create(creation, &mut made))
+        // Last, because it undoes itself where it fails; what was created before is removed below.
         .and_then(|()| Ok(replace_all(replacements)?));
     if result.is_err() {
+        // A folder can be removed only after what was put into it.
         made.iter().rev().for_each(Created::undo);
     }
     result

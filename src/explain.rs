@@ -210,6 +210,7 @@ impl Search<'_> {
         if found.is_some() || !has_git(&edited) {
             return found;
         }
+        // Only what is unpacked from git depends on the user: a registry's tarball is in the cache as it came.
         let users = [Modes::ROOT, Modes::umask(0o002), Modes::umask(0o077), Modes::umask(0o027)];
         users.into_iter().find_map(|modes| {
             let candidates = [1, 2].map(of_version).into_iter().collect();
@@ -257,9 +258,8 @@ impl Search<'_> {
         let versions = [own, own.with_other_version()];
         let forced =
             versions.map(|options| HashOptions { force_git_deps: true, force_empty_cache: true, ..options });
-        let mut all: Vec<_> = versions.into_iter().chain(forced).collect();
-        all.dedup();
-        all
+        // A derivation that has them both already is not asked about twice.
+        versions.into_iter().chain(forced.into_iter().filter(|forced| !versions.contains(forced))).collect()
     }
 
     fn others(&mut self) -> Option<HashIdentity> {
@@ -319,6 +319,8 @@ impl Search<'_> {
         let requests: Vec<_> = candidates.iter().map(request).collect();
         let own = self.means.settings.in_manner(manner);
         let settings = if manner == Manner::default() { self.means.settings } else { &own };
+        // Otherwise a search in git's past would download what was replaced long ago, for a candidate that is probably
+        // wrong.
         let on_disk = Arc::new(self.means.supply.without_network());
         let supply = if network { self.means.supply } else { &on_disk };
         let results = npm_deps::compute(&requests, supply, settings);

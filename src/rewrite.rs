@@ -103,6 +103,7 @@ fn lockfiles(plan: &Plan, sites: &[&Planned]) -> Vec<FileReplacement> {
     for repaired in of_sites.chain(own_uses) {
         let (path, old) = (repaired.path.clone(), repaired.old.to_vec());
         let replacement = FileReplacement { path, old, new: repaired.new.to_vec() };
+        // One that npm made anew lacks nothing: what would be filled into the old one is of no use.
         renewed.entry(&repaired.path).or_insert(replacement);
     }
     renewed.into_values().collect()

@@ -60,6 +60,7 @@ pub(super) fn run(args: &AddArgs, environment: &Environment, terminal: &Terminal
 
 /// `NAME[@VERSION]`.
 fn wanted(text: &str) -> Result<(PackageName, Selector), Fatal> {
+    // The first character of `@scope/name` is one, too.
     let split = text.rfind('@').filter(|at| *at > 0);
     let (name, version) = split.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
     let name = PackageName::parse(name).map_err(|error| Fatal::new(&error))?;
@@ -111,6 +112,7 @@ impl AddPlan {
             args.dir.as_ref().map_or_else(|| beside.join("npm"), |folder| environment.absolute(folder));
         let lockfile = folder.join(name.word()).join("package-lock.json");
         let keeps_lockfile = shape(args) == Shape::Lockfile;
+        // Refused before anything is downloaded. A link that leads nowhere is there, too.
         if keeps_lockfile && lockfile.symlink_metadata().is_ok() {
             let message = Message::plain(format!("{} exists already", lockfile.display()));
             let hint = "`update` keeps it right; remove it, and what uses it, to start over";

@@ -145,6 +145,7 @@ impl Config {
     fn parse(text: &str) -> Result<Self, Fatal> {
         let wrong = |error: &toml::de::Error| refusal(text, error.span(), error.message(), None);
         let table = DeTable::parse(text).map_err(|error| wrong(&error))?;
+        // Before serde, which lists all keys and does not say which one was meant.
         known_keys(text, table.get_ref())?;
         known_denials(text, table.get_ref())?;
         let config: Self = toml::from_str(text).map_err(|error| wrong(&error))?;

@@ -172,6 +172,7 @@ impl Environment {
 
     /// The branch that a pull or merge request is for, as a revision of git's.
     pub(super) fn merge_target(&self) -> Option<String> {
+        // A runner's checkout has the target as a branch of the remote, if at all.
         let of_github = self.text("GITHUB_BASE_REF").map(|branch| format!("refs/remotes/origin/{branch}"));
         of_github.or_else(|| self.text("CI_MERGE_REQUEST_DIFF_BASE_SHA").map(str::to_owned))
     }

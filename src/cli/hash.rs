@@ -191,6 +191,7 @@ pub(super) fn options(flags: Flags, environment: &Environment) -> Result<HashOpt
     };
     Ok(HashOptions {
         fetcher_version,
+        // nixpkgs' tool asks whether these are set, not what they say.
         force_git_deps: flags.force_git_deps || environment.is_set("FORCE_GIT_DEPS"),
         force_empty_cache: flags.force_empty_cache || environment.is_set("FORCE_EMPTY_CACHE"),
     })

@@ -34,6 +34,7 @@ pub(super) fn run(args: &MergeDriverArgs, environment: &Environment, terminal: &
     };
     let versions = Versions { ancestor: &ancestor, ours: &ours, theirs: &theirs };
     let (merged, is_clean) = merge(versions, &marks);
+    // Before anything is solved: whatever goes wrong from here on, git has what it would have made itself.
     write(&environment.absolute(&args.ours), &merged)?;
     if is_clean {
         return Ok(Exit::Fine);

@@ -95,10 +95,12 @@ impl<'a> NixStore<'a> {
         }
         let got = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let expected = self.path(name, hash);
+        // nix-store hashes the tree by itself: another path means other bytes than were hashed here, or another store.
         if got == expected { Ok(got) } else { Err(NixStoreError::OtherPath { got, expected }) }
     }
 
     fn has(&self, path: &str) -> Result<bool, NixStoreError> {
+        // A path that is there may be half of one; which are whole only the store's database tells.
         let output = self.command()?.args(["--check-validity", path]).output().map_err(NixStoreError::Run)?;
         Ok(output.status.success())
     }

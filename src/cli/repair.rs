@@ -84,6 +84,7 @@ fn conclude(
 fn lockfiles(args: &RepairArgs, environment: &Environment) -> Result<(Vec<PathBuf>, Paths), Fatal> {
     let named = |word: &OsString| {
         let path = environment.absolute(Path::new(word));
+        // A lockfile may be called anything; a `.nix` file stands for the derivations in it.
         (path.is_file() && path.extension().is_none_or(|extension| extension != "nix")).then_some(path)
     };
     if !args.scope.wanted.is_empty()

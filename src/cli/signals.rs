@@ -26,6 +26,7 @@ pub(super) fn before_the_end(hook: impl Fn() + Send + 'static) -> io::Result<()>
     static HOOKS: Mutex<Vec<Hook>> = Mutex::new(Vec::new());
     let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
     hooks.push(Box::new(hook));
+    // One thread runs all hooks: a second one could end the program while the first one's are running.
     if hooks.len() > 1 {
         return Ok(());
     }

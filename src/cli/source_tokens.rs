@@ -22,6 +22,7 @@ pub(super) fn add(access: &mut Access, environment: &Environment, github_token: 
     let home = environment.home();
     let own = environment.path("NETRC").or_else(|| Some(home?.join(".netrc")));
     let of_nix = conf.netrc_file.map_or_else(|| conf_folder(environment).join("netrc"), PathBuf::from);
+    // The first one that knows a host wins: a user's before the machine's.
     for file in own.into_iter().chain([of_nix]) {
         if let Ok(text) = fs::read_to_string(&file) {
             netrc::apply(&text, &file.display().to_string(), access);
@@ -39,6 +40,7 @@ fn nix_conf(environment: &Environment) -> NixConf {
     let mut files = vec![conf_folder(environment).join("nix.conf")];
     if let Some(list) = environment.path("NIX_USER_CONF_FILES") {
         let mut own: Vec<_> = std::env::split_paths(&list).collect();
+        // It names the one that wins first, and what is layered last wins here.
         own.reverse();
         files.extend(own);
     } else {

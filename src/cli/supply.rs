@@ -134,6 +134,7 @@ impl Sources {
             let cores: usize =
                 cores.parse().map_err(|_| Fatal(Message::plain("NIX_BUILD_CORES is not a number")))?;
             options.jobs =
+                // Zero is Nix's word for all cores.
                 if cores == 0 { options.jobs } else { options.jobs.min(cores.saturating_mul(JOBS_PER_CORE)) };
         }
         let store = if environment.in_nix_build() { None } else { store_folder(environment).map(Store::at) };
@@ -224,6 +225,7 @@ fn runtime() -> Result<Runtime, Fatal> {
 pub(super) fn store_folder(environment: &Environment) -> Option<PathBuf> {
     let below_home = || environment.home().map(|home| home.join(".cache"));
     let named = environment.path("NPM_NIXHASH_CACHE");
+    // A relative path is to be ignored, says the XDG specification.
     let cache = || environment.path("XDG_CACHE_HOME").filter(|path| path.is_absolute()).or_else(below_home);
     let folder = named.or_else(|| cache().map(|cache| cache.join("npm-nixhash")))?;
     Some(environment.absolute(&folder))
@@ -307,6 +309,7 @@ fn surroundings(environment: &Environment) -> Options {
     options.proxies.https = proxy(["https_proxy", "HTTPS_PROXY"]).or_else(any);
     options.proxies.exempt = environment.text("no_proxy").or(environment.text("NO_PROXY")).map(str::to_owned);
     let roots = ["NIX_SSL_CERT_FILE", "SSL_CERT_FILE"].into_iter().filter_map(|name| environment.path(name));
+    // Builds of nixpkgs have SSL_CERT_FILE=/no-cert-file.crt, which is never there.
     if let Some(file) = roots.into_iter().find(|file| file.exists()) {
         options.trust.roots = Roots::File(file);
     }

@@ -96,6 +96,7 @@ fn since(revision: &str, scope: &SurveyScope, survey: &Survey) -> Result<Changed
     let git = Git::of(&scope.root);
     let changed = git.changed_since(revision).map_err(refused)?;
     if changed.paths.is_empty() {
+        // A second survey would find the same.
         return Ok(ChangedSince::new(changed, &survey.sites));
     }
     let Before { texts, absent } = git.before(&changed, is_read).map_err(refused)?;

@@ -133,6 +133,7 @@ impl Update {
             plan.refuse_assumed();
         }
         let replacements = rewritten(&mut plan);
+        // Judged by a report of its own: writing can still fail, and the one that is shown is made after that.
         let before = RunState::of(&report("update", &plan, left_out.clone(), environment), deny);
         let held_back =
             args.all_or_nothing && (before.failed || before.incomplete || !before.denied.is_empty());
@@ -153,6 +154,7 @@ impl Update {
         self.report.remember_updated(before.report);
         for earlier in before.written {
             match self.written.iter_mut().find(|later| later.path == earlier.path) {
+                // The patch leads from what the run found to what it left, however often it began again.
                 Some(later) => later.old = earlier.old,
                 None => self.written.push(earlier),
             }

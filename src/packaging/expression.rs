@@ -43,6 +43,7 @@ pub struct UnwritablePath(String);
 pub fn check_path(path: &str) -> Result<(), UnwritablePath> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "./_-+".contains(c);
     let relative = path.starts_with("./") || path.starts_with("../");
+    // A path literal cannot be quoted: a space or `~` would end it, and `${` would be evaluated.
     let fine = relative && path.chars().all(allowed) && !path.contains("//") && !path.ends_with('/');
     if fine { Ok(()) } else { Err(UnwritablePath(path.to_owned())) }
 }
@@ -88,6 +89,7 @@ fn identity(package: &Package) -> Block {
     let release = &package.release;
     vec![
         format!("pname = {};", string(&release.name.word())),
+        // The URL below takes its version from here, so this line is all that tells Renovate which package it is of.
         format!("# renovate: datasource=npm depName={}", release.name),
         format!("version = {};", string(&release.version)),
     ]
@@ -111,6 +113,7 @@ fn url(url: &Url, version: &str) -> String {
     let text = url.as_str();
     let file = text.rfind('/').map_or(0, |slash| slash + 1);
     let version_at = text[file..].rfind(&format!("-{version}")).map(|at| file + at + 1);
+    // `-1.2.1` also begins `-1.2.10`, which is another version.
     let ends = |at: usize| text[at + version.len()..].starts_with(['.', '-', '+']);
     let Some(at) = version_at.filter(|at| ends(*at)) else { return string(text) };
     let (start, end) = (string(&text[..at]), string(&text[at + version.len()..]));
@@ -124,6 +127,7 @@ fn post_patch(
     names: &dyn NixpkgsNames,
 ) -> Option<Block> {
     locked.lockfile.as_ref()?;
+    // npm prefers a shrinkwrap: a package-lock.json beside the tarball's own would not be read.
     let name = if locked.has_shrinkwrap { "npm-shrinkwrap.json" } else { "package-lock.json" };
     let mut block = vec!["postPatch = ''".to_owned(), format!("  cp ${{{lockfile}}} {name}")];
     if package.manifest.drops_dev() {

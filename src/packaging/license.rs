@@ -41,6 +41,7 @@ const NAMES: &[(&str, &str)] = &[
 pub(super) fn names(spdx: &str) -> Vec<&'static str> {
     let spdx = spdx.trim();
     let inner = spdx.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(spdx);
+    // A mix of both leaves a part that is no identifier, and then no licence is claimed.
     let by_or: Vec<_> = inner.split(" OR ").collect();
     let parts = if by_or.len() > 1 { by_or } else { inner.split(" AND ").collect() };
     let name = |part: &&str| NAMES.iter().find(|(id, _)| *id == part.trim()).map(|(_, name)| *name);

@@ -78,6 +78,8 @@ impl Manifest {
         let fields: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|_| wrong("is not a JSON object"))?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
+        // A registry takes what it says of a release from whoever published it, and does not compare that with the
+        // tarball.
         if text("name") != Some(release.name.as_str()) || text("version") != Some(&release.version) {
             return Err(wrong("is that of another package"));
         }
@@ -148,6 +150,7 @@ fn programs(fields: &Map<String, Value>, base: &str, contents: &Contents) -> Vec
         Some(Value::String(file)) => vec![program(base, file)],
         Some(Value::Object(files)) => {
             let one = |(name, file): (&String, &Value)| {
+                // npm links the last part of the name alone; a path in it would lead out of `bin`.
                 let name = name.rsplit('/').next().unwrap_or(name);
                 Some(program(name, file.as_str()?))
             };

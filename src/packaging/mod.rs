@@ -174,6 +174,7 @@ fn locked(
 ) -> Result<(LockedDependencies, Fit), PackagingError> {
     let lock = lock(request, manifest, contents)?;
     let parsed = Lockfile::parse(&lock.bytes).map_err(PackagingError::Lockfile)?;
+    // nixpkgs' fetcher refuses to make an empty cache unless it is told to.
     let options = HashOptions { force_empty_cache: parsed.dependencies.is_empty(), ..HashOptions::default() };
     let install_scripts = manifest::install_scripts(&lock.bytes);
     let fit = Fit::of(manifest, &release.version, &shape::of_lockfile(manifest, &lock.bytes));

@@ -175,6 +175,7 @@ pub(super) async fn find(
         let found =
             packuments.get(&name).and_then(Option::as_ref).map(|packument| packument.select(&selector));
         let release = match found {
+            // npm goes on without an optional dependency that it cannot find.
             None | Some(Err(PackageError::NoRelease { .. } | PackageError::Selector { .. })) => {
                 missing.push(folder.to_string());
                 continue;
@@ -266,6 +267,7 @@ async fn platform(
         return Err(PackagingError::Signature { package: label(release), verdict: signature });
     }
     let stated = release.dist.integrity.id();
+    // Most state one, and then none of these tarballs is downloaded: this machine needs at most one of them.
     let hash = if stated.algorithm() == Algorithm::Sha512 {
         stated.sri()
     } else {

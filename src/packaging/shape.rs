@@ -96,6 +96,7 @@ impl Fit {
             if candidate.depends {
                 return Self::PlatformDepends(name());
             }
+            // Contains, because some are releases of the package itself, such as `1.2.3-linux-x64`.
             if !candidate.version.contains(version) {
                 return Self::OtherVersion(name());
             }

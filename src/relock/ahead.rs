@@ -87,6 +87,7 @@ impl Prefetch<'_> {
                 && let Some((name, range)) = due.pop()
             {
                 let is_new = !self.asked.contains_key(&name);
+                // Not the end: those behind it may be of packages that were asked about.
                 if is_new && self.asked.len() >= PACKAGES {
                     continue;
                 }
@@ -155,6 +156,8 @@ fn keep(cache: &Path, url: &str, body: &[u8]) -> io::Result<()> {
     put(cache, "content-v2/sha512", &content.hex(), body)?;
     let entry =
         |accept| IndexEntry { url: url.to_owned(), integrity: content.sri(), content, accept: Some(accept) };
+    // npm finds an answer only under the `accept` that it asks with, and which of the two that is depends on what it
+    // is doing. Each line begins with its line feed, as cacache appends them.
     let lines = PACKUMENT_ACCEPTS.map(|accept| format!("\n{}", entry(accept).line(body.len() as u64)));
     put(cache, "index-v5", &hex(&entry(PACKUMENT_ACCEPTS[0]).bucket()), lines.concat().as_bytes())
 }

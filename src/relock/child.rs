@@ -34,6 +34,7 @@ pub(super) struct NpmFolder {
 impl NpmFolder {
     pub(super) fn new(npm: &NpmClient, start: &Start) -> Result<Self, RelockError> {
         let folder = private_folder().map_err(RelockError::Run)?;
+        // Before a token is in it: from here on a signal removes the folder.
         let registered = npm.running.register(folder.path()).map_err(RelockError::Run)?;
         let Selected { text, variables, secrets } = npm.npmrc.select(start, &npm.access);
         let (lockfile, package) = (start.name, start.package.clone());
@@ -94,16 +95,20 @@ impl NpmClient {
 }
 
 fn start(npm: &NpmClient, place: &NpmFolder, stderr: &Path) -> Result<Child, RelockError> {
+    // Not a pipe: nobody reads while npm runs, and once a pipe is full npm would wait for ever.
     let stderr = File::create(stderr).map_err(RelockError::Run)?;
     let mut command = Command::new(&npm.program);
+    // An audit would send the names of all packages to the registry, and only to print something that nobody reads.
     command.args(["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"]);
     command.current_dir(place.path("project"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    // In CI the environment holds tokens that have nothing to do with registries.
     command.env_clear().env("PATH", &npm.path).env("LANG", "C.UTF-8");
     command.env("HOME", place.path("home")).env("TMPDIR", place.path("tmp"));
     command.envs(npm.variables.iter().map(|(name, value)| (name, value)));
     command.envs(place.variables.iter().map(|(name, value)| (name, value)));
     command.env("npm_config_userconfig", place.path("npmrc"));
+    // The machine's npmrc would come past the choice of credentials that was made for the user's.
     command.env("npm_config_globalconfig", place.path("no-global-npmrc"));
     // What is in its cache was put there a moment ago.
     command.env("npm_config_cache", place.cache()).env("npm_config_prefer_offline", "true");

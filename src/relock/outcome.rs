@@ -12,6 +12,8 @@ use super::start::Start;
 pub(super) fn public_urls(lockfile: Vec<u8>, access: &Access) -> Vec<u8> {
     let public = access.registry_url(None, "");
     let Some(mirror) = access.mirror_of(&public) else { return lockfile };
+    // With the field's name, so that the same address in another field, such as `funding`, stays. As text, so that all
+    // else keeps the bytes that npm wrote.
     let opening = |url: &str| format!("\"resolved\": \"{}/", url.trim_end_matches('/'));
     match String::from_utf8(lockfile) {
         Ok(text) => text.replace(&opening(mirror.as_str()), &opening(public.as_str())).into_bytes(),

@@ -34,6 +34,7 @@ impl Start {
             text("name").unwrap_or_default().escape_debug(),
             version.as_deref().unwrap_or("?").escape_debug()
         );
+        // `--omit=dev` keeps them from being installed, but npm locks them all the same.
         let manifest = if omit_dev && manifest.remove("devDependencies").is_some() {
             serde_json::to_vec(&manifest).expect("bug: a JSON object can be written")
         } else {

@@ -32,6 +32,7 @@ fn is_telling(line: &str) -> bool {
 }
 
 fn hide(text: String, secrets: &[String]) -> String {
+    // Stars for a letter or two would make the message unreadable, and the secret easy to read off it.
     let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.len() >= 4).collect();
     // A secret that is part of another is looked for after it.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));

@@ -65,6 +65,7 @@ impl Releases {
 type Answer = (WantedRelease, Result<Release, Arc<PackageError>>);
 
 async fn ask(client: Client, name: PackageName, versions: Vec<String>) -> Vec<Answer> {
+    // The short form has `dist` of every release, which is all that is missing in a lockfile.
     let packument = packages::fetch_abbreviated(&client, &name).await.map_err(Arc::new);
     let answer = |version: String| {
         let release = match &packument {

@@ -86,6 +86,7 @@ impl<'a> Object<'a> {
 
 /// Where a part of a text begins in it.
 fn offset_in(whole: &str, part: &str) -> usize {
+    // A `RawValue` that is borrowed is a slice of the text that was parsed; serde_json tells no other position of it.
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
@@ -170,6 +171,7 @@ fn flat<'a>(whole: &str, map: &'a RawValue, entries: &mut Vec<LockfileEntry<'a>>
         let (version, resolved) = (object.text("version"), object.text("resolved"));
         // Without a version an optional entry stands in for one that the registry does not have.
         let absent = object.is("optional") && version.is_none() && resolved.is_none();
+        // What is bundled comes in the tarball of the package that bundles it, and npm writes no URL for it.
         if object.is("link") || object.is("inBundle") || absent || !is_installed(&place) {
             continue;
         }

@@ -282,6 +282,7 @@ fn present(entry: &LockfileEntry<'_>) -> Result<Option<Integrity>, Unrepairable>
 /// The version under which a registry has the entry's tarball: its own, if its URL, where it has one, is of that.
 fn published_version(entry: &LockfileEntry<'_>) -> Option<String> {
     let Some(resolved) = &entry.resolved else { return entry.version.clone() };
+    // Behind a URL of another name or version are other bytes: the registry's integrity would make npm refuse them.
     let published = published_at(&Url::parse(resolved).ok()?)?;
     let own = entry.version.as_ref().is_none_or(|version| *version == published.version);
     (own && published.name.as_str() == entry.name).then_some(published.version)
@@ -297,6 +298,8 @@ fn package(entry: &LockfileEntry<'_>) -> String {
 fn hold_against(present: &Integrity, release: &Release) -> Result<(), Unrepairable> {
     let id = present.id();
     let published = [Some(release.dist.integrity.id()), release.dist.shasum];
+    // A sha1 and a sha512 cannot contradict each other. Registries state both, so old entries with a sha1 alone are
+    // held against something, too.
     let comparable = published.into_iter().flatten().find(|other| other.algorithm() == id.algorithm());
     match comparable {
         Some(other) if other != id => Err(Unrepairable::OtherBytes {

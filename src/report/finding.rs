@@ -61,6 +61,7 @@ pub(super) fn findings(report: &Report) -> Vec<PlacedFinding> {
     let mut findings: Vec<PlacedFinding> = report.problems.iter().map(unreadable).collect();
     findings.extend(report.sites.iter().flat_map(of_site));
     findings.extend(report.uses.iter().flat_map(of_use));
+    // `update` cannot mend these, so it does not fail over them.
     let level = if report.command == "update" { Level::Warning } else { Level::Error };
     findings.extend(report.findings.iter().map(|one| of_message(level, one.code, &one.message(), None)));
     findings.extend(

@@ -53,6 +53,7 @@ fn property(text: &str) -> String {
 #[must_use]
 pub fn inert(text: &str) -> String {
     let line = |line: &str| {
+        // The runner finds this older form of a command anywhere in a line, `::` only at its beginning.
         let line = line.replace("##[", "## [");
         if line.trim_start().starts_with("::") { line.replacen("::", ": :", 1) } else { line }
     };

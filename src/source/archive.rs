@@ -102,6 +102,7 @@ fn unpack(bytes: &[u8], limit: u64) -> Result<Tree, ArchiveError> {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(ArchiveError::Format("xz")),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(ArchiveError::Format("zstd")),
         [] => Err(ArchiveError::NotOne("it is empty")),
+        // Many servers send a page to log in with status 200.
         _ if bytes.trim_ascii_start().starts_with(b"<") => {
             Err(ArchiveError::NotOne("it looks like a web page"))
         }

@@ -163,6 +163,8 @@ impl<'a> Arguments<'a> {
     /// Refuses what was not looked at.
     pub(super) fn nothing_else(&self) -> Result<(), Unsupported> {
         let seen = self.seen.borrow();
+        // An argument that nixpkgs gets tomorrow may change what is hashed. Guessing would write down the hash of
+        // something else.
         let strange = self.source.attributes.iter().find(|attribute| !seen.contains(attribute.name.as_str()));
         match (strange, &self.source.open) {
             (Some(attribute), _) => {

@@ -161,6 +161,7 @@ async fn obtain(
     let content = tarball.id();
     let mut sha1 = Hasher::new(Algorithm::Sha1);
     sha1.update(&bytes);
+    // A registry is asked about these bytes, and of an old release it may know the sha1 alone.
     let contents = vec![content, sha1.finish()];
     let identity = request.origin.identity();
     let fetched = examine(request, Known { bytes, contents, digests: None }, room.unpacked).await?;
@@ -196,10 +197,12 @@ fn recall(request: &SourceRequest, supply: &Supply, memo: &Memo) -> Option<Known
         let (text, digest) = match recorded {
             Recorded::Known(digest) => (digest.sri(), Some(digest)),
             Recorded::Commit => (OF_COMMIT.to_owned(), None),
+            // It says nothing of the bytes: what is there today has to be looked at.
             Recorded::Placeholder(_) => return None,
         };
         let found = ContentId::new(Algorithm::Sha512, &memo.get(&key(&identity, &text))?)?;
         let other = digest.and_then(|digest| digests.insert(digest.kind(), digest.clone()));
+        // Two hashes of one kind, or two contents: at least one is wrong, and only the bytes tell which.
         if *content.get_or_insert(found) != found || other.is_some() {
             return None;
         }
@@ -250,6 +253,7 @@ fn work(request: &SourceRequest, known: Known, limit: u64) -> Result<FetchedSour
         // A file that is not an archive still has its hash.
         Hashed::File | Hashed::StoreFile if !request.looks.is_empty() => {
             match Unpacked::new(&bytes, Top::Kept, limit) {
+                // Not as something that the file is: with more room it may be an archive.
                 Err(error) if error.is_too_large() => return Err(error),
                 unpacked => unpacked.map_err(Arc::new),
             }

@@ -19,6 +19,7 @@ fn archive_only(arguments: &Arguments<'_>) -> Result<(), Unsupported> {
     arguments.unpacked()
 }
 
+// As nixpkgs asks: a branch may have the tag's name.
 fn tag_reference(tag: &str) -> String {
     format!("refs/tags/{tag}")
 }

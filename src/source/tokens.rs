@@ -22,6 +22,7 @@ impl NixConf {
             match (words.next(), words.next()) {
                 (Some("include" | "!include"), Some(file)) => self.includes.push(file.to_owned()),
                 (Some(name @ ("access-tokens" | "extra-access-tokens")), Some("=")) => {
+                    // As in Nix: the plain name sets the list anew, `extra-` adds to it.
                     if name == "access-tokens" {
                         self.tokens.clear();
                     }
@@ -57,7 +58,8 @@ pub fn grant(access: &mut Access, host: &str, credential: &Credential, place: &s
         "github.com" if owner.is_empty() => prefixes.push("//api.github.com/".to_owned()),
         "github.com" => prefixes.push(format!("//api.github.com/repos/{owner}")),
         _ if owner.is_empty() => {}
-        // GitHub Enterprise, Gitea and Forgejo, GitLab.
+        // GitHub Enterprise, Gitea and Forgejo, GitLab. The owner is in each, so that the token of one is never sent
+        // for another's repository.
         _ => prefixes.extend([
             format!("//{host}/api/v3/repos/{owner}"),
             format!("//{host}/api/v1/repos/{owner}"),

@@ -99,6 +99,7 @@ fn judge(header: &Header<'_>, name: &[u8]) -> Result<(), ZipError> {
     if header.flags().is_encrypted() {
         return unusual("is encrypted");
     }
+    // 19 is macOS.
     let unix = matches!(header.version_made_by().creator_system().as_u8(), 3 | 19);
     if !unix && header.external_attributes() >> 16 != 0 {
         return unusual("has permissions although it was not made on Unix");
@@ -116,6 +117,7 @@ fn content(
     let shown = || String::from_utf8_lossy(name).escape_debug().to_string();
     let entry = archive.get_entry(header.wayfinder())?;
     let mut content = Vec::new();
+    // One byte more than there is room for: so too much is told from just enough.
     let bound = left.saturating_add(1);
     let read = match header.compression_method() {
         CompressionMethod::STORE => {

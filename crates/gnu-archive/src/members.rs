@@ -58,6 +58,7 @@ impl<'a, R: Read> Members<'a, R> {
                 EntryType::GNULongName => names.name = Some(long_text(&mut entry)?),
                 EntryType::GNULongLink => names.target = Some(long_text(&mut entry)?),
                 EntryType::XHeader => names.pax(&content(&mut entry)?)?,
+                // `git archive` puts the commit there, as a comment; GNU tar extracts nothing of it.
                 EntryType::XGlobalHeader => {}
                 _ => return Member::new(entry, names).map(Some),
             }
@@ -74,6 +75,12 @@ impl<'a, R: Read> Member<'a, R> {
             names.target.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned());
         let (kind, mode) = (header.entry_type(), header.mode()?);
         Ok(Self { name, target, kind, mode, entry })
+    }
+
+    /// The number of bytes that its header says it has.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.entry.size()
     }
 
     /// The beginning of its data, so many bytes at most.

@@ -75,6 +75,7 @@ impl<W: Write> Packer<W> {
     /// Those of the writer.
     pub fn append(&mut self, name: &[u8], mode: u32, kind: EntryKind<'_>) -> io::Result<()> {
         let (content, target) = kind.content_and_target();
+        // In this order, as GNU tar writes them.
         self.long(b'K', target)?;
         self.long(b'L', name)?;
         self.write(&header(name, mode, kind.flag(), content.len() as u64, target))?;
@@ -125,9 +126,11 @@ fn header(name: &[u8], mode: u32, flag: u8, size: u64, target: &[u8]) -> [u8; BL
     number(&mut block[116..124], 0);
     number(&mut block[124..136], size);
     number(&mut block[136..148], 0);
+    // The sum is taken with blanks in its own place.
     put(&mut block[148..156], b"        ");
     block[156] = flag;
     put(&mut block[157..257], target);
+    // GNU's magic, older than POSIX's; the names of user and group behind it stay empty by `--numeric-owner`.
     put(&mut block[257..265], b"ustar  \0");
     let sum = block.iter().map(|byte| u64::from(*byte)).sum();
     // One digit less than the field has room for, so that the NUL is followed by a space.

@@ -74,6 +74,7 @@ pub fn repack(archive: impl Read, limit: u64) -> Result<Repacked, Error> {
 /// # Errors
 /// Those of [`repack`].
 pub fn repack_as(archive: impl Read, limit: u64, modes: Modes) -> Result<Repacked, Error> {
+    // Of several members gzip unpacks all, one behind the other.
     let tree = unpack(MultiGzDecoder::new(archive), limit, Names::WithoutFirstPart, modes)?;
     let mut packer = Packer::new(Encoder::new(Vec::new()));
     tree.pack(TOP, &mut packer)?;

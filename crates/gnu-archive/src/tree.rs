@@ -190,6 +190,7 @@ impl Tree {
             Some(Node::File(before)) => Some(*before),
             None => None,
         };
+        // The new name first: a hard link to itself would lose its content in between.
         children.insert(last.to_vec(), Node::File(file));
         self.files[file].names += 1;
         if let Some(before) = before {
@@ -300,6 +301,8 @@ impl Tree {
         open.push((self.open(0, &name, packer)?, name.len()));
         while let Some((children, length)) = open.last_mut() {
             name.truncate(*length);
+            // The children of each folder are sorted by the bytes of their names alone, as `--sort=name` does: `a.b`
+            // follows all of `a/`.
             let Some((child, node)) = children.next() else {
                 open.pop();
                 continue;

@@ -124,6 +124,7 @@ pub enum Names {
 pub fn unpack(archive: impl Read, limit: u64, names: Names, modes: Modes) -> Result<Tree, Error> {
     let mut input = Limited { inner: archive, left: limit, exceeded: false };
     let outcome = unpack_from(&mut input, limit, names, modes);
+    // Whatever the reader of the archive made of it: the limit is the reason.
     if input.exceeded {
         return Err(Error::TooLarge { limit });
     }
@@ -152,6 +153,7 @@ fn add<R: Read>(tree: &mut Tree, member: Member<'_, R>, names: Names, modes: Mod
     let Some(path) = place(&name, names).map_err(refused)? else {
         return Ok(());
     };
+    // Hosts archive files as 0664 and 0775: what umask takes from that shows in the hash.
     let mode = member.mode & modes.kept;
     let target = member.target.clone();
     let outcome = match member.kind {
@@ -165,6 +167,7 @@ fn add<R: Read>(tree: &mut Tree, member: Member<'_, R>, names: Names, modes: Mod
             return Err(refused(EntryProblem::Target(shown(&target))));
         }
         EntryType::Symlink => tree.symlink(&path, &target),
+        // `--strip-components` shortens the targets of hard links, too; those of symbolic links it leaves alone.
         EntryType::Link => match place(&target, names) {
             Ok(Some(target)) => tree.hard_link(&path, &target),
             _ => Err(Misfit::Target),

@@ -71,6 +71,7 @@ pub fn parts(text: &str) -> Option<Vec<Part<'_>>> {
                 parts.push(Part::Text(&text[plain..start]));
                 (begun, own_start, ours, theirs) = (Some(start), end, None, None);
             }
+            // `merge.conflictStyle` diff3 and zdiff3 write the common ancestor between the sides.
             (Some(_), Some('|')) if ours.is_none() => ours = Some(own_start..start),
             (Some(_), Some('=')) if theirs.is_none() => {
                 ours.get_or_insert(own_start..start);

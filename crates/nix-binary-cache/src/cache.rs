@@ -136,6 +136,8 @@ impl Cache {
         if let Err(unfit) = info.serves(output) {
             return Ok(Presence::Unfit(unfit));
         }
+        // A narinfo may be anybody's: what it says of another host, or of a place above the cache, is not asked for
+        // with its credentials.
         let within = !info.url.contains(':')
             && !info.url.split('/').any(|part| part.is_empty() || part.starts_with('.'));
         if !within {
@@ -228,6 +230,7 @@ impl Upload {
     ) -> io::Result<Self> {
         let (mut senders, mut lanes) = (Vec::new(), Vec::new());
         for cache in caches {
+            // One part waits, one is being filled, and `PARTS_IN_FLIGHT` are on their way: of 6 MiB each, and no more.
             let (sender, parts) = mpsc::channel(1);
             let (info, told) = oneshot::channel();
             let task = runtime.spawn(Arc::clone(cache).receive(output.clone(), parts, told));
@@ -276,6 +279,7 @@ impl Drop for Upload {
         // Without it no part follows, and what was written is taken back; soon, or by the bucket's own rules.
         self.encoder = None;
         let tasks = std::mem::take(&mut self.lanes).into_iter().map(|lane| lane.task);
+        // Blocking inside of the runtime would panic; there the tasks end by themselves.
         if Handle::try_current().is_err() {
             let all = futures::future::join_all(tasks);
             let _ = self.runtime.block_on(async { tokio::time::timeout(TAKEN_BACK, all).await });
@@ -324,6 +328,7 @@ struct Parts {
 impl Parts {
     fn send(&mut self, part: impl Fn() -> UploadPart) {
         for sender in &mut self.senders {
+            // A cache that failed does not keep the others from having it.
             if sender.as_ref().is_some_and(|open| open.blocking_send(part()).is_err()) {
                 *sender = None;
             }

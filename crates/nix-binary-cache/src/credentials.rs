@@ -132,6 +132,7 @@ fn s3(
     let region = region.or_else(|| profile.get("region").map(str::to_owned));
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket.name)
+        // The default of Nix's own `s3://` stores.
         .with_region(region.unwrap_or_else(|| "us-east-1".to_owned()))
         .with_retry(retry)
         .with_http_connector(around.connector());
@@ -169,6 +170,7 @@ fn s3_credentials(
 ) -> Result<AmazonS3Builder, CredentialsError> {
     const ID: &str = "AWS_ACCESS_KEY_ID";
     const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    // Without keys the library asks the metadata service.
     if bucket.instance {
         return Ok(builder);
     }
@@ -246,6 +248,7 @@ impl Profile {
             (file("AWS_SHARED_CREDENTIALS_FILE", "credentials"), name.clone()),
             (
                 file("AWS_CONFIG_FILE", "config"),
+                // In `config`, and there alone, all sections but this one begin with `profile`.
                 if name == "default" { name.clone() } else { format!("profile {name}") },
             ),
         ];
@@ -253,6 +256,7 @@ impl Profile {
             let Some(found) = text.as_deref().and_then(|text| section_of(text, &section)) else { continue };
             there = true;
             for (key, value) in found {
+                // Of both files `credentials` wins, as with AWS's own tools.
                 settings.entry(key).or_insert(value);
             }
         }

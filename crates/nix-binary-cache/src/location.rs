@@ -148,6 +148,7 @@ fn refuse_parameters(url: &Url, known: &[&str]) -> Result<(), LocationError> {
     let Some((name, _)) = url.query_pairs().find(|(name, _)| !known.contains(&&**name)) else {
         return Ok(());
     };
+    // `?TOKEN` is a parameter without a value: what may be the secret itself is not repeated.
     let shown =
         if plain(&name) && url.query().is_some_and(|query| query.contains('=')) { &*name } else { "?" };
     Err(LocationError::Parameter(shown.to_owned()))

@@ -387,6 +387,7 @@ impl Storage {
         };
         let first = match parts.recv().await {
             None => return Err(StorageFailure::GivenUp),
+            // One request; an upload in parts takes three.
             Some(UploadPart::Last(bytes)) => return self.put(key, bytes, content_type).await,
             Some(UploadPart::More(bytes)) => bytes,
         };

@@ -72,6 +72,7 @@ pub struct HashFailure {
 impl HashFailure {
     /// Whether nothing but lost tarballs stands in the way: another attempt would fetch them.
     pub(super) fn is_loss(&self) -> bool {
+        // Any other reason would stop the next attempt, too.
         self.obstacles.iter().all(|obstacle| matches!(obstacle, Obstacle::Lost(_)))
     }
 }

@@ -70,6 +70,7 @@ impl<'a> Packuments<'a> {
             None => self.fetch(name, &url, versions).await?,
         };
         let Some(bytes) = answer else { return Ok(None) };
+        // The answer has the versions of all lockfiles of the run, and the hash of each covers its own.
         let bytes = self.trim(name, &url, &bytes, versions)?;
         Ok(Some(Packument { url: CanonicalUrl::from(&url), bytes }))
     }
@@ -81,6 +82,8 @@ impl<'a> Packuments<'a> {
         wanted: &BTreeSet<String>,
     ) -> Result<Option<Bytes>, SupplyError> {
         match self.supply.packument(name, url).await? {
+            // Trimmed before it is kept for the run: of a popular package a registry tells megabytes, hardly any of
+            // which is wanted.
             Some(body) => self.trim(name, url, &body, wanted).map(Some),
             None => Ok(None),
         }

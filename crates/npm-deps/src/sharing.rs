@@ -66,6 +66,8 @@ impl Supply {
             return Ok(self.taken_in(&**shared, want, tarball));
         }
         shared.lost(began, Instant::now());
+        // That it is absent is known already, so it is written without another look; and over a damaged one, which
+        // counts as absent.
         self.download_for(shared, want, watch, matches!(answer, SharedAnswer::Absent)).await
     }
 

@@ -340,6 +340,7 @@ impl Supply {
         want: &Want,
         watch: &dyn Watch,
     ) -> Result<Tarball, SupplyError> {
+        // Read to its end here, which `on_disk` leaves out for a large one: what is damaged has to be downloaded.
         match (self.on_disk(want).filter(|tarball| tarball.prove().is_ok()), &self.shared) {
             (Some(tarball), _) => Ok(tarball),
             (None, Some(shared)) => self.shared_or_downloaded(shared, want, watch).await,
@@ -513,6 +514,7 @@ struct SpillTargets {
 impl SpillTarget for SpillTargets {
     fn begin(&self, id: &ContentId) -> io::Result<Box<dyn Draft>> {
         match &self.store {
+            // A store that cannot be written to is no reason to hold a large body in memory, or to fail.
             Some(store) => store.begin(id).or_else(|_| self.spill.begin(id)),
             None => self.spill.begin(id),
         }

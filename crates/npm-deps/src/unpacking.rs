@@ -47,6 +47,8 @@ impl Unpacking {
     /// # Errors
     /// What the work fails with; where that is [`TooLarge`], in the large room.
     pub async fn within<T, E: TooLarge>(&self, work: impl AsyncFn(Room) -> Result<T, E>) -> Result<T, E> {
+        // Its place is free again before the large room is waited for; otherwise a few that are too large would keep
+        // out all others.
         let first = {
             // Never closed, so there is always leave in the end.
             let _leave = self.beside.acquire().await;

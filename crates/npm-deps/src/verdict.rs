@@ -243,6 +243,7 @@ fn without_url(lockfile: &Lockfile) -> Vec<String> {
 }
 
 fn is_fatal(kind: &ProblemKind) -> bool {
+    // nixpkgs' fetcher passes over these in silence, so there is a hash; a warning says what it lacks.
     !matches!(kind, ProblemKind::NotAUrl(_))
 }
 

@@ -79,6 +79,7 @@ impl UrlReader {
             return Ok(CanonicalUrl(text.into()));
         }
         let url = Url::parse(text)?;
+        // Paths of other schemes are written by other rules.
         if matches!(url.scheme(), "http" | "https") {
             let origin = &url[..Position::BeforePath];
             self.origin = text.starts_with(origin).then(|| origin.to_owned());

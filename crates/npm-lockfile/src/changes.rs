@@ -135,6 +135,7 @@ impl Changes {
     ) {
         let gone: Vec<&String> = old.keys().filter(|version| !new.contains_key(*version)).collect();
         let came: Vec<&String> = new.keys().filter(|version| !old.contains_key(*version)).collect();
+        // Of several versions nobody says which one became which: they are paired in their order.
         let pairs = gone.len().min(came.len());
         for (from, to) in gone.iter().zip(&came) {
             let [from, to] = [from, to].map(ToString::to_string);

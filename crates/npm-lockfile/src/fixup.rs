@@ -87,6 +87,7 @@ impl Fixup<'_> {
     fn dependencies(&mut self, parent: &mut Map<String, Value>, parents: &str) -> Result<(), FixupError> {
         for (name, entry) in objects(parent, "dependencies") {
             let place = if parents.is_empty() { name.clone() } else { format!("{parents} > {name}") };
+            // This prefix, and `git+` in the newer versions, are those that nixpkgs' own tool looks for.
             self.entry(&place, entry, "git+ssh://")?;
             self.dependencies(entry, &place)?;
         }

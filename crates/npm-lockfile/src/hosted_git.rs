@@ -47,6 +47,7 @@ pub(crate) fn hosted_archive(url: &Url) -> Result<(CanonicalUrl, bool), GitUrlEr
     let (kind, tail) = (next(), next());
     let project = project.strip_suffix(".git").unwrap_or(project);
     let commit = match (host, kind) {
+        // Of addresses of pages, nixpkgs' fetcher takes a commit from this one alone.
         ("github.com", Some("tree")) => tail,
         ("github.com", Some(_)) | ("bitbucket.org", Some("get")) | ("git.sr.ht", Some("archive")) => {
             return Err(malformed());

@@ -97,6 +97,7 @@ fn collect_one(path: Cow<'_, str>, entry: PackageEntry<'_>, found: &mut Dependen
             platform_specific: entry.os.0 || entry.cpu.0,
             place: path.into_owned(),
         }),
+        // A link's `resolved` is a folder of the project.
         Err(_) if entry.link.0 => {}
         Err(_) => found.problem(&path, ProblemKind::NotAUrl(resolved.to_owned())),
     }

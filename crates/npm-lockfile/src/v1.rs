@@ -116,9 +116,12 @@ fn url_of(
     let version = version.ok_or(ProblemKind::NoVersion)?;
     let resolved_url = resolved.and_then(|text| urls.read(text).ok());
     match Url::parse(version) {
+        // `npm:real@1.0.0` passes for a URL as well.
         Ok(alias) if alias.scheme() == "npm" => {
             resolved_url.map(Some).ok_or_else(|| ProblemKind::AliasWithoutUrl(version.to_owned()))
         }
+        // Version 1 writes the address of what no registry has in the place of the version, mostly without a
+        // `resolved`.
         Ok(url) => Ok(Some(CanonicalUrl::from(&expand_shorthand(url)))),
         Err(_) => match (resolved_url, resolved) {
             (None, Some(text)) => Err(ProblemKind::NotAUrlInVersion1(text.to_owned())),

@@ -70,6 +70,8 @@ impl Access {
     pub fn mirror_tarballs(&mut self, host: &str, mirror: &str) -> Result<(), InvalidOverride> {
         let mirror =
             Url::parse(mirror).ok().filter(is_web).ok_or(InvalidOverride { host: redacted(host) })?;
+        // Not `configure`d as the user's own mirrors are: else a repository that names `http://` here would open that
+        // host for credentials in clear.
         self.open_mirrors.insert(host.to_ascii_lowercase(), mirror);
         Ok(())
     }

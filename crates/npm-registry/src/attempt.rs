@@ -238,6 +238,7 @@ impl Inner {
         let (lane, load) = transport.lane(url, identity).map_err(Problem::Setup)?;
         let greeting = lane.greeting().await;
         let socket = lane.socket().await;
+        // Asked only here: who waited for the greeting or a socket has mostly waited for the one that failed.
         if let Some(why) = self.health.given_up(url) {
             return Err(Failure { problem: given_up(url, why), cure: Cure::None, used: None });
         }
@@ -341,6 +342,7 @@ impl Inner {
     fn refusal(&self, response: &Response, lacks_certificate: bool) -> Failure {
         let status = response.status();
         let asked = retry::retry_after(response.headers(), SystemTime::now());
+        // A `retry-after` beside any other status means nothing: a 404 stays one (`tests/it/network/matrix.rs`).
         if let Some(wait) = asked.filter(|wait| *wait > self.options.timeouts.retry_after)
             && retry::is_overload(status)
         {
@@ -364,6 +366,7 @@ impl Inner {
 fn schemes(headers: &HeaderMap) -> Vec<String> {
     let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let words = texts.flat_map(|text| text.split(',')).filter_map(|part| part.split_whitespace().next());
+    // They go into a message and come from a server: few, and only what looks like a name. Parameters have a `=`.
     let is_scheme = |word: &&str| {
         word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };

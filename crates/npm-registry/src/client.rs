@@ -191,6 +191,7 @@ impl Inner {
         let transport = self.transport().await.map_err(|problem| fail(0, problem, chosen.used.clone()))?;
         let run = self.options.timeouts.run;
         let over = |limit| Problem::Deadline { limit };
+        // The request's own time begins behind the gate: waiting for others, or as a server asked, is not its fault.
         let Ok(pass) = timeout_at(self.deadline.into(), self.leave(&ask.url)).await else {
             return Err(fail(0, over(run), chosen.used));
         };
@@ -346,6 +347,7 @@ impl Sink for TarballSink {
     }
 
     fn finish(&mut self, head: &Head) -> Result<(), Problem> {
+        // Asked of wrong bytes alone: right ones are right, whatever they look like.
         self.tarball = Some(self.receiver.finish().map_err(|error| match error.into() {
             Problem::Mismatch(mismatch) => head.page(&self.start).unwrap_or(Problem::Mismatch(mismatch)),
             problem => problem,
@@ -375,6 +377,7 @@ impl Sink for DocumentSink {
     fn announce(&mut self, len: u64) -> Result<(), Problem> {
         match usize::try_from(len) {
             Ok(len) if len <= self.limit => {
+                // A length is only a claim: memory is taken as the bytes come.
                 self.bytes.reserve_exact(len.min(1 << 20));
                 Ok(())
             }

@@ -87,6 +87,7 @@ impl Credential {
             Self::PrivateToken(token) => (PRIVATE_TOKEN, token.expose().to_owned()),
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
+        // So `Debug` hides it, and HTTP/2 keeps it out of the table of headers that later requests refer to.
         value.set_sensitive(true);
         Some((name, value))
     }
@@ -271,6 +272,7 @@ impl Credentials {
             let registry = registry.filter(|registry| authority(registry) == authority(url))?;
             nearest(&self.prefixes, registry, registry.path())
         };
+        // npm looks its own prefixes up by the path as the URL has it, `%2F` and all.
         let near = of_source().or_else(|| nearest(&self.prefixes, url, url.path())).or_else(of_registry);
         let Some(grant) = near.or_else(|| self.of_host(&self.tokens, url)) else {
             if let Some(chosen) = user_info(url) {
@@ -294,6 +296,7 @@ impl Credentials {
 
     fn grant(&self, grant: &Grant, url: &Url) -> Result<Chosen, Problem> {
         let place = grant.place.clone();
+        // Before the variable is asked for: what would not be sent anyway need not be complete.
         if !self.may_carry(url) {
             let used = CredentialUse::Withheld { place, why: Withheld::Unencrypted };
             return Ok(Chosen { used, ..Chosen::default() });
@@ -342,6 +345,7 @@ impl Credentials {
             .chain(self.tokens.iter().chain(&self.netrc).map(|(host, grant)| (host.clone(), grant)))
             .filter(|(at, _)| at.rsplit_once(':').map_or(at.as_str(), |(host, _)| host) == host)
             .collect();
+        // The order of a `HashMap` would name another one in each run.
         same.sort_by(|a, b| (a.0 != authority, &a.1.place).cmp(&(b.0 != authority, &b.1.place)));
         match same.first() {
             None => CredentialUse::None,

@@ -273,6 +273,8 @@ pub(super) fn of_exchange(error: &reqwest::Error, received: u64, way: Way) -> Pr
         reason => reason,
     };
     let unreached = error.is_dns() || error.is_connect();
+    // Before the proxy is blamed: through one that tunnels, the certificate is the server's, and the library calls it
+    // a failure to connect all the same.
     if matches!(tls(error), Some(rustls::Error::InvalidCertificate(_))) {
         return Problem::Certificate { reason };
     }

@@ -53,6 +53,7 @@ impl Gate {
         }
         let lower = (state.limit / 2).max(FLOOR);
         let surplus = state.limit - lower;
+        // Those that are out cannot be called back: what is left of the surplus is taken from them as they return.
         let idle = self.permits.forget_permits(surplus);
         *state = State { limit: lower, debt: surplus - idle, streak: 0, ..*state };
     }

@@ -108,6 +108,7 @@ impl Health {
     pub(super) fn failed(&self, url: &Url, failure: Failed, limit: Duration) {
         self.with(url, |host| {
             let since = *host.trying_since.get_or_insert(failure.begun);
+            // A host that answered somebody since is there: this request was unlucky, and the others go on.
             let answered_meanwhile = host.answered_at.is_some_and(|at| at > failure.first);
             let exhausted = failure.last && !answered_meanwhile;
             if host.given_up.is_none() && (exhausted || since.elapsed() >= limit) {

@@ -1,4 +1,5 @@
-//! The only module that opens a socket: verified downloads of tarballs, and small documents.
+//! Whatever goes to a registry or a code host: verified downloads of tarballs, and small documents. Binary caches have
+//! a client of their own, set up here ([`plain_client`]).
 //!
 //! It reads no environment and no files but the certificates it is told of; everything else arrives in [`Options`].
 //! Requests run under a limit that adapts to the server (see [`gate`]), are repeated where repeating can help (see

@@ -30,9 +30,11 @@ pub fn apply(text: &str, file: &str, access: &mut Access) {
                     std::mem::take(&mut machine).finish(file, access);
                     machine.host = words.next();
                 }
+                // Ended here, or the login of `default` would become that of the machine above it.
                 "default" => std::mem::take(&mut machine).finish(file, access),
                 "login" => machine.login = words.next(),
                 "password" => machine.password = words.next(),
+                // With its value, which may be called `login`.
                 "account" => drop(words.next()),
                 "macdef" => {
                     in_macro = true;

@@ -92,10 +92,13 @@ impl Npmrc {
     /// Adds a file's text, which wins over what was added before. `lookup` answers for the environment.
     pub fn layer(&mut self, text: &str, lookup: &dyn Fn(&str) -> Option<String>) {
         let mut layer: BTreeMap<String, Setting> = BTreeMap::new();
+        // Behind a `[section]` npm's `ini` files keys under its name, where npm looks for no token
+        // (docs/credentials.md).
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         for line in
             lines.take_while(|line| !line.starts_with('[')).filter(|line| !line.starts_with([';', '#']))
         {
+            // A key alone is `true` there.
             let (key, value) = line.split_once('=').unwrap_or((line, "true"));
             let written = unquote(key);
             let key = expand(&written, lookup).text;
@@ -274,6 +277,7 @@ impl Npmrc {
             identity = Some(Arc::new(ClientIdentity { certfile: path(certfile), keyfile: path(keyfile) }));
             used.extend(["certfile", "keyfile"]);
         }
+        // Of what is used alone: an `_auth` that lacks its variable is no matter where `_authToken` wins.
         let unset = used.iter().find_map(|field| self.unset(&name(field))).map(str::to_owned);
         let place = format!("`{}` in .npmrc", self.shown(&name(used.first()?)));
         Some(Grant { credential, identity, unset, place })
@@ -281,6 +285,7 @@ impl Npmrc {
 
     fn apply_proxies(&self, options: &mut Options) {
         let proxy = |names: &[&str]| {
+            // `proxy=false` is how npm is told to use none.
             let value = names.iter().find_map(|name| self.get(name)).filter(|value| *value != "false");
             value.map(|value| Secret::new(value.to_owned()))
         };
@@ -356,12 +361,13 @@ fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Value {
     expanded
 }
 
-/// Splits at the first `${NAME}`.
+/// Splits at the first `${NAME}`. What npm takes for no name, because it is empty or has another `${` in it, is text.
 fn next_reference(text: &str) -> Option<(&str, &str, &str)> {
-    let start = text.find("${")?;
-    let (before, rest) = (&text[..start], &text[start + 2..]);
-    let end = rest.find('}').filter(|end| *end > 0)?;
-    Some((before, &rest[..end], &rest[end + 1..]))
+    text.match_indices("${").find_map(|(start, _)| {
+        let rest = &text[start + 2..];
+        let end = rest.find(['$', '{', '}']).filter(|end| *end > 0 && rest[*end..].starts_with('}'))?;
+        Some((&text[..start], &rest[..end], &rest[end + 1..]))
+    })
 }
 
 #[cfg(test)]
@@ -393,7 +399,7 @@ mod tests {
         let npmrc = parsed(&[
             "\u{feff}; comment\n# another\nplain = a b ; trailing\r\nquoted = \"x;y\"\nsingle='z#'\nflag\nesc=a\\;b\\\\c\\d\n",
             "list[] = one\nlist[] = two\nunset=${NONE}\ngone=<${NONE?}>\nset=${TOKEN}!\nkept=\\${TOKEN}\nopen=${TOKEN\n\
-             [section]\nplain=no\n",
+             empty=${}-${TOKEN}\nwithin=${a${TOKEN}}\n[section]\nplain=no\n",
         ]);
         for (name, value) in [
             ("plain", "a b"),
@@ -407,6 +413,8 @@ mod tests {
             ("set", "s3cret!"),
             ("kept", "${TOKEN}"),
             ("open", "${TOKEN"),
+            ("empty", "${}-s3cret"),
+            ("within", "${as3cret}"),
         ] {
             assert_eq!(npmrc.get(name), Some(value), "{name}");
         }

@@ -33,6 +33,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             jobs: 128,
+            // More paid on none of the lines that were measured (BENCHMARKS.md, "Long and thin lines").
             connections: 4,
             retries: 4,
             timeouts: Timeouts::default(),

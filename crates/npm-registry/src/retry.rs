@@ -43,12 +43,14 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(text).ok()?;
+    // A date that has passed asks for no pause.
     Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// The pause before the next attempt, after `failed` failed ones: it doubles each time, and between half and all of it is
 /// taken at random, so that many clients do not come back together.
 pub(super) fn pause(timeouts: &Timeouts, failed: u32) -> Duration {
+    // The shift is bounded because it would overflow; by then all pauses are the longest one.
     let doubled = timeouts.backoff.saturating_mul(1 << failed.saturating_sub(1).min(16)).min(LONGEST);
     doubled.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

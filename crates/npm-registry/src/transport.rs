@@ -20,6 +20,8 @@ use super::trust::{self, ASKED, TrustError};
 
 /// What may be on the way of one HTTP/2 stream, in bytes: a whole tarball of usual size fits, so that none waits for permission
 /// to go on.
+// With 3 MiB for both, and fewer bodies at once, 300 MB over 1 Gbit/s and 100 ms took 6.03 s instead of 4.60
+// (BENCHMARKS.md).
 pub const STREAM_WINDOW: u32 = 4 << 20;
 /// What may be on the way over one HTTP/2 connection, in bytes: it bounds what lies unread in memory.
 pub const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -144,6 +146,7 @@ impl Transport {
     /// The proxy that stands between here and `url`, as `host:port`.
     pub(super) fn proxy_of(&self, url: &Url) -> Option<String> {
         let through = self.proxies.intercept(&url.as_str().parse().ok()?)?;
+        // Without the name and password that may stand before the host: this goes into messages.
         Some(through.uri().authority()?.as_str().rsplit('@').next()?.to_owned())
     }
 }
@@ -265,6 +268,7 @@ fn client(options: &Options, tls: ClientConfig) -> Result<reqwest::Client, Setup
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(&options.user_agent)
+        // They are followed in `attempt`, which decides at each hop whether credentials go along.
         .redirect(Policy::none())
         .referer(false)
         .connect_timeout(options.timeouts.connect)
@@ -273,6 +277,7 @@ fn client(options: &Options, tls: ClientConfig) -> Result<reqwest::Client, Setup
         .http2_max_frame_size(FRAME)
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_TIMEOUT)
+        // Else reqwest would read proxies out of the environment, which is the shell's to read.
         .no_proxy();
     for proxy in proxies(&options.proxies)? {
         builder = builder.proxy(proxy);
@@ -284,6 +289,7 @@ fn proxies(proxies: &Proxies) -> Result<Vec<Proxy>, SetupError> {
     let exempt = proxies.exempt.as_deref().and_then(NoProxy::from_string);
     let mut made = Vec::new();
     if let Some(address) = &proxies.http {
+        // What reqwest says may repeat the address, and that may hold a password.
         made.push(Proxy::http(address.expose()).map_err(|_| SetupError::Proxy { scheme: "http" })?);
     }
     if let Some(address) = &proxies.https {

@@ -220,6 +220,7 @@ impl Candidate {
         let chosen = match self.algorithm.cmp(&other.algorithm) {
             Ordering::Greater => return self,
             Ordering::Less => return other,
+            // An error stays one, whatever else is there: nixpkgs may come to choose it.
             Ordering::Equal => match (self.chosen, other.chosen) {
                 (Ok(one), Ok(other)) if one.id != other.id => {
                     Err(IntegrityError::Conflict { one: one.text, other: other.text })

@@ -11,7 +11,7 @@ use tar::Archive;
 const LIMIT: u64 = 4 << 30;
 
 /// The largest manifest or shrinkwrap that is read.
-const DOCUMENT: usize = 64 << 20;
+const DOCUMENT: u64 = 64 << 20;
 
 /// The bytes at the beginning of a file that tell what runs it.
 const HEAD: usize = 128;
@@ -84,11 +84,11 @@ pub fn look(tarball: impl Read) -> io::Result<Contents> {
             contents.files.insert(rest.to_owned(), kind);
             continue;
         };
-        let document = member.content()?;
-        if document.len() > DOCUMENT {
+        // Asked before it is read: a few megabytes of gzip may be a manifest of gigabytes.
+        if member.size() > DOCUMENT {
             return Err(io::Error::other("a document is larger than anything sensible"));
         }
-        *place = Some(document);
+        *place = Some(member.content()?);
         contents.files.insert(rest.to_owned(), RunBy::Other);
     }
     Ok(contents)
@@ -96,7 +96,25 @@ pub fn look(tarball: impl Read) -> io::Result<Contents> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::RunBy::{self, Native, Node, Other};
+    use super::look;
+
+    #[test]
+    fn a_manifest_that_is_too_large_is_refused_by_its_header() {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("package/package.json").unwrap();
+        header.set_mode(0o644);
+        header.set_size((64 << 20) + 1);
+        header.set_cksum();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        // Nothing follows: who reads the data first finds the archive cut off.
+        gzip.write_all(header.as_bytes()).unwrap();
+        let tarball = gzip.finish().unwrap();
+        let error = look(tarball.as_slice()).unwrap_err();
+        assert_eq!(error.to_string(), "a document is larger than anything sensible");
+    }
 
     #[test]
     fn the_first_bytes_tell_what_runs_a_file() {

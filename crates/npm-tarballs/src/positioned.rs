@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 
 /// Reads some bytes from `offset` on; 0 at the end of the file.
+// Not by seeking: many readers share one handle, and with it one position.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_at(file, buffer, offset);

@@ -73,6 +73,7 @@ impl Area {
 }
 
 impl Room {
+    // Each place has room for a whole extent, however short the one in it is: so any of them will do for the next.
     fn take(&mut self) -> u64 {
         self.free.pop().unwrap_or_else(|| {
             let offset = self.end;

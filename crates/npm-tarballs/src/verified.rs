@@ -313,6 +313,7 @@ impl Receiver {
         if let (Some(draft), Some(content)) = (&mut self.draft, &mut self.content) {
             draft.write(&content.bytes)?;
             content.bytes.clear();
+            // A body of unknown length had up to a megabyte here before it was found to be large.
             content.bytes.shrink_to(4 * PIECE);
             content.hashed = 0;
         }

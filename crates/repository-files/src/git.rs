@@ -95,6 +95,7 @@ pub(super) fn is_top(folder: &Path) -> bool {
 pub(super) fn kind_of(folder: &Path) -> BorderKind {
     let Some(target) = elsewhere(&folder.join(".git")) else { return BorderKind::Repository };
     let within = |name: &str| target.components().any(|part| part.as_os_str() == name);
+    // The work tree of a submodule has both in its path: `modules/NAME/worktrees/NAME`.
     match (within("worktrees"), within("modules")) {
         (true, _) => BorderKind::Worktree,
         (false, true) => BorderKind::Submodule,
@@ -135,6 +136,7 @@ impl Tracked {
 
     /// Whether git tracks anything in this folder.
     pub(super) fn has_below(&self, folder: &Path) -> bool {
+        // Paths are ordered by their parts, so that what lies in a folder follows it directly.
         let first = self.files.range(folder.to_owned()..).find(|path| *path != folder);
         first.is_some_and(|path| path.starts_with(folder))
             || self.folders.iter().any(|own| own.starts_with(folder))

@@ -155,6 +155,7 @@ pub(super) fn walk(
         if entry.file_name() == ".git" {
             return false;
         }
+        // The top has a `.git` as well, and would end the walk at once.
         if entry.depth() == 0 || !entry.file_type().is_some_and(|kind| kind.is_dir()) {
             return true;
         }
@@ -164,6 +165,7 @@ pub(super) fn walk(
         false
     };
     let mut walk = WalkBuilder::new(root);
+    // Nix sees `.github` like any folder; and an unpacked archive has its `.gitignore`, but no git.
     walk.hidden(false).require_git(false).filter_entry(wanted);
     walk
 }

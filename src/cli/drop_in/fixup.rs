@@ -24,6 +24,7 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment, terminal: &
         Fatal(Message { message: format!("{}: {}", path.display(), message.message), ..message })
     })?;
     if let Some(new) = fixed {
+        // nixpkgs' tool says so on standard output, and only where it changes something.
         terminal.data("Fixing lockfile\n");
         replace_all(&[FileReplacement { path, old, new }]).map_err(|error| Fatal::new(&error))?;
     }

@@ -26,6 +26,7 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment) -> Outcome 
 fn add_folder(map: &mut CacheMap, folder: &Path) -> Result<(), Fatal> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let mut entries = entries.map_err(|error| Fatal::reading(folder, &error))?;
+    // Of several entries for one URL the last one wins, and a folder has no order.
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();

@@ -211,6 +211,7 @@ impl Memory {
 
     /// Under which this machine remembers that the store knows a key.
     fn told_key(&self, key: &[u8; 32]) -> [u8; 32] {
+        // With the key: what was told unsigned, or signed by another one, is told again.
         let signed = self.key.as_ref().map(|key| format!("{:?}", key.public())).unwrap_or_default();
         let whom = format!("told {} {signed}", self.storage.location());
         Sha256::new().chain_update(key).chain_update(whom).finalize().into()
@@ -376,6 +377,7 @@ async fn wait(writing: Vec<Write>, left: Duration) -> (Option<StorageFailure>, u
             Some(Err(_)) => failure = failure.or(Some(StorageFailure::Other)),
         }
     }
+    // A task whose handle is dropped goes on.
     aborts.iter().for_each(tokio::task::AbortHandle::abort);
     (failure, all.len())
 }

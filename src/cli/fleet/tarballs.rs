@@ -177,6 +177,7 @@ impl SharedTarballs for Tarballs {
                     return SharedAnswer::Here(tarball);
                 }
                 Ok(None) => return SharedAnswer::Absent,
+                // As if it were not there: then the right bytes are written over it.
                 Err(Unread::Damaged) => {
                     self.memory.damaged_tarball();
                     return SharedAnswer::Absent;
@@ -245,6 +246,7 @@ fn send(tarball: &Tarball, parts: &mpsc::Sender<UploadPart>) -> io::Result<()> {
     };
     let mut part = next()?;
     loop {
+        // Read ahead, because the last part has to be known for what it is when it is sent.
         let following = next()?;
         let last = following.is_empty();
         let sent = if last { UploadPart::Last(part) } else { UploadPart::More(part) };

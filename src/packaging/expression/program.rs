@@ -68,6 +68,7 @@ fn tools(package: &Package, names: &dyn NixpkgsNames) -> Block {
     } else {
         block.push(format!("nativeBuildInputs = [ {wrapper} ];"));
     }
+    // A tarball may hold its author's Makefile or ./configure, which stdenv would run.
     block.push("dontConfigure = true;".to_owned());
     block.push("dontBuild = true;".to_owned());
     block
@@ -114,6 +115,7 @@ fn wrap(package: &Package, program: &Program, lines: &mut Vec<String>, names: &d
             write!(line, "$package/{file} $out/bin/{name} --prefix PATH : ${{{node}}}/bin")
         }
     };
+    // npm makes the files of `bin` executable when it installs them; in a tarball they need not be.
     if !matches!(kind, Some(RunBy::Node)) {
         lines.push(format!("chmod +x $package/{file}"));
     }

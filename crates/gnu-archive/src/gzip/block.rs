@@ -10,6 +10,7 @@ use super::huffman::Code;
 use super::lengths::Description;
 
 /// A block is closed when it holds this many literals and matches.
+// gzip's buffer has room for 0x8000, and gzip closes the block before it is full.
 const FULL: usize = 0x8000 - 1;
 /// Every so many of them the block is judged: is it so good already that a fresh code could only help?
 const JUDGED: usize = 0x1000;
@@ -79,6 +80,7 @@ impl Block {
     fn push(&mut self, token: Token, covered: usize) -> bool {
         self.tokens.push(token);
         let n = self.tokens.len();
+        // zlib does not ask the first; that alone gives other bytes.
         (n.is_multiple_of(JUDGED) && self.is_good(covered as u64)) || n >= FULL
     }
 

@@ -68,6 +68,8 @@ impl Deflate {
 
     /// Compresses the rest and closes the last block.
     pub(super) fn finish(&mut self) {
+        // gzip also slides when it looks for input that does not come any more, and which byte is at position 0 shows
+        // in the output.
         if self.position >= SIZE + REACH {
             self.slide();
         }
@@ -128,8 +130,10 @@ impl Deflate {
 
     /// The match at the present position, if one is better than `before`.
     fn look(&self, candidate: usize, before: Match) -> Match {
+        // gzip's start of a match is one variable: where nothing is found it is still that of the byte before.
         let none = Match { length: NONE, start: before.start };
         let near = candidate != 0 && self.position - candidate <= REACH;
+        // From here on a longest match would be read past the end of the window; gzip stops here, too.
         let inside = self.position <= 2 * SIZE - LOOKAHEAD;
         if !near || !inside || before.length >= MAX_MATCH {
             return none;

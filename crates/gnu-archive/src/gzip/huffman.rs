@@ -58,6 +58,7 @@ fn ensure_two(counts: &mut [u32]) -> usize {
     let mut used = counts.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);
     let mut leaves = counts.iter().filter(|&&n| n > 0).count();
     while leaves < 2 {
+        // As gzip does: PKZIP's format wants a distance code even where there is no match, and of a single one a bit.
         let symbol = if used < 3 { used } else { 0 };
         used = used.max(symbol + 1);
         counts[symbol] = 1;

@@ -39,6 +39,7 @@ impl HttpCache {
     ) -> Self {
         let mut base = base.clone();
         if !base.path().ends_with('/') {
+            // Without the slash `join` would put a key in the place of the last part.
             base.set_path(&format!("{}/", base.path()));
         }
         let secret = |text: String| {

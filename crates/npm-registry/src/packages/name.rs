@@ -36,6 +36,7 @@ impl PackageName {
                 Some(scoped) => {
                     scoped.split_once('/').is_some_and(|(scope, base)| is_part(scope) && is_part(base))
                 }
+                // The two names that npm's own check (validate-npm-package-name) excludes by themselves.
                 None => is_part(text) && !matches!(text, "node_modules" | "favicon.ico"),
             };
         if fine { Ok(Self(text.to_owned())) } else { Err(PackageNameError(text.chars().take(80).collect())) }
@@ -83,6 +84,8 @@ impl PackageName {
 
     /// The path of its packument on a registry.
     pub(super) fn packument_path(&self) -> String {
+        // In lower case, as npm asks: its cache is looked up by this URL, and answers that are put there beforehand
+        // have to be found.
         self.0.replace('/', "%2f")
     }
 

@@ -65,6 +65,7 @@ impl Selector {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
+        // Before ranges, which a version is as well: of a release that is not there the neighbours are told.
         if let Ok(version) = Version::parse(text) {
             return Self::Exact(version.to_string());
         }

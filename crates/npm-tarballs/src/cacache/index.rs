@@ -29,6 +29,7 @@ pub struct IndexEntry {
     pub accept: Option<&'static str>,
 }
 
+// The fields stand in the order in which nixpkgs' fetcher writes them: the text goes into the hash as it is.
 #[derive(Serialize)]
 struct IndexLine<'a> {
     key: String,

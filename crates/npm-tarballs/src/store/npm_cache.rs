@@ -61,6 +61,7 @@ impl NpmCache {
         let entry = |line: &str| {
             let (checksum, json) = line.split_once('\t')?;
             let line: IndexedContent = serde_json::from_str(json).ok()?;
+            // npm appends without a lock, and passes over a torn line itself.
             (checksum == hex(&Sha1::digest(json)) && line.key == key).then_some(line)
         };
         let last = text.lines().filter_map(entry).next_back()?;

@@ -55,6 +55,7 @@ struct KnownOrigins {
 fn key(url: &str, id: &ContentId) -> Key {
     let mut hasher = Sha256::new();
     hasher.update(url);
+    // No URL holds a NUL, so that no two pairs make one text.
     hasher.update([0]);
     hasher.update(id.algorithm().name());
     hasher.update(id.digest());

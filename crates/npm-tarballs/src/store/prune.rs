@@ -75,6 +75,7 @@ impl Store {
                 pruned.removed.add(entry);
             }
         }
+        // Listed anew: what other processes wrote meanwhile keeps its lines.
         let left = self.contents()?;
         self.inner.origins.retain(|content| left.contains(content))?;
         Ok(pruned)

@@ -150,6 +150,7 @@ impl<'a> Walker<'a> {
 
     /// A file as git names it, part by part; `None` for one that is elsewhere.
     fn relative(&self, file: &Path) -> Option<Vec<Vec<u8>>> {
+        // The root is canonical here; the path that somebody gave may lead through a link.
         let file = file.strip_prefix(&self.root).map(Path::to_owned).ok().or_else(|| {
             let folder = file.parent()?.canonicalize().ok()?;
             folder.join(file.file_name()?).strip_prefix(&self.root).map(Path::to_owned).ok()

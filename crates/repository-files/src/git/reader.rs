@@ -52,8 +52,10 @@ impl Reader {
         require_files(&git)?;
         let options = Options::isolated().open_path_as_is(true);
         let repository = gix::open_opts(root.join(".git"), options).map_err(unreadable)?;
+        // The folder of a linked work tree has little but `HEAD`: configuration, refs and objects lie in this one.
         require_files(repository.common_dir())?;
         let top = repository.workdir().and_then(|folder| folder.canonicalize().ok());
+        // `core.worktree` may name any other folder.
         if top != root.canonicalize().ok() {
             return Err(GitError::NotTheTop);
         }
@@ -151,6 +153,7 @@ impl Reader {
 
     /// An object's bytes, unless there are more than `most` of them.
     pub(super) fn read(&self, id: ObjectId, kind: Kind, most: u64) -> Result<Vec<u8>, GitError> {
+        // The header alone first: a pack of kilobytes may hold an object of gigabytes.
         let header = self.0.find_header(id).map_err(unreadable)?;
         if header.kind() != kind || header.size() > most {
             return Err(GitError::Unreadable(format!("the object {id} is not a {kind} of a usual size")));

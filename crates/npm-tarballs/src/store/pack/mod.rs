@@ -91,6 +91,7 @@ impl Packs {
     }
 
     fn forget(&self, id: &ContentId, what: &Packed) {
+        // Meanwhile the tarball may have been written again, into another pack; that one stays.
         if let Entry::Occupied(found) = self.known().entry(*id)
             && Arc::ptr_eq(&found.get().pack, &what.pack)
         {

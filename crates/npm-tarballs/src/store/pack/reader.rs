@@ -17,6 +17,8 @@ use crate::verified::IN_MEMORY;
 
 pub(super) const MAGIC: &[u8; 8] = b"npmnixp1";
 /// Magic and number of records.
+// At the end, because tarballs are appended as they come: a pack whose writing was cut short has none, and counts as
+// nothing.
 pub(super) const TRAILER: u64 = 16;
 
 /// A pack. One that is open stays readable when another process prunes it.
@@ -54,6 +56,7 @@ impl Pack {
     fn read_from(&self, file: &File, record: &Record) -> io::Result<Bytes> {
         self.used
             .call_once(|| mark_used(file, file.metadata().and_then(|metadata| metadata.modified()).ok()));
+        // Only small tarballs are packed; a file has no say in how much memory is taken.
         let len = usize::try_from(record.len).ok().filter(|len| *len <= IN_MEMORY).ok_or_else(damage)?;
         let mut bytes = vec![0; len];
         match read_exact_at(file, &mut bytes, record.offset) {
@@ -84,6 +87,7 @@ pub(super) fn records(file: &File) -> io::Result<Vec<Record>> {
     let (start, table) = table(file)?;
     let records = table.as_chunks().0.iter().filter_map(Record::decode);
     Ok(records
+        // A record that points into the table, or behind it, was not written by this program.
         .filter(|record| record.offset.checked_add(record.len).is_some_and(|end| end <= start))
         .collect())
 }
