@@ -37,6 +37,7 @@ impl Areas {
     /// One file names another one: their parts are one.
     pub fn join(&mut self, one: &Path, two: &Path) {
         if let (Some(Area(one)), Some(Area(two))) = (self.of(one), self.of(two)) {
+            // Always to the smaller number: no chain of them leads round.
             self.belongs[one.max(two)] = one.min(two);
         }
     }

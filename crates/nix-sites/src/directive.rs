@@ -47,6 +47,7 @@ pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) -> Vec<FileProblem> {
             contradicted.extend(site.hashes.iter().map(place_of));
             continue;
         }
+        // A comment speaks for the hash beside it, and a site has all of its hashes for one lockfile.
         if stated.len() != site.hashes.len() || stated.iter().any(|other| other.path != first.path) {
             continue;
         }
@@ -58,6 +59,7 @@ pub(super) fn apply(ev: &mut Eval, sites: &mut [Site]) -> Vec<FileProblem> {
             Outcome::MissingLockfile { expected: path }
         };
     }
+    // None of them is written: whether the comment is wrong or what was found elsewhere is not guessed.
     for site in sites {
         if site.hashes.iter().any(|literal| contradicted.contains(&place_of(literal))) {
             let message = "a comment says that its hash is that of another lockfile".to_owned();
@@ -104,6 +106,7 @@ fn stated(ev: &mut Eval, literal: &Literal) -> Option<Stated> {
     let own = lines.get(literal.line.checked_sub(1)?)?;
     let above = literal.line.checked_sub(2).and_then(|i| lines.get(i)).copied().unwrap_or("");
     let in_own = setting(own).map(|value| (value, literal.line, *own));
+    // Behind other text of the line above, it is a word about the hash of that line.
     let in_above = setting(above).filter(|_| above.trim_start().starts_with('#'));
     let (value, line, whole) = in_own.or(in_above.map(|value| (value, literal.line - 1, above)))?;
     let column = whole.split_once('#').map_or(0, |(before, _)| before.chars().count()) + 1;

@@ -180,6 +180,7 @@ fn is_meant(word: &Word, tokens: &[PlacedToken<'_>], at: usize) -> bool {
             Some(SyntaxKind::TOKEN_L_BRACE | SyntaxKind::TOKEN_L_PAREN | SyntaxKind::TOKEN_REC)
         ),
         Follows::Value => {
+            // `vendorHash = null;` says that the modules are in the source, and that there is no hash.
             kind(at + 1) == Some(SyntaxKind::TOKEN_ASSIGN)
                 && tokens.get(at + 2).is_some_and(|next| next.1 != "null")
         }

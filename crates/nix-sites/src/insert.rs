@@ -94,6 +94,7 @@ impl AttrPath {
             return Err(wrong());
         };
         let zero = entry.value().is_some_and(|value| value.syntax().text() == "0");
+        // `a=0;} #` would pass for `a`: the rest of the set that is put around it would be a comment.
         let comment = text.contains(['#', '\n']) || text.contains("/*");
         match keys(&entry) {
             Some(keys) if zero && !comment && matches!(keys.last(), Some(Component::Name(_))) => {

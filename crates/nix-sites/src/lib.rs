@@ -174,6 +174,7 @@ fn index(ev: &mut Eval, found: &RelevantFiles) -> Index {
         wrapped |= occurrences::wraps_tarball(&ast);
         index.insert(path.clone(), all);
     }
+    // Then none of those calls is one of a wrapper around a tarball, and their hashes are those of something else.
     if !wrapped {
         for all in index.values_mut() {
             all.retain(|occurrence| !occurrence.argument);

@@ -165,6 +165,7 @@ impl RemoteSource {
                 [text("owner")?, text("repo")?, text("rev")?]
             }
             (RemoteKind::GitHub, None) if self.open.is_none() => {
+                // With others, such as `fetchSubmodules` and `postFetch`, what comes is not the tree of the commit.
                 const PLAIN: [&str; 4] = ["owner", "repo", "rev", "name"];
                 let plain = |name: &str| PLAIN.contains(&name) || HASHES.contains(&name);
                 if !self.attributes.iter().all(|attribute| plain(&attribute.name)) {
@@ -174,6 +175,7 @@ impl RemoteSource {
             }
             _ => return None,
         };
+        // GitHub takes both names in any case of their letters.
         let commit = ["github".to_owned(), owner.to_lowercase(), repository.to_lowercase(), revision];
         is_whole(&commit[3]).then_some(commit)
     }

@@ -127,6 +127,7 @@ fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
 fn mentions(bytes: &[u8]) -> bool {
     // Of `npmDeps` and `NpmDeps` the rest is the rarer text to look for.
     memmem::find_iter(bytes, b"pmDeps").any(|at| at > 0 && matches!(bytes[at - 1], b'n' | b'N'))
+        // Its arguments may come from another file, and the word `npmDepsHash` with them.
         || memmem::find(bytes, b"buildNpmPackage").is_some()
         || memmem::find(bytes, b"importNpmLock").is_some()
         || memmem::find(bytes, b"/-/").is_some()
@@ -148,6 +149,7 @@ fn gives_hashes(bytes: &[u8]) -> bool {
 /// Whether a text makes something of fixed output and names a package manager of npm's registry.
 fn installs(bytes: &[u8]) -> bool {
     let says = |what: &[u8]| memmem::find(bytes, what).is_some();
+    // `pnpm` holds `npm`, and `bunx` holds `bun`.
     says(b"outputHash") && (says(b"npm") || says(b"yarn") || says(b"bun"))
 }
 

@@ -45,6 +45,7 @@ pub const HASHES: [&str; 6] = ["hash", "sha256", "sha512", "sha1", "outputHash",
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
+        // Nix does without padding, and takes `...SuFX=` for `...SuFU=`: the last bits belong to no byte.
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );

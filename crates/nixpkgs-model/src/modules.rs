@@ -18,6 +18,7 @@ pub const TABLE: &[Native] = &[
     Native::new("mkEnableOption", 1, enable_option),
     Native::new("mkPackageOption", 3, |ev, _, at| option(ev, None, at)),
     Native::new("mkOverride", 2, |ev, a, _| definition(ev, "override", a[0], a[1])),
+    // The numbers are nixpkgs', and the lower one wins.
     Native::new("mkForce", 1, |ev, a, _| priority(ev, 50, a[0])),
     Native::new("mkVMOverride", 1, |ev, a, _| priority(ev, 10, a[0])),
     Native::new("mkDefault", 1, |ev, a, _| priority(ev, 1_000, a[0])),
@@ -53,6 +54,7 @@ pub fn parts(ev: &mut Eval, value: &Value) -> Option<Module> {
     let options = attrs.map.get("options").map(|attr| ev.force(attr.thunk));
     let definitions = match attrs.map.get("config") {
         Some(attr) => ev.force(attr.thunk),
+        // Beside `options` definitions have to stand in `config`: the module system refuses any other attribute.
         None if options.is_some() => Value::attrs(Attrs::default()),
         None => {
             let mut own = attrs.as_ref().clone();

@@ -29,6 +29,7 @@ pub struct Nixpkgs;
 
 impl World for Nixpkgs {
     fn global(&self, name: &str) -> Option<Value> {
+        // Nix has each builtin under this name, too: `__add` is `builtins.add`.
         let bare = name.strip_prefix("__");
         let native = self.function(name).filter(|native| native.reach == Reach::Everywhere);
         let constant = matches!(name, "true" | "false" | "null" | "builtins");

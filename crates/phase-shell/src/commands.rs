@@ -38,6 +38,7 @@ impl Runner<'_> {
         let printed = self.printed_file(&words, redirects, &mut state);
         let document = redirects.iter().any(|redirect| redirect.kind == RedirectKind::Document);
         let cause = if document { Cause::Document } else { Cause::Tool(name.as_str().into()) };
+        // Before the command is looked for: `> package-lock.json nosuch` empties the file.
         for redirect in redirects {
             self.redirect(redirect, &cause, printed.as_deref(), &mut state);
         }
@@ -45,6 +46,7 @@ impl Runner<'_> {
             let status = if assignments.is_empty() { Status::Zero } else { Status::Unknown };
             return self.outcome(before, state, status, tested);
         };
+        // A function comes before the builtin and the program of its name: `cp() { :; }; cp a b` copies nothing.
         match first.known().and_then(|name| state.functions.get(name).cloned()) {
             Some(Some(function)) => return self.call(&function, rest, state, tested),
             Some(None) => {
@@ -58,6 +60,7 @@ impl Runner<'_> {
             state.lose(Cause::Construct("interpolated text".into()));
             return Outcome::success(state);
         }
+        // Of `< a < b` the last one counts.
         let input = redirects.iter().rev().find(|redirect| redirect.kind == RedirectKind::Input);
         self.input = input.map(|redirect| self.expand_one(&redirect.target, &mut state));
         let status = self.dispatch(first, rest, &mut state);
@@ -338,6 +341,7 @@ impl Runner<'_> {
             builtins::lose_folders(state);
             return Status::Unknown;
         }
+        // With it a name may be that of a folder elsewhere.
         let searched = state.variables.contains_key("CDPATH");
         let target = match arguments.operands.as_slice() {
             // `cd -` goes back to where the shell remembers.
@@ -358,6 +362,7 @@ impl Runner<'_> {
             },
             None => Status::Unknown,
         };
+        // A `cd` that fails leaves the shell where it was.
         if status != Status::NonZero {
             state.folder = target;
         }

@@ -118,6 +118,7 @@ impl Names<'_> {
             let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
             targets.iter().position(|target| *target == path)
         };
+        // git writes `"a/\303\244.json"` for a name that is not ASCII.
         let quoted = [self.old, self.new].into_iter().flatten().any(|name| name.contains(['"', '\\']));
         match (slot(self.old), slot(self.new)) {
             _ if quoted => Err("names its files in a way that is not understood"),

@@ -93,6 +93,7 @@ fn replaced(
     if text.contains('\0') {
         return Err(LockfileEditError::NullByte);
     }
+    // bash finds no empty text: `${x//""/a}` is `$x`. That it is in any text is what `--replace-fail` asks.
     let count = if pattern.is_empty() { 0 } else { text.matches(pattern).count() };
     if count == 0 && required && !pattern.is_empty() {
         return Err(LockfileEditError::NotFound(pattern.to_owned()));

@@ -109,6 +109,7 @@ impl<'a> Scanner<'a> {
             match c {
                 '\\' => (is_escaped, has_escapes) = (true, true),
                 '\n' if quote != '`' => return None,
+                // `${...}` in a template is code.
                 '$' if quote == '`' => return None,
                 _ if c == quote => {
                     self.tokens.push(Token::Text((!has_escapes).then_some(&self.rest[1..at])));

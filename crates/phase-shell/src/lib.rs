@@ -136,6 +136,7 @@ impl<'a> Shell<'a> {
         if self.state.lost.is_none() {
             let state = self.state.clone();
             self.state = self.runner.script(script, state);
+            // A build that stops has no hash. Where there is one all the same, the script was misread.
             if self.state.dead {
                 self.state.lose(Cause::Fails);
             }
@@ -207,6 +208,7 @@ impl<'a> Shell<'a> {
             left.slots[i] = slot;
             left.edits[i] = edits;
         }
+        // One that is there, or may be, wins by itself.
         if matches!(left.slots[0], LockfileState::Absent) {
             let key = Key::new(root, &format!("{folder}/{}", FILE_NAMES[0]));
             left.shadow = self.runner.shadow(&key, &mut self.state.clone());

@@ -246,6 +246,7 @@ static PROGRAMS: &[Program] = &[
     row("xz", EditsOperands),
     row("sed", EditsWith(&["-i", "--in-place"])),
     row("yq", EditsWith(&["-i", "--inplace", "--in-place"])),
+    // gawk's `-i inplace`.
     row("awk", EditsWith(&["-i"])),
     row("gawk", EditsWith(&["-i"])),
     row("sort", EditsWith(&["-o", "--output"])),
@@ -254,6 +255,7 @@ static PROGRAMS: &[Program] = &[
     row("makeWrapper", EditsOperands),
     row("makeBinaryWrapper", EditsOperands),
     row("wrapProgram", EditsOperands),
+    // `uniq in out` writes `out`, and so does `xxd`.
     row("uniq", EditsOperands),
     row("xxd", EditsOperands),
     row("icotool", EditsOperands),
@@ -269,6 +271,7 @@ static PROGRAMS: &[Program] = &[
     row("echo", Prints),
     row("printf", Prints),
     row("cat", Reads),
+    // It has no option to write a file: who edits with it redirects its output.
     row("jq", Reads),
     row("ls", Reads),
     row("head", Reads),
@@ -306,9 +309,11 @@ static PROGRAMS: &[Program] = &[
     row("chmod", Reads),
     row("chown", Reads),
     row("chgrp", Reads),
+    // Only of an empty folder, in which there is no lockfile.
     row("rmdir", Reads),
     row("jobs", Reads),
     row("wait", Reads),
+    // First lines of scripts, and programs in machine code: no JSON is either.
     row("patchShebangs", Reads),
     row("autoPatchelf", Reads),
     row("patchelf", Reads),
@@ -324,6 +329,7 @@ static PROGRAMS: &[Program] = &[
     row("appendToVar", Reads),
     row("prependToVar", Reads),
     row("concatTo", Reads),
+    // Both write below `$out` alone.
     row("installManPage", Reads),
     row("installShellCompletion", Reads),
     row(":", Shell(Builtin::True)),

@@ -90,6 +90,7 @@ fn second(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
 fn after(ev: &mut Eval, args: &[ThunkId], _: Location) -> Value {
     let first = ev.force(args[0]);
     match first.as_unknown() {
+        // What is merely not known has a value in Nix, and the second argument is what is asked for.
         Some(unknown) if matches!(unknown.doubt, Doubt::Throw | Doubt::Error | Doubt::Recursion) => first,
         _ => ev.force(args[1]),
     }
@@ -227,6 +228,7 @@ fn type_of(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn try_eval(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let value = ev.force(args[0]);
     let success = match value.as_unknown() {
+        // Nix catches `throw` and assertions that fail. At any other error, as at a missing attribute, it stops all the same.
         Some(unknown) if unknown.doubt == Doubt::Throw => Value::bool(false),
         Some(_) => Value::doubtful(reason_of(&value, "", at)),
         None => Value::bool(true),

@@ -73,6 +73,7 @@ fn whole_file(ev: &mut Eval, file: FileId) -> Value {
     let start = text.len() - text.trim_start().len();
     let span = Span { start: to_u32(start), end: to_u32(start + trimmed.len()) };
     let token = Token { location: Location { file, span }, kind: LiteralKind::TextFile };
+    // The longest hash is sha512 in hexadecimal, 135 characters with its prefix.
     let token = (trimmed.len() < 200).then(|| Rc::new(token));
     string(Text { pieces: vec![Piece::Text(text)], token, system: false, file: Some(file) })
 }

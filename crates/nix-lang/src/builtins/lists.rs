@@ -188,6 +188,7 @@ fn fold_right(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
         Err(value) => return value,
     };
     let mut sum = args[1];
+    // Lazily, from the end: a function that does not ask for the rest ends a `foldr` early, which no `foldl'` does.
     for item in list.items.iter().rev() {
         sum = later2(ev, args[0], *item, sum, at);
     }

@@ -61,6 +61,8 @@ fn merge_sort(
     before: ThunkId,
     at: Location,
 ) -> Result<Vec<ThunkId>, Rc<Unknown>> {
+    // By hand: `slice::sort_by` takes no comparison that fails, and may panic where one is no order. This one is code of
+    // the repository.
     let mut sorted = items.to_vec();
     let mut run = 1;
     while run < sorted.len() {
@@ -84,6 +86,7 @@ fn merge_runs(
 ) -> Result<(), Rc<Unknown>> {
     let [mut left, mut right] = runs;
     while let (Some((a, more_left)), Some((b, more_right))) = (left.split_first(), right.split_first()) {
+        // Asked this way round equal items keep their order, as they do in Nix.
         let verdict = call2(ev, before, *b, *a, at);
         match truth(&verdict) {
             Some(true) => {

@@ -52,6 +52,7 @@ fn part(ev: &mut Eval, id: ThunkId, at: Location, run: fn(&str) -> Option<String
             _ => (false, value.known_text()),
         };
         match text.as_deref().and_then(run) {
+            // `dirOf` of a path is a path, `baseNameOf` of one is a string.
             Some(text) if path && text.starts_with('/') => Value::path(PathBuf::from(text)),
             Some(text) => Value::text(&text),
             None => Value::doubtful(reason_of(&value, "a path is not known", at)),

@@ -301,6 +301,7 @@ fn substring(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     };
     try_change(ev, args[2], at, &|text| {
         let start = start.min(text.len());
+        // To Nix a negative length is all the rest.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let end = start.saturating_add(length).min(text.len());
         // Nix counts bytes; half a character is not text of ours.

@@ -56,6 +56,7 @@ impl Eval {
     fn apply_set(&mut self, callee: &Value, attrs: &Rc<Attrs>, argument: ThunkId, here: Location) -> Value {
         if let Some(attr) = attrs.map.get("__functor") {
             let functor = self.force(attr.thunk);
+            // As a method has it: the set itself is the first argument.
             let half = self.apply_value(&functor, callee.clone(), here);
             return self.apply(&half, argument, here);
         }
@@ -107,6 +108,7 @@ impl Eval {
             let thunk = if let Some(thunk) = self.argument(arg, formal, here) {
                 thunk
             } else {
+                // Its default may name any other argument, `{ a ? b, b ? 2 }: a`: the scope has to be there first.
                 let thunk = self.reserve();
                 defaults.push((thunk, formal));
                 thunk
@@ -114,6 +116,8 @@ impl Eval {
             names.push((Rc::clone(&formal.name), thunk));
         }
         if let Some(bind) = bind {
+            // What was given and nothing else: `({ a ? 1 }@args: args) { }` is `{ }` (fixture
+            // `formal-default-not-in-args`).
             let whole = self.done(arg.clone());
             names.push((Rc::clone(bind), whole));
         }

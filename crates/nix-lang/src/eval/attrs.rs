@@ -44,9 +44,11 @@ impl Eval {
 
     fn insert_dynamic(&mut self, set: &mut Attrs, key: &Value, attr: Attr) {
         match &key.kind {
+            // `${null} = 1;` defines nothing (fixture `attr-name-null`).
             Kind::Null => {}
             Kind::Str(text) => match text.known() {
                 Some(name) => {
+                    // A name that is there already is an error of Nix.
                     set.map.entry(name).or_insert(attr);
                 }
                 None => self.insert_unnamed(set, &attr),

@@ -60,6 +60,7 @@ impl Eval {
             self.hide(&test, code.location());
             return Value::unknown(Doubt::Throw, "an assertion fails", Some(code.location()));
         }
+        // One that is not known is taken to hold: where it does not, there is no hash to be right or wrong.
         self.eval(&code.at(body), env)
     }
 
@@ -218,6 +219,7 @@ fn same(a: &Value, b: &Value) -> bool {
         (Kind::Lambda(a), Kind::Lambda(b)) => Rc::ptr_eq(a, b),
         (Kind::Native(a), Kind::Native(b)) => std::ptr::eq(a.native, b.native) && a.args == b.args,
         (Kind::Str(a), Kind::Str(b)) => {
+            // Two literals that spell one hash are two tokens, each of which is to be written (fixture `same-text-twice`).
             a.token == b.token && a.known().is_some_and(|text| b.known().is_some_and(|other| text == other))
         }
         (Kind::Unknown(a), Kind::Unknown(b)) => Rc::ptr_eq(a, b) || (a.message == b.message && a.at == b.at),

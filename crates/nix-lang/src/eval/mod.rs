@@ -215,6 +215,7 @@ impl Eval {
         }
         let slot = std::mem::replace(slot, Slot::Running);
         let before = self.decisions.begin();
+        // A thunk has one value for everybody: what holds where it was made counts, not what holds for the first who asks.
         let around = self.assumed.take();
         let value = match slot {
             Slot::Code(code, env) => {
@@ -291,6 +292,7 @@ impl Eval {
             }
             Expr::Assert { condition, body } => self.eval_assert(code, *condition, *body, env),
             Expr::With { namespace, body } => {
+                // As in Nix, not before a name is looked up in it: `with (throw "x"); 1` is 1.
                 let namespace = self.delay(code.at(*namespace), env);
                 let inner = self.scope(Env::with(env, namespace));
                 self.eval(&code.at(*body), inner)

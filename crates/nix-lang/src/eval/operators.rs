@@ -169,6 +169,7 @@ impl Eval {
                 Parts::Others => Some(false),
                 Parts::Pairs(pairs) => self.all_equal(&pairs, depth),
             },
+            // Nix compares the addresses of items first: `f == f` is false, and `[ f ] == [ f ]` is true.
             _ if a.is_function() || b.is_function() => None,
             _ => Some(false),
         }

@@ -133,7 +133,10 @@ impl Eval {
                 identity = Some(Identity::Thunk(thunk));
                 self.force(thunk)
             }
+            // Before any `with`: globals are bound around the whole file, and `with { map = 1; }; map` is the function.
             None => match self.world.global(name) {
+                // `true` is a name like any other, which a `let` may bind to something else: here nothing did (fixture
+                // `hostile-shadowed-builtins`).
                 Some(value) if matches!(value.kind, Kind::Bool(_) | Kind::Null) => {
                     let value = self.configured(value.moved(here, Move::Variable(Rc::clone(name))), here);
                     return super::flag(value, here);
@@ -158,6 +161,7 @@ impl Eval {
             match self.peek_attr(&set, name, here) {
                 Some(found) if found.as_unknown().is_none() => return found,
                 Some(unknown) => {
+                    // nixpkgs has an answer for every name. A `with` further out may really have this one.
                     let decisive = set.as_attrs().is_none_or(|attrs| attrs.special.is_none());
                     doubt.get_or_insert_with(|| identified(unknown, &set, name, here));
                     if decisive {

@@ -54,6 +54,7 @@ impl Eval {
                 let values: Vec<Value> = self.world.member_of_function(set, name).into_iter().collect();
                 Selected { missing: values.is_empty(), values }
             }
+            // What is no set lacks everything: `null.a or 3` is 3, and `null ? a` is false.
             _ => Selected { values: Vec::new(), missing: true },
         }
     }
@@ -100,6 +101,8 @@ impl Eval {
             let (found, name) = self.step(code, &value, component, env);
             may_miss |= found.missing;
             if found.values.is_empty() {
+                // Wherever on the way something is missing: `x.a.b or 5` also where there is no `a` (fixture
+                // `select-or-nested`).
                 if let Some(default) = default {
                     return self.eval(&code.at(default), env);
                 }

@@ -36,6 +36,7 @@ impl Eval {
             return Rc::new(source);
         }
         match self.peek_attr(value, "outPath", here) {
+            // `let a = { outPath = a; }; in "${a}"` has no end in Nix either.
             Some(out) if !is_plain_set(&out) => self.source_of(&out, here),
             _ => {
                 let message = "a set that is not a source".into();

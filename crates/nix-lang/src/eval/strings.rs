@@ -27,6 +27,7 @@ impl Eval {
                 let value = string(Text { pieces, token: token(), ..Text::default() });
                 self.configured(value.moved(here, Move::Literal), here)
             }
+            // `"${hash}"` is the string itself, token and all.
             [StringPart::Expr(id)] => {
                 let value = self.eval(&code.at(*id), env);
                 self.each(value, &mut |ev, v| match &v.kind {
@@ -86,6 +87,7 @@ impl Eval {
     pub fn interpolate(&mut self, value: &Value, here: Location) -> Text {
         let piece = match &value.kind {
             Kind::Str(text) => return text.as_ref().clone(),
+            // A path in a string is copied to the store; `toString` of one is where it lies, which is text.
             Kind::Path(path) => Piece::Source(Rc::new(Source::local(path.as_ref().clone()))),
             Kind::Attrs(attrs) => {
                 if let Some(attr) = attrs.map.get("__toString") {
@@ -115,6 +117,7 @@ impl Eval {
             (Kind::Path(x), Kind::Path(y)) => Value::path(join_text(x, &y.to_string_lossy())),
             (Kind::Unknown(_), Kind::Int(_) | Kind::Path(_)) => a.clone(),
             (_, Kind::Unknown(_)) if matches!(a.kind, Kind::Int(_) | Kind::Path(_)) => b.clone(),
+            // `hash + ""` is still the token that the hash is.
             (Kind::Str(x), Kind::Str(y)) if y.pieces.is_empty() => {
                 Value { kind: Kind::Str(Rc::clone(x)), trail: a.trail.clone() }
             }

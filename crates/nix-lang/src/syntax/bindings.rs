@@ -27,6 +27,7 @@ impl BindingsBuilder {
     pub fn insert(&mut self, name: Name, span: Span, node: Node) {
         let existing = self.position(&name).and_then(|i| self.entries.get_mut(i));
         match (existing, node) {
+            // `a = { b = 1; }; a.c = 2;` is one set. Whether it is recursive is what the first of them says, in Nix, too.
             (Some((_, _, Node::Set { inner, .. })), Node::Set { inner: more, .. }) => inner.merge(*more),
             // Nix refuses a second definition; the first one stays.
             (Some(_), _) => {}

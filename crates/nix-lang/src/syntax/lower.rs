@@ -52,6 +52,7 @@ impl Lowerer {
 
     fn expr(&mut self, node: Node<'_>) -> ExprId {
         let lowered = match node.kind() {
+            // Parentheses leave no trace: the token that is rewritten stands inside of them (fixture `text-parenthesised`).
             K::NODE_PAREN | K::NODE_ROOT => return self.optional(node.expr(), node),
             K::NODE_LITERAL => lower_literal(node),
             K::NODE_IDENT => Expr::Var(ident_name(node)),

@@ -41,6 +41,7 @@ fn value(value: &Value) -> Spanned {
         Value::Integer(number) => Json::Int(*number.value()),
         Value::Float(number) => Json::Float(*number.value()),
         Value::Boolean(flag) => Json::Bool(*flag.value()),
+        // Nix refuses a document with a date in it, experimental features aside: whatever is said of one does no harm.
         Value::Datetime(time) => Json::Text(time.value().to_string()),
         Value::Array(items) => Json::List(items.iter().map(|item| Rc::new(self::value(item))).collect()),
         Value::InlineTable(table) => {

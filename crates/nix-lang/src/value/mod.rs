@@ -497,6 +497,7 @@ impl Value {
     /// What would turn a condition, where its answer is known and rests on a token of the repository.
     #[must_use]
     pub fn flip(&self) -> Option<&Rc<Flip>> {
+        // An integer may be the order of two versions, which is compared in turn (fixture `flag-is-a-version`).
         matches!(self.kind, Kind::Bool(_) | Kind::Int(_)).then_some(())?;
         self.trail.as_ref()?.flip.as_ref()
     }

@@ -145,6 +145,7 @@ impl Source {
     pub fn inside(&self, text: &str) -> Self {
         let mut inner = self.clone();
         inner.sub = join_sub(&self.sub, text);
+        // `"${src}/web"` unpacks as `web`, whatever the source itself is called.
         inner.name = None;
         match inner.linked() {
             Some(linked) => linked,
@@ -200,6 +201,8 @@ impl Source {
         }
         let mut names = self.plain_names();
         if !self.filters.is_empty() && !names.iter().any(|name| name == "source") {
+            // `cleanSource` and its relatives call what they make `source`, `builtins.filterSource` leaves it the folder's
+            // name.
             names.push("source".to_owned());
         }
         names

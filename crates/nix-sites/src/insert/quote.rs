@@ -22,6 +22,7 @@ pub fn string(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
+            // No string of Nix holds one.
             '\0' => {}
             other => quoted.push(other),
         }

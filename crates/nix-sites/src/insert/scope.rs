@@ -25,6 +25,7 @@ fn bind(entries: impl Iterator<Item = Entry>, bound: &mut Vec<String>) {
         let attrs: Vec<Attr> = match entry {
             Entry::Inherit(inherit) => inherit.attrs().collect(),
             Entry::AttrpathValue(entry) => {
+                // `a.b = 1;` binds `a`.
                 entry.attrpath().and_then(|path| path.attrs().next()).into_iter().collect()
             }
         };

@@ -48,6 +48,7 @@ pub(super) fn refuses(
     at: Location,
 ) -> bool {
     let Ok(below) = path.strip_prefix(root) else { return false };
+    // Nix asks of the folders first, and of nothing in one that is refused (fixture `src-filter-drops-parent`).
     let mut current = root.to_path_buf();
     let parts: Vec<_> = below.components().collect();
     for (i, part) in parts.iter().enumerate() {

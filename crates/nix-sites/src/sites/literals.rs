@@ -89,6 +89,7 @@ pub(super) fn literal(ev: &Eval, text: &Rc<Text>, token: &Token) -> Literal {
     let source = ev.files.get(token.location.file);
     let (line, column) = ev.files.position(token.location.file, token.location.span.start);
     let written = match token.kind {
+        // Whichever of them it names: what counts is that it waits to be written.
         LiteralKind::NixExpr => HashText::fake(),
         _ => HashText::parse(&text.known().unwrap_or_default()),
     };

@@ -24,6 +24,7 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, folder: &str) ->
     let phase = ev.force(phase);
     let Kind::Str(text) = &phase.kind else { return !matches!(phase.kind, Kind::Null) };
     let source = Rc::new(Source::new(Base::Remote(Rc::new(remote.clone()))));
+    // It begins in a folder of the fetcher's own, in which the download lies; `$out` is what was unpacked.
     let mut shell = Shell::new(&ev.files, &ev.budget, Ground::Unknown, Ground::Source(source));
     shell.run(&Script::new(text), "postFetch");
     let left = shell.left(Side::Out, folder);
@@ -39,6 +40,7 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: Place<
     if attrs.special.read::<Drv>().is_some_and(|drv| drv.maker.builder == Builder::Join) {
         return joined(ev, tree, drv, place);
     }
+    // Each of these does something that is not followed here; of `npmDepsHash` it is what the hooks of `buildNpmPackage` do.
     let plain = [
         "buildPhase",
         "postInstall",
@@ -103,6 +105,7 @@ pub(super) fn scripted(ev: &mut Eval, tree: &Rc<Source>, text: &Text, env: &Valu
         for (name, attr) in &attrs.map {
             let value = ev.force(attr.thunk);
             match value.known_text() {
+                // An absolute path is a place, which may be in the repository.
                 Some(text) if !text.starts_with('/') => variables.push((name.to_string(), Err(text))),
                 _ if matches!(value.kind, Kind::Path(_) | Kind::Str(_) | Kind::Attrs(_)) => {
                     variables.push((name.to_string(), Ok(ev.source_of(&value, at))));

@@ -19,6 +19,8 @@ pub(super) fn located(ev: &mut Eval, record: &Record, own: &OwnFetcher) -> Vec<L
         ToolFile::InTree { folder, name } => {
             let mut all = locate_in(ev, &record.args, true, Place { folder, at, depth: 0 });
             for located in &mut all {
+                // Which file is hashed is told as for nixpkgs' fetcher, where the shrinkwrap wins. This
+                // tool has no such choice.
                 let other = located.answer.local().is_some_and(|path| !path.ends_with(name));
                 if other {
                     let message = format!("the tool is given `{name}`, and another lockfile is beside it");

@@ -54,6 +54,7 @@ fn plain(command: &str) -> Option<Plain> {
         None => value,
     };
     let folder = folder.trim_end_matches('/');
+    // Anything else is for a shell to expand, or leads out of what is named before it.
     let is_name = |part: &str| {
         let fine = |c: char| c.is_ascii_alphanumeric() || "._+-@".contains(c);
         !matches!(part, "" | "." | "..") && part.chars().all(fine)

@@ -130,6 +130,7 @@ impl<'a> Sweep<'a> {
 
     /// Functions with hash attributes that nothing called so far.
     fn call_the_uncalled(&mut self) {
+        // What a call gives may hold further functions, which come in the next round.
         for _ in 0..8 {
             let closures = std::mem::take(&mut self.walker.closures);
             let mut waiting: Vec<(Rc<Closure>, bool)> =

@@ -20,6 +20,7 @@ pub const TABLE: &[Native] = &[
     Native::new("importApply", 2, import_apply),
     Native::new("mkFlake", 2, super::parts::parts),
     Native::new("flattenTree", 1, |ev, a, _| ev.force(a[0])),
+    // An app is no derivation, but holds one: `mkApp { drv = ...; }`.
     Native::new("mkApp", 1, |ev, a, _| ev.force(a[0])),
 ];
 

@@ -85,6 +85,7 @@ impl Input {
         let node = lock.and_then(|lock| locked_node(lock, name));
         let mentions = |part: &str| {
             let node = node.as_ref().and_then(|node| node.get(part));
+            // Of a repository at a host, of a name in the registry, of a tarball or a checkout.
             ["repo", "id", "url"]
                 .iter()
                 .any(|key| node.and_then(|n| n.get(key)).and_then(Lock::as_str).is_some_and(is_nixpkgs))
@@ -129,6 +130,7 @@ pub(super) fn value(input: Input) -> Value {
 /// An attribute of an input.
 pub(crate) fn input_member(ev: &mut Eval, input: &Rc<Input>, name: &str, here: Location) -> Value {
     let source = |input: &Input| Source {
+        // Nix calls whatever it fetches for a flake `source`.
         name: Some("source".into()),
         ..Source::new(Base::Remote(Rc::new(input.remote(here))))
     };

@@ -84,6 +84,7 @@ fn get_snowfall_file(ev: &mut Eval, argument: ThunkId, here: Location) -> Option
             Bound::Outer | Bound::From(_) => None,
         })
     };
+    // They are an argument of a function of the input, which never gives them back: what is written is all there is to read.
     let settings = ast.exprs.iter().find_map(|expr| match expr {
         Expr::Set { bindings, .. } => bound(bindings, "snowfall"),
         _ => None,

@@ -58,6 +58,7 @@ fn arguments(ev: &mut Eval, folder: &Path, flake: &Value, function: &Value, at: 
     let mut set = inputs_of(ev, folder, flake, at);
     let own = ev.done(own_value(folder));
     set.map.insert(Rc::from("self"), Attr::new(own));
+    // `outputs = { self, nixpkgs }: ...` needs no `inputs.nixpkgs`: Nix looks the name up in its registry.
     for (name, has_default) in nix_lang::eval::formals(function).unwrap_or_default() {
         if !set.map.contains_key(&name) && !has_default {
             let thunk = ev.done(input::value(Input::unlocked(&name)));
@@ -131,6 +132,7 @@ fn local_input(ev: &mut Eval, input: &Input) -> Option<Value> {
 pub(crate) fn self_member(ev: &mut Eval, folder: &Path, name: &str, here: Location) -> Option<Value> {
     match name {
         "outPath" | "sourceInfo" => return Some(Source::local(folder.to_path_buf()).value()),
+        // They change with each commit, and a working tree with changes has others.
         "rev" | "shortRev" | "dirtyRev" | "dirtyShortRev" | "lastModified" | "lastModifiedDate"
         | "narHash" | "revCount" => {
             return Some(Value::outside(&format!("self.{name}"), Some(here)));
@@ -169,6 +171,7 @@ pub(crate) fn of_folder(ev: &mut Eval, folder: &Path, name: &str, here: Location
             let mut inputs = self_member(ev, &nearest, "inputs", here)?;
             if let Kind::Attrs(attrs) = &inputs.kind {
                 let mut attrs = attrs.as_ref().clone();
+                // As the argument of `outputs` has it, which is what flakes hand on as `inputs`.
                 let own = ev.done(own_value(&nearest));
                 attrs.map.insert(Rc::from("self"), Attr::new(own));
                 inputs = Value::attrs(attrs);

@@ -25,6 +25,7 @@ struct Modules {
 pub fn parts(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let given = ev.force(args[0]);
     let folder = ev.folder(at.file);
+    // Each module may use what all of them say together, itself included.
     let (result, config, outputs) = (ev.reserve(), ev.reserve(), ev.reserve());
     let context = Rc::new(Context { given, folder, at, result, config });
     let mut modules = Modules::default();
@@ -91,6 +92,7 @@ fn assemble(ev: &mut Eval, merged: &Value, modules: &Modules, flake: Option<Thun
     let mut set = Attrs::default();
     if let Kind::Attrs(attrs) = &merged.kind {
         set.open.clone_from(&attrs.open);
+        // `_module.args` is what modules are given, and no output.
         for (name, attr) in attrs.map.iter().filter(|(name, _)| name.as_ref() != "_module") {
             let inner = Attrs::of(modules.systems.iter().map(|system| (Rc::clone(system), attr.thunk)));
             let thunk = ev.done(Value::attrs(inner));
@@ -117,6 +119,7 @@ fn deep_merge(ev: &mut Eval, left: &Value, right: ThunkId, at: Location) -> Valu
 }
 
 fn collect(ev: &mut Eval, context: &Rc<Context>, module: ThunkId, modules: &mut Modules, depth: u32) {
+    // The module system reads a module once, however often it is imported. Here a ring of imports ends by its depth.
     if depth > 20 {
         return;
     }
@@ -193,6 +196,7 @@ fn argument_of(ev: &mut Eval, given: &Value, name: &str, at: Location) -> Option
     if let Some(value) = ev.peek_attr(given, name, at) {
         return Some(value);
     }
+    // `mkFlake { inherit inputs; }`: `self` is among the inputs.
     let inputs = ev.peek_attr(given, "inputs", at)?;
     ev.peek_attr(&inputs, name, at)
 }
@@ -262,6 +266,7 @@ fn system_arguments(ev: &mut Eval, context: &Rc<Context>) -> Value {
     };
     insert("pkgs", pkgs);
     insert("config", result);
+    // The outputs of this system are what its modules define.
     insert("self'", result);
     let system = ev.done(Value::any_system());
     insert("system", system);

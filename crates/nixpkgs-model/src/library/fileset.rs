@@ -72,6 +72,7 @@ fn unions(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let list = ev.force(args[0]);
     let Kind::List(list) = &list.kind else { return value(Fileset::Unknown) };
     let mut sets: Vec<Rc<Fileset>> = list.items.iter().map(|item| set_of(ev, *item, at)).collect();
+    // Another item can only add files: what the others have is in the union all the same.
     if list.open.is_some() {
         sets.push(Rc::new(Fileset::Unknown));
     }

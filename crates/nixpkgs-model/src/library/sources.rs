@@ -39,6 +39,7 @@ fn keep(ev: &mut Eval, id: ThunkId, at: Location, rule: Option<Rule>) -> Value {
                 let note = "`cleanSource` leaves only editor files and version control out".into();
                 Source {
                     notes: [source.notes.clone(), vec![(at, note)]].concat(),
+                    // Whatever the folder is called, which `sourceRoot` has to follow (fixture `src-clean-source-name`).
                     name: Some("source".into()),
                     ..source
                 }
@@ -170,6 +171,7 @@ pub(crate) fn nix_filter(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value
             };
             let filter = match (include, exclude) {
                 (include, Some(exclude)) => Filter::Lists { include, exclude },
+                // A rule that is a predicate is taken to keep the lockfile, as every filter that is not evaluated.
                 (include, None) => Filter::Lists { include, exclude: Vec::new() },
             };
             source.filtered(filter, at, "`nix-filter`").value()

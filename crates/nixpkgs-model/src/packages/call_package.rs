@@ -86,6 +86,8 @@ fn from_packages(
         return Some(attr.thunk);
     }
     let value = ev.peek_attr(pkgs, name, here)?;
+    // Any name seems to be one of nixpkgs. An argument with a default is a setting of the function's own where the model
+    // does not know better.
     if has_default && value.as_unknown().is_some() {
         return None;
     }

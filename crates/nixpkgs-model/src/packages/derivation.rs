@@ -65,6 +65,7 @@ pub fn function(maker: impl Into<Maker>) -> Value {
 /// Makes the derivation of a call.
 pub fn make(ev: &mut Eval, maker: &Maker, arg: ThunkId, overrides: &[ThunkId], here: Location) -> Value {
     let last = ev.reserve();
+    // So that `declare` notes what this call rests on, and not what led to it.
     let (value, _) = ev.deciding(|ev| {
         let given = ev.force(arg);
         ev.each(given, &mut |ev, given| {
@@ -119,6 +120,7 @@ fn declare(ev: &mut Eval, maker: &Maker, base: &Value, args: &Value, here: Locat
         Builder::FetchDeps => Record::new(RecordKind::FetchDeps, args.clone(), here),
         Builder::Npm if attrs.map.contains_key("npmDeps") => {
             ev.declared().given_dependencies.push((args.clone(), here));
+            // Only the default of `npmDeps` reads it (fixture `npm-deps-given`).
             if let Some(pos) = attrs.map.get("npmDepsHash").and_then(|attr| attr.pos) {
                 ev.declared().inert.entry(pos).or_insert(Inert::BesideNpmDeps);
             }
@@ -224,6 +226,8 @@ pub fn member(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, name: &str, here: Locat
 
 /// The `fetchNpmDeps` that `buildNpmPackage` calls by itself.
 fn own_dependencies(ev: &mut Eval, set: &Value, drv: &Rc<Drv>, _: Location) -> Option<Value> {
+    // What nixpkgs hands on. `npmRoot` and `setSourceRoot` are not among it, and do not move the lockfile (fixtures
+    // `npm-root-only`, `set-source-root-not-forwarded`).
     const FORWARDED: [(&str, &str); 11] = [
         ("src", "src"),
         ("srcs", "srcs"),

@@ -38,6 +38,7 @@ fn source(ev: &mut Eval, kind: RemoteKind, fetcher: &Rc<str>, args: Value, here:
         Kind::Attrs(_) => ev.peek_attr(&args, "name", here).and_then(|name| name.known_text()),
         _ => None,
     };
+    // It brings an archive: the folder that comes out is called as the archive has it.
     let name = if kind == RemoteKind::FetchUrl { None } else { name };
     let remote = Remote { kind, fetcher: Rc::clone(fetcher), call: here, args, input: None, nixpkgs: false };
     let remote = Rc::new(remote);

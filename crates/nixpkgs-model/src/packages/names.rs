@@ -80,6 +80,7 @@ const TABLE: &[(&str, Row)] = &[
     ("buildNpmPackage", Is(Npm)),
     ("fetchNpmDeps", Is(FetchDeps)),
     ("mkDerivation", Is(Generic)),
+    // They are npm's where they are given `npmDeps` (fixtures `go-module-npm-deps`, `python-npm-deps`).
     ("buildGoModule", Is(Generic)),
     ("buildRustPackage", Is(Generic)),
     ("buildPythonPackage", Is(Generic)),
@@ -185,6 +186,7 @@ const TABLE: &[(&str, Row)] = &[
     ("pkgsx86_64Darwin", SAME),
     ("pkgsLinux", SAME),
     ("__splicedPackages", SAME),
+    // No members of nixpkgs, but what overlays call a second instance of it (fixture `overlay-unstable-set`).
     ("unstable", SAME),
     ("stable", SAME),
     ("pythonPackages", Packages),

@@ -70,6 +70,7 @@ pub fn with_overlays(ev: &mut Eval, base: Value, overlays: &[ThunkId], here: Loc
 /// An overlay that replaces the fetcher changes every hash of the repository in a way that nobody can foresee.
 fn note_replacements(ev: &mut Eval, pkgs: &Value) {
     let Some(attrs) = pkgs.as_attrs() else { return };
+    // The fetcher runs the tool, so that another tool makes other trees as well.
     for name in ["fetchNpmDeps", "prefetch-npm-deps"] {
         if let Some(pos) = attrs.map.get(name).and_then(|attr| attr.pos) {
             ev.declared().replace_fetcher(name, pos);
@@ -106,6 +107,7 @@ pub(crate) fn compose(overlays: Vec<ThunkId>) -> Value {
                 let half = ev.apply(&overlay, last, here);
                 let added = ev.apply_value(&half, previous.clone(), here);
                 previous = ev.update(previous, &added, here);
+                // An overlay answers with what it adds, not with the whole set.
                 sum = ev.update(sum, &added, here);
             }
             sum

@@ -64,5 +64,6 @@ fn named_hash(code: &Code, id: ExprId) -> bool {
         _ => return false,
     };
     let lower = name.to_ascii_lowercase();
+    // In `x == fakeHash` it is `x` that has to be called a hash.
     (lower.contains("hash") || lower.contains("sha256")) && !lower.starts_with("fake")
 }

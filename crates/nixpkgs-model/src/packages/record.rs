@@ -13,6 +13,7 @@ use nix_lang::value::{ThunkId, Unknown, Value};
 use npm_lockfile::options::HashOptions;
 
 /// The names under which a derivation that fetches takes its hash, the ones that win first.
+// The fetcher makes `outputHash` of `hash`, and an `overrideAttrs` comes later (fixture `npm-deps-override-attrs`).
 pub(crate) const HASH_NAMES: [&str; 4] = ["outputHash", "hash", "npmDepsHash", "sha256"];
 
 /// How the dependencies are declared.

@@ -54,6 +54,7 @@ pub fn function(script: ScriptBuilder) -> Value {
 }
 
 fn run_command(ev: &mut Eval, args: &[ThunkId], here: Location) -> Value {
+    // A script may be all that mentions a derivation (fixture `interpolated-in-string`).
     ev.leave(args[1]);
     ev.leave(args[2]);
     let name = ev.force(args[0]).known_text();

@@ -45,6 +45,7 @@ impl Parser<'_> {
                 '?' => self.pattern(&mut word, Piece::AnyOne),
                 '[' => self.class(&mut word),
                 '{' | '}' | ',' => self.pattern(&mut word, Piece::Brace(c)),
+                // Only in front of a word: `a~` is a name.
                 '~' if !any => self.pattern(&mut word, Piece::Home),
                 _ => {
                     word.push_char(c, false);
@@ -131,6 +132,7 @@ impl Parser<'_> {
                         self.at += 1;
                     }
                 },
+                // Inside of double quotes `$'` and `$"` begin no other ones.
                 Symbol::Char('$') if self.char(1) != Some('"') && self.char(1) != Some('\'') => {
                     self.dollar(word, true)?;
                 }
