@@ -34,6 +34,7 @@ impl Runner<'_> {
         let before = state.clone();
         let words: Vec<Field> = words.iter().flat_map(|word| self.expand(word, &mut state)).collect();
         let name = words.first().map_or_else(String::new, Field::spelt);
+        self.declare_locals(&name, words.get(1..).unwrap_or_default(), &mut state);
         self.assign(assignments, words.is_empty() || is_declaration(&name), &mut state);
         let printed = self.printed_file(&words, redirects, &mut state);
         let document = redirects.iter().any(|redirect| redirect.kind == RedirectKind::Document);

@@ -306,7 +306,7 @@ impl Runner<'_> {
         let from = if let Tree::Own(key) = &tree { Some(key.clone()) } else { None };
         self.lay_tree(job, tree, target, Some(pattern.clone()), state);
         if let (CopyKind::Move, Some(from)) = (job.kind, from) {
-            self.change(state, Change::GoneAll(from, pattern));
+            self.take_all_away(job, from, pattern, state);
         }
         Status::Unknown
     }
@@ -367,9 +367,20 @@ impl Runner<'_> {
                 };
                 self.change(state, change);
             }
-            (_, Some((Place::At(folder), pattern))) => self.change(state, Change::GoneAll(folder, pattern)),
+            (_, Some((Place::At(folder), pattern))) => self.take_all_away(job, folder, pattern, state),
             _ => self.write_unknown(source, true, Cause::Target(Rc::clone(&job.program)), state),
         }
+    }
+
+    /// The same of what a pattern stands for.
+    fn take_all_away(&mut self, job: &Job<'_>, folder: Key, pattern: Pattern, state: &mut State) {
+        let guarded = job.arguments.has(Means::Keep) || job.arguments.has(Means::Newer);
+        let change = if guarded {
+            Change::Doubt(folder, Cause::Option(Rc::clone(&job.program), "-n or -u".into()))
+        } else {
+            Change::GoneAll(folder, pattern)
+        };
+        self.change(state, change);
     }
 
     /// A place that is not known may be a folder, in which the source lands under its own name.

@@ -27,9 +27,15 @@ const LONGEST: usize = 1 << 16;
 impl Runner<'_> {
     /// The words that a word becomes.
     pub fn expand(&mut self, word: &Word, state: &mut State) -> Vec<Field> {
-        if let [Part { what: Piece::Variable(name), .. }] = word.0.as_slice()
-            && name == "@"
+        // Quotes begin with a text, which is empty here.
+        let (parts, quoted) = match word.0.as_slice() {
+            [Part { what: Piece::Text(text), quoted: true }, parts @ ..] if text.is_empty() => (parts, true),
+            parts => (parts, false),
+        };
+        if let [Part { what: Piece::Variable(name), quoted: own }] = parts
+            && (name.as_str(), *own) == ("@", quoted)
             && let Some(arguments) = &state.arguments
+            && (quoted || !arguments.iter().any(|argument| is_split(argument, state)))
         {
             return arguments.to_vec();
         }
@@ -336,8 +342,24 @@ pub(super) fn is_single_file(source: &Source) -> bool {
             && source.sub.is_empty()
 }
 
+/// Whether a value may be other words, or several, where no quotes are around it.
+fn is_split(value: &Field, state: &State) -> bool {
+    let text = value.spelt();
+    let splits = text.contains([' ', '\t', '\n', '*', '?', '[']) || value.is_pattern();
+    value.loose || splits || is_split_oddly(state)
+}
+
+/// Whether options of the shell decide how values are split.
+fn is_split_oddly(state: &State) -> bool {
+    state.globs == Globs::Odd || state.variables.contains_key("IFS")
+}
+
 /// The fields that a variable becomes.
 fn variable(name: &str, quoted: bool, state: &State, fields: &mut Vec<Field>) {
+    // Several words even in quotes: `"x$@"` may end one and begin another.
+    if name == "@" {
+        return gap(fields, true);
+    }
     let argument = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
     let argument = argument.and_then(|at| state.arguments.as_ref()?.get(at));
     let value = match state.variables.get(name).or(argument) {
@@ -347,10 +369,7 @@ fn variable(name: &str, quoted: bool, state: &State, fields: &mut Vec<Field>) {
             None => Field { loose: true, ..Field::unknown() },
         },
     };
-    let odd = state.globs == Globs::Odd || state.variables.contains_key("IFS");
-    let text = value.spelt();
-    let splits = text.contains([' ', '\t', '\n', '*', '?', '[']) || value.is_pattern();
-    if quoted || !(value.loose || splits || odd) {
+    if quoted || !is_split(&value, state) {
         if let Some(last) = fields.last_mut() {
             for seg in value.segs {
                 last.push(seg);
@@ -358,7 +377,7 @@ fn variable(name: &str, quoted: bool, state: &State, fields: &mut Vec<Field>) {
         }
         return;
     }
-    match value.known().filter(|text| !odd && !text.contains(['*', '?', '['])) {
+    match value.known().filter(|text| !is_split_oddly(state) && !text.contains(['*', '?', '['])) {
         Some(text) => split(text, fields),
         None => gap(fields, true),
     }

@@ -76,7 +76,7 @@ impl<'a> Scanner<'a> {
                     self.take(self.rest.find('\n').unwrap_or(self.rest.len()));
                 }
                 '/' if self.rest.starts_with("/*") => self.take(self.rest[2..].find("*/")? + 4),
-                '/' if !self.ends_value() => self.pattern()?,
+                '/' if !self.ends_value()? => self.pattern()?,
                 '\'' | '"' | '`' => self.text(first)?,
                 _ if is_of_word(first) => {
                     let length = self.rest.find(|c| !is_of_word(c)).unwrap_or(self.rest.len());
@@ -145,15 +145,34 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// Whether a slash behind this divides.
-    fn ends_value(&self) -> bool {
+    /// Whether a slash behind this divides; `None` where only a parser could tell. A pattern that is taken for a division may
+    /// begin a text with a quote in it, and hide what writes a file.
+    fn ends_value(&self) -> Option<bool> {
         match self.tokens.last() {
-            Some(Token::Word(word)) => {
-                !matches!(*word, "return" | "typeof" | "case" | "in" | "of" | "delete")
-            }
-            Some(Token::Text(_) | Token::Number | Token::Sign(')' | ']' | '}')) => true,
-            _ => false,
+            Some(Token::Word(word)) => Some(!matches!(
+                *word,
+                "return" | "typeof" | "case" | "in" | "of" | "delete" | "else" | "do" | "void"
+            )),
+            Some(Token::Text(_) | Token::Number | Token::Sign(']')) => Some(true),
+            Some(Token::Sign(')')) => Some(!self.closes_head()?),
+            Some(Token::Sign('}')) => None,
+            _ => Some(false),
         }
+    }
+
+    /// Whether the last bracket closes the head of a statement: `if (a) /b/.test(c)`.
+    fn closes_head(&self) -> Option<bool> {
+        let mut depth = 0_usize;
+        let open = self.tokens.iter().rposition(|token| {
+            match token {
+                Token::Sign(')') => depth += 1,
+                Token::Sign('(') => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        })?;
+        let before = self.tokens[..open].last();
+        Some(matches!(before, Some(Token::Word("if" | "while" | "for" | "with"))))
     }
 }
 
@@ -409,6 +428,8 @@ mod tests {
             ("fs.writeFileSync('x', /b/ / '1')", &["x"]),
             ("const { writeFileSync } = require('fs'); writeFileSync('x', '')", &["x"]),
             ("s.replace(/a/, 'b'); fs.writeFileSync('x', '')", &["x"]),
+            ("if (a) /'/.test(c); fs.writeFileSync(\"x\", ''); if (a(b)) /'/.test(c)", &["x"]),
+            ("else /'/.test(c); fs.writeFileSync(\"x\", ''); n = (a + b) / 2", &["x"]),
         ] {
             assert_eq!(written(program).as_deref(), Some(files), "{program}");
         }
@@ -458,6 +479,8 @@ mod tests {
             "\u{e000}",
             "fs",
             "\\u0065val(x)",
+            "if (a) { b() } /'/.test(c); fs.writeFileSync(\"package-lock.json\", ''); /'/.test(c)",
+            "x = { a: 1 } / 2",
         ] {
             assert_eq!(written(program), None, "{program}");
         }

@@ -111,7 +111,7 @@ impl Parser<'_> {
     fn blanks(&mut self) {
         loop {
             match self.char(0) {
-                Some(' ' | '\t' | '\r') => self.at += 1,
+                Some(' ' | '\t') => self.at += 1,
                 Some('\\') if self.char(1) == Some('\n') => self.at += 2,
                 Some('#') => {
                     while self.peek(0).is_some() && self.char(0) != Some('\n') {
@@ -199,7 +199,7 @@ impl Parser<'_> {
         let mut ahead = 0;
         let mut word = String::new();
         while let Some(c) = self.char(ahead) {
-            if " \t\r\n;&|()<>".contains(c) {
+            if " \t\n;&|()<>".contains(c) {
                 return Some(word);
             }
             // No reserved word is longer; what follows costs no second look.

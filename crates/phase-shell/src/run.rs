@@ -3,7 +3,7 @@
 //! nixpkgs' stdenv runs phases with `set -e` and `pipefail`: a command that is not asked for its outcome succeeds, or there
 //! is no build and no hash. Where the outcome is asked for (`if`, `&&`, `||`, `!`) both are followed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use nix_lang::budget::{Budget, Cost};
@@ -84,6 +84,8 @@ pub(super) struct State {
     pub folder: Option<Key>,
     pub stack: Rc<Vec<Option<Key>>>,
     pub variables: Rc<BTreeMap<String, Field>>,
+    /// Those that the running function has declared as its own.
+    pub locals: Rc<BTreeSet<String>>,
     pub functions: Rc<BTreeMap<String, Option<Function>>>,
     /// `$1` and so on, where they are known.
     pub arguments: Option<Rc<Vec<Field>>>,
@@ -139,6 +141,7 @@ impl State {
             folder: Some(Key::new(Root::Tree, "")),
             stack: Rc::default(),
             variables: Rc::default(),
+            locals: Rc::default(),
             functions: Rc::default(),
             arguments: None,
             strict: true,
@@ -151,6 +154,22 @@ impl State {
 
     pub fn set(&mut self, name: &str, value: Field) {
         Rc::make_mut(&mut self.variables).insert(name.to_owned(), value);
+    }
+
+    /// `local name`: the caller's variable of that name comes back when the function ends.
+    fn declare_local(&mut self, name: &str) {
+        Rc::make_mut(&mut self.locals).insert(name.to_owned());
+        self.set(name, Field { loose: true, ..Field::unknown() });
+    }
+
+    /// A function ends, and the variables of its caller come back. It may have declared them its own on some ways only, so
+    /// that of those with another value than before nothing is known.
+    fn end_locals(&mut self, before: &BTreeMap<String, Field>, outer: &Rc<BTreeSet<String>>) {
+        for name in std::mem::replace(&mut self.locals, Rc::clone(outer)).iter() {
+            if self.variables.get(name) != before.get(name) {
+                self.set(name, Field { loose: true, ..Field::unknown() });
+            }
+        }
     }
 
     pub(crate) fn lose(&mut self, cause: Cause) {
@@ -237,6 +256,9 @@ impl<'a> Runner<'a> {
             self.spend(state.variables.len() as u64, &mut state);
             self.spend(b.variables.len() as u64, &mut state);
             state.variables = Rc::new(common_variables(&state.variables, &b.variables));
+        }
+        if !Rc::ptr_eq(&state.locals, &b.locals) {
+            Rc::make_mut(&mut state.locals).extend(b.locals.iter().cloned());
         }
         if !Rc::ptr_eq(&state.functions, &b.functions) {
             let names = state.functions.keys().chain(b.functions.keys());
@@ -523,6 +545,7 @@ impl<'a> Runner<'a> {
             return Outcome::success(inner);
         }
         let outer = inner.arguments.take();
+        let (variables, locals) = (Rc::clone(&inner.variables), std::mem::take(&mut inner.locals));
         let whole = arguments.iter().all(|argument| !argument.loose);
         inner.arguments = whole.then(|| Rc::new(arguments.to_vec()));
         let holes = std::mem::replace(&mut self.holes, Rc::clone(holes));
@@ -530,9 +553,20 @@ impl<'a> Runner<'a> {
         let mut outcome = self.command(body, inner, tested);
         self.calls -= 1;
         self.holes = holes;
-        outcome.ok.arguments.clone_from(&outer);
-        outcome.fail.arguments = outer;
+        for end in [&mut outcome.ok, &mut outcome.fail] {
+            end.arguments.clone_from(&outer);
+            end.end_locals(&variables, &locals);
+        }
         outcome
+    }
+
+    /// The variables that `local` and its relatives name are the function's own, if one is running.
+    pub fn declare_locals(&self, name: &str, words: &[Field], state: &mut State) {
+        if self.calls > 0 && matches!(name, "local" | "declare" | "typeset") {
+            for name in words.iter().filter_map(Field::known).filter(|word| !word.starts_with('-')) {
+                state.declare_local(name);
+            }
+        }
     }
 
     /// The path of a folder that has a name of its own.

@@ -47,11 +47,11 @@ fn unknown(name: &str) -> Piece {
     Piece::Unknown(Rc::new(Unknown { doubt: Doubt::Argument, message: "not known".into(), at: None, name }))
 }
 
-/// `@other@` and its like are interpolations of the Nix string that the phase is.
+/// `@other@` and its like are interpolations of the Nix string that the phase is; `＠` is the character itself.
 fn script(root: &Path, text: &str) -> Script {
     let local = |name: &str| Piece::Source(Rc::new(Source::local(root.join(name))));
     let pieces = text.split('@').enumerate().map(|(at, part)| match (at % 2, part) {
-        (0, text) => Piece::Text(text.into()),
+        (0, text) => Piece::Text(text.replace('＠', "@").into()),
         (_, "other") => local("other.json"),
         (_, "third") => local("third.json"),
         (_, "folder") => local("sub"),

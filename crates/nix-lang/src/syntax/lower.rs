@@ -57,7 +57,9 @@ impl Lowerer {
             K::NODE_LITERAL => lower_literal(node),
             K::NODE_IDENT => Expr::Var(ident_name(node)),
             K::NODE_STRING => Expr::Str(self.string_parts(node)),
-            K::NODE_PATH_ABS | K::NODE_PATH_REL | K::NODE_PATH_HOME => Expr::Path(self.parts(node)),
+            K::NODE_PATH_ABS | K::NODE_PATH_REL | K::NODE_PATH_HOME => {
+                Expr::Path(self.parts(node, |text| Rc::from(text)))
+            }
             K::NODE_PATH_SEARCH => lower_search_path(node),
             K::NODE_CUR_POS => Expr::CurrentPosition,
             K::NODE_LIST => Expr::List(node.exprs().map(|item| self.expr(item)).collect()),
@@ -144,8 +146,8 @@ impl Lowerer {
     }
 
     fn string_parts(&mut self, string: Node<'_>) -> Vec<StringPart> {
-        if is_plain(string) {
-            return self.parts(string);
+        if string.token(K::TOKEN_STRING_START) == Some("\"") {
+            return self.parts(string, quoted_text);
         }
         let mut parts = Vec::new();
         let mut interpolations = string.nodes();
@@ -163,11 +165,11 @@ impl Lowerer {
         parts
     }
 
-    /// Text and interpolations as they are written.
-    fn parts(&mut self, node: Node<'_>) -> Vec<StringPart> {
+    /// Interpolations, and what stands between them as it is meant.
+    fn parts(&mut self, node: Node<'_>, meant: fn(&str) -> Rc<str>) -> Vec<StringPart> {
         let part = |child| match child {
             Child::Token(K::TOKEN_STRING_START | K::TOKEN_STRING_END, _) => None,
-            Child::Token(_, text) => Some(StringPart::Text(Rc::from(text))),
+            Child::Token(_, text) => Some(StringPart::Text(meant(text))),
             Child::Node(inner) => Some(StringPart::Expr(self.optional(inner.expr(), inner))),
         };
         node.children().filter_map(part).collect()
@@ -229,7 +231,12 @@ impl Lowerer {
     fn binding(&mut self, binding: Node<'_>, builder: &mut BindingsBuilder) {
         let Some(path) = binding.node(K::NODE_ATTRPATH) else { return };
         let names = self.attrs(path);
-        let node = match binding.expr() {
+        // Nix merges `a = ({ b = 1; }); a.c = 2;` as it does without the parentheses.
+        let mut value = binding.expr();
+        while let Some(paren) = value.filter(|value| value.kind() == K::NODE_PAREN) {
+            value = paren.expr();
+        }
+        let node = match value {
             Some(set) if set.kind() == K::NODE_ATTR_SET => bindings::Node::Set {
                 recursive: is_recursive(set),
                 span: set.span(),
@@ -272,12 +279,30 @@ fn is_recursive(set: Node<'_>) -> bool {
     set.token(K::TOKEN_REC).is_some()
 }
 
-/// Whether the text of a string is what is written: between single quotation marks, without escapes.
-fn is_plain(string: Node<'_>) -> bool {
-    string.tokens().all(|(kind, text)| match kind {
-        K::TOKEN_STRING_START => text == "\"",
-        _ => !text.contains('\\'),
-    })
+/// What stands between single quotation marks: Nix reads a line that ends with a carriage return as one without, but in a
+/// `''` text it leaves that there.
+fn quoted_text(written: &str) -> Rc<str> {
+    if !written.contains(['\\', '\r']) {
+        return Rc::from(written);
+    }
+    let mut text = String::with_capacity(written.len());
+    let mut rest = written.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => text.extend(rest.next().map(|escaped| match escaped {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                other => other,
+            })),
+            '\r' => {
+                rest.next_if_eq(&'\n');
+                text.push('\n');
+            }
+            c => text.push(c),
+        }
+    }
+    Rc::from(text)
 }
 
 /// `or` is a word of its own, and a name where one has to stand.
@@ -321,4 +346,53 @@ fn operator(token: K) -> Option<Op> {
         K::TOKEN_PIPE_LEFT => Op::PipeLeft,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::parse;
+
+    fn text(written: &str) -> String {
+        let ast = parse(FileId(0), written).expect("a text");
+        match ast.expr(ast.root) {
+            Expr::Str(parts) => match parts.as_slice() {
+                [StringPart::Text(text)] => text.to_string(),
+                _ => panic!("{written:?} is several parts"),
+            },
+            _ => panic!("{written:?} is no text"),
+        }
+    }
+
+    /// What `nix-instantiate --eval --json` says of them.
+    #[test]
+    fn line_ends_and_escapes_are_those_of_nix() {
+        for (written, expected) in [
+            ("\"a\r\nb\"", "a\nb"),
+            ("\"a\\r\r\nb\rc\"", "a\r\nb\nc"),
+            ("\"x\\\r\ny\"", "x\r\ny"),
+            ("\"\\$\\q\\\"\\n\\t\"", "$q\"\n\t"),
+            ("''a\r\nb''", "a\r\nb"),
+            ("''\r\n  a\r\n''", "\r\n  a\r\n"),
+            ("''\n  a\n   b\n''", "a\n b\n"),
+        ] {
+            assert_eq!(text(written), expected, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn parentheses_make_no_other_set() {
+        for written in [
+            "{ a = { b = 1; }; a.c = 2; }",
+            "{ a = ({ b = 1; }); a.c = 2; }",
+            "{ a.b = 1; a = ((rec { c = 2; })); }",
+        ] {
+            let ast = parse(FileId(0), written).expect("a set");
+            let sizes = ast.exprs.iter().filter_map(|expr| match expr {
+                Expr::Set { bindings, recursive } => Some((bindings.entries.len(), *recursive)),
+                _ => None,
+            });
+            assert_eq!(sizes.collect::<Vec<_>>(), [(2, false), (1, false)], "{written}");
+        }
+    }
 }

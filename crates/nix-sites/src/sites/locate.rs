@@ -158,6 +158,13 @@ fn strange_phase(ev: &mut Eval, args: &Value, at: Location) -> Option<&'static s
         "dontPatch",
         "unpackCmd",
         "phases",
+        "prePhases",
+        "preConfigurePhases",
+        "preBuildPhases",
+        "preHook",
+        "postHook",
+        "configureScript",
+        "buildCommand",
     ];
     if root::is_strange(&attribute(ev, args, "setSourceRoot", at)) {
         return Some("setSourceRoot");

@@ -15,15 +15,24 @@ use crate::packages::record::Declarations as _;
 #[must_use]
 pub(crate) fn overridable_function(function: Value) -> Value {
     lambda(move |ev, changes, here| {
+        let former = Value::outside("the arguments of a builder", Some(here));
         let changes = ev.force(changes);
-        let risky = ["fetchNpmDeps", "prefetch-npm-deps", "buildPackages"];
-        let Kind::Attrs(attrs) = &changes.kind else { return function.clone() };
-        if risky.iter().any(|name| attrs.map.contains_key(*name)) {
-            return Value::unknown(Doubt::Unmodelled, "a builder with another `fetchNpmDeps`", Some(here));
-        }
-        function.clone()
+        let changes = super::call_package::resolve_changes(ev, &changes, &former, here);
+        ev.each(changes, &mut |_, changes| {
+            let what = match &changes.kind {
+                Kind::Attrs(attrs) if RISKY.iter().any(|name| attrs.map.contains_key(*name)) => {
+                    "a builder with another `fetchNpmDeps`"
+                }
+                Kind::Attrs(attrs) if attrs.open.is_none() => return function.clone(),
+                _ => "a builder with other arguments, of which not all are known",
+            };
+            Value::unknown(Doubt::Unmodelled, what, Some(here))
+        })
     })
 }
+
+/// Arguments of `buildNpmPackage` that its dependencies are made with.
+const RISKY: [&str; 3] = ["fetchNpmDeps", "prefetch-npm-deps", "buildPackages"];
 
 /// What `overrideAttrs` is given.
 pub(super) struct Override<'a> {

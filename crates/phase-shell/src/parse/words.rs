@@ -28,7 +28,8 @@ impl Parser<'_> {
                     self.at += 1;
                     self.substitution(&mut word, false)?;
                 }
-                ' ' | '\t' | '\r' | '\n' | ';' | '|' | '&' | '<' | '>' | ')' | '(' => break,
+                // A carriage return is none: bash takes it for a part of the word, and Nix leaves it in a `''` text.
+                ' ' | '\t' | '\n' | ';' | '|' | '&' | '<' | '>' | ')' | '(' => break,
                 '\'' => self.single_quoted(&mut word)?,
                 '"' => self.double_quoted(&mut word)?,
                 '\\' => match self.char(1) {
@@ -77,7 +78,7 @@ impl Parser<'_> {
                     word.push(class.map_or(Piece::OddClass, Piece::OneOf), false);
                     return;
                 }
-                Some(' ' | '\t' | '\r' | '\n' | ';' | '|' | '&' | '/' | '(' | ')' | '<' | '>') => break,
+                Some(' ' | '\t' | '\n' | ';' | '|' | '&' | '/' | '(' | ')' | '<' | '>') => break,
                 Some('$' | '"' | '\'' | '`' | '\\') => odd = true,
                 // Farther ahead nothing is looked for: of a long text of brackets each would look to its end.
                 Some(_) if ahead >= LONGEST_INDEX => {
@@ -202,11 +203,14 @@ impl Parser<'_> {
             return Ok(());
         }
         let mut depth = 1usize;
+        // `"${list[@]}"` is several words in quotes, too.
+        let mut several = false;
         while let Some(symbol) = self.peek(0) {
             self.at += 1;
             match symbol {
                 Symbol::Char('{') => depth += 1,
                 Symbol::Char('}') => depth -= 1,
+                Symbol::Char('@') => several = true,
                 Symbol::Char('\\') => self.at += 1,
                 // It may run a command, or assign.
                 Symbol::Char('`' | '=') => return Err(ParseError::Syntax),
@@ -216,7 +220,7 @@ impl Parser<'_> {
                 _ => {}
             }
             if depth == 0 {
-                word.push(Piece::Opaque, quoted);
+                word.push(Piece::Opaque, quoted && !several);
                 return Ok(());
             }
         }
