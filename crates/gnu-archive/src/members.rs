@@ -12,6 +12,9 @@ use std::io::{self, Read};
 
 use tar::{Archive, Entries, Entry, EntryType};
 
+/// The most data of a member that only names another one: far above any path, and what pax keeps beside it.
+const NAMED: u64 = 16 << 20;
+
 /// A member, positioned at its data.
 pub struct Member<'a, R: Read> {
     /// Its full name, whatever way it was given.
@@ -57,7 +60,7 @@ impl<'a, R: Read> Members<'a, R> {
             match entry.header().entry_type() {
                 EntryType::GNULongName => names.name = Some(long_text(&mut entry)?),
                 EntryType::GNULongLink => names.target = Some(long_text(&mut entry)?),
-                EntryType::XHeader => names.pax(&content(&mut entry)?)?,
+                EntryType::XHeader => names.pax(&named(&mut entry)?)?,
                 // `git archive` puts the commit there, as a comment; GNU tar extracts nothing of it.
                 EntryType::XGlobalHeader => {}
                 _ => return Member::new(entry, names).map(Some),
@@ -135,11 +138,20 @@ fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// The text of a GNU long name: what stands before its NUL.
 fn long_text<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
-    let mut text = content(entry)?;
+    let mut text = named(entry)?;
     if let Some(end) = text.iter().position(|byte| *byte == 0) {
         text.truncate(end);
     }
     Ok(text)
+}
+
+/// The data of a member that only names another one.
+fn named<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
+    // Of gzip a few megabytes are enough for gigabytes of it.
+    if entry.size() > NAMED {
+        return Err(invalid("what names a member is larger than anything sensible"));
+    }
+    content(entry)
 }
 
 /// The whole data of a member; its size is believed only once so many bytes have come.
@@ -155,9 +167,9 @@ fn invalid(message: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use tar::Archive;
+    use tar::{Archive, EntryType, Header};
 
-    use super::{LongNames, Members, record};
+    use super::{LongNames, Members, NAMED, record};
     use crate::pack::{EntryKind, Packer};
 
     #[test]
@@ -179,6 +191,20 @@ mod tests {
     fn sizes_and_holes_are_refused() {
         for bytes in ["10 size=1\n", "24 GNU.sparse.name=abcd\n"] {
             assert!(LongNames::default().pax(bytes.as_bytes()).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_too_large_is_refused_by_its_header() {
+        for kind in [EntryType::XHeader, EntryType::GNULongName, EntryType::GNULongLink] {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(NAMED + 1);
+            header.set_cksum();
+            // Nothing follows: who reads the data first finds the archive cut off.
+            let mut archive = Archive::new(header.as_bytes().as_slice());
+            let error = Members::new(&mut archive).unwrap().next_member().map(drop).unwrap_err();
+            assert_eq!(error.to_string(), "what names a member is larger than anything sensible", "{kind:?}");
         }
     }
 
