@@ -94,6 +94,7 @@ impl Eval {
 
     /// Gives a function of a table one more argument.
     pub(super) fn apply_native(&mut self, call: &NativeCall, argument: ThunkId, here: Location) -> Value {
+        // A call with too few arguments is a value, which others may call again: `let f = map g; in [ (f a) (f b) ]`.
         let mut args = call.args.clone();
         args.push(argument);
         let native: &dyn Any = call.native;

@@ -98,6 +98,7 @@ impl Sweep<'_> {
             return None;
         }
         let forced = literal_of(ev, occurrence).is_some_and(|own| self.seen.was_evaluated(own));
+        // Made, and met nowhere as a derivation: it is what an override begins with.
         if ev.noted::<Declared>().is_some_and(|declared| declared.made.contains(&occurrence.at)) {
             return Some(Unused::OnlyOverridden);
         }

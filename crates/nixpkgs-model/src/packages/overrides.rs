@@ -49,6 +49,7 @@ impl Override<'_> {
         let Self { change, last, here } = *self;
         let result = if change.is_function() {
             let once = ev.apply_value(change, former.clone(), here);
+            // nixpkgs tells `old: { ... }` from `final: prev: { ... }` by this as well.
             if once.is_function() {
                 let half = ev.apply(change, last, here);
                 ev.apply_value(&half, former.clone(), here)
