@@ -102,7 +102,7 @@ fn surveyed(scope: &SurveyScope) -> Survey {
         make_room();
         evaluate(scope, &found)
     };
-    std::thread::scope(|threads| {
+    let survey = std::thread::scope(|threads| {
         let builder = std::thread::Builder::new().stack_size(STACK);
         match builder.spawn_scoped(threads, run) {
             Ok(handle) => handle
@@ -110,7 +110,8 @@ fn surveyed(scope: &SurveyScope) -> Survey {
                 .unwrap_or_else(|_| failed(scope, "the evaluation stopped unexpectedly".to_owned())),
             Err(error) => failed(scope, format!("no thread for the evaluation: {error}")),
         }
-    })
+    });
+    Survey { nix: found.nix, ..survey }
 }
 
 /// glibc asks the system for each page of the heap of a thread: 580 times for a flake of 3,000 lines, which took one of its 20 ms.
@@ -129,8 +130,7 @@ fn failed(scope: &SurveyScope, message: String) -> Survey {
 
 fn evaluate(scope: &SurveyScope, found: &RelevantFiles) -> Survey {
     let borders = found.borders.clone();
-    let mut survey =
-        Survey { root: found.root.clone(), nix: found.nix.clone(), borders, ..Survey::default() };
+    let mut survey = Survey { root: found.root.clone(), borders, ..Survey::default() };
     survey.uncovered.clone_from(&found.lockfiles);
     if found.candidates.is_empty() {
         return survey;

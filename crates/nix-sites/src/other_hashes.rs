@@ -51,7 +51,7 @@ pub(crate) fn is_of_something_else(entries: &[(String, Rc<Spanned>)], name: &str
             _ => None,
         })
     };
-    let is_other_source = text("url").is_some_and(|url| is_other_url([Some(url)].into_iter()))
+    let is_other_source = text("url").is_some_and(|url| tarball_url::named_by(url).is_none())
         || text("owner").is_some() && text("repo").is_some();
     is_other(name) || FETCHED_HASHES.contains(&name) && is_other_source
 }

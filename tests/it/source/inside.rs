@@ -15,6 +15,15 @@ fn serve(project: &Project, items: &[Item]) -> String {
     call("pkgs.fetchFromGitHub", &format!(r#"owner = "o"; repo = "r"; rev = "v1"; hash = "{hash}";"#))
 }
 
+/// Serves these items as the archive at a URL and gives the call that fetches it, with the right hash.
+fn serve_at(project: &Project, url: &str, top: &str, items: &[Item]) -> String {
+    let archive = tar_gz(top, items);
+    let hash = ContentId::sha512_of(&archive).sri();
+    let (_, path) = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).unwrap();
+    project.registry.serve(&format!("/{path}"), archive);
+    call("pkgs.fetchurl", &format!(r#"url = "{url}"; hash = "{hash}";"#))
+}
+
 /// A derivation with more attributes.
 fn with(source: &str, more: &str) -> String {
     derivation(source, "").replace("  npmDepsHash", &format!("  {more}\n  npmDepsHash"))
@@ -143,11 +152,7 @@ fn a_shrinkwrap_wins_that_a_script_unpacks_with_its_package() {
     let right = project.registry.publish("right", "1.0.0", &[]);
     let shrinkwrap = lockfile("tool", &[&right]);
     items.push(Item::file("npm-shrinkwrap.json", &shrinkwrap));
-    let archive = tar_gz("package/", &items);
-    let hash = ContentId::sha512_of(&archive).sri();
-    project.registry.serve("/tool/-/tool-1.0.0.tgz", archive);
-    let url = "https://registry.npmjs.org/tool/-/tool-1.0.0.tgz";
-    let source = call("pkgs.fetchurl", &format!(r#"url = "{url}"; hash = "{hash}";"#));
+    let source = serve_at(&project, "https://registry.npmjs.org/tool/-/tool-1.0.0.tgz", "package/", &items);
     project.lock("own", &[&right, &project.registry.publish("third", "1.0.0", &[])]);
     let own = project.read("own/package-lock.json");
     let unpack = format!("mkdir $out; tar -xzf ${{{source}}} --strip-components=1 -C $out");
@@ -211,11 +216,8 @@ fn two_sources_are_both_asked_where_the_lockfile_of_one_is_laid_over_the_other()
     let (items, lock) = package(&project);
     let shrinkwrap = lockfile("tool", &[&project.registry.publish("right", "1.0.0", &[])]);
     let source = |name: &str, items: &[Item]| {
-        let archive = tar_gz("package/", items);
-        let hash = ContentId::sha512_of(&archive).sri();
-        project.registry.serve(&format!("/{name}/-/{name}-1.0.0.tgz"), archive);
         let url = format!("https://registry.npmjs.org/{name}/-/{name}-1.0.0.tgz");
-        call("pkgs.fetchurl", &format!(r#"url = "{url}"; hash = "{hash}";"#))
+        serve_at(&project, &url, "package/", items)
     };
     let manifest = Item::file("package.json", r#"{ "name": "base", "version": "1.0.0" }"#);
     let wraps = Item::file("npm-shrinkwrap.json", &shrinkwrap);
@@ -238,10 +240,7 @@ fn what_is_unpacked_around_a_lockfile_must_not_bring_a_shrinkwrap() {
     let mut wrapped = items.clone();
     wrapped.push(Item::file("deep/npm-shrinkwrap.json", &lockfile("tool", &[&right])));
     let archive = |name: &str, items: &[Item]| {
-        let bytes = tar_gz("release/", items);
-        let hash = ContentId::sha512_of(&bytes).sri();
-        project.registry.serve(&format!("/{name}.tar.gz"), bytes);
-        call("pkgs.fetchurl", &format!(r#"url = "https://example.org/{name}.tar.gz"; hash = "{hash}";"#))
+        serve_at(&project, &format!("https://example.org/{name}.tar.gz"), "release/", items)
     };
     let (plain, wrapped) = (archive("plain", &items), archive("wrapped", &wrapped));
     project.lock("own", &[&right]);
