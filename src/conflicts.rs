@@ -15,7 +15,7 @@ use nix_sites::edit::{self, FileKind, Replacement};
 use nix_sites::{Literal, LockfileEdit, Outcome, Shrinkwrap, Site, Survey, SurveyScope, apply_edits};
 use npm_deps::supply::Supply;
 use npm_deps::{HashRequest, Settings};
-use npm_lockfile::completeness::Completeness;
+use npm_lockfile::LockedTree;
 use npm_lockfile::options::HashOptions;
 
 /// What became of the conflicts of a file.
@@ -203,7 +203,7 @@ fn written(
         let lockfile = apply_edits(&bytes.into(), &decided.edits).ok()?;
         // What the fetcher breaks on stays a conflict: with a hash the merge would look solved, and only the build
         // would fail.
-        let lacks = Completeness::of(&lockfile, None).ok()?.incomplete(&[]);
+        let lacks = LockedTree::read(&lockfile).ok()?.completeness(None).incomplete(&[]);
         lacks.is_none().then(|| HashRequest::new(lockfile, decided.options))
     };
     let requests: Vec<HashRequest> = tokens.iter().map(request).collect::<Option<_>>()?;

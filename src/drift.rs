@@ -6,6 +6,7 @@ mod because;
 mod completeness;
 mod configurations;
 mod conflict;
+mod examined;
 mod failure;
 mod findings;
 mod lockfiles;
@@ -27,6 +28,7 @@ use repository_files::Border;
 pub use self::because::Because;
 use self::because::HistorySearch;
 pub use self::completeness::{IncompleteLockfile, PlannedUse, RepairedLockfile, Repairs};
+use self::examined::ExaminedLockfiles;
 pub use self::failure::SiteFailure;
 pub use self::findings::{Finding, FindingKind};
 pub use self::lockfiles::Outdated;
@@ -161,10 +163,15 @@ impl Plan {
     pub fn computed(survey: Survey, supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Self {
         let mut survey = survey;
         let mismatches = std::mem::take(&mut survey.version_mismatches);
-        let mut plan = Self::with(survey, |sites| compute(sites, supply, settings, rules));
+        let mut examined = ExaminedLockfiles::new();
+        let mut plan = Self::with(survey, |sites| {
+            let (verdicts, lockfiles) = compute(sites, supply, settings, rules);
+            examined = lockfiles.into_examined();
+            verdicts
+        });
         completeness::judge_uses(&mut plan.uses, rules);
         let sites: Vec<_> = plan.sites.iter().map(|planned| (&planned.site, &planned.status)).collect();
-        plan.findings = findings::find(&sites, mismatches, rules.repairs);
+        plan.findings = findings::find(&sites, mismatches, &examined);
         plan
     }
 
@@ -351,7 +358,12 @@ fn undecided(site: &Site, reason: Reason, message: impl Into<String>) -> Undecid
     Undecided::new(reason, message, site.place.clone())
 }
 
-fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Rules<'_>) -> Vec<Judgement> {
+fn compute(
+    sites: &[Site],
+    supply: &Arc<Supply>,
+    settings: &Settings,
+    rules: &Rules<'_>,
+) -> (Vec<Judgement>, Lockfiles) {
     let mut lockfiles = Lockfiles::with(rules.repairs, rules.head);
     lockfiles.foresee(sites, rules.head);
     let work = PlanMaker { rules, lockfiles: RefCell::new(lockfiles) };
@@ -369,7 +381,7 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
     };
     let mut chosen: Vec<_> = sites.iter().zip(&sources).map(choose).collect();
     conflict::settle(sites, &sources, &mut chosen);
-    let respelled = completeness::judge(sites, &mut chosen, rules);
+    let respelled = completeness::judge(sites, &mut chosen, &work.lockfiles.borrow(), rules);
     let request = |(site, chosen): (&Site, &Result<Chosen, Status>)| {
         let lockfile = Arc::clone(&chosen.as_ref().ok()?.bytes);
         Some(HashRequest { label: label(site), ..HashRequest::new(lockfile, site.options) })
@@ -394,7 +406,7 @@ fn compute(sites: &[Site], supply: &Arc<Supply>, settings: &Settings, rules: &Ru
         });
     }
     because::explain(sites, &mut verdicts, &HistorySearch { work: &work, supply, settings });
-    verdicts
+    (verdicts, work.lockfiles.into_inner())
 }
 
 /// What people call a site while its hash is computed: the last part of its attribute path, which is short.

@@ -3,9 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use npm_lockfile::completeness::Completeness;
 use npm_lockfile::fixup::fixup;
-use npm_lockfile::{Lockfile, in_step};
+use npm_lockfile::{LockedTree, Lockfile, in_step};
 use npm_nixhash::repair::{RepairError, Thoroughness, repair};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -22,7 +21,11 @@ fuzz_target!(|bytes: &[u8]| {
         urls.dedup();
         assert_eq!(urls.len(), lockfile.dependencies.len());
     }
-    let _ = Completeness::of(bytes, Some(bytes));
+    if let Ok(tree) = LockedTree::read(bytes) {
+        let _ = tree.completeness(Some(bytes));
+        let manifests = tree.manifests([], |folder| folder.is_empty().then(|| bytes.to_vec()));
+        let _ = tree.disagreements(&manifests);
+    }
     let _ = in_step::workspace_globs(bytes);
     // What a build would do to it is done after once.
     if let Ok(Some(fixed)) = fixup(bytes, None) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix_binary_cache::store_path::DerivationName;
 use npm_deps::{Computed, HashRequest, LockfileWarning, NarHash, Obstacle, Outputs};
+use npm_lockfile::LockedTree;
 use npm_lockfile::completeness::Completeness;
 use npm_lockfile::options::HashOptions;
 use npm_nixhash::drift::SiteWarning;
@@ -50,9 +51,9 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
     let request = request(&path, options, outputs)?;
     let manifest = fs::read(path.with_file_name("package.json")).ok();
     let shown = environment.shown(&path);
-    let completeness = Completeness::of(&request.lockfile, manifest.as_deref());
     // A text that is not a lockfile is refused where its hash is computed.
-    if let Ok(completeness) = completeness {
+    if let Ok(tree) = LockedTree::read(&request.lockfile) {
+        let completeness = tree.completeness(manifest.as_deref());
         look_at(shown, &completeness, args.allow.contains(&Allowed::Incomplete), terminal)?;
     }
     let Some(computed) = compute(shown, &request, &sources, terminal) else {
@@ -62,23 +63,20 @@ pub(super) fn run(args: &HashArgs, environment: &Environment, terminal: &Termina
         (Some(tree), Some(name)) => Some(NixStore::new(environment).add(tree, name, &computed.hash)?),
         (_, name) => name.as_ref().map(|name| name.fixed_output_path(&computed.hash.0)),
     };
-    let (mut published, mut failed) = (Vec::new(), false);
-    if let (false, Some(name)) = (caches.is_empty(), name) {
-        let HashRequest { lockfile, options, .. } = request;
-        let wanted = WantedOutput { name, nar_hash: computed.hash.0, lockfile, options };
-        let (standings, trouble) = caches.publish(&[wanted], &sources);
-        published = standings.into_iter().flatten().collect();
-        failed = !trouble.is_empty();
-        for message in &trouble {
-            terminal.message(MessageKind::Error, message);
-        }
+    let HashRequest { lockfile, options, .. } = request;
+    let wanted = name.map(|name| WantedOutput { name, nar_hash: computed.hash.0, lockfile, options });
+    let wanted: Vec<_> = wanted.into_iter().filter(|_| !caches.is_empty()).collect();
+    let (standings, trouble) = caches.publish(&wanted, &sources);
+    let published: Vec<_> = standings.into_iter().flatten().collect();
+    for message in &trouble {
+        terminal.message(MessageKind::Error, message);
     }
     terminal.data(&if args.json {
         json_form(&computed, store_path.as_deref(), &published)
     } else {
         plain(&computed.hash, store_path)
     });
-    Ok(if failed { Exit::Failed } else { Exit::Fine })
+    Ok(if trouble.is_empty() { Exit::Fine } else { Exit::Failed })
 }
 
 /// Where the output is published, if anywhere.

@@ -1,6 +1,7 @@
 //! Lockfiles that cannot be installed from offline: a hash of one would be green and of no use.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,9 +9,11 @@ use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 use nix_sites::{LockfileUse, Outcome, Site};
 use npm_deps::parallel;
+use npm_lockfile::LockedTree;
 use npm_lockfile::completeness::{Completeness, Incomplete, System};
 
-use super::lockfiles::Chosen;
+use super::examined::manifest_beside;
+use super::lockfiles::{Chosen, Lockfiles};
 use super::{Outdated, Rules, SiteWarning, Status};
 use crate::repair::RepairError;
 
@@ -86,10 +89,10 @@ pub(super) fn judge_uses(uses: &mut [PlannedUse], rules: &Rules<'_>) {
         if rules.allow_incomplete || used.repaired.is_some() {
             continue;
         }
-        let manifest = used.site.manifest.as_ref().and_then(|path| std::fs::read(path).ok());
-        let completeness =
-            std::fs::read(path).ok().and_then(|bytes| Completeness::of(&bytes, manifest.as_deref()).ok());
-        let lacks = completeness.and_then(|completeness| completeness.incomplete_for_import(&[]));
+        let manifest = used.site.manifest.as_ref().and_then(|path| fs::read(path).ok());
+        let lockfile = fs::read(path).unwrap_or_default();
+        let tree = LockedTree::read(&lockfile).ok();
+        let lacks = tree.and_then(|tree| tree.completeness(manifest.as_deref()).incomplete_for_import(&[]));
         let failure = rules.repairs.and_then(|repairs| repairs.failed.get(path)).cloned();
         used.incomplete = lacks.map(|lacks| IncompleteLockfile { lacks, is_local: true, failure });
     }
@@ -101,10 +104,11 @@ pub(super) fn judge_uses(uses: &mut [PlannedUse], rules: &Rules<'_>) {
 pub(super) fn judge(
     sites: &[Site],
     chosen: &mut [Result<Chosen, Status>],
+    lockfiles: &Lockfiles,
     rules: &Rules<'_>,
 ) -> Vec<Option<SiteWarning>> {
     let mut odd = vec![None; sites.len()];
-    let known = look(sites, chosen);
+    let known = look(sites, chosen, lockfiles);
     for (((site, chosen), completeness), odd) in sites.iter().zip(chosen).zip(&known).zip(&mut odd) {
         let Some(completeness) = completeness.as_deref() else { continue };
         let respelled = Some(&completeness.respelled).filter(|respelled| !respelled.is_empty());
@@ -121,20 +125,31 @@ pub(super) fn judge(
 }
 
 /// What each site's lockfile has. Sites often share one, and reading one of thousands of packages takes milliseconds.
-fn look(sites: &[Site], chosen: &[Result<Chosen, Status>]) -> Vec<Option<Arc<Completeness>>> {
+fn look(
+    sites: &[Site],
+    chosen: &[Result<Chosen, Status>],
+    lockfiles: &Lockfiles,
+) -> Vec<Option<Arc<Completeness>>> {
     // Whether something is wanted depends on the manifest beside it, too.
     let mut texts: IndexSet<(Arc<[u8]>, Option<&Path>), RandomState> = IndexSet::default();
-    let number = |(site, chosen): (_, &Result<Chosen, Status>)| {
-        let Chosen { bytes, .. } = chosen.as_ref().ok()?;
-        Some(texts.insert_full((Arc::clone(bytes), local_lockfile(site))).0)
-    };
-    let numbers: Vec<Option<usize>> = sites.iter().zip(chosen).map(number).collect();
+    let mut known = vec![None; sites.len()];
+    let mut others = Vec::new();
+    for (n, (site, chosen)) in sites.iter().zip(chosen).enumerate() {
+        let (Ok(Chosen { bytes, .. }), local) = (chosen, local_lockfile(site)) else { continue };
+        match local.and_then(|path| lockfiles.examined_as(path, bytes)) {
+            Some(examined) => known[n].clone_from(&examined.completeness),
+            None => others.push((n, texts.insert_full((Arc::clone(bytes), local)).0)),
+        }
+    }
     let texts: Vec<_> = texts.into_iter().collect();
-    let known = parallel::map(&texts, |(bytes, local)| {
-        // A text that is not a lockfile is refused where its hash is computed.
-        Completeness::of(bytes, local.and_then(manifest_beside).as_deref()).ok().map(Arc::new)
+    let found = parallel::map(&texts, |(bytes, local)| {
+        let tree = LockedTree::read(bytes).ok()?;
+        Some(Arc::new(tree.completeness(local.and_then(manifest_beside).as_deref())))
     });
-    numbers.into_iter().map(|number| known[number?].clone()).collect()
+    for (n, text) in others {
+        known[n].clone_from(&found[text]);
+    }
+    known
 }
 
 /// The site's lockfile, if it was completed and is not regenerated.
@@ -157,9 +172,4 @@ fn local_lockfile(site: &Site) -> Option<&Path> {
 /// The systems that a site is built for, as far as its names tell.
 fn systems(site: &Site) -> Vec<System> {
     System::named_in(site.attr_path.iter().chain(&site.other_attr_paths).map(String::as_str))
-}
-
-/// The `package.json` in the folder of a lockfile.
-fn manifest_beside(lockfile: &Path) -> Option<Vec<u8>> {
-    std::fs::read(lockfile.with_file_name("package.json")).ok()
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use nix_sites::{Outcome, Place, Site, VersionMismatch};
-use npm_deps::parallel;
-use npm_lockfile::in_step::{Disagreement, LockedTree, workspace_globs};
+use npm_lockfile::LockedTree;
+use npm_lockfile::in_step::{Disagreement, workspace_globs};
 
+use super::Status;
+use super::examined::ExaminedLockfiles;
 use super::workspaces::workspaces;
-use super::{Repairs, Status};
 
 /// Something that stops a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl fmt::Display for FindingKind {
 pub(super) fn find<'a>(
     sites: &[(&'a Site, &Status)],
     mismatches: Vec<VersionMismatch>,
-    repairs: Option<&Repairs>,
+    examined: &ExaminedLockfiles,
 ) -> Vec<Finding> {
     let local = |(site, status): &(&'a Site, &Status)| match (&site.outcome, status) {
         (Outcome::Local { .. }, Status::Undecided(_)) => None,
@@ -90,9 +91,8 @@ pub(super) fn find<'a>(
         _ => None,
     };
     let lockfiles: BTreeSet<&PathBuf> = sites.iter().filter_map(local).collect();
-    let lockfiles: Vec<&PathBuf> = lockfiles.into_iter().collect();
-    let found = parallel::map(&lockfiles, |lockfile| out_of_step(lockfile, repairs));
-    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
+    let found = lockfiles.into_iter().filter_map(|lockfile| examined.get(lockfile));
+    let mut findings: Vec<Finding> = found.flat_map(|examined| &examined.findings).cloned().collect();
     findings.extend(mismatches.into_iter().map(|mismatch| Finding {
         place: mismatch.place.clone(),
         kind: FindingKind::FetcherVersion(mismatch),
@@ -101,20 +101,14 @@ pub(super) fn find<'a>(
     findings
 }
 
-/// Where a lockfile does not hold what the manifests beside it ask for. Without a manifest beside it, it is not known
-/// which one it goes with.
-fn out_of_step(lockfile: &Path, repairs: Option<&Repairs>) -> Vec<Finding> {
+/// Where a lockfile does not hold what the manifests beside it ask for; `own` is that of its folder.
+pub(super) fn out_of_step(lockfile: &Path, tree: &LockedTree<'_>, own: &[u8]) -> Vec<Finding> {
     let Some(folder) = lockfile.parent() else { return Vec::new() };
-    let Ok(own) = fs::read(folder.join("package.json")) else { return Vec::new() };
     let read = |below: &str| match below {
-        "" => Some(own.clone()),
+        "" => Some(own.to_vec()),
         below => fs::read(folder.join(below).join("package.json")).ok(),
     };
-    let completed =
-        repairs.and_then(|repairs| repairs.done.get(lockfile)).map(|repaired| repaired.new.to_vec());
-    let Some(bytes) = completed.or_else(|| fs::read(lockfile).ok()) else { return Vec::new() };
-    let Some(tree) = LockedTree::read(&bytes) else { return Vec::new() };
-    let manifests = tree.manifests(workspaces(folder, &workspace_globs(&own)), read);
+    let manifests = tree.manifests(workspaces(folder, &workspace_globs(own)), read);
     let finding = |disagreement: Disagreement| {
         let file = folder.join(&disagreement.folder).join("package.json");
         let manifest = manifests.iter().find(|manifest| manifest.folder == disagreement.folder);

@@ -12,6 +12,7 @@ use nix_sites::{
 use npm_deps::parallel;
 use npm_lockfile::line_ends::{has_crlf, with_line_feeds};
 
+use super::examined::{Examined, ExaminedLockfiles};
 use super::{PlanMaker, RepairedLockfile, Repairs, SiteFailure, SiteWarning, SourceState, Status, undecided};
 use crate::source::head::Head;
 use crate::source::{Excerpt, LookError, NpmServices, Relock, patch};
@@ -21,6 +22,7 @@ use crate::source::{Excerpt, LookError, NpmServices, Relock, patch};
 pub struct Lockfiles {
     read: HashMap<PathBuf, Arc<[u8]>>,
     made: HashMap<PathBuf, Regenerated>,
+    examined: ExaminedLockfiles,
     /// What the file holds of a lockfile that was completed.
     originals: HashMap<PathBuf, Arc<[u8]>>,
     /// Files of which git has the same text with other line endings.
@@ -48,20 +50,39 @@ impl Lockfiles {
         lockfiles
     }
 
-    /// Reads the lockfiles of these sites in advance, on all cores. What cannot be read is said where it is needed.
+    /// Reads and examines the lockfiles of these sites in advance, on all cores. What cannot be read is said where it is needed.
     pub(super) fn foresee(&mut self, sites: &[Site], head: &Head) {
         let local = |site: &'_ Site| match &site.outcome {
             Outcome::Local { lockfile, .. } => Some(lockfile.clone()),
             _ => None,
         };
         let paths: BTreeSet<PathBuf> = sites.iter().filter_map(local).collect();
-        let paths: Vec<PathBuf> = paths.into_iter().filter(|path| !self.read.contains_key(path)).collect();
-        let read = parallel::map(&paths, |path| fs::read(path).ok());
-        for (path, bytes) in paths.into_iter().zip(read) {
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        let found = parallel::map(&paths, |path| match self.read.get(path) {
+            Some(bytes) => Some((None, Examined::of(path, bytes))),
+            None => fs::read(path).ok().map(|bytes| {
+                let examined = Examined::of(path, &bytes);
+                (Some(bytes), examined)
+            }),
+        });
+        for (path, found) in paths.into_iter().zip(found) {
+            let Some((bytes, examined)) = found else { continue };
             if let Some(bytes) = bytes {
                 self.keep(&path, bytes, head);
             }
+            self.examined.insert(path, examined);
         }
+    }
+
+    /// What is known of a lockfile, if this is what was read of it, and not what a build makes of that.
+    pub(super) fn examined_as(&self, path: &Path, bytes: &Arc<[u8]>) -> Option<&Examined> {
+        let is_that = self.read.get(path).is_some_and(|read| Arc::ptr_eq(read, bytes));
+        self.examined.get(path).filter(|_| is_that)
+    }
+
+    /// What was found of each.
+    pub(super) fn into_examined(self) -> ExaminedLockfiles {
+        self.examined
     }
 
     fn keep(&mut self, path: &Path, bytes: Vec<u8>, head: &Head) -> Arc<[u8]> {

@@ -198,6 +198,11 @@ fn s3_credentials(
     if let Some((id, secret, token)) = profile.keys()? {
         return Ok(with_keys(builder, id, secret, token));
     }
+    container_credentials(builder, around).ok_or(CredentialsError::None("S3"))
+}
+
+/// Where a container is told to ask for its credentials.
+fn container_credentials(builder: AmazonS3Builder, around: &Surroundings<'_>) -> Option<AmazonS3Builder> {
     let container = [
         ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
@@ -207,10 +212,7 @@ fn s3_credentials(
         container.into_iter().filter_map(|(name, key)| Some((key, around.text(name)?))).collect();
     // The last one alone says nothing of where to ask.
     let enough = around.text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").is_some() || set.len() == 2;
-    if enough {
-        return Ok(set.into_iter().fold(builder, |builder, (key, value)| builder.with_config(key, value)));
-    }
-    Err(CredentialsError::None("S3"))
+    enough.then(|| set.into_iter().fold(builder, |builder, (key, value)| builder.with_config(key, value)))
 }
 
 fn with_keys(builder: AmazonS3Builder, id: &str, secret: &str, token: Option<&str>) -> AmazonS3Builder {

@@ -2,12 +2,13 @@
 //!
 //! Nothing here decides a hash, so a lockfile that nixpkgs would refuse is compared like any other.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use npm_tarballs::redaction::redacted;
 use serde::Deserialize;
 
-use super::entries::{Flat, Nested};
+use super::entries::{Flat, Nested, names};
 use super::hosted_git::is_full_commit;
 use super::packages::{is_installed, package_name};
 use super::text::{Entries, Object, Text};
@@ -70,8 +71,8 @@ impl Packages {
     fn add(&mut self, path: &str, entry: &Flat<'_>) {
         // Workspaces have paths without `node_modules`; what they ask for is the project's own wish.
         if !is_installed(path) {
-            let names = [&entry.dependencies, &entry.dev_dependencies, &entry.optional_dependencies];
-            self.asked_for.extend(names.into_iter().flat_map(|names| &names.0).map(ToString::to_string));
+            let fields = [entry.dependencies, entry.dev_dependencies, entry.optional_dependencies];
+            self.asked_for.extend(fields.into_iter().flat_map(names).map(Cow::into_owned));
         } else if !entry.link.0 {
             let name = package_name(entry.name.as_deref().unwrap_or(path)).to_owned();
             self.note(name, &entry.version, &entry.resolved, &entry.integrity);

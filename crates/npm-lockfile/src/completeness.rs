@@ -19,9 +19,10 @@ use std::fmt;
 use npm_tarballs::redaction::redacted;
 pub use platform::{GLIBC, Limits, System, admits};
 
-use self::read::{DownloadsDocument, GapCollector};
-use super::{CanonicalUrl, LockfileError};
+use self::read::GapCollector;
+use super::CanonicalUrl;
 use crate::listing::some;
+use crate::tree::{LockedEntries, LockedTree};
 
 /// What a lockfile has of what an offline install needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -113,28 +114,27 @@ pub struct Incomplete {
     pub no_integrity: Vec<String>,
 }
 
-impl Completeness {
-    /// Looks at a lockfile. `manifest` is the `package.json` beside it, whose dependencies count as wanted besides those
-    /// that the lockfile says the project has.
-    ///
-    /// # Errors
-    /// When the bytes are not a lockfile.
-    pub fn of(lockfile: &[u8], manifest: Option<&[u8]>) -> Result<Self, LockfileError> {
-        let text = super::utf8(lockfile)?;
-        let document: DownloadsDocument =
-            serde_json::from_str(text).map_err(|error| super::explain(text, error))?;
+impl LockedTree<'_> {
+    /// What a lockfile has of what an offline install needs. `manifest` is the `package.json` beside it, whose dependencies count as
+    /// wanted besides those that the lockfile says the project has.
+    #[must_use]
+    pub fn completeness(&self, manifest: Option<&[u8]>) -> Completeness {
         let mut found = GapCollector::default();
-        if document.version == 1 {
-            found.collect_nested(&document.dependencies.unwrap_or_default(), "");
-            found.assume_needed(manifest);
-        } else {
-            let packages = document.packages.unwrap_or_default();
-            found.collect_flat(&packages);
-            found.mark_needed(&packages, manifest);
+        match &self.0 {
+            LockedEntries::Nested(entries) => {
+                found.collect_nested(entries, "");
+                found.assume_needed(manifest);
+            }
+            LockedEntries::Flat(entries) => {
+                found.collect_flat(entries);
+                found.mark_needed(entries, manifest);
+            }
         }
-        Ok(found.into_completeness())
+        found.into_completeness()
     }
+}
 
+impl Completeness {
     /// What `fetchNpmDeps` breaks on, if it does on one of these systems.
     #[must_use]
     pub fn incomplete(&self, systems: &[System]) -> Option<Incomplete> {

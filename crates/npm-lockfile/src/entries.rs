@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::text::{Entries, Flag, Names, Text, Words};
 
@@ -46,20 +47,27 @@ pub(super) struct Flat<'a> {
     pub(super) cpu: Words<'a>,
     #[serde(borrow, default)]
     pub(super) libc: Words<'a>,
+    // What it depends on is text until somebody asks: of most entries nobody does, and a name costs as much as the rest of them.
     #[serde(borrow, default)]
-    pub(super) dependencies: Names<'a>,
+    pub(super) dependencies: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) dev_dependencies: Names<'a>,
+    pub(super) dev_dependencies: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) optional_dependencies: Names<'a>,
+    pub(super) optional_dependencies: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) peer_dependencies: Names<'a>,
+    pub(super) peer_dependencies: Option<&'a RawValue>,
 }
 
 impl<'a> Flat<'a> {
     /// The names it depends on.
-    pub(super) fn edges(&self, dev: bool) -> impl Iterator<Item = &Cow<'a, str>> {
-        let own = [&self.dependencies, &self.optional_dependencies, &self.peer_dependencies];
-        own.into_iter().chain(dev.then_some(&self.dev_dependencies)).flat_map(|names| &names.0)
+    pub(super) fn edges(&self, dev: bool) -> impl Iterator<Item = Cow<'a, str>> {
+        let own = [self.dependencies, self.optional_dependencies, self.peer_dependencies];
+        own.into_iter().chain([self.dev_dependencies.filter(|_| dev)]).flat_map(names)
     }
+}
+
+/// The names that a field of dependencies has.
+pub(super) fn names(field: Option<&RawValue>) -> Vec<Cow<'_, str>> {
+    let names = field.map(|field| serde_json::from_str::<Names>(field.get()).unwrap_or_default());
+    names.unwrap_or_default().0
 }

@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use foldhash::fast::RandomState;
 use memchr::{memchr, memmem};
 use nodejs_semver::Version as Semver;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use self::spec::{Spec, git_repository, same_path};
-use super::text::{Entries, Flag, Text};
+use super::entries::{Flat, Nested};
+use super::tree::{LockedEntries, LockedTree};
 use super::{is_installed, package_name, search};
 
 /// A dependency that the lockfile does not hold as its manifest asks for it.
@@ -47,35 +47,16 @@ pub struct ManifestFile {
     pub is_workspace: bool,
 }
 
-#[derive(Deserialize)]
-struct LockedDocument<'a> {
-    #[serde(rename = "lockfileVersion")]
-    version: u64,
-    #[serde(borrow, default)]
-    packages: Option<Entries<'a, Locked<'a>>>,
-    #[serde(borrow, default)]
-    dependencies: Option<Entries<'a, Locked<'a>>>,
-}
-
 /// What is locked, and of the project and its workspaces what they were locked for.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Default)]
 struct Locked<'a> {
-    #[serde(borrow, default)]
-    version: Text<'a>,
-    #[serde(borrow, default)]
-    resolved: Text<'a>,
-    #[serde(default)]
-    link: Flag,
-    #[serde(default)]
-    in_bundle: Flag,
-    #[serde(borrow, default)]
+    version: Option<&'a str>,
+    resolved: Option<&'a str>,
+    link: bool,
+    in_bundle: bool,
     dependencies: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     dev_dependencies: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     optional_dependencies: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     peer_dependencies: Option<&'a RawValue>,
 }
 
@@ -108,16 +89,7 @@ pub fn workspace_globs(manifest: &[u8]) -> Vec<String> {
     list.into_iter().flatten().filter_map(|glob| glob.as_str().map(str::to_owned)).collect()
 }
 
-/// What a lockfile has of what manifests ask for.
-pub struct LockedTree<'a>(LockedDocument<'a>);
-
-impl<'a> LockedTree<'a> {
-    /// Reads a lockfile; nothing for what is none.
-    #[must_use]
-    pub fn read(lockfile: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(lockfile).ok().map(Self)
-    }
-
+impl LockedTree<'_> {
     /// The manifests that `npm ci` goes by: the project's, those of its workspaces, and those of folders that one of these
     /// depends on. `read` reads the manifest of a folder.
     #[must_use]
@@ -126,8 +98,8 @@ impl<'a> LockedTree<'a> {
         workspaces: impl IntoIterator<Item = String>,
         read: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Vec<ManifestFile> {
-        let view = View::of(&self.0);
-        let has_links = view.known.values().any(|entry| entry.link.0);
+        let view = View::of(self);
+        let has_links = view.known.values().any(|entry| entry.link);
         let mut queue: Vec<(String, bool)> = workspaces.into_iter().map(|folder| (folder, true)).collect();
         queue.push((String::new(), false));
         let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
@@ -152,7 +124,7 @@ impl<'a> LockedTree<'a> {
     /// Everything that `npm ci` would refuse the lockfile for, as far as it can be known.
     #[must_use]
     pub fn disagreements(&self, manifests: &[ManifestFile]) -> Vec<Disagreement> {
-        let view = View::of(&self.0);
+        let view = View::of(self);
         let parsed: Vec<(&ManifestFile, Map<String, Value>)> = manifests
             .iter()
             .filter_map(|manifest| Some((manifest, serde_json::from_slice(&manifest.bytes).ok()?)))
@@ -213,21 +185,27 @@ fn overridden(root: &Map<String, Value>) -> Vec<String> {
 
 /// A lockfile's entries by their places.
 struct View<'a> {
-    known: HashMap<&'a str, &'a Locked<'a>, RandomState>,
+    known: HashMap<&'a str, Locked<'a>, RandomState>,
     /// Version 1, whose places are names.
     nested: bool,
 }
 
 impl<'a> View<'a> {
-    fn of(document: &'a LockedDocument<'_>) -> Self {
-        let nested = document.version == 1;
-        let entries = if nested { &document.dependencies } else { &document.packages };
-        let entries = entries.iter().flat_map(|entries| &entries.list);
-        Self { known: entries.map(|(place, entry)| (&**place, entry)).collect(), nested }
+    fn of(tree: &'a LockedTree<'_>) -> Self {
+        match &tree.0 {
+            LockedEntries::Flat(entries) => {
+                let known = entries.list.iter().map(|(place, entry)| (&**place, Locked::flat(entry)));
+                Self { known: known.collect(), nested: false }
+            }
+            LockedEntries::Nested(entries) => {
+                let known = entries.list.iter().map(|(name, entry)| (&**name, Locked::nested(entry)));
+                Self { known: known.collect(), nested: true }
+            }
+        }
     }
 
     /// What a manifest in a folder gets when it asks for a name.
-    fn locked(&self, folder: &str, name: &str) -> Option<&'a Locked<'a>> {
+    fn locked(&self, folder: &str, name: &str) -> Option<Locked<'a>> {
         if self.nested {
             return self.known.get(name).copied();
         }
@@ -236,7 +214,7 @@ impl<'a> View<'a> {
 
     /// The folder of the project that a manifest gets as a link when it asks for a name.
     fn folder_of(&self, folder: &str, name: &str) -> Option<String> {
-        let target = self.locked(folder, name).filter(|entry| entry.link.0)?.resolved.as_deref()?;
+        let target = self.locked(folder, name).filter(|entry| entry.link)?.resolved?;
         // What is outside of the project is not part of what Nix builds.
         (!target.starts_with("..")).then(|| target.to_owned())
     }
@@ -267,12 +245,12 @@ impl<'a> View<'a> {
             let Spec::Range(range) = Spec::parse(spec) else { return None };
             let other =
                 self.known.iter().filter(|(place, _)| is_installed(place) && package_name(place) == name);
-            let mut other: Vec<_> = other.filter(|(_, entry)| !entry.in_bundle.0 && !entry.link.0).collect();
+            let mut other: Vec<_> = other.filter(|(_, entry)| !entry.in_bundle && !entry.link).collect();
             other.sort_by_key(|(place, _)| **place);
-            let version = |entry: &Locked<'_>| Semver::parse(entry.version.as_deref()?).ok();
+            let version = |entry: Locked<'_>| Semver::parse(entry.version?).ok();
             let is_other =
-                |entry: &Locked<'_>| version(entry).is_some_and(|version| !version.satisfies(&range));
-            let (_, entry) = other.into_iter().find(|(_, entry)| is_other(entry))?;
+                |entry: Locked<'_>| version(entry).is_some_and(|version| !version.satisfies(&range));
+            let (_, entry) = other.into_iter().find(|(_, entry)| is_other(**entry))?;
             self.known.values().any(|from| from.depends_on(name)).then(|| Disagreement {
                 folder: String::new(),
                 name: name.clone(),
@@ -312,21 +290,21 @@ impl<'a> View<'a> {
         }
     }
 
-    fn satisfies(&self, entry: &Locked<'_>, folder: &str, wanted: &str) -> bool {
-        let resolved = entry.resolved.as_deref();
+    fn satisfies(&self, entry: Locked<'_>, folder: &str, wanted: &str) -> bool {
+        let resolved = entry.resolved;
         match Spec::parse(wanted) {
             Spec::Any | Spec::Tag | Spec::Unknown => true,
             Spec::Range(range) => self.version_of(entry).is_none_or(|version| version.satisfies(&range)),
             Spec::Path(path) => {
-                let target = if self.nested { entry.version.as_deref() } else { resolved };
-                target.is_some_and(|target| same_path(folder, &path, target, entry.link.0))
+                let target = if self.nested { entry.version } else { resolved };
+                target.is_some_and(|target| same_path(folder, &path, target, entry.link))
             }
             Spec::Url(url) => {
-                let source = if self.nested { entry.version.as_deref() } else { resolved };
+                let source = if self.nested { entry.version } else { resolved };
                 source.is_some_and(|source| source == url)
             }
             Spec::Git { repository, commit } => {
-                let source = if self.nested { entry.version.as_deref() } else { resolved };
+                let source = if self.nested { entry.version } else { resolved };
                 let Some((locked, locked_commit)) = source.and_then(git_repository) else { return false };
                 locked == repository && commit.is_none_or(|commit| Some(commit) == locked_commit)
             }
@@ -334,11 +312,11 @@ impl<'a> View<'a> {
     }
 
     /// The version of an entry, of a link that of its target.
-    fn version_of(&self, entry: &Locked<'_>) -> Option<Semver> {
-        let target = entry.resolved.as_deref().filter(|_| entry.link.0);
+    fn version_of(&self, entry: Locked<'_>) -> Option<Semver> {
+        let target = entry.resolved.filter(|_| entry.link);
         let text = match target {
-            Some(target) => self.known.get(target)?.version.as_deref()?,
-            None => entry.version.as_deref()?,
+            Some(target) => self.known.get(target)?.version?,
+            None => entry.version?,
         };
         let text =
             text.strip_prefix("npm:").map_or(text, |alias| alias.rsplit_once('@').map_or(alias, |(_, v)| v));
@@ -346,9 +324,26 @@ impl<'a> View<'a> {
     }
 }
 
-impl Locked<'_> {
+impl<'a> Locked<'a> {
+    fn flat(entry: &'a Flat<'_>) -> Self {
+        Self {
+            version: entry.version.as_deref(),
+            resolved: entry.resolved.as_deref(),
+            link: entry.link.0,
+            in_bundle: entry.in_bundle.0,
+            dependencies: entry.dependencies,
+            dev_dependencies: entry.dev_dependencies,
+            optional_dependencies: entry.optional_dependencies,
+            peer_dependencies: entry.peer_dependencies,
+        }
+    }
+
+    fn nested(entry: &'a Nested<'_>) -> Self {
+        Self { version: entry.version.as_deref(), resolved: entry.resolved.as_deref(), ..Self::default() }
+    }
+
     /// Whether a package that is installed, or a folder of the project, depends on a name.
-    fn depends_on(&self, name: &str) -> bool {
+    fn depends_on(self, name: &str) -> bool {
         let fields = [self.dependencies, self.optional_dependencies, self.peer_dependencies];
         let has = |field: &RawValue| {
             let names: Map<String, Value> = serde_json::from_str(field.get()).unwrap_or_default();
@@ -358,9 +353,9 @@ impl Locked<'_> {
     }
 
     /// What people are told of it.
-    fn described(&self) -> String {
-        let place = self.resolved.as_deref().filter(|_| self.link.0 || self.version.as_deref().is_none());
-        let text = place.or(self.version.as_deref()).unwrap_or("something else");
+    fn described(self) -> String {
+        let place = self.resolved.filter(|_| self.link || self.version.is_none());
+        let text = place.or(self.version).unwrap_or("something else");
         npm_tarballs::redaction::redacted(text)
     }
 }

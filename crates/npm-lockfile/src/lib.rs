@@ -21,6 +21,7 @@ pub mod options;
 mod packages;
 mod places;
 mod text;
+mod tree;
 mod v1;
 
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ pub use packages::{is_installed, package_name};
 pub use places::search;
 use serde::Deserialize;
 use text::{Entries, Object};
+pub use tree::LockedTree;
 
 /// File names of a lockfile, the one npm and nixpkgs prefer first.
 pub const FILE_NAMES: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];

@@ -36,11 +36,9 @@ pub(super) fn run(builtin: Builtin, name: &str, rest: &[Field], state: &mut Stat
         Builtin::PopFolder => lose_folders(state),
         // What they assign was assigned before.
         Builtin::Declare => {
-            if words.iter().any(|word| {
-                // `-n` makes one name stand for another, `-i`, `-l` and `-u` change what
-                // is assigned from then on, `-f` is about functions.
-                word.is_none_or(|word| word.starts_with('-') && word.contains(['n', 'u', 'l', 'i', 'f']))
-            }) {
+            // `-n` makes one name stand for another, `-i`, `-l` and `-u` change what is assigned from then on, `-f` is about functions.
+            let is_more = |word: &str| word.starts_with('-') && word.contains(['n', 'u', 'l', 'i', 'f']);
+            if words.iter().any(|word| word.is_none_or(is_more)) {
                 state.lose_at(name);
             }
         }

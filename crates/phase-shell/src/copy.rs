@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use nix_lang::value::source::{Base, Source};
-use npm_lockfile::FILE_NAMES;
 
 use super::cause::Cause;
 use super::expand::Place;
@@ -107,12 +106,8 @@ impl Runner<'_> {
                 return Status::Unknown;
             }
             (Place::Unknown, _) => {
-                self.write_unknown(
-                    target,
-                    job.arguments.has(Means::Recursive),
-                    Cause::Target(Rc::clone(&job.program)),
-                    state,
-                );
+                let deep = job.arguments.has(Means::Recursive);
+                self.write_unknown(target, deep, Cause::Target(Rc::clone(&job.program)), state);
                 self.write_below(target, source, job, state);
                 self.take_away(job, source, state);
                 return Status::Unknown;
@@ -125,36 +120,13 @@ impl Runner<'_> {
         let exact = job.arguments.has(Means::Exact);
         // With `-T` the target is the name itself: nothing is put into it, be it a folder or not.
         let kind = if exact { Look::Absent } else { self.look(&place, state) };
-        let name = place.path.rsplit('/').next().unwrap_or_default();
-        let origin = self.origin(job, source, state);
-        // Of a fetched source it is not known what is a folder. What is copied together with what is in it is one here: a file
-        // has no `/.`, and as the whole of a source none of these builds could use it (fixture `run-command-copies-subfolder`).
-        let origin = match origin {
-            Origins::Either(tree)
-                if job.arguments.has(Means::Recursive)
-                    && (matches!(source.base_name().as_deref(), Some("." | ""))
-                        || place.path.is_empty() && !matches!(kind, Look::Folder)) =>
-            {
-                Origins::Folder(tree)
-            }
+        let origin = match self.origin(job, source, state) {
+            Origins::Either(tree) if is_folder_here(job, source, &place, &kind) => Origins::Folder(tree),
             origin => origin,
         };
         // `cp -r sub new/` makes `new` where there is none, and `new/sub` where there is one.
         let makes = slash && !several && matches!(origin, Origins::Folder(_) | Origins::Either(_));
-        let into = match kind {
-            Look::Folder => Some(true),
-            Look::Absent if makes => Some(false),
-            Look::Perhaps(_) if makes => None,
-            Look::Unknown(_) if makes && !place.path.starts_with("..") => None,
-            _ if several || slash => Some(true),
-            Look::File(_) | Look::Absent => Some(false),
-            // A folder of this name would be unheard of.
-            Look::Perhaps(_) | Look::Unknown(_) if FILE_NAMES.contains(&name) => Some(false),
-            // Outside of the tree it matters where it is the tree itself, which is there.
-            Look::Unknown(_) if place.path.starts_with("..") => Some(true),
-            Look::Perhaps(_) | Look::Unknown(_) => None,
-        };
-        let status = match into {
+        let status = match goes_into(&kind, &place, makes, several || slash) {
             Some(false) => self.lay(job, origin, &place, state),
             Some(true) => self.lay_into(job, source, origin, &place, state),
             None => self.lay_somewhere(job, source, &origin, &place, state),
@@ -464,6 +436,34 @@ fn last_name(tree: &Tree) -> Option<String> {
         Tree::Own(key) => &key.path,
     };
     path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// Whether what may be a folder is one here. Of a fetched source that is not known; but what is copied together with what is in it has
+/// to be one: a file has no `/.`, and as the whole of a source none of these builds could use it (fixture
+/// `run-command-copies-subfolder`).
+fn is_folder_here(job: &Job<'_>, source: &Field, target: &Key, kind: &Look) -> bool {
+    let whole = matches!(source.base_name().as_deref(), Some("." | ""));
+    let becomes_source = target.path.is_empty() && !matches!(kind, Look::Folder);
+    job.arguments.has(Means::Recursive) && (whole || becomes_source)
+}
+
+/// Whether a source goes into the target, or takes its place; `None` where that is not known. It `makes` the folder where there is
+/// none; with a `folder` in mind, a target that is none fails.
+fn goes_into(kind: &Look, target: &Key, makes: bool, folder: bool) -> Option<bool> {
+    let outside = target.path.starts_with("..");
+    match kind {
+        Look::Folder => Some(true),
+        Look::Absent if makes => Some(false),
+        Look::Perhaps(_) if makes => None,
+        Look::Unknown(_) if makes && !outside => None,
+        _ if folder => Some(true),
+        Look::File(_) | Look::Absent => Some(false),
+        // A folder of this name would be unheard of.
+        Look::Perhaps(_) | Look::Unknown(_) if is_lockfile(&target.path) => Some(false),
+        // Outside of the tree it matters where it is the tree itself, which is there.
+        Look::Unknown(_) if outside => Some(true),
+        Look::Perhaps(_) | Look::Unknown(_) => None,
+    }
 }
 
 /// What a source is for a job.

@@ -77,6 +77,18 @@ enum Sign {
     Anything,
 }
 
+impl Sign {
+    /// Whether it stands for this character, and no other.
+    fn fits(&self, c: char) -> bool {
+        match self {
+            Self::Is(own) => *own == c,
+            Self::AnyOne => c != '/',
+            Self::OneOf(class) => class.holds(c),
+            Self::Star | Self::Anything => false,
+        }
+    }
+}
+
 impl Field {
     /// A known text.
     pub fn text(text: &str) -> Self {
@@ -286,17 +298,7 @@ fn matches(signs: &[Sign], text: &str) -> bool {
                 sign += 1;
                 continue;
             }
-            Some(Sign::Is(c)) if text.get(at) == Some(c) => {
-                sign += 1;
-                at += 1;
-                continue;
-            }
-            Some(Sign::AnyOne) if text.get(at).is_some_and(|c| *c != '/') => {
-                sign += 1;
-                at += 1;
-                continue;
-            }
-            Some(Sign::OneOf(class)) if text.get(at).is_some_and(|c| class.holds(*c)) => {
+            Some(one) if text.get(at).is_some_and(|c| one.fits(*c)) => {
                 sign += 1;
                 at += 1;
                 continue;

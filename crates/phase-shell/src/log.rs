@@ -346,15 +346,12 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
             pattern.matches(name).then_some(PathState::Absent)
         }
         Change::Tree { at, source, only, writable } => {
-            let Some(rest) = key.below(at) else { return at.below(key).map(|_| PathState::Folder) };
-            if rest.is_empty() {
-                return Some(PathState::Folder);
-            }
-            let first = rest.split('/').next()?;
-            if only.as_ref().is_some_and(|pattern| !pattern.matches(first)) {
-                return None;
-            }
-            Some(PathState::InSource { file: Rc::new(source.inside(rest)), before, writable: *writable })
+            let inside = |rest: &str| PathState::InSource {
+                file: Rc::new(source.inside(rest)),
+                before,
+                writable: *writable,
+            };
+            in_tree(key, at, only.as_ref(), inside)
         }
         Change::Doubt(at, cause) => key.below(at).map(|_| PathState::Doubt(cause.clone())),
         Change::Havoc(cause) => Some(PathState::Doubt(cause.clone())),
@@ -362,17 +359,8 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
             field.may_reach(key, folder.as_ref(), *deep).then(|| PathState::Doubt(cause.clone()))
         }
         Change::Mirror { at, from, state, only } => {
-            let Some(rest) = key.below(at) else { return at.below(key).map(|_| PathState::Folder) };
-            if rest.is_empty() {
-                return Some(PathState::Folder);
-            }
-            if only
-                .as_ref()
-                .is_some_and(|pattern| !pattern.matches(rest.split('/').next().unwrap_or_default()))
-            {
-                return None;
-            }
-            Some(PathState::Mirror { from: from.join(rest), state: *state, before })
+            let inside = |rest: &str| PathState::Mirror { from: from.join(rest), state: *state, before };
+            in_tree(key, at, only.as_ref(), inside)
         }
         Change::Unpacked(at, _, cause) => {
             // Few published packages have a shrinkwrap, and the folder is often filled before the lockfile is copied (fixture
@@ -382,6 +370,21 @@ fn told(change: &Change, before: At, key: &Key) -> Option<PathState> {
         }
         Change::Either { .. } => None,
     }
+}
+
+/// What a tree that was put at a path says of a key; `only` names of which this pattern were put there.
+fn in_tree(
+    key: &Key,
+    at: &Key,
+    only: Option<&Pattern>,
+    inside: impl FnOnce(&str) -> PathState,
+) -> Option<PathState> {
+    let Some(rest) = key.below(at) else { return at.below(key).map(|_| PathState::Folder) };
+    if rest.is_empty() {
+        return Some(PathState::Folder);
+    }
+    let first = rest.split('/').next()?;
+    only.is_none_or(|pattern| pattern.matches(first)).then(|| inside(rest))
 }
 
 impl Change {

@@ -491,17 +491,7 @@ impl<'a> Runner<'a> {
     ) -> State {
         let mut known: Vec<Change> = Vec::new();
         for _ in 0..ROUNDS {
-            let mut inner = state.clone();
-            if let Some((name, value)) = variable {
-                inner.set(name, value.clone());
-            }
-            let start = inner.at;
-            if let Some(condition) = condition {
-                let Outcome { ok, fail } = self.list(condition, inner, true);
-                inner = self.meet(ok, fail);
-            }
-            let Outcome { ok, fail } = self.list(body, inner, tested);
-            let end = self.meet(ok, fail);
+            let (start, end) = self.round(condition, body, variable, state.clone(), tested);
             // A round that fails ends the build: where there is one, no round was run.
             if end.dead {
                 return state;
@@ -534,6 +524,27 @@ impl<'a> Runner<'a> {
         state.variables =
             Rc::new(state.variables.keys().map(|name| (name.clone(), Field::unknown())).collect());
         state
+    }
+
+    /// One round of a loop: where the log stood at its beginning, and the state behind it.
+    fn round(
+        &mut self,
+        condition: Option<&List>,
+        body: &List,
+        variable: Option<(&str, &Field)>,
+        mut state: State,
+        tested: bool,
+    ) -> (At, State) {
+        if let Some((name, value)) = variable {
+            state.set(name, value.clone());
+        }
+        let start = state.at;
+        if let Some(condition) = condition {
+            let Outcome { ok, fail } = self.list(condition, state, true);
+            state = self.meet(ok, fail);
+        }
+        let Outcome { ok, fail } = self.list(body, state, tested);
+        (start, self.meet(ok, fail))
     }
 
     /// Calls a function of the script.

@@ -293,30 +293,10 @@ impl Runner<'_> {
             return Status::Unknown;
         }
         let cause = Cause::Tool("find".into());
-        let runs: Vec<&str> = texts
-            .iter()
-            .zip(texts.iter().skip(1))
-            .filter(|(text, _)| text.starts_with("-exec"))
-            .map(|(_, next)| *next)
-            .collect();
-        // Of what it runs, only programs that touch nothing but what they are given, which are names that `find` found.
-        let tame = runs.iter().all(|name| {
-            matches!(
-                program(name).map(|program| program.effect),
-                Some(
-                    Effect::Reads
-                        | Effect::Removes
-                        | Effect::EditsWith(_)
-                        | Effect::SubstitutesInPlace
-                        | Effect::Touches
-                        | Effect::EditsOperands
-                )
-            )
-        });
         // `-fprint`, `-fprintf`, `-fls`: into a file of any name.
         let writes =
             texts.iter().any(|text| text.starts_with("-f") && *text != "-follow" && *text != "-false");
-        if !tame || writes || rest.iter().any(|word| word.loose) {
+        if !runs_tame_programs(&texts) || writes || rest.iter().any(|word| word.loose) {
             return self.in_doubt_all(cause, state);
         }
         let starts: Vec<&Field> =
@@ -395,6 +375,24 @@ fn may_be_written(text: &str, lockfile: &str) -> bool {
         let way = text[..at].rsplit(|c: char| !(c.is_ascii_alphanumeric() || "./_-".contains(c))).next();
         !is_lockfile(text) && way.is_some_and(|way| way.contains(['w', 'W']))
     })
+}
+
+/// Whether `find` runs nothing but programs that touch only what they are given, which are names that it found.
+fn runs_tame_programs(texts: &[&str]) -> bool {
+    let is_tame = |name: &str| {
+        matches!(
+            program(name).map(|program| program.effect),
+            Some(
+                Effect::Reads
+                    | Effect::Removes
+                    | Effect::EditsWith(_)
+                    | Effect::SubstitutesInPlace
+                    | Effect::Touches
+                    | Effect::EditsOperands
+            )
+        )
+    };
+    texts.windows(2).filter(|pair| pair[0].starts_with("-exec")).all(|pair| is_tame(pair[1]))
 }
 
 /// The pattern of the only `-name` of `find`, if nothing widens what it finds.

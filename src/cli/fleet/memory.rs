@@ -166,7 +166,7 @@ impl Memory {
             .map_or_else(|| variable(environment, "NPM_NIXHASH_REMOTE"), |it| Ok(Some(it)))?;
         let shares = args.remote_tarballs || environment.is_set("NPM_NIXHASH_REMOTE_TARBALLS");
         // What comes with a repository may have tarballs read, but not sent somewhere: they may be private.
-        let sharing = (shares || config.remote_tarballs, shares && named.is_some());
+        let (reads, writes) = (shares || config.remote_tarballs, shares && named.is_some());
         let Some(location) = named.or_else(|| config.remote.0.clone()) else {
             if shares {
                 terminal.message(MessageKind::Warning, &nowhere("tarballs are not shared"));
@@ -182,11 +182,8 @@ impl Memory {
         let patience = RetryLimits { retries: 1, request: READING };
         match open(&location, environment, options, patience, mode != RemoteMode::Read)? {
             Err(error) => {
-                let message = unopened(&location, &error);
-                let message = Message {
-                    message: format!("{}; hashes are computed without it", message.message),
-                    ..message
-                };
+                let mut message = unopened(&location, &error);
+                message.message.push_str("; hashes are computed without it");
                 terminal.message(MessageKind::Warning, &message);
                 Ok(None)
             }
@@ -200,9 +197,9 @@ impl Memory {
                 slots: Arc::new(Semaphore::new(REQUESTS)),
                 told: memo.cloned(),
                 refused: Arc::default(),
-                sharing: sharing.0.then_some(Sharing {
+                sharing: reads.then_some(Sharing {
                     reads: mode != RemoteMode::Write,
-                    writes: sharing.1 && mode != RemoteMode::Read,
+                    writes: writes && mode != RemoteMode::Read,
                     largest: options.max_download,
                 }),
             }))),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
-use nix_lang::value::source::{Base, Filter, Source};
+use nix_lang::value::source::{Base, Filter, Remote, Source};
 use npm_lockfile::FILE_NAMES as NAMES;
 use phase_shell::{Left, LockfileEdit, LockfileState};
 
@@ -148,21 +148,7 @@ fn original(
             "`postFetch` of the fetcher may change the lockfile",
             Some(remote.call),
         ),
-        Base::Remote(remote) => {
-            let used = Fetched {
-                root: patches.root.clone(),
-                patches: patches.list.to_vec(),
-                patched_in: patches.folder.clone(),
-                ..Fetched::plain(remote)
-            };
-            let folder = tree.sub.clone();
-            let shrinkwrap = match left.slots[0] {
-                LockfileState::Absent => Shrinkwrap::Ignored,
-                _ => Shrinkwrap::In(folder.clone()),
-            };
-            let inside = LockfileInside { folder, shrinkwrap, edits: left.edits.clone() };
-            Answer::Remote { used: Box::new(used), inside, shadow: None }
-        }
+        Base::Remote(remote) => fetched(remote, tree, left, patches),
         Base::Nothing => Answer::doubt(Reason::UnknownSource, "no source is given", Some(at)),
         Base::Empty => Answer::doubt(
             Reason::UnknownSource,
@@ -187,19 +173,39 @@ fn original(
             let drv = Rc::clone(drv);
             built(ev, tree, &drv, place)
         }
-        Base::Farm(_) => {
-            let links = NAMES.iter().map(|name| Rc::new(tree.inside(name)));
-            // A name that leads on to a folder of links is no file: the shrinkwrap comes first here, too.
-            let found = links.into_iter().find(|link| !matches!(link.base, Base::Farm(_)));
-            match found {
-                Some(link) => copied(ev, &link, &[], at),
-                None => Answer::doubt(Reason::Generated, "the folder of links has no lockfile", Some(at)),
-            }
-        }
+        Base::Farm(_) => linked(ev, tree, at),
         Base::Text(_) | Base::Template(_) => {
             Answer::doubt(Reason::Generated, "the source is a file that the Nix files write", Some(at))
         }
         Base::Unknown(unknown) => Answer::unknown(unknown, Reason::UnknownSource),
+    }
+}
+
+/// A lockfile in what is fetched.
+fn fetched(remote: &Rc<Remote>, tree: &Source, left: &Left, patches: &Patched<'_>) -> Answer {
+    let used = Fetched {
+        root: patches.root.clone(),
+        patches: patches.list.to_vec(),
+        patched_in: patches.folder.clone(),
+        ..Fetched::plain(remote)
+    };
+    let folder = tree.sub.clone();
+    let shrinkwrap = match left.slots[0] {
+        LockfileState::Absent => Shrinkwrap::Ignored,
+        _ => Shrinkwrap::In(folder.clone()),
+    };
+    let inside = LockfileInside { folder, shrinkwrap, edits: left.edits.clone() };
+    Answer::Remote { used: Box::new(used), inside, shadow: None }
+}
+
+/// A lockfile in a folder of links.
+fn linked(ev: &mut Eval, tree: &Source, at: Location) -> Answer {
+    let links = NAMES.iter().map(|name| Rc::new(tree.inside(name)));
+    // A name that leads on to a folder of links is no file: the shrinkwrap comes first here, too.
+    let found = links.into_iter().find(|link| !matches!(link.base, Base::Farm(_)));
+    match found {
+        Some(link) => copied(ev, &link, &[], at),
+        None => Answer::doubt(Reason::Generated, "the folder of links has no lockfile", Some(at)),
     }
 }
 

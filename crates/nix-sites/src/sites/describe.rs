@@ -83,23 +83,7 @@ pub(super) fn proof(
     located: &[Located],
     outcome: &Outcome,
 ) -> Vec<Step> {
-    let mut proof = Vec::new();
-    let builder = match &record.kind {
-        RecordKind::Package => "`buildNpmPackage`",
-        RecordKind::FetchDeps => "`fetchNpmDeps`",
-        RecordKind::OwnFetcher(_) => "the repository's own fetcher",
-        RecordKind::Tarball(_) => "a fetcher",
-        RecordKind::Installed(_) => "a derivation that runs a package manager",
-        RecordKind::Foreign(_) => "a derivation with `npmDeps` of its own",
-    };
-    let call = match &record.assumed {
-        None => format!("{builder} is called"),
-        Some(callee) => {
-            let name = callee.name.as_deref().unwrap_or("a function from outside");
-            format!("`{name}` is called; it is not known, and is taken for {builder} of nixpkgs")
-        }
-    };
-    proof.push(Step { place: place_of(ev, record.call), text: call });
+    let mut proof = vec![Step { place: place_of(ev, record.call), text: beginning(record) }];
     steps(ev, "the hash", &hash.trail, &mut proof);
     // Those that agree lead to one lockfile, and one way there is proof enough.
     for located in located.iter().take(1) {
@@ -108,7 +92,34 @@ pub(super) fn proof(
             proof.push(Step { place: place_of(ev, *at), text: note.to_string() });
         }
     }
-    let end = match outcome {
+    let place = match outcome {
+        Outcome::Undecided(undecided) => undecided.stopped_at.clone(),
+        _ => place_of(ev, record.call),
+    };
+    proof.push(Step { place, text: end(ev, outcome) });
+    proof
+}
+
+fn beginning(record: &Record) -> String {
+    let builder = match &record.kind {
+        RecordKind::Package => "`buildNpmPackage`",
+        RecordKind::FetchDeps => "`fetchNpmDeps`",
+        RecordKind::OwnFetcher(_) => "the repository's own fetcher",
+        RecordKind::Tarball(_) => "a fetcher",
+        RecordKind::Installed(_) => "a derivation that runs a package manager",
+        RecordKind::Foreign(_) => "a derivation with `npmDeps` of its own",
+    };
+    match &record.assumed {
+        None => format!("{builder} is called"),
+        Some(callee) => {
+            let name = callee.name.as_deref().unwrap_or("a function from outside");
+            format!("`{name}` is called; it is not known, and is taken for {builder} of nixpkgs")
+        }
+    }
+}
+
+fn end(ev: &Eval, outcome: &Outcome) -> String {
+    match outcome {
         Outcome::Local { lockfile, edits } => {
             let edited = if edits.is_empty() { "" } else { ", edited by the phases" };
             format!("so the lockfile is {}{edited}", ev.files.display(lockfile))
@@ -122,11 +133,5 @@ pub(super) fn proof(
         },
         Outcome::Tarball(source) => format!("so what is pinned is what `{}` fetches", source.fetcher),
         Outcome::Undecided(undecided) => format!("nothing can be said: {}", undecided.message),
-    };
-    let place = match outcome {
-        Outcome::Undecided(undecided) => undecided.stopped_at.clone(),
-        _ => place_of(ev, record.call),
-    };
-    proof.push(Step { place, text: end });
-    proof
+    }
 }

@@ -128,21 +128,12 @@ fn selections(ast: &Ast) -> HashSet<Span> {
 fn bearers(ast: &Ast) -> Vec<(Span, Bearer)> {
     let mut all: Vec<Option<Bearer>> = vec![None; ast.exprs.len()];
     let mut set = |id: ExprId, bearer: Bearer| all[id.0 as usize] = Some(bearer);
-    let mut is_argument = vec![false; ast.exprs.len()];
-    for expr in &ast.exprs {
-        if let Expr::Apply(_, argument) = expr {
-            is_argument[argument.0 as usize] = true;
-        }
-    }
-    for ((expr, span), is_argument) in ast.exprs.iter().zip(&ast.spans).zip(is_argument) {
+    for ((expr, span), is_argument) in ast.exprs.iter().zip(&ast.spans).zip(arguments(ast)) {
         match expr {
             Expr::Lambda(lambda) => {
-                if let Param::Pattern { formals, .. } = &lambda.param {
-                    let defaults = formals.iter().filter_map(|formal| formal.default);
-                    for default in defaults {
-                        set(default, Bearer::Formal(*span));
-                    }
-                }
+                let Param::Pattern { formals, .. } = &lambda.param else { continue };
+                let defaults = formals.iter().filter_map(|formal| formal.default);
+                defaults.for_each(|default| set(default, Bearer::Formal(*span)));
             }
             Expr::Select { default: Some(default), .. } => set(*default, Bearer::Default),
             // `attrByPath path default` is an `or` in other words.
@@ -155,14 +146,10 @@ fn bearers(ast: &Ast) -> Vec<(Span, Bearer)> {
             }
             Expr::Set { bindings, .. } => {
                 let bearer = if is_argument { Bearer::Argument } else { Bearer::Set(*span) };
-                for id in bound_in(bindings) {
-                    set(id, bearer);
-                }
+                bound_in(bindings).for_each(|id| set(id, bearer));
             }
             Expr::Let { bindings, .. } | Expr::LegacyLet(bindings) => {
-                for id in bound_in(bindings) {
-                    set(id, Bearer::Variable);
-                }
+                bound_in(bindings).for_each(|id| set(id, Bearer::Variable));
             }
             _ => {}
         }
@@ -177,6 +164,17 @@ fn bearers(ast: &Ast) -> Vec<(Span, Bearer)> {
     found.sort_unstable_by_key(|(span, _)| *span);
     found.dedup_by_key(|(span, _)| *span);
     found
+}
+
+/// Which expressions are the argument of a call.
+fn arguments(ast: &Ast) -> Vec<bool> {
+    let mut are = vec![false; ast.exprs.len()];
+    for expr in &ast.exprs {
+        if let Expr::Apply(_, argument) = expr {
+            are[argument.0 as usize] = true;
+        }
+    }
+    are
 }
 
 fn bound_in(bindings: &Bindings) -> impl Iterator<Item = ExprId> {

@@ -243,15 +243,7 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
     let tree = Rc::clone(&chosen.tree);
     let Ran { left, end, patched_in } = run_phases(ev, &chosen, combination, place);
     let patched_in = tree.inside(&patched_in).sub;
-    let mut remote = match &tree.base {
-        Base::Remote(remote) => Some(Fetched {
-            root: chosen.root.clone(),
-            patches: combination.patches.list.clone(),
-            patched_in: patched_in.clone(),
-            ..Fetched::plain(remote)
-        }),
-        _ => None,
-    };
+    let mut remote = fetched(&chosen, combination.patches, &patched_in);
     let answer = match (left, end) {
         (Ok(left), Some(end)) => {
             if let (Some(remote), LockfileState::Copied(_)) = (&mut remote, &left.slots[1]) {
@@ -285,6 +277,17 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
         local: tree.local_path(),
         ..Located::only(answer)
     }
+}
+
+/// The source that is fetched, if it is, as it is used.
+fn fetched(chosen: &Chosen, patches: &Patches, patched_in: &str) -> Option<Fetched> {
+    let Base::Remote(remote) = &chosen.tree.base else { return None };
+    Some(Fetched {
+        root: chosen.root.clone(),
+        patches: patches.list.clone(),
+        patched_in: patched_in.to_owned(),
+        ..Fetched::plain(remote)
+    })
 }
 
 /// The fetched source that a made one has from elsewhere, where it has a say in which lockfile is hashed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
-use nix_lang::value::source::Base;
+use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Kind, Value};
 use npm_lockfile::FILE_NAMES;
 use phase_shell::diff::{HEADS, touched as touches};
@@ -133,14 +133,7 @@ fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches:
     }
     // Words are replaced in the lines of a patch: which files it names is what the file says, unless those hold such words.
     let Some(path) = source.local_path().or_else(|| template.clone()) else {
-        let what = match &source.base {
-            Base::Remote(remote) => format!("a patch from `{}`", remote.fetcher),
-            Base::Unknown(unknown) => unknown
-                .name
-                .as_deref()
-                .map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
-            _ => "a patch that is made by a build".to_owned(),
-        };
+        let what = elsewhere(&source);
         patches.doubt.get_or_insert(format!("{what} may touch the lockfile"));
         patches.list.push(Patch::Other(what));
         return;
@@ -168,6 +161,18 @@ fn add(ev: &mut Eval, item: &Value, strip: Option<usize>, at: Location, patches:
         Patch::Local { path, strip: strip.unwrap_or(USUAL), names_lockfile }
     };
     patches.list.push(listed);
+}
+
+/// What a patch is called that is no file of the repository.
+fn elsewhere(source: &Source) -> String {
+    match &source.base {
+        Base::Remote(remote) => format!("a patch from `{}`", remote.fetcher),
+        Base::Unknown(unknown) => unknown
+            .name
+            .as_deref()
+            .map_or_else(|| "a patch that is not known".to_owned(), |name| format!("the patch `{name}`")),
+        _ => "a patch that is made by a build".to_owned(),
+    }
 }
 
 /// Whether a line of a diff that names files holds a word like `@version@`.

@@ -97,7 +97,8 @@ impl Walker {
         }
     }
 
-    fn visit_set(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
+    /// Gives a name to what a set is: a derivation, or a source.
+    fn name(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>) {
         if let Some(drv) = attrs.special.read::<Drv>() {
             let index = drv.register(ev);
             if let Some(path) = path.filter(|path| !path.is_empty()) {
@@ -128,6 +129,10 @@ impl Walker {
                 _ => {}
             }
         }
+    }
+
+    fn visit_set(&mut self, ev: &mut Eval, attrs: &Rc<Attrs>, path: Option<&str>, depth: u32) {
+        self.name(ev, attrs, path);
         let made = attrs.special.read::<Drv>();
         if made.is_some_and(|drv| self.repeats(drv)) {
             return;

@@ -20,7 +20,7 @@ pub(super) fn reached<'a>(known: &HashMap<&'a str, &Flat<'_>>, wanted: &[String]
     while let Some(place) = queue.pop() {
         // Of installed packages npm leaves out what only their developers need.
         for name in known[place].edges(!is_installed(place)) {
-            if let Some(target) = find(place, name).filter(|target| reached.insert(target)) {
+            if let Some(target) = find(place, &name).filter(|target| reached.insert(target)) {
                 queue.push(target);
             }
         }

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::Deserialize;
-
 use super::need::{reached, wanted_by};
 use super::{Completeness, Gap, Limits, Need, Respelled};
 use crate::canonical_url::UrlReader;
@@ -11,17 +9,6 @@ use crate::entries::{Flat, Nested};
 use crate::packages::{is_installed, package_name};
 use crate::text::Entries;
 use crate::{CanonicalUrl, is_git};
-
-/// The parts of a lockfile that say what is downloaded.
-#[derive(Deserialize)]
-pub(super) struct DownloadsDocument<'a> {
-    #[serde(rename = "lockfileVersion")]
-    pub(super) version: u64,
-    #[serde(borrow, default)]
-    pub(super) dependencies: Option<Entries<'a, Nested<'a>>>,
-    #[serde(borrow, default)]
-    pub(super) packages: Option<Entries<'a, Flat<'a>>>,
-}
 
 /// What has been gathered of a lockfile so far.
 #[derive(Default)]

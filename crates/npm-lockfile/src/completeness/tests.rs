@@ -9,7 +9,7 @@ fn v3(root: &Value, packages: &Value) -> Completeness {
     let mut all = packages.as_object().unwrap().clone();
     all.insert(String::new(), root.clone());
     let lockfile = json!({ "lockfileVersion": 3, "packages": all });
-    Completeness::of(lockfile.to_string().as_bytes(), None).unwrap()
+    LockedTree::read(lockfile.to_string().as_bytes()).unwrap().completeness(None)
 }
 
 fn whole(name: &str) -> Value {
@@ -86,8 +86,9 @@ fn what_nothing_leads_to_is_pruned_before_it_is_downloaded() {
         "node_modules/idle": { "version": "1.0.0" },
     } })
     .to_string();
-    let of =
-        |manifest: Option<&str>| Completeness::of(lockfile.as_bytes(), manifest.map(str::as_bytes)).unwrap();
+    let of = |manifest: Option<&str>| {
+        LockedTree::read(lockfile.as_bytes()).unwrap().completeness(manifest.map(str::as_bytes))
+    };
     assert_eq!(
         told(&of(None), &[]).unwrap(),
         "1 of 3 packages has no `resolved` and no `integrity`: p@1.0.0"
@@ -95,7 +96,7 @@ fn what_nothing_leads_to_is_pruned_before_it_is_downloaded() {
     let asks = of(Some(r#"{ "devDependencies": { "idle": "1" } }"#));
     assert!(told(&asks, &[]).unwrap().starts_with("2 of 3 packages"), "the manifest wants it");
     let silent = lockfile.replace(r#"{"dependencies":{"a":"1"}}"#, "{}");
-    let silent = Completeness::of(silent.as_bytes(), None).unwrap();
+    let silent = LockedTree::read(silent.as_bytes()).unwrap().completeness(None);
     assert!(told(&silent, &[]).unwrap().starts_with("2 of 3 packages"), "nobody says what is needed");
     assert_eq!(silent.passed_over(), None);
     let passed_over = of(None).passed_over().unwrap().to_string();
@@ -157,7 +158,7 @@ fn version_1_says_it_in_its_own_way() {
         "short": { "version": "github:me/g#c" },
         "url": { "version": "https://r/u.tgz", "integrity": SRI },
     } });
-    let completeness = Completeness::of(lockfile.to_string().as_bytes(), None).unwrap();
+    let completeness = LockedTree::read(lockfile.to_string().as_bytes()).unwrap().completeness(None);
     let gaps: Vec<_> = completeness
         .gaps
         .iter()
