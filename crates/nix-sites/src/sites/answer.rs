@@ -11,10 +11,9 @@ use nix_lang::value::{Doubt, Trail, Unknown};
 use npm_lockfile::FILE_NAMES;
 use phase_shell::{Cause, LockfileEdit, Shadow, Trouble};
 
-use super::describe::remote_source;
-use super::merge::same_source;
+use super::fetched::Fetched;
 use crate::reason::Reason;
-use crate::remote::{LockfileInside, Patch, Shrinkwrap};
+use crate::remote::{LockfileInside, Shrinkwrap};
 
 /// The answer for one combination of alternatives.
 #[derive(Clone)]
@@ -40,23 +39,6 @@ pub(super) enum Answer {
         at: Option<Location>,
         cure: Option<String>,
     },
-}
-
-/// A remote source and what a derivation does with it.
-#[derive(Clone)]
-pub(super) struct Fetched {
-    pub remote: Rc<Remote>,
-    /// `sourceRoot`, as it is written.
-    pub root: Option<String>,
-    pub patches: Vec<Patch>,
-    /// The folder in which patches are applied.
-    pub patched_in: String,
-    /// The folder into which a lockfile of the repository is copied.
-    pub vendored_in: Option<String>,
-    /// Which shrinkwrap of the source would win over that copy.
-    pub shrinkwrap: Shrinkwrap,
-    /// Whether the manifest beside that copy is surely the source's own.
-    pub keeps_manifest: bool,
 }
 
 /// An answer and what it rests on.
@@ -93,31 +75,6 @@ impl Located {
             Shrinkwrap::Anywhere => Shadow::Archive(Some(Rc::new(source))),
         };
         self.answer = self.answer.clone().over(Some(&shadow));
-    }
-}
-
-impl Fetched {
-    /// A source that is taken as it is.
-    pub fn plain(remote: &Rc<Remote>) -> Self {
-        Self {
-            remote: Rc::clone(remote),
-            root: None,
-            patches: Vec::new(),
-            patched_in: String::new(),
-            vendored_in: None,
-            shrinkwrap: Shrinkwrap::Ignored,
-            keeps_manifest: true,
-        }
-    }
-
-    /// Whether what is fetched is the same, and patched the same.
-    fn is_same(&self, ev: &mut Eval, other: &Self) -> bool {
-        // The usual case, without the attributes being spelt out.
-        if Rc::ptr_eq(&self.remote, &other.remote) {
-            return (&self.patches, &self.patched_in) == (&other.patches, &other.patched_in);
-        }
-        self.remote.call == other.remote.call
-            && same_source(&remote_source(ev, self), &remote_source(ev, other))
     }
 }
 

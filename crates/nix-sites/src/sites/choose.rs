@@ -7,7 +7,7 @@ use nix_lang::syntax::ast::Location;
 use nix_lang::value::source::{Base, Source};
 use nix_lang::value::{Kind, Value};
 
-use super::locate::Answer;
+use super::answer::Answer;
 use super::root::Root;
 use crate::reason::Reason;
 

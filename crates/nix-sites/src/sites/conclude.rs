@@ -8,7 +8,8 @@ use nix_lang::value::source::{Base, Filter, Remote, Source};
 use npm_lockfile::FILE_NAMES as NAMES;
 use phase_shell::{Left, LockfileEdit, LockfileState};
 
-use super::answer::{Answer, Fetched, Located};
+use super::answer::{Answer, Located};
+use super::fetched::Fetched;
 use super::filters::filtered_out;
 use super::locate::{Place, locate_in};
 use super::made::{built, edits_after_fetch, scripted};

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::dead::{Unused, inert};
-use super::decide::{self, Draft};
+use super::decide;
+use super::draft::Draft;
 use super::explain::{excerpt, place_of};
 use super::keys::{Key, Keys};
 use super::merge::{self, Needs};

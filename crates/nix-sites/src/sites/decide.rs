@@ -3,39 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use nix_lang::eval::{Decided, Eval};
-use nix_lang::place::Place;
+use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::formula::can_meet;
-use nix_lang::value::{Doubt, Kind, LiteralKind, Move, Trail, Unknown, Value};
+use nix_lang::value::{Doubt, Kind, Unknown, Value};
 use nixpkgs_model::flake;
 use nixpkgs_model::packages::record::{Declarations as _, Declared, Record, RecordKind};
 use npm_lockfile::FILE_NAMES;
 use npm_lockfile::options::HashOptions;
 
-use super::describe::{proof, remote_source};
+use super::answer::{Answer, Located};
+use super::describe::proof;
+use super::draft::{Draft, asked_at, name_of, text_of, undecided};
 use super::explain::place_of;
+use super::fetched::remote_source;
 use super::literals::{self, Hash};
-use super::locate::{Answer, Located, locate};
+use super::locate::locate;
 use super::merge::{compatible, drop_followed, mark_shared, merge, settle_conflicts, shared_with};
 use super::{installed, own, tarballs};
 use crate::reason::Reason;
 use crate::site::{Outcome, Site, Undecided};
-
-/// A site and what is needed to compare it with others.
-pub(crate) struct Draft {
-    pub site: Site,
-    pub literals: Vec<Location>,
-    /// The places that they travelled, from where they are written to where they are used.
-    pub ways: Vec<Vec<Location>>,
-    /// The hash is an argument that nothing in the repository gives.
-    pub from_caller: bool,
-    pub call: Location,
-    /// The decisions that the answer rests on.
-    pub decided: Vec<Decided>,
-    /// What people should know of it: where, and what.
-    pub warnings: Vec<(Place, String)>,
-}
 
 /// The sites of all records, in the order of their places.
 pub(crate) fn all(ev: &mut Eval) -> Vec<Draft> {
@@ -257,42 +244,6 @@ fn candidates(ev: &Eval, located: &[Located], npm_root: Option<&str>) -> Vec<Pat
     all
 }
 
-/// Where a wrapper is called: its hash or its source is written outside of the function that makes the derivation.
-pub(super) fn asked_at(ev: &Eval, call: Location, hash: &Hash, located: &[Located]) -> Option<Place> {
-    let wrapper = ev.parsed(call.file)?.functions.around(call.span)?;
-    let of_hash = hash
-        .literals
-        .iter()
-        .filter(|(literal, _)| matches!(literal.kind, LiteralKind::NixString | LiteralKind::NixExpr));
-    let of_source = located.iter().filter_map(|located| origin(&located.trail));
-    let mut all = of_hash.map(|(_, at)| *at).chain(of_source);
-    let at = all.find(|at| at.file != call.file || !wrapper.contains(at.span))?;
-    Some(place_of(ev, at))
-}
-
-/// The place where a chain begins.
-fn origin(trail: &Trail) -> Option<Location> {
-    let mut next = trail.as_deref();
-    let mut first = None;
-    while let Some(hop) = next {
-        // A silent step is a place that people need not be told of, and no place where a source is chosen.
-        if hop.step != Move::Silent {
-            first = Some(hop.place);
-        }
-        next = hop.before.as_deref();
-    }
-    first
-}
-
-pub(super) fn text_of(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Option<String> {
-    args.as_attrs()?.map.get(name)?;
-    ev.peek_attr(args, name, at)?.known_text().map(|text| text.to_string())
-}
-
-pub(super) fn name_of(ev: &mut Eval, args: &Value, at: Location) -> Option<String> {
-    text_of(ev, args, "pname", at).or_else(|| text_of(ev, args, "name", at))
-}
-
 /// The name that nixpkgs gives the derivation that fetches: what a package is called, and `-npm-deps`.
 fn output_name(ev: &mut Eval, record: &Record) -> Option<String> {
     let (args, at) = (&record.args, record.call);
@@ -477,8 +428,4 @@ fn outcome(ev: &mut Eval, record: &Record, answer: &Answer) -> Outcome {
 fn overridden_outside(record: &Record) -> Option<&str> {
     let base = record.args.as_attrs()?.open.as_ref()?;
     base.name.as_deref().filter(|name| name.ends_with(".npmDeps"))
-}
-
-pub(super) fn undecided(ev: &Eval, reason: Reason, message: String, at: Location) -> Outcome {
-    Outcome::Undecided(Undecided::new(reason, message, place_of(ev, at)))
 }

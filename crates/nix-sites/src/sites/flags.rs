@@ -7,7 +7,7 @@ use std::rc::Rc;
 use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::{Ast, AttrName, Bindings, Bound, Expr, ExprId, FileId, Location, Param, Span};
 
-use super::decide::Draft;
+use super::draft::Draft;
 use crate::occurrences::callee;
 
 /// What a token is to the hashes that depend on it.

@@ -14,8 +14,8 @@ use nix_lang::value::source::{Base, Remote, Source};
 use nix_lang::value::{Kind, Piece, Text, Value};
 use nixpkgs_model::hash_text::HASHES;
 
-use super::answer::{Fetched, is_one_call};
-use super::describe::remote_source;
+use super::answer::is_one_call;
+use super::fetched::{Fetched, remote_source};
 use super::tarballs;
 use crate::remote::AttributeValue;
 

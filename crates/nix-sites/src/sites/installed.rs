@@ -3,7 +3,7 @@
 use nix_lang::eval::Eval;
 use nixpkgs_model::packages::record::Record;
 
-use super::decide::{Draft, asked_at, name_of, text_of, undecided};
+use super::draft::{Draft, asked_at, name_of, text_of, undecided};
 use super::explain::{place_of, steps};
 use super::{ingredients, literals};
 use crate::reason::Reason;

@@ -12,9 +12,11 @@ use nix_lang::value::{Kind, Value};
 use npm_lockfile::FILE_NAMES;
 use phase_shell::{Ground, Left, LockfileState, Script, Shadow, Shell, Side, Trouble};
 
-pub(super) use super::answer::{Answer, Fetched, Located};
+use super::answer::{Answer, Located};
+use super::attributes::{alternatives, attribute};
 use super::choose::{Chosen, choose};
 use super::conclude::{Patched, conclude};
+use super::fetched::Fetched;
 use super::ingredients;
 use super::patches::{self, Patches};
 use super::root::{self, Root};
@@ -187,13 +189,6 @@ fn together(before: &Under, value: &Value) -> Option<Under> {
     can_meet(before, &own).then(|| both(before, &own))
 }
 
-pub(super) fn alternatives(value: Value) -> Vec<Value> {
-    match &value.kind {
-        Kind::Alt(values) => values.as_ref().clone(),
-        _ => vec![value],
-    }
-}
-
 /// The alternatives of a phase, as scripts.
 fn phases(ev: &Eval, value: Value, at: Location) -> Vec<Phase> {
     let script = |value: &Value| match &value.kind {
@@ -204,11 +199,6 @@ fn phases(ev: &Eval, value: Value, at: Location) -> Vec<Phase> {
         _ => None,
     };
     alternatives(value).into_iter().map(|value| Phase { script: script(&value), value }).collect()
-}
-
-/// An attribute, or `null`.
-pub(super) fn attribute(ev: &mut Eval, args: &Value, name: &str, at: Location) -> Value {
-    ev.peek_attr(args, name, at).unwrap_or_else(|| Value::new(Kind::Null))
 }
 
 fn read_patches(ev: &mut Eval, args: &Value, at: Location) -> Patches {

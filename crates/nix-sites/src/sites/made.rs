@@ -10,8 +10,9 @@ use nixpkgs_model::packages::derivation::{Builder, Drv};
 use phase_shell::{Ground, Left, LockfileState, Script, Shell, Side};
 
 use super::answer::Answer;
+use super::attributes::attribute;
 use super::conclude::{Patched, conclude, copied};
-use super::locate::{DEPTH, Place, attribute};
+use super::locate::{DEPTH, Place};
 use crate::reason::Reason;
 
 /// Whether a fetcher's `postFetch` could write the lockfile in a folder of what it makes.

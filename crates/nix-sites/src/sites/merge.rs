@@ -11,7 +11,8 @@ use npm_lockfile::options::HashOptions;
 use phase_shell::LockfileEdit;
 use sha2::{Digest as _, Sha256};
 
-use super::decide::Draft;
+use super::draft::Draft;
+use super::fetched::{attributes_of, patched, same_attributes, same_source};
 use crate::reason::Reason;
 use crate::remote::{AttributeValue, LockfileInside, Patch, RemoteKind, RemoteSource, SourceAttribute};
 use crate::site::{Outcome, Site, Step, Undecided};
@@ -232,12 +233,12 @@ impl Needs {
             Outcome::Remote { source, inside } => Need::Remote(Box::new(FromRemote {
                 kind: source.kind,
                 input: source.input.clone(),
-                attributes: plain(source),
+                attributes: attributes_of(source),
                 inside: inside.clone(),
                 patched: patched(source),
                 options,
             })),
-            Outcome::Tarball(source) => Need::Tarball(source.kind, plain(source)),
+            Outcome::Tarball(source) => Need::Tarball(source.kind, attributes_of(source)),
             Outcome::Undecided(why) if says_nothing(why) => Need::Nothing,
             Outcome::Undecided(_) => Need::Undecided(site.place.clone()),
         }
@@ -345,34 +346,6 @@ pub(super) fn says_nothing(why: &Undecided) -> bool {
         | Reason::RemoteSource
         | Reason::NoHash => true,
     }
-}
-
-/// The patches that may change the lockfile, and where they are applied: two derivations of one source that patch it otherwise
-/// need other hashes (fixture `patches-differ`).
-fn patched(source: &RemoteSource) -> (Vec<Patch>, String) {
-    let counts = |patch: &&Patch| !matches!(patch, Patch::Local { names_lockfile: false, .. });
-    let patches: Vec<Patch> = source.patches.iter().filter(counts).cloned().collect();
-    let place = if patches.is_empty() { String::new() } else { source.patched_in.clone() };
-    (patches, place)
-}
-
-fn plain(source: &RemoteSource) -> Vec<(String, AttributeValue)> {
-    source.attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value.clone())).collect()
-}
-
-/// Whether what is fetched is surely the same, and patched the same as far as that decides the lockfile.
-pub(super) fn same_source(a: &RemoteSource, b: &RemoteSource) -> bool {
-    // A commit is the same tree from whatever mirror, and by whatever fetcher.
-    let same = same_call(a, b) || a.commit().is_some_and(|commit| b.commit() == Some(commit));
-    same && patched(a) == patched(b)
-}
-
-fn same_call(a: &RemoteSource, b: &RemoteSource) -> bool {
-    a.kind == b.kind && same_attributes(a, b) && a.input == b.input
-}
-
-fn same_attributes(a: &RemoteSource, b: &RemoteSource) -> bool {
-    plain(a) == plain(b) && a.open.is_none() && b.open.is_none()
 }
 
 fn same_bytes(a: &Path, b: &Path) -> bool {

@@ -2,13 +2,16 @@
 //! answers: which lockfile, which literal, which options; and why a hash is nobody's.
 
 mod answer;
+mod attributes;
 mod choose;
 mod conclude;
 mod configurations;
 mod dead;
 mod decide;
 mod describe;
+mod draft;
 mod explain;
+mod fetched;
 mod filters;
 mod flags;
 mod ingredients;
@@ -33,7 +36,7 @@ mod walk;
 
 pub(crate) use configurations::{Found, survey};
 pub(crate) use dead::Unused;
-pub(crate) use decide::Draft;
+pub(crate) use draft::Draft;
 pub(crate) use explain::place_of;
 pub(crate) use seen::Seen;
 pub use sweep::literal_of;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use nix_lang::syntax::ast::{Ast, Bound, Expr, ExprId, Location, StringPart};
 use nixpkgs_model::hash_text::looks_like_hash;
 
-use super::decide::Draft;
+use super::draft::Draft;
 use super::sweep::Sweep;
 use crate::occurrences::{Occurrence, Standing, callee};
 use crate::other_hashes::is_other;

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::decide::Draft;
+use super::draft::Draft;
 use super::flags::{Token, Tokens};
 use super::merge::{Needs, compatible, lock_of, says_nothing};
 use super::sweep::Sweep;

@@ -4,7 +4,7 @@ use nix_lang::eval::Eval;
 use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Kind, Value};
 
-use super::locate::{alternatives, attribute};
+use super::attributes::{alternatives, attribute};
 
 /// A folder of what is unpacked.
 pub(super) struct Root {

@@ -16,10 +16,10 @@ use nix_lang::value::{Attrs, Kind, Piece, Value};
 use nixpkgs_model::packages::record::{Declarations as _, Record, RecordKind};
 use npm_tarballs::tarball_url;
 
-use super::answer::Fetched;
-use super::decide::{Draft, asked_at, undecided};
-use super::describe::remote_source;
+use super::draft::{Draft, asked_at, undecided};
 use super::explain::{place_of, steps};
+use super::fetched::Fetched;
+use super::fetched::remote_source;
 use super::literals;
 use super::merge::mark_shared;
 use crate::reason::Reason;

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
-use super::decide::{self, Draft};
+use super::decide;
+use super::draft::Draft;
 use super::flags::Token;
 use super::merge::says_nothing;
 use super::rivals::{self, ByLiteral, Ground, Sources};

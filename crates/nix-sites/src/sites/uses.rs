@@ -10,8 +10,9 @@ use nix_lang::syntax::ast::Location;
 use nix_lang::value::{Attrs, ThunkId, Value};
 use nixpkgs_model::packages::record::Declarations as _;
 
+use super::answer::Answer;
 use super::explain::place_of;
-use super::locate::{Answer, locate};
+use super::locate::locate;
 use crate::site::LockfileUse;
 
 /// The files that `importNpmLock` reads of its `npmRoot`, whatever else is there.
