@@ -491,7 +491,7 @@ impl File {
 /// Whether two sources are surely the same file.
 pub(super) fn same_source(a: &Rc<Source>, b: &Rc<Source>) -> bool {
     Rc::ptr_eq(a, b)
-        || matches!((a.local_path(), b.local_path()), (Some(x), Some(y)) if x == y && a.filters.len() == b.filters.len())
+        || matches!((a.local_path(), b.local_path()), (Some(x), Some(y)) if x == y && a.filters == b.filters)
 }
 
 /// A path without empty parts, `.`, and `..` behind a name.

@@ -75,6 +75,11 @@ pub(super) fn openness(attrs: &Attrs, at: Location) -> Option<Rc<Unknown>> {
     attrs.open.clone().or_else(|| (!attrs.special.is_none()).then(special))
 }
 
+/// Why a list that is made of a set may have other items: an attribute whose name a condition decides may not be there.
+fn uncertainty(attrs: &Attrs, at: Location) -> Option<Rc<Unknown>> {
+    openness(attrs, at).or_else(|| attrs.map.values().find_map(|attr| attr.maybe.clone()))
+}
+
 /// An attribute's value as an item of its own: something unknown may have replaced it.
 pub(super) fn item_of(ev: &mut Eval, attr: &Attr) -> ThunkId {
     let Some(unknown) = attr.maybe.clone() else { return attr.thunk };
@@ -132,7 +137,7 @@ fn mapped(ev: &mut Eval, function: ThunkId, attrs: &Attrs, at: Location) -> Vec<
 fn map_to_list(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[1], at, &mut |ev, attrs| {
         let items = mapped(ev, args[0], attrs, at);
-        Value::new(Kind::List(Rc::new(List { items, open: openness(attrs, at) })))
+        Value::new(Kind::List(Rc::new(List { items, open: uncertainty(attrs, at) })))
     })
 }
 
@@ -146,14 +151,14 @@ fn attr_values(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[0], at, &mut |ev, attrs| {
         ev.budget.spend(Cost::Items(attrs.map.len()));
         let items = attrs.map.values().map(|attr| item_of(ev, attr)).collect();
-        Value::new(Kind::List(Rc::new(List { items, open: openness(attrs, at) })))
+        Value::new(Kind::List(Rc::new(List { items, open: uncertainty(attrs, at) })))
     })
 }
 
 fn attr_names(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     on_set(ev, args[0], at, &mut |ev, attrs| {
         let items = names(attrs).iter().map(|name| ev.done(name_value(name))).collect();
-        Value::new(Kind::List(Rc::new(List { items, open: openness(attrs, at) })))
+        Value::new(Kind::List(Rc::new(List { items, open: uncertainty(attrs, at) })))
     })
 }
 
@@ -175,7 +180,9 @@ fn get_attr(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
 fn has_attr(ev: &mut Eval, args: &[ThunkId], at: Location) -> Value {
     let set = ev.force(args[1]);
     match (ev.force(args[0]).known_text(), &set.kind) {
-        (Some(name), Kind::Attrs(attrs)) if attrs.open.is_none() && attrs.special.is_none() => {
+        (Some(name), Kind::Attrs(attrs))
+            if attrs.open.is_none() && attrs.special.is_none() && !attrs.may_lack(&name) =>
+        {
             present(attrs.map.contains_key(&name), &set, &name)
         }
         (Some(name), _) => whether(&set, &[name], at),

@@ -206,7 +206,10 @@ fn parts(a: &Value, b: &Value) -> Parts {
             Parts::Pairs(a.items.iter().copied().zip(b.items.iter().copied()).collect())
         }
         (Kind::Attrs(a), Kind::Attrs(b))
-            if [a, b].iter().all(|set| set.open.is_none() && set.special.is_none()) =>
+            if [a, b].iter().all(|set| {
+                let certain = set.map.values().all(|attr| attr.maybe.is_none());
+                certain && set.open.is_none() && set.special.is_none()
+            }) =>
         {
             if !a.map.keys().eq(b.map.keys()) {
                 return Parts::Others;

@@ -256,7 +256,8 @@ impl Eval {
             if found.values.is_empty() {
                 return Value { kind: Kind::Bool(false), trail: whole.trail };
             }
-            if found.missing || is_doubtful(&value) {
+            let may_lack = |name| value.as_attrs().is_some_and(|attrs| attrs.may_lack(name));
+            if found.missing || is_doubtful(&value) || name.as_deref().is_some_and(may_lack) {
                 let names = path.iter().skip(at).map(|name| match name {
                     AttrName::Static(name) => Some(Rc::clone(name)),
                     AttrName::Dynamic(_) => None,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{Meaning, ThunkId};
 
 /// A filter between a source and the store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
     /// `toSource`: the files of a set.
     Fileset(Rc<Fileset>),
@@ -38,7 +38,7 @@ pub enum Filter {
 }
 
 /// `lib.fileset`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fileset {
     /// A file or a folder with all in it.
     Path(PathBuf),

@@ -569,6 +569,13 @@ impl Value {
 }
 
 impl Attrs {
+    /// Whether an attribute that is known may not be there: a condition decides its name. In an open set it surely is, and may have
+    /// another value.
+    #[must_use]
+    pub fn may_lack(&self, name: &str) -> bool {
+        self.open.is_none() && self.map.get(name).is_some_and(|attr| attr.maybe.is_some())
+    }
+
     /// A closed set of these attributes.
     pub fn of(entries: impl IntoIterator<Item = (Name, ThunkId)>) -> Self {
         let map = entries.into_iter().map(|(name, thunk)| (name, Attr::new(thunk))).collect();
