@@ -233,7 +233,7 @@ impl Config {
 fn open_mirror(text: &str) -> Result<(), &'static str> {
     let Ok(url) = url::Url::parse(text) else { return Err("is not a URL") };
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
-        return Err("has to be an https URL");
+        return Err("has to be a URL of https or http");
     }
     if !url.username().is_empty()
         || url.password().is_some()

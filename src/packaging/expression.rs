@@ -108,7 +108,7 @@ fn source(package: &Package, names: &dyn NixpkgsNames) -> Block {
     block
 }
 
-/// A tarball's URL, with the version of the program as a reference where it stands in the file's name.
+/// A tarball's URL, with the version of the program as a reference where it stands in the file's name, and in the name of its folder.
 fn url(url: &Url, version: &str) -> String {
     let text = url.as_str();
     let file = text.rfind('/').map_or(0, |slash| slash + 1);
@@ -116,8 +116,15 @@ fn url(url: &Url, version: &str) -> String {
     // `-1.2.1` also begins `-1.2.10`, which is another version.
     let ends = |at: usize| text[at + version.len()..].starts_with(['.', '-', '+']);
     let Some(at) = version_at.filter(|at| ends(*at)) else { return string(text) };
-    let (start, end) = (string(&text[..at]), string(&text[at + version.len()..]));
-    format!("{}${{finalAttrs.version}}{}", &start[..start.len() - 1], &end[1..])
+    // Gitea and Forgejo have a folder for each version: `/-/1.0.0/name-1.0.0.tgz`.
+    let folder = text[..file].strip_suffix(&format!("/{version}/")).filter(|before| before.ends_with("/-"));
+    let parts = match folder {
+        Some(before) => vec![&text[..=before.len()], &text[file - 1..at]],
+        None => vec![&text[..at]],
+    };
+    let quoted: Vec<String> = parts.into_iter().chain([&text[at + version.len()..]]).map(string).collect();
+    let inside: Vec<&str> = quoted.iter().map(|part| &part[1..part.len() - 1]).collect();
+    format!("\"{}\"", inside.join("${finalAttrs.version}"))
 }
 
 fn post_patch(
@@ -201,6 +208,12 @@ mod tests {
             ),
             ("https://r/a/-/a-1.0.01.tgz", "1.0.0", "\"https://r/a/-/a-1.0.01.tgz\""),
             ("https://r/a-1.0.0/other.tgz", "1.0.0", "\"https://r/a-1.0.0/other.tgz\""),
+            (
+                "https://r/api/packages/o/npm/a/-/1.0.0/a-1.0.0.tgz",
+                "1.0.0",
+                "\"https://r/api/packages/o/npm/a/-/${finalAttrs.version}/a-${finalAttrs.version}.tgz\"",
+            ),
+            ("https://r/1.0.0/a-1.0.0.tgz", "1.0.0", "\"https://r/1.0.0/a-${finalAttrs.version}.tgz\""),
         ] {
             assert_eq!(url(&Url::parse(text).unwrap(), version), written, "{text}");
         }

@@ -337,7 +337,8 @@ impl Credentials {
         let (Some(host), Some(authority)) = (url.host_str(), authority(url)) else {
             return CredentialUse::None;
         };
-        let of_prefix = |prefix: &str| prefix[2..].split('/').next().unwrap_or_default().to_owned();
+        let of_prefix =
+            |prefix: &str| prefix.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
         let mut same: Vec<_> = self
             .prefixes
             .iter()
