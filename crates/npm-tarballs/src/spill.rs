@@ -171,18 +171,41 @@ mod tests {
         let spill = SpillFile::default();
         let id = ContentId::sha512_of(b"");
         let mut drafts: Vec<_> = (0..3_u8).map(|_| spill.begin(&id).unwrap()).collect();
-        let sizes = [1, EXTENT - 1, EXTENT, 3, 2 * EXTENT + 1];
-        for size in sizes {
+        let sizes = [1, EXTENT - 1, 1, EXTENT, EXTENT, 3, EXTENT - 1, 2 * EXTENT + 1];
+        // No two parts of a body, and no two bodies, are alike.
+        let part = |n: u8, at: usize| vec![n * 10 + u8::try_from(at).unwrap(); sizes[at]];
+        for at in 0..sizes.len() {
             for (n, draft) in (0_u8..).zip(&mut drafts) {
-                draft.write(&vec![n; size]).unwrap();
+                draft.write(&part(n, at)).unwrap();
             }
         }
         for (n, draft) in (0_u8..).zip(drafts) {
             let mut bytes = Vec::new();
             draft.keep().unwrap().open().unwrap().read_to_end(&mut bytes).unwrap();
-            assert_eq!(bytes.len(), sizes.iter().sum::<usize>());
-            assert!(bytes.iter().all(|byte| *byte == n));
+            let whole: Vec<u8> = (0..sizes.len()).flat_map(|at| part(n, at)).collect();
+            assert!(bytes == whole, "{n}");
         }
+    }
+
+    #[test]
+    fn what_fits_into_one_extent_takes_one() {
+        let spill = SpillFile::default();
+        let mut draft = spill.begin(&ContentId::sha512_of(b"")).unwrap();
+        draft.write(&[1]).unwrap();
+        draft.write(&vec![2; EXTENT - 1]).unwrap();
+        let _content = draft.keep().unwrap();
+        assert_eq!(spill.area().unwrap().room().end, EXTENT as u64);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_an_error_and_no_end() {
+        let spill = SpillFile::default();
+        let mut reader = park(&spill, 1).open().unwrap();
+        assert_eq!(reader.read(&mut []).unwrap(), 0);
+        spill.area().unwrap().file.set_len(EXTENT as u64 + 5).unwrap();
+        let mut bytes = Vec::new();
+        assert_eq!(reader.read_to_end(&mut bytes).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(bytes.len(), EXTENT + 5);
     }
 
     fn park(spill: &SpillFile, byte: u8) -> Arc<dyn VerifiedContent> {

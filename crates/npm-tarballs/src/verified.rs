@@ -531,6 +531,39 @@ mod tests {
         }
     }
 
+    /// A receiver beside others, to which so many bytes came at once.
+    fn beside_with(length: usize) -> Receiver {
+        let id = ContentId::sha512_of(&vec![5; length]);
+        let mut receiver = Receiver::new(id, Arc::new(SpillFile::default())).beside(Arc::default());
+        receiver.write(&vec![5; length]).unwrap();
+        receiver
+    }
+
+    fn unhashed(receiver: &mut Receiver) -> usize {
+        receiver.content().unwrap().unhashed().len()
+    }
+
+    #[tokio::test]
+    async fn what_came_is_hashed_by_pieces_and_at_the_end_down_to_a_byte() {
+        for (length, whole, left) in
+            [(PIECE - 1, false, PIECE - 1), (PIECE, false, 0), (PIECE - 1, true, 0), (1, true, 0)]
+        {
+            let mut receiver = beside_with(length);
+            receiver.hash_beside_others(whole).await.unwrap();
+            assert_eq!(unhashed(&mut receiver), left, "{length} bytes, {whole}");
+            receiver.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_whole_piece_that_nobody_had_hashed_is_before_more_is_taken() {
+        for (length, left) in [(PIECE - 1, PIECE), (PIECE, 1), (PIECE + 1, 1)] {
+            let mut receiver = beside_with(length);
+            receiver.write(b"x").unwrap();
+            assert_eq!(unhashed(&mut receiver), left, "{length} bytes");
+        }
+    }
+
     #[test]
     fn what_was_given_up_while_it_was_hashed_is_nothing_until_it_begins_again() {
         let id = ContentId::sha512_of(b"right");

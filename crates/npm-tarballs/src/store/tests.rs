@@ -225,14 +225,16 @@ fn entry(url: &str, bytes: &[u8]) -> IndexEntry {
 #[test]
 fn npms_cache_is_read_and_not_believed() {
     let npm = Npm::new();
-    for bytes in [b"small".to_vec(), large()] {
+    for bytes in [b"small".to_vec(), vec![1; IN_MEMORY], large()] {
         let (id, cache) = (ContentId::sha512_of(&bytes), npm.cache());
-        assert!(cache.get(URL, &id).is_none());
+        assert!(cache.get(URL, &id).is_none() && !cache.holds(&id));
         let place = npm.content(&bytes);
         assert!(cache.get(URL, &id).is_none() && cache.holds(&id), "it may have come from anywhere");
         npm.line(&entry(URL, &bytes).line(1));
         assert_eq!(cache.probe(URL, &id), Some(bytes.len() as u64));
-        assert!(read(&cache.get(URL, &id).unwrap()) == bytes);
+        let tarball = cache.get(URL, &id).unwrap();
+        assert_eq!(tarball.bytes().is_some(), bytes.len() <= IN_MEMORY);
+        assert!(read(&tarball) == bytes);
         assert!(cache.get("https://host/b.tgz", &id).is_none());
         let mut wrong = bytes.clone();
         wrong[1] ^= 1;
@@ -284,6 +286,18 @@ fn the_last_whole_line_of_npms_index_counts() {
             there,
             "found by the sha512, checked by the sha1: {line}"
         );
+    }
+}
+
+#[test]
+fn an_index_file_of_npms_cache_is_read_up_to_four_mebibytes() {
+    let (npm, id) = (Npm::new(), ContentId::sha512_of(b"right"));
+    npm.content(b"right");
+    let line = entry(URL, b"right").line(5);
+    let path = npm.place("index-v5", &hex(&entry(URL, b"").bucket()));
+    for (length, there) in [(4 << 20, true), ((4 << 20) + 1, false)] {
+        fs::write(&path, "\n".repeat(length - line.len()) + &line).unwrap();
+        assert_eq!(npm.cache().get(URL, &id).is_some(), there, "{length} bytes");
     }
 }
 
