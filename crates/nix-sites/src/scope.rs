@@ -115,10 +115,10 @@ pub(super) fn discover(scope: &SurveyScope) -> Result<RelevantFiles, String> {
     Ok(RelevantFiles { root, candidates, flakes, roots, lockfiles, nix, unreadable, borders, areas, tracked })
 }
 
-/// As much of a file as is ever parsed, and a byte more.
+/// As much of a file as is ever parsed.
 fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
