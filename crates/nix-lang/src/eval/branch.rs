@@ -81,7 +81,7 @@ impl Eval {
 
     /// What `optional` and its relatives give: what `given` makes of the argument where the condition holds, and something
     /// empty where it does not. A condition that is not known chooses between them, each on its own side.
-    pub fn given_where(
+    pub(crate) fn given_where(
         &mut self,
         condition: ThunkId,
         argument: ThunkId,

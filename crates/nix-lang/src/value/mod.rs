@@ -572,7 +572,7 @@ impl Attrs {
     /// Whether an attribute that is known may not be there: a condition decides its name. In an open set it surely is, and may have
     /// another value.
     #[must_use]
-    pub fn may_lack(&self, name: &str) -> bool {
+    pub(crate) fn may_lack(&self, name: &str) -> bool {
         self.open.is_none() && self.map.get(name).is_some_and(|attr| attr.maybe.is_some())
     }
 

@@ -83,7 +83,7 @@ impl Record {
     /// The same declaration, which counts only under the condition under which it is made. One that contradicts itself
     /// stays as it is: no configuration comes to it.
     #[must_use]
-    pub fn made_here(self, ev: &Eval) -> Self {
+    pub(crate) fn made_here(self, ev: &Eval) -> Self {
         match self.args.clone().only_under(&ev.assumed(), self.call) {
             Some(args) => Self { args, ..self },
             None => self,
