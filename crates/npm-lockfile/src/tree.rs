@@ -19,7 +19,7 @@ pub(super) enum LockedEntries<'a> {
 }
 
 #[derive(Deserialize)]
-struct Document<'a> {
+struct TreeDocument<'a> {
     #[serde(rename = "lockfileVersion")]
     version: u64,
     #[serde(borrow, default)]
@@ -36,8 +36,9 @@ impl<'a> LockedTree<'a> {
     /// When the bytes are not a lockfile.
     pub fn read(lockfile: &'a [u8]) -> Result<Self, LockfileError> {
         let text = utf8(lockfile)?;
-        let document: Object<Document> = serde_json::from_str(text).map_err(|error| explain(text, error))?;
-        let Document { version, packages, dependencies } = document.0;
+        let document: Object<TreeDocument> =
+            serde_json::from_str(text).map_err(|error| explain(text, error))?;
+        let TreeDocument { version, packages, dependencies } = document.0;
         if version != 1 {
             return Ok(Self(LockedEntries::Flat(packages.unwrap_or_default())));
         }

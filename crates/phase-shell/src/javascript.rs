@@ -59,7 +59,7 @@ enum Token<'a> {
 /// Characters of the private use area stand for text that is not known; they may be in strings only.
 pub(super) fn written(program: &str) -> Option<Vec<&str>> {
     let tokens = Scanner { rest: program, tokens: Vec::new() }.scan()?;
-    Program::new(&tokens).written()
+    NodeProgram::new(&tokens).written()
 }
 
 struct Scanner<'a> {
@@ -222,7 +222,7 @@ impl<'a> Writes<'a> {
     }
 }
 
-struct Program<'a, 't> {
+struct NodeProgram<'a, 't> {
     tokens: &'t [Token<'a>],
     constants: HashMap<&'a str, &'a str>,
     /// The names of the module of files, and of functions taken out of it.
@@ -230,7 +230,7 @@ struct Program<'a, 't> {
     functions: HashSet<&'a str>,
 }
 
-impl<'a, 't> Program<'a, 't> {
+impl<'a, 't> NodeProgram<'a, 't> {
     fn new(tokens: &'t [Token<'a>]) -> Self {
         let none =
             Self { constants: constants(tokens), tokens, modules: HashSet::new(), functions: HashSet::new() };

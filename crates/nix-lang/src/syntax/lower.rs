@@ -223,7 +223,7 @@ impl Lowerer {
         for (name, span) in self.attrs(inherit) {
             if let AttrName::Static(name) = name {
                 let bound = source.map_or(Bound::Outer, Bound::From);
-                builder.insert(name, span, bindings::Node::Bound(bound));
+                builder.insert(name, span, bindings::BoundNode::Bound(bound));
             }
         }
     }
@@ -237,12 +237,12 @@ impl Lowerer {
             value = paren.expr();
         }
         let node = match value {
-            Some(set) if set.kind() == K::NODE_ATTR_SET => bindings::Node::Set {
+            Some(set) if set.kind() == K::NODE_ATTR_SET => bindings::BoundNode::Set {
                 recursive: is_recursive(set),
                 span: set.span(),
                 inner: Box::new(self.bindings(set)),
             },
-            value => bindings::Node::Bound(Bound::Expr(self.optional(value, binding))),
+            value => bindings::BoundNode::Bound(Bound::Expr(self.optional(value, binding))),
         };
         builder.insert_path(names.into_iter(), binding.span(), node);
     }
@@ -264,10 +264,10 @@ impl Lowerer {
         Rc::new(Bindings { entries, sources: builder.sources, dynamic })
     }
 
-    fn freeze_node(&mut self, node: bindings::Node) -> Bound {
+    fn freeze_node(&mut self, node: bindings::BoundNode) -> Bound {
         match node {
-            bindings::Node::Bound(bound) => bound,
-            bindings::Node::Set { recursive, span, inner } => {
+            bindings::BoundNode::Bound(bound) => bound,
+            bindings::BoundNode::Set { recursive, span, inner } => {
                 let bindings = self.freeze(*inner);
                 Bound::Expr(self.push(Expr::Set { recursive, bindings }, span))
             }

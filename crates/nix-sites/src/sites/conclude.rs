@@ -11,7 +11,7 @@ use phase_shell::{Left, LockfileEdit, LockfileState};
 use super::answer::{Answer, Located};
 use super::fetched::Fetched;
 use super::filters::filtered_out;
-use super::locate::{Place, locate_in};
+use super::locate::{SearchPlace, locate_in};
 use super::made::{built, edits_after_fetch, scripted};
 use crate::reason::Reason;
 use crate::remote::{LockfileInside, Patch, Shrinkwrap};
@@ -31,9 +31,9 @@ pub(super) fn conclude(
     tree: &Rc<Source>,
     left: &Left,
     patches: &Patched<'_>,
-    place: Place<'_>,
+    place: SearchPlace<'_>,
 ) -> Answer {
-    let Place { folder, at, .. } = place;
+    let SearchPlace { folder, at, .. } = place;
     let inner = if folder.is_empty() { Rc::clone(tree) } else { Rc::new(tree.inside(folder)) };
     let [shrinkwrap, lock] = &left.slots;
     // The shrinkwrap wins if there is one; an original one in a remote source shows only after the fetch.
@@ -133,7 +133,7 @@ fn original(
     tree: &Rc<Source>,
     left: &Left,
     patches: &Patched<'_>,
-    place: Place<'_>,
+    place: SearchPlace<'_>,
 ) -> Answer {
     let at = place.at;
     match &tree.base {

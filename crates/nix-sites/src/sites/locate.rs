@@ -52,10 +52,10 @@ const SCRIPT: usize = 32;
 
 /// All answers of a set of arguments, one for each combination of alternatives.
 pub(super) fn locate(ev: &mut Eval, args: &Value, direct: bool, at: Location) -> Vec<Located> {
-    locate_in(ev, args, direct, Place { folder: "", at, depth: 0 })
+    locate_in(ev, args, direct, SearchPlace { folder: "", at, depth: 0 })
 }
 
-pub(super) fn locate_in(ev: &mut Eval, args: &Value, direct: bool, place: Place<'_>) -> Vec<Located> {
+pub(super) fn locate_in(ev: &mut Eval, args: &Value, direct: bool, place: SearchPlace<'_>) -> Vec<Located> {
     let at = place.at;
     if place.depth > DEPTH {
         let answer = Answer::doubt(Reason::UnknownSource, "sources nested too deeply", Some(at));
@@ -91,7 +91,7 @@ pub(super) fn locate_in(ev: &mut Eval, args: &Value, direct: bool, place: Place<
 
 /// Where a lockfile is looked for.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct SearchPlace<'a> {
     /// The folder of the lockfile in the tree.
     pub folder: &'a str,
     /// The derivation that asks.
@@ -100,7 +100,7 @@ pub(super) struct Place<'a> {
     pub depth: u32,
 }
 
-impl<'a> Place<'a> {
+impl<'a> SearchPlace<'a> {
     /// The same for the source of the derivation whose tree this is.
     pub fn deeper(self, folder: &'a str) -> Self {
         Self { folder, depth: self.depth + 1, ..self }
@@ -218,7 +218,7 @@ fn sources(ev: &mut Eval, args: &Value, at: Location) -> Value {
     }
 }
 
-fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Located {
+fn one(ev: &mut Eval, combination: &Combination<'_>, place: SearchPlace<'_>) -> Located {
     let at = place.at;
     let trail = combination.source.trail.clone();
     let chosen = match choose(ev, combination.source, combination.root, at) {
@@ -243,7 +243,7 @@ fn one(ev: &mut Eval, combination: &Combination<'_>, place: Place<'_>) -> Locate
                 }
             }
             let patches = Patched { list: &combination.patches.list, root: chosen.root, folder: patched_in };
-            conclude(ev, &tree, &left, &patches, Place { folder: &end, ..place })
+            conclude(ev, &tree, &left, &patches, SearchPlace { folder: &end, ..place })
         }
         (Err(trouble), _) => Answer::trouble(&trouble, at),
         (Ok(_), None) => Answer::doubt(Reason::LockfileEdited, "no folder is known", Some(at)),
@@ -343,9 +343,9 @@ struct Ran {
 }
 
 /// What `prePatch`, the patches and `postPatch` leave.
-fn run_phases(ev: &Eval, chosen: &Chosen, combination: &Combination<'_>, place: Place<'_>) -> Ran {
+fn run_phases(ev: &Eval, chosen: &Chosen, combination: &Combination<'_>, place: SearchPlace<'_>) -> Ran {
     let Combination { patches, phases, .. } = combination;
-    let Place { folder, at, .. } = place;
+    let SearchPlace { folder, at, .. } = place;
     let tree = Ground::Source(Rc::clone(&chosen.tree));
     // What is in `$out` does not matter here: the fetcher puts its cache there later.
     let mut shell = Shell::new(&ev.files, &ev.budget, tree, Ground::Nothing);
@@ -377,7 +377,7 @@ fn edited_anyway(ev: &Eval, combination: &Combination<'_>, at: Location) -> Opti
     let unknown = reason_of(&Value::new(Kind::Null), "the source is not known", at);
     let tree = Rc::new(Source::new(Base::Unknown(unknown)));
     let chosen = Chosen { tree, source: None, root: None, below: String::new() };
-    let place = Place { folder: "", at, depth: 0 };
+    let place = SearchPlace { folder: "", at, depth: 0 };
     match run_phases(ev, &chosen, combination, place).left {
         Ok(left) => left.slots.iter().find_map(|slot| match slot {
             LockfileState::Doubt(trouble) => Some(Answer::trouble(trouble, at)),

@@ -12,7 +12,7 @@ use phase_shell::{Ground, Left, LockfileState, Script, Shell, Side};
 use super::answer::Answer;
 use super::attributes::attribute;
 use super::conclude::{Patched, conclude, copied};
-use super::locate::{DEPTH, Place};
+use super::locate::{DEPTH, SearchPlace};
 use crate::reason::Reason;
 
 /// Whether a fetcher's `postFetch` could write the lockfile in a folder of what it makes.
@@ -34,7 +34,7 @@ pub(super) fn edits_after_fetch(ev: &mut Eval, remote: &Remote, folder: &str) ->
 }
 
 /// A derivation whose `installPhase` is of the plain copying kind.
-pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: Place<'_>) -> Answer {
+pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: SearchPlace<'_>) -> Answer {
     let at = place.at;
     let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
     let Some(attrs) = drv.as_attrs() else { return made() };
@@ -75,7 +75,7 @@ pub(super) fn built(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: Place<
 }
 
 /// `symlinkJoin` and `buildEnv`: of several paths that have a file, the first one counts.
-fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: Place<'_>) -> Answer {
+fn joined(ev: &mut Eval, tree: &Rc<Source>, drv: &Value, place: SearchPlace<'_>) -> Answer {
     let at = place.at;
     let made = || Answer::doubt(Reason::Generated, "the source (`src`) is made by a build", Some(at));
     let altering = ["postBuild", "pathsToLink", "stripPrefix", "buildCommand", "extraPrefix"];

@@ -5,7 +5,7 @@ use nixpkgs_model::packages::record::{OwnFetcher, Record, ToolFile};
 
 use super::answer::{Answer, Located};
 use super::conclude::copied;
-use super::locate::{Place, locate_in};
+use super::locate::{SearchPlace, locate_in};
 use crate::reason::Reason;
 
 /// Where it is: the tool reads the file that it is given, and no shrinkwrap beside it.
@@ -17,7 +17,7 @@ pub(super) fn located(ev: &mut Eval, record: &Record, own: &OwnFetcher) -> Vec<L
             vec![Located { candidates: answer.local().into_iter().collect(), ..Located::only(answer) }]
         }
         ToolFile::InTree { folder, name } => {
-            let mut all = locate_in(ev, &record.args, true, Place { folder, at, depth: 0 });
+            let mut all = locate_in(ev, &record.args, true, SearchPlace { folder, at, depth: 0 });
             for located in &mut all {
                 // Which file is hashed is told as for nixpkgs' fetcher, where the shrinkwrap wins. This
                 // tool has no such choice.

@@ -38,7 +38,7 @@ const BLOCK: usize = 256 * RECORD;
 type Key = [u8; KEY];
 
 /// The start of a digest: enough to tell whether the store still has the content.
-pub(super) type Content = [u8; CONTENT];
+pub(super) type ContentKey = [u8; CONTENT];
 
 /// What a store knows of origins: what stood in its file when this process first looked, and what it saw itself.
 pub(super) struct Origins {
@@ -62,7 +62,7 @@ fn key(url: &str, id: &ContentId) -> Key {
     hasher.finalize().into()
 }
 
-pub(super) fn content(id: &ContentId) -> Content {
+pub(super) fn content(id: &ContentId) -> ContentKey {
     let mut content = [0; CONTENT];
     let digest = id.digest();
     let len = digest.len().min(CONTENT);
@@ -145,7 +145,7 @@ impl Origins {
     }
 
     /// Drops the records of contents that are gone. What another process appends meanwhile may be lost, and is fetched again.
-    pub(super) fn retain(&self, is_kept: impl Fn(&Content) -> bool) -> io::Result<()> {
+    pub(super) fn retain(&self, is_kept: impl Fn(&ContentKey) -> bool) -> io::Result<()> {
         let bytes = match fs::read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             bytes => bytes?,

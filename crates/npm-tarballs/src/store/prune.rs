@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// The contents of all entries, by the start of their digests.
-    fn contents(&self) -> io::Result<HashSet<origins::Content>> {
+    fn contents(&self) -> io::Result<HashSet<origins::ContentKey>> {
         let mut contents = HashSet::new();
         for algorithm in [Algorithm::Sha1, Algorithm::Sha512] {
             for group in list(&self.versioned().join(algorithm.name()))? {
