@@ -393,4 +393,21 @@ pub(crate) mod tests {
         let own = own_functions(&tree, &occurrences(&tree));
         assert_eq!(own.iter().map(|(name, _)| name.as_ref()).collect::<Vec<_>>(), ["mk"]);
     }
+
+    #[test]
+    fn what_stands_in_an_expression_is_all_of_it() {
+        let inside = |text: &str| {
+            let tree = ast(text);
+            let parts = children(tree.expr(tree.root)).into_iter();
+            parts.map(|id| text_of(text, tree.spans[id.0 as usize]).to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(inside("[ a b ]"), ["a", "b"]);
+        assert_eq!(inside("assert a; b"), ["a", "b"]);
+        assert_eq!(inside("with a; b"), ["a", "b"]);
+        assert_eq!(inside("if a then b else c"), ["a", "b", "c"]);
+        assert_eq!(inside("a.${b}.c or d"), ["a", "b", "d"]);
+        assert_eq!(inside("a ? ${b}"), ["a", "b"]);
+        assert_eq!(inside("!a"), ["a"]);
+        assert_eq!(inside("\"${a}-${b}\""), ["a", "b"]);
+    }
 }

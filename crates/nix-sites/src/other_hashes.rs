@@ -148,6 +148,8 @@ fn add_named(ast: &Ast, fetched: &HashSet<ExprId>, all: &mut HashSet<Span>) {
 
 #[cfg(test)]
 mod tests {
+    use nix_lang::syntax::json;
+
     use super::*;
     use crate::occurrences::tests::{ast, text_of};
 
@@ -188,5 +190,22 @@ mod tests {
         ] {
             assert_eq!(others(text), "", "{text}");
         }
+    }
+
+    #[test]
+    fn an_object_says_by_its_own_url_what_its_hash_is_of() {
+        let is_other = |text: &str| {
+            let Some(Spanned { value: Json::Object(entries), .. }) = json::parse(text) else {
+                panic!("{text}")
+            };
+            is_of_something_else(&entries, "hash")
+        };
+        let archive = "\"url\": \"https://h/x.zip\"";
+        let tarball = "\"url\": \"https://registry.npmjs.org/x/-/x-1.0.0.tgz\"";
+        assert!(is_other(&format!("{{\"hash\": \"a\", {archive}}}")));
+        assert!(is_other("{\"hash\": \"a\", \"owner\": \"o\", \"repo\": \"r\"}"));
+        assert!(!is_other(&format!("{{\"hash\": \"a\", {tarball}}}")));
+        assert!(!is_other("{\"hash\": \"a\", \"owner\": \"o\"}"));
+        assert!(!is_other("{\"hash\": \"a\"}"), "nothing is said");
     }
 }

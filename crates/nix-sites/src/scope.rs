@@ -371,4 +371,17 @@ mod tests {
         assert_eq!(paths("./a+b_c-1/d.json;"), ["./a+b_c-1/d.json"]);
         assert_eq!(paths("no path"), Vec::<String>::new());
     }
+
+    #[test]
+    fn folders_are_one_part_where_a_file_of_one_names_one_of_the_other() {
+        let nix: BTreeSet<PathBuf> =
+            ["/t/a/flake.nix", "/t/b/x.nix", "/t/c/y.nix"].iter().map(PathBuf::from).collect();
+        let mut reading = Reading::new(&nix);
+        reading.read(Path::new("/t/a/flake.nix"), b"import ../b/x.nix");
+        let areas = reading.areas(Path::new("/t"));
+        let of = |path: &str| areas.of(Path::new(path));
+        assert!(of("/t/a/flake.nix").is_some());
+        assert_eq!(of("/t/a/flake.nix"), of("/t/b/x.nix"));
+        assert_ne!(of("/t/a/flake.nix"), of("/t/c/y.nix"));
+    }
 }

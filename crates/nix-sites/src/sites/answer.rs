@@ -216,3 +216,50 @@ fn are_same(ev: &mut Eval, a: Option<&Shadow>, b: Option<&Shadow>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix_lang::syntax::ast::{FileId, Span};
+    use nix_lang::value::source::RemoteKind;
+    use nix_lang::value::{Kind, Value};
+
+    use super::*;
+
+    fn remote(start: u32, input: Option<&str>) -> Rc<Remote> {
+        let call = Location { file: FileId(0), span: Span { start, end: start + 1 } };
+        let input = input.map(|name| (name.to_owned(), "{}".to_owned()));
+        let (kind, args) = (RemoteKind::FetchGit, Value::new(Kind::Null));
+        Rc::new(Remote { kind, fetcher: Rc::from("fetchgit"), call, args, input, nixpkgs: false })
+    }
+
+    #[test]
+    fn one_call_fetches_both_where_place_and_input_are_the_same() {
+        assert!(is_one_call(&remote(1, Some("web")), &remote(1, Some("web"))));
+        assert!(!is_one_call(&remote(1, None), &remote(2, None)));
+        assert!(!is_one_call(&remote(1, Some("web")), &remote(1, Some("cli"))));
+    }
+
+    /// A lockfile that was copied to a folder of a source, and whose shrinkwrap counts there.
+    fn copied(from: &Rc<Remote>, to: &Rc<Remote>) -> (Shrinkwrap, bool) {
+        let used = Box::new(Fetched::plain(from));
+        let answer = Answer::Remote { used, inside: LockfileInside::default(), shadow: None };
+        let shadow = Shadow::Source(Rc::new(
+            Source::new(Base::Remote(Rc::clone(to))).inside("ui").inside(FILE_NAMES[0]),
+        ));
+        let Answer::Remote { inside, shadow, .. } = answer.over(Some(&shadow)) else {
+            panic!("it stays remote")
+        };
+        (inside.shrinkwrap, shadow.is_some())
+    }
+
+    #[test]
+    fn a_shrinkwrap_is_looked_for_in_the_source_that_the_lockfile_is_copied_into() {
+        let (one, other) = (remote(1, None), remote(2, None));
+        assert_eq!(copied(&one, &one), (Shrinkwrap::In("ui".to_owned()), false));
+        assert_eq!(
+            copied(&one, &other),
+            (Shrinkwrap::Ignored, true),
+            "that of another source is none of its own"
+        );
+    }
+}

@@ -169,10 +169,29 @@ fn releases(text: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use nix_lang::files::Files;
+    use nix_lang::syntax::ast::{FileId, Span};
+    use nix_lang::value::source::RemoteKind;
+    use nixpkgs_model::world::Nixpkgs;
+
+    use super::*;
+
+    #[test]
+    fn the_input_of_a_flake_is_told_by_its_locked_node() {
+        let call = Location { file: FileId(0), span: Span { start: 0, end: 0 } };
+        let mut ev = Eval::new(Files::new(PathBuf::from("/nowhere")), &Nixpkgs, Rc::new(()));
+        let input = Some(("tool".to_owned(), "{\"rev\":\"1\"}".to_owned()));
+        let (kind, fetcher, args) = (RemoteKind::FetchTree, Rc::from("fetchTree"), Value::new(Kind::Null));
+        let remote = Rc::new(Remote { kind, fetcher, call, args, input, nixpkgs: false });
+        assert_eq!(told(&mut ev, &remote), "tool {\"rev\":\"1\"}");
+    }
+
     #[test]
     fn scripts_name_releases() {
         let text = "npm install -g 'tool@1.0.0' @acme/cli@2 x@latest a@b.c; echo @3 \"y@4.0.0-rc.1\"";
-        let found: Vec<&str> = super::releases(text).collect();
+        let found: Vec<&str> = releases(text).collect();
         assert_eq!(found, ["tool@1.0.0", "@acme/cli@2", "y@4.0.0-rc.1"]);
     }
 }

@@ -180,3 +180,27 @@ fn names_words(text: &str) -> bool {
     let word = |line: &str| line.split('@').count() > 2;
     text.lines().any(|line| HEADS.iter().any(|head| line.strip_prefix(head).is_some_and(word)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use nix_lang::files::Files;
+    use nix_lang::syntax::ast::{FileId, Span};
+    use nixpkgs_model::world::Nixpkgs;
+
+    use super::*;
+
+    #[test]
+    fn a_patch_of_the_repository_is_that_file_though_it_touches_the_lockfile() {
+        let at = Location { file: FileId(0), span: Span { start: 0, end: 0 } };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/nix/patch-flags/in");
+        let root = root.canonicalize().expect("the fixture is there");
+        let mut ev = Eval::new(Files::new(root.clone()), &Nixpkgs, Rc::new(()));
+        let path = root.join("hit.patch");
+        let mut patches = Patches::default();
+        add(&mut ev, &Value::path(path.clone()), Some(2), at, &mut patches);
+        assert_eq!(patches.diffs.len(), 1, "it touches the lockfile below two folders");
+        assert_eq!(patches.list, [Patch::Local { path, strip: 2, names_lockfile: true }]);
+    }
+}

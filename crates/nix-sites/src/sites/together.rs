@@ -8,7 +8,7 @@
 //! so what it shows beside today's answers is undecided, and what it finds is looked at again with the flags turned that it
 //! takes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::configurations::{Others, Stage, alternatives, area_of, aside, decisions, only_when, rivals_in};
@@ -66,7 +66,7 @@ pub(super) struct Flags {
 pub(super) struct Constants {
     taken: usize,
     areas: HashMap<FileId, Option<Area>>,
-    of: HashMap<Option<Area>, Vec<Location>>,
+    of: HashMap<Option<Area>, BTreeSet<Location>>,
 }
 
 impl Constants {
@@ -74,7 +74,7 @@ impl Constants {
     fn take_in(&mut self, today: &Sweep<'_>) {
         for leaf in today.seen.constants_since(self.taken) {
             let area = *self.areas.entry(leaf.file).or_insert_with(|| area_of(today, leaf));
-            self.of.entry(area).or_default().push(leaf);
+            self.of.entry(area).or_default().insert(leaf);
             self.taken += 1;
         }
     }
@@ -183,12 +183,12 @@ impl Others {
 
     /// What somebody chose and was read in the part that is looked at, besides flags.
     fn settings(&self, today: &Sweep<'_>) -> Vec<Location> {
-        let mut settings = self.constants.of.get(&self.area).cloned().unwrap_or_default();
+        let mut settings: Vec<Location> =
+            self.constants.of.get(&self.area).into_iter().flatten().copied().collect();
         settings.retain(|leaf| {
             let is_flag = self.flags.get(&self.area).is_some_and(|own| own.leaves.contains(leaf));
             !self.is_hash(today, leaf) && !is_flag && today.seen.tokens.is_setting(today.ev, *leaf)
         });
-        settings.sort_unstable();
         // Files of data are settings more often than code is.
         settings.sort_by_key(|leaf| today.ev.parsed(leaf.file).is_some());
         settings.truncate(MOST_FLAGS);
