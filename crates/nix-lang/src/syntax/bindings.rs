@@ -29,7 +29,7 @@ impl BindingsBuilder {
         match (existing, node) {
             // `a = { b = 1; }; a.c = 2;` is one set. Whether it is recursive is what the first of them says, in Nix, too.
             (Some((_, _, BoundNode::Set { inner, .. })), BoundNode::Set { inner: more, .. }) => {
-                inner.merge(*more)
+                inner.merge(*more);
             }
             // Nix refuses a second definition; the first one stays.
             (Some(_), _) => {}

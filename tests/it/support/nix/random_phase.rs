@@ -137,7 +137,7 @@ impl PhaseWriter {
         if depth == 0 {
             return self.copy();
         }
-        match self.dice.below(76) {
+        match self.dice.below(83) {
             34 => format!("shopt -s nullglob\n      {}", self.copy()),
             35 => format!("set +e\n      cp nowhere.json {target}\n      {}", self.copy()),
             36 => format!("cp -r sub/* {}", ["./", ".", "out"][self.pick(3)]),
@@ -180,6 +180,13 @@ impl PhaseWriter {
             73 => "find sub -type f -delete".to_owned(),
             74 => format!("touch {target}"),
             75 => format!("tr a b < package.json > {target}"),
+            76 => format!("f() {{ cp \"$@\"; }}\n      f ${{./l/l{at}.json}} {target}"),
+            77 => format!("f() {{ cp $@; }}\n      f ${{./l/l{at}.json}} package-lock.json"),
+            78 => format!("f() {{ for a in \"$@\"; do rm -f \"$a\"; done; }}\n      f note.json 'package-lock.json' \"{at}\""),
+            79 => format!("lock=other.json\n      f() {{ local lock=package-lock.json; cp ${{./l/l{at}.json}} $lock; }}\n      f\n      cp $lock note.json"),
+            80 => "f() { lock=package-lock.json; local note=x; }\n      f\n      cp other.json $lock".to_owned(),
+            81 => format!("files=(${{./l/l{at}.json}} other.json)\n      cp \"''${{files[@]}}\" sub/; cp \"''${{files[0]}}\" {target}"),
+            82 => format!("set -- ${{./l/l{at}.json}} package-lock.json; cp \"$@\""),
             0 => format!("# {}", self.copy().replace('\n', " ")),
             1 => format!("echo \"{}\"", self.copy().replace(['"', '\n', '\\'], " ")),
             2 => "touch built; mkdir -p out/dir".to_owned(),
