@@ -95,7 +95,7 @@ impl FixedOutput {
 
     /// The digits of its store path, under which caches keep it.
     #[must_use]
-    pub(crate) fn hash_part(&self) -> &str {
+    pub fn hash_part(&self) -> &str {
         let base = self.path.rsplit('/').next().unwrap_or_default();
         base.get(..HASH_DIGITS).unwrap_or_default()
     }

@@ -464,6 +464,7 @@ pub(super) fn only_when(ev: &Eval, keys: &Keys, drafts: &mut [Draft], flips: &[F
     let conditions: Vec<Condition> = flips.iter().map(|flip| condition(ev, keys, flip)).collect();
     for draft in drafts {
         draft.site.only_when.clone_from(&conditions);
+        flips.clone_into(&mut draft.turned);
     }
 }
 

@@ -203,6 +203,7 @@ impl Draft {
             from_caller: hash.from_caller,
             call: record.call,
             decided: Vec::new(),
+            turned: Vec::new(),
             warnings: Vec::new(),
         }
     }

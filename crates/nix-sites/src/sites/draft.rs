@@ -3,7 +3,7 @@
 use nix_lang::eval::{Decided, Eval};
 use nix_lang::place::Place;
 use nix_lang::syntax::ast::Location;
-use nix_lang::value::{LiteralKind, Move, Trail, Value};
+use nix_lang::value::{Flip, LiteralKind, Move, Trail, Value};
 
 use super::answer::Located;
 use super::explain::place_of;
@@ -22,6 +22,8 @@ pub(crate) struct Draft {
     pub call: Location,
     /// The decisions that the answer rests on.
     pub decided: Vec<Decided>,
+    /// What is turned where it is met, if that is not as things stand today.
+    pub turned: Vec<Flip>,
     /// What people should know of it: where, and what.
     pub warnings: Vec<(Place, String)>,
 }

@@ -405,7 +405,29 @@ impl Others {
             let open = self.rivals(today, &opened(&others), None);
             self.weigh_state(today, drafts, &others, &open, Ground::Lockfile);
         }
+        if others.len() > 1 {
+            self.weigh_selected(today, drafts, &others);
+        }
         self.weigh_settings(today, drafts);
+    }
+
+    /// The same for hashes that only another name selects, under that name: with any name, one out of many is nobody's (fixture
+    /// `flags-together-beside-selected-hash`).
+    fn weigh_selected(&mut self, today: &mut Sweep<'_>, drafts: &mut [&mut Draft], others: &[Flip]) {
+        let mut of_names: BTreeMap<Vec<Flip>, Vec<&mut Draft>> = BTreeMap::new();
+        for draft in drafts.iter_mut().filter(|draft| rivals::is_settled(&draft.site)) {
+            let names = names(today, draft);
+            if !names.is_empty() {
+                of_names.entry(names).or_default().push(draft);
+            }
+        }
+        for (names, mut drafts) in of_names {
+            if !self.is_one_left() {
+                return;
+            }
+            let open = self.rivals(today, &[names, opened(others)].concat(), None);
+            self.weigh_state(today, &mut drafts, others, &open, Ground::Lockfile);
+        }
     }
 
     /// The same with everything open that somebody chose: of some conditions nothing tells what would turn them.
@@ -496,8 +518,14 @@ impl Others {
     fn weigh_one(&mut self, today: &mut Sweep<'_>, draft: &mut Draft, flips: Vec<Flip>, ground: Ground<'_>) {
         let literals: HashSet<Location> = draft.literals.iter().copied().collect();
         let site = &*draft;
+        let names = names(today, draft);
+        // Under the name that selects it, where that is none of these.
+        let state = |flips: &[Flip]| {
+            let own = names.iter().filter(|name| !flips.iter().any(|flip| flip.leaf == name.leaf));
+            own.cloned().chain(opened(flips)).collect::<Vec<_>>()
+        };
         let contradicts = |others: &mut Self, today: &mut Sweep<'_>, flips: &[Flip]| {
-            let open = others.rivals(today, &opened(flips), Some(&literals));
+            let open = others.rivals(today, &state(flips), Some(&literals));
             ByLiteral::of(&open, &mut others.needs).rival_of(site, ground).is_some()
         };
         // Where no more can be looked at, all flags together have said enough.
@@ -505,12 +533,17 @@ impl Others {
             return;
         }
         let flips = self.least(today, flips, MOST_NAMED, contradicts);
-        let mut open = self.rivals(today, &opened(&flips), Some(&literals));
+        let mut open = self.rivals(today, &state(&flips), Some(&literals));
         only_when(today.ev, &today.seen.keys, &mut open, &flips);
         if let Some(rival) = ByLiteral::of(&open, &mut self.needs).rival_of(draft, ground) {
             rivals::mark(today.ev, &mut draft.site, &rival.site);
         }
     }
+}
+
+/// The names that are turned where a hash is met.
+fn names(today: &Sweep<'_>, draft: &Draft) -> Vec<Flip> {
+    draft.turned.iter().filter(|flip| today.ev.keys.contains(&flip.leaf)).cloned().collect()
 }
 
 /// Names by which something is selected, and other flags.

@@ -27,6 +27,7 @@ fn draft(line: usize, literal: u32, outcome: Outcome) -> Draft {
         from_caller: false,
         call: at(0),
         decided: vec![Decided::default()],
+        turned: Vec::new(),
         warnings: Vec::new(),
     }
 }
